@@ -1,0 +1,65 @@
+# Every target sets up what it needs: a fresh machine needs only Python 3.11 or newer and make.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The first of these that is new enough makes the environment. Another one: make PYTHON=/path/to/python3 test
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# uv would otherwise fetch an interpreter of its own.
+export UV_PYTHON_DOWNLOADS := never
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check format docs bench constraints clean distclean
+
+help:  ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "agentflow needs Python 3.11 or newer; none was found. Try: make PYTHON=/path/to/python3"; exit 1; }
+	@echo "setting up $(VENV) (once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv || echo "no uv here: going on with pip, which is slower"
+	@{ test -x $(BIN)/uv && $(BIN)/uv pip install --quiet -p $(BIN)/python -c constraints.txt -e '.[dev]'; } \
+		|| $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP)  ## run a workflow over this repository's files; it asks you something
+	@$(BIN)/python examples/demo/run.py
+
+test: $(STAMP)  ## run the tests
+	@$(BIN)/python -m pytest -q
+
+test-slow: $(STAMP)  ## run the long tests: many kills, big graphs
+	@$(BIN)/python -m pytest -q -m slow --timeout 1800
+
+check: $(STAMP)  ## lint, format, types, layers, generated pages, samples of the docs
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/basedpyright --pythonpath $(BIN)/python
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python docs/generate.py --check
+	@$(BIN)/python -m pytest -q tests/docs
+
+format: $(STAMP)  ## put the code into shape
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+docs: $(STAMP)  ## write the generated pages of docs/reference
+	@$(BIN)/python docs/generate.py
+
+bench: $(STAMP)  ## print the ratios: start-up, and time per step in small and big graphs
+	@$(BIN)/python benchmarks/startup.py
+	@$(BIN)/python benchmarks/scale.py
+
+constraints: $(STAMP)  ## pin the newest versions that pyproject.toml allows
+	@$(BIN)/uv pip compile pyproject.toml -p $(BIN)/python --extra dev --universal --no-annotate --no-header \
+		--upgrade --quiet -o constraints.txt
+
+clean:  ## remove caches and build output
+	@rm -rf build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache examples/demo/.agentflow
+	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean  ## remove the environment too
+	@rm -rf $(VENV)

@@ -1,0 +1,1 @@
+"""Home of the A2A server and of A2A agents. They arrive in a later release: there is nothing to import yet."""

@@ -1,0 +1,172 @@
+"""`runs cancel|pause|unpause|purge`, and carrying on what a command has moved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agentflow.cli.actions.runs import states_of
+from agentflow.cli.actions.start import read_timeout
+from agentflow.cli.ask import yes_or_no
+from agentflow.cli.console import Console
+from agentflow.cli.documents import run_data
+from agentflow.cli.follow import Follower, Manner
+from agentflow.cli.format import plural
+from agentflow.cli.options import Common
+from agentflow.cli.session import Session, drive, exists, find_project
+from agentflow.cli.values import usage
+from agentflow.engine import Run
+from agentflow.errors import ConflictError
+from agentflow.store.contract import TERMINAL, RunQuery
+
+
+async def carry_on(session: Session, run_id: str, most: float | None = None) -> Run:
+    """Execute a run here until it parks or ends, where no live process does; says so.
+
+    Args:
+        session: engine and console.
+        run_id: whole id of a root run.
+        most: seconds after which it is left.
+    """
+    engine, console = session.engine, session.console
+    run = await engine.get(run_id)
+    if run.ended or run.paused or not await engine.adopt(run_id):
+        return run
+    run = await engine.get(run_id)
+    await session.learn([run_id], "run")
+    if run.waiting:
+        return run
+    console.say(f"no process runs {session.short(run_id)}: going on here")
+    manner = Manner(wait=False, ask=False, timeout=most, history=False)
+    follower = Follower(session, run_id, manner, ours=True)
+    await follower.follow()
+    run = await engine.get(run_id)
+    if run.ended:
+        console.say(follower.last_line())
+    elif run.waiting:
+        waits = await engine.waits(run_id)
+        await session.learn([view.id for view in waits], "wait")
+        for view in waits:
+            console.say(f"it waits again: {view.step}: {session.command(f'waits answer {session.short(view.id)}')}")
+    else:
+        console.say(f"it is saved; it goes on with: {session.command(f'runs watch {session.short(run_id)}')}")
+    return run
+
+
+def cancel(common: Common, wanted: Sequence[str], *, force: bool) -> int:
+    """Cancel runs."""
+    console = common.console()
+    project = find_project(common, config="wanted")
+
+    async def work(session: Session) -> int:
+        ids = [await session.engine.find(each) for each in wanted]
+        await session.learn(ids, "run")
+        before = [await session.engine.get(run_id) for run_id in ids]
+        ended = [run for run in before if run.ended]
+        if ended and len(ids) == 1:
+            raise ConflictError(f"run {session.short(ids[0])} has ended already: {ended[0].state}", code="AF-RUN-ENDED")
+        runs: list[Run] = []
+        for run in before:
+            if not run.ended:
+                await session.engine.cancel(run.id, force=force)
+                done = await carry_on(session, run.root_id)
+                run = done if done.id == run.id else await session.engine.get(run.id)
+                if console.mode == "text":
+                    console.result(f"{session.short(run.id)} {run.state if run.ended else 'is being canceled'}")
+            elif console.mode == "text":
+                console.say(f"{session.short(run.id)} has ended already: {run.state}")
+            runs.append(run)
+        if console.mode != "text":
+            console.data({"runs": [run_data(run) for run in runs]})
+        return 0
+
+    return drive(console, project, work)
+
+
+def pause(common: Common, wanted: str) -> int:
+    """Pause a run."""
+    console = common.console()
+    project = find_project(common, config="none")
+
+    async def work(session: Session) -> int:
+        run = await _open_run(session, wanted)
+        run = await session.engine.pause(run.id)
+        _tell(
+            session,
+            run,
+            f"paused {session.short(run.id)}; go on: {session.command(f'runs unpause {session.short(run.id)}')}",
+        )
+        return 0
+
+    return drive(console, project, work)
+
+
+def unpause(common: Common, wanted: str) -> int:
+    """Let a paused run go on."""
+    console = common.console()
+    project = find_project(common, config="wanted")
+
+    async def work(session: Session) -> int:
+        run = await _open_run(session, wanted)
+        if not run.paused:
+            raise ConflictError(f"run {session.short(run.id)} isn't paused", code="AF-RUN-NOT-PAUSED")
+        run = await session.engine.unpause(run.id)
+        if console.mode == "text":
+            console.result(f"run {session.short(run.id)} goes on")
+        run = await carry_on(session, run.root_id)
+        if console.mode != "text":
+            console.data(run_data(run))
+        return 0
+
+    return drive(console, project, work)
+
+
+async def _open_run(session: Session, wanted: str) -> Run:
+    run = await session.engine.get(await session.engine.find(wanted))
+    await session.learn([run.id], "run")
+    if run.ended:
+        raise ConflictError(f"run {session.short(run.id)} has ended already: {run.state}", code="AF-RUN-ENDED")
+    return run
+
+
+def _tell(session: Session, run: Run, text: str) -> None:
+    if session.console.mode != "text":
+        session.console.data(run_data(run))
+    else:
+        session.console.result(text)
+
+
+def purge(common: Common, older_than: str, names: Sequence[str], *, yes: bool) -> int:
+    """Delete runs that ended long ago."""
+    console = common.console()
+    age = read_timeout(older_than) or 0.0
+    states = states_of(names or sorted(TERMINAL))
+    open_ones = [state for state in states if state not in TERMINAL]
+    if open_ones:
+        raise usage(f"runs in state \"{open_ones[0]}\" haven't ended and can't be deleted")
+    if not yes and not console.asks:
+        raise usage("deleting runs needs a yes", f"agentflow runs purge --older-than {older_than} --yes")
+    project = find_project(common, config="none")
+    if not exists(project):
+        _deleted(console, 0)
+        return 0
+
+    async def work(session: Session) -> int:
+        total = await session.engine.store.count_runs(RunQuery(states=states))
+        question = f"Delete runs that ended more than {older_than} ago ({plural(total, 'run')} ended in all)?"
+        if not yes and not await yes_or_no(console, question):
+            console.say("nothing was deleted")
+            return 0
+        count = await session.engine.purge(age, states_of(states))
+        console.data({"deleted": count}) if console.mode != "text" else console.result(
+            f"deleted {plural(count, 'run')}"
+        )
+        return 0
+
+    return drive(console, project, work, host="none")
+
+
+def _deleted(console: Console, count: int) -> None:
+    if console.mode != "text":
+        console.data({"deleted": count})
+    else:
+        console.result(f"deleted {plural(count, 'run')}")

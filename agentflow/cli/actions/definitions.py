@@ -1,0 +1,290 @@
+"""`validate`, `graph`, `schema`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agentflow.cli.actions.start import pick, split_target
+from agentflow.cli.console import Console
+from agentflow.cli.errors import definition_lines, problem_data, tell_lines
+from agentflow.cli.format import clean, plural
+from agentflow.cli.options import Common
+from agentflow.cli.session import no_config
+from agentflow.cli.values import usage
+from agentflow.codes import CODES, door
+from agentflow.definition.models import Step, Workflow
+from agentflow.errors import AgentflowError, DefinitionError, NotFoundError, Problem
+
+if TYPE_CHECKING:
+    from agentflow.config import Config
+    from agentflow.definition.source import Document
+
+FORMATS = ("text", "json", "github", "sarif")
+
+
+class Checked:
+    """What checking some files found."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.problems: list[Problem] = []
+        self.documents: dict[str, Document] = {}
+        self.files = 0
+        self.workflows = 0
+        self.steps = 0
+        self.seen: set[str] = set()
+
+    def take(self, config: Config) -> None:
+        """Count a config that could be loaded."""
+        self.problems += config.warnings
+        self.documents |= config.documents
+        self.seen |= {str(file) for file in config.documents}
+        self.workflows += len(config.workflows)
+        self.steps += sum(count_steps(workflow) for workflow in config.workflows.values())
+
+    @property
+    def errors(self) -> int:
+        """How many errors there are."""
+        return sum(1 for problem in self.problems if problem.severity == "error")
+
+    @property
+    def warnings(self) -> int:
+        """How many warnings there are."""
+        return len(self.problems) - self.errors
+
+
+def count_steps(workflow: Workflow) -> int:
+    """Return how many steps a workflow has, nested ones included."""
+    stack: list[Step] = [*workflow.steps, *workflow.on_success, *workflow.on_failure, *workflow.finally_]
+    count = 0
+    while stack:
+        step = stack.pop()
+        count += 1
+        stack += [inner for body in step.bodies.values() for inner in body.steps]
+        stack += [
+            *step.on_success,
+            *step.on_failure,
+            *step.finally_,
+            *(step.compensate.steps if step.compensate else ()),
+        ]
+    return count
+
+
+def validate(common: Common, files: Sequence[str], shape: str, *, strict: bool, watch: bool) -> int:
+    """Check configs and tell every problem."""
+    if shape not in FORMATS:
+        raise usage(f'there is no format "{shape}"', f"one of: {', '.join(FORMATS)}")
+    console = Common(config=common.config, json=shape == "json", no_color=common.no_color).console()
+    names = list(files) or [_nearest(common)]
+    if watch:
+        return _watch(console, names, shape, strict=strict)
+    return _report(console, _check(names), shape, strict=strict)
+
+
+def _nearest(common: Common) -> str:
+    from agentflow.config import find_config  # noqa: PLC0415  reads files
+
+    if common.config:
+        return common.config
+    found = find_config()
+    if found is None:
+        raise no_config(None)
+    return os.path.relpath(found)
+
+
+def _check(names: Sequence[str]) -> Checked:
+    from agentflow.config import load_config  # noqa: PLC0415  reads files
+
+    checked = Checked()
+    for name in names:
+        checked.files += 1
+        try:
+            with _source(name) as path:
+                checked.take(load_config(path))
+        except DefinitionError as error:
+            checked.problems += error.problems
+    return checked
+
+
+class _source:
+    """The file of a name; stdin becomes a file for as long as it is checked."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.made: Path | None = None
+
+    def __enter__(self) -> Path:
+        if self.name != "-":
+            if not Path(self.name).exists():
+                raise no_config(self.name)
+            return Path(self.name)
+        import tempfile  # noqa: PLC0415  only for stdin
+
+        text = sys.stdin.read()
+        with tempfile.NamedTemporaryFile(
+            "w",
+            prefix="stdin-",
+            suffix=".json" if text.lstrip()[:1] == "{" else ".yaml",
+            delete=False,
+            encoding="utf-8",
+        ) as file:
+            file.write(text)
+        self.made = Path(file.name)
+        return self.made
+
+    def __exit__(self, *_: object) -> None:
+        if self.made is not None:
+            self.made.unlink()
+
+
+def _report(console: Console, checked: Checked, shape: str, *, strict: bool) -> int:
+    failed = bool(checked.errors or (strict and checked.warnings))
+    if shape == "json":
+        console.data(
+            {
+                "ok": not failed,
+                "workflows": checked.workflows,
+                "steps": checked.steps,
+                "problems": [problem_data(problem) for problem in checked.problems],
+            }
+        )
+    elif shape == "sarif":
+        console.data(sarif(checked.problems))
+    elif shape == "github":
+        for line in github(checked.problems):
+            console.result(line)
+    else:
+        _tell(console, checked)
+    return door("AF-CONFIG-INVALID").exit_code if failed else 0
+
+
+def _tell(console: Console, checked: Checked) -> None:
+    if checked.problems:
+        tell_lines(console, definition_lines(checked.problems, checked.documents))
+        console.tell("")
+    files = f" in {plural(checked.files, 'file')}"
+    warned = f", {plural(checked.warnings, 'warning')}" if checked.warnings else ""
+    if checked.errors:
+        known = f" ({plural(checked.workflows, 'workflow')} checked)" if checked.workflows else ""
+        console.tell(f"{plural(checked.errors, 'error')}{warned}{files}{known}")
+    else:
+        console.say(f"ok: {plural(checked.workflows, 'workflow')}, {plural(checked.steps, 'step')}{warned}")
+
+
+def github(problems: Sequence[Problem]) -> Iterator[str]:
+    """Yield problems as workflow commands of GitHub Actions."""
+    for problem in problems:
+        place = problem.place
+        where = f" file={place.file},line={place.line},col={place.column}," if place is not None else " "
+        text = clean(" ".join(part for part in (problem.message, problem.label, problem.hint) if part))
+        text = text.replace("%", "%25").replace("\n", "%0A")
+        yield f"::{problem.severity}{where}title={problem.code}::{text}"
+
+
+def sarif(problems: Sequence[Problem]) -> dict[str, Any]:
+    """Return problems as a SARIF 2.1.0 log."""
+    codes = sorted({problem.code for problem in problems})
+    rules = [
+        {"id": code, "shortDescription": {"text": CODES[code].means}, "help": {"text": CODES[code].fix}}
+        for code in codes
+        if code in CODES
+    ]
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": {"name": "agentflow", "rules": rules}},
+                "results": [_sarif_result(problem) for problem in problems],
+            }
+        ],
+    }
+
+
+def _sarif_result(problem: Problem) -> Mapping[str, Any]:
+    text = " ".join(part for part in (problem.message, problem.label, problem.hint) if part)
+    result: dict[str, Any] = {"ruleId": problem.code, "level": problem.severity, "message": {"text": text}}
+    place = problem.place
+    if place is not None:
+        region = {"startLine": place.line, "startColumn": place.column, "endColumn": place.column + place.length}
+        location = {"artifactLocation": {"uri": Path(place.file).as_posix()}, "region": region}
+        result["locations"] = [{"physicalLocation": location}]
+    return result
+
+
+def _watch(console: Console, names: Sequence[str], shape: str, *, strict: bool) -> int:
+    """Check again whenever a file changes, until Ctrl+C."""
+    code, seen = 0, dict[str, float]()
+    try:
+        while True:
+            checked: Checked | None = None
+            files = {*names, *seen}
+            now = {name: Path(name).stat().st_mtime for name in files if Path(name).exists()}
+            if now != seen:
+                try:
+                    checked = _check(names)
+                    code = _report(console, checked, shape, strict=strict)
+                except AgentflowError as error:
+                    code = door(error.code).exit_code
+                    tell_lines(console, [f"error[{error.code}]: {error.what}"])
+                more = checked.seen if checked is not None else set[str]()
+                seen = {n: Path(n).stat().st_mtime for n in {*files, *more} if Path(n).exists()}
+            time.sleep(0.3)
+    except KeyboardInterrupt:
+        return code
+
+
+def _load(common: Common, target: str | None) -> tuple[Config, str | None, str | None]:
+    from agentflow.config import load_config  # noqa: PLC0415  reads files
+
+    file, name = split_target(target) if target is not None else (None, None)
+    path = file or _nearest(common)
+    if not Path(path).exists():
+        raise no_config(path)
+    return load_config(path), name, file
+
+
+def graph(common: Common, target: str | None, shape: str) -> int:
+    """Print a workflow as a graph."""
+    from agentflow.definition import graph as graphs  # noqa: PLC0415  only here
+
+    makers = {"mermaid": graphs.to_mermaid, "dot": graphs.to_dot, "json": graphs.to_json}
+    if shape not in makers:
+        raise usage(f'there is no format "{shape}"', f"one of: {', '.join(makers)}")
+    config, name, file = _load(common, target)
+    workflow = pick(config, name, file or (config.file.name if config.file else None))
+    common.console().result(makers[shape](workflow).rstrip("\n"))
+    return 0
+
+
+def schema(common: Common, target: str | None, draft: str, write: str | None) -> int:
+    """Print the JSON Schema of the config file, or of a workflow's input."""
+    if draft not in ("2020-12", "07"):
+        raise usage(f'there is no draft "{draft}"', "2020-12 or 07")
+    if target is not None:
+        config, name, file = _load(common, target)
+        workflow = pick(config, name, file)
+        found: Any = workflow.input_schema
+        if found is None:
+            raise NotFoundError(f'workflow "{workflow.id}" declares no input', code="AF-SCHEMA-NONE")
+    else:
+        from agentflow.definition.schema import config_schema  # noqa: PLC0415  imports every step type
+        from agentflow.steps import registry  # noqa: PLC0415
+
+        found = config_schema(registry.all_types(), draft="draft-07" if draft == "07" else "2020-12")
+    console = common.console()
+    text = json.dumps(found, ensure_ascii=False, indent=2)
+    if write is None:
+        console.result(text)
+        return 0
+    path = Path(write)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text + "\n", encoding="utf-8")
+    console.say(f"wrote {write}")
+    return 0

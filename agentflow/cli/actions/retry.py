@@ -1,0 +1,105 @@
+"""`runs retry`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agentflow.cli.actions.start import follow, read_answers, read_input, read_timeout
+from agentflow.cli.ask import yes_or_no
+from agentflow.cli.follow import Manner
+from agentflow.cli.format import plural
+from agentflow.cli.options import Common
+from agentflow.cli.session import Session, drive, find_project
+from agentflow.cli.values import usage
+from agentflow.data import is_object
+from agentflow.engine import RetryPlan, Run
+from agentflow.errors import Defect
+from agentflow.steps.contract import UNSET
+
+NAMED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """What `runs retry` was asked."""
+
+    run: str
+    start: str | None = None
+    inputs: tuple[str, ...] = ()
+    input_json: str | None = None
+    dry_run: bool = False
+    yes: bool = False
+    answers: tuple[str, ...] = ()
+    timeout: str | None = None
+
+
+def retry(common: Common, wanted: Retry) -> int:
+    """Start a new run that keeps what an old one has done; tells first what that means."""
+    console = common.console()
+    project = find_project(common, config="wanted")
+    manner = Manner(answers=read_answers(wanted.answers), timeout=read_timeout(wanted.timeout))
+
+    async def work(session: Session) -> int:
+        engine = session.engine
+        run_id = await engine.find(wanted.run)
+        await session.learn([run_id], "run")
+        data = await _input(session, run_id, wanted)
+        plan = await engine.retry(run_id, wanted.start, input=data, dry_run=True)
+        if not isinstance(plan, RetryPlan):
+            raise Defect("a dry run has started a run")
+        if wanted.dry_run and console.mode != "text":
+            console.data(asdict(plan))
+            return 0
+        for line in preview(plan):
+            (console.result if wanted.dry_run else console.say)(line)
+        if wanted.dry_run:
+            return 0
+        if not wanted.yes:
+            if not console.asks:
+                raise usage(
+                    "a retry needs a yes: nothing was started", f"{session.command(f'runs retry {wanted.run}')} --yes"
+                )
+            if not await yes_or_no(console, "Start it?"):
+                console.say("nothing was started")
+                return 0
+        run = await engine.retry(run_id, wanted.start, input=data)
+        if not isinstance(run, Run):
+            raise Defect("a retry hasn't started a run")
+        await session.learn([run.id], "run")
+        gap = "  " if console.err_terminal else " "
+        console.say(gap.join([f"run {session.short(run.id)}", run.workflow, "started"]))
+        return await follow(session, run.id, manner, ours=True)
+
+    return drive(console, project, work)
+
+
+async def _input(session: Session, run_id: str, wanted: Retry) -> Any:
+    if not wanted.inputs and wanted.input_json is None:
+        return UNSET
+    run = await session.engine.get(run_id)
+    config = session.project.config
+    workflow = config.workflows.get(run.workflow) if config is not None else None
+    changed = read_input(wanted.inputs, wanted.input_json, workflow)
+    if wanted.input_json is None and is_object(run.input) and is_object(changed):
+        return {**run.input, **changed}
+    return changed
+
+
+def preview(plan: RetryPlan) -> list[str]:
+    """Return what a retry would do."""
+    start = f" from {plan.from_step}" if plan.from_step else ""
+    lines = [f"retry {plan.workflow}{start}: a new run"]
+    lines += _named("keeps", plan.kept)
+    lines += _named("runs again", plan.again)
+    lines += _named("asks again", plan.asked)
+    lines += _named("! has effects outside", plan.unsafe)
+    return lines
+
+
+def _named(title: str, addresses: Sequence[str]) -> list[str]:
+    if not addresses:
+        return []
+    more = f" and {len(addresses) - NAMED} more" if len(addresses) > NAMED else ""
+    return [f"  {title:<22}{plural(len(addresses), 'step')}: {', '.join(addresses[:NAMED])}{more}"]

@@ -1,0 +1,199 @@
+"""`runs list`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import anyio
+
+from agentflow.cli.actions.start import pairs, read_timeout
+from agentflow.cli.complete import STATES
+from agentflow.cli.documents import run_data
+from agentflow.cli.format import GLYPHS, STYLES, ago, duration, iso, one_line
+from agentflow.cli.options import Common
+from agentflow.cli.session import Session, drive, exists, find_project
+from agentflow.cli.tables import Column, layout, tabbed
+from agentflow.cli.values import usage
+from agentflow.engine import Engine, Run, WaitView
+from agentflow.store.contract import RunQuery, State, StepRow
+
+COLUMNS = (
+    Column("ID"),
+    Column("STATE"),
+    Column("WORKFLOW", cut=True, least=6),
+    Column("NOW", cut=True, least=8),
+    Column("STARTED", drop=1),
+    Column("TOOK", drop=2),
+)
+FAILED: tuple[State, ...] = ("failed", "rejected")
+WAITING: tuple[State, ...] = ("input-required", "auth-required")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What `runs list` was asked."""
+
+    states: tuple[str, ...] = ()
+    workflow: str | None = None
+    labels: tuple[str, ...] = ()
+    since: str | None = None
+    before: str | None = None
+    failed: bool = False
+    waiting: bool = False
+    limit: int = 20
+
+
+def states_of(names: Sequence[str]) -> list[State]:
+    """Return the states that a command line names.
+
+    Raises:
+        InputError: one isn't a state.
+    """
+    known: dict[str, State] = {
+        "submitted": "submitted",
+        "working": "working",
+        "input-required": "input-required",
+        "auth-required": "auth-required",
+        "completed": "completed",
+        "failed": "failed",
+        "canceled": "canceled",
+        "rejected": "rejected",
+    }
+    found: list[State] = []
+    for name in (part for text in names for part in text.split(",")):
+        if name not in known:
+            raise usage(f'there is no state "{name}"', f"one of: {', '.join(STATES)}")
+        found.append(known[name])
+    return found
+
+
+def list_runs(common: Common, wanted: Listing) -> int:
+    """List runs, newest first."""
+    console = common.console()
+    states = states_of(wanted.states)
+    states += FAILED if wanted.failed else ()
+    states += WAITING if wanted.waiting else ()
+    since = read_timeout(wanted.since)
+    query = RunQuery(
+        states=states,
+        workflow=wanted.workflow,
+        labels=pairs(wanted.labels, "--label"),
+        since=time.time() - since if since is not None else None,
+        limit=wanted.limit,
+    )
+    project = find_project(common, config="none")
+    filtered = bool(states or wanted.workflow or wanted.labels or wanted.since or wanted.before)
+
+    async def work(session: Session) -> int:
+        found = query
+        if wanted.before is not None:
+            found = replace(query, before=await session.engine.find(wanted.before))
+        runs = await session.engine.list(found)
+        total = await session.engine.store.count_runs(query)
+        if console.mode != "text":
+            console.data({"runs": [run_data(run) for run in runs], "total": total})
+            return 0
+        if not runs:
+            console.say("No run matches." if filtered else "No runs yet. Try: agentflow run hello")
+            return 0
+        await session.learn([run.id for run in runs], "run")
+        await write_runs(session, runs)
+        older = f" · older: --before {session.short(runs[-1].id)}" if len(runs) == wanted.limit < total else ""
+        if console.out_terminal:
+            console.say(f"{len(runs)} of {total}{older}")
+        return 0
+
+    if not exists(project):
+        if console.mode != "text":
+            console.data({"runs": [], "total": 0})
+        else:
+            console.say("No runs yet. Try: agentflow run hello")
+        return 0
+    return drive(console, project, work, host="none")
+
+
+async def write_runs(session: Session, runs: Sequence[Run]) -> None:
+    """Write the table of runs: for a terminal, or tab-separated for a pipe."""
+    console = session.console
+    waits: dict[str, list[WaitView]] = {}
+    if any(run.state in WAITING for run in runs):
+        for view in await session.engine.waits():
+            waits.setdefault(view.root_id, []).append(view)
+    now = time.time()
+    nows = [await now_of(session.engine, run, waits) for run in runs]
+    titles = [column.title for column in COLUMNS]
+    if not console.out_terminal:
+        rows = [
+            [run.id, run.state, run.workflow, text, iso(run.created_at) or "", took(run)]
+            for run, text in zip(runs, nows, strict=True)
+        ]
+        console.page(tabbed(titles, rows))
+        return
+    rows = [
+        [
+            session.short(run.id),
+            f"{GLYPHS[run.state]} {run.state}{', paused' if run.paused else ''}",
+            run.workflow,
+            text,
+            ago(run.created_at, now),
+            took(run),
+        ]
+        for run, text in zip(runs, nows, strict=True)
+    ]
+    table = layout(COLUMNS, rows, console.width)
+    lines = [console.paint("  ".join(table[0]).rstrip(), "dim", out=True)]
+    for run, cells in zip(runs, table[1:], strict=True):
+        painted = [cells[0], console.paint(cells[1], STYLES[run.state], out=True), *cells[2:]]
+        lines.append("  ".join(painted).rstrip())
+    console.page(lines)
+
+
+def took(run: Run) -> str:
+    """Return how long a run took; `-` while it hasn't ended."""
+    return duration(max(run.ended_at - run.created_at, 0.0)) if run.ended_at is not None else "-"
+
+
+async def now_of(engine: Engine, run: Run, waits: Mapping[str, Sequence[WaitView]]) -> str:
+    """Say in one line what a run does, waits for, or failed with."""
+    if run.state in WAITING and waits.get(run.id):
+        first, *more = waits[run.id]
+        also = f" (+{len(more)})" if more else ""
+        return one_line(f"{first.step}: {first.message}{also}")
+    if run.ended or run.now_text:
+        return one_line(run.now_text or "")
+    return doing(await engine.steps(run.id))
+
+
+def doing(rows: Sequence[StepRow]) -> str:
+    """Say which steps go on: `fetch 412/1000, 3 retrying`."""
+    going = [row for row in rows if row.state in ("working", *WAITING)]
+    top = [row for row in going if not set(row.address) & set("/[#")]
+    parts: list[str] = []
+    for row in top[:3]:
+        items: dict[str, bool] = {}
+        prefix = f"{row.address}["
+        for inner in rows:
+            if inner.address.startswith(prefix):
+                number = inner.address[len(prefix) :].partition("]")[0]
+                items[number] = items.get(number, True) and inner.ended_at is not None
+        parts.append(f"{row.address} {sum(items.values())}/{len(items)}" if items else row.address)
+    if len(top) > 3:
+        parts.append(f"{len(top) - 3} more")
+    again = sum(1 for row in going if row.phase == "backoff")
+    return one_line(", ".join([*parts, *([f"{again} retrying"] if again else [])]))
+
+
+def known_runs() -> list[str]:
+    """Return endings of the newest runs, for completion."""
+    project = find_project(Common(), config="none")
+    if not exists(project):
+        return []
+
+    async def look() -> list[str]:
+        async with Engine.open(project.store, host="none") as engine:
+            ids = [run.id for run in await engine.list(RunQuery(limit=30))]
+            return await engine.store.shortest(ids, "run")
+
+    return anyio.run(look)

@@ -1,0 +1,266 @@
+"""`runs show`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+
+from agentflow.cli.console import printable
+from agentflow.cli.documents import event_data, run_data, step_data, wait_data
+from agentflow.cli.errors import failure_lines
+from agentflow.cli.format import GLYPHS, STYLES, ago, answer_line, clock_time, compact, duration, one_line, shorten
+from agentflow.cli.options import Common
+from agentflow.cli.rows import cause, reason_text
+from agentflow.cli.session import Session, drive, find_project
+from agentflow.cli.tables import cells, cut_to, pad
+from agentflow.cli.wait_texts import who
+from agentflow.data import decode
+from agentflow.definition.models import Workflow
+from agentflow.engine import RetryPlan, Run
+from agentflow.engine.inspect import RunView, StepView, Surroundings, locate, snapshot
+from agentflow.errors import AgentflowError, NotFoundError
+from agentflow.store.contract import RunQuery
+
+SHOWN = 4000
+"""Characters of a value that are shown; `--json` gives all of it."""
+
+
+def show(common: Common, wanted: str, step: str | None, *, events: bool, tree: bool) -> int:
+    """Show a run, one of its steps, or its log."""
+    console = common.console()
+    project = find_project(common, config="none")
+
+    async def work(session: Session) -> int:
+        run = await session.engine.get(await session.engine.find(wanted))
+        await session.learn([run.id], "run")
+        if events:
+            return await _events(session, run)
+        view, workflow = await look(session, run)
+        if step is not None:
+            return await _step(session, run, view, workflow, step)
+        if console.mode != "text":
+            children = await session.engine.list(RunQuery(parent=run.id, limit=1000))
+            waits = await session.engine.waits(run.id) if not run.ended else []
+            document = {**run_data(run), "steps": [step_data(each) for each in view.steps]}
+            document |= {"waits": [wait_data(w) for w in waits], "children": [run_data(child) for child in children]}
+            console.data(document)
+            return 0
+        console.page(await _lines(session, run, view, everything=tree))
+        return 0
+
+    return drive(console, project, work, host="own")
+
+
+async def look(session: Session, run: Run) -> tuple[RunView, Workflow]:
+    """Return a run with its steps as they are now."""
+    engine = session.engine
+    store = engine.store
+    row = await store.get_run(run.id)
+    if row is None:
+        raise NotFoundError(f'no run "{run.id}"', hint="agentflow runs list")
+    workflow = engine.core.learn(run.definition, await store.get_definition(run.definition)).workflow
+    tasks = {view.task.id: view for view in await store.list_tasks(run_id=run.id, open_only=False)}
+    timers = [timer for _, timer in await store.due(math.inf, [row.root], 5000) if timer.run == row.run]
+    root = row if row.id == row.root_id else await store.get_run(row.root_id)
+    hosted: bool | None = None
+    if root is not None and not run.ended:
+        lock = engine.host.lock
+        hosted = bool(root.holder) and not (lock is not None and lock.dead({root.holder or ""}))
+    around = Surroundings(
+        engine.core.now(), tasks, timers, hosted, workflow.max_parallel or engine.config.limits.max_parallel
+    )
+    return snapshot(workflow, row, await engine.steps(run.id), around), workflow
+
+
+async def _events(session: Session, run: Run) -> int:
+    console = session.console
+    after = 0
+    while found := await session.engine.store.events(run.id, after, 1000):
+        after = found[-1].seq
+        for event in found:
+            if console.mode != "text":
+                console.line(event_data(event))
+                continue
+            data = f"  {one_line(event.data, 100)}" if event.data else ""
+            step = f" {event.step}" if event.step else ""
+            console.result(f"{event.seq:>5}  {clock_time(event.at)}  {event.type}{step}{data}")
+    return 0
+
+
+async def _lines(session: Session, run: Run, view: RunView, *, everything: bool) -> list[str]:
+    console = session.console
+    short = session.short(run.id)
+    state = console.paint(f"{GLYPHS[run.state]} {run.state}", STYLES[run.state], out=True)
+    head = [f"run {short}", run.workflow, state + (", paused" if run.paused else "")]
+    head.append(f" started {clock_time(run.created_at)} by {run.door}")
+    head += [f" {duration(run.ended_at - run.created_at)}"] if run.ended_at is not None else []
+    head += [f" entry: {run.entry_point}"] if run.entry_point else []
+    lines = ["  ".join(head)]
+    lines += _cause(view, run)
+    lines.append("")
+    lines += step_lines(session, [s for s in view.steps if everything or _shown(s)])
+    if everything:
+        lines += await _children(session, run)
+    lines += ["", f"input   {one_line(run.input, 200)}"]
+    if run.state == "completed":
+        lines.append(f"output  {one_line(run.output, 200)}")
+    lines += [f"label   {key}={one_line(value, 200)}" for key, value in run.labels.items()]
+    lines += await _next(session, run, view)
+    return lines
+
+
+def _cause(view: RunView, run: Run) -> list[str]:
+    failure = run.failure
+    if failure is None:
+        return (
+            [f"reason: {reason_text(run.reason)}"]
+            if run.state == "canceled" and run.reason not in (None, "run_canceled")
+            else []
+        )
+    step = view.step(failure.step) if failure.step else None
+    tries = f", {step.tries} attempts" if step is not None and step.tries > 1 else ""
+    where = f"{failure.step}: " if failure.step else ""
+    return [f"cause: {where}{one_line(failure.message, 500)}  [{failure.code}{tries}]"]
+
+
+def _shown(step: StepView) -> bool:
+    """Top steps, and inside them what runs, waits, failed or is about to be tried again."""
+    return (
+        step.depth == 0
+        or step.state in ("failed", "working", "input-required", "auth-required")
+        or step.wait is not None
+    )
+
+
+def step_lines(session: Session, steps: Sequence[StepView]) -> list[str]:
+    """Return the table of steps."""
+    console = session.console
+    now = session.engine.core.now()
+    rows = [
+        [
+            "  " * step.depth + (step.address if step.depth == 0 else step.address.rpartition("/")[2]),
+            {"wait_for_input": "wait", "wait_for_event": "event"}.get(step.type, step.type),
+            _count(step),
+            _took(step, now),
+            _note(step),
+        ]
+        for step in steps
+    ]
+    widths = [max([least, *(cells(row[k]) for row in rows)]) for k, least in enumerate((14, 8, 1, 1))]
+    widths[0] = min(widths[0], 40)
+    lines: list[str] = []
+    for step, texts in zip(steps, rows, strict=True):
+        glyph = console.paint(GLYPHS[step.state], STYLES[step.state], out=True)
+        start = [pad(cut_to(texts[k], w) if k == 0 else texts[k], w) for k, w in enumerate(widths)]
+        room = max(console.width - sum(widths) - 12, 16) if console.out_terminal else 10000
+        lines.append(f"{glyph} {'  '.join(start)}  {cut_to(texts[4], room)}".rstrip())
+    return lines
+
+
+def _count(step: StepView) -> str:
+    if step.items is not None:
+        return f"{step.items[0]}/{step.items[1]}"
+    return f"{step.tries} tries" if step.tries > 1 else ""
+
+
+def _took(step: StepView, now: float) -> str:
+    if step.seconds is not None and step.state != "canceled":
+        return duration(step.seconds)
+    return (
+        duration(float(int(now - step.started_at))) if step.started_at is not None and step.state == "working" else "-"
+    )
+
+
+def _note(step: StepView) -> str:
+    if step.why is not None:
+        return step.why + (
+            f" (last: {cause(step.error)})" if step.error is not None and step.state == "working" else ""
+        )
+    if step.error is not None and step.state == "failed":
+        return cause(step.error)
+    if step.state == "canceled":
+        return reason_text(step.reason)
+    if step.answer is not None:
+        by = who(step.by, step.door, mine=step.by == "local" and step.door == "cli")
+        return f"{answer_line(step.answer)}, by {by}"
+    if step.result is not None and step.items is None:
+        value = decode(step.result)
+        return "" if value is None or value == {} else one_line(value)
+    return ""
+
+
+async def _children(session: Session, run: Run) -> list[str]:
+    children = await session.engine.list(RunQuery(parent=run.id, limit=1000))
+    await session.learn([child.id for child in children], "run")
+    lines: list[str] = []
+    for child in children:
+        now = one_line(child.now_text or "", 80)
+        lines.append(f"  run {session.short(child.id)}  {child.workflow}  {child.state}  {now}".rstrip())
+    return lines
+
+
+async def _next(session: Session, run: Run, view: RunView) -> list[str]:
+    """Say which command moves the run on."""
+    short = session.short(run.id)
+    if run.state in ("failed", "rejected", "canceled"):
+        try:
+            plan = await session.engine.retry(run.id, dry_run=True)
+        except AgentflowError:
+            return []
+        start = f" --from {plan.from_step}" if isinstance(plan, RetryPlan) and plan.from_step else ""
+        told = f"     (keeps {len(plan.kept)} steps, runs {len(plan.again)})" if isinstance(plan, RetryPlan) else ""
+        return [f"retry   {session.command(f'runs retry {short}{start}')}{told}"]
+    waits = [step.wait for step in view.steps if step.wait is not None]
+    await session.learn(waits, "wait")
+    lines = [f"answer  {session.command(f'waits answer {session.short(wait)}')}" for wait in waits[:5]]
+    if run.paused:
+        lines.append(f"go on   {session.command(f'runs unpause {short}')}")
+    elif run.state == "working":
+        lines.append(f"follow  {session.command(f'runs watch {short}')}")
+    return lines
+
+
+async def _step(session: Session, run: Run, view: RunView, workflow: Workflow, wanted: str) -> int:
+    console = session.console
+    step = view.step(wanted)
+    if step is None:
+        near = [each.address for each in view.steps if each.address.rpartition("/")[2] == wanted]
+        if len(near) != 1:
+            hint = f"its steps: {', '.join(each.address for each in view.steps[:8])}"
+            raise NotFoundError(
+                f'run {session.short(run.id)} has no step "{wanted}"', code="AF-STEP-UNKNOWN", hint=hint
+            )
+        step = view.step(near[0]) or view.steps[0]
+    definition = locate(workflow, step.address)
+    given = definition.config if definition is not None else {}
+    log = [e for e in await session.engine.store.events(run.id, 0, 10000) if e.step == step.address]
+    if console.mode != "text":
+        console.data({**step_data(step), "config": given, "events": [event_data(event) for event in log]})
+        return 0
+    now = session.engine.core.now()
+    state = console.paint(f"{GLYPHS[step.state]} {step.state}", STYLES[step.state], out=True)
+    lines = [f"step {step.address}  {step.type}  {state}  {_took(step, now)}".rstrip()]
+    lines += [f"why     {step.why}"] if step.why else []
+    lines += [f"started {ago(step.started_at, now)}"] if step.started_at is not None else []
+    if given:
+        lines += [
+            "",
+            "fields  (templates as written)",
+            *(f"  {key}: {one_line(value, 200)}" for key, value in given.items()),
+        ]
+    lines += [
+        "",
+        "log",
+        *(f"  {clock_time(e.at)}  {e.type}  {one_line(e.data, 160) if e.data else ''}".rstrip() for e in log),
+    ]
+    if step.error is not None:
+        lines += ["", *failure_lines(step.error)]
+    if step.answer is not None:
+        lines += ["", f"answer  {answer_line(step.answer)}, by {step.by} ({step.door})"]
+    elif step.result is not None:
+        text = json.dumps(decode(step.result), ensure_ascii=False, indent=2)
+        lines += ["", "result", *printable(shorten(text, SHOWN).splitlines())]
+        lines += [f"({len(compact(text))} characters; --json prints all)"] if len(text) > SHOWN else []
+    console.page(lines)
+    return 0

@@ -1,0 +1,318 @@
+"""`run` and `runs watch`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agentflow.cli.documents import outcome
+from agentflow.cli.errors import failure_lines, tell_lines
+from agentflow.cli.follow import Ending, Follower, Manner
+from agentflow.cli.options import Common
+from agentflow.cli.session import Project, Session, drive, find_project, no_config
+from agentflow.cli.values import assignments, document, read_text, usage
+from agentflow.cli.wait_texts import open_lines
+from agentflow.codes import door
+from agentflow.data import is_object
+from agentflow.definition.durations import parse_duration
+from agentflow.definition.models import Workflow
+from agentflow.engine import Run
+from agentflow.errors import InputError, NotFoundError, Place
+
+if TYPE_CHECKING:
+    from agentflow.config import Config
+
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What `run` was asked."""
+
+    workflow: str
+    inputs: tuple[str, ...] = ()
+    input_json: str | None = None
+    entry_point: str | None = None
+    answers: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    key: str | None = None
+    timeout: str | None = None
+    wait: bool = False
+    ask: bool = True
+    cancel_on_interrupt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What `runs watch` was asked."""
+
+    run: str
+    answers: tuple[str, ...] = ()
+    timeout: str | None = None
+    wait: bool = True
+    ask: bool = True
+    cancel_on_interrupt: bool = False
+
+
+def split_target(target: str) -> tuple[str | None, str | None]:
+    """Return (file, workflow id) of `report`, `flow.yaml` or `flow.yaml:report`."""
+    if target.endswith(SUFFIXES):
+        return target, None
+    file, colon, name = target.rpartition(":")
+    if colon and file.endswith(SUFFIXES):
+        return file, name
+    if os.sep in target and Path(target).is_file():
+        return target, None
+    return None, target
+
+
+def pick(config: Config, name: str | None, file: str | None) -> Workflow:
+    """Return the workflow that a command line names.
+
+    Raises:
+        NotFoundError: there is none of this name, or the file has several and none was named.
+    """
+    known = list(config.workflows)
+    if name is None:
+        if len(known) == 1:
+            return config.workflows[known[0]]
+        what = f'"{file}" has {len(known)} workflows: {", ".join(known[:5])}' if known else f'"{file}" has no workflow'
+        raise NotFoundError(what, code="AF-WORKFLOW-UNKNOWN", hint=f"{file}:{known[0]}" if known else None)
+    if name in config.workflows:
+        return config.workflows[name]
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    where = config.file.name if config.file is not None else "this config"
+    hint = f'did you mean "{near[0]}"?' if near else f"{where} has: {', '.join(known[:5]) or 'no workflow'}"
+    raise NotFoundError(f'Workflow not found: there is no workflow "{name}"', code="AF-WORKFLOW-UNKNOWN", hint=hint)
+
+
+def read_input(inputs: Sequence[str], whole: str | None, workflow: Workflow | None) -> Any:
+    """Put the input together from `--input` and `--input-json`.
+
+    Raises:
+        InputError: it can't be read.
+    """
+    files = [item for item in inputs if item.startswith("@")]
+    pairs = [item for item in inputs if not item.startswith("@")]
+    values: Any = document(whole, "--input-json") if whole is not None else {}
+    for file in files:
+        more = document(file, "--input")
+        values = {**values, **more} if is_object(values) and is_object(more) else more
+    if not pairs:
+        return values
+    if not is_object(values):
+        raise usage("--input key=value needs an object; this input isn't one")
+    return {**values, **assignments(pairs, workflow.input_schema if workflow else None, "--input")}
+
+
+def read_answers(items: Sequence[str]) -> dict[str, Any]:
+    """Read `--answer step=@file` and `--answer step=JSON`.
+
+    Raises:
+        InputError: one can't be read.
+    """
+    found: dict[str, Any] = {}
+    for item in items:
+        step, equals, text = item.partition("=")
+        if not step or not equals:
+            raise usage(f'--answer takes STEP=@file or STEP=JSON, not "{item}"', "--answer review=@answer.json")
+        try:
+            found[step] = document(text, "--answer")
+        except InputError:
+            if text[:1] in "@-{[":
+                raise
+            found[step] = text
+    return found
+
+
+def read_timeout(text: str | None) -> float | None:
+    """Read a duration of the command line.
+
+    Raises:
+        InputError: it isn't one.
+    """
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise usage(str(error), "30s, 5m, 1h 30m") from None
+
+
+def pairs(items: Sequence[str], option: str) -> dict[str, str]:
+    """Read repeated `key=value` as plain texts.
+
+    Raises:
+        InputError: one isn't `key=value`.
+    """
+    found: dict[str, str] = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not key or not equals:
+            raise usage(f'{option} takes key=value, not "{item}"')
+        found[key] = value
+    return found
+
+
+def start(common: Common, wanted: Start) -> int:
+    """Start a run and follow it."""
+    console = common.console()
+    file, name = split_target(wanted.workflow)
+    project = find_project(common, file=file, config="needed")
+    if project.config is None:
+        raise no_config(file)
+    workflow = pick(project.config, name, file)
+    if file is not None and not common.config:
+        project = Project(project.store, project.config, f" -f {file}{project.flags}")
+    data = read_input(wanted.inputs, wanted.input_json, workflow)
+    manner = Manner(
+        wait=wanted.wait,
+        ask=wanted.ask,
+        answers=read_answers(wanted.answers),
+        timeout=read_timeout(wanted.timeout),
+        cancel_on_interrupt=wanted.cancel_on_interrupt,
+    )
+    labels = pairs(wanted.labels, "--label")
+
+    async def work(session: Session) -> int:
+        run = await session.engine.start(
+            workflow.id,
+            data,
+            entry_point=wanted.entry_point,
+            idempotency_key=wanted.key,
+            labels=labels,
+            door="cli",
+        )
+        await session.learn([run.id], "run")
+        gap = "  " if console.err_terminal else " "
+        said = "started" if not run.ended else "known already"
+        console.say(gap.join([f"run {session.short(run.id)}", run.workflow, said]))
+        if console.err_terminal:
+            console.say()
+        return await follow(session, run.id, manner, ours=True)
+
+    return drive(console, project, work)
+
+
+def watch(common: Common, wanted: Watch) -> int:
+    """Follow a run, carrying it on where nobody does."""
+    console = common.console()
+    project = find_project(common, config="wanted")
+    manner = Manner(
+        wait=wanted.wait,
+        ask=wanted.ask,
+        answers=read_answers(wanted.answers),
+        timeout=read_timeout(wanted.timeout),
+        cancel_on_interrupt=wanted.cancel_on_interrupt,
+    )
+
+    async def work(session: Session) -> int:
+        run = await session.engine.get(await session.engine.find(wanted.run))
+        run_id = run.root_id
+        await session.learn([run_id], "run")
+        gap = "  " if console.err_terminal else " "
+        console.say(gap.join([f"run {session.short(run_id)}", run.workflow, run.state]))
+        ours = False
+        if not run.ended:
+            ours = await session.engine.adopt(run_id)
+            if ours and run.state == "working":
+                console.say("! no process runs it: going on here")
+        if console.err_terminal:
+            console.say()
+        return await follow(session, run_id, manner, ours=ours)
+
+    return drive(console, project, work)
+
+
+async def follow(session: Session, run_id: str, manner: Manner, *, ours: bool) -> int:
+    """Follow a run and write its result; returns the exit code."""
+    follower = Follower(session, run_id, manner, ours=ours)
+    how = await follower.follow()
+    run = await session.engine.get(run_id)
+    return await finish(session, follower, run, how)
+
+
+async def finish(session: Session, follower: Follower, run: Run, how: Ending) -> int:
+    """Write how it ended: result to stdout, talk to stderr."""
+    console = session.console
+    views = [] if run.ended else await follower.open_waits()
+    await session.learn([view.id for view in views], "wait")
+    if console.mode != "text":
+        document = outcome(run, views)
+        if console.mode == "jsonl":
+            console.line({"type": "result", **document})
+        else:
+            console.data(document)
+        return code_of(run, how)
+    if not run.ended:
+        leave(session, follower, how, open_lines(session, views, terminal=console.asks))
+        return code_of(run, how)
+    if run.failure is not None and run.state in ("failed", "rejected"):
+        tell_lines(console, run_failure(session, follower, run))
+    if console.err_terminal and run.failure is None:
+        console.say()
+    console.say(follower.last_line())
+    if run.state == "completed":
+        from agentflow.cli.format import compact  # noqa: PLC0415  only here
+
+        console.result(compact(run.output))
+    return code_of(run, how)
+
+
+def leave(session: Session, follower: Follower, how: Ending, parked: Sequence[str]) -> None:
+    """Say how a run goes on that hasn't ended."""
+    short = session.short(follower.run_id)
+    if how == "timeout":
+        session.console.tell(
+            f"Time is over. The run is saved; it goes on with: {session.command(f'runs watch {short}')}"
+        )
+    elif how == "left":
+        for line in follower.waiting_text():
+            session.console.tell(line)
+    else:
+        tell_lines(session.console, parked)
+
+
+def code_of(run: Run, how: Ending) -> int:
+    """Return the exit code of a followed run."""
+    if how == "timeout" and not run.ended:
+        return door("AF-TIME-OVER").exit_code
+    if not run.ended:
+        return door("AF-WAIT-OPEN").exit_code
+    return {"completed": 0, "canceled": door("AF-RUN-CANCELED").exit_code}.get(run.state, 1)
+
+
+def run_failure(session: Session, follower: Follower, run: Run) -> list[str]:
+    """Return the lines that say why a run failed, with the place in the file where it is known."""
+    failure = run.failure
+    if failure is None:
+        return []
+    short = session.short(run.id)
+    retry = f"--from {failure.step}" if failure.step else ""
+    command = session.command(f"runs retry {short} {retry}".rstrip())
+    place, text = step_place(session, run, failure.step)
+    row = follower.tree.rows.get((run.id, failure.step or ""))
+    label = None
+    if row is not None and len(row.tried_at) > 1:
+        from agentflow.cli.format import clock_time  # noqa: PLC0415  only here
+
+        label = f"attempts at {', '.join(clock_time(at) for at in row.tried_at[-5:])}"
+    return failure_lines(failure, place=place, text=text, label=label, retry=f"to try again: {command}")
+
+
+def step_place(session: Session, run: Run, step: str | None) -> tuple[Place | None, str | None]:
+    """Return where a run's step stands in the config, if that still holds the run's definition."""
+    config = session.project.config
+    current = session.engine.core.find_workflow(run.workflow)
+    if config is None or step is None or current is None or current.digest != run.definition:
+        return None, None
+    bare = "/".join(part.partition("[")[0] if not part.startswith("case[") else part for part in step.split("/"))
+    place = config.place(run.workflow, bare, "id") or config.place(run.workflow, bare)
+    if place is None:
+        return None, None
+    found = config.documents.get(place.file)
+    return (place, found.text) if found is not None else (place, read_text(place.file))

@@ -1,0 +1,173 @@
+"""`waits`, `waits list|show`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+
+import anyio
+
+from agentflow.cli.console import printable
+from agentflow.cli.documents import wait_data
+from agentflow.cli.format import ago, answer_line, compact, iso, one_line, rough
+from agentflow.cli.forms import example
+from agentflow.cli.options import Common
+from agentflow.cli.session import Session, drive, exists, find_project
+from agentflow.cli.tables import Column, layout, tabbed
+from agentflow.cli.wait_texts import wait_command, who
+from agentflow.engine import Engine, WaitView
+from agentflow.engine.views import wait_view
+from agentflow.errors import NotFoundError
+
+COLUMNS = (
+    Column("ID"),
+    Column("KIND"),
+    Column("RUN"),
+    Column("STEP", cut=True, least=8),
+    Column("MESSAGE", cut=True, least=8),
+    Column("AGE", drop=2),
+    Column("TIMES OUT", drop=1),
+)
+OPEN = ("input-required", "auth-required")
+
+
+def list_waits(common: Common, run: str | None) -> int:
+    """List open waits, oldest first."""
+    console = common.console()
+    project = find_project(common, config="none")
+
+    async def work(session: Session) -> int:
+        views = await session.engine.waits(await session.engine.find(run) if run is not None else None)
+        if console.mode != "text":
+            console.data({"waits": [wait_data(view) for view in views]})
+        elif not views:
+            console.say("Nothing waits for an answer.")
+        else:
+            await session.learn([view.id for view in views], "wait")
+            await session.learn(list(dict.fromkeys(view.run_id for view in views)), "run")
+            write_waits(session, views)
+        return 0
+
+    if not exists(project):
+        if console.mode != "text":
+            console.data({"waits": []})
+        else:
+            console.say("Nothing waits for an answer.")
+        return 0
+    return drive(console, project, work, host="none")
+
+
+def write_waits(session: Session, views: Sequence[WaitView]) -> None:
+    """Write the table of waits: for a terminal, or tab-separated for a pipe."""
+    console = session.console
+    now = time.time()
+    titles = [column.title for column in COLUMNS]
+    if not console.out_terminal:
+        rows = [
+            [
+                v.id,
+                v.kind,
+                v.run_id,
+                v.step,
+                one_line(v.message, 10000),
+                iso(v.created_at) or "",
+                iso(v.expires_at) or "-",
+            ]
+            for v in views
+        ]
+        console.page(tabbed(titles, rows))
+        return
+    rows = [
+        [
+            session.short(view.id),
+            view.kind,
+            session.short(view.run_id),
+            view.step,
+            one_line(view.message),
+            rough(now - view.created_at),
+            ago(view.expires_at, now) if view.expires_at is not None else "-",
+        ]
+        for view in views
+    ]
+    head, *table = layout(COLUMNS, rows, console.width)
+    console.page(
+        [console.paint("  ".join(head).rstrip(), "dim", out=True), *("  ".join(row).rstrip() for row in table)]
+    )
+
+
+async def find_wait(session: Session, wanted: str) -> WaitView:
+    """Return the wait that an ending names: a wait's, or a run's with exactly one open wait.
+
+    Raises:
+        NotFoundError: there is none.
+        ConflictError: the ending, or the run, isn't enough.
+    """
+    engine = session.engine
+    try:
+        wait_id = await engine.find_wait(wanted)
+        found = await engine.store.get_task(wait_id)
+    except NotFoundError:
+        found = None
+    if found is not None:
+        await session.learn([found.task.id], "wait")
+        await session.learn([found.root_id], "run")
+        return wait_view(found)
+    try:
+        views = await engine.waits(await engine.find(wanted))
+    except NotFoundError:
+        views = []
+    if len(views) == 1:
+        await session.learn([views[0].id], "wait")
+        await session.learn([views[0].root_id], "run")
+        return views[0]
+    if views:
+        await session.learn([view.id for view in views], "wait")
+        hint = ", ".join(f"{session.short(view.id)} ({view.step})" for view in views[:5])
+        raise NotFoundError(f'"{wanted}" is a run with {len(views)} open waits', code="AF-WAIT-UNKNOWN", hint=hint)
+    raise NotFoundError(f'no wait "{wanted}"', code="AF-WAIT-UNKNOWN", hint="agentflow waits")
+
+
+def show(common: Common, wanted: str) -> int:
+    """Show a wait: what it asks, its schema, an example answer."""
+    console = common.console()
+    project = find_project(common, config="none")
+
+    async def work(session: Session) -> int:
+        view = await find_wait(session, wanted)
+        if console.mode != "text":
+            console.data({**wait_data(view), "example": example(view.schema or {})})
+            return 0
+        now = time.time()
+        lines = [f"wait {session.short(view.id)}  {view.kind}  {view.state}  {view.workflow} · {view.step}"]
+        lines.append(f"run {session.short(view.root_id)}  open for {rough(now - view.created_at)}")
+        if view.expires_at is not None and view.state in OPEN:
+            lines.append(f"times out {ago(view.expires_at, now)}")
+        lines += ["", *view.message.splitlines()]
+        for key, value in view.details.items():
+            lines.append(f"{key}: {one_line(value, 200)}")
+        if view.answered_at is not None:
+            by = who(view.by, view.door, mine=view.by == "local" and view.door == "cli")
+            lines += ["", f"answered {ago(view.answered_at, now)} by {by}: {answer_line(view.answer)}"]
+        if view.schema is not None:
+            lines += ["", "schema", json.dumps(view.schema, ensure_ascii=False, indent=2)]
+            lines += ["", f"example  {compact(example(view.schema))}"]
+        if view.state in OPEN:
+            lines += ["", f"answer  {wait_command(session, view)}"]
+        console.page(printable(lines))
+        return 0
+
+    return drive(console, project, work, host="none")
+
+
+def known_waits() -> list[str]:
+    """Return endings of open waits, for completion."""
+    project = find_project(Common(), config="none")
+    if not exists(project):
+        return []
+
+    async def look() -> list[str]:
+        async with Engine.open(project.store, host="none") as engine:
+            return await engine.store.shortest([view.id for view in await engine.waits()], "wait")
+
+    return anyio.run(look)

@@ -1,0 +1,128 @@
+"""The application: which commands there are, and how every one of them ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from agentflow.cli.commands import flows, look, runs, waits
+from agentflow.cli.help import Command, Group, WrongUse, suggestion
+
+RUN, ANSWER, LOOK = "Run", "Answer", "Look"
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+
+
+def version(value: bool) -> None:
+    """Print the version and leave."""
+    if value:
+        from importlib.metadata import version as installed  # noqa: PLC0415  only here
+
+        sys.stdout.write(f"agentflow {installed('agentflow-workflows')}\n")
+        raise typer.Exit
+
+
+def root(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=version, is_eager=True)
+    ] = False,
+) -> None:
+    """Workflows as data: they survive crashes and wait for people.
+
+    \f
+    agentflow run report --input region=emea
+    agentflow validate
+    agentflow waits
+    agentflow waits answer w5d1kq --set decision=approve
+    agentflow runs watch @last
+    """
+
+
+def build() -> typer.Typer:
+    """Put the commands together; nothing that they need is imported before one of them runs."""
+    app = _group(root, top=True)
+    _add(app, RUN, "run", flows.run)
+    _add(app, RUN, "validate", flows.validate)
+    _add(app, RUN, "graph", flows.graph)
+    waits_app = _group(waits.waits, alone=True)
+    _add(waits_app, None, "list", waits.list_waits)
+    _add(waits_app, None, "show", waits.show)
+    _add(waits_app, None, "answer", waits.answer)
+    app.add_typer(waits_app, name="waits", rich_help_panel=ANSWER)
+    _add(app, ANSWER, "publish", look.publish)
+    runs_app = _group(runs.runs)
+    for name, function in runs.COMMANDS.items():
+        _add(runs_app, None, name, function)
+    app.add_typer(runs_app, name="runs", rich_help_panel=LOOK)
+    _add(app, LOOK, "steps", look.steps)
+    _add(app, LOOK, "schema", flows.schema)
+    _add(app, LOOK, "explain", look.explain)
+    return app
+
+
+def _group(callback: Callable[..., Any], *, top: bool = False, alone: bool = False) -> typer.Typer:
+    return typer.Typer(
+        cls=Group,
+        callback=callback,
+        help=callback.__doc__,
+        no_args_is_help=not alone,
+        invoke_without_command=alone,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=top,
+        context_settings=SETTINGS,
+    )
+
+
+def _add(app: typer.Typer, section: str | None, name: str, function: Callable[..., Any]) -> None:
+    app.command(name, cls=Command, rich_help_panel=section or "Commands", context_settings=SETTINGS)(function)
+
+
+def execute(arguments: list[str]) -> int:
+    """Run one command line and return its exit code."""
+    try:
+        code = build()(args=arguments, prog_name="agentflow", standalone_mode=False)
+    except WrongUse as error:
+        return _wrong_use(arguments, error.what, error.hint)
+    except typer.TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.stderr.write(error.format_message().rstrip() + "\n")
+            return 2
+        what, hint = suggestion(error)
+        return _wrong_use(arguments, what, hint)
+    except typer.Abort:
+        return 130
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone: that is how `| head` ends, and nothing to complain about.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # the one place where every error becomes text and an exit code
+        return _report(arguments, error)
+    return code if isinstance(code, int) else 0
+
+
+def _wrong_use(arguments: list[str], what: str, hint: str | None) -> int:
+    from agentflow.errors import InputError  # noqa: PLC0415  not needed for help
+
+    return _report(arguments, InputError(what, code="AF-USAGE", hint=hint))
+
+
+def _report(arguments: list[str], error: Exception) -> int:
+    from agentflow.cli import errors  # noqa: PLC0415  not needed for help
+    from agentflow.cli.console import make_console  # noqa: PLC0415
+    from agentflow.errors import AgentflowError  # noqa: PLC0415
+
+    error = errors.unwrap(error)
+    if errors.debugging():
+        import traceback  # noqa: PLC0415  only here
+
+        traceback.print_exception(error)
+    shown = error if isinstance(error, AgentflowError) else errors.as_defect(error)
+    mode = "json" if "--json" in arguments else "jsonl" if "--jsonl" in arguments else "text"
+    errors.show(make_console(mode=mode, no_color="--no-color" in arguments), shown)
+    return errors.exit_code(shown)

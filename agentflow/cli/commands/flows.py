@@ -1,0 +1,130 @@
+"""`run`, `validate`, `graph`, `schema`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from agentflow.cli import options
+from agentflow.cli.complete import entry_points, workflows
+
+Workflow = Annotated[
+    str | None,
+    typer.Argument(metavar="[WORKFLOW]", help="Its id, or a file, or file.yaml:id.", autocompletion=workflows),
+]
+
+
+def run(
+    workflow: Annotated[
+        str, typer.Argument(metavar="WORKFLOW", help="Its id, or a file, or file.yaml:id.", autocompletion=workflows)
+    ],
+    inputs: Annotated[
+        list[str] | None, typer.Option("--input", "-i", metavar="KEY=VALUE", help="One input; repeat it. @file: all.")
+    ] = None,
+    input_json: Annotated[
+        str | None, typer.Option("--input-json", metavar="JSON", help="All input; @file or - reads it.")
+    ] = None,
+    entry_point: Annotated[
+        str | None,
+        typer.Option("--entry-point", "-e", metavar="ID", help="Where to start.", autocompletion=entry_points),
+    ] = None,
+    answers: options.Answers = None,
+    labels: Annotated[
+        list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="A label; repeat it.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option("--idempotency-key", metavar="KEY", help="The same key again is the same run.")
+    ] = None,
+    timeout: options.Timeout = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay while it waits for an answer from elsewhere.")] = False,
+    no_ask: options.NoAsk = False,
+    cancel_on_interrupt: options.Interrupt = False,
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    jsonl: options.Jsonl = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Start a workflow and follow it to its end.
+
+    \f
+    agentflow run report --input region=emea
+    agentflow run flow.yaml --input-json @input.json --json
+    agentflow run report --answer review=@answer.json < /dev/null
+    """
+    from agentflow.cli.actions.start import Start, start  # noqa: PLC0415  help must not pay for it
+
+    wanted = Start(
+        workflow=workflow,
+        inputs=tuple(inputs or ()),
+        input_json=input_json,
+        entry_point=entry_point,
+        answers=tuple(answers or ()),
+        labels=tuple(labels or ()),
+        key=key,
+        timeout=timeout,
+        wait=wait,
+        ask=not no_ask,
+        cancel_on_interrupt=cancel_on_interrupt,
+    )
+    return start(options.Common(config, store, json, jsonl, quiet, no_color), wanted)
+
+
+def validate(
+    files: Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="Files; - reads stdin.")] = None,
+    shape: Annotated[str, typer.Option("--format", help="text, json, github or sarif.")] = "text",
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a file changes.")] = False,
+    config: options.Config = None,
+    json: options.Json = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Check a config and its workflows; all problems at once.
+
+    \f
+    agentflow validate
+    agentflow validate flows/*.yaml --format github
+    """
+    from agentflow.cli.actions.definitions import validate as do  # noqa: PLC0415  help must not pay for it
+
+    common = options.Common(config=config, json=json, no_color=no_color)
+    return do(common, list(files or ()), "json" if json else shape, strict=strict, watch=watch)
+
+
+def graph(
+    workflow: Workflow = None,
+    shape: Annotated[str, typer.Option("--format", help="mermaid, dot or json.")] = "mermaid",
+    config: options.Config = None,
+    json: options.Json = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Print a workflow as a graph.
+
+    \f
+    agentflow graph report
+    agentflow graph report --format dot | dot -Tsvg > report.svg
+    """
+    from agentflow.cli.actions.definitions import graph as do  # noqa: PLC0415  help must not pay for it
+
+    common = options.Common(config=config, json=json, no_color=no_color)
+    return do(common, workflow, "json" if json else shape)
+
+
+def schema(
+    workflow: Workflow = None,
+    draft: Annotated[str, typer.Option("--draft", help="2020-12, or 07 for older editors.")] = "2020-12",
+    write: Annotated[str | None, typer.Option("--write", metavar="FILE", help="Write it there.")] = None,
+    config: options.Config = None,
+    no_color: options.NoColor = False,
+) -> int:
+    """Print the JSON Schema of the config file, or of one workflow's input.
+
+    \f
+    agentflow schema --write .agentflow/schema.json
+    agentflow schema report
+    """
+    from agentflow.cli.actions.definitions import schema as do  # noqa: PLC0415  help must not pay for it
+
+    return do(options.Common(config=config, no_color=no_color), workflow, draft, write)

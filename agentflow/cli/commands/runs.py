@@ -1,0 +1,228 @@
+"""`runs list|show|watch|cancel|pause|unpause|retry|purge`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from agentflow.cli import options
+from agentflow.cli.complete import run_ids, run_states, step_addresses, workflows
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="An ending of its id, or @last.", autocompletion=run_ids)]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+
+
+def runs() -> None:
+    """Runs: list, follow, stop and repeat them.
+
+    \f
+    agentflow runs list --failed
+    agentflow runs show @last
+    agentflow runs watch 7q3k2f
+    agentflow runs retry 7q3k2f --from send
+    """
+
+
+def list_runs(
+    states: Annotated[
+        list[str] | None, typer.Option("--state", metavar="STATE", help="Only this state.", autocompletion=run_states)
+    ] = None,
+    workflow: Annotated[
+        str | None, typer.Option("--workflow", "-w", metavar="ID", help="Only this one.", autocompletion=workflows)
+    ] = None,
+    labels: Annotated[list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Only with it.")] = None,
+    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="Started in the last 2h, 3d …")] = None,
+    before: Annotated[str | None, typer.Option("--before", metavar="RUN", help="Only older ones.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Only failed ones.")] = False,
+    waiting: Annotated[bool, typer.Option("--waiting", help="Only those that wait for an answer.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10000, help="At most this many.")] = 20,
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """List runs, newest first.
+
+    \f
+    agentflow runs list
+    agentflow runs list --failed --since 2h
+    agentflow runs list --json | jq -r '.runs[].id'
+    """
+    from agentflow.cli.actions import runs as actions  # noqa: PLC0415  help must not pay for it
+
+    wanted = actions.Listing(tuple(states or ()), workflow, tuple(labels or ()), since, before, failed, waiting, limit)
+    return actions.list_runs(options.Common(config, store, json, quiet=quiet, no_color=no_color), wanted)
+
+
+def show(
+    run: Run = "@last",
+    step: Annotated[
+        str | None, typer.Option("--step", "-s", metavar="STEP", help="One step.", autocompletion=step_addresses)
+    ] = None,
+    events: Annotated[bool, typer.Option("--events", help="The log of its events.")] = False,
+    tree: Annotated[bool, typer.Option("--tree", help="Every step, nested ones and child runs too.")] = False,
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Show a run: its steps, what they gave, and why one isn't running.
+
+    \f
+    agentflow runs show @last
+    agentflow runs show 61c9d4 --step send
+    """
+    from agentflow.cli.actions.show import show as do  # noqa: PLC0415  help must not pay for it
+
+    return do(options.Common(config, store, json, no_color=no_color), run, step, events=events, tree=tree)
+
+
+def watch(
+    run: Run = "@last",
+    answers: options.Answers = None,
+    timeout: options.Timeout = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Stay while it waits for an answer.")] = True,
+    no_ask: options.NoAsk = False,
+    cancel_on_interrupt: options.Interrupt = False,
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    jsonl: options.Jsonl = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Follow a run to its end; carry it on where its process has died.
+
+    \f
+    agentflow runs watch @last
+    agentflow runs watch 7q3k2f --jsonl
+    """
+    from agentflow.cli.actions import start as actions  # noqa: PLC0415  help must not pay for it
+
+    wanted = actions.Watch(run, tuple(answers or ()), timeout, wait, not no_ask, cancel_on_interrupt)
+    return actions.watch(options.Common(config, store, json, jsonl, quiet, no_color), wanted)
+
+
+def cancel(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs.", autocompletion=run_ids)],
+    force: Annotated[bool, typer.Option("--force", help="Without compensation and `finally` steps.")] = False,
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Cancel runs: what runs is interrupted, what waits is closed.
+
+    \f
+    agentflow runs cancel 6ff0ab
+    """
+    from agentflow.cli.actions.change import cancel as do  # noqa: PLC0415  help must not pay for it
+
+    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color), list(runs), force=force)
+
+
+def pause(
+    run: Run,
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Pause a run: nothing new starts until it goes on.
+
+    \f
+    agentflow runs pause 6ff0ab
+    """
+    from agentflow.cli.actions.change import pause as do  # noqa: PLC0415  help must not pay for it
+
+    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color), run)
+
+
+def unpause(
+    run: Run,
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Let a paused run go on.
+
+    \f
+    agentflow runs unpause 6ff0ab
+    """
+    from agentflow.cli.actions.change import unpause as do  # noqa: PLC0415  help must not pay for it
+
+    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color), run)
+
+
+def retry(
+    run: Run,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="STEP", help="Default: what failed.", autocompletion=step_addresses),
+    ] = None,
+    inputs: Annotated[list[str] | None, typer.Option("--input", "-i", metavar="KEY=VALUE", help="Change it.")] = None,
+    input_json: Annotated[str | None, typer.Option("--input-json", metavar="JSON", help="Replace all input.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would happen.")] = False,
+    yes: Yes = False,
+    answers: options.Answers = None,
+    timeout: options.Timeout = None,
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    jsonl: options.Jsonl = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Run it again from a step on, keeping what is done; tells first what that means.
+
+    \f
+    agentflow runs retry 61c9d4 --from send
+    agentflow runs retry @last --yes
+    """
+    from agentflow.cli.actions import retry as actions  # noqa: PLC0415  help must not pay for it
+
+    wanted = actions.Retry(run, start, tuple(inputs or ()), input_json, dry_run, yes, tuple(answers or ()), timeout)
+    return actions.retry(options.Common(config, store, json, jsonl, quiet, no_color), wanted)
+
+
+def purge(
+    older_than: Annotated[str, typer.Option("--older-than", metavar="TIME", help="Ended longer ago: 30d, 12h.")],
+    states: Annotated[
+        list[str] | None, typer.Option("--state", metavar="STATE", help="Default: every final state.")
+    ] = None,
+    yes: Yes = False,
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Delete runs that ended long ago.
+
+    \f
+    agentflow runs purge --older-than 30d
+    """
+    from agentflow.cli.actions.change import purge as do  # noqa: PLC0415  help must not pay for it
+
+    common = options.Common(config, store, json, quiet=quiet, no_color=no_color)
+    return do(common, older_than, tuple(states or ()), yes=yes)
+
+
+COMMANDS: Mapping[str, Callable[..., Any]] = {
+    "list": list_runs,
+    "show": show,
+    "watch": watch,
+    "cancel": cancel,
+    "pause": pause,
+    "unpause": unpause,
+    "retry": retry,
+    "purge": purge,
+}
+"""Commands of the group, in the order of its help."""

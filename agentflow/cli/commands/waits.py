@@ -1,0 +1,102 @@
+"""`waits`, `waits list|show|answer`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from agentflow.cli import options
+from agentflow.cli.complete import run_ids, wait_ids
+
+Wait = Annotated[
+    str,
+    typer.Argument(
+        metavar="WAIT", help="An ending of its id, or of a run with one open wait.", autocompletion=wait_ids
+    ),
+]
+OfRun = Annotated[str | None, typer.Option("--run", metavar="RUN", help="Only of this run.", autocompletion=run_ids)]
+
+
+def waits(
+    ctx: typer.Context,
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    no_color: options.NoColor = False,
+) -> int | None:
+    """Waits: what runs need an answer for. Alone it lists them.
+
+    \f
+    agentflow waits
+    agentflow waits answer w5d1kq
+    agentflow waits answer w5d1kq --set decision=approve
+    """
+    if ctx.invoked_subcommand is not None:
+        return None
+    return list_waits(None, config, store, json, False, no_color)
+
+
+def list_waits(
+    run: OfRun = None,
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """List open waits, oldest first.
+
+    \f
+    agentflow waits list
+    """
+    from agentflow.cli.actions.waits import list_waits as do  # noqa: PLC0415  help must not pay for it
+
+    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color), run)
+
+
+def show(
+    wait: Wait,
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Show a wait: what it asks, its schema, an example answer.
+
+    \f
+    agentflow waits show w5d1kq
+    """
+    from agentflow.cli.actions.waits import show as do  # noqa: PLC0415  help must not pay for it
+
+    return do(options.Common(config, store, json, no_color=no_color), wait)
+
+
+def answer(
+    wait: Wait,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="One field; repeat it.")
+    ] = None,
+    data: Annotated[str | None, typer.Option("--data", metavar="JSON", help="The answer; @file or - reads it.")] = None,
+    decline: Annotated[str | None, typer.Option("--decline", metavar="REASON", help="Refuse to answer.")] = None,
+    fail: Annotated[str | None, typer.Option("--fail", metavar="MESSAGE", help="The tool failed.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Only store the answer; don't carry the run on.")] = False,
+    timeout: options.Timeout = None,
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Answer a wait; without an answer it asks. Carries the run on where no process does.
+
+    \f
+    agentflow waits answer w5d1kq
+    agentflow waits answer w5d1kq --set decision=approve --set amount=400
+    agentflow waits answer w5d1kq --data @answer.json
+    agentflow waits answer w5d1kq --decline "not mine"
+    """
+    from agentflow.cli.actions import answer as actions  # noqa: PLC0415  help must not pay for it
+
+    wanted = actions.Reply(wait, tuple(sets or ()), data, decline, fail, detach, timeout)
+    return actions.answer(options.Common(config, store, json, quiet=quiet, no_color=no_color), wanted)

@@ -1,0 +1,191 @@
+"""The one renderer of errors: what, where, why, hint. For people on stderr, or as one JSON document."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agentflow.cli.console import Console, printable
+from agentflow.codes import door
+from agentflow.errors import AgentflowError, Defect, DefinitionError, Failure, Place, Problem
+
+if TYPE_CHECKING:
+    from agentflow.definition.source import Document
+
+PROBLEMS_SHOWN = 50
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code that an error ends the command with."""
+    if isinstance(error, AgentflowError):
+        return door(error.code).exit_code
+    return door("AF-DEFECT").exit_code
+
+
+def to_data(error: AgentflowError) -> dict[str, Any]:
+    """Return the JSON form of an error."""
+    data: dict[str, Any] = {"code": error.code, "message": error.what}
+    if error.why:
+        data["why"] = error.why
+    if error.hint:
+        data["hint"] = error.hint
+    if error.data:
+        data["data"] = dict(error.data)
+    if isinstance(error, DefinitionError):
+        data["problems"] = [problem_data(p) for p in error.problems]
+    return data
+
+
+def problem_data(problem: Problem) -> dict[str, Any]:
+    """Return the JSON form of a problem."""
+    data: dict[str, Any] = {"code": problem.code, "severity": problem.severity, "message": problem.message}
+    place = problem.place
+    if place is not None:
+        data |= {"file": place.file, "line": place.line, "column": place.column, "length": place.length}
+    for name in ("pointer", "label", "hint"):
+        if getattr(problem, name):
+            data[name] = getattr(problem, name)
+    return data
+
+
+def head(code: str, message: str, severity: str = "error") -> str:
+    """Return an error's first line."""
+    return f"{severity}[{code}]: {message}"
+
+
+def error_lines(error: AgentflowError, documents: Mapping[str, Document] | None = None) -> list[str]:
+    """Return the lines of an error, without colour."""
+    if isinstance(error, DefinitionError) and error.problems:
+        return definition_lines(error.problems, documents or {})
+    lines = [head(error.code, error.what)]
+    if error.why:
+        lines += [f"  {line}" for line in error.why.splitlines()]
+    if error.hint:
+        lines += [f"  hint: {line}" for line in error.hint.splitlines()]
+    return printable(lines)
+
+
+def definition_lines(problems: Sequence[Problem], documents: Mapping[str, Document]) -> list[str]:
+    """Return the lines of a definition's problems, one block each with an empty line between."""
+    from agentflow.definition.excerpt import render_problem  # noqa: PLC0415  only when something is wrong
+
+    texts = {name: document.text for name, document in documents.items()}
+    for problem in problems:
+        if problem.place is not None and problem.place.file not in texts:
+            texts[problem.place.file] = _text(problem.place.file)
+    blocks = [render_problem(problem, texts) for problem in problems[:PROBLEMS_SHOWN]]
+    if len(problems) > PROBLEMS_SHOWN:
+        blocks.append(f"{len(problems) - PROBLEMS_SHOWN} more problems aren't shown")
+    lines: list[str] = []
+    for block in blocks:
+        lines += ["", *block.rstrip("\n").split("\n")] if lines else block.rstrip("\n").split("\n")
+    return printable(lines)
+
+
+def _text(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+
+
+def failure_lines(
+    failure: Failure,
+    *,
+    place: Place | None = None,
+    text: str | None = None,
+    label: str | None = None,
+    retry: str | None = None,
+) -> list[str]:
+    """Return the lines of a run's failure.
+
+    Args:
+        failure: why it failed.
+        place: where the failed step stands in its file.
+        text: the file's text.
+        label: what to say beside the caret, such as the times of the attempts.
+        retry: a command that tries again.
+    """
+    hints = [h for h in (failure.hint, retry) if h]
+    if place is None or text is None:
+        lines = [head(failure.code, failure.message)]
+        lines += [f"  step: {failure.step}"] if failure.step and f'"{failure.step}"' not in failure.message else []
+        lines += [f"  {line}" for line in (failure.why or "").splitlines()]
+        return printable([*lines, *(f"  hint: {hint}" for hint in hints)])
+    from agentflow.definition.excerpt import render_problem  # noqa: PLC0415  only when something failed
+
+    problem = Problem(failure.code, failure.message, place=place, label=label)
+    lines = render_problem(problem, {place.file: text}).rstrip("\n").split("\n")
+    gutter = " " * (len(str(place.line)) + 1)
+    if failure.why:
+        first, *more = failure.why.splitlines()
+        lines += [f"{gutter}= answer: {first}", *(f"{gutter}          {line}" for line in more)]
+    return printable([*lines, *(f"{gutter}= hint: {hint}" for hint in hints)])
+
+
+def show(console: Console, error: AgentflowError, documents: Mapping[str, Document] | None = None) -> None:
+    """Write an error to stderr, in the form that the command line asks for."""
+    if console.mode != "text":
+        import json  # noqa: PLC0415  only in this branch
+
+        console.tell(json.dumps({"error": to_data(error)}, ensure_ascii=not console.unicode))
+        return
+    tell_lines(console, error_lines(error, documents))
+
+
+def tell_lines(console: Console, lines: Sequence[str]) -> None:
+    """Write error lines to stderr, coloured where that can be seen."""
+    for line in lines:
+        console.tell(_paint(console, line))
+
+
+def _paint(console: Console, line: str) -> str:
+    if line.startswith(("error[", "warning[")):
+        title, rest = line.split("]", 1)
+        style = "error" if line.startswith("error") else "warning"
+        return console.paint(f"{title}]", style) + console.paint(rest, "bold")
+    bare = line.strip()
+    if bare.startswith(("-->", "|")):
+        return console.paint(line, "blue") if "^" not in line else _caret(console, line)
+    if bare.startswith(("hint:", "= hint:")):
+        before, _, after = line.partition("hint:")
+        return before + console.paint("hint:", "cyan") + after
+    return line
+
+
+def _caret(console: Console, line: str) -> str:
+    before, bar, after = line.partition("|")
+    return console.paint(before + bar, "blue") + console.paint(after, "error")
+
+
+def as_defect(error: BaseException) -> Defect:
+    """Turn an unexpected exception into the error that a person reads; its trace goes into a file."""
+    if isinstance(error, Defect):
+        return error
+    lines = "".join(traceback.format_exception(error))
+    try:
+        handle, path = tempfile.mkstemp(prefix="agentflow-defect-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+            file.write(lines)
+    except OSError:
+        path = None
+    hint = "AGENTFLOW_DEBUG=1 shows the trace here"
+    why = f"the details are in {path}; please report them with the steps that led here" if path else None
+    return Defect(f"agentflow itself failed ({type(error).__name__})", why=why, hint=hint)
+
+
+def unwrap(error: Exception) -> Exception:
+    """Return the one error inside an exception group that means something to a person."""
+    while isinstance(error, ExceptionGroup):
+        inner = [each for each in error.exceptions if isinstance(each, AgentflowError | ExceptionGroup)]
+        error = (inner or list(error.exceptions))[0]
+    return error
+
+
+def debugging() -> bool:
+    """Whether traces are wanted on the terminal."""
+    return os.environ.get("AGENTFLOW_DEBUG", "") not in ("", "0")

@@ -1,0 +1,389 @@
+"""Follow a run: its events become lines or a live tree, its waits become forms, until it ends or is left."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import anyio
+
+from agentflow.cli.ask import Form, Left
+from agentflow.cli.documents import event_data
+from agentflow.cli.errors import error_lines, tell_lines
+from agentflow.cli.format import clean, duration, one_line, value_line
+from agentflow.cli.live import Screen
+from agentflow.cli.rows import answered, ending, finished, stable_line, waiting
+from agentflow.cli.session import Session
+from agentflow.cli.tree import Change, Row, RunTree
+from agentflow.cli.wait_texts import finished_retry, wait_command, wait_head, who
+from agentflow.data import decode, is_array, is_object
+from agentflow.engine import Answer, WaitView
+from agentflow.engine.views import wait_view
+from agentflow.errors import ConflictError, InputError, NotFoundError
+from agentflow.ids import new_id
+from agentflow.steps.contract import UNSET
+from agentflow.store.contract import Event
+
+Ending = Literal["ended", "parked", "left", "timeout"]
+REFRESH = 0.25
+LOOK = 2.0
+"""Seconds between two looks whether the process that runs it has died."""
+OPEN = ("input-required", "auth-required")
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How to follow a run."""
+
+    wait: bool = False
+    """Stay while only an answer from elsewhere can move it on."""
+    ask: bool = True
+    """Ask in the terminal what it waits for."""
+    answers: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Answers given in advance, by step."""
+    timeout: float | None = None
+    cancel_on_interrupt: bool = False
+    history: bool = True
+    """Tell also what happened before."""
+
+
+class Follower:
+    """One run being followed."""
+
+    def __init__(self, session: Session, run_id: str, manner: Manner, *, ours: bool) -> None:
+        """Prepare to follow.
+
+        Args:
+            session: engine and console.
+            run_id: whole id of a root run.
+            manner: how.
+            ours: whether this process executes it already.
+        """
+        self.session = session
+        self.console = session.console
+        self.engine = session.engine
+        self.run_id = run_id
+        self.manner = manner
+        self.ours = ours
+        self.tree = RunTree(run_id)
+        self.screen = Screen(self.console, self.tree)
+        self.left = False
+        self._queue: deque[Event] = deque()
+        self._arrived = anyio.Event()
+        self._over = False
+        self._open: dict[str, Row] = {}
+        self._mine: set[str] = set()
+        self._by: dict[str, str] = {}
+        self._told: set[str] = set()
+        self._start = 0
+
+    async def follow(self) -> Ending:
+        """Follow the run until it ends, parks, or the time is over."""
+        self.session.farewell = self._farewell
+        if self.manner.cancel_on_interrupt:
+            self.session.on_interrupt = self._cancel
+        if not self.manner.history:
+            self._start = await self._catch_up()
+        result: Ending = "timeout"
+        try:
+            with anyio.move_on_after(self.manner.timeout):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._pump)
+                    tasks.start_soon(self._tick)
+                    result = await self._loop()
+                    tasks.cancel_scope.cancel()
+        finally:
+            self.screen.stop()
+        return result
+
+    async def _catch_up(self) -> int:
+        """Take in what happened before without telling it."""
+        after = 0
+        while True:
+            batch = await self.engine.store.events(self.run_id, after, tree=True)
+            for event in batch:
+                await self._place(event)
+                self.tree.apply(event)
+            if not batch:
+                return after
+            after = batch[-1].pos
+
+    async def _pump(self) -> None:
+        stream: AsyncGenerator[Event] = self.engine.subscribe(self.run_id, self._start, tree=True)
+        async with aclosing(stream) as events:
+            async for event in events:
+                self._queue.append(event)
+                self._arrived.set()
+        self._over = True
+        self._arrived.set()
+
+    async def _next(self) -> Event | None:
+        """Return the next event; None when there will be no more. Losing none when it is cancelled."""
+        while not self._queue:
+            if self._over:
+                return None
+            self._arrived = anyio.Event()
+            if not self._queue and not self._over:
+                await self._arrived.wait()
+        return self._queue.popleft()
+
+    async def _tick(self) -> None:
+        """Redraw, and look whether the process that runs it is still there."""
+        looked = time.monotonic()
+        while True:
+            await anyio.sleep(REFRESH)
+            if self.console.live:
+                self.screen.refresh()
+            if time.monotonic() - looked >= LOOK:
+                looked = time.monotonic()
+                await self._learn_totals()
+                if not self.ours and not self.tree.ended_run and await self.engine.adopt(self.run_id):
+                    self.ours = True
+                    self.screen.print(["! the process that ran it is gone: going on here"])
+
+    async def _learn_totals(self) -> None:
+        loops = [row for row in self.tree.active() if row.is_loop and row.total is None and row.run_id == self.run_id]
+        if not loops or not self.console.live:
+            return
+        memos = {row.address: row.memo for row in await self.engine.steps(self.run_id)}
+        for row in loops:
+            raw = memos.get(row.address)
+            memo = decode(raw) if raw else None
+            if is_object(memo) and is_array(memo.get("items")):
+                row.total = len(memo["items"])
+
+    async def _loop(self) -> Ending:
+        while True:
+            event = await self._next()
+            if event is None:
+                return "ended"
+            await self._tell(await self._apply(event))
+            if self._queue and not self.tree.ended_run:
+                continue
+            if self.tree.ended_run:
+                return "ended"
+            ending = await self._attend()
+            if ending is not None:
+                return ending
+
+    async def _place(self, event: Event) -> None:
+        """Hang a child run's events below the step that started it."""
+        if self.tree.knows(event.run_id):
+            return
+        try:
+            parent = (await self.engine.get(event.run_id)).parent_id
+        except NotFoundError:
+            return
+        for row in await self.engine.steps(parent) if parent is not None else []:
+            if row.task == event.run_id and parent is not None:
+                self.tree.hang(event.run_id, parent, row.address)
+
+    async def _apply(self, event: Event) -> Change:
+        await self._place(event)
+        change = self.tree.apply(event)
+        row = change.row
+        if row is not None and row.wait is not None:
+            if change.what == "waiting":
+                self._open[row.wait] = row
+            elif change.what in ("answered", "completed", "failed", "skipped"):
+                self._open.pop(row.wait, None)
+            if change.what == "answered" and is_object(event.data):
+                self._by[row.wait] = who(event.data.get("by"), event.data.get("door"), mine=row.wait in self._mine)
+        return change
+
+    # telling
+
+    async def _tell(self, change: Change) -> None:
+        if self.console.mode == "jsonl":
+            self.console.line(event_data(change.event))
+            return
+        if self.console.quiet:
+            return
+        if not self.console.err_terminal:
+            await self.session.learn([change.row.wait] if change.row and change.row.wait else [], "wait")
+            line = stable_line(change, time.time(), self.session.short)
+            if line is not None:
+                self.console.say(clean(line))
+            return
+        lines = await self._lines(change)
+        if lines:
+            self.screen.print(lines)
+        self.screen.refresh()
+
+    async def _lines(self, change: Change) -> list[str]:
+        row = change.row
+        if row is None or (row.parent is not None and change.what != "waiting"):
+            return []
+        width, paint = self.console.width, self.console.paint
+        if change.what == "waiting":
+            return [waiting(row, width, paint)]
+        if change.what == "completed" and row.wait is not None:
+            note = value_line(await self.engine.result(row.run_id, row.address))
+            by = self._by.get(row.wait)
+            return [answered(row, f"{note}, by {by}" if by else note, width, paint)]
+        if change.what in ("completed", "failed", "skipped"):
+            line = await self._result(row) if row.state == "completed" and not row.is_loop else None
+            return finished(row, line, width, paint)
+        if change.what == "retrying" and not self.console.live:
+            return finished_retry(row)
+        return []
+
+    async def _result(self, row: Row) -> str | None:
+        value = await self.engine.result(row.run_id, row.address)
+        return None if value is None or value == {} else one_line(value, 60)
+
+    # waits
+
+    async def _attend(self) -> Ending | None:
+        """Deal with open waits: answered in advance, asked here, or told. A result ends the following."""
+        for wait_id in list(self._open):
+            view = await self._view(wait_id)
+            if view is None or view.state not in OPEN:
+                self._open.pop(wait_id, None)
+                continue
+            given = self._given(view)
+            if given is not UNSET:
+                await self.engine.resume(view.id, Answer(given), door="cli", message_id=new_id())
+                self._mine.add(wait_id)
+                self._open.pop(wait_id, None)
+            elif self.console.asks and self.manner.ask and view.kind in ("input", "tool", "operator"):
+                if await self._ask(view) == "left":
+                    self.left = True
+                    return "left"
+                return None
+        if self.tree.state not in OPEN or not self._open:
+            return None
+        if not (await self.engine.get(self.run_id)).waiting:
+            return None
+        if not self.manner.wait:
+            return "parked"
+        await self._tell_open()
+        return None
+
+    async def _view(self, wait_id: str) -> WaitView | None:
+        found = await self.engine.store.get_task(wait_id)
+        return wait_view(found) if found is not None else None
+
+    def _given(self, view: WaitView) -> Any:
+        for name in (view.step, view.step.rpartition("/")[2]):
+            if name in self.manner.answers:
+                return self.manner.answers[name]
+        return UNSET
+
+    async def _tell_open(self) -> None:
+        new = [wait_id for wait_id in self._open if wait_id not in self._told]
+        self._told.update(new)
+        for wait_id in new:
+            view = await self._view(wait_id)
+            if view is not None:
+                await self.session.learn([wait_id], "wait")
+                self.screen.stop()
+                self.console.say(f"waits for an answer: {wait_command(self.session, view)}")
+
+    async def _ask(self, view: WaitView) -> Literal["answered", "left", "elsewhere"]:
+        """Ask in the terminal, and watch meanwhile whether somebody else answers."""
+        self.screen.stop()
+        for line in wait_head(view):
+            self.console.say(line)
+        held: list[Change] = []
+        while True:
+            outcome = await self._form(view, held)
+            if outcome in ("left", "elsewhere"):
+                break
+            try:
+                self._mine.add(view.id)
+                await self.engine.resume(view.id, Answer(outcome[0]), door="cli", message_id=new_id())
+                self._open.pop(view.id, None)
+                break
+            except InputError as error:
+                tell_lines(self.console, error_lines(error))
+            except ConflictError:
+                outcome = "elsewhere"
+                break
+        if outcome == "elsewhere":
+            self._mine.discard(view.id)
+            await self._tell_elsewhere(view.id)
+        if outcome != "left":
+            self.console.say("")
+        for change in held:
+            await self._tell(change)
+        return "left" if outcome == "left" else "elsewhere" if outcome == "elsewhere" else "answered"
+
+    async def _form(self, view: WaitView, held: list[Change]) -> Literal["left", "elsewhere"] | tuple[Any]:
+        form = Form(self.console, view.schema, view.default if view.has_default else UNSET)
+        outcome: list[Literal["left", "elsewhere"] | tuple[Any]] = []
+        async with anyio.create_task_group() as tasks:
+
+            async def fill() -> None:
+                try:
+                    outcome.append((await form.fill(),))
+                except Left:
+                    outcome.append("left")
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(fill)
+            while not outcome:
+                event = await self._next()
+                if event is None:
+                    break
+                held.append(await self._apply(event))
+                if view.id not in self._open or self.tree.ended_run:
+                    break
+            if not outcome:
+                outcome.append("elsewhere")
+            tasks.cancel_scope.cancel()
+        return outcome[0]
+
+    async def _tell_elsewhere(self, wait_id: str) -> None:
+        self._open.pop(wait_id, None)
+        view = await self._view(wait_id)
+        self.console.say("")
+        if view is None or view.answered_at is None:
+            self.console.say("! It doesn't wait any more. Going on.")
+            return
+        by = who(view.by, view.door, mine=False)
+        self._by[wait_id] = by
+        ago = duration(max(round(time.time() - view.answered_at), 0))
+        value = view.answer.get("value") if is_object(view.answer) else None
+        fields = ", ".join(f"{k}={one_line(v)}" for k, v in value.items()) if is_object(value) else one_line(value)
+        self.console.say(f"! Answered by {by} {ago.replace('0ms', '0s')} ago: {fields}. Going on.")
+
+    # leaving
+
+    async def _cancel(self) -> bool:
+        self.screen.stop()
+        self.console.say("canceling the run; Ctrl+C again leaves at once")
+        await self.engine.cancel(self.run_id)
+        return True
+
+    def _farewell(self) -> list[str]:
+        self.screen.stop()
+        run = self.session.short(self.run_id)
+        lines = ["", "Left the run. It is saved; it goes on with:"] if not self._open else self.waiting_text()
+        watch = f"  {self.session.command(f'runs watch {run}')}"
+        return lines if watch in lines else [*lines, watch]
+
+    def waiting_text(self) -> list[str]:
+        """Return what to say when the run is left waiting."""
+        lines = ["", "Left the run waiting. It is saved and goes on when somebody answers:"]
+        for wait_id, row in self._open.items():
+            lines.append(f"  {self.session.command(f'waits answer {self.session.short(wait_id)}')}  # {row.address}")
+        return [*lines, f"  {self.session.command(f'runs watch {self.session.short(self.run_id)}')}"]
+
+    async def open_waits(self) -> list[WaitView]:
+        """Return what the run waits for."""
+        return await self.engine.waits(self.run_id)
+
+    def last_line(self) -> str:
+        """Return the line that ends the following."""
+        if self.console.err_terminal:
+            return ending(self.tree)
+        tree = self.tree
+        took = ""
+        if tree.started is not None and tree.ended is not None:
+            took = f" {duration(max(tree.ended - tree.started - tree.waited, 0.0))}"
+        return f"run {self.session.short(self.run_id)} {tree.state}{took}"

@@ -1,0 +1,277 @@
+"""A JSON Schema becomes questions, and what is typed becomes a value that the schema accepts. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from agentflow.cli.values import alternatives, read_value, resolve, types_of
+from agentflow.data import is_array, is_object
+from agentflow.steps.contract import UNSET
+
+Kind = Literal["text", "number", "boolean", "choice", "edit", "constant"]
+
+
+class Choice(NamedTuple):
+    """One value to choose from."""
+
+    value: Any
+    label: str
+
+
+class Issue(NamedTuple):
+    """What is wrong with one part of an answer."""
+
+    path: tuple[str | int, ...]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One line of a form."""
+
+    name: str
+    """Property; empty: the answer as a whole."""
+    kind: Kind
+    schema: Mapping[str, Any]
+    label: str = ""
+    """What it asks, with its limits."""
+    required: bool = True
+    default: Any = UNSET
+    choices: tuple[Choice, ...] = ()
+    secret: bool = False
+
+    @property
+    def has_default(self) -> bool:
+        """Whether an empty line means something."""
+        return self.default is not UNSET
+
+
+class Invalid(ValueError):
+    """A typed text isn't an answer to its question."""
+
+
+def questions(schema: object, default: Any = UNSET) -> list[Question]:
+    """Make the questions of a form: one a property of an object, else one.
+
+    Args:
+        schema: JSON Schema of the answer; anything but an object allows any value.
+        default: what is taken when nobody answers: prefills the form, and changes nothing else.
+    """
+    root = resolve(schema)
+    properties = root.get("properties")
+    if not is_object(properties) or not properties:
+        return [_question("", root, root, required=True, default=default)]
+    required = root.get("required")
+    needed = {str(name) for name in required} if is_array(required) else set[str]()
+    filled = default if is_object(default) else {}
+    return [
+        _question(name, resolve(part, root), root, required=name in needed, default=filled.get(name, UNSET))
+        for name, part in properties.items()
+    ]
+
+
+def _question(name: str, schema: dict[str, Any], root: Mapping[str, Any], *, required: bool, default: Any) -> Question:
+    choices = _choices(schema, root)
+    for shared in ("$defs", "definitions"):
+        if shared in root and shared not in schema:
+            schema = {**schema, shared: root[shared]}
+    if default is UNSET:
+        default = schema.get("default", UNSET)
+    kind = _kind(schema, choices)
+    if kind == "constant":
+        default = schema["const"]
+    return Question(
+        name=name,
+        kind=kind,
+        schema=schema,
+        label=_label(schema, kind),
+        required=required,
+        default=default,
+        choices=choices,
+        secret=schema.get("format") == "password" or schema.get("writeOnly") is True,
+    )
+
+
+def _choices(schema: Mapping[str, Any], root: Mapping[str, Any]) -> tuple[Choice, ...]:
+    options = schema.get("enum")
+    if is_array(options):
+        return tuple(Choice(value, _show(value)) for value in options)
+    parts = [resolve(part, root) for part in alternatives(schema)]
+    if parts and all("const" in part for part in parts):
+        return tuple(Choice(part["const"], str(part.get("title") or _show(part["const"]))) for part in parts)
+    return ()
+
+
+def _show(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _kind(schema: Mapping[str, Any], choices: Sequence[Choice]) -> Kind:
+    if "const" in schema:
+        return "constant"
+    if choices:
+        return "choice"
+    types = [name for name in types_of(schema) if name != "null"]
+    if types == ["boolean"]:
+        return "boolean"
+    if types and all(name in ("integer", "number") for name in types):
+        return "number"
+    if types == ["string"]:
+        return "text"
+    return "edit"
+
+
+def _label(schema: Mapping[str, Any], kind: Kind) -> str:
+    text = str(schema.get("title") or schema.get("description") or "")
+    least, most = schema.get("minimum"), schema.get("maximum")
+    limits = ""
+    if kind == "number" and least is not None and most is not None:
+        limits = f"{_show(least)} to {_show(most)}"
+    elif kind == "number" and least is not None:
+        limits = f"at least {_show(least)}"
+    elif kind == "number" and most is not None:
+        limits = f"at most {_show(most)}"
+    elif kind == "text" and schema.get("format") in ("date", "date-time", "email", "uri"):
+        limits = {"date": "2026-01-31", "date-time": "2026-01-31T09:00:00Z", "email": "an e-mail address"}.get(
+            str(schema["format"]), "an address (URL)"
+        )
+    if limits and not any(mark in text for mark in (limits, f"{least}-{most}")):
+        return f"{text}, {limits}" if text else limits
+    return text
+
+
+def parse(question: Question, text: str) -> Any:
+    """Read what was typed for a question.
+
+    Returns:
+        The value; UNSET when an optional one was left empty.
+
+    Raises:
+        Invalid: it isn't an answer; the message says why.
+    """
+    if text.strip() == "":
+        if question.has_default:
+            return question.default
+        if not question.required:
+            return UNSET
+        if question.kind != "text":
+            raise Invalid("an answer is needed here")
+    if question.kind == "choice":
+        value = _chosen(question, text.strip())
+    else:
+        try:
+            value = read_value(text, question.schema)
+        except ValueError as error:
+            raise Invalid(str(error)) from None
+    issues = check(question.schema, value)
+    if issues:
+        raise Invalid(issues[0].message)
+    return value
+
+
+def _chosen(question: Question, text: str) -> Any:
+    exact = [c for c in question.choices if text in (c.label, _show(c.value))]
+    near = exact or matching(question, text)
+    if len(near) == 1 or exact:
+        return near[0].value
+    wanted = ", ".join(c.label for c in (near or question.choices)[:5])
+    raise Invalid(f'"{text}" is {"not clear" if near else "not among the choices"}: {wanted}')
+
+
+def matching(question: Question, text: str) -> list[Choice]:
+    """Return the choices that begin with a text."""
+    return [c for c in question.choices if c.label.lower().startswith(text.lower())]
+
+
+def check(schema: object, value: object) -> list[Issue]:
+    """Validate a value; [] when it fits. A schema that is broken itself accepts everything: the engine has the say."""
+    import jsonschema_rs  # noqa: PLC0415  only when something is asked
+
+    if not is_object(schema) and not isinstance(schema, bool):
+        return []
+    try:
+        validator = jsonschema_rs.validator_for(schema, validate_formats=True)
+    except ValueError:
+        return []
+    plain: Any = value
+    return [Issue(tuple(error.instance_path), error.message) for error in validator.iter_errors(plain)]
+
+
+def assemble(asked: Sequence[Question], values: Mapping[str, Any]) -> Any:
+    """Put the values of a form together."""
+    if len(asked) == 1 and asked[0].name == "":
+        value = values.get("", UNSET)
+        return None if value is UNSET else value
+    return {q.name: values[q.name] for q in asked if values.get(q.name, UNSET) is not UNSET}
+
+
+def example(schema: object, root: object = None, depth: int = 0) -> Any:
+    """Make an example of a value that a schema may accept: for templates and hints."""
+    root = schema if root is None else root
+    part = resolve(schema, root)
+    for key in ("default", "const"):
+        if key in part:
+            return part[key]
+    for key in ("examples", "enum"):
+        options = part.get(key)
+        if is_array(options) and options:
+            return options[0]
+    parts = alternatives(part)
+    if parts and "type" not in part:
+        return example(parts[0], root, depth + 1) if depth < 5 else None
+    types = types_of(part)
+    kind = next((name for name in types if name != "null"), "object" if "properties" in part else "null")
+    if kind == "object":
+        properties = part.get("properties")
+        items: dict[str, Any] = properties if is_object(properties) and depth < 5 else {}
+        return {name: example(item, root, depth + 1) for name, item in items.items()}
+    if kind == "array":
+        return [example(part["items"], root, depth + 1)] if is_object(part.get("items")) and depth < 5 else []
+    if kind in ("integer", "number"):
+        return part.get("minimum", part.get("maximum", 0))
+    return {"string": "text", "boolean": True}.get(kind)
+
+
+def answer_command(wait: str, schema: object, default: Any = UNSET) -> str:
+    """Return the command line that answers a wait, with example values for what is required."""
+    root = resolve(schema)
+    asked = questions(schema, default)
+    if len(asked) == 1 and asked[0].name == "":
+        value = default if default is not UNSET else example(root)
+        return f"agentflow waits answer {wait} --data {quote(json.dumps(value, ensure_ascii=False))}"
+    shown = [q for q in asked if q.required] or asked[:1]
+    words = list[str]()
+    for q in shown:
+        value = q.default if q.has_default else q.choices[0].value if q.choices else example(q.schema, root)
+        plain = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        words.append(f"--set {quote(f'{q.name}={plain}')}")
+    return " ".join([f"agentflow waits answer {wait}", *words])
+
+
+def quote(text: str) -> str:
+    """Quote a word for a shell where it needs it."""
+    import shlex  # noqa: PLC0415  only for hints
+
+    return shlex.quote(text)
+
+
+def choice_shown(choice: Choice) -> str:
+    """Return a choice as people read it; its value too, where a title stands for it."""
+    value = _show(choice.value)
+    return choice.label if choice.label == value else f"{choice.label} ({value})"
+
+
+def default_shown(question: Question) -> str:
+    """Return what an empty line means."""
+    if isinstance(question.default, bool):
+        return "yes" if question.default else "no"
+    return _show(question.default)
+
+
+def template(question: Question) -> str:
+    """Return what an editor opens with for an object or an array: JSON, or the default."""
+    value = question.default if question.has_default else example(question.schema)
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"

@@ -1,0 +1,51 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from agentflow.cli.console import Console
+
+Config = Annotated[
+    str | None,
+    typer.Option("--config", "-f", metavar="FILE", help="Config file; default: agentflow.yaml here or above."),
+]
+Store = Annotated[
+    str | None, typer.Option("--store", metavar="PATH", envvar="AGENTFLOW_STORE", help="Database of the runs.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+Jsonl = Annotated[bool, typer.Option("--jsonl", help="Print every event as a line of JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="No escape sequences.")]
+Timeout = Annotated[
+    str | None, typer.Option("--timeout", metavar="TIME", help="Leave after this time (30s, 5m); the run is saved.")
+]
+Interrupt = Annotated[bool, typer.Option("--cancel-on-interrupt", help="Ctrl+C cancels the run instead of leaving it.")]
+Answers = Annotated[
+    list[str] | None,
+    typer.Option("--answer", metavar="STEP=JSON", help="Answer a step's wait in advance; STEP=@file reads a file."),
+]
+NoAsk = Annotated[bool, typer.Option("--no-ask", help="Never ask here, even in a terminal.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What the shared options of one command line say."""
+
+    config: str | None = None
+    store: str | None = None
+    json: bool = False
+    jsonl: bool = False
+    quiet: bool = False
+    no_color: bool = False
+
+    def console(self) -> Console:
+        """Return the console that they ask for."""
+        from agentflow.cli.console import make_console  # noqa: PLC0415  not needed for help
+
+        mode = "jsonl" if self.jsonl else "json" if self.json else "text"
+        return make_console(mode=mode, quiet=self.quiet or mode != "text", no_color=self.no_color)

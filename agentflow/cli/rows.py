@@ -1,0 +1,220 @@
+"""How rows of a run's tree are written: the lines of a terminal, and the stable lines of a pipe. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from agentflow.cli.format import GLYPHS, STYLES, duration, one_line, rough, shorten
+from agentflow.cli.tables import cells, cut_to, pad
+from agentflow.cli.tree import Change, Row, RunTree, parent_of, retrying
+from agentflow.errors import Failure
+
+NAME = 16
+NOTE = 40
+Paint = Callable[[str, str | None], str]
+
+
+def plain(text: str, style: str | None) -> str:
+    """Paint nothing."""
+    del style
+    return text
+
+
+def cause(failure: Failure, limit: int = 60) -> str:
+    """Say a failure in a few words: `HTTP 503`, or the beginning of its message."""
+    status = failure.data.get("status")
+    if isinstance(status, int):
+        return f"HTTP {status}"
+    return one_line(failure.message, limit)
+
+
+def note_of(row: Row, line: str | None) -> str:
+    """Return the middle of a finished row: counts of a loop, an error, a result."""
+    if row.progress is not None and row.state == "completed":
+        done, everything = row.progress
+        return f"{done} of {everything}"
+    if row.state == "failed":
+        parts = [f"{row.tries} attempts"] if row.tries > 1 else []
+        parts += [cause(row.failures[-1])] if row.failures else []
+        return ": ".join(parts)
+    if row.state == "canceled":
+        why = f": {cause(row.failures[-1])}" if row.reason == "tolerated" and row.failures else ""
+        return reason_text(row.reason) + why
+    return line or ""
+
+
+def reason_text(reason: str | None) -> str:
+    """Say why a step didn't run, or didn't end by itself."""
+    known = {
+        None: "not run",
+        "condition": "skipped: its condition isn't met",
+        "branch": "skipped: another branch was taken",
+        "entry_point": "skipped by the entry point",
+        "ended": "stopped: the run had ended",
+        "operator": "skipped by an operator",
+        "run_canceled": "canceled with the run",
+        "sibling_failed": "stopped: a step beside it failed",
+        "tolerated": "failed, and that is tolerated",
+        "timeout": "stopped: out of time",
+        "interrupted": "interrupted",
+    }
+    return known.get(reason) or f"stopped: {reason}"
+
+
+def finished(row: Row, line: str | None, width: int, paint: Paint = plain) -> list[str]:
+    """Return the lines of a step that has ended: one, and one for each retry or failure inside it.
+
+    Args:
+        row: the step.
+        line: its result in a few words.
+        width: columns of the terminal.
+        paint: adds colour.
+    """
+    glyph = GLYPHS[row.state]
+    seconds = row.seconds
+    took = duration(seconds) if seconds is not None and row.state != "canceled" else ""
+    lines = [_line(glyph, STYLES[row.state], row.address, note_of(row, line), took, width, paint)]
+    for inner in row.below():
+        text = _inside(row, inner)
+        if text:
+            mark = "✘" if inner.state == "failed" else "↻"
+            lines.append(cut_to(f"  {mark} {text}", width))
+    if row.parent is None and len(row.failures) > 0 and row.state == "completed" and not row.children:
+        lines.append(cut_to(f"  ↻ {_attempts(row)}", width))
+    return lines if len(lines) <= 12 else [*lines[:11], f"  … {len(lines) - 11} more"]
+
+
+def _inside(row: Row, inner: Row) -> str:
+    name = inner.address.removeprefix(row.address).lstrip("/")
+    if inner.state == "failed" and not any(child.state == "failed" for child in inner.children):
+        return f"{name}  {cause(inner.failures[-1]) if inner.failures else 'failed'}"
+    if inner.state == "completed" and inner.failures:
+        return f"{name}  {_attempts(inner)}"
+    return ""
+
+
+def _attempts(row: Row) -> str:
+    last = cause(row.failures[-1], 40) if row.failures else ""
+    return f"{max(row.tries, len(row.failures) + 1)} attempts ({last}, then ok)"
+
+
+def _line(glyph: str, style: str, name: str, note: str, took: str, width: int, paint: Paint) -> str:
+    left = f"{glyph} "
+    label = pad(name, NAME) if cells(name) <= NAME else name + " "
+    room = max(width - cells(left) - cells(label) - 10, 8)
+    note = cut_to(note, min(room, 60))
+    body = pad(note, min(NOTE, room)) if took else note
+    return f"{paint(glyph, style)} {label}{body}{' ' + took if took else ''}".rstrip()
+
+
+def waiting(row: Row, width: int, paint: Paint = plain) -> str:
+    """Return the line of a step that waits for somebody."""
+    return _line("✋", "yellow", row.address, "waits for you", "", width, paint)
+
+
+def answered(row: Row, note: str, width: int, paint: Paint = plain) -> str:
+    """Return the line of a wait that was answered."""
+    seconds = row.seconds
+    took = duration(seconds) if seconds is not None else ""
+    return _line("✔", "green", row.address, note, took, width, paint)
+
+
+def live_lines(tree: RunTree, now: float, height: int, width: int, paint: Paint = plain) -> list[str]:
+    """Return what is going on, in at most `height` lines: running top steps, then what runs inside them."""
+    lines: list[str] = []
+    hidden = 0
+    for row in tree.active():
+        shown = [_going(row, now, width, paint)]
+        if not row.is_loop:
+            inside = [r for r in row.below() if r.state not in ("submitted", "completed", "canceled") and not r.made_up]
+            shown += ["  " * r.depth + _going(r, now, width - 2 * r.depth, paint) for r in inside]
+        for line in shown:
+            if len(lines) < height - 1:
+                lines.append(line)
+            else:
+                hidden += 1
+    if hidden:
+        lines.append(f"… {hidden} more")
+    return lines
+
+
+def _going(row: Row, now: float, width: int, paint: Paint) -> str:
+    glyph, style = GLYPHS[row.state], STYLES[row.state]
+    name = row.address if row.parent is None else row.address.removeprefix(row.parent.address).lstrip("/")
+    note = ""
+    if row.state == "failed":
+        note = cause(row.failures[-1]) if row.failures else "failed"
+    elif row.failures and row.due is not None:
+        glyph, style = "↻", "yellow"
+        note = f"attempt {row.tries + 1} in {rough(max(row.due - now, 0))}: {cause(row.failures[-1], 40)}"
+    elif row.progress is not None:
+        done, everything = row.progress
+        again = retrying(row)
+        note = f"{done} of {everything}" + (f", {again} retrying" if again else "")
+    elif row.wait is not None and row.state != "working":
+        note = f"waits: {shorten(row.message or 'for an answer', 40)}"
+    elif row.due is not None:
+        note = f"waits for a time, in {rough(max(row.due - now, 0))}"
+    took = duration(float(int(now - row.started))) if row.started is not None and row.state == "working" else ""
+    return _line(glyph, style, name, note, took.replace(".0s", "s"), width, paint)
+
+
+def stable_line(change: Change, now: float, short: Callable[[str], str] = lambda each: each) -> str | None:
+    """Return the line of an event in a pipe, or None where it isn't told.
+
+    Told are steps, but of a loop's items only what needs attention: a retry, a failure, a wait.
+
+    Args:
+        change: what the event changed.
+        now: time of the event's telling, for "in 2s".
+        short: shortens an id.
+    """
+    row = change.row
+    if row is None or change.what in ("started", "other", "run_started", "run_ended"):
+        return None
+    item = "[" in row.address
+    attention = change.what in ("retrying", "failed", "waiting", "answered")
+    if (item and not attention) or (change.what == "skipped" and row.parent is not None):
+        return None
+    name = f"step {_path(row)}"
+    took = f" {duration(row.seconds)}" if row.seconds is not None else ""
+    if change.what == "completed":
+        done = f" {row.progress[0]}/{row.progress[1]}" if row.progress is not None else ""
+        tries = f" attempts={row.tries}" if row.tries > 1 and not row.is_loop else ""
+        return f"{name} completed{took}{done}{tries}"
+    if change.what == "failed":
+        code = f" error={row.failures[-1].code}" if row.failures else ""
+        tries = f" attempts={row.tries}" if row.tries > 1 else ""
+        return f"{name} failed{took}{tries}{code}"
+    if change.what == "retrying":
+        code = f" error={row.failures[-1].code}" if row.failures else ""
+        due = f" in={rough(max(row.due - now, 0))}" if row.due is not None else ""
+        return f"{name} retrying attempt={row.tries + 1}{due}{code}"
+    if change.what == "waiting":
+        return f"{name} waiting wait={short(row.wait or '')}"
+    if change.what == "answered":
+        return f"{name} answered"
+    return f"{name} skipped{f' reason={row.reason}' if row.reason else ''}"
+
+
+def _path(row: Row) -> str:
+    """Return a step's address; of a child run's step, behind the address of the step that started the run."""
+    top = row
+    while top.parent is not None and top.parent.run_id == row.run_id:
+        top = top.parent
+    return f"{_path(top.parent)}/{row.address}" if top.parent is not None else row.address
+
+
+def ending(tree: RunTree) -> str:
+    """Return the last line: `completed in 3.0s (+ 41s waiting)`."""
+    if tree.started is None or tree.ended is None:
+        return tree.state
+    worked = max(tree.ended - tree.started - tree.waited, 0.0)
+    waited = f" (+ {duration(tree.waited)} waiting)" if tree.waited >= 0.5 else ""
+    return f"{tree.state} in {duration(worked)}{waited}"
+
+
+def top_of(address: str) -> str:
+    """Return the address of the top-level step around a step."""
+    above = parent_of(address)
+    return address if above is None else top_of(above)

@@ -1,0 +1,185 @@
+"""What a command works with: the project it stands in, an engine on its store, and Ctrl+C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import anyio
+
+from agentflow.cli.console import Console
+from agentflow.cli.forms import quote
+from agentflow.cli.options import Common
+from agentflow.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from agentflow.config import Config
+    from agentflow.engine import Engine
+
+GRACE = 5.0
+"""Seconds that running steps get after Ctrl+C."""
+DEFAULT_STORE = Path(".agentflow") / "runs.db"
+Host = Literal["own", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Where a command works."""
+
+    store: str
+    config: Config | None = None
+    flags: str = ""
+    """Options to repeat in commands that are told: ` -f other.yaml --store x.db`."""
+
+
+@dataclass(slots=True)
+class Session:
+    """An open engine and the console."""
+
+    console: Console
+    project: Project
+    engine: Engine
+    interrupted: int | None = None
+    """The signal that ended it."""
+    on_interrupt: Callable[[], Awaitable[bool]] | None = None
+    """Called at the first Ctrl+C; True: stay."""
+    farewell: Callable[[], Sequence[str]] | None = None
+    """Lines that tell how to go on, after Ctrl+C."""
+    _short: dict[str, str] = field(default_factory=dict[str, str])
+
+    def command(self, text: str) -> str:
+        """Return a command line that works from here."""
+        return f"agentflow {text}{self.project.flags}"
+
+    def short(self, each: str) -> str:
+        """Return the short form of an id that `learn` has seen."""
+        return self._short.get(each, each[-6:])
+
+    async def learn(self, ids: Sequence[str], kind: Literal["run", "wait"]) -> None:
+        """Look up the shortest unique endings of ids."""
+        unknown = [each for each in ids if each not in self._short]
+        if unknown:
+            self._short.update(zip(unknown, await self.engine.store.shortest(unknown, kind), strict=True))
+
+
+def find_project(common: Common, *, file: str | None = None, config: Literal["needed", "wanted", "none"]) -> Project:
+    """Find the config and the store that a command line means.
+
+    Args:
+        common: its options.
+        file: a workflow file named instead of a workflow.
+        config: whether it is needed, taken if it is there, or not read at all.
+
+    Raises:
+        NotFoundError: there is no config, and one is needed.
+        DefinitionError: the config isn't valid.
+    """
+    from agentflow.config import find_config, load_config  # noqa: PLC0415  reads YAML; not for every command
+
+    nearest = Path(common.config) if common.config else find_config()
+    if common.config and nearest is not None and not nearest.exists():
+        raise no_config(common.config)
+    source = Path(file) if file else nearest
+    flags = f" -f {quote(common.config)}" if common.config else ""
+    flags += f" --store {quote(common.store)}" if common.store and not os.environ.get("AGENTFLOW_STORE") else ""
+    if source is None and config == "needed":
+        raise no_config(None)
+    loaded = load_config(source) if source is not None and config != "none" else None
+    return Project(_store(common, nearest, loaded if not file else None), loaded, flags)
+
+
+def _store(common: Common, nearest: Path | None, loaded: Config | None) -> str:
+    if common.store:
+        return common.store
+    folder = nearest.parent if nearest is not None else Path()
+    named = loaded.store if loaded is not None else _named_store(nearest)
+    if named:
+        return named if "://" in named or named == ":memory:" else str(folder / named)
+    return str(folder / DEFAULT_STORE)
+
+
+def _named_store(file: Path | None) -> str | None:
+    """Read only `store` from a config: looking at runs must work while its workflows are being edited."""
+    from agentflow.data import is_object  # noqa: PLC0415
+    from agentflow.definition.source import load_document  # noqa: PLC0415
+    from agentflow.errors import DefinitionError  # noqa: PLC0415
+
+    if file is None:
+        return None
+    with suppress(OSError, ValueError, DefinitionError):
+        data = load_document(file.read_text(encoding="utf-8"), str(file)).data
+        if is_object(data) and isinstance(data.get("store"), str):
+            return data["store"]
+    return None
+
+
+def no_config(name: str | None) -> NotFoundError:
+    """Make the error for a config that isn't there."""
+    near = next((each for each in ("agentflow.yaml", "agentflow.yml") if Path(each).exists()), None)
+    if name is None:
+        what = "no agentflow.yaml in this folder or above"
+        hint = "name a file: agentflow run flow.yaml, or -f FILE"
+    else:
+        what = f'no file "{name}"'
+        hint = f"{near} exists in this folder; did you mean that?" if near else "look at the path"
+    return NotFoundError(what, code="AF-CONFIG-NOT-FOUND", hint=hint)
+
+
+def exists(project: Project) -> bool:
+    """Whether the project has a store already."""
+    return "://" in project.store or Path(project.store).exists()
+
+
+def drive(console: Console, project: Project, work: Callable[[Session], Awaitable[int]], *, host: Host = "own") -> int:
+    """Open the engine, do the work, and turn Ctrl+C into leaving.
+
+    Returns:
+        The exit code of the work, or 130 after Ctrl+C and 143 after a termination.
+    """
+    return anyio.run(_drive, console, project, work, host)
+
+
+async def _drive(
+    console: Console, project: Project, work: Callable[[Session], Awaitable[int]], host: Literal["own", "none"]
+) -> int:
+    from agentflow.engine import Engine  # noqa: PLC0415  the heavy import of all commands
+
+    if project.config is None or host != "none":
+        Path(project.store).parent.mkdir(parents=True, exist_ok=True) if "://" not in project.store else None
+    code = 0
+    async with Engine.open(project.store, config=project.config, host=host) as engine:
+        session = Session(console, project, engine)
+        async with anyio.create_task_group() as tasks:
+            with anyio.CancelScope() as scope:
+                tasks.start_soon(_signals, session, scope)
+                code = await work(session)
+            tasks.cancel_scope.cancel()
+        if session.interrupted is not None:
+            if session.farewell is not None:
+                for line in session.farewell():
+                    console.tell(line)
+            code = 130 if session.interrupted == signal.SIGINT else 143
+            await engine.shutdown(GRACE)
+    return code
+
+
+async def _signals(session: Session, scope: anyio.CancelScope) -> None:
+    """Leave at the first signal; at once at the second."""
+    if os.name == "nt":
+        return
+    first: float | None = None
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+        async for number in received:
+            if first is not None:
+                os._exit(130 if number == signal.SIGINT else 143)
+            first = time.monotonic()
+            if number == signal.SIGINT and session.on_interrupt is not None and await session.on_interrupt():
+                continue
+            session.interrupted = number
+            scope.cancel()

@@ -1,0 +1,62 @@
+"""What is said of waits: what they ask, who answered, which command answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from agentflow.cli.format import clean, one_line
+from agentflow.cli.forms import answer_command
+from agentflow.cli.tree import Row
+from agentflow.engine.views import WaitView
+from agentflow.steps.contract import UNSET
+
+if TYPE_CHECKING:
+    from agentflow.cli.session import Session
+
+
+def finished_retry(row: Row) -> list[str]:
+    """Return the line of a retry, for a terminal that isn't redrawn."""
+    return [f"↻ {row.address}  attempt {row.tries + 1}: {one_line(row.failures[-1].message)}"] if row.failures else []
+
+
+def who(by: object, door: object, *, mine: bool) -> str:
+    """Say who answered: `you`, `another terminal`, `ana (console)`."""
+    if mine:
+        return "you"
+    if by in ("local", None):
+        return {"cli": "another terminal", "event": "an event", "web": "the console"}.get(
+            str(door), str(door or "somebody")
+        )
+    return clean(f"{by} ({door})") if door else clean(str(by))
+
+
+def wait_head(view: WaitView) -> list[str]:
+    """Return the lines above a form: what is asked."""
+    lines = ["", *(f"  {clean(line)}" for line in view.message.splitlines())]
+    tool = view.details.get("tool_name")
+    if tool:
+        lines.append(f"  tool: {clean(str(tool))}  input: {one_line(view.details.get('input'), 200)}")
+    return [*lines, ""]
+
+
+def wait_command(session: Session, view: WaitView) -> str:
+    """Return the command line that answers a wait."""
+    if view.kind == "event":
+        return session.command(f"publish {view.details.get('topic', 'TOPIC')} --data '{{}}'")
+    default = view.default if view.has_default else UNSET
+    command = answer_command(session.short(view.id), view.schema, default)
+    return command + session.project.flags
+
+
+def open_lines(session: Session, views: Sequence[WaitView], *, terminal: bool) -> list[str]:
+    """Return the error of a run that only an answer can move on."""
+    only_events = bool(views) and all(view.kind == "event" for view in views)
+    what = "the run waits for an event" if only_events else "the run waits for an answer"
+    lines = [f"error[AF-WAIT-OPEN]: {what}" + ("" if terminal or only_events else " and this isn't a terminal")]
+    lines += [f'  step:  {view.step}  "{one_line(view.message, 100)}"' for view in views]
+    lines += [f"  hint:  {wait_command(session, view)}" for view in views]
+    asked = next((view for view in views if view.kind in ("input", "tool", "operator")), None)
+    if asked is not None and not terminal:
+        lines.append(f"  hint:  give answers in advance with --answer {asked.step}=@answer.json")
+    return [clean(line) for line in lines]

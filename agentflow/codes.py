@@ -1,0 +1,189 @@
+"""The table of stable error codes: what each means, and how every door shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Category = Literal[
+    "failed", "usage", "invalid", "unknown", "missing", "defect", "conflict", "parked", "canceled", "denied", "timeout"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """How one category of errors is told at each door."""
+
+    exit_code: int
+    http: int
+    json_rpc: int
+
+
+DOORS: dict[Category, Door] = {
+    "failed": Door(1, 500, -32000),
+    "usage": Door(2, 400, -32602),
+    "invalid": Door(65, 422, -32602),
+    "unknown": Door(66, 404, -32001),
+    "missing": Door(69, 503, -32003),
+    "defect": Door(70, 500, -32603),
+    "conflict": Door(73, 409, -32004),
+    "parked": Door(75, 202, -32005),
+    "canceled": Door(76, 410, -32002),
+    "denied": Door(77, 403, -32006),
+    "timeout": Door(124, 504, -32007),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One stable code."""
+
+    category: Category
+    means: str
+    fix: str
+
+
+def door(code: str) -> Door:
+    """Return how a code is told; an unknown one is a defect."""
+    entry = CODES.get(code)
+    return DOORS[entry.category if entry else "defect"]
+
+
+CODES: dict[str, Code] = {
+    "AF-FAILED": Code("failed", "Something expected failed.", "Read the message."),
+    "AF-DEFECT": Code("defect", "A fault of agentflow itself.", "Report it with the steps that led to it."),
+    "AF-USAGE": Code("usage", "The command line was used wrongly.", "See the command's --help."),
+    "AF-CONFLICT": Code("conflict", "The state of things doesn't allow it.", "Look at the run's state first."),
+    "AF-STORE-FAILED": Code("failed", "The database refused a statement.", "Read the message."),
+    "AF-STORE-KIND": Code("usage", "There is no such kind of store.", "Name a path, or sqlite:///path."),
+    "AF-STORE-OPEN": Code("failed", "The database can't be opened.", "Check its path and its folder's permissions."),
+    "AF-STORE-FORMAT": Code("invalid", "The file isn't a store.", "Name another file with --store."),
+    "AF-STORE-NEWER": Code("conflict", "The store was written by a newer agentflow.", "Upgrade agentflow."),
+    "AF-STORE-SQLITE": Code("missing", "SQLite is too old to share a file safely.", "Upgrade the package apsw."),
+    "AF-STORE-WAL": Code("failed", "The store can't have a write-ahead log.", "Put it on a local disk."),
+    "AF-STORE-BUSY": Code("conflict", "Another process keeps the store locked.", "End that process, then try again."),
+    "AF-STORE-READONLY": Code("denied", "The store can't be written.", "Give this user write access to it."),
+    "AF-STORE-FULL": Code("failed", "The disk is full.", "Make room on it, then go on with the run."),
+    "AF-STORE-IO": Code("failed", "The disk failed.", "Check the disk."),
+    "AF-STORE-DAMAGED": Code("failed", "The store is damaged.", "Restore it from a backup."),
+    "AF-REPLY-BUTTONS": Code(
+        "failed", "A reply's buttons can't be made.", "Give buttons_from a list, and texts for each button's fields."
+    ),
+    "AF-STEP-INVALID": Code("invalid", "A step built in Python isn't valid.", "Correct the arguments that it names."),
+    "AF-SKILL-MISSING": Code(
+        "missing", "A step needs a skill or a connection that isn't granted.", "Grant it in the config, or connect it."
+    ),
+    "AF-NETWORK-DENIED": Code(
+        "denied", "The rules of native:network don't allow the host or its address.", "Change `allow` or `private`."
+    ),
+    "AF-HTTP-REQUEST": Code("invalid", "An HTTP request can't be made.", "Correct the step's url, headers or body."),
+    "AF-HTTP-STATUS": Code("failed", "A service answered with an HTTP error.", "Read its answer; see `expect`."),
+    "AF-HTTP-NETWORK": Code("failed", "A service couldn't be reached or didn't answer.", "Retry when it is back."),
+    "AF-HTTP-DECODE": Code("failed", "A service's answer is damaged.", "Look at its Content-Encoding."),
+    "AF-HTTP-SIZE": Code("failed", "A service's answer is too large.", "Ask for less, or fetch it into a file."),
+    "AF-SCRIPT-START": Code("missing", "A script can't be started.", "Check the command, its folder and arguments."),
+    "AF-SCRIPT-EXIT": Code("failed", "A script ended with an error.", "Read what it printed."),
+    "AF-SCRIPT-OUTPUT": Code("failed", "A script printed too much.", "Write large data into a file."),
+    "AF-SCRIPT-JSON": Code("failed", "A script didn't print JSON.", "Print JSON only, or use output_format: text."),
+    "AF-PYTHON-DENIED": Code("denied", "A Python module isn't allowed.", "List it under python.modules."),
+    "AF-PYTHON-UNKNOWN": Code("unknown", "There is no such Python function.", "Check module and name."),
+    "AF-PYTHON-IMPORT": Code("failed", "A Python module fails when it is imported.", "Correct the module."),
+    "AF-PYTHON-ARGUMENTS": Code(
+        "invalid", "A Python function doesn't take the step's input.", "Name the input's keys like its parameters."
+    ),
+    "AF-PYTHON-RAISED": Code("failed", "A Python function raised an exception.", "Read the message and its frames."),
+    "AF-TOOL-UNKNOWN": Code("unknown", "There is no such tool.", "Check its name, and the config's `tools`."),
+    "AF-TOOL-FAILED": Code("failed", "A tool failed.", "Read its message."),
+    "AF-AGENT-UNKNOWN": Code("unknown", "There is no such agent.", "Check its name, and the config's `agents`."),
+    "AF-AGENT-FAILED": Code("failed", "An agent failed.", "Read its message."),
+    "AF-CONFIG-INVALID": Code("invalid", "A config or a workflow isn't valid.", "Correct the places that are named."),
+    "AF-CONFIG-NOT-FOUND": Code("unknown", "There is no such config file.", "Name one, or run in its folder."),
+    "AF-CONFIG-UNREADABLE": Code(
+        "invalid", "A file can't be read as text.", "Save it as UTF-8; check its permissions."
+    ),
+    "AF-YAML-SYNTAX": Code("invalid", "The YAML can't be read.", "Correct the text at the place."),
+    "AF-YAML-TEMPLATE": Code("invalid", "A template isn't quoted, so YAML reads a mapping.", "Put it into quotes."),
+    "AF-YAML-KEY": Code("invalid", "A key of a mapping isn't a text.", "Quote texts that begin with a brace."),
+    "AF-YAML-MERGE": Code("invalid", "Merge keys (<<) aren't supported.", "Repeat the fields, or alias a value."),
+    "AF-YAML-TAG": Code("invalid", "YAML tags aren't supported.", "Leave the tag out; quote what must stay text."),
+    "AF-YAML-ALIAS": Code("invalid", "A YAML alias can't be followed.", "Define the anchor first; repeat less."),
+    "AF-YAML-DOCUMENTS": Code("invalid", "A file holds more than one document.", "Use a file each, and `include`."),
+    "AF-JSON-SYNTAX": Code("invalid", "The JSON can't be read.", "Correct the text at the place."),
+    "AF-KEY-DUPLICATE": Code("invalid", "A key appears twice in one mapping.", "Remove or rename one of the two."),
+    "AF-NUMBER-RANGE": Code("invalid", "A number has no JSON form.", "Quote it if it is meant as text."),
+    "AF-DEFINITION-DEPTH": Code("invalid", "Values are nested too deep.", "Move the inner part into its own workflow."),
+    "AF-DEFINITION-SIZE": Code("invalid", "A definition is larger than 16 MiB.", "Split it and use `include`."),
+    "AF-FIELD-UNKNOWN": Code("invalid", "There is no such field.", "Use the suggested name, or remove it."),
+    "AF-FIELD-MISSING": Code("invalid", "A required field isn't there.", "Add it."),
+    "AF-FIELD-TYPE": Code("invalid", "A field's value has the wrong type.", "Write a value of the type it names."),
+    "AF-FIELD-VALUE": Code("invalid", "A field's value isn't allowed.", "Write one that the message names."),
+    "AF-STEP-TYPE": Code("invalid", "There is no such step type.", "See `agentflow steps`."),
+    "AF-SHELL-REFERENCE": Code(
+        "invalid", "A reference stands where its value would become shell text.", "Give it to the script by `env`."
+    ),
+    "AF-WORKFLOW-DUPLICATE": Code("invalid", "Two workflows have the same id.", "Rename one of the two."),
+    "AF-INCLUDE-CYCLE": Code("invalid", "Files include each other.", "Remove one of the includes."),
+    "AF-INCLUDE-MISSING": Code("invalid", "An include matches no file.", "Paths are relative to the including file."),
+    "AF-PYTHON-MODULE": Code("invalid", "A tool or an agent uses a module that isn't listed.", "List it."),
+    "AF-SKILL-UNKNOWN": Code("invalid", "There is no such native skill.", "Use one of those that the message names."),
+    "AF-GRAPH-DUPLICATE": Code("invalid", "Two steps of one list have the same id.", "Give one of them another id."),
+    "AF-GRAPH-DEPENDS": Code("invalid", "A step depends on one that isn't in its list.", "Use an id of the same list."),
+    "AF-GRAPH-CYCLE": Code("invalid", "Steps wait for each other.", "Remove one of the dependencies."),
+    "AF-GRAPH-CALLS": Code("invalid", "Workflows call each other in a circle.", "Remove one of the calls."),
+    "AF-GRAPH-UNREACHABLE": Code("invalid", "A step can never run.", "Give the `end` before it an `if`, or remove it."),
+    "AF-STEP-ID": Code("invalid", "A step's id has characters that ids can't have.", "Use letters, digits, _ and -."),
+    "AF-STEP-ONCE": Code("invalid", "A step that runs at most once would be retried.", "Remove the retry."),
+    "AF-LOOP-ENDLESS": Code("invalid", "A loop has no limit.", "Give it max_iterations."),
+    "AF-SWITCH-EMPTY": Code("invalid", "A switch has no cases.", "Give it cases, or remove it."),
+    "AF-END-SCOPE": Code("invalid", "A step ends something that isn't around it.", "Name run, or a step around it."),
+    "AF-REPLY-TEMPLATE": Code("invalid", "A button_template has no list to work on.", "Give buttons_from a list."),
+    "AF-REF-STEP": Code("invalid", "A reference names an unknown step.", "Use the suggested name."),
+    "AF-REF-FIELD": Code("invalid", "A reference names a field that a result doesn't have.", "Use one that it has."),
+    "AF-REF-INPUT": Code("invalid", "A reference names an input that isn't declared.", "Declare it, or correct it."),
+    "AF-REF-ENV": Code("invalid", "A reference names an env value that isn't listed.", "List it under `env:`."),
+    "AF-REF-CONTEXT": Code("invalid", "A shared key isn't declared.", "Declare it under the workflow's `context:`."),
+    "AF-REF-WITH": Code("invalid", "A reference names a value that `with` lacks.", "Add it to the step's `with`."),
+    "AF-REF-LOOP": Code("invalid", "A loop's name is used outside of the loop.", "Use it inside the loop only."),
+    "AF-REF-ORDER": Code(
+        "invalid", "A reference reads a step that may not be done yet.", "Depend on it, or write the reference with ?."
+    ),
+    "AF-REF-TYPE": Code("invalid", "A reference's declared type doesn't fit its place.", "Convert it, or correct one."),
+    "AF-REF-WORKFLOW": Code("invalid", "A step calls an unknown workflow.", "Use the suggested name."),
+    "AF-CALL-INPUT": Code("invalid", "A called workflow's input doesn't fit.", "Give the inputs that it declares."),
+    "AF-CONDITION-NEVER": Code("invalid", "A comparison can have only one outcome.", "Use one of the declared values."),
+    "AF-SECRET-PLACE": Code("invalid", "A secret stands where it would be kept.", "See where secrets may stand."),
+    "AF-TEMPLATE-BRACES": Code("invalid", "Two braces stand for a literal one.", "Use single braces in templates."),
+    "AF-SCHEMA-INVALID": Code("invalid", "A JSON Schema isn't valid.", "Correct it at the place."),
+    "AF-SCHEMA-DEFAULT": Code("invalid", "A default doesn't fit its own schema.", "Correct one of the two."),
+    "AF-SKILL-INVALID": Code("invalid", "A requirement's id isn't valid.", "Write native:shell or provider:service."),
+    "AF-ENTRY-DUPLICATE": Code("invalid", "Two entry points have the same id.", "Rename one of the two."),
+    "AF-ENTRY-STEP": Code("invalid", "An entry point starts at an unknown step.", "Name a top-level step."),
+    "AF-ENTRY-PRESET": Code("invalid", "An entry point presets an unknown step.", "Name a top-level step."),
+    "AF-ENTRY-INPUT": Code("invalid", "An entry point requires an undeclared input.", "Declare it, or correct it."),
+    "AF-TRIGGER-DUPLICATE": Code("invalid", "Two triggers answer to the same name.", "Rename or remove one of them."),
+    "AF-TRIGGER-RESERVED": Code("invalid", "A slash command is reserved for channels.", "Choose another name."),
+    "AF-TRIGGER-NAME": Code("invalid", "A slash command isn't one word.", "Use one word."),
+    "AF-CRON-INVALID": Code("invalid", "A cron expression isn't valid or never comes.", "Write five fields."),
+    "AF-CRON-ZONE": Code("invalid", "There is no such time zone.", "Use an IANA name, such as Europe/Berlin."),
+    "AF-CRON-SECONDS": Code("invalid", "A cron expression has six fields.", "The first one counts seconds."),
+    "AF-WAIT-OPEN": Code("parked", "The run waits for an answer.", "Answer it: agentflow waits answer WAIT."),
+    "AF-WAIT-UNKNOWN": Code("unknown", "There is no such wait.", "See `agentflow waits`."),
+    "AF-WAIT-INVALID": Code(
+        "invalid", "An answer doesn't fit its wait's schema.", "Correct it; the wait is still open."
+    ),
+    "AF-WAIT-CONFLICT": Code(
+        "conflict", "A wait was answered before, or closed.", "Look at the run: the first answer counts."
+    ),
+    "AF-RUN-UNKNOWN": Code("unknown", "There is no such run.", "See `agentflow runs list`."),
+    "AF-RUN-ENDED": Code("conflict", "The run has ended already.", "Start it anew, or retry it."),
+    "AF-RUN-NOT-PAUSED": Code("conflict", "The run isn't paused.", "Nothing has to be done."),
+    "AF-RUN-CANCELED": Code("canceled", "The run was canceled.", "Start it anew, or retry it."),
+    "AF-TIME-OVER": Code("timeout", "The time given with --timeout is over; the run is saved.", "Watch it again."),
+    "AF-WORKFLOW-UNKNOWN": Code("unknown", "There is no such workflow.", "Use one of the config's workflows."),
+    "AF-STEP-UNKNOWN": Code("unknown", "The run has no such step.", "See `agentflow runs show RUN`."),
+    "AF-STEP-TYPE-UNKNOWN": Code("unknown", "There is no such step type to look up.", "See `agentflow steps`."),
+    "AF-CODE-UNKNOWN": Code("unknown", "There is no such error code.", "Check its spelling."),
+    "AF-SCHEMA-NONE": Code("unknown", "The workflow declares no input schema.", "Declare its `input`."),
+    "AF-ID-AMBIGUOUS": Code("conflict", "Several ids end like this.", "Give more characters."),
+    "AF-INPUT-INVALID": Code("invalid", "An input doesn't fit, or can't be read.", "Correct it; no run was made."),
+}

@@ -1,0 +1,17 @@
+"""The config file: what it may say, how it is found and loaded, and what comes out."""
+
+from agentflow.config.load import config_from, find_config, load_config, load_text
+from agentflow.config.result import Config, EnvVar
+from agentflow.definition.config_file import ConfigFile, HttpSettings, Limits
+
+__all__ = [
+    "Config",
+    "ConfigFile",
+    "EnvVar",
+    "HttpSettings",
+    "Limits",
+    "config_from",
+    "find_config",
+    "load_config",
+    "load_text",
+]

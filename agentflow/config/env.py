@@ -1,0 +1,64 @@
+"""The environment that a config asks for: the process's, with `.env` beside the file behind it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from agentflow.config.result import EnvVar
+
+_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "$": "$"}
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Read a `.env` file; one that isn't there or isn't text is empty.
+
+    Lines are `NAME=value`, also with `export` before it; values may stand in quotes; `#` begins a comment.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return {}
+    values: dict[str, str] = {}
+    for line in text.splitlines():
+        found = _LINE.fullmatch(line.strip())
+        if found:
+            values[found[1]] = _value(found[2])
+    return values
+
+
+def _value(raw: str) -> str:
+    quote = raw[:1]
+    if quote in ("'", '"'):
+        pattern = r"'([^']*)'" if quote == "'" else r'"((?:[^"\\]|\\.)*)"'
+        found = re.match(pattern, raw)
+        if found:
+            inner = found[1]
+            return inner if quote == "'" else re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[0]), inner)
+    return re.split(r"\s+#", raw, maxsplit=1)[0].strip() if not raw.startswith("#") else ""
+
+
+def env_values(
+    variables: Iterable[EnvVar], folder: Path | None, environment: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the values of the listed variables, and of no others.
+
+    Args:
+        variables: what the config lists.
+        folder: where `.env` may be; None: nowhere.
+        environment: default: the process's.
+    """
+    listed = list(variables)
+    if not listed:
+        return {}
+    behind = read_env_file(folder / ".env") if folder else {}
+    environment = os.environ if environment is None else environment
+    values: dict[str, str] = {}
+    for variable in listed:
+        value = environment.get(variable.name, behind.get(variable.name, variable.default))
+        if value is not None:
+            values[variable.name] = value
+    return values

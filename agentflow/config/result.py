@@ -1,0 +1,92 @@
+"""What loading a config gives."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from agentflow.definition.config_file import HttpSettings, Limits
+from agentflow.definition.models import Defaults, Workflow
+from agentflow.definition.parse import Parsed
+from agentflow.definition.source import Document
+from agentflow.errors import Place, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class EnvVar:
+    """An environment variable that templates may read."""
+
+    name: str
+    public: bool = False
+    """No secret."""
+    default: str | None = None
+    """Value where the environment has none."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """A checked config with its workflows."""
+
+    file: Path | None = None
+    """The config file; None for a config made in Python."""
+    folder: Path = field(default_factory=Path.cwd)
+    """The config's folder: what relative paths start from."""
+    name: str = "agentflow"
+    """Name of the agent that serves these workflows."""
+    description: str | None = None
+    env: Mapping[str, EnvVar] = field(default_factory=dict[str, EnvVar])
+    skills: Mapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    """Granted native skill → its limits. Listing a module grants `native:python`."""
+    python_modules: tuple[str, ...] = ()
+    store: str | None = None
+    """Where runs are kept, as it is written; see `store_location`."""
+    durability: Literal["strict", "relaxed"] = "strict"
+    limits: Limits = field(default_factory=Limits)
+    defaults: Defaults = field(default_factory=Defaults)
+    http: HttpSettings = field(default_factory=HttpSettings)
+    tools: Mapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    """Name → validated fields of `config_file.ToolEntry`, without defaults."""
+    agents: Mapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    """Name → validated fields of `config_file.AgentEntry`, without defaults."""
+    connections: Mapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    """Name → validated fields of `config_file.ConnectionEntry`, without defaults."""
+    workflows: Mapping[str, Workflow] = field(default_factory=dict[str, Workflow])
+    documents: Mapping[str, Document] = field(default_factory=dict[str, Document], repr=False)
+    """Loaded files by their name as shown to people."""
+    parsed: Mapping[str, Parsed] = field(default_factory=dict[str, Parsed], repr=False)
+    """Workflow id → how it was read."""
+    sources: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Workflow id → key of its file in `documents`."""
+    warnings: list[Problem] = field(default_factory=list[Problem], repr=False)
+    env_values: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Values of `env`: the process's environment, else `.env` beside the file, else the default."""
+
+    def place(self, workflow_id: str, address: str, field: str | None = None) -> Place | None:
+        """Return where a step, or one of its fields, stands.
+
+        Args:
+            workflow_id: the workflow.
+            address: the step's address in the definition; "" is the workflow itself.
+            field: a field as YAML writes it.
+        """
+        parsed, document = self.parsed.get(workflow_id), self.documents.get(self.sources.get(workflow_id, ""))
+        if parsed is None or document is None or (address and address not in parsed.pointers):
+            return None
+        return document.place(parsed.pointer(address, field))
+
+    @property
+    def store_location(self) -> str:
+        """Where runs are kept: a URL, `:memory:`, or an absolute path.
+
+        `AGENTFLOW_STORE` (from the current folder), else the config's `store` (from its own folder), else
+        `.agentflow/runs.db` beside the config.
+        """
+        from_outside = os.environ.get("AGENTFLOW_STORE")
+        said = from_outside or self.store or ".agentflow/runs.db"
+        if said == ":memory:" or "://" in said:
+            return said
+        path = Path(said).expanduser()
+        return str(path.absolute() if from_outside else (self.folder / path).absolute())

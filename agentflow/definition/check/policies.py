@@ -1,0 +1,226 @@
+"""What steps promise and need: requirements, retries of at-most-once steps, shared keys, schemas, sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from agentflow.data import is_object
+from agentflow.definition.check.info import EnvInfo
+from agentflow.definition.check.report import Report, Spot, known, meant
+from agentflow.definition.check.schemas import check_schema, check_value
+from agentflow.definition.check.sites import mentions
+from agentflow.definition.check.triggers import check_cron
+from agentflow.definition.models import Step, Workflow
+from agentflow.definition.places import MAX_BYTES, MAX_DEPTH
+from agentflow.definition.requires import NATIVE, skill_fault
+from agentflow.definition.scopes import Located, Scope
+from agentflow.definition.types import StepTypeLike, TypeLookup
+
+_WAITS = ("wait_for_input", "external_tool_call")
+
+
+class Policies:
+    """Checks that look at one step and the steps around it."""
+
+    def __init__(self, workflow: Workflow, scopes: Sequence[Scope], env: EnvInfo, report: Report) -> None:
+        """Make the check."""
+        self._workflow = workflow
+        self._scopes = scopes
+        self._env = env
+        self._report = report
+        self._ungranted: dict[str, list[Located]] = {}
+        self._special: dict[str, Callable[[Located], None]] = {
+            "end": self._check_end,
+            "recur": self._check_recur,
+            "reply": self._check_reply,
+            "while": self._check_loop,
+            "until": self._check_loop,
+            "switch": self._check_switch,
+            **dict.fromkeys(_WAITS, self._check_wait),
+        }
+
+    def check(self, types: TypeLookup) -> None:
+        """Check the workflow's schemas, then every step."""
+        for field in ("input_schema", "output_schema"):
+            schema = getattr(self._workflow, field)
+            if schema is not None:
+                check_schema(schema, Spot("", field), self._report)
+        specs: dict[str, StepTypeLike | None] = {}
+        for scope in self._scopes:
+            for located in scope.located:
+                step = located.step
+                if step.type not in specs:
+                    specs[step.type] = types(step.type)
+                self._check_step(located, specs[step.type])
+        self._tell_ungranted()
+
+    def _check_step(self, located: Located, spec: StepTypeLike | None) -> None:
+        step = located.step
+        if step.requires:
+            self._check_requires(located)
+        if step.requires or (spec is not None and spec.skills):
+            self._check_granted(located, spec)
+        if step.at_most_once:
+            self._check_once(located)
+        if step.update:
+            self._check_update(located)
+        special = self._special.get(step.type)
+        if special is not None and located.address not in self._report.pointers.broken:
+            special(located)
+
+    def _check_requires(self, located: Located) -> None:
+        for number, need in enumerate(located.step.requires):
+            fault = skill_fault(need.skill)
+            if fault is not None:
+                namespace, colon, name = need.skill.partition(":")
+                label = meant(name if colon else namespace, NATIVE) if namespace == "native" or not colon else None
+                if label is not None and not colon:
+                    label = label.replace('mean "', 'mean "native:')
+                spot = Spot(located.address, "requires", (number, "skill"))
+                self._report.add("AF-SKILL-INVALID", f'step "{located.step.id}": {fault}', spot, label=label)
+
+    def _check_granted(self, located: Located, spec: StepTypeLike | None) -> None:
+        granted = self._env.skills
+        if granted is None:
+            return
+        needed = [*(spec.skills if spec is not None else ()), *(need.skill for need in located.step.requires)]
+        for skill in dict.fromkeys(needed):
+            if skill.startswith("native:") and skill not in granted and skill_fault(skill) is None:
+                self._ungranted.setdefault(skill, []).append(located)
+
+    def _tell_ungranted(self) -> None:
+        for skill, users in self._ungranted.items():
+            more = f" (and {len(users) - 1} more)" if len(users) > 1 else ""
+            hint = f"add `skills: [{skill}]` to the config if you trust this workflow"
+            if skill == "native:python":
+                hint = "list its module under `python: modules:` in the config if you trust it"
+            self._report.add(
+                "AF-SKILL-MISSING",
+                f'step "{users[0].step.id}"{more} needs {skill}, which the config doesn\'t grant',
+                Spot(users[0].address, "id" if not users[0].scope.single else None),
+                hint=hint,
+                severity="warning",
+            )
+
+    def _check_once(self, located: Located) -> None:
+        step = located.step
+        if _retries(step):
+            self._report.add(
+                "AF-STEP-ONCE",
+                f'step "{step.id}" runs at most once, so it can\'t be retried',
+                Spot(located.address, "retry" if step.retry else "on_error", key=True),
+                hint="remove `retry`, or remove `at_most_once` if running it twice does no harm",
+            )
+        holder = located.scope.owner
+        while holder is not None:
+            if _retries(holder.step):
+                self._report.add(
+                    "AF-STEP-ONCE",
+                    f'step "{step.id}" runs at most once, but "{holder.step.id}" around it is retried',
+                    Spot(located.address, "at_most_once", key=True),
+                    label=f"the retry is{self._report.where(_retry_spot(holder))}",
+                    hint=f'remove the retry of "{holder.step.id}", or move "{step.id}" out of it',
+                )
+                return
+            holder = holder.scope.owner
+
+    def _check_update(self, located: Located) -> None:
+        declared = self._workflow.context
+        for name in located.step.update or {}:
+            if name not in declared:
+                label = meant(name, declared)
+                self._report.add(
+                    "AF-REF-CONTEXT",
+                    f'step "{located.step.id}" updates an undeclared shared key "{name}"',
+                    Spot(located.address, "update", (name,), key=True),
+                    label=label,
+                    hint=None if label else "declare it under the workflow's `context:`",
+                )
+
+    def _check_wait(self, located: Located) -> None:
+        schema = located.step.config.get("schema")
+        if not is_object(schema):
+            return
+        spot = Spot(located.address, "schema")
+        config = located.step.config
+        if check_schema(schema, spot, self._report) and "default" in config and not mentions(config["default"]):
+            what = f'the default of step "{located.step.id}"'
+            check_value(config["default"], schema, what, Spot(located.address, "default"), self._report)
+
+    def _check_end(self, located: Located) -> None:
+        name = located.step.config.get("scope", "run")
+        around: list[str] = []
+        holder = located.scope.owner
+        while holder is not None:
+            around.append(holder.step.id)
+            holder = holder.scope.owner
+        if isinstance(name, str) and "{" not in name and name != "run" and name not in around:
+            choices = ["run", *around]
+            self._report.add(
+                "AF-END-SCOPE",
+                f'step "{located.step.id}" ends "{name}", which isn\'t around it',
+                Spot(located.address, "scope"),
+                label=meant(name, choices),
+                hint=known(choices, "what it can end"),
+            )
+
+    def _check_recur(self, located: Located) -> None:
+        config = located.step.config
+        if config.get("cron") is not None:
+            cron, timezone = Spot(located.address, "cron"), Spot(located.address, "timezone")
+            check_cron(config["cron"], config.get("timezone"), cron, timezone, self._report)
+
+    def _check_reply(self, located: Located) -> None:
+        config = located.step.config
+        if config.get("button_template") is not None and config.get("buttons_from") is None:
+            self._report.add(
+                "AF-REPLY-TEMPLATE",
+                f'step "{located.step.id}" has a button_template but no buttons_from to make buttons of',
+                Spot(located.address, "button_template", key=True),
+                hint='give `buttons_from` a list, such as "{steps.search.items}"',
+            )
+
+    def _check_loop(self, located: Located) -> None:
+        if located.step.config.get("max_iterations") is None:
+            self._report.add(
+                "AF-LOOP-ENDLESS",
+                f'step "{located.step.id}" ({located.step.type}) needs a field "max_iterations": a loop has an end',
+                Spot(located.address),
+                hint="max_iterations: 100",
+            )
+
+    def _check_switch(self, located: Located) -> None:
+        if not located.step.config.get("cases"):
+            self._report.add(
+                "AF-SWITCH-EMPTY", f'step "{located.step.id}" (switch) has no cases', Spot(located.address, "cases")
+            )
+
+
+def check_size(workflow: Workflow, scopes: Sequence[Scope], report: Report) -> bool:
+    """Check nesting and size; returns whether further checks may look into the definition."""
+    for scope in scopes:
+        if 2 * scope.depth + 3 > MAX_DEPTH:
+            report.add(
+                "AF-DEFINITION-DEPTH",
+                f'workflow "{workflow.id}" is nested deeper than {MAX_DEPTH} levels',
+                Spot(scope.located[0].address if scope.located else ""),
+                hint="move the inner steps to a workflow of their own and call it",
+            )
+            return False
+    if len(workflow.__pydantic_serializer__.to_json(workflow, exclude_defaults=True, by_alias=True)) > MAX_BYTES:
+        report.add(
+            "AF-DEFINITION-SIZE",
+            f'workflow "{workflow.id}" is larger than 16 MiB',
+            Spot(""),
+            hint="split it, or keep large data in files that steps read",
+        )
+        return False
+    return True
+
+
+def _retries(step: Step) -> bool:
+    return (step.retry is not None and step.retry.max_attempts > 1) or step.on_error == "retry"
+
+
+def _retry_spot(located: Located) -> Spot:
+    return Spot(located.address, "retry" if located.step.retry is not None else "on_error", key=True)

@@ -1,0 +1,162 @@
+"""JSON Schemas in a workflow: are they valid, do declared defaults fit, do declared types agree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from agentflow.data import is_array, is_object
+from agentflow.definition.check.report import Report, Spot, meant
+from agentflow.definition.json_schema import errors_of, make_validator
+
+TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def check_schema(schema: object, spot: Spot, report: Report) -> bool:
+    """Report what is wrong with a JSON Schema; returns whether it can be used."""
+    found = _faults(schema)
+    for path, message, label, hint in found:
+        report.add("AF-SCHEMA-INVALID", message, spot.below(*path), label=label, hint=hint)
+    return not found
+
+
+def check_value(value: object, schema: Mapping[str, Any], what: str, spot: Spot, report: Report) -> None:
+    """Report that a constant value doesn't fit a (valid) schema."""
+    found = errors_of(make_validator(schema), value)
+    if found:
+        report.add("AF-SCHEMA-DEFAULT", f"{what} doesn't fit its schema: {found[0]}", spot)
+
+
+_Fault = tuple[tuple[str | int, ...], str, str | None, str | None]
+
+
+def _faults(schema: object) -> list[_Fault]:
+    if not is_object(schema):
+        return [((), f"a JSON Schema is an object, not {kind(schema)}", None, None)]
+    try:
+        text = json.dumps(schema)
+    except (TypeError, ValueError, RecursionError) as error:
+        return [((), f"the schema isn't plain JSON: {error}", None, None)]
+    return _faults_of(text)
+
+
+@lru_cache(maxsize=256)
+def _faults_of(text: str) -> list[_Fault]:
+    import jsonschema_rs  # noqa: PLC0415  only definitions with schemas need it
+
+    schema: dict[str, Any] = json.loads(text)
+    faults: dict[tuple[str | int, ...], _Fault] = {}
+    for error in _meta().iter_errors(schema):
+        path = tuple(error.instance_path)
+        faults.setdefault(path, (path, *_explain(schema, path, error.message)))
+    if faults:
+        return list(faults.values())
+    try:
+        make_validator(schema)
+    except jsonschema_rs.ValidationError as error:
+        path = tuple(error.instance_path)
+        return [(path, *_explain(schema, path, error.message))]
+    except ValueError as error:
+        return [((), f"the schema can't be used: {_cut(str(error))}", None, None)]
+    return []
+
+
+@lru_cache(maxsize=1)
+def _meta() -> Any:
+    import jsonschema_rs  # noqa: PLC0415  only definitions with schemas need it
+
+    return jsonschema_rs.Draft202012Validator({"$ref": _DIALECT}, validate_formats=True)
+
+
+def _explain(schema: Any, path: tuple[str | int, ...], message: str) -> tuple[str, str | None, str | None]:
+    value: Any = schema
+    for part in path:
+        value = value[part]
+    last = path[-1] if path else ""
+    where = f" (at {'.'.join(map(str, path))})" if len(path) > 1 else ""
+    if last == "type" and isinstance(value, str):
+        return f'"{value}" is no JSON Schema type{where}', meant(value, TYPES), f"types: {', '.join(TYPES)}"
+    if last in ("pattern", "patternProperties") and isinstance(value, str):
+        hint = "look-around and back-references aren't supported" if "(?" in value or "\\1" in value else None
+        return f'"{value}" is no valid pattern{where}', None, hint
+    if "retrieving it failed" in message or "does not exist" in message:
+        ref = next(_references(schema), None)
+        if ref is not None and not ref.startswith("#"):
+            return f'the schema refers to "{ref}"; remote schemas are never fetched', None, "copy it under `$defs`"
+        return f"the schema refers to a part that doesn't exist: {_cut(message)}", None, None
+    if last == "required":
+        return f"`required` is a list of names, not {kind(value)}{where}", None, None
+    return f"the schema isn't valid{where}: {_cut(message)}", None, None
+
+
+def _references(schema: object) -> Iterator[str]:
+    stack = [schema]
+    while stack:
+        value = stack.pop()
+        if is_object(value):
+            ref = value.get("$ref")
+            if isinstance(ref, str):
+                yield ref
+            stack.extend(value.values())
+        elif is_array(value):
+            stack.extend(value)
+
+
+def kind(value: object) -> str:
+    """Say in plain words what sort of JSON value it is."""
+    if value is None or value is True or value is False:
+        return json.dumps(value)
+    names: dict[type, str] = {
+        str: "text",
+        int: "a number",
+        float: "a number",
+        list: "a list",
+        tuple: "a list",
+        dict: "an object",
+    }
+    return names.get(type(value), type(value).__name__)
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= 200 else message[:199] + "…"
+
+
+def declared_types(schema: object) -> frozenset[str] | None:
+    """Return the JSON types a schema simply declares; None where it doesn't say so simply."""
+    if not is_object(schema) or any(key in schema for key in ("$ref", "anyOf", "oneOf", "allOf", "not", "if")):
+        return None
+    given = schema.get("type")
+    types = [given] if isinstance(given, str) else given
+    if types is None and is_array(schema.get("enum")):
+        types = [_type_of(value) for value in schema["enum"]]
+    if not is_array(types) or not all(isinstance(one, str) and one in TYPES for one in types):
+        return None
+    return frozenset(types)
+
+
+def _type_of(value: object) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    names: dict[type, str] = {
+        str: "string",
+        int: "integer",
+        float: "number",
+        list: "array",
+        dict: "object",
+        type(None): "null",
+    }
+    return names.get(type(value), "")
+
+
+def agree(given: frozenset[str], wanted: frozenset[str]) -> bool:
+    """Tell whether a value of one declaration may fit another."""
+    numbers = {"integer", "number"}
+    return bool(given & wanted) or bool(given & numbers and wanted & numbers)
+
+
+def is_open(schema: Mapping[str, Any]) -> bool:
+    """Tell whether an object may have keys that its schema doesn't name."""
+    return "properties" not in schema or bool(schema.get("additionalProperties")) or "patternProperties" in schema

@@ -1,0 +1,225 @@
+"""What the config file may say. Attribute docstrings become the descriptions of its JSON Schema."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+
+from agentflow.definition.models import Defaults, Duration, Model
+
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(|B|kB|KB|MB|KiB|MiB)\s*")
+_UNITS = {"": 1, "B": 1, "kB": 1000, "KB": 1000, "MB": 10**6, "KiB": 1024, "MiB": 1024**2}
+_TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def parse_size(value: object) -> object:
+    """Read a size in bytes: a number, or a text such as `64 KiB` or `4MiB`."""
+    if not isinstance(value, str):
+        return value
+    found = _SIZE.fullmatch(value)
+    if found is None:
+        raise ValueError(f'"{value}" is no size; write bytes, or a text such as 64KiB or 4MiB')
+    return int(float(found[1]) * _UNITS[found[2]])
+
+
+def _target(value: str) -> str:
+    if not _TARGET.fullmatch(value):
+        raise ValueError(f'"{value}" names no function; write it like module:function')
+    return value
+
+
+def _module(value: str) -> str:
+    if not _MODULE.fullmatch(value):
+        raise ValueError(f'"{value}" is no name of a module')
+    return value
+
+
+def _variable(value: str) -> str:
+    if not _VARIABLE.fullmatch(value):
+        raise ValueError(f'"{value}" can\'t be the name of an environment variable')
+    return value
+
+
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    Field(ge=1),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string"}]}),
+]
+"""Bytes; written as a number, or as `64KiB`, `4MiB`."""
+Target = Annotated[str, BeforeValidator(lambda value: _target(value) if isinstance(value, str) else value)]
+"""A Python function, `module:function`."""
+Module = Annotated[str, BeforeValidator(lambda value: _module(value) if isinstance(value, str) else value)]
+"""Name of a Python module."""
+Variable = Annotated[str, BeforeValidator(lambda value: _variable(value) if isinstance(value, str) else value)]
+"""Name of an environment variable."""
+
+
+class EnvEntry(Model):
+    """An environment variable that templates may read."""
+
+    name: Variable
+    """Its name."""
+    public: bool = False
+    """True: no secret. It may stand anywhere and is shown."""
+    default: str | None = None
+    """Value where the environment has none."""
+
+
+class PythonSection(Model):
+    """Python code that the config may use."""
+
+    modules: tuple[Module, ...] = ()
+    """Modules whose functions steps, tools and agents may call; the config's folder is on the path."""
+
+
+class Limits(Model):
+    """Limits of runs and of the process."""
+
+    max_parallel: int = Field(default=64, ge=1)
+    """How many steps of one run execute at once."""
+    host_parallel: int = Field(default=256, ge=1)
+    """How many steps execute at once in one process."""
+    result_size: Size = 4 * 1024 * 1024
+    """Largest result of a step, and largest answer, in bytes."""
+    input_size: Size = 4 * 1024 * 1024
+    """Largest input of a run, in bytes."""
+    event_size: Size = 64 * 1024
+    """Largest published event, in bytes."""
+
+
+class HttpSettings(Model):
+    """What api_call steps have in common."""
+
+    base_url: str | None = None
+    """What relative urls go below."""
+    headers: dict[str, str] = Field(default_factory=dict[str, str])
+    """Headers of every request to the base url's origin; may hold templates of `env`."""
+    timeout: Duration = 60.0
+    """Longest time of one request."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url(cls, value: str | None) -> str | None:
+        if value is not None and "{" not in value and not re.match(r"https?://[^/\s]+", value):
+            raise ValueError(f'"{value}" is no address; it begins with http:// or https://')
+        return value
+
+
+class _Source(Model):
+    """Where something comes from: exactly one of several fields says so."""
+
+    python: Target | None = None
+    """A Python function, `module:function`."""
+    url: str | None = None
+    """Address of a server."""
+    headers: dict[str, str] = Field(default_factory=dict[str, str])
+    """Headers sent to the server; may hold templates of `env`."""
+    connection: str | None = None
+    """Connection whose credentials are sent to the server."""
+    description: str | None = None
+    """What it is for."""
+    timeout: Duration | None = None
+    """Longest time of one call."""
+
+
+class ToolEntry(_Source):
+    """A tool, or a server that has tools."""
+
+    command: str | None = None
+    """Program that is started as an MCP server."""
+    args: tuple[str, ...] = ()
+    """Its arguments."""
+    env: dict[str, str] = Field(default_factory=dict[str, str])
+    """Its environment variables."""
+    input_schema: dict[str, Any] | None = None
+    """JSON Schema of a function's arguments."""
+
+    @model_validator(mode="after")
+    def _one(self) -> ToolEntry:
+        if sum(value is not None for value in (self.python, self.command, self.url)) != 1:
+            raise ValueError("give exactly one of python, command and url")
+        return self
+
+
+class AgentEntry(_Source):
+    """An agent that agent_run steps may ask."""
+
+    @model_validator(mode="after")
+    def _one(self) -> AgentEntry:
+        if (self.python is None) == (self.url is None):
+            raise ValueError("give exactly one of python and url")
+        return self
+
+
+class ConnectionEntry(Model):
+    """A way to authenticate to a provider's service."""
+
+    type: Literal["oauth2", "bearer", "basic", "header"] = "oauth2"
+    """How requests are signed."""
+    client_id: str | None = None
+    """OAuth client; may be a template of `env`."""
+    client_secret: str | None = None
+    """Its secret; may be a template of `env`."""
+    authorize_url: str | None = None
+    """Where people give their consent."""
+    token_url: str | None = None
+    """Where tokens are fetched."""
+    scopes: tuple[str, ...] = ()
+    """Permissions that are asked for."""
+    token: str | None = None
+    """A fixed token; may be a template of `env`."""
+    username: str | None = None
+    """User of `basic`."""
+    password: str | None = None
+    """Password of `basic`; may be a template of `env`."""
+    header: str | None = None
+    """Header of `header`, which carries the token."""
+
+
+class IncludedFile(Model):
+    """What an included file may say: workflows, and further includes."""
+
+    include: str | tuple[str, ...] = ()
+    """Globs of further files with workflows, relative to this one."""
+    workflows: Any = None
+    """The workflows: a mapping of ids to workflows, or a list of workflows with ids."""
+
+
+class ConfigFile(Model):
+    """The config file, `agentflow.yaml`."""
+
+    name: str | None = None
+    """Name of the agent that serves these workflows; default: the folder's name."""
+    description: str | None = None
+    """What the agent is for."""
+    include: str | tuple[str, ...] = ()
+    """Globs of further files with workflows, relative to this one."""
+    env: tuple[Variable | EnvEntry, ...] = ()
+    """Environment variables that templates may read as `{env.NAME}`; secrets, unless marked public."""
+    skills: tuple[str, ...] | dict[str, dict[str, Any] | bool | None] = ()
+    """Native skills that are granted, such as `native:shell`; as a mapping: with limits."""
+    python: PythonSection = PythonSection()
+    """Python code that the config may use."""
+    store: str | None = None
+    """Where runs are kept, a path or a URL; default: `.agentflow/runs.db` beside the file."""
+    durability: Literal["strict", "relaxed"] = "strict"
+    """`strict`: a commit survives a power cut; `relaxed`: it survives the process."""
+    limits: Limits = Limits()
+    """Limits of runs and of the process."""
+    defaults: Defaults = Defaults()
+    """Values for workflows and steps that don't say otherwise."""
+    http: HttpSettings = HttpSettings()
+    """What api_call steps have in common."""
+    tools: dict[str, ToolEntry] = Field(default_factory=dict[str, ToolEntry])
+    """Tools by name."""
+    agents: dict[str, AgentEntry] = Field(default_factory=dict[str, AgentEntry])
+    """Agents by name."""
+    connections: dict[str, ConnectionEntry] = Field(default_factory=dict[str, ConnectionEntry])
+    """Connections by name, such as `google:drive`."""
+    workflows: Any = None
+    """The workflows: a mapping of ids to workflows, or a list of workflows with ids."""

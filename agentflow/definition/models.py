@@ -1,0 +1,282 @@
+"""What a workflow is: the models behind YAML, JSON and Python objects alike. No run state, no I/O."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from agentflow.definition.durations import parse_duration
+
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}),
+]
+"""Seconds; written as a number, as `500ms`, `30s`, `5m`, `1h 30m`, `2d`, or in ISO 8601 (`PT5M`)."""
+Execution = Literal["sequential", "parallel"]
+OnError = Literal["fail", "continue", "retry", "suspend"]
+OnErrorSiblings = Literal["finish", "cancel", "continue"]
+
+
+class Model(BaseModel):
+    """Base of all definition models: frozen, strict about unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True)
+
+
+class RetryPolicy(Model):
+    """When and how often a failed attempt is repeated."""
+
+    max_attempts: int = Field(default=3, ge=1)
+    """Attempts in all, the first included."""
+    backoff: Literal["fixed", "linear", "exponential"] = "exponential"
+    """How the pause grows from one attempt to the next."""
+    base: Duration = 1.0
+    """The first pause."""
+    max: Duration = 300.0
+    """No pause is longer, jitter apart."""
+    jitter: Duration = 0.0
+    """A random time up to this is added to each pause."""
+    on: tuple[str, ...] = ()
+    """Kinds (`network`, `timeout`, `http`, `exit`, `exception`, `all`) or codes (`AF-…`) that are repeated; empty: all."""
+
+
+class Requirement(Model):
+    """What a step needs: a native skill (`native:shell`) or a connection (`google:drive`)."""
+
+    skill: str
+    """`native:<skill>` or `<provider>:<service>`."""
+    permissions: tuple[str, ...] = ()
+    """Scopes that the connection must have been granted."""
+    config: dict[str, Any] | None = None
+    """Anything the provider wants to know."""
+
+    @property
+    def namespace(self) -> str:
+        """`native`, or the provider."""
+        return self.skill.partition(":")[0]
+
+    @property
+    def name(self) -> str:
+        """The part after the colon."""
+        return self.skill.partition(":")[2]
+
+    @property
+    def is_native(self) -> bool:
+        """Whether it is a native skill."""
+        return self.namespace == "native"
+
+
+class Concurrency(Model):
+    """A limit over all runs of a store, by key."""
+
+    key: str
+    """What is limited; may be a template."""
+    limit: int = Field(ge=1)
+    """How many steps with this key run at once."""
+
+
+class ForEachField(Model):
+    """`for_each` as a field: runs the step once an item."""
+
+    in_: Any = Field(alias="in")
+    """A template that gives a list, or a list."""
+    max_parallel: int | None = Field(default=None, ge=1)
+    """How many items at once; default: the run's limit."""
+    item: str = "item"
+    """Name under which templates see the item."""
+    index: str = "index"
+    """Name under which templates see the item's number, from 0."""
+
+
+class Body(Model):
+    """Steps nested in a step."""
+
+    steps: tuple[Step, ...]
+    single: bool = False
+    """True: one step, whose result is the body's result; False: a list, which gives a map of results."""
+
+
+class Step(Model):
+    """One node of a workflow: the fields common to all types, and the type's own in `config` and `bodies`."""
+
+    id: str
+    """Unique in its scope."""
+    type: str
+    """What the step does; see the step types."""
+    label: str | None = None
+    """Name for people; default: the id."""
+    depends_on: tuple[str, ...] = ()
+    """Ids of siblings that must be completed or skipped first."""
+    depends_on_any: tuple[str, ...] = ()
+    """Ids of siblings of which the first completed one is enough."""
+    execution: Execution | None = None
+    """Order without explicit dependencies: `sequential` waits for all above, `parallel` for all above its block."""
+    requires: tuple[Requirement, ...] = ()
+    """Native skills and connections that the step needs."""
+    with_: dict[str, Any] | None = Field(default=None, alias="with")
+    """Values computed first, visible as `{with.x}`; the input of types that take one and have none."""
+    if_: Any = Field(default=None, alias="if")
+    """Condition: the step runs when it is true, else it is skipped."""
+    skip_if: Any = None
+    """Condition: the step is skipped when it is true."""
+    retry: RetryPolicy | None = None
+    """How failed attempts are repeated."""
+    timeout: Duration | None = None
+    """Longest time of one attempt, open waits not counted; of a wait: the whole time."""
+    on_error: OnError | None = None
+    """What a final failure does: `fail` the scope, `continue`, `retry` for ever, `suspend` for an operator."""
+    delay: Any = None
+    """Pause before the step, a duration or a template."""
+    at: Any = None
+    """Earliest time of the step, ISO 8601 or a template; a `delay` is added to it."""
+    for_each: ForEachField | None = None
+    """Runs the step once an item; the result is the list of results."""
+    concurrency: Concurrency | None = None
+    """Limit over all runs of the store, by key."""
+    update: dict[str, Any] | None = None
+    """Shared keys written when the step completes: name → template."""
+    compensate: Body | None = None
+    """Undoes the completed step when a saga around it fails."""
+    at_most_once: bool = False
+    """After a crash in its middle the step fails instead of running again."""
+    max_parallel: int | None = Field(default=None, ge=1)
+    """Of a container or loop: how many of its steps or items run at once."""
+    on_error_siblings: OnErrorSiblings | None = None
+    """Of a container: what a failure inside does to the other steps inside."""
+    on_success: tuple[Step, ...] = ()
+    """Of a container: steps that run after its success."""
+    on_failure: tuple[Step, ...] = ()
+    """Of a container: steps that run after its failure."""
+    finally_: tuple[Step, ...] = Field(default=(), alias="finally")
+    """Of a container: steps that run at its end, whatever the end."""
+    config: dict[str, Any] = Field(default_factory=dict[str, Any])
+    """The type's own fields, templates not yet rendered."""
+    bodies: dict[str, Body] = Field(default_factory=dict[str, Body])
+    """Nested steps of a container by body key: `steps`, `if_true`, `if_false`, `case[0]`, `default`, `body`."""
+
+    @property
+    def name(self) -> str:
+        """The label, or the id."""
+        return self.label or self.id
+
+
+class Trigger(Model):
+    """What starts a run at an entry point; which fields it has depends on `type`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    type: Literal["manual", "schedule", "slash", "callback", "message", "webhook", "event", "tool"]
+    """Kind of trigger."""
+
+
+class EntryPoint(Model):
+    """A named way to start a workflow in its middle."""
+
+    id: str
+    """Name of the entry point."""
+    label: str | None = None
+    """Name for people."""
+    description: str | None = None
+    """What starting here means."""
+    starts_at: str | None = None
+    """A top-level step; those before it are skipped. Default: the beginning."""
+    preset_results: dict[str, Any] = Field(default_factory=dict[str, Any])
+    """Step id → the result that the skipped step is taken to have."""
+    required_inputs: tuple[str, ...] = ()
+    """Input keys that must be given here."""
+    triggers: tuple[Trigger, ...] = ()
+    """What starts a run here."""
+
+
+class SharedKey(Model):
+    """A shared key of a run: its first value and how updates are folded into it."""
+
+    default: Any = None
+    """Value before the first update."""
+    reducer: str = "last"
+    """`append`, `add`, `union`, `merge`, `last`, or `module:function` taking (old, new)."""
+
+
+class Defaults(Model):
+    """Values for steps that don't say otherwise."""
+
+    retry: RetryPolicy | None = None
+    """Retry policy of steps without one; not of `at_most_once` steps."""
+    timeout: Duration | None = None
+    """Timeout of steps without one."""
+    on_error: OnError | None = None
+    """`on_error` of steps without one."""
+    on_error_siblings: OnErrorSiblings | None = None
+    """`on_error_siblings` of the workflow and of containers without one."""
+    execution: Execution | None = None
+    """`execution` of steps without one."""
+
+
+class Checkpointing(Model):
+    """How distri's files say where state is kept: accepted, kept and shown."""
+
+    type: Literal["internal", "external"] = "internal"
+    """Kind of checkpoint."""
+    ttl_secs: int | None = None
+    """How long finished runs are kept."""
+    tool_name: str | None = None
+    """Tool of an external checkpoint."""
+
+
+class Workflow(Model):
+    """A workflow: static, without run state."""
+
+    id: str
+    """Name of the workflow."""
+    description: str | None = None
+    """What it does, for people and agents."""
+    version: str | None = None
+    """The author's label of this state of the definition."""
+    label: str | None = None
+    """Name for people."""
+    input_schema: dict[str, Any] | None = None
+    """JSON Schema (2020-12) of the input."""
+    output_schema: dict[str, Any] | None = None
+    """JSON Schema of the output."""
+    output: Any = None
+    """Template of the result; default: the last step's result."""
+    context: dict[str, SharedKey] = Field(default_factory=dict[str, SharedKey])
+    """Shared keys that steps update."""
+    steps: tuple[Step, ...]
+    """The steps, in order."""
+    entry_points: tuple[EntryPoint, ...] = ()
+    """Named ways to start."""
+    defaults: Defaults = Defaults()
+    """Values for steps that don't say otherwise."""
+    execution: Execution | None = None
+    """`execution` of all steps that don't say otherwise."""
+    max_parallel: int | None = Field(default=None, ge=1)
+    """How many steps of one run execute at once; default 64."""
+    on_error_siblings: OnErrorSiblings | None = None
+    """What a step's failure does to the others; default `finish`."""
+    on_success: tuple[Step, ...] = ()
+    """Steps that run after success."""
+    on_failure: tuple[Step, ...] = ()
+    """Steps that run after failure."""
+    finally_: tuple[Step, ...] = Field(default=(), alias="finally")
+    """Steps that run at the end, whatever the end, cancel included."""
+    preflight: Literal["warn", "strict"] = "warn"
+    """`strict` refuses to start while a requirement isn't met."""
+    checkpoint: Checkpointing = Checkpointing()
+    """distri's checkpoint setting: kept and shown."""
+    triggers: tuple[Trigger, ...] = ()
+    """Triggers that start the workflow at its beginning."""
+    dialect: Literal["agentflow", "distri"] = "agentflow"
+    """`distri`: references follow distri's search order."""
+
+    @property
+    def name(self) -> str:
+        """The label, or the id."""
+        return self.label or self.id
+
+
+Body.model_rebuild()
+Step.model_rebuild()
+Workflow.model_rebuild()

@@ -1,0 +1,19 @@
+"""Names of what steps need: `native:shell`, `google:drive`."""
+
+from __future__ import annotations
+
+import re
+
+NATIVE = ("shell", "browser", "network", "agent", "tool", "python")
+"""The native skills that exist."""
+_NAME = re.compile(r"[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+").fullmatch
+
+
+def skill_fault(skill: str) -> str | None:
+    """Say what is wrong with a skill's name; None if nothing is."""
+    if not _NAME(skill):
+        return f'"{skill}" is no requirement; write native:shell, or provider:service'
+    namespace, _, name = skill.partition(":")
+    if namespace == "native" and name not in NATIVE:
+        return f'there is no native skill "{name}"; there are {", ".join(NATIVE)}'
+    return None

@@ -1,0 +1,7 @@
+"""How a run advances: the planner, the host that executes, and the facade that every door calls."""
+
+from agentflow.engine.engine import Engine
+from agentflow.engine.views import Answer, Decline, RetryPlan, Run, ToolFailure, WaitView
+from agentflow.store.contract import Event
+
+__all__ = ("Answer", "Decline", "Engine", "Event", "RetryPlan", "Run", "ToolFailure", "WaitView")

@@ -1,0 +1,96 @@
+"""Answering waits: one path for all doors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agentflow.data import decode, encode, normalise
+from agentflow.definition.json_schema import errors_of, make_validator
+from agentflow.engine.views import Answer, Decline, ToolFailure
+from agentflow.errors import ConflictError, InputError, NotFoundError
+from agentflow.store.contract import TERMINAL, Store, TaskView
+
+MAX_ANSWER = 4 * 1024 * 1024
+
+
+async def resume(
+    store: Store, task_id: str, answer: Answer | Decline | ToolFailure, *, by: str, door: str,
+    message_id: str | None, at: float,
+) -> tuple[TaskView, str | None]:  # fmt: skip
+    """Answer a wait. Returns the wait as it is then, and the holder to wake.
+
+    Raises:
+        NotFoundError, InputError, ConflictError: see `Engine.resume`.
+    """
+    view = await find(store, task_id)
+    payload = check(view, answer, by)
+    answered = await store.answer(view.task.id, payload, by=by, door=door, message_id=message_id, at=at)
+    if answered.outcome == "unknown" or answered.task is None:
+        raise NotFoundError(f'no wait "{task_id}"', code="AF-WAIT-UNKNOWN", hint="agentflow waits list")
+    if answered.outcome == "closed":
+        raise ConflictError(
+            f'the wait of step "{answered.task.task.step}" is closed: nobody had answered it', code="AF-WAIT-CLOSED"
+        )
+    if answered.outcome == "conflict":
+        given = encode(_plain(answered.task.answer)).decode()
+        raise ConflictError(
+            f'"{answered.task.task.step}" was answered by {answered.task.by} ({answered.task.door}): {given[:200]}',
+            code="AF-WAIT-CONFLICT",
+            data={"answer": answered.task.answer, "by": answered.task.by, "at": answered.task.answered_at},
+        )
+    return answered.task, answered.holder
+
+
+def _plain(answer: Any) -> Any:
+    return answer.get("value", answer) if isinstance(answer, dict) else answer  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  plain JSON
+
+
+async def find(store: Store, task_id: str) -> TaskView:
+    """Return the wait that an id names: its own, or that of a run with exactly one open wait."""
+    view = await store.get_task(task_id)
+    if view is not None:
+        return view
+    run = await store.get_run(task_id)
+    if run is None:
+        raise NotFoundError(f'no wait "{task_id}"', code="AF-WAIT-UNKNOWN", hint="agentflow waits list")
+    waits = await store.list_tasks(run_id=task_id, tree=True)
+    if len(waits) == 1:
+        return waits[0]
+    if not waits:
+        state = f"it is {run.state}" if run.state in TERMINAL else "none is open"
+        raise ConflictError(f"the run waits for no answer: {state}", code="AF-RUN-NOT-WAITING")
+    names = ", ".join(f"{view.task.step} ({view.task.id})" for view in waits[:5])
+    raise ConflictError(f"the run waits for {len(waits)} answers: {names}", code="AF-WAIT-AMBIGUOUS")
+
+
+def check(view: TaskView, answer: Answer | Decline | ToolFailure, by: str) -> dict[str, Any]:
+    """Return the answer as it is stored; raises InputError when it doesn't fit."""
+    task = view.task
+    details: dict[str, Any] = decode(task.details) if task.details else {}
+    assignees: list[str] = details.get("assignees") or []
+    if assignees and by not in assignees and by != view.owner:
+        raise NotFoundError(f'no wait "{task.id}"', code="AF-WAIT-UNKNOWN", hint="agentflow waits list")
+    if isinstance(answer, Decline):
+        return {"decline": answer.reason}
+    if isinstance(answer, ToolFailure):
+        if task.kind != "tool":
+            raise InputError(f'"{task.step}" waits for an answer, not for a tool', code="AF-WAIT-INVALID")
+        return {"failure": answer.message}
+    try:
+        value = normalise(answer.value)
+    except ValueError as error:
+        raise InputError(f"the answer isn't JSON: {error}", code="AF-WAIT-INVALID") from None
+    if len(encode(value)) > MAX_ANSWER:
+        raise InputError("the answer is larger than 4 MiB", code="AF-WAIT-TOO-LARGE")
+    if task.schema is not None:
+        schema = decode(task.schema)
+        problems = errors_of(make_validator(schema), value)
+        if problems:
+            raise InputError(
+                "the answer doesn't fit; the wait is still open",
+                code="AF-WAIT-INVALID",
+                why="\n".join(problems),
+                hint=f"agentflow waits show {task.id[-6:]} prints the schema and an example answer",
+                data={"problems": problems, "schema": schema},
+            )
+    return {"value": value}

@@ -1,0 +1,96 @@
+"""Puts a core together from a config, a store and what is injected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agentflow.clock import Clock
+from agentflow.config import Config
+from agentflow.definition.models import Workflow
+from agentflow.definition.parse import parse_workflow
+from agentflow.engine.core import Core
+from agentflow.engine.program import StepProgram
+from agentflow.engine.runtime.embedded import EmbeddedRuntime
+from agentflow.engine.starting import register
+from agentflow.errors import StoreError
+from agentflow.ids import IdSource
+from agentflow.requirements import Checker, message
+from agentflow.steps import registry
+from agentflow.steps.services import ProcessServices
+from agentflow.store.contract import Store
+
+_SHORTEST_SECRET = 6
+
+
+def build_core(
+    config: Config,
+    store: Store,
+    clock: Clock,
+    ids: IdSource,
+    functions: Mapping[str, Callable[..., Any]],
+    tools: Mapping[str, Any],
+    agents: Mapping[str, Any],
+) -> Core:
+    """Make a core for one engine."""
+    services = ProcessServices(
+        folder=config.folder,
+        python_modules=config.python_modules,
+        functions=functions,
+        env_values=config.env_values,
+        http=config.http,
+        network=config.skills.get("native:network") or {},
+        tools={**config.tools, **tools},
+        agents={**config.agents, **agents},
+    )
+    granted = Checker(config.skills, python=bool(config.python_modules or functions or tools or agents))
+    surroundings: dict[str, Any] = {
+        "clock": clock,
+        "ids": ids,
+        "types": registry.find,
+        "services": services,
+        "env": config.env_values,
+        "public_env": {k: v for k, v in config.env_values.items() if k in config.env and config.env[k].public},
+        "missing": _missing(granted),
+        "allocate": store.allocate,
+        "parse": _parse,
+        "redact": _redactor(config),
+    }
+    core = Core(surroundings, store, EmbeddedRuntime(), config.limits.host_parallel)
+    core.checker = granted
+    for workflow in config.workflows.values():
+        register(core, workflow, config)
+    return core
+
+
+def _missing(checker: Checker) -> Callable[[StepProgram], str | None]:
+    def missing(program: StepProgram) -> str | None:
+        found = checker.missing(program.step.requires, program.spec.skills)
+        return message(found) if found else None
+
+    return missing
+
+
+def _parse(data: Any) -> Workflow:
+    parsed = parse_workflow(data, registry.find)
+    if parsed.workflow is None:
+        problems = "; ".join(problem.message for problem in parsed.problems)
+        raise StoreError(f"a stored definition can't be read: {problems}", code="AF-STORE-DAMAGED")
+    return parsed.workflow
+
+
+def _redactor(config: Config) -> Callable[[str], str]:
+    """Return what replaces the values of secrets in texts that people see."""
+    secrets = sorted(
+        {v for k, v in config.env_values.items() if not (k in config.env and config.env[k].public) and len(v) >= _SHORTEST_SECRET},
+        key=len,
+        reverse=True,
+    )
+
+    def redact(text: str) -> str:
+        for secret in secrets:
+            if secret in text:
+                text = text.replace(secret, "***")
+        return text
+
+    return redact

@@ -1,0 +1,203 @@
+"""What a running step is given, and what it leaves for the commit of its completion."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from agentflow.data import encode, normalise
+from agentflow.engine.state import Node, RunState
+from agentflow.engine.view import NodeView
+from agentflow.expressions import NULLED
+from agentflow.steps.contract import Artifact, Services
+
+if TYPE_CHECKING:
+    from agentflow.engine.core import Core
+    from agentflow.engine.runtime.embedded import Worker
+
+
+class StepContext:
+    """The context of one attempt."""
+
+    __slots__ = ("_core", "_lease", "_node", "_run", "artifacts", "messages", "status_text")
+
+    def __init__(self, core: Core, run: RunState, node: Node, lease: Worker) -> None:
+        """Make the context of an attempt that begins now."""
+        self._core = core
+        self._run = run
+        self._node = node
+        self._lease = lease
+        self.artifacts: list[Artifact] | None = None
+        self.messages: list[dict[str, Any]] | None = None
+        self.status_text: str | None = None
+
+    @property
+    def run_id(self) -> str:
+        """Id of the run."""
+        return self._run.id
+
+    @property
+    def workflow_id(self) -> str:
+        """Id of the workflow."""
+        return self._run.row.workflow
+
+    @property
+    def address(self) -> str:
+        """The step's address."""
+        return self._node.address
+
+    @property
+    def attempt(self) -> int:
+        """How often the step was started."""
+        return self._node.attempt
+
+    @property
+    def tries(self) -> int:
+        """How often it was tried."""
+        return self._node.tries
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt."""
+        text = f"{self._run.id}/{self._node.address}"
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    @property
+    def input(self) -> Any:
+        """The run's input."""
+        return self._run.input
+
+    @property
+    def steps(self) -> Mapping[str, Any]:
+        """Results of earlier steps."""
+        return StepResults(self._run, self._node)
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The step's `with`."""
+        return self._node.values or {}
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The public part of `env`."""
+        return self._core.public_env
+
+    @property
+    def state(self) -> Any:
+        """What was saved or given to a park."""
+        memo = self._node.memo or {}
+        if "saved" in memo:
+            return memo["saved"]
+        return memo.get("park", {}).get("state")
+
+    @property
+    def arrived(self) -> Any:
+        """What arrived for a parked step."""
+        return self._node.arrived
+
+    @property
+    def services(self) -> Services:
+        """What the process offers."""
+        return self._core.services
+
+    @property
+    def cancel_scope(self) -> anyio.CancelScope:
+        """The scope of this attempt."""
+        return self._lease.scope
+
+    def now(self) -> float:
+        """Return the engine's time."""
+        return self._core.now()
+
+    def secret(self, name: str) -> str | None:
+        """Return a value of `env` by name."""
+        return self._core.env.get(name)
+
+    def progress(self, fraction: float | None, message: str = "") -> None:
+        """Tell how far the step is."""
+        data = {"fraction": fraction, "message": message[:1000]}
+        self._core.note(self._run, self._node, "step_progress", data)
+
+    def log(self, text: str, level: str = "info") -> None:
+        """Add a line to the step's log."""
+        self._core.note(self._run, self._node, "step_log", {"text": text[:10_000], "level": level})
+
+    def heartbeat(self) -> None:
+        """Say that the step is alive: the embedded runtime needs no telling."""
+
+    def artifact(self, artifact: Artifact) -> None:
+        """Add an artifact."""
+        self.artifacts = [*(self.artifacts or []), artifact]
+
+    def message(self, parts: list[Mapping[str, Any]], metadata: Mapping[str, Any] | None = None) -> None:
+        """Send a message."""
+        message = {"role": "agent", "parts": [dict(part) for part in parts], "metadata": dict(metadata or {})}
+        self.messages = [*(self.messages or []), message]
+
+    def status(self, text: str) -> None:
+        """Set the run's status message."""
+        self.status_text = text
+
+    async def save(self, state: Any) -> None:
+        """Commit a checkpoint inside the attempt."""
+        await self._core.save_state(self._run, self._node, normalise(state))
+
+    async def publish(self, topic: str, data: Any, event_id: str | None = None) -> int:
+        """Publish an event."""
+        return await self._core.publish(topic, normalise(data), event_id)
+
+    def leave(self, run: RunState, node: Node) -> None:
+        """Write what the step left into the current transition."""
+        from agentflow.store.contract import ArtifactRow, MessageRow  # noqa: PLC0415  only where something was left
+
+        now = self._core.now()
+        for artifact in self.artifacts or ():
+            data = {
+                "artifactId": artifact.artifact_id, "name": artifact.name, "description": artifact.description,
+                "parts": [dict(part) for part in artifact.parts], "metadata": dict(artifact.metadata),
+            }  # fmt: skip
+            raw = encode({k: v for k, v in data.items() if v not in (None, {})})
+            run.changes().artifacts.append(ArtifactRow(run.key, artifact.artifact_id, artifact.append, raw, now))
+            run.emit("artifact", node.address, {"artifact_id": artifact.artifact_id, "append": artifact.append,
+                                                "last_chunk": artifact.last_chunk}, bumps=True)  # fmt: skip
+        for message in self.messages or ():
+            run.changes().messages.append(MessageRow(None, encode(message), now))
+            run.emit("message", node.address, message, bumps=True)
+        if self.status_text is not None:
+            run.patch(message=self.status_text)
+            run.emit("run_status", node.address, {"state": run.state, "message": self.status_text}, bumps=True)
+
+    @property
+    def left(self) -> bool:
+        """Whether the step left anything."""
+        return not (self.artifacts is None and self.messages is None and self.status_text is None)
+
+
+class StepResults(Mapping[str, Any]):
+    """Results of the steps that are visible from a step, by id."""
+
+    def __init__(self, run: RunState, node: Node) -> None:
+        """Look outwards from a step."""
+        self._view = NodeView(run, node.scope)
+        self._scope = node.scope
+
+    def __getitem__(self, key: str) -> Any:
+        """Return a result; null where the step was skipped."""
+        value = self._view.step(key)
+        return None if value is NULLED else value
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the ids of steps that have ended."""
+        scope = self._scope
+        while scope is not None:
+            for number, node in scope.nodes.items():
+                if node.settled:
+                    yield scope.program.steps[number].id
+            scope = scope.owner.scope
+
+    def __len__(self) -> int:
+        """Count them."""
+        return sum(1 for _ in self)

@@ -1,0 +1,123 @@
+"""One attempt of a step: render, validate, execute, and turn whatever happens into an outcome."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from agentflow.data import encode, normalise
+from agentflow.engine.context import StepContext
+from agentflow.engine.plan.steps import failure_of, render_config
+from agentflow.engine.state import Node, RunState
+from agentflow.errors import AgentflowError, Failure, StepError
+from agentflow.steps.contract import Park, Result, Skip
+
+if TYPE_CHECKING:
+    from agentflow.engine.core import Core
+    from agentflow.engine.runtime.embedded import Worker
+
+MAX_RESULT = 4 * 1024 * 1024
+"""Bytes of a step's result as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The attempt was interrupted: a sibling failed, the run was cancelled, the host stops."""
+
+    reason: str
+
+
+async def execute(core: Core, run: RunState, node: Node, lease: Worker) -> tuple[Any, StepContext | None]:
+    """Run one attempt.
+
+    Returns:
+        What it came to (the result's JSON as bytes, `Skip`, `Park` or a `Failure`), and the step's context.
+    """
+    spec = node.program.spec
+    try:
+        config = render_config(run, node)
+    except (StepError, ValidationError, ValueError) as error:
+        return failure_of(error), None
+    except RecursionError:
+        return Failure("AF-FIELD-VALUE", "a value is nested too deeply", kind="invalid", retryable=False), None
+    context = StepContext(core, run, node, lease)
+    try:
+        if spec.execute is None:
+            return Failure("AF-DEFECT", f'step type "{spec.name}" can\'t be executed', retryable=False), None
+        outcome = await spec.execute(config, context)
+    except BaseException as error:  # a step may raise anything at all; only our own interrupt goes on
+        if lease.interrupted is not None or core.stopping or _is_loop_cancel(core, error):
+            raise
+        return describe(core, error), None
+    if lease.interrupted is not None:
+        await anyio.lowlevel.checkpoint()
+    return _outcome(core, outcome), context
+
+
+def _is_loop_cancel(core: Core, error: BaseException) -> bool:
+    """Tell whether the host's own scope is being cancelled, rather than a step raising what looks like it."""
+    return isinstance(error, anyio.get_cancelled_exc_class()) and core.cancelled
+
+
+def _outcome(core: Core, outcome: object) -> Any:
+    if isinstance(outcome, Result):
+        return encode_result(outcome.value)
+    if isinstance(outcome, Skip | Park):
+        return outcome
+    message = f"the step type answered {type(outcome).__name__}, not Result, Skip or Park"
+    return Failure("AF-RESULT-INVALID", message, kind="invalid", retryable=False)
+
+
+def encode_result(value: Any) -> bytes | Failure:
+    """Turn a result into JSON, or say what is wrong with it."""
+    try:
+        raw = to_json(value)
+        if b"NaN" in raw or b"Infinity" in raw:
+            raw = encode(normalise(value))
+    except Exception as error:  # serialisers raise many types
+        return Failure("AF-RESULT-INVALID", f"the result has no JSON form: {error}", kind="invalid", retryable=False)
+    if len(raw) > MAX_RESULT:
+        return Failure(
+            "AF-RESULT-TOO-LARGE",
+            f"the result has {len(raw):,} bytes; at most {MAX_RESULT:,} are kept",
+            kind="invalid",
+            retryable=False,
+            hint="write it to a file or an artifact and return its place",
+        )
+    return raw
+
+
+def describe(core: Core, error: BaseException) -> Failure:
+    """Turn an exception of a step into a failure: its message first, then only the user's frames."""
+    if isinstance(error, StepError):
+        failure = failure_of(error)
+    elif isinstance(error, AgentflowError):
+        failure = Failure(error.code, error.what, retryable=False, why=error.why, hint=error.hint)
+    else:
+        try:
+            text = str(error)
+        except Exception:  # a __str__ may raise too
+            text = ""
+        name = type(error).__name__
+        failure = Failure(
+            "AF-STEP-EXCEPTION", f"{name}: {text}"[:2000] if text else name, data={"traceback": user_frames(error)}
+        )
+    return core.redact(failure)
+
+
+def user_frames(error: BaseException) -> list[str]:
+    """Return the frames of a traceback that aren't ours, as `file:line in function`."""
+    try:
+        frames = traceback.extract_tb(error.__traceback__, limit=-30)
+    except Exception:  # a broken traceback must not hide the error
+        return []
+    return [
+        f"{frame.filename}:{frame.lineno} in {frame.name}"
+        for frame in frames
+        if "/agentflow/" not in frame.filename and "/anyio/" not in frame.filename
+    ]

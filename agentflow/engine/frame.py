@@ -1,0 +1,114 @@
+"""What a container sees of its step: `Frame` over a node of a held run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from agentflow.engine.state import Node, RunState, Scope
+from agentflow.engine.view import NodeView
+from agentflow.expressions import NULLED
+
+RUN_PARALLEL = 64
+"""Steps of one run that execute at once, where nothing else is said."""
+
+
+class NodeFrame:
+    """A container's step."""
+
+    def __init__(self, run: RunState, node: Node) -> None:
+        """Look at a node."""
+        self.run = run
+        self.node = node
+        self.view = NodeView(run, node.scope, node.values)
+
+    @property
+    def type(self) -> str:
+        """The step's type."""
+        return self.node.program.spec.name
+
+    @property
+    def address(self) -> str:
+        """The step's address."""
+        return self.node.address
+
+    @property
+    def memo(self) -> dict[str, Any]:
+        """What the container stored last."""
+        return (self.node.memo or {}).get("own") or {}
+
+    @property
+    def bodies(self) -> Collection[str]:
+        """Keys of the bodies."""
+        return self.node.program.bodies
+
+    @property
+    def max_parallel(self) -> int:
+        """How many bodies may be open at once."""
+        program = self.node.program
+        limit = program.loop.max_parallel if program.loop else program.step.max_parallel
+        return limit or self.run.program.workflow.max_parallel or RUN_PARALLEL
+
+    @property
+    def opened(self) -> int:
+        """How many bodies were opened in this attempt."""
+        return self.node.opened
+
+    @property
+    def closed(self) -> int:
+        """How many of them have ended."""
+        return self.node.closed
+
+    def now(self) -> float:
+        """Return the engine's time."""
+        return self.run.tree.world.now()
+
+    def field(self, name: str, default: Any = None) -> Any:
+        """Return a field of the step, its templates computed."""
+        program = self.node.program
+        if name in program.raw_config:
+            return program.raw_config[name]
+        compiled = program.fields.get(name)
+        if compiled is None:
+            if name == "input" and program.spec.takes_input and self.node.values is not None:
+                return dict(self.node.values)
+            return default
+        return compiled.render(self.view)
+
+    def test(self, name: str, number: int | None = None, label: str | None = None) -> bool:
+        """Evaluate a condition field."""
+        conditions = self.node.program.conditions[name]
+        view = self.view
+        if label is not None:
+            key = f"steps{label}" if "steps" in self.bodies else f"body{label}"
+            scope = (self.node.scopes or {}).get(key)
+            view = NodeView(self.run, scope, self.node.values) if scope else _BeforeFirst(self.run, self.node)
+        return conditions[number or 0].evaluate(view)
+
+    def result_of(self, body: str, label: str = "") -> Any:
+        """Return the result of a body that has ended."""
+        scope = (self.node.scopes or {}).get(body + label)
+        return scope_result(self.run, scope) if scope is not None else None
+
+
+class _BeforeFirst(NodeView):
+    """Sees the steps of a loop's body as null: there was no iteration yet."""
+
+    def __init__(self, run: RunState, node: Node) -> None:
+        super().__init__(run, node.scope, node.values)
+        self.names = {name for body in node.program.bodies.values() for name in body.index}
+
+    def step(self, step_id: str) -> object:
+        return NULLED if step_id in self.names else super().step(step_id)
+
+
+def scope_result(run: RunState, scope: Scope) -> Any:
+    """Return a scope's result: of a single body its step's, of a list the map by id."""
+    if scope.program.single:
+        node = scope.nodes.get(0)
+        return run.result_value(node) if node is not None else None
+    values: dict[str, Any] = {}
+    for number, step in enumerate(scope.program.steps):
+        node = scope.nodes.get(number)
+        values[step.id] = run.result_value(node) if node is not None else None
+    return values

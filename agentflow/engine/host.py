@@ -1,0 +1,209 @@
+"""What a host does besides executing: timers, commands of other processes, runs of dead hosts, its own orderly end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from typing import Literal
+
+import anyio
+from anyio.abc import TaskGroup
+
+from agentflow.engine.core import Core
+from agentflow.engine.hosting import HostLock, answer_bell
+from agentflow.engine.inputs import Done, Input, fired
+from agentflow.engine.state import Tree
+from agentflow.store.contract import RunChange, Store
+
+log = logging.getLogger("agentflow")
+
+LOOK = 0.25
+"""Seconds between two looks for commits of other processes."""
+HostMode = Literal["all", "own", "none"]
+
+
+class Host:
+    """Runs a core: the tasks beside the workers."""
+
+    def __init__(self, core: Core, store: Store, mode: HostMode, lock: HostLock | None) -> None:
+        """Make a host that does nothing yet."""
+        self.core = core
+        self.store = store
+        self.mode: HostMode = mode
+        self.lock = lock
+        self.own: set[int] = set()
+        """Roots that this host executes in mode `own`."""
+        self.on_look: list[object] = []
+        self._look = anyio.Event()
+        self._timer = anyio.Event()
+        core.on_commit.append(self._committed)
+
+    def start(self, group: TaskGroup) -> None:
+        """Start the tasks."""
+        group.start_soon(self._guard, self.core.pump)
+        group.start_soon(self._guard, self._timers)
+        if self.lock is not None:
+            group.start_soon(self._guard, self._watch)
+            group.start_soon(answer_bell, self.lock, self.look)
+        if self.mode == "all":
+            group.start_soon(self._first_look)
+
+    def look(self) -> None:
+        """Look for commands soon."""
+        self._look.set()
+
+    async def _guard(self, task: object) -> None:
+        """Keep a task going: whatever goes wrong in it is logged, and it starts anew."""
+        while True:
+            try:
+                await task()  # type: ignore[operator]
+            except Exception:
+                log.exception("a task of the host failed and starts anew")
+                await anyio.sleep(0.5)
+
+    # takeover and commands
+
+    async def _first_look(self) -> None:
+        await self._guarded_claim()
+
+    async def _guarded_claim(self) -> None:
+        try:
+            await self.claim()
+        except Exception:
+            log.exception("looking for runs to continue failed")
+
+    @property
+    def roots(self) -> Collection[int] | None:
+        """The roots that this host cares for; None: all."""
+        return None if self.mode == "all" else self.own
+
+    async def claim(self) -> None:
+        """Take what is to be executed and has no live host."""
+        await self.find_dead()
+        for root in await self.store.claimable(self.core.dead):
+            if self.mode != "all" and root not in self.own:
+                continue
+            if root not in self.core.trees:
+                self.core.put(Input(root, _continue))
+
+    async def find_dead(self) -> None:
+        """Find out which holders live no more."""
+        if self.lock is not None:
+            self.core.dead = self.lock.dead(await self.store.hosts())
+
+    async def take(self, root: int) -> bool:
+        """Execute a tree from now on, if no live host has it."""
+        await self.find_dead()
+        self.own.add(root)
+        done = Done()
+        self.core.put(Input(root, _continue, done))
+        await done.wait()
+        if not done.held:
+            self.own.discard(root)
+        return done.held
+
+    async def _watch(self) -> None:
+        """Look for what other processes have committed, and for dead hosts."""
+        rounds = 0
+        while True:
+            with anyio.move_on_after(LOOK):
+                await self._look.wait()
+            rung = self._look.is_set()
+            if rung:
+                self._look = anyio.Event()
+            rounds += 1
+            changed = self.store.changed()
+            if not (changed or rung or rounds % 4 == 0):
+                continue
+            if changed or rung:
+                await self.core.take_inbox(None if self.mode == "all" else list(self.own))
+                self.core.tell_everybody()
+            if self.mode == "all" and (changed or rounds % 4 == 0):
+                await self.claim()
+            if self.core.slots.blocked:
+                self.core.put(Input(next(iter(self.core.trees), 0), _nothing))
+
+    # timers
+
+    def _committed(self, changes: Collection[RunChange]) -> None:
+        for change in changes:
+            if change.run == change.root and change.create is not None:
+                self.own.add(change.root)
+
+    async def _timers(self) -> None:
+        core, slots = self.core, self.core.slots
+        while True:
+            slots.earliest = None
+            due = await self.store.next_due(self.roots)
+            deadline = slots.first_deadline()
+            times = [time for time in (due, deadline) if time is not None]
+            now = core.now()
+            if times and min(times) <= now:
+                await self._fire(now)
+                continue
+            with anyio.CancelScope() as scope:
+                core.timer_scope = scope
+                if slots.earliest is None:
+                    if times:
+                        slots.earliest = min(times)
+                        await core.clock.sleep_until(min(times), core.idle)
+                    else:
+                        await anyio.sleep_forever()
+            core.timer_scope = None
+
+    async def _fire(self, now: float) -> None:
+        core = self.core
+        for run, n, attempt in core.slots.overdue(now):
+            state = core.runs.get(run)
+            node = state.live.get(n) if state is not None else None
+            if node is not None and node.attempt == attempt and node.lease is not None:
+                node.lease.interrupt("timeout")
+        waiting: list[Done] = []
+        for root, timer in await self.store.due(now, self.roots):
+            done = Done()
+            core.put(Input(root, fired(timer.run, timer.n, timer.kind, timer.entry), done))
+            waiting.append(done)
+        refused = False
+        for done in waiting:
+            await done.wait()
+            refused = refused or not done.held
+        if refused:
+            # another host has the run and fires it; or nobody may, and we look again
+            await self.find_dead()
+            await anyio.sleep(LOOK)
+
+    # the end
+
+    async def shutdown(self, grace: float) -> None:
+        """Start nothing more, give running steps their time, then stop them in good order and let all trees go."""
+        core = self.core
+        core.stopping = True
+        with anyio.move_on_after(grace):
+            while core.slots.running:
+                await anyio.sleep(0.01)
+        for tree in list(core.trees.values()):
+            for run in tree.runs.values():
+                for node in list(run.live.values()):
+                    if node.lease is not None:
+                        node.lease.interrupt("shutdown")
+        with anyio.move_on_after(5):
+            while core.slots.running:
+                await anyio.sleep(0.01)
+        for root in list(core.trees):
+            done = Done()
+            core.put(Input(root, _release, done))
+            with anyio.move_on_after(5):
+                await done.wait()
+
+
+def _continue(tree: Tree) -> None:
+    """Do nothing but hold the tree: what can go on goes on by itself."""
+
+
+def _nothing(tree: Tree) -> None:
+    """Do nothing: slots are looked at again."""
+
+
+def _release(tree: Tree) -> None:
+    """Give the lease back."""
+    tree.root.changes().release = True

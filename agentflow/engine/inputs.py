@@ -1,0 +1,167 @@
+"""What happens to held trees: each input is applied by the next flush, on a tree that is held by then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from agentflow.data import encode
+from agentflow.engine.execute import Stopped
+from agentflow.engine.plan import steps, waiting
+from agentflow.engine.plan.runs import cancel_run, pause_run
+from agentflow.engine.state import Node, RunState, Tree
+from agentflow.errors import Failure
+from agentflow.store.contract import Inbox
+
+if TYPE_CHECKING:
+    from agentflow.engine.context import StepContext
+
+
+class Done:
+    """Somebody waits until an input has been committed."""
+
+    __slots__ = ("error", "event", "held", "inbox")
+
+    def __init__(self, inbox: int | None = None) -> None:
+        """Make one that is not done; `inbox` is the id of the command that it carries out."""
+        self.inbox = inbox
+        self.event = anyio.Event()
+        self.error: BaseException | None = None
+        self.held = True
+        """False: the tree was held by somebody else, and nothing was done."""
+
+    async def wait(self) -> None:
+        """Return when it is committed; raises what kept it from being so."""
+        await self.event.wait()
+        if self.error is not None:
+            raise self.error
+
+
+@dataclass(slots=True)
+class Input:
+    """Something to apply to a tree."""
+
+    root: int
+    apply: Callable[[Tree], None]
+    done: Done | None = None
+
+
+@dataclass(slots=True)
+class Finished:
+    """A worker is through with a step."""
+
+    run: RunState
+    node: Node
+    attempt: int
+    outcome: Any
+    context: StepContext | None
+
+    @property
+    def root(self) -> int:
+        """Key of the tree."""
+        return self.run.tree.key
+
+    @property
+    def done(self) -> Done | None:
+        """Nobody waits for it."""
+        return None
+
+    def apply(self, tree: Tree) -> None:
+        """Carry out the outcome."""
+        run = tree.runs.get(self.run.key)
+        node = run.live.get(self.node.n) if run is not None else None
+        if run is None or node is None or node.phase != "run" or node.attempt != self.attempt:
+            return
+        run.running -= 1
+        node.lease = None
+        node.phase = None
+        outcome = self.outcome
+        if isinstance(outcome, bytes):
+            if self.context is not None and self.context.left:
+                self.context.leave(run, node)
+            steps.complete(run, node, outcome)
+        elif isinstance(outcome, Stopped):
+            _stopped(run, node, outcome.reason)
+        elif isinstance(outcome, Failure):
+            if node.halting is not None:
+                node.failure = outcome
+                steps.cancel(run, node, node.halting)
+            else:
+                steps.fail(run, node, outcome)
+        else:
+            if self.context is not None and self.context.left:
+                self.context.leave(run, node)
+            steps.apply(run, node, outcome)
+
+
+def _stopped(run: RunState, node: Node, reason: str) -> None:
+    if reason == "shutdown":
+        node.state = "working"
+        node.entered = "crash"
+        run.save(node)
+    elif reason == "timeout":
+        node.halting = None
+        seconds = node.program.timeout or 0.0
+        message = f'step "{node.address}" ran longer than {seconds:g}s (attempt {node.tries})'
+        hint = "raise its timeout, or set on_error: continue"
+        steps.fail(run, node, Failure("AF-TIMEOUT", message, kind="timeout", hint=hint))
+    else:
+        steps.cancel(run, node, node.halting or reason)
+
+
+def note(run: RunState, node: Node, kind: str, data: dict[str, Any]) -> Callable[[Tree], None]:
+    """Return what appends an event of a running step."""
+
+    def apply(tree: Tree) -> None:
+        held = tree.runs.get(run.key)
+        if held is not None:
+            held.emit(kind, node.address, data)
+
+    return apply
+
+
+def saved(run: RunState, node: Node, state: Any) -> Callable[[Tree], None]:
+    """Return what stores the state of a running step."""
+    encode(state)
+
+    def apply(tree: Tree) -> None:
+        held = tree.runs.get(run.key)
+        current = held.live.get(node.n) if held is not None else None
+        if held is not None and current is not None and current.phase == "run":
+            current.memo = {**(current.memo or {}), "saved": state}
+            held.save(current, memo=True)
+
+    return apply
+
+
+def command(item: Inbox) -> Callable[[Tree], None]:
+    """Return what carries out a command that another door committed."""
+
+    def apply(tree: Tree) -> None:
+        run = tree.runs.get(item.run)
+        if run is None:
+            tree.root.changes().inbox_done.append(item.id)
+        elif item.kind == "answer":
+            waiting.answered(run, item.n, item.task, item.data, item.id)
+        elif item.kind == "cancel":
+            cancel_run(run, dict(item.data or {}), item.id)
+        elif item.kind in {"pause", "unpause"}:
+            pause_run(run, item.kind == "pause", item.id)
+        else:
+            run.changes().inbox_done.append(item.id)
+
+    return apply
+
+
+def fired(run: int, n: int, kind: str, entry: int) -> Callable[[Tree], None]:
+    """Return what carries out a timer that is due."""
+
+    def apply(tree: Tree) -> None:
+        held = tree.runs.get(run)
+        if held is not None and not held.paused:
+            waiting.fired(held, n, kind, entry)
+
+    return apply

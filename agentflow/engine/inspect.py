@@ -1,0 +1,368 @@
+"""A run as people ask for it: each step's state, how long it took, and, where it isn't running, why. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from agentflow.data import decode, is_array, is_object
+from agentflow.definition.models import Body, Step, Workflow
+from agentflow.definition.order import order
+from agentflow.errors import Failure
+from agentflow.store.contract import TERMINAL, RunRow, StepRow, TaskView, TimerRow
+
+SATISFIED = frozenset({"condition", "entry_point", "branch", "tolerated", "ended", "operator"})
+"""Reasons with which a canceled step counts as satisfied for those that wait for it."""
+HOOKS = ("on_success", "on_failure", "finally")
+_SEGMENT = re.compile(r"^([^\[#]*)((?:\[\d+\])*)(?:#([a-z_]+))?$")
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """One step of a run."""
+
+    address: str
+    label: str
+    type: str
+    depth: int
+    """0 for a top-level step."""
+    state: str
+    reason: str | None = None
+    phase: str | None = None
+    attempts: int = 0
+    """How often it was started, crashes included."""
+    tries: int = 0
+    """How often it was tried as retry policies count."""
+    started_at: float | None = None
+    ended_at: float | None = None
+    due: float | None = None
+    """When its timer or its next attempt is due."""
+    items: tuple[int, int] | None = None
+    """Of a loop: iterations that are done, and all of them."""
+    result: bytes | None = None
+    """JSON of its result; None where it has none of its own."""
+    error: Failure | None = None
+    answer: Any = None
+    by: str | None = None
+    door: str | None = None
+    wait: str | None = None
+    """Id of its open wait."""
+    child: str | None = None
+    """Id of the run that it started."""
+    why: str | None = None
+    """Why it isn't running: blocked by, slot, timer, wait, no host, not run."""
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, where it has ended."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return max(self.ended_at - self.started_at, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run and its steps."""
+
+    run: RunRow
+    steps: tuple[StepView, ...]
+    """In order of the definition, nested steps behind the one around them."""
+    failed_step: str | None = None
+    """Address of the step that failed first."""
+
+    def step(self, address: str) -> StepView | None:
+        """Return one step."""
+        return next((step for step in self.steps if step.address == address), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is known besides a run's rows."""
+
+    now: float
+    tasks: Mapping[str, TaskView] = field(default_factory=dict[str, TaskView])
+    """Its wait tasks by id, ended ones included."""
+    timers: Sequence[TimerRow] = ()
+    """Its timers."""
+    hosted: bool | None = None
+    """Whether a live process has the run; None: nobody knows."""
+    slots: int = 64
+    """How many steps of the run may execute at once."""
+
+
+def locate(workflow: Workflow, address: str) -> Step | None:
+    """Return the definition of the step at an address, whichever iteration it belongs to."""
+    found = _Found(None, workflow.steps)
+    for segment in address.split("/"):
+        inner = _descend(workflow, found, segment)
+        if inner is None:
+            return None
+        found = inner
+    return found.step
+
+
+class _Found(NamedTuple):
+    step: Step | None
+    scope: Sequence[Step]
+    """Steps that the next segment of an address may name."""
+
+
+def _descend(workflow: Workflow, found: _Found, segment: str) -> _Found | None:
+    """Follow one segment of an address: a body's key, a step with its iteration, a hook."""
+    if found.step is not None and segment in found.step.bodies:
+        return _into(found.step.bodies[segment], found.step)
+    parts = _SEGMENT.match(segment)
+    if parts is None:
+        return None
+    name, hook = str(parts[1]), parts[3]
+    if name:
+        names = (unquote(name), unquote(segment.partition("#")[0]))
+        step = next((each for each in found.scope if each.id in names), None)
+        if step is not None:
+            found = _Found(step, _inner(step))
+        elif found.step is not None and name in found.step.bodies:
+            return _into(found.step.bodies[name], found.step)
+        else:
+            return None
+    return _hook(workflow, found.step if name else None, str(hook)) if hook else found
+
+
+def _inner(step: Step) -> list[Step]:
+    return [inner for body in step.bodies.values() for inner in body.steps]
+
+
+def _into(body: Body, owner: Step) -> _Found:
+    if body.single and body.steps:
+        return _Found(body.steps[0], _inner(body.steps[0]))
+    return _Found(owner, body.steps)
+
+
+def _hook(workflow: Workflow, step: Step | None, hook: str) -> _Found:
+    if step is not None and hook == "compensate" and step.compensate is not None:
+        body = step.compensate
+        return _Found(body.steps[0], ()) if body.single and body.steps else _Found(step, body.steps)
+    owner = step or workflow
+    steps: Mapping[str, Sequence[Step]] = {
+        "on_success": owner.on_success,
+        "on_failure": owner.on_failure,
+        "finally": owner.finally_,
+    }
+    return _Found(step, steps.get(hook, ()))
+
+
+def snapshot(workflow: Workflow, run: RunRow, rows: Sequence[StepRow], around: Surroundings) -> RunView:
+    """Put a run together for people.
+
+    Args:
+        workflow: the definition that the run was started with.
+        run: the run.
+        rows: its steps that were reached.
+        around: time, waits, timers, host.
+    """
+    return _Snapshot(workflow, run, rows, around).view()
+
+
+class _Snapshot:
+    def __init__(self, workflow: Workflow, run: RunRow, rows: Sequence[StepRow], around: Surroundings) -> None:
+        self.workflow = workflow
+        self.run = run
+        self.around = around
+        self.rows = {row.address: row for row in rows}
+        self.inside: dict[str, list[StepRow]] = {}
+        for row in rows:
+            self.inside.setdefault(self._around(row.address), []).append(row)
+        self.due = {timer.n: timer.due for timer in around.timers if timer.kind in ("timer", "backoff")}
+        self.failure = Failure.from_data(decode(run.error)) if run.error else None
+        self.executing = sum(1 for row in rows if row.phase == "run" and row.state == "working")
+
+    def _around(self, address: str) -> str:
+        above = _up(address)
+        while above and above not in self.rows:
+            above = _up(above)
+        return above
+
+    def view(self) -> RunView:
+        views: list[StepView] = []
+        shown: set[str] = set()
+        blockers = self._blockers()
+        for step in self.workflow.steps:
+            row = self.rows.get(step.id)
+            views.append(self._step(step.id, step, row, 0, blockers.get(step.id, ())))
+            shown.add(step.id)
+            self._nested(step.id, 1, views, shown)
+        for row in self.inside.get("", []):
+            if row.address not in shown:
+                views.append(self._step(row.address, locate(self.workflow, row.address), row, 0, ()))
+                self._nested(row.address, 1, views, shown)
+        return RunView(self.run, tuple(views), self.failure.step if self.failure else None)
+
+    def _nested(self, address: str, depth: int, views: list[StepView], shown: set[str]) -> None:
+        stack = [(row, depth) for row in reversed(self.inside.get(address, []))]
+        while stack:
+            row, level = stack.pop()
+            if row.address in shown:
+                continue
+            shown.add(row.address)
+            views.append(self._step(row.address, locate(self.workflow, row.address), row, level, ()))
+            stack.extend((inner, level + 1) for inner in reversed(self.inside.get(row.address, [])))
+
+    def _blockers(self) -> dict[str, list[str]]:
+        """Return, per top step that wasn't reached, which steps it still waits for."""
+        steps = self.workflow.steps
+        default = self.workflow.execution or self.workflow.defaults.execution or "sequential"
+        edges = order(steps, default)
+        done = {n for n, step in enumerate(steps) if self._satisfied(self.rows.get(step.id))}
+        waits: dict[int, list[int]] = {}
+        barriers: dict[int, list[int]] = {}
+        for node, successors in enumerate(edges.successors):
+            sources = [node] if node < edges.size else barriers.get(node, [])
+            for target in successors:
+                (waits if target < edges.size else barriers).setdefault(target, []).extend(sources)
+        for target, options in enumerate(edges.any_of):
+            if options and not any(self._completed(self.rows.get(steps[n].id)) for n in options):
+                waits.setdefault(target, []).extend(options)
+        return {
+            steps[target].id: [steps[n].id for n in dict.fromkeys(sources) if n not in done]
+            for target, sources in waits.items()
+        }
+
+    @staticmethod
+    def _completed(row: StepRow | None) -> bool:
+        return row is not None and row.state == "completed"
+
+    @staticmethod
+    def _satisfied(row: StepRow | None) -> bool:
+        return row is not None and (
+            row.state == "completed" or (row.state == "canceled" and (row.reason or "") in SATISFIED)
+        )
+
+    def _step(
+        self, address: str, step: Step | None, row: StepRow | None, depth: int, blocked: Sequence[str]
+    ) -> StepView:
+        label = (step.label if step else None) or address
+        kind = "for_each" if step and step.for_each and address == _bare(address) else step.type if step else ""
+        if row is None:
+            return StepView(address, label, kind, depth, "submitted", why=self._why_not(blocked))
+        task = self.around.tasks.get(row.task) if row.task else None
+        open_wait = row.task if row.state in ("input-required", "auth-required") else None
+        return StepView(
+            address=address,
+            label=label,
+            type=kind,
+            depth=depth,
+            state=row.state,
+            reason=row.reason,
+            phase=row.phase,
+            attempts=row.attempt,
+            tries=row.tries,
+            started_at=row.started_at,
+            ended_at=row.ended_at,
+            due=self.due.get(row.n),
+            items=self._items(row, kind),
+            result=row.result,
+            error=Failure.from_data(decode(row.error)) if row.error else None,
+            answer=task.answer if task else None,
+            by=task.by if task else None,
+            door=task.door if task else None,
+            wait=open_wait,
+            child=row.task if task is None and kind == "workflow" else None,
+            why=self._why(row, blocked, task),
+        )
+
+    def _items(self, row: StepRow, kind: str) -> tuple[int, int] | None:
+        if kind not in ("for_each", "while", "until", "recur"):
+            return None
+        finished: dict[str, bool] = {}
+        start = len(row.address)
+        for inner in self._descendants(row.address):
+            number = inner.address[start:].partition("]")[0]
+            finished[number] = finished.get(number, True) and inner.state in TERMINAL and inner.state != "failed"
+        if not finished and kind != "for_each":
+            return None
+        total = len(finished)
+        memo = decode(row.memo) if row.memo else None
+        if is_object(memo):
+            for value in memo.values():
+                total = max(total, len(value)) if is_array(value) and kind == "for_each" else total
+        if row.state == "completed":
+            return total, total
+        return sum(finished.values()), total
+
+    def _descendants(self, address: str) -> list[StepRow]:
+        found: list[StepRow] = []
+        stack = list(self.inside.get(address, []))
+        while stack:
+            row = stack.pop()
+            found.append(row)
+            stack.extend(self.inside.get(row.address, []))
+        return found
+
+    def _why_not(self, blocked: Sequence[str]) -> str:
+        """Say why a step was never reached."""
+        if self.run.state in ("failed", "rejected"):
+            step = self.failure.step if self.failure else None
+            return f"not run: {step.partition('/')[0]} failed" if step else "not run: the run failed"
+        if self.run.state == "canceled":
+            return "not run: the run was canceled"
+        if self.run.state == "completed":
+            return "not run: the run had ended"
+        if blocked:
+            more = f" and {len(blocked) - 3} more" if len(blocked) > 3 else ""
+            return f"waits for {', '.join(blocked[:3])}{more}"
+        if self.run.paused:
+            return "the run is paused"
+        if self.around.hosted is False:
+            return "no process runs it"
+        return "is about to start"
+
+    def _why(self, row: StepRow, blocked: Sequence[str], task: TaskView | None) -> str | None:
+        if row.state in TERMINAL:
+            return None
+        due = self.due.get(row.n)
+        if row.state in ("input-required", "auth-required"):
+            return f"waits: {task.task.message}" if task is not None and task.task.message else "waits for an answer"
+        if row.state == "submitted":
+            return self._why_ready(row, blocked)
+        if row.phase == "wait":
+            return f"waits: {task.task.message}" if task is not None and task.task.message else "waits for an event"
+        if row.phase in ("timer", "backoff"):
+            what = "next attempt" if row.phase == "backoff" else "waits for a time"
+            when = _until(due, self.around.now) if due is not None else ""
+            paused = "; the run is paused" if self.run.paused else ""
+            return f"{what}{when}{paused}"
+        if row.phase == "child":
+            return "its child run goes on"
+        if self.around.hosted is False:
+            return "no process runs it"
+        return None
+
+    def _why_ready(self, row: StepRow, blocked: Sequence[str]) -> str:
+        if self.run.state in TERMINAL or (blocked and row.attempt == 0):
+            return self._why_not(blocked)
+        if self.run.paused:
+            return "the run is paused"
+        if self.around.hosted is False:
+            return "no process runs it"
+        return f"waits for a free slot ({self.executing} of {self.around.slots} run)"
+
+
+def _until(due: float, now: float) -> str:
+    seconds = max(due - now, 0.0)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f" in {int(seconds // size)}{unit}"
+    return f" in {int(seconds)}s"
+
+
+def _up(address: str) -> str:
+    """Return the address one level up; empty at the top."""
+    cut = max(address.rfind("/"), address.rfind("["), address.rfind("#"))
+    return address[:cut] if cut > 0 else ""
+
+
+def _bare(address: str) -> str:
+    """Return an address without the iteration at its end."""
+    return address[: address.rfind("[")] if address.endswith("]") else address

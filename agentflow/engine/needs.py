@@ -1,0 +1,31 @@
+"""What the steps of a whole workflow need, told before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agentflow.definition.models import Step, Workflow
+from agentflow.engine.program import Program
+from agentflow.requirements import Checker
+
+
+def missing_skills(program: Program, checker: Checker) -> list[str]:
+    """Return the skills that any step lacks, each once."""
+    found: dict[str, None] = {}
+    for step in all_steps(program.workflow):
+        spec = program.types(step.type)
+        found.update(dict.fromkeys(checker.missing(step.requires, spec.skills if spec else ())))
+    return list(found)
+
+
+def all_steps(workflow: Workflow) -> Iterator[Step]:
+    """Yield every step of a workflow, nested ones and hooks included."""
+    stack = [*workflow.steps, *workflow.on_success, *workflow.on_failure, *workflow.finally_]
+    while stack:
+        step = stack.pop()
+        yield step
+        for body in step.bodies.values():
+            stack.extend(body.steps)
+        stack.extend((*step.on_success, *step.on_failure, *step.finally_))
+        if step.compensate is not None:
+            stack.extend(step.compensate.steps)

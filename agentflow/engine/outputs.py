@@ -1,0 +1,23 @@
+"""The output of a stored run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agentflow.data import decode
+from agentflow.store.contract import RunRow
+
+if TYPE_CHECKING:
+    from agentflow.engine.core import Core
+
+
+async def output_of(core: Core, row: RunRow) -> Any:
+    """Return a completed run's output: stored by itself, or the result of its last step."""
+    if row.state != "completed":
+        return None
+    if row.output is not None:
+        return decode(row.output)
+    if row.output_step is None:
+        return None
+    raw = await core.store.result(row.run, row.output_step)
+    return decode(raw) if raw is not None else None

@@ -1,0 +1,283 @@
+"""Containers: opening their bodies, hearing of their ends, hooks and compensation, and their own end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agentflow.data import encode
+from agentflow.engine.frame import NodeFrame
+from agentflow.engine.plan import halting, order, saga, steps
+from agentflow.engine.program import ScopeProgram
+from agentflow.engine.state import Node, RunState, Scope
+from agentflow.errors import Failure, StepError
+from agentflow.steps.containers import Container, Move, Opening
+from agentflow.steps.contract import UNSET
+from agentflow.store.contract import StepRow
+
+KEEPS_LAST = frozenset({"while", "until"})
+"""Containers whose result is the last iteration's: older ones are let go."""
+
+
+def _container(node: Node) -> Container:
+    container = node.program.container
+    if container is None:
+        raise TypeError(f"{node.address} is no container")
+    return container
+
+
+def begin(run: RunState, node: Node) -> None:
+    """Enter a container."""
+    node.attempt += 1
+    if node.entered is None:
+        node.tries += 1
+    node.state, node.phase = "working", "scope"
+    node.started = run.tree.world.now()
+    node.opened = node.closed = 0
+    node.scopes = {}
+    node.memo = {}
+    run.emit("step_started", node.address, {"attempt": node.tries})
+    if node.program.timeout is not None:
+        run.set_timer(node, run.tree.world.now() + node.program.timeout, "scope_timeout")
+    _let(run, node, lambda container, frame: container.start(frame))
+
+
+def restart(run: RunState, node: Node) -> None:
+    """Enter a container again after a failed attempt: its steps go on with their attempt numbers."""
+    for scope in (node.scopes or {}).values():
+        forget(run, scope)
+    begin(run, node)
+
+
+def forget(run: RunState, scope: Scope) -> None:
+    """Reset the steps of a scope that is opened anew; their rows keep only what numbers them."""
+    for node in scope.nodes.values():
+        for inner in (node.scopes or {}).values():
+            forget(run, inner)
+        run.past[node.address] = node
+        run.changes().steps.append(
+            StepRow(
+                run.key, node.n, node.address, "submitted", None, None, node.attempt, 0, node.entry, b"null",
+                None, b"", None, None, None, node.crashes,
+            )
+        )  # fmt: skip
+
+
+def fired(run: RunState, node: Node) -> None:
+    """A container's timer fired."""
+    _let(run, node, lambda container, frame: container.fired(frame))
+
+
+def _let(run: RunState, node: Node, act: Any) -> None:
+    """Ask a container for its next move and carry it out."""
+    try:
+        move: Move = act(_container(node), NodeFrame(run, node))
+    except (StepError, ValueError, TypeError, KeyError) as error:
+        node.failure = steps.failure_of(error)
+        run.tree.push("body_done", run, node)
+        return
+    _carry_out(run, node, move)
+
+
+def _carry_out(run: RunState, node: Node, move: Move) -> None:
+    if move.memo is not UNSET:
+        node.memo = {**(node.memo or {}), "own": move.memo}
+    if move.due is not None:
+        node.phase = "timer"
+        run.set_timer(node, move.due, "timer")
+    if move.memo is not UNSET or move.due is not None or node.opened == 0:
+        run.save(node, memo=True)
+    for opening in move.openings:
+        open_body(run, node, opening)
+    if move.failure is not None:
+        node.failure = move.failure
+    if move.done or move.failure is not None:
+        run.tree.push("body_done", run, node)
+    if move.child is not None:
+        run.tree.push("start_child", run, node, move.child)
+    if move.end is not None:
+        run.tree.push("end_early", run, node, move.end)
+
+
+def open_body(run: RunState, node: Node, opening: Opening, *, start: bool = True) -> Scope:
+    """Open one body of a container."""
+    scopes = node.scopes if node.scopes is not None else {}
+    node.scopes = scopes
+    program = node.program.bodies[opening.body]
+    key = opening.body + opening.label
+    scope = Scope(node, program, prefix_of(node, opening.label), body=opening.body, label=opening.label)
+    if node.program.loop is not None:
+        scope.exact = f"{node.address}{opening.label}"
+    scope.bindings = opening.bindings
+    if node.program.spec.name == "parallel" and not node.program.is_root:
+        scope.limit = node.program.step.max_parallel
+    if node.program.spec.name in KEEPS_LAST and scopes:
+        scope.previous = next(reversed(scopes.values()))
+        scope.previous.previous = None
+        for old in [k for k, s in scopes.items() if s is not scope.previous]:
+            del scopes[old]
+    elif key in scopes and start:
+        forget(run, scopes[key])
+    scopes[key] = scope
+    node.opened += 1
+    if start:
+        run.tree.push("start_scope", run, scope)
+    return scope
+
+
+def prefix_of(node: Node, label: str) -> str:
+    """Return the prefix of addresses inside a body of a step."""
+    return f"{node.address}{label}/" if node.address else ""
+
+
+def scope_failed(run: RunState, scope: Scope, failure: Failure) -> None:
+    """A step failed: stop the others as `on_error_siblings` says."""
+    if scope.failure is None:
+        scope.failure = failure
+    policy = scope.program.holder.siblings
+    if scope.halted is None and policy != "continue":
+        halting.halt_scope(run, scope, "sibling_failed", interrupt=policy == "cancel")
+    run.tree.checks[scope] = run
+
+
+def scope_closed(run: RunState, scope: Scope) -> None:
+    """A scope has ended: tell its container."""
+    node = scope.owner
+    if scope.stage == "compensate":
+        saga.compensated(run, scope)
+        return
+    if scope.stage != "body":
+        _hook_closed(run, node, scope)
+        return
+    node.closed += 1
+    if scope.failure is not None and node.halting is None and not (node.memo or {}).get("end"):
+        if node.failure is None:
+            node.failure = scope.failure
+        policy = node.program.siblings
+        if policy != "continue":
+            for other in list((node.scopes or {}).values()):
+                if not other.closed:
+                    halting.halt_scope(run, other, "sibling_failed", interrupt=policy == "cancel")
+    stopping = node.halting is not None or (node.failure is not None and node.program.siblings != "continue")
+    if stopping or (node.memo or {}).get("end"):
+        if all(other.closed for other in (node.scopes or {}).values()):
+            run.tree.push("body_done", run, node)
+        return
+    _let(run, node, lambda container, frame: container.ended(frame, scope.label))
+
+
+def body_done(run: RunState, node: Node) -> None:
+    """The body of a container has ended, well or not: hooks and compensation come next, then its own end."""
+    memo = node.memo or {}
+    if memo.get("stages") is not None or node.settled:
+        return
+    end = memo.get("end")
+    if end is not None:
+        outcome = end["state"]
+        if outcome != "completed":
+            message = end.get("message") or f"ended early as {outcome}"
+            node.failure = Failure("AF-RUN-ENDED", message, kind="canceled", retryable=False, step=end.get("by"))
+        else:
+            node.failure = None
+    elif node.halting is not None:
+        outcome = "canceled"
+    else:
+        outcome = "failed" if node.failure is not None else "completed"
+    stages: list[str] = []
+    force = bool(run.cancel and run.cancel.get("force"))
+    if node.program.spec.name == "saga" and outcome != "completed" and not force:
+        stages.append("compensate")
+    hooks = node.program.hooks
+    if outcome in {"completed", "failed", "rejected"}:
+        hook = "on_success" if outcome == "completed" else "on_failure"
+        if hook in hooks:
+            stages.append(hook)
+    if "finally" in hooks and not force:
+        stages.append("finally")
+    failure = node.failure.to_data() if node.failure else None
+    node.memo = {**memo, "stages": stages, "outcome": outcome, "failure": failure, "halting": node.halting}
+    node.phase = "scope"
+    if stages:
+        run.save(node, memo=True)
+    next_stage(run, node)
+
+
+def next_stage(run: RunState, node: Node) -> None:
+    """Open the next hook or compensation, or end the container."""
+    memo = node.memo or {}
+    stages: list[str] = memo.get("stages") or []
+    if not stages:
+        _settle(run, node, memo["outcome"])
+    elif stages[0] == "compensate":
+        saga.begin(run, node)
+    else:
+        hook = node.program.hooks[stages[0]]
+        open_hook(run, node, stages[0], hook)
+
+
+def open_hook(run: RunState, node: Node, name: str, program: ScopeProgram, *, start: bool = True) -> Scope:
+    """Open the scope of a hook."""
+    scope = Scope(node, program, f"{node.address}#{name}/", body=f"#{name}")
+    scope.stage = name
+    scopes = node.scopes if node.scopes is not None else {}
+    node.scopes = scopes
+    scopes[f"#{name}"] = scope
+    if start:
+        run.tree.push("start_scope", run, scope)
+    return scope
+
+
+def _hook_closed(run: RunState, node: Node, scope: Scope) -> None:
+    memo = dict(node.memo or {})
+    if scope.failure is not None:
+        run.emit("hook_failed", node.address or None, {"hook": scope.stage, "error": scope.failure.to_data()})
+        if scope.stage == "finally" and memo["outcome"] == "completed":
+            memo["outcome"] = "failed"
+            memo["failure"] = scope.failure.to_data()
+            node.failure = scope.failure
+    memo["stages"] = [stage for stage in memo["stages"] if stage != scope.stage]
+    node.memo = memo
+    run.save(node, memo=True)
+    next_stage(run, node)
+
+
+def _settle(run: RunState, node: Node, outcome: str) -> None:
+    """End a container as its body, hooks and compensation left it."""
+    run.drop_timer(node, "timer") if node.due is not None else None
+    if node.program.timeout is not None:
+        run.drop_timer(node, "scope_timeout")
+    if node.program.is_root:
+        node.state = "completed" if outcome == "completed" else "failed"
+        node.ended = run.tree.world.now()
+        run.tree.push("end_run", run)
+        return
+    if outcome == "completed":
+        end = (node.memo or {}).get("end")
+        raw = encode(end["output"]) if end is not None and "output" in end else None
+        steps.complete(run, node, raw)
+    elif outcome == "canceled":
+        steps.cancel(run, node, node.halting or "run_canceled")
+    else:
+        node.memo = {k: v for k, v in (node.memo or {}).items() if k not in {"stages", "outcome", "end"}}
+        failure = node.failure or Failure("AF-STEP-FAILED", "the step failed")
+        steps.fail(run, node, failure)
+
+
+def timed_out(run: RunState, node: Node) -> None:
+    """A container took longer than its timeout: interrupt what runs in it, then it fails."""
+    seconds = node.program.timeout or 0.0
+    node.failure = Failure(
+        "AF-TIMEOUT", f'step "{node.address}" ran longer than {seconds:g}s', kind="timeout", step=node.address
+    )
+    if node.phase == "timer":
+        run.drop_timer(node, "timer")
+        node.phase = "scope"
+    still = [scope for scope in (node.scopes or {}).values() if not scope.closed]
+    for scope in still:
+        halting.halt_scope(run, scope, "timeout", interrupt=True)
+    if not still:
+        run.tree.push("body_done", run, node)
+
+
+def start_scope(run: RunState, scope: Scope) -> None:
+    """Let a scope's first steps start."""
+    order.start_scope(run, scope)

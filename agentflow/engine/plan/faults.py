@@ -1,0 +1,30 @@
+"""A fault of agentflow in a run: the run fails, the host goes on."""
+
+from __future__ import annotations
+
+from agentflow.data import encode
+from agentflow.engine.state import Tree
+from agentflow.errors import Defect, Failure
+
+
+def fail_tree(tree: Tree, error: Defect) -> None:
+    """End every run of a tree as failed, and stop what is executing."""
+    tree.todo.clear()
+    tree.checks.clear()
+    failure = Failure(error.code, error.what, kind="exception", retryable=False)
+    for run in tree.runs.values():
+        for node in list(run.live.values()):
+            if node.lease is not None:
+                node.lease.interrupt("fenced")
+        created = run.change.create if run.change is not None else None
+        run.change = None
+        if run.ended:
+            continue
+        run.state = "failed"
+        run.ready.clear()
+        run.running = 0
+        change = run.changes()
+        change.create = created
+        now = tree.world.now()
+        run.patch(state="failed", error=encode(failure.to_data()), ended_at=now, now_text=failure.message)
+        run.emit("run_failed", None, {"error": failure.to_data()}, bumps=True)

@@ -1,0 +1,70 @@
+"""Stopping what is in progress: after a sibling's failure, a timeout, an early end, a cancel."""
+
+from __future__ import annotations
+
+from agentflow.engine.plan import steps, waiting
+from agentflow.engine.state import Node, RunState, Scope
+
+
+def halt_scope(run: RunState, scope: Scope, reason: str, *, interrupt: bool) -> None:
+    """Let nothing new start in a scope. Open waits and timers end at once; running steps only with `interrupt`."""
+    if scope.closed:
+        return
+    if scope.halted is None:
+        scope.halted = reason
+    elif not interrupt:
+        return
+    scope.held.clear()
+    for node in list(scope.nodes.values()):
+        if not node.settled:
+            halt_node(run, node, reason, interrupt=interrupt)
+    run.tree.checks[scope] = run
+
+
+def halt_node(run: RunState, node: Node, reason: str, *, interrupt: bool) -> None:
+    """Stop one step in progress."""
+    if node.phase == "run":
+        if interrupt and node.halting is None:
+            node.halting = reason
+            if node.lease is not None:
+                node.lease.interrupt(reason)
+            else:
+                run.running -= 1
+                steps.cancel(run, node, reason)
+    elif node.phase == "child":
+        run.tree.push("halt_child", run, node, reason, interrupt)
+    elif node.program.container is not None and node.scopes is not None:
+        _halt_container(run, node, reason, interrupt=interrupt)
+    elif node.phase is None and node.attempt == 0:
+        _withdraw(run, node)
+    else:
+        waiting.close_wait(run, node, reason)
+        for kind in ("timer", "backoff"):
+            if node.phase == kind:
+                run.drop_timer(node, kind)
+        steps.cancel(run, node, reason)
+
+
+def _halt_container(run: RunState, node: Node, reason: str, *, interrupt: bool) -> None:
+    if (node.memo or {}).get("stages") is not None:
+        return
+    if node.halting is None:
+        node.halting = reason
+    if node.phase in {"timer", "backoff"}:
+        run.drop_timer(node, node.phase)
+        node.phase = "scope"
+    still = [scope for scope in node.scopes.values() if not scope.closed] if node.scopes else []
+    for scope in still:
+        halt_scope(run, scope, reason, interrupt=interrupt)
+    if not still:
+        run.tree.push("body_done", run, node)
+
+
+def _withdraw(run: RunState, node: Node) -> None:
+    """Take back a step that was reached but never started: it stays `submitted`."""
+    node.state = "canceled"
+    run.live.pop(node.n, None)
+    if node.scope is not None:
+        node.scope.nodes.pop(node.member, None)
+        node.scope.active -= 1
+        run.tree.checks[node.scope] = run

@@ -1,0 +1,54 @@
+"""What becomes of steps whose host died or stopped."""
+
+from __future__ import annotations
+
+from heapq import heappush
+
+from agentflow.engine.plan import steps
+from agentflow.engine.state import Node, RunState
+from agentflow.errors import Failure
+
+MAX_CRASHES = 5
+"""A step that was running in this many deaths of a host isn't tried again."""
+
+
+def interrupted(run: RunState, node: Node) -> None:
+    """A step was executing when its host died: it is entered again, unless it may not be."""
+    if node.program.spec.reap is not None and node.memo:
+        node.program.spec.reap(node.memo.get("saved"))
+    if node.halting is not None or (node.scope is not None and node.scope.halted is not None and run.cancel):
+        steps.cancel(run, node, node.halting or "run_canceled")
+    elif node.program.step.at_most_once:
+        message = f'step "{node.address}" was interrupted, and it is set to run at most once'
+        steps.fail(run, node, Failure("AF-INTERRUPTED", message, kind="crash", retryable=False))
+    elif node.crashes >= MAX_CRASHES:
+        message = f'step "{node.address}" was running in {node.crashes} crashes of its process'
+        hint = "look at what the step does to the process: memory, native code, signals"
+        steps.fail(run, node, Failure("AF-STEP-CRASHED", message, kind="crash", retryable=False, hint=hint))
+    else:
+        node.phase = None
+        node.entered = "crash"
+        heappush(run.ready, (node.n, node))
+
+
+def requeue(run: RunState, node: Node) -> None:
+    """A step was ready, or stopped in good order: it waits for a slot again."""
+    if node.scope is not None and node.scope.halted is not None:
+        steps.cancel(run, node, node.scope.halted)
+    elif node.program.is_leaf:
+        heappush(run.ready, (node.n, node))
+    else:
+        run.tree.push("again", run, node)
+
+
+def reenter(run: RunState, node: Node) -> None:
+    """A container had decided nothing yet, or all its bodies are still to be opened."""
+    container = node.program.container
+    if container is None or node.scopes:
+        return
+    if node.failure is not None or node.halting is not None:
+        run.tree.push("body_done", run, node)
+        return
+    node.attempt -= 1
+    node.entered = "crash"
+    run.tree.push("begin_container", run, node)

@@ -1,0 +1,326 @@
+"""Runs: their beginning, their end, child runs, cancel, pause, early ends, and the state that people see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agentflow.data import decode, encode
+from agentflow.engine.plan import halting, order, steps
+from agentflow.engine.plan.containers import open_body
+from agentflow.engine.state import Node, RunState, Scope
+from agentflow.engine.view import NodeView
+from agentflow.errors import Failure, StepError
+from agentflow.steps.containers import Child, End, Opening
+from agentflow.steps.contract import UNSET
+from agentflow.store.contract import NewRun, State
+
+MAX_DEPTH = 100
+"""Child runs in child runs."""
+
+
+def begin_run(run: RunState) -> None:
+    """Start a run: skip what its entry point leaves out, then let the first steps start."""
+    run.state = "working"
+    run.emit("run_started", None, {"entry_point": run.row.entry_point} if run.row.entry_point else None, bumps=True)
+    scope = open_body(run, run.root, Opening("steps"), start=False)
+    run.root.phase = "scope"
+    _enter_at(run, scope)
+    _keep(run, scope)
+    run.tree.push("start_scope", run, scope)
+
+
+def _enter_at(run: RunState, scope: Scope) -> None:
+    name = run.row.entry_point
+    entry = next((e for e in run.program.workflow.entry_points if e.id == name), None)
+    if entry is None or entry.starts_at is None:
+        return
+    keep = order.reachable(scope, scope.program.index[entry.starts_at])
+    now = run.tree.world.now()
+    for number, step in enumerate(scope.program.steps):
+        if number in keep:
+            continue
+        node = run.begin_node(scope, number)
+        node.state, node.reason, node.ended = "canceled", "entry_point", now
+        if step.id in entry.preset_results:
+            node.result = encode(entry.preset_results[step.id])
+        run.save(node, result=True)
+        run.emit("step_skipped", node.address, {"reason": "entry_point"})
+        steps.close(run, node)
+
+
+def _keep(run: RunState, scope: Scope) -> None:
+    """Fill in the steps that a retry keeps."""
+    for name, row in run.seeds.items():
+        number = scope.program.index[name]
+        if number in scope.nodes:
+            continue
+        node = run.begin_node(scope, number)
+        node.state, node.reason, node.result = row.state, row.reason, row.result
+        node.started, node.ended = row.started_at, row.ended_at
+        run.save(node, result=True)
+        run.emit("step_kept", node.address, {"run_id": getattr(run.row, "retry_of", None)})
+        steps.close(run, node)
+
+
+def end_run(run: RunState) -> None:
+    """A run's body and hooks are over: give it its end state and tell its parent."""
+    memo = run.root.memo or {}
+    outcome: str = memo.get("outcome", "completed")
+    failure = run.root.failure
+    output: bytes | None = None
+    output_step: int | None = None
+    if outcome == "completed":
+        try:
+            output, output_step = _output(run, memo.get("end"))
+        except (StepError, ValueError) as error:
+            outcome, failure = "failed", steps.failure_of(error)
+    state: State = "canceled" if outcome == "canceled" else outcome  # type: ignore[assignment]
+    run.state = state
+    now = run.tree.world.now()
+    reason = run.root.halting if outcome == "canceled" else None
+    error = failure.to_data() if failure is not None and outcome in {"failed", "rejected"} else None
+    if error is not None and len(run.failures) > 1:
+        error["failures"] = [{"step": f.step, "code": f.code, "message": f.message} for f in run.failures[:100]]
+    message = failure.message if error and failure else None
+    run.patch(
+        state=state, reason=reason, error=encode(error) if error else None, output=output, output_step=output_step,
+        ended_at=now, message=message, now_text=_summary(failure, error), memo=b"",
+    )  # fmt: skip
+    kinds = {"completed": "run_completed", "canceled": "run_canceled"}
+    run.emit(kinds.get(outcome, "run_failed"), None, {"error": error} if error else None, bumps=True)
+    run.waits.clear()
+    parent = run.parent_run
+    if parent is not None and run.parent is not None:
+        run.tree.push("child_ended", parent, run.parent, run, failure)
+
+
+def _summary(failure: Failure | None, error: Any) -> str | None:
+    if failure is None or error is None:
+        return None
+    return f"{failure.step}: {failure.message}" if failure.step else failure.message
+
+
+def _output(run: RunState, end: dict[str, Any] | None) -> tuple[bytes | None, int | None]:
+    """Return a completed run's output: of an early end, of the `output` template, or of the last step."""
+    if end is not None and "output" in end:
+        return encode(end["output"]), None
+    template = run.program.output
+    if template is not None:
+        value = template.render(NodeView(run, None))
+    else:
+        body = (run.root.scopes or {}).get("steps")
+        last = body.nodes.get(len(body.program.steps) - 1) if body is not None and body.program.steps else None
+        if last is None:
+            return None, None
+        if run.program.output_validator is None and last.program.container is None:
+            return None, last.n
+        value = run.result_value(last)
+    check = run.program.output_validator
+    problems = check(value) if check is not None else []
+    if problems:
+        raise StepError(
+            "Output validation failed: " + "; ".join(problems),
+            code="AF-OUTPUT-INVALID",
+            kind="invalid",
+            retryable=False,
+        )
+    return encode(value), None
+
+
+def start_child(run: RunState, node: Node, child: Child) -> None:
+    """Start a sub-workflow as a child run, in the commit that parks the step."""
+    world = run.tree.world
+    pinned = getattr(run.row, "pins", {}).get(child.workflow)
+    program = world.program(pinned) if pinned else world.find_workflow(child.workflow)
+    problem = _child_problem(run, child, program)
+    if program is None or problem is not None:
+        node.failure = problem
+        run.tree.push("body_done", run, node)
+        return
+    key = world.allocate()
+    new = NewRun(
+        id=world.new_id(), workflow=program.workflow.id, definition=program.digest, input=encode(child.input),
+        created_at=world.now(), owner=run.row.owner, context_id=run.row.context_id, parent=run.key, parent_step=node.n,
+        door=run.row.door, pins=dict(getattr(run.row, "pins", {})),
+    )  # fmt: skip
+    state = RunState(run.tree, new, key, program, node)
+    state.parent_run = run
+    run.tree.runs[key] = state
+    run.children[key] = state
+    state.changes().create = new
+    node.phase, node.task = "child", new.id
+    run.save(node, memo=True)
+    run.tree.push("begin_run", state)
+
+
+def _child_problem(run: RunState, child: Child, program: Any) -> Failure | None:
+    if program is None:
+        message = f'no workflow is called "{child.workflow}"'
+        return Failure("AF-WORKFLOW-UNKNOWN", message, kind="invalid", retryable=False)
+    depth, parent = 0, run.parent_run
+    while parent is not None:
+        depth, parent = depth + 1, parent.parent_run
+    if depth >= MAX_DEPTH:
+        message = f"sub-workflows are nested more than {MAX_DEPTH} deep"
+        return Failure("AF-LIMIT-DEPTH", message, kind="invalid", retryable=False)
+    problems = program.input_validator(child.input) if program.input_validator is not None else []
+    if problems:
+        message = f'Input validation failed for workflow "{child.workflow}": ' + "; ".join(problems)
+        return Failure("AF-INPUT-INVALID", message, kind="invalid", retryable=False)
+    return None
+
+
+def child_ended(run: RunState, node: Node, child: RunState, failure: Failure | None) -> None:
+    """A child run has ended: its step ends with its output, or fails."""
+    run.children.pop(child.key, None)
+    if node.phase != "child":
+        return
+    node.phase = "scope"
+    if child.state == "completed":
+        node.memo = {**(node.memo or {}), "end": {"state": "completed", "output": output_value(child)}}
+    elif child.state == "canceled" and node.halting is None:
+        message = f'the run of "{child.row.workflow}" was canceled'
+        node.failure = Failure("AF-CHILD-CANCELED", message, kind="canceled", retryable=False)
+    elif node.halting is None:
+        message = failure.message if failure else f"it {child.state}"
+        node.failure = Failure(
+            failure.code if failure else "AF-CHILD-FAILED",
+            f'the run of "{child.row.workflow}" {child.state}: {message}',
+            failure.kind if failure else "exception",
+            data={"run_id": child.id},
+        )
+    run.tree.push("body_done", run, node)
+
+
+def output_value(run: RunState) -> Any:
+    """Return a completed run's output from its state in memory."""
+    output, step = _output(run, (run.root.memo or {}).get("end"))
+    if output is not None:
+        return decode(output)
+    body = (run.root.scopes or {}).get("steps")
+    if step is None or body is None:
+        return None
+    return run.result_value(body.nodes[step])
+
+
+def cancel_run(run: RunState, data: dict[str, Any], inbox: int | None = None) -> None:
+    """Cancel a run and everything below it."""
+    if inbox is not None:
+        run.changes().inbox_done.append(inbox)
+    if run.ended or (run.cancel is not None and not data.get("force")):
+        return
+    run.cancel = data
+    run.paused = False
+    root = run.root
+    memo = dict(root.memo or {})
+    memo["cancel"] = data
+    root.memo = memo
+    run.save(root, memo=True)
+    run.emit("run_status", None, {"state": run.state, "canceling": True, "by": data.get("by")}, bumps=True)
+    if memo.get("stages") is None:
+        root.halting = data.get("reason") or "run_canceled"
+    still = [s for s in (root.scopes or {}).values() if not s.closed and (s.stage == "body" or data.get("force"))]
+    for scope in still:
+        halting.halt_scope(run, scope, root.halting or "run_canceled", interrupt=True)
+    if not still and memo.get("stages") is None:
+        run.tree.push("body_done", run, root)
+
+
+def halt_child(run: RunState, node: Node, reason: str, interrupt: bool) -> None:
+    """Stop a child run with its step: at once with `interrupt`, else when it only waits."""
+    child = next((c for c in run.children.values() if c.parent is node), None)
+    if child is None:
+        return
+    if not interrupt and (child.running or child.ready or child.timing or child.children):
+        node.halting = node.halting or None
+        return
+    node.halting = node.halting or reason
+    force = bool(run.cancel and run.cancel.get("force"))
+    run.tree.push("cancel_run", child, {"by": "parent", "reason": reason, "force": force})
+
+
+def pause_run(run: RunState, paused: bool, inbox: int | None = None) -> None:
+    """Hold or go on with a run: while paused nothing starts and timers are held. It goes down to child runs."""
+    if inbox is not None:
+        run.changes().inbox_done.append(inbox)
+    if run.ended or run.paused == paused:
+        return
+    run.paused = paused
+    run.patch(paused=paused)
+    run.emit("run_status", None, {"state": run.state, "paused": paused}, bumps=True)
+    for child in run.children.values():
+        run.tree.push("pause_run", child, paused)
+
+
+def end_early(run: RunState, node: Node, end: End) -> None:
+    """Carry out an `end` step: it completes, and what it ends stops."""
+    target: Node | None = node.scope.owner if node.scope is not None else run.root
+    while (
+        target is not None
+        and not target.program.is_root
+        and not (end.scope != "run" and target.program.step.id == end.scope and not target.program.inner)
+    ):
+        target = target.scope.owner if target.scope is not None else None
+    target = target or run.root
+    info: dict[str, Any] = {"state": end.state, "message": end.message, "by": node.address}
+    if end.output is not UNSET:
+        info["output"] = end.output
+    target.memo = {**(target.memo or {}), "end": info}
+    run.save(target, memo=True)
+    steps.complete(run, node, b"null")
+    for scope in list((target.scopes or {}).values()):
+        if scope.closed or scope.stage != "body":
+            continue
+        halting.halt_scope(run, scope, "ended", interrupt=True)
+        _leave_out(run, scope)
+
+
+def _leave_out(run: RunState, scope: Scope) -> None:
+    """Mark the steps that an early end leaves out."""
+    now = run.tree.world.now()
+    for number in range(len(scope.program.steps)):
+        if number not in scope.nodes:
+            left = run.begin_node(scope, number)
+            left.state, left.reason, left.ended = "canceled", "ended", now
+            run.save(left)
+            run.emit("step_skipped", left.address, {"reason": "ended"})
+            steps.close(run, left)
+
+
+def visible_state(run: RunState) -> State:
+    """Return the A2A state of a run that hasn't ended (semantics: waiting only when nothing else can go on)."""
+    if run.running or (run.ready and not run.paused) or (run.timing and not run.paused):
+        return "working"
+    kinds = {"auth" if node.state == "auth-required" else "input" for node in run.waits.values()}
+    for child in run.children.values():
+        if child.state == "input-required":
+            kinds.add("input")
+        elif child.state == "auth-required":
+            kinds.add("auth")
+        else:
+            return "working"
+    if not kinds:
+        return "working"
+    return "auth-required" if kinds == {"auth"} else "input-required"
+
+
+def update_states(run: RunState) -> None:
+    """Note changed states, from a run up to the root."""
+    current: RunState | None = run
+    while current is not None:
+        if not current.ended:
+            state = visible_state(current)
+            text = _waiting_text(current) if state != "working" else None
+            if state != current.state:
+                current.state = state
+                current.patch(state=state, now_text=text or "")
+                current.emit("run_status", None, {"state": state}, bumps=True)
+                step = current.parent
+                if state != "working" and step is not None and step.scope is not None and step.scope.halted:
+                    current.tree.push("cancel_run", current, {"by": "parent", "reason": step.scope.halted})
+        current = current.parent_run
+
+
+def _waiting_text(run: RunState) -> str | None:
+    node = next(iter(run.waits.values()), None)
+    return f"{node.address} waits" if node is not None else None

@@ -1,0 +1,111 @@
+"""Sagas: undoing completed steps in reverse order, inner scopes first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from agentflow.engine.state import Node, RunState, Scope
+
+
+def begin(run: RunState, node: Node) -> None:
+    """List what has to be undone, once, and undo the first."""
+    memo = dict(node.memo or {})
+    if "undo" not in memo:
+        memo["undo"] = [done.address for scope in _bodies(node) for done in completed(scope)]
+        memo["undone"] = []
+        node.memo = memo
+        run.save(node, memo=True)
+        if memo["undo"]:
+            run.emit("compensating", node.address, {"steps": memo["undo"]})
+    _next(run, node)
+
+
+def _bodies(node: Node) -> list[Scope]:
+    return [scope for scope in reversed(list((node.scopes or {}).values())) if scope.stage == "body"]
+
+
+def completed(scope: Scope) -> Iterator[Node]:
+    """Yield the completed steps of a scope that can be undone, last first, what is inside a step before the step."""
+    for node in sorted(scope.nodes.values(), key=lambda n: n.order, reverse=True):
+        if node.state != "completed" and not node.scopes:
+            continue
+        for inner in _bodies(node):
+            yield from completed(inner)
+        if node.state == "completed" and node.program.compensation is not None and node.reason is None:
+            yield node
+
+
+def _next(run: RunState, node: Node) -> None:
+    memo: dict[str, Any] = node.memo or {}
+    pending: list[str] = memo["undo"]
+    if not pending:
+        _report(run, node)
+        return
+    target = find(node, pending[0])
+    if target is None or target.program.compensation is None:
+        memo["undo"] = pending[1:]
+        _next(run, node)
+        return
+    run.tree.push("start_scope", run, open_compensation(run, node, target))
+
+
+def open_compensation(run: RunState, saga: Node, target: Node) -> Scope:
+    """Open the scope that undoes one step."""
+    program = target.program.compensation
+    if program is None:
+        raise TypeError(f"{target.address} has no compensation")
+    scope = Scope(target, program, f"{target.address}#compensate/", body="#compensate")
+    scope.stage = "compensate"
+    scope.saga = saga
+    if program.single:
+        scope.exact = f"{target.address}#compensate"
+    scopes = target.scopes if target.scopes is not None else {}
+    target.scopes = scopes
+    scopes["#compensate"] = scope
+    return scope
+
+
+def find(saga: Node, address: str) -> Node | None:
+    """Return a step inside a saga by its address."""
+    stack = [saga]
+    while stack:
+        node = stack.pop()
+        for scope in (node.scopes or {}).values():
+            for inner in scope.nodes.values():
+                if inner.address == address:
+                    return inner
+                if inner.scopes:
+                    stack.append(inner)
+    return None
+
+
+def compensated(run: RunState, scope: Scope) -> None:
+    """One step has been undone, or its undoing failed for good: go on with the next."""
+    target, saga = scope.owner, scope.saga
+    if saga is None:
+        return
+    target.reason = "compensation_failed" if scope.failure is not None else "compensated"
+    run.save(target)
+    memo = dict(saga.memo or {})
+    memo["undo"] = [address for address in memo["undo"] if address != target.address]
+    memo["undone"] = [*memo["undone"], {"step": target.address, "reason": target.reason}]
+    saga.memo = memo
+    run.save(saga, memo=True)
+    _next(run, saga)
+
+
+def _report(run: RunState, node: Node) -> None:
+    memo = dict(node.memo or {})
+    memo["stages"] = [stage for stage in memo["stages"] if stage != "compensate"]
+    node.memo = memo
+    failed = any(entry["reason"] == "compensation_failed" for entry in memo["undone"])
+    if memo["undone"]:
+        node.reason = "compensation_failed" if failed else "compensated"
+    if node.failure is not None:
+        from dataclasses import replace  # noqa: PLC0415  beside its only use
+
+        node.failure = replace(node.failure, data={**node.failure.data, "compensated": memo["undone"]})
+        memo["failure"] = node.failure.to_data()
+    run.save(node, memo=True)
+    run.tree.push("next_stage", run, node)

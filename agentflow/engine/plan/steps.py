@@ -1,0 +1,336 @@
+"""One step's way: reached, gated, queued or expanded, completed, skipped, failed, tried again."""
+
+from __future__ import annotations
+
+from heapq import heappush
+from typing import Any
+
+from pydantic import ValidationError
+
+from agentflow.data import encode, normalise
+from agentflow.definition.durations import parse_duration
+from agentflow.definition.times import parse_time
+from agentflow.engine.plan import order
+from agentflow.engine.plan.retries import next_delay, should_retry
+from agentflow.engine.state import ROOT, Node, RunState
+from agentflow.engine.view import NodeView
+from agentflow.errors import Failure, StepError
+from agentflow.steps.contract import Outcome, Park, Result, Skip
+from agentflow.store.contract import SharedRow
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Turn an exception of the planner's own work (a template, a config) into a failure."""
+    if isinstance(error, StepError):
+        return Failure(
+            error.code, error.what, error.kind, error.retryable, why=error.why, hint=error.hint,
+            retry_after=error.retry_after, data=error.data,
+        )  # fmt: skip
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return Failure("AF-FIELD-VALUE", f"{where}: {first['msg']}", kind="invalid", retryable=False)
+    return Failure("AF-FIELD-VALUE", str(error) or type(error).__name__, kind="invalid", retryable=False)
+
+
+def gate(run: RunState, node: Node) -> None:
+    """Wait for the step's own time, if it names one, before its conditions are looked at."""
+    program = node.program
+    if program.at is None and program.delay is None:
+        conditions(run, node)
+        return
+    view = NodeView(run, node.scope)
+    now = run.tree.world.now()
+    try:
+        due = now if program.at is None else max(parse_time(program.at.render(view)), now)
+        if program.delay is not None:
+            due += parse_duration(program.delay.render(view))
+    except (StepError, ValueError) as error:
+        fail(run, node, failure_of(error))
+        return
+    if due <= now:
+        conditions(run, node)
+        return
+    node.state, node.phase = "working", "timer"
+    node.memo = {"stage": "delay"}
+    run.set_timer(node, due, "timer")
+    run.save(node, memo=True)
+
+
+def conditions(run: RunState, node: Node) -> None:
+    """Look at `if` and `skip_if`: the step is otherwise ready."""
+    program = node.program
+    try:
+        if (program.if_ is not None or program.skip_if is not None) and not _wanted(run, node):
+            skip(run, node, "condition")
+            return
+    except StepError as error:
+        fail(run, node, failure_of(error))
+        return
+    enter(run, node)
+
+
+def _wanted(run: RunState, node: Node) -> bool:
+    program = node.program
+    view = NodeView(run, node.scope, _values(run, node))
+    if program.if_ is not None and not program.if_.evaluate(view):
+        return False
+    return not (program.skip_if is not None and program.skip_if.evaluate(view))
+
+
+def _values(run: RunState, node: Node) -> Any:
+    program = node.program
+    if program.with_ is not None and node.values is None:
+        node.values = program.with_.render(NodeView(run, node.scope))
+    return node.values
+
+
+def enter(run: RunState, node: Node) -> None:
+    """Start an attempt: queue a leaf for a slot, ask a prompt, expand a container."""
+    program = node.program
+    if program.needs:
+        missing = run.tree.world.missing(program)
+        if missing is not None:
+            hint = "grant it in the config: skills: [" + ", ".join(n for n in program.needs if n in missing) + "]"
+            fail(run, node, Failure("AF-SKILL-MISSING", missing, kind="skill", retryable=False, hint=hint))
+            return
+    if program.is_leaf:
+        heappush(run.ready, (node.n, node))
+        return
+    try:
+        _values(run, node)
+        if program.container is not None:
+            run.tree.push("begin_container", run, node)
+            return
+        ask(run, node)
+    except (StepError, ValidationError, ValueError) as error:
+        fail(run, node, failure_of(error))
+
+
+def ask(run: RunState, node: Node) -> None:
+    """Let a prompt type say what it waits for."""
+    program = node.program
+    config = render_config(run, node)
+    prompt = program.spec.prompt
+    if prompt is None:
+        raise ValueError(f'step type "{program.spec.name}" can do nothing')
+    node.attempt += 1
+    node.tries += 1
+    node.started = run.tree.world.now()
+    outcome = prompt(config, PromptView(run, node))
+    apply(run, node, outcome)
+
+
+class PromptView:
+    """What a prompt type sees."""
+
+    __slots__ = ("_run", "address")
+
+    def __init__(self, run: RunState, node: Node) -> None:
+        """Look at a step."""
+        self._run = run
+        self.address = node.address
+
+    def now(self) -> float:
+        """Return the engine's time."""
+        return self._run.tree.world.now()
+
+
+def render_config(run: RunState, node: Node) -> Any:
+    """Return the step's validated config, its templates computed.
+
+    Raises:
+        StepError: a reference has no value.
+        ValidationError: a computed value doesn't fit its field.
+    """
+    program = node.program
+    if program.constant is not None:
+        return program.constant
+    values = _values(run, node)
+    rendered = program.config.render(NodeView(run, node.scope, values))
+    fields: dict[str, Any] = {**program.plain_conditions, **program.raw_config, **rendered}
+    if program.spec.takes_input and values is not None:
+        # a tool_call of distri's files has an empty input beside the mapping that is meant to be it
+        empty = fields.get("input") == {} and program.program.workflow.dialect == "distri"
+        if empty or "input" not in fields:
+            fields["input"] = dict(values)
+    return program.spec.config.model_validate(fields)
+
+
+def apply(run: RunState, node: Node, outcome: Outcome) -> None:
+    """Carry out what a step answered."""
+    if isinstance(outcome, Result):
+        try:
+            raw = encode(normalise(outcome.value))
+        except ValueError as error:
+            fail(run, node, Failure("AF-RESULT-INVALID", f"the result isn't JSON: {error}", retryable=False))
+            return
+        complete(run, node, raw)
+    elif isinstance(outcome, Skip):
+        skip(run, node, outcome.reason)
+    else:
+        park: Park = outcome
+        run.tree.push("park", run, node, park)
+
+
+def complete(run: RunState, node: Node, raw: bytes | None) -> None:
+    """End a step well. `raw` is its result as JSON; None for containers, whose result is assembled."""
+    node.state, node.phase, node.reason = "completed", None, None
+    node.result = raw
+    node.failure = None
+    node.ended = run.tree.world.now()
+    if node.program.update is not None:
+        try:
+            _update(run, node)
+        except (StepError, ValueError, TypeError) as error:
+            node.state, node.result = "working", None
+            fail(run, node, failure_of(error))
+            return
+    if node.program.spec.name == "api_call":
+        run.last_response = node.n
+        run.patch(last_response=node.n)
+    run.save(node, memo=node.memo is not None and node.scopes is None, result=True)
+    run.emit("step_completed", node.address, {"attempt": node.attempt} if node.attempt > 1 else None)
+    close(run, node)
+
+
+def _update(run: RunState, node: Node) -> None:
+    """Fold the step's updates of shared keys; it sees its own result."""
+    update = node.program.update
+    if update is None:
+        return
+    values = update.render(NodeView(run, node.scope, node.values))
+    for key, value in values.items():
+        run.changes().shared.append(SharedRow(run.key, key, node.address, encode(value)))
+        fold(run, key, value)
+
+
+def fold(run: RunState, key: str, value: Any) -> None:
+    """Fold one update of a shared key by its reducer."""
+    declared = run.program.workflow.context.get(key)
+    reducer = declared.reducer if declared else "last"
+    old = run.shared.values.get(key, declared.default if declared else None)
+    run.shared.values[key] = reduce(run, reducer, old, value)
+
+
+def reduce(run: RunState, reducer: str, old: Any, new: Any) -> Any:
+    """Apply a reducer to an old and a new value."""
+    if reducer == "last":
+        return new
+    if reducer == "append":
+        return [*(old or []), new]
+    if reducer == "add":
+        return new if old is None else old + new
+    if reducer == "union":
+        items = new if isinstance(new, list) else [new]
+        return [*(old or []), *(item for item in items if item not in (old or []))]
+    if reducer == "merge":
+        return {**(old or {}), **new}
+    return run.tree.world.function(reducer)(old, new)
+
+
+def skip(run: RunState, node: Node, reason: str) -> None:
+    """Skip a step: it counts as satisfied."""
+    node.state, node.phase, node.reason = "canceled", None, reason
+    node.ended = run.tree.world.now()
+    run.save(node, memo=node.memo is not None)
+    run.emit("step_skipped", node.address, {"reason": reason})
+    close(run, node)
+
+
+def cancel(run: RunState, node: Node, reason: str) -> None:
+    """End a step because something else ended."""
+    node.state, node.phase, node.reason = "canceled", None, reason
+    node.ended = run.tree.world.now()
+    run.save(node)
+    run.emit("step_canceled", node.address, {"reason": reason})
+    close(run, node)
+
+
+def close(run: RunState, node: Node) -> None:
+    """Take an ended step out of what is in progress, and let its scope go on."""
+    run.live.pop(node.n, None)
+    run.order += 1
+    node.order = run.order
+    node.lease = None
+    node.arrived = None
+    if node.n == ROOT:
+        run.tree.push("end_run", run)
+        return
+    if node.program.concurrency is not None:
+        run.changes().free.append(node.n)
+    scope = node.scope
+    if scope is not None:
+        scope.active -= 1
+        scope.open -= 1
+        order.settled(run, scope, node)
+
+
+def fail(run: RunState, node: Node, failure: Failure) -> None:
+    """Fail an attempt: try again, tolerate, suspend, or fail the step and its scope."""
+    if failure.step is None:
+        failure = Failure(**{**_fields(failure), "step": node.address})
+    node.failure = failure
+    node.lease = None
+    program = node.program
+    halted = node.halting or (node.scope.halted if node.scope is not None else None)
+    if node.tries == 0:
+        node.attempt, node.tries = node.attempt or 1, 1
+    if halted is None and node.n != ROOT:
+        if should_retry(program, failure, node.tries):
+            _again(run, node, failure)
+            return
+        if program.on_error == "suspend":
+            run.emit("step_failed", node.address, {"error": failure.to_data(), "will_retry": False})
+            run.tree.push("suspend", run, node)
+            return
+        if program.on_error == "continue":
+            run.emit("step_failed", node.address, {"error": failure.to_data(), "will_retry": False, "tolerated": True})
+            node.state, node.phase, node.reason = "canceled", None, "tolerated"
+            node.ended = run.tree.world.now()
+            run.save(node)
+            close(run, node)
+            return
+    node.state, node.phase, node.reason = "failed", None, _reason(failure)
+    node.ended = run.tree.world.now()
+    run.save(node)
+    run.emit("step_failed", node.address, {"error": failure.to_data(), "will_retry": False})
+    if not node.scopes or program.container is None or node.n == ROOT:
+        run.failures.append(failure)
+    if node.scope is not None:
+        run.tree.push("scope_failed", run, node.scope, failure)
+    close(run, node)
+
+
+def _fields(failure: Failure) -> dict[str, Any]:
+    return {name: getattr(failure, name) for name in Failure.__slots__}
+
+
+def _reason(failure: Failure) -> str | None:
+    reasons = {"AF-SKILL-MISSING": "missing_skill", "AF-TIMEOUT": "timeout", "AF-INTERRUPTED": "interrupted"}
+    return reasons.get(failure.code)
+
+
+def _again(run: RunState, node: Node, failure: Failure) -> None:
+    """Wait for the next attempt."""
+    delay = next_delay(node.program, failure, node.tries, run.tree.world.random)
+    run.emit("step_failed", node.address, {"error": failure.to_data(), "will_retry": True, "attempt": node.tries})
+    run.emit("step_retrying", node.address, {"attempt": node.tries + 1, "delay": delay})
+    node.state, node.phase, node.entered = "working", "backoff", None
+    run.set_timer(node, run.tree.world.now() + delay, "backoff")
+    run.save(node)
+
+
+def claim(run: RunState, node: Node) -> None:
+    """Give a queued step its slot: it is executed from now on."""
+    if node.entered != "park":
+        node.attempt += 1
+    if node.entered is None:
+        node.tries += 1
+        node.memo = None
+    node.state, node.phase = "working", "run"
+    if node.started is None or node.entered is None:
+        node.started = run.tree.world.now()
+    run.running += 1
+    run.save(node, memo=node.entered is None and node.attempt > 1)
+    run.emit("step_started", node.address, {"attempt": node.tries})

@@ -1,0 +1,209 @@
+"""Parked steps: waits, timers, answers."""
+
+from __future__ import annotations
+
+from heapq import heappush
+from typing import Any
+
+from agentflow.data import encode, is_object
+from agentflow.engine.plan import steps
+from agentflow.engine.state import Node, RunState
+from agentflow.errors import Failure
+from agentflow.steps.contract import UNSET, EventWait, Park, Timer, Wait
+from agentflow.store.contract import SubscriptionRow, TaskRow
+
+OPERATOR_SCHEMA = {
+    "type": "object",
+    "properties": {"action": {"type": "string", "enum": ["retry", "skip", "fail"]}},
+    "required": ["action"],
+    "additionalProperties": False,
+}
+
+
+def park(run: RunState, node: Node, what: Park) -> None:
+    """Let a step wait for an answer, an event or a time."""
+    node.memo = {"park": {"then": what.then, "state": what.state}}
+    node.state = "working"
+    on = what.on
+    if isinstance(on, Timer):
+        node.phase = "timer"
+        run.set_timer(node, on.due, "timer")
+        run.save(node, memo=True)
+    elif isinstance(on, Wait):
+        _open(run, node, on, on.kind, on.message, {"assignees": list(on.assignees), **on.details})
+    else:
+        message = on.message or f"Waits for the event {on.topic}"
+        _open(run, node, on, "event", message, {"topic": on.topic})
+        since = run.row.created_at - (on.since or 0.0)
+        wanted = None if on.filter is None else encode(on.filter)
+        run.changes().subscriptions.append(SubscriptionRow(node.task or "", run.key, node.n, on.topic, wanted, since))
+
+
+def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: str, details: dict[str, Any]) -> None:
+    """Make the task that stands for a wait."""
+    now = run.tree.world.now()
+    own = node.program.timeout if node.program.spec.whole_timeout else None
+    timeouts = [t for t in (on.timeout, own) if t is not None]
+    expires = now + min(timeouts) if timeouts else None
+    schema = on.schema if isinstance(on, Wait) else None
+    if on.default is not UNSET:
+        details["default"] = on.default
+        node.memo = {**(node.memo or {}), "default": on.default}
+    node.memo = {**(node.memo or {}), "kind": kind}
+    node.phase = "wait"
+    node.state = "auth-required" if kind == "auth" else "input-required"
+    node.task = run.tree.world.new_id()
+    run.waits[node.task] = node
+    run.save(node, memo=True)
+    run.changes().tasks.append(
+        TaskRow(
+            node.task, run.key, node.n, node.address, kind, node.state, message,
+            encode(dict(schema)) if schema is not None else None,
+            encode({k: v for k, v in details.items() if v not in ([], None) or k == "default"}), expires, now, now,
+        )
+    )  # fmt: skip
+    if expires is not None:
+        run.set_timer(node, expires, "timeout")
+    data = {"wait_task_id": node.task, "kind": kind, "message": message}
+    if schema is not None:
+        data["schema"] = dict(schema)
+    run.emit("step_waiting", node.address, data, task=node.task, bumps=True)
+
+
+def suspend(run: RunState, node: Node) -> None:
+    """Open an operator's wait after a final failure."""
+    message = f'Step "{node.address}" failed: {node.failure.message if node.failure else ""}'
+    node.memo = {"park": {"then": "operator", "state": None}}
+    wait = Wait("operator", message, OPERATOR_SCHEMA)
+    _open(run, node, wait, "operator", message, {})
+
+
+def close_wait(run: RunState, node: Node, message: str | None = None) -> None:
+    """Close a step's open wait without an answer."""
+    if node.task is not None and node.task in run.waits:
+        del run.waits[node.task]
+        run.changes().close_tasks.append((node.task, "canceled", message))
+        run.drop_timer(node, "timeout")
+        run.emit("task_closed", node.address, {"state": "canceled"}, task=node.task, bumps=True)
+
+
+def answered(run: RunState, n: int, task: str | None, data: Any, inbox: int | None = None) -> None:
+    """Carry out an answer that was committed: `{"answer": {"value" | "decline" | "failure": …}, "by", "door"}`."""
+    if inbox is not None:
+        run.changes().inbox_done.append(inbox)
+    node = run.live.get(n)
+    if node is None or node.phase != "wait" or node.task != task or task is None:
+        return
+    del run.waits[task]
+    run.drop_timer(node, "timeout")
+    answer = data["answer"]
+    if "decline" in answer:
+        why = str(answer["decline"] or "")
+        message = f"the wait was declined{': ' + why if why else ''}"
+        steps.fail(run, node, Failure("AF-WAIT-DECLINED", message, kind="wait", retryable=False))
+    elif "failure" in answer:
+        message = str(answer["failure"])
+        steps.fail(run, node, Failure("AF-TOOL-FAILED", message, kind="exception"))
+    else:
+        _arrived(run, node, answer.get("value"))
+
+
+def _arrived(run: RunState, node: Node, value: Any) -> None:
+    """Go on with what a parked step waited for."""
+    memo = node.memo or {}
+    then = memo.get("park", {}).get("then", "result")
+    if then == "operator":
+        _operator(run, node, value.get("action") if is_object(value) else "fail")
+    elif then == "enter":
+        node.entry += 1
+        node.entered = "park"
+        node.arrived = value
+        node.phase = None
+        node.state = "working"
+        node.memo = {**memo, "arrived": value}
+        run.save(node, memo=True)
+        heappush(run.ready, (node.n, node))
+    else:
+        steps.complete(run, node, encode(value))
+
+
+def _operator(run: RunState, node: Node, action: Any) -> None:
+    node.memo = None
+    if action == "retry":
+        node.tries = 0
+        node.phase, node.state, node.failure, node.task = None, "working", None, None
+        run.save(node, memo=True)
+        run.tree.push("again", run, node)
+    elif action == "skip":
+        steps.skip(run, node, "operator")
+    else:
+        failure = node.failure or Failure("AF-STEP-FAILED", "an operator failed the step")
+        node.state, node.phase, node.reason = "failed", None, None
+        node.ended = run.tree.world.now()
+        run.save(node, memo=True)
+        run.failures.append(failure)
+        if node.scope is not None:
+            run.tree.push("scope_failed", run, node.scope, failure)
+        steps.close(run, node)
+
+
+def fired(run: RunState, n: int, kind: str, entry: int) -> None:
+    """Something has come due."""
+    node = run.live.get(n)
+    if node is None or node.entry != entry:
+        run.changes().drop_timers.append((n, kind))
+        return
+    if kind == "timer" and node.phase == "timer":
+        run.drop_timer(node, kind)
+        _timer(run, node)
+    elif kind == "backoff" and node.phase == "backoff":
+        run.drop_timer(node, kind)
+        node.phase = None
+        run.tree.push("again", run, node)
+    elif kind == "timeout" and node.phase == "wait":
+        _timed_out(run, node)
+    elif kind == "scope_timeout" and node.phase == "scope":
+        run.drop_timer(node, kind)
+        run.tree.push("timed_out", run, node)
+    else:
+        run.changes().drop_timers.append((n, kind))
+
+
+def _timer(run: RunState, node: Node) -> None:
+    memo = node.memo or {}
+    if memo.get("stage") == "delay":
+        node.memo = None
+        node.phase, node.state = None, "submitted"
+        steps.conditions(run, node)
+    elif node.program.container is not None and "park" not in memo:
+        node.phase = "scope"
+        run.tree.push("container_fired", run, node)
+    elif memo.get("park", {}).get("then") == "enter":
+        _arrived(run, node, None)
+    else:
+        steps.complete(run, node, b"{}")
+
+
+def _timed_out(run: RunState, node: Node) -> None:
+    memo = node.memo or {}
+    task = node.task
+    if task is not None:
+        run.waits.pop(task, None)
+        run.changes().close_tasks.append((task, "canceled", "timed out"))
+        run.emit("task_closed", node.address, {"state": "canceled", "reason": "timeout"}, task=task, bumps=True)
+    run.drop_timer(node, "timeout")
+    if "default" in memo:
+        steps.complete(run, node, encode(memo["default"]))
+    else:
+        steps.fail(run, node, Failure("AF-WAIT-TIMEOUT", "nobody answered in time", kind="wait", retryable=False))
+
+
+def again(run: RunState, node: Node) -> None:
+    """Start the next attempt of a step."""
+    node.entered = None
+    node.failure = None
+    node.values = None
+    if node.program.container is not None:
+        run.tree.push("restart_container", run, node)
+    else:
+        steps.enter(run, node)

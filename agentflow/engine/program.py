@@ -1,0 +1,324 @@
+"""A workflow made ready to run: scopes with their order, steps with their templates compiled, each on first use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, TypeAlias, cast
+
+from pydantic import BaseModel
+
+from agentflow.data import is_object
+from agentflow.definition.models import Body, ForEachField, RetryPolicy, Step, Workflow
+from agentflow.definition.order import Order, order
+from agentflow.errors import DefinitionError, Problem
+from agentflow.expressions import NAMESPACES, Compiled, Condition, compile_condition, compile_value
+from agentflow.steps.containers import Container
+from agentflow.steps.contract import StepType
+
+Types: TypeAlias = Callable[[str], StepType | None]
+
+HOOKS = ("on_success", "on_failure", "finally")
+
+
+class Program:
+    """One definition, ready to run."""
+
+    def __init__(self, workflow: Workflow, digest: str, types: Types) -> None:
+        """Prepare a workflow.
+
+        Args:
+            workflow: a checked definition.
+            digest: its hash.
+            types: finds step types by name.
+        """
+        self.workflow = workflow
+        self.digest = digest
+        self.types = types
+        root = Step(
+            id="run",
+            type="sequence",
+            bodies={"steps": Body(steps=workflow.steps)},
+            on_success=workflow.on_success,
+            on_failure=workflow.on_failure,
+            **{"finally": workflow.finally_},
+        )
+        self.root = StepProgram(self, root, NAMESPACES, is_root=True)
+
+    @cached_property
+    def output(self) -> Compiled | None:
+        """The workflow's `output` template."""
+        if self.workflow.output is None:
+            return None
+        return compile_value(self.workflow.output, NAMESPACES, dialect=self.workflow.dialect)
+
+    @cached_property
+    def input_validator(self) -> Callable[[Any], list[str]] | None:
+        """Checks an input against the workflow's schema."""
+        return validator(self.workflow.input_schema) if self.workflow.input_schema else None
+
+    @cached_property
+    def output_validator(self) -> Callable[[Any], list[str]] | None:
+        """Checks an output against the workflow's schema."""
+        return validator(self.workflow.output_schema) if self.workflow.output_schema else None
+
+
+def validator(schema: Mapping[str, Any]) -> Callable[[Any], list[str]]:
+    """Return a function that lists what is wrong with a value by a JSON Schema."""
+    from agentflow.definition.json_schema import errors_of, make_validator  # noqa: PLC0415  a heavy import
+
+    made = make_validator(schema)
+    return lambda value: errors_of(made, value)
+
+
+class ScopeProgram:
+    """A list of steps with its order."""
+
+    def __init__(
+        self, program: Program, steps: Sequence[Step], names: frozenset[str], execution: str, holder: StepProgram
+    ) -> None:
+        """Prepare a scope; its steps are prepared on first use."""
+        self.program = program
+        self.steps = steps
+        self.names = names
+        self.holder = holder
+        self.order: Order = order(steps, "parallel" if execution == "parallel" else "sequential")
+        self.index = {step.id: number for number, step in enumerate(steps)}
+        self.single = False
+        self._members: list[StepProgram | None] = [None] * len(steps)
+
+    def member(self, number: int) -> StepProgram:
+        """Return a step by its number."""
+        found = self._members[number]
+        if found is None:
+            found = self._members[number] = StepProgram(self.program, self.steps[number], self.names)
+        return found
+
+
+class StepProgram:
+    """One step: its type, its compiled templates and its effective policies."""
+
+    def __init__(
+        self, program: Program, step: Step, names: frozenset[str], *, inner: bool = False, is_root: bool = False
+    ) -> None:
+        """Prepare a step.
+
+        Args:
+            program: the workflow's.
+            step: the step.
+            names: namespaces and item names that its templates may use.
+            inner: it is the step inside its own `for_each` field.
+            is_root: it stands for the run itself.
+        """
+        self.program = program
+        self.step = step
+        self.is_root = is_root
+        self.loop: ForEachField | None = None if inner else step.for_each
+        self.inner = inner
+        spec = program.types("for_each" if self.loop else step.type)
+        if spec is None:
+            raise DefinitionError([Problem("AF-STEP-TYPE", f'no step type is called "{step.type}"')])
+        self.spec = spec
+        self.container = cast("Container | None", spec.container)
+        with_names = frozenset(step.with_ or ()) if program.workflow.dialect == "distri" else frozenset[str]()
+        self.names = names | with_names
+        self.outer_names = names
+        defaults = program.workflow.defaults
+        self.retry: RetryPolicy | None = None
+        self.on_error = "fail"
+        self.timeout: float | None = None
+        if not self.loop and not is_root:
+            self.retry = step.retry or (None if step.at_most_once else defaults.retry)
+            self.on_error = step.on_error or defaults.on_error or "fail"
+            self.timeout = step.timeout or spec.timeout or self._default_timeout(defaults.timeout)
+        workflow = program.workflow
+        siblings = workflow.on_error_siblings if is_root else step.on_error_siblings
+        self.siblings = siblings or defaults.on_error_siblings or "finish"
+
+    def _default_timeout(self, default: float | None) -> float | None:
+        waits = self.spec.whole_timeout or self.container is not None
+        return None if waits else default
+
+    def _compile(self, value: Any, names: frozenset[str] | None = None) -> Compiled:
+        return compile_value(value, self.names if names is None else names, dialect=self.program.workflow.dialect)
+
+    def _condition(self, value: Any) -> Condition:
+        return compile_condition(value, self.names, dialect=self.program.workflow.dialect)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether a worker executes it."""
+        return self.spec.execute is not None
+
+    @cached_property
+    def with_(self) -> Compiled | None:
+        """The step's `with`, compiled."""
+        if self.loop or self.step.with_ is None:
+            return None
+        return self._compile(self.step.with_, self.outer_names)
+
+    @cached_property
+    def if_(self) -> Condition | None:
+        """Runs when true. Of a step with `for_each`, the condition belongs to the whole."""
+        return None if self.inner or self.step.if_ is None else self._condition(self.step.if_)
+
+    @cached_property
+    def skip_if(self) -> Condition | None:
+        """Is skipped when true."""
+        return None if self.inner or self.step.skip_if is None else self._condition(self.step.skip_if)
+
+    @cached_property
+    def delay(self) -> Compiled | None:
+        """Pause before the step."""
+        return None if self.inner or self.step.delay is None else self._compile(self.step.delay)
+
+    @cached_property
+    def at(self) -> Compiled | None:
+        """Earliest time."""
+        return None if self.inner or self.step.at is None else self._compile(self.step.at)
+
+    @cached_property
+    def update(self) -> Compiled | None:
+        """Shared keys to write."""
+        return None if self.loop or self.step.update is None else self._compile(self.step.update)
+
+    @cached_property
+    def concurrency(self) -> Compiled | None:
+        """Key of a store-wide limit."""
+        return None if self.step.concurrency is None else self._compile(self.step.concurrency.key)
+
+    @cached_property
+    def has_gate(self) -> bool:
+        """Whether anything stands between being ready and running."""
+        step = self.step
+        return not (step.if_ is None and step.skip_if is None and step.delay is None and step.at is None)
+
+    @cached_property
+    def needs(self) -> tuple[str, ...]:
+        """Skills that the step needs, its type's first."""
+        if self.loop or self.is_root:
+            return ()
+        return tuple(dict.fromkeys((*self.spec.skills, *(need.skill for need in self.step.requires))))
+
+    @cached_property
+    def raw_config(self) -> dict[str, Any]:
+        """Fields that are no templates."""
+        if self.loop:
+            return {"item": self.loop.item, "index": self.loop.index}
+        return {k: v for k, v in self.step.config.items() if k in self.spec.raw}
+
+    @cached_property
+    def config(self) -> Compiled:
+        """The type's template fields."""
+        if self.loop:
+            return self._compile({"in": self.loop.in_})
+        skip = {*self.spec.raw, *self.spec.conditions}
+        return self._compile({k: v for k, v in self.step.config.items() if k not in skip})
+
+    @cached_property
+    def fields(self) -> dict[str, Compiled]:
+        """The template fields one by one, as containers read them."""
+        source: Mapping[str, Any] = {"in": self.loop.in_} if self.loop else self.step.config
+        return {k: self._compile(v) for k, v in source.items() if k not in self.spec.raw}
+
+    @cached_property
+    def conditions(self) -> dict[str, list[Condition]]:
+        """The type's condition fields; a single one is a list of one."""
+        found: dict[str, list[Condition]] = {}
+        for name in self.spec.conditions:
+            value = self.step.config.get(name)
+            if value is not None:
+                values: list[Any] = cast("list[Any]", value) if isinstance(value, list) else [value]
+                found[name] = [self._condition(item) for item in values]
+        return found
+
+    @cached_property
+    def constant(self) -> BaseModel | None:
+        """The validated config, where no template is in it."""
+        if not self.config.constant or (self.spec.takes_input and self.step.with_ is not None):
+            return None
+        return self.spec.config.model_validate({**self.plain_conditions, **self.raw_config, **self.step.config})
+
+    @cached_property
+    def plain_conditions(self) -> dict[str, Any]:
+        """Condition fields as they are written, for types that read them themselves."""
+        return {k: self.step.config[k] for k in self.spec.conditions if k in self.step.config}
+
+    def body_names(self) -> frozenset[str]:
+        """Return the names that templates in the bodies may use."""
+        names = self.names
+        if self.loop:
+            return names | {self.loop.item, self.loop.index}
+        if self.spec.name == "for_each":
+            config = self.step.config
+            return names | {str(config.get("item", "item")), str(config.get("index", "index"))}
+        return names | {"index"} if self.spec.name in {"while", "until", "recur"} else names
+
+    @cached_property
+    def bodies(self) -> dict[str, ScopeProgram]:
+        """Nested scopes by body key."""
+        if self.loop:
+            inner = self.step.model_copy(update={"for_each": None, "depends_on": (), "depends_on_any": ()})
+            scope = ScopeProgram(self.program, (inner,), self.body_names(), "sequential", self)
+            scope.single = True
+            scope._members[0] = StepProgram(self.program, inner, scope.names, inner=True)  # pyright: ignore[reportPrivateUsage]  same module
+            return {"steps": scope}
+        return {key: self._scope(body, self._execution()) for key, body in self.step.bodies.items()}
+
+    def _execution(self) -> str:
+        workflow = self.program.workflow
+        default = workflow.execution or workflow.defaults.execution or "sequential"
+        return {"parallel": "parallel", "sequence": "sequential", "saga": "sequential"}.get(
+            "" if self.is_root else self.spec.name, default
+        )
+
+    def _scope(self, body: Body, execution: str) -> ScopeProgram:
+        scope = ScopeProgram(self.program, body.steps, self.body_names(), execution, self)
+        scope.single = body.single
+        return scope
+
+    @cached_property
+    def hooks(self) -> dict[str, ScopeProgram]:
+        """Scopes of `on_success`, `on_failure` and `finally` that aren't empty."""
+        if self.loop:
+            return {}
+        steps = {"on_success": self.step.on_success, "on_failure": self.step.on_failure, "finally": self.step.finally_}
+        return {
+            name: ScopeProgram(self.program, found, self.names, "sequential", self)
+            for name, found in steps.items()
+            if found
+        }
+
+    @cached_property
+    def compensation(self) -> ScopeProgram | None:
+        """The scope that undoes the step."""
+        body = self.step.compensate
+        if body is None or self.loop:
+            return None
+        steps = body.steps
+        if body.single:
+            steps = (steps[0].model_copy(update={"id": self.step.id}),)
+        return self._scope(replace_steps(body, steps), "sequential")
+
+
+def replace_steps(body: Body, steps: Sequence[Step]) -> Body:
+    """Return a body with other steps."""
+    return Body(steps=tuple(steps), single=body.single)
+
+
+def schema_allows_missing(schema: Mapping[str, Any] | None, path: Sequence[str | int]) -> bool:
+    """Tell whether a value that a schema declares may be missing: a property on the way that isn't required."""
+    current: Any = schema
+    for part in path:
+        if not is_object(current):
+            return False
+        if isinstance(part, int):
+            current = current.get("items")
+            continue
+        properties = current.get("properties")
+        if not is_object(properties) or part not in properties:
+            return False
+        if part not in (current.get("required") or ()):
+            return True
+        current = properties[part]
+    return False

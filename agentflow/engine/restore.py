@@ -1,0 +1,317 @@
+"""Rebuilds runs in memory from their rows: after a takeover, an answer, a timer, and in always-replay mode.
+
+The address of a row says where it belongs (`box/child`, `fetch[3]/get`, `pay#compensate`). A parent's address is always
+shorter than its children's, so rows are placed by length; containers reopen their bodies before their children come.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from agentflow.data import decode
+from agentflow.engine.frame import NodeFrame
+from agentflow.engine.plan import containers, saga, steps
+from agentflow.engine.program import Program
+from agentflow.engine.state import Lease, Node, RunState, Scope, Tree, World
+from agentflow.engine.view import NodeView
+from agentflow.errors import Failure
+from agentflow.steps.containers import Opening
+from agentflow.store.contract import TERMINAL, LoadedRun, LoadedTree, StepRow
+
+_LABEL = re.compile(r"\[\d+\]")
+
+
+def restore(
+    world: World,
+    loaded: LoadedTree,
+    programs: Callable[[str], Program],
+    executing: Mapping[tuple[int, int], Lease | None] | None = None,
+) -> Tree:
+    """Rebuild a tree.
+
+    Args:
+        world: what the planner may ask.
+        loaded: the tree's rows.
+        programs: returns the program of a definition by its hash.
+        executing: (run, step number) of steps that this process has claimed → the lease of the worker that has begun.
+    """
+    tree = Tree(world, loaded.root, loaded.epoch)
+    for item in loaded.runs:
+        run = RunState(tree, item.row, item.row.run, programs(item.row.definition), None)
+        tree.runs[run.key] = run
+    for item in loaded.runs:
+        run = tree.runs[item.row.run]
+        parent = tree.runs.get(item.row.parent) if item.row.parent is not None else None
+        if parent is not None:
+            run.parent_run = parent
+            parent.children[run.key] = run
+    for item in loaded.runs:
+        _Restorer(tree.runs[item.row.run], item, executing or {}).restore()
+    for item in loaded.runs:
+        run = tree.runs[item.row.run]
+        if run.parent_run is not None and item.row.parent_step is not None:
+            run.parent = run.parent_run.live.get(item.row.parent_step)
+    return tree
+
+
+class _Restorer:
+    """Rebuilds one run."""
+
+    def __init__(self, run: RunState, loaded: LoadedRun, executing: Mapping[tuple[int, int], Lease | None]) -> None:
+        self.run = run
+        self.loaded = loaded
+        self.executing = executing
+        self.scopes: dict[str, Scope] = {}
+        """Open scopes by the prefix of their addresses."""
+        self.exact: dict[str, Scope] = {}
+        """Scopes of one step by the step's whole address."""
+        self.all: list[Scope] = []
+        self.labels: dict[str, list[str]] = {}
+
+    def restore(self) -> None:
+        """Place every row, then work out what can go on."""
+        run, row = self.run, self.loaded.row
+        run.state = row.state
+        run.paused = row.paused
+        run.last_response = row.last_response
+        memo = decode(row.memo) if row.memo else None
+        run.root.memo = memo
+        if row.state == "submitted" or (row.epoch <= 1 and not self.loaded.steps and row.seq == 0):
+            run.tree.push("begin_run", run)
+            return
+        for update in self.loaded.shared:
+            run.shared.updates.append(update)
+            steps.fold(run, update.key, decode(update.value))
+        rows = sorted(self.loaded.steps, key=lambda r: len(r.address))
+        self._collect_labels(rows)
+        self._root()
+        for item in rows:
+            run.next_n = max(run.next_n, item.n + 1)
+            self._place(item)
+        self._order()
+        for scope in self.all:
+            self._recount(scope)
+        self._resume()
+
+    def _collect_labels(self, rows: Sequence[StepRow]) -> None:
+        for row in rows:
+            if row.state == "submitted":
+                continue
+            for found in _LABEL.finditer(row.address):
+                self.labels.setdefault(row.address[: found.start()], []).append(found[0])
+
+    def _root(self) -> None:
+        run = self.run
+        root = run.root
+        root.phase = "scope"
+        memo = root.memo or {}
+        cancel = memo.get("cancel")
+        if cancel is not None:
+            run.cancel = cancel
+            root.halting = cancel.get("reason") or "run_canceled"
+        self._reopen(root)
+
+    def _reopen(self, node: Node) -> None:
+        """Open the bodies, hooks and compensation scopes that were open."""
+        container = node.program.container
+        if container is None:
+            return
+        memo = node.memo or {}
+        frame = NodeFrame(self.run, node)
+        openings: Sequence[Opening]
+        openings = container.restore(frame, self.labels.get(node.address, ()))
+        node.opened = 0
+        for opening in openings:
+            self._register(containers.open_body(self.run, node, opening, start=False))
+        stages: list[str] | None = memo.get("stages")
+        if memo.get("failure"):
+            node.failure = Failure.from_data(memo["failure"])
+        if memo.get("halting"):
+            node.halting = memo["halting"]
+        for name, hook in node.program.hooks.items():
+            if stages is not None and memo.get("outcome") and (name in stages[:1] or self._has_rows(node, name)):
+                self._register(containers.open_hook(self.run, node, name, hook, start=False))
+
+    def _has_rows(self, node: Node, hook: str) -> bool:
+        prefix = f"{node.address}#{hook}/"
+        return any(row.address.startswith(prefix) for row in self.loaded.steps)
+
+    def _register(self, scope: Scope) -> None:
+        self.all.append(scope)
+        if scope.exact is not None:
+            self.exact[scope.exact] = scope
+        else:
+            self.scopes[scope.prefix] = scope if scope.prefix not in self.scopes else self.scopes[scope.prefix]
+
+    def _locate(self, address: str) -> tuple[Scope, int] | None:
+        scope = self.exact.get(address)
+        if scope is not None:
+            return scope, 0
+        head, slash, name = address.rpartition("/")
+        scope = self.scopes.get(head + slash)
+        if scope is None:
+            return None
+        number = scope.program.index.get(name)
+        return None if number is None else (scope, number)
+
+    def _place(self, row: StepRow) -> None:
+        run = self.run
+        if "#compensate" in row.address:
+            self._open_compensation(row.address)
+        found = self._locate(row.address)
+        if found is None or row.state == "submitted":
+            program = found[0].program.member(found[1]) if found else run.program.root
+            old = Node(None, 0, program, row.n, row.address)
+            old.attempt, old.entry, old.crashes = row.attempt, row.entry, row.crashes
+            run.past[row.address] = old
+            return
+        scope, member = found
+        node = Node(scope, member, scope.program.member(member), row.n, row.address)
+        scope.nodes[member] = node
+        node.state, node.reason, node.phase = row.state, row.reason, row.phase
+        node.attempt, node.tries, node.entry, node.crashes = row.attempt, row.tries, row.entry, row.crashes
+        node.result = row.result
+        node.failure = Failure.from_data(decode(row.error)) if row.error else None
+        node.memo = decode(row.memo) if row.memo else None
+        node.task, node.started, node.ended = row.task, row.started_at, row.ended_at
+        if row.state not in TERMINAL:
+            scope.active += 1
+            run.live[node.n] = node
+        if node.program.container is not None and (node.scopes is None):
+            self._values(node)
+            self._reopen(node)
+
+    def _values(self, node: Node) -> None:
+        """Compute the step's `with` again: it is never stored."""
+        program = node.program
+        if program.with_ is not None and node.phase in {"scope", "timer"} and (node.memo or {}).get("stage") != "delay":
+            node.values = program.with_.render(NodeView(self.run, node.scope))
+
+    def _open_compensation(self, address: str) -> None:
+        target_address = address[: address.index("#compensate")]
+        located = self._locate(target_address)
+        target = located[0].nodes.get(located[1]) if located else None
+        if target is None or (target.scopes and "#compensate" in target.scopes):
+            return
+        saga_node = self._saga_of(target)
+        if saga_node is not None and target.program.compensation is not None:
+            self._register(saga.open_compensation(self.run, saga_node, target))
+
+    def _saga_of(self, node: Node) -> Node | None:
+        scope = node.scope
+        while scope is not None:
+            owner = scope.owner
+            if owner.program.spec.name == "saga" and node.address in (owner.memo or {}).get("undo", ()):
+                return owner
+            scope = owner.scope
+        return None
+
+    def _order(self) -> None:
+        """Number ended steps by the time of their end, as far as it tells."""
+        ended = [n for scope in self.all for n in scope.nodes.values() if n.settled]
+        for position, node in enumerate(sorted(ended, key=lambda n: (n.ended or 0.0, n.n)), 1):
+            node.order = position
+        self.run.order = len(ended)
+
+    def _recount(self, scope: Scope) -> None:
+        """Work out from its steps what a scope waits for."""
+        order = scope.program.order
+        done = [node for node in scope.nodes.values() if node.settled]
+        scope.open = order.size - len(done)
+        stack = [node.member for node in done if node.satisfied]
+        while stack:
+            for number in order.successors[stack.pop()]:
+                scope.waiting[number] -= 1
+                if scope.waiting[number] == 0 and number >= order.size:
+                    stack.append(number)
+        failed = [node for node in done if node.state == "failed"]
+        if failed:
+            first = min(failed, key=lambda n: n.order)
+            scope.failure = first.failure or Failure("AF-STEP-FAILED", "the step failed")
+            if scope.program.holder.siblings != "continue":
+                scope.halted = "sibling_failed"
+            self.run.failures.extend(n.failure for n in failed if n.failure is not None and not n.scopes)
+        owner = scope.owner
+        if scope.stage == "body":
+            if owner.halting is not None:
+                scope.halted = scope.halted or owner.halting
+            elif (owner.memo or {}).get("end"):
+                scope.halted = scope.halted or "ended"
+
+    def _resume(self) -> None:
+        """Push what can go on: open scopes, interrupted steps, containers between two moves."""
+        run = self.run
+        for scope in self.all:
+            owner = scope.owner
+            stages = (owner.memo or {}).get("stages")
+            over = owner.settled if scope.stage != "compensate" else owner.reason is not None
+            if scope.stage == "body" and stages is not None:
+                over = True
+            if scope.stage not in {"body", "compensate"}:
+                over = over or stages is None or scope.stage not in stages[:1]
+            if scope.active == 0 and (scope.open == 0 or over or scope.halted is not None):
+                scope.closed = True
+                if scope.stage == "body":
+                    owner.closed += 1
+            elif over:
+                scope.closed = True
+            else:
+                run.tree.push("start_scope", run, scope)
+        for node in list(run.live.values()):
+            self._resume_node(node)
+        self._resume_root()
+
+    def _resume_root(self) -> None:
+        root = self.run.root
+        memo = root.memo or {}
+        scopes = list((root.scopes or {}).values())
+        if memo.get("stages") is not None:
+            if not any(not scope.closed for scope in scopes):
+                self.run.tree.push("next_stage", self.run, root)
+        elif all(scope.closed for scope in scopes):
+            self._reclose(scopes)
+
+    def _reclose(self, scopes: Sequence[Scope]) -> None:
+        """Tell the container once more that its last scope has closed: the crash came before it could act on it."""
+        for scope in scopes:
+            if scope.stage == "body":
+                scope.closed = False
+                scope.owner.closed -= 1
+                self.run.tree.checks[scope] = self.run
+
+    def _resume_node(self, node: Node) -> None:
+        run = self.run
+        tree = run.tree
+        if node.phase == "run":
+            if (run.key, node.n) in self.executing:
+                node.lease = self.executing[run.key, node.n]
+                run.running += 1
+            else:
+                tree.push("interrupted", run, node)
+        elif node.phase in {"timer", "backoff"}:
+            run.timing += 1
+            node.due = float("inf")
+        elif node.phase == "wait" and node.task is not None:
+            run.waits[node.task] = node
+        elif node.phase == "scope":
+            self._resume_container(node)
+        elif node.phase is None:
+            node.entered = "park" if "arrived" in (node.memo or {}) else "crash"
+            node.arrived = (node.memo or {}).get("arrived")
+            tree.push("requeue", run, node)
+
+    def _resume_container(self, node: Node) -> None:
+        memo = node.memo or {}
+        scopes = list((node.scopes or {}).values())
+        if memo.get("stages") is not None:
+            undoing = any(scope.saga is node and not scope.closed for scope in self.all)
+            if not undoing and all(scope.closed for scope in scopes):
+                self.run.tree.push("next_stage", self.run, node)
+        elif scopes and all(scope.closed for scope in scopes):
+            last = [scope for scope in scopes if scope.stage == "body"][-1:]
+            self._reclose(last)
+        elif not scopes:
+            self.run.tree.push("reenter_container", self.run, node)
+        if node.halting is None and node.scope is not None and node.scope.halted is not None:
+            self.run.tree.push("halt_node", self.run, node, node.scope.halted)

@@ -1,0 +1,128 @@
+"""The embedded runtime: a pool of long-lived workers in the process of the engine.
+
+A task and a cancel scope per step would cost more than the step itself, so workers live on and keep their scope: a
+cancel or a timeout of a step cancels its worker's scope, and the worker enters a fresh one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+
+from agentflow.engine.runtime.base import Handler, Work
+
+
+class EmbeddedRuntime:
+    """Workers of one process."""
+
+    name = "embedded"
+
+    def __init__(self) -> None:
+        """Make a runtime without workers."""
+        self._queue: deque[Work] = deque()
+        self._idle: list[Worker] = []
+        self._workers = 0
+        self._slots = 0
+        self._handler: Handler | None = None
+        self._group: TaskGroup | None = None
+
+    async def dispatch(self, works: Sequence[Work]) -> None:
+        """Queue works and wake workers for them."""
+        self.push(works)
+
+    def push(self, works: Sequence[Work]) -> None:
+        """Queue works and wake workers for them; never waits."""
+        self._queue.extend(works)
+        for _ in range(len(works)):
+            if self._idle:
+                self._idle.pop().wake.set()
+            elif self._workers < self._slots and self._group is not None and self._handler is not None:
+                self._workers += 1
+                self._group.start_soon(Worker(self, self._handler).serve)
+            else:
+                break
+
+    async def withdraw(self, keys: Sequence[str]) -> None:
+        """Take back queued works."""
+        gone = set(keys)
+        self._queue = deque(work for work in self._queue if work.key not in gone)
+
+    async def serve(self, handler: Handler, *, slots: int, task_status: TaskStatus[None]) -> None:
+        """Run workers until cancelled."""
+        self._handler, self._slots = handler, slots
+        async with anyio.create_task_group() as group:
+            self._group = group
+            task_status.started()
+            await anyio.sleep_forever()
+
+    async def health(self) -> str | None:
+        """Return None: it lives in this process."""
+        return None
+
+    def take(self) -> Work | None:
+        """Return the next work, or None."""
+        return self._queue.popleft() if self._queue else None
+
+    def rest(self, worker: Worker) -> None:
+        """Note that a worker has nothing to do."""
+        self._idle.append(worker)
+
+
+class Worker:
+    """Performs one work after the other."""
+
+    def __init__(self, runtime: EmbeddedRuntime, handler: Handler) -> None:
+        self.wake = anyio.Event()
+        self.interrupted: str | None = None
+        self._runtime = runtime
+        self._handler = handler
+        self._scope: anyio.CancelScope | None = None
+        self._work: Work | None = None
+
+    def interrupt(self, reason: str) -> None:
+        """Cancel the work that is being performed."""
+        if self._work is not None and self.interrupted is None:
+            self.interrupted = reason
+            if self._scope is not None:
+                self._scope.cancel()
+
+    @property
+    def scope(self) -> anyio.CancelScope:
+        """The scope that an interrupt cancels."""
+        if self._scope is None:
+            raise RuntimeError("the worker isn't serving")
+        return self._scope
+
+    async def serve(self) -> None:
+        """Work until the runtime is cancelled."""
+        while True:
+            with anyio.CancelScope() as scope:
+                self._scope = scope
+                await self._loop()
+            work = self._work
+            if work is None:
+                return
+            # the scope was cancelled by an interrupt: the handler says what becomes of the work
+            ready = await self._handler.perform(work, self)
+            self._work, self.interrupted = None, None
+            self._runtime.push(ready)
+
+    async def _loop(self) -> None:
+        runtime, handler = self._runtime, self._handler
+        while True:
+            work = self._work = runtime.take()
+            if work is None:
+                self.wake = anyio.Event()
+                runtime.rest(self)
+                await self.wake.wait()
+                continue
+            while work is not None:
+                ready = await handler.perform(work, self)
+                work = self._work = None
+                if ready:
+                    if len(ready) > 1:
+                        runtime.push(ready[1:])
+                    work = self._work = ready[0]

@@ -1,0 +1,154 @@
+"""Who may execute now: slots of the host and of each run, store-wide limits by key, and deadlines of running steps."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING
+
+from agentflow.engine.frame import RUN_PARALLEL
+from agentflow.engine.plan import steps
+from agentflow.engine.state import Node, RunState, Tree
+from agentflow.engine.view import NodeView
+from agentflow.errors import StepError
+from agentflow.store.contract import Store, TimerRow
+
+if TYPE_CHECKING:
+    from agentflow.engine.surroundings import Surroundings
+
+SOLO_AFTER = 2
+"""Steps that were running in this many crashes run one at a time."""
+
+
+class Slots:
+    """Hands out slots: round robin among runs, in definition order within a run."""
+
+    def __init__(self, world: Surroundings, store: Store, limit: int) -> None:
+        """Make a set of free slots."""
+        self.limit = limit
+        self.running = 0
+        self.next_deadline: float | None = None
+        self.earliest: float | None = None
+        """Earliest time of the timers that were committed since somebody looked."""
+        self._world = world
+        self._store = store
+        self._queue: deque[RunState] = deque()
+        self._deadlines: list[tuple[float, int, int, int]] = []
+        self._blocked: list[tuple[RunState, Node]] = []
+        self._solo: Node | None = None
+
+    async def fill(self, trees: Sequence[Tree]) -> list[tuple[RunState, Node]]:
+        """Claim steps for free slots, in the transition that is being planned.
+
+        Args:
+            trees: the trees of this transition; runs of theirs with ready steps queue up. Trees of others that get a
+                slot are added, if the argument is a list.
+        """
+        for tree in trees:
+            for run in tree.runs.values():
+                self.queue(run)
+        if self._blocked:
+            for run, node in self._blocked:
+                if not node.settled:
+                    heappush(run.ready, (node.n, node))
+                    self.queue(run)
+            self._blocked = []
+        claimed: list[tuple[RunState, Node]] = []
+        queue = self._queue
+        known = set(map(id, trees))
+        while queue and self.running < self.limit:
+            run = queue.popleft()
+            run.queued = False
+            node = self._take(run)
+            if node is None:
+                continue
+            if node.program.concurrency is not None and not await self._limit(run, node):
+                self.queue(run)
+                continue
+            steps.claim(run, node)
+            self.running += 1
+            claimed.append((run, node))
+            self.queue(run)
+            if id(run.tree) not in known:
+                known.add(id(run.tree))
+                trees.append(run.tree)  # type: ignore[attr-defined]
+        return claimed
+
+    def queue(self, run: RunState) -> None:
+        """Let a run queue for slots, if it has use for them."""
+        if run.queued or not run.ready or run.paused or run.ended:
+            return
+        if run.running >= (run.program.workflow.max_parallel or RUN_PARALLEL):
+            return
+        run.queued = True
+        self._queue.append(run)
+
+    def _take(self, run: RunState) -> Node | None:
+        if run.paused or run.ended or self._world.stopping:
+            return None
+        while run.ready:
+            node = heappop(run.ready)[1]
+            if node.settled or run.live.get(node.n) is not node:
+                continue
+            if node.crashes >= SOLO_AFTER and not self._alone(node):
+                self._blocked.append((run, node))
+                continue
+            return node
+        return None
+
+    def _alone(self, node: Node) -> bool:
+        if self._solo is not None and self._solo.phase == "run" and not self._solo.settled:
+            return False
+        self._solo = node
+        return True
+
+    async def _limit(self, run: RunState, node: Node) -> bool:
+        """Take a store-wide slot by key; a step that gets none waits."""
+        compiled, limit = node.program.concurrency, node.program.step.concurrency
+        if compiled is None or limit is None:
+            return True
+        try:
+            key = str(compiled.render(NodeView(run, node.scope, node.values)))
+        except StepError as error:
+            steps.fail(run, node, steps.failure_of(error))
+            return False
+        taken = await self._store.take_slots([(key, limit.limit, run.key, node.n)])
+        if not taken[0]:
+            self._blocked.append((run, node))
+        return taken[0]
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a step waits for a slot that others hold."""
+        return bool(self._blocked)
+
+    # deadlines and timers
+
+    def deadline(self, run: RunState, node: Node) -> None:
+        """Note when a running step has to be interrupted."""
+        due = self._world.now() + (node.program.timeout or 0.0)
+        heappush(self._deadlines, (due, run.key, node.n, node.attempt))
+        self.note(due)
+
+    def note(self, due: float) -> None:
+        """Note that something is due at a time."""
+        if self.earliest is None or due < self.earliest:
+            self.earliest = due
+            self._world.timers_changed()
+
+    def new_timers(self, timers: Sequence[TimerRow]) -> None:
+        """Note timers that were committed."""
+        self.note(min(timer.due for timer in timers))
+
+    def first_deadline(self) -> float | None:
+        """Return the earliest deadline of a running step."""
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def overdue(self, now: float) -> list[tuple[int, int, int]]:
+        """Take the (run, step, attempt) whose deadline has passed."""
+        found: list[tuple[int, int, int]] = []
+        while self._deadlines and self._deadlines[0][0] <= now:
+            _, run, n, attempt = heappop(self._deadlines)
+            found.append((run, n, attempt))
+        return found

@@ -1,0 +1,236 @@
+"""Starting runs: find and check, validate the input, keep to the idempotency key, commit with the first claims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from agentflow.data import canonical, digest, encode, is_object, normalise
+from agentflow.definition.canonical import definition_hash, to_data
+from agentflow.definition.models import Defaults, EntryPoint, Workflow
+from agentflow.engine.frame import RUN_PARALLEL
+from agentflow.engine.inputs import Done, Input
+from agentflow.engine.needs import all_steps
+from agentflow.engine.program import Program
+from agentflow.engine.state import RunState, Tree
+from agentflow.errors import ConflictError, InputError, NotFoundError
+from agentflow.store.contract import NewRun, RunChange
+
+if TYPE_CHECKING:
+    from agentflow.config import Config
+    from agentflow.engine.core import Core
+    from agentflow.engine.host import Host
+
+MAX_INPUT = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a caller asks to start."""
+
+    workflow: str | Workflow
+    input: Any
+    entry_point: str | None
+    context_id: str | None
+    owner: str
+    idempotency_key: str | None
+    message: Mapping[str, Any] | None
+    labels: Mapping[str, str]
+    door: str
+
+
+def extended(config: Config, workflows: Iterable[Workflow]) -> Config:
+    """Return a config with further workflows, checked with those it has; raises DefinitionError."""
+    from agentflow.config import config_from  # noqa: PLC0415  checking costs its imports
+
+    new = {workflow.id: workflow for workflow in workflows}
+    old = {name: workflow for name, workflow in config.workflows.items() if name not in new}
+    names = ("env", "skills", "python_modules", "tools", "agents", "connections", "env_values", "folder")
+    made = config_from([*old.values(), *new.values()], **{name: getattr(config, name) for name in names})
+    return replace(config, workflows=made.workflows)
+
+
+def register(core: Core, workflow: Workflow, config: Config) -> Program:
+    """Make a checked workflow known by its id, with the config's defaults where it has none."""
+    effective = with_defaults(workflow, config)
+    name = definition_hash(effective)
+    program = core.programs.get(name) or Program(effective, name, core.types)
+    core.programs[name] = program
+    core.current[workflow.id] = program
+    core.originals[workflow.id] = workflow
+    return program
+
+
+def with_defaults(workflow: Workflow, config: Config) -> Workflow:
+    """Return a workflow with the config's `defaults` and `max_parallel` where it says nothing itself."""
+    given = config.defaults.model_dump(exclude_none=True)
+    own = workflow.defaults.model_dump(exclude_none=True)
+    changes: dict[str, Any] = {}
+    if any(name not in own for name in given):
+        fields = {name: getattr(config.defaults, name) for name in given}
+        fields.update({name: getattr(workflow.defaults, name) for name in own})
+        changes["defaults"] = Defaults(**fields)
+    if workflow.max_parallel is None and config.limits.max_parallel != RUN_PARALLEL:
+        changes["max_parallel"] = config.limits.max_parallel
+    return workflow.model_copy(update=changes) if changes else workflow
+
+
+def _program(core: Core, config: Config, workflow: str | Workflow) -> Program:
+    if isinstance(workflow, Workflow):
+        if core.originals.get(workflow.id) is not workflow:
+            extended(config, [workflow])
+            register(core, workflow, config)
+        return core.current[workflow.id]
+    program = core.current.get(workflow)
+    if program is None:
+        near = get_close_matches(workflow, core.current, 1)
+        hint = f'did you mean "{near[0]}"?' if near else "workflows here: " + (", ".join(core.current) or "none")
+        raise NotFoundError(f'Workflow not found: "{workflow}"', code="AF-WORKFLOW-UNKNOWN", hint=hint)
+    return program
+
+
+def _entry(workflow: Workflow, name: str | None, given: Any) -> EntryPoint | None:
+    if name is None:
+        return None
+    entry = next((e for e in workflow.entry_points if e.id == name), None)
+    if entry is None:
+        near = get_close_matches(name, [e.id for e in workflow.entry_points], 1)
+        hint = f'did you mean "{near[0]}"?' if near else None
+        raise NotFoundError(f"Entry point '{name}' not found", code="AF-ENTRY-UNKNOWN", hint=hint)
+    missing = [key for key in entry.required_inputs if not is_object(given) or given.get(key) is None]
+    if missing:
+        raise InputError(
+            f'Input validation failed: entry point "{name}" needs {", ".join(missing)}',
+            hint="give them with --input KEY=VALUE",
+        )
+    return entry
+
+
+def prepare_input(program: Program, given: Any, entry: EntryPoint | None = None) -> Any:
+    """Return a valid input, defaults filled in; raises InputError.
+
+    An entry point in the middle doesn't ask for inputs that only the steps it leaves out need.
+    """
+    try:
+        value = normalise(given)
+    except ValueError as error:
+        raise InputError(f"the input isn't JSON: {error}") from None
+    schema = program.workflow.input_schema
+    if schema is not None and is_object(value):
+        properties = schema.get("properties")
+        if is_object(properties):
+            defaults = {k: p["default"] for k, p in properties.items() if is_object(p) and "default" in p}
+            value = {**{k: v for k, v in defaults.items() if k not in value}, **value}
+    if len(encode(value)) > MAX_INPUT:
+        raise InputError(
+            "the input is larger than 4 MiB", code="AF-INPUT-TOO-LARGE", hint="pass a file's place instead"
+        )
+    check = program.input_validator
+    problems = check(value) if check is not None else []
+    if entry is not None and entry.starts_at is not None:
+        problems = [text for text in problems if "is a required property" not in text]
+    if problems:
+        raise InputError("Input validation failed: " + "; ".join(problems), data={"problems": problems})
+    return value
+
+
+async def start(core: Core, host: Host, config: Config, request: Request) -> str:
+    """Start a run, or return the one that its idempotency key names; returns the run's id."""
+    program = _program(core, config, request.workflow)
+    entry = _entry(program.workflow, request.entry_point, request.input)
+    value = prepare_input(program, request.input, entry)
+    preflight(core, program)
+    workflow = program.workflow
+    print_ = digest(canonical([workflow.id, request.entry_point, value]))
+    if request.idempotency_key is not None:
+        known = await _known(core, request, workflow.id, print_)
+        if known is not None:
+            return known
+    run_id = core.new_id()
+    new = NewRun(
+        id=run_id, workflow=workflow.id, definition=program.digest, input=encode(value), created_at=core.now(),
+        owner=request.owner, entry_point=request.entry_point, context_id=request.context_id,
+        idempotency_key=request.idempotency_key, fingerprint=print_, labels=dict(request.labels), door=request.door,
+        message=encode(dict(request.message)) if request.message is not None else None, pins=await pin(core, program),
+    )  # fmt: skip
+    if not await create(core, host, new, program):
+        known = await _known(core, request, workflow.id, print_)
+        if known is not None:
+            return known
+        raise ConflictError("the run could not be created: it exists already")
+    return run_id
+
+
+async def _known(core: Core, request: Request, workflow: str, print_: str) -> str | None:
+    key = request.idempotency_key
+    known = await core.store.find_idempotent(request.owner, workflow, key) if key is not None else None
+    if known is None:
+        return None
+    if known.fingerprint != print_:
+        raise ConflictError(
+            f'the idempotency key "{key}" was used with other input', code="AF-KEY-CONFLICT", data={"run_id": known.id}
+        )
+    return known.id
+
+
+def preflight(core: Core, program: Program) -> None:
+    """Refuse to start under `preflight: strict` while something is missing."""
+    if program.workflow.preflight != "strict":
+        return
+    missing = core.missing_everywhere(program)
+    if missing:
+        raise InputError(
+            f"Missing skills: {', '.join(missing)}", code="AF-SKILL-MISSING", hint="grant them in `skills`"
+        )
+
+
+async def pin(core: Core, program: Program) -> dict[str, str]:
+    """Store a definition and those of its statically named sub-workflows; returns the latter's hashes by id."""
+    known = core.stored.get(program.digest)
+    if known is not None:
+        return known
+    found: dict[str, Program] = {}
+    stack = [program]
+    while stack:
+        for name in sub_workflows(stack.pop().workflow):
+            child = core.current.get(name)
+            if child is not None and name not in found:
+                found[name] = child
+                stack.append(child)
+    definitions = {p.digest: canonical(to_data(p.workflow)) for p in (program, *found.values())}
+    await core.store.put_definitions(definitions)
+    pins = core.stored[program.digest] = {name: p.digest for name, p in found.items()}
+    return pins
+
+
+def sub_workflows(workflow: Workflow) -> list[str]:
+    """Return the ids of the sub-workflows that a workflow names without templates."""
+    names = (step.config.get("workflow") for step in all_steps(workflow) if step.type == "workflow")
+    return list(dict.fromkeys(name for name in names if isinstance(name, str) and "{" not in name))
+
+
+async def create(core: Core, host: Host, new: NewRun, program: Program, seed: Any = None) -> bool:
+    """Commit a new root run; False when it exists already. `seed` fills in kept steps before it begins."""
+    key = core.allocate()
+    if host.mode == "none":
+        new.state = "submitted"
+        change = RunChange(key, key, 0, create=new)
+        refused = await core.store.commit([change])
+        return not refused
+
+    def begin(tree: Tree) -> None:
+        if seed is not None:
+            seed(tree.root)
+        tree.push("begin_run", tree.root)
+
+    tree = Tree(core, key, 1)
+    state = RunState(tree, new, key, program, None)
+    tree.runs[key] = state
+    state.changes().create = new
+    done = Done()
+    core.adopt_tree(tree)
+    core.put(Input(key, begin, done))
+    await done.wait()
+    return done.held

@@ -1,0 +1,395 @@
+"""A run in memory: scopes and nodes, and what the current transition changes. A cache: rows can rebuild all of it."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from agentflow.data import canonical, decode, encode
+from agentflow.engine.program import Program, ScopeProgram, StepProgram
+from agentflow.errors import Failure
+from agentflow.store.contract import (
+    TERMINAL,
+    EventRow,
+    NewRun,
+    Phase,
+    RunChange,
+    RunPatch,
+    RunRow,
+    SharedRow,
+    State,
+    StepRow,
+    TimerRow,
+)
+
+SOON = 5.0
+"""Seconds for which a run that only waits for a time stays in memory."""
+
+ROOT = -1
+"""Number of the node that stands for the run itself."""
+
+SATISFYING = frozenset({"condition", "entry_point", "branch", "tolerated", "ended", "operator"})
+"""Reasons with which a canceled step counts as satisfied for its dependents."""
+
+
+class Lease(Protocol):
+    """How the engine reaches a step that a worker executes."""
+
+    def interrupt(self, reason: str) -> None:
+        """Cancel it; its worker reports back with this reason."""
+        ...
+
+
+class World(Protocol):
+    """What the planner may ask of the outside; all of it answers at once."""
+
+    random: random.Random
+
+    def now(self) -> float:
+        """Return the time."""
+        ...
+
+    def new_id(self) -> str:
+        """Make an id."""
+        ...
+
+    def allocate(self) -> int:
+        """Return a fresh run key."""
+        ...
+
+    def program(self, digest: str) -> Program:
+        """Return the program of a definition that is known already."""
+        ...
+
+    def find_workflow(self, name: str) -> Program | None:
+        """Return the current program of a workflow by its id."""
+        ...
+
+    def missing(self, program: StepProgram) -> str | None:
+        """Return what a step needs and hasn't got, as the message people see."""
+        ...
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """Values of the config's `env`."""
+        ...
+
+    def function(self, target: str) -> Callable[..., Any]:
+        """Return a Python function, for reducers."""
+        ...
+
+
+class Node:
+    """One step instance of a run, once it was reached."""
+
+    __slots__ = (
+        "address", "arrived", "attempt", "closed", "crashes", "due", "ended", "entered", "entry", "failure", "halting",
+        "lease", "member", "memo", "n", "opened", "order", "phase", "program", "reason", "result", "scope", "scopes",
+        "started", "state", "task", "tries", "value", "values",
+    )  # fmt: skip
+
+    def __init__(self, scope: Scope | None, member: int, program: StepProgram, n: int, address: str) -> None:
+        """Make the node of a step that has just become ready."""
+        self.scope = scope
+        self.member = member
+        self.program = program
+        self.n = n
+        self.address = address
+        self.state: State = "submitted"
+        self.reason: str | None = None
+        self.phase: Phase | None = None
+        self.attempt = 0
+        self.tries = 0
+        self.entry = 0
+        self.crashes = 0
+        self.result: bytes | None = None
+        self.value: Any = UNREAD
+        self.failure: Failure | None = None
+        self.memo: dict[str, Any] | None = None
+        self.task: str | None = None
+        self.due: float | None = None
+        self.started: float | None = None
+        self.ended: float | None = None
+        self.scopes: dict[str, Scope] | None = None
+        self.lease: Lease | None = None
+        self.halting: str | None = None
+        self.arrived: Any = None
+        self.entered: Literal["park", "crash"] | None = None
+        """Why it is entered again, rather than tried anew."""
+        self.opened = 0
+        """How many bodies were opened in this attempt."""
+        self.closed = 0
+        """How many of them have ended."""
+        self.order = 0
+        """Position among the run's steps in the order in which they ended."""
+        self.values: Mapping[str, Any] | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has ended."""
+        return self.state in TERMINAL
+
+    @property
+    def satisfied(self) -> bool:
+        """Whether its dependents may go on."""
+        return self.state == "completed" or (self.state == "canceled" and self.reason in SATISFYING)
+
+
+class _Unread:
+    def __repr__(self) -> str:
+        return "UNREAD"
+
+
+UNREAD = _Unread()
+"""Marks a result that wasn't decoded yet."""
+
+
+class Scope:
+    """One instance of a list of steps."""
+
+    __slots__ = (
+        "active", "bindings", "body", "closed", "exact", "failure", "halted", "held", "label", "limit", "nodes", "open",
+        "owner", "prefix", "previous", "program", "saga", "stage", "waiting",
+    )  # fmt: skip
+
+    def __init__(self, owner: Node, program: ScopeProgram, prefix: str, *, body: str, label: str = "") -> None:
+        """Make a scope whose steps all wait."""
+        self.owner = owner
+        self.program = program
+        self.prefix = prefix
+        self.body = body
+        self.label = label
+        self.stage = "body"
+        self.exact: str | None = None
+        """Address of the only step, where it isn't prefix + id."""
+        self.bindings: Mapping[str, Any] | None = None
+        self.waiting = list(program.order.waiting)
+        self.nodes: dict[int, Node] = {}
+        self.open = program.order.size
+        self.active = 0
+        self.failure: Failure | None = None
+        self.halted: str | None = None
+        self.closed = False
+        self.previous: Scope | None = None
+        self.limit: int | None = None
+        self.held: deque[int] = deque()
+        """Steps that are ready and wait for the scope's own limit."""
+        self.saga: Node | None = None
+        """Of a compensation: the saga that it belongs to."""
+
+    def address(self, member: int) -> str:
+        """Return the address of one of its steps."""
+        return self.exact or self.prefix + self.program.steps[member].id
+
+
+@dataclass(slots=True)
+class Shared:
+    """Shared keys of a run, folded."""
+
+    values: dict[str, Any] = field(default_factory=dict[str, Any])
+    updates: list[SharedRow] = field(default_factory=list[SharedRow])
+
+
+class RunState:
+    """A held run."""
+
+    def __init__(self, tree: Tree, row: RunRow | NewRun, key: int, program: Program, parent: Node | None) -> None:
+        """Make the state of a run without any steps."""
+        self.tree = tree
+        self.key = key
+        self.id = row.id
+        self.row = row
+        self.program = program
+        self.parent = parent
+        """The workflow step of the parent run that it stands for."""
+        self.parent_run: RunState | None = None
+        self.input = decode(row.input)
+        self.state: State = row.state
+        self.root = Node(None, 0, program.root, ROOT, "")
+        self.root.state = "working"
+        self.root.attempt = 1
+        self.next_n = len(program.workflow.steps)
+        self.live: dict[int, Node] = {}
+        """Nodes in progress by number."""
+        self.ready: list[tuple[int, Node]] = []
+        """Heap of steps that wait for a slot, by number: numbers follow the definition."""
+        self.past: dict[str, Node] = {}
+        """Nodes of earlier attempts of their container, by address: numbers and attempts go on."""
+        self.running = 0
+        self.timing = 0
+        """How many nodes wait for a time other than a timeout."""
+        self.waits: dict[str, Node] = {}
+        """Open waits by task id."""
+        self.children: dict[int, RunState] = {}
+        """Child runs in progress."""
+        self.paused = False
+        self.cancel: dict[str, Any] | None = None
+        self.shared = Shared()
+        self.info: dict[str, Any] | None = None
+        self.queued = False
+        self.last_response: int | None = None
+        self.failures: list[Failure] = []
+        self.change: RunChange | None = None
+        self.order = 0
+        self.seeds: Mapping[str, StepRow] = {}
+        """Of a retry: rows of top-level steps that are kept, by id."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run has ended."""
+        return self.state in TERMINAL
+
+    @property
+    def row_is_new(self) -> bool:
+        """Whether its first commit is still to come."""
+        return self.change is not None and self.change.create is not None
+
+    @property
+    def soon(self) -> bool:
+        """Whether a time comes so soon that letting go of the run isn't worth it."""
+        if not self.timing or self.paused:
+            return False
+        limit = self.tree.world.now() + SOON
+        return any(node.due is not None and node.due <= limit for node in self.live.values())
+
+    # what the current transition changes
+
+    def changes(self) -> RunChange:
+        """Return the change that the current transition fills."""
+        change = self.change
+        if change is None:
+            change = self.change = RunChange(self.key, self.tree.key, self.tree.epoch)
+            self.tree.touched[self.key] = self
+        return change
+
+    def save(self, node: Node, *, memo: bool = False, result: bool = False) -> None:
+        """Write a node's row in this transition."""
+        if node.n == ROOT:
+            self.patch(memo=encode(node.memo) if node.memo else b"")
+            return
+        failure = node.failure
+        self.changes().steps.append(
+            StepRow(
+                self.key,
+                node.n,
+                node.address,
+                node.state,
+                node.reason,
+                node.phase,
+                node.attempt,
+                node.tries,
+                node.entry,
+                node.result if result else None,
+                encode(failure.to_data()) if failure is not None else None,
+                (encode(node.memo) if node.memo else b"") if memo else None,
+                node.task,
+                node.started,
+                node.ended,
+                node.crashes,
+            )
+        )
+
+    def emit(
+        self, kind: str, step: str | None = None, data: Mapping[str, Any] | None = None, *,
+        task: str | None = None, bumps: bool = False,
+    ) -> None:  # fmt: skip
+        """Append an event in this transition."""
+        self.changes().events.append(
+            EventRow(kind, step, encode(data) if data else None, self.tree.world.now(), task, bumps)
+        )
+
+    def patch(self, **fields: Any) -> None:
+        """Change fields of the run in this transition."""
+        change = self.changes()
+        old = change.patch
+        change.patch = old._replace(**fields) if old else RunPatch(at=self.tree.world.now(), **fields)
+
+    def set_timer(self, node: Node, due: float, kind: str) -> None:
+        """Make something due."""
+        self.changes().timers.append(TimerRow(due, self.key, node.n, kind, node.entry))
+        if kind in {"timer", "backoff"}:
+            if node.due is None:
+                self.timing += 1
+            node.due = due
+
+    def drop_timer(self, node: Node, kind: str) -> None:
+        """Forget a timer."""
+        self.changes().drop_timers.append((node.n, kind))
+        if kind in {"timer", "backoff"} and node.due is not None:
+            self.timing -= 1
+            node.due = None
+
+    # parts of the planner's state
+
+    def begin_node(self, scope: Scope, member: int) -> Node:
+        """Make the node of a step that is reached now; numbers and attempts of an earlier one go on."""
+        address = scope.address(member)
+        program = scope.program.member(member)
+        old = self.past.pop(address, None) if self.past else None
+        if old is not None:
+            node = Node(scope, member, program, old.n, address)
+            node.attempt, node.entry, node.crashes = old.attempt, old.entry, old.crashes
+        elif scope.owner.n == ROOT and scope.stage == "body":
+            node = Node(scope, member, program, member, address)
+        else:
+            node = Node(scope, member, program, self.next_n, address)
+            self.next_n += 1
+        scope.nodes[member] = node
+        scope.active += 1
+        self.live[node.n] = node
+        return node
+
+    def result_value(self, node: Node) -> Any:
+        """Return a settled step's result as plain data."""
+        value = node.value
+        if value is UNREAD:
+            if node.result is not None:
+                value = decode(node.result)
+            elif node.program.container is not None and node.state == "completed":
+                from agentflow.engine.frame import NodeFrame  # noqa: PLC0415  frames are made of states
+
+                value = node.program.container.result(NodeFrame(self, node))
+            else:
+                value = None
+            node.value = value
+        return value
+
+    def definition_fingerprint(self) -> bytes:
+        """Return what identifies the start of this run: for idempotency keys."""
+        return canonical([self.row.workflow, self.row.entry_point, self.input])
+
+
+class Tree:
+    """A root run with the descendants that haven't ended: one lease, one holder."""
+
+    def __init__(self, world: World, key: int, epoch: int) -> None:
+        """Make an empty tree."""
+        self.world = world
+        self.key = key
+        self.epoch = epoch
+        self.runs: dict[int, RunState] = {}
+        self.touched: dict[int, RunState] = {}
+        """Runs that the current transition changes, parents first where both are new."""
+        self.todo: deque[tuple[str, tuple[Any, ...]]] = deque()
+        """What the planner still has to do in this transition: operation and arguments."""
+        self.kept = False
+        """Whether it stays held although it is parked."""
+        self.checks: dict[Scope, RunState] = {}
+        """Scopes to look at once nothing else is to be done: have they ended?"""
+
+    @property
+    def root(self) -> RunState:
+        """The root run."""
+        return self.runs[self.key]
+
+    @property
+    def busy(self) -> bool:
+        """Whether a step of it runs, or could."""
+        return any(run.running or (run.ready and not run.paused) for run in self.runs.values())
+
+    def push(self, operation: str, *args: Any) -> None:
+        """Leave something to do in this transition."""
+        self.todo.append((operation, args))

@@ -1,0 +1,96 @@
+"""What the planner may ask of its host: time, ids, programs, what is granted, values of the environment."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import anyio
+
+from agentflow.clock import Clock
+from agentflow.data import decode
+from agentflow.definition.models import Workflow
+from agentflow.engine.program import Program, StepProgram, Types
+from agentflow.errors import Failure, StoreError
+from agentflow.ids import IdSource
+from agentflow.steps.services import ProcessServices
+
+
+class Surroundings:
+    """One host's answers to the planner; see `state.World`."""
+
+    stopping: bool
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        ids: IdSource,
+        types: Types,
+        services: ProcessServices,
+        env: Mapping[str, str],
+        public_env: Mapping[str, str],
+        missing: Callable[[StepProgram], str | None],
+        allocate: Callable[[], int],
+        parse: Callable[[Any], Workflow],
+        redact: Callable[[str], str],
+        seed: int | None = None,
+    ) -> None:
+        """Gather what is injected."""
+        self.clock = clock
+        self.types = types
+        self.services = services
+        self.env = env
+        self.public_env = public_env
+        self.random = random.Random(seed)  # noqa: S311  jitter needs no secrecy
+        self.programs: dict[str, Program] = {}
+        self.current: dict[str, Program] = {}
+        """Programs of the workflows of the current config, by id."""
+        self.now = clock.now
+        self.new_id = ids
+        self.allocate = allocate
+        self._missing = missing
+        self._parse = parse
+        self._redact = redact
+        self.timer_scope: anyio.CancelScope | None = None
+
+    def program(self, digest: str) -> Program:
+        """Return the program of a definition that is known."""
+        return self.programs[digest]
+
+    def learn(self, digest: str, raw: bytes | None) -> Program:
+        """Make the program of a stored definition."""
+        known = self.programs.get(digest)
+        if known is not None:
+            return known
+        if raw is None:
+            raise StoreError(f"the definition {digest} of a run isn't in the store", code="AF-STORE-DAMAGED")
+        program = self.programs[digest] = Program(self._parse(decode(raw)), digest, self.types)
+        return program
+
+    def find_workflow(self, name: str) -> Program | None:
+        """Return the current program of a workflow."""
+        return self.current.get(name)
+
+    def missing(self, program: StepProgram) -> str | None:
+        """Return what a step needs and hasn't got."""
+        return self._missing(program)
+
+    def function(self, target: str) -> Callable[..., Any]:
+        """Return a Python function of the config's modules."""
+        return self.services.python(target)
+
+    def redact(self, failure: Failure) -> Failure:
+        """Take secrets out of a failure's texts."""
+        message = self._redact(failure.message)
+        why = self._redact(failure.why) if failure.why else failure.why
+        if message == failure.message and why == failure.why:
+            return failure
+        return replace(failure, message=message, why=why)
+
+    def timers_changed(self) -> None:
+        """Wake whoever sleeps until the next timer."""
+        if self.timer_scope is not None:
+            self.timer_scope.cancel()

@@ -1,0 +1,191 @@
+"""What templates and conditions see from one place in a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from agentflow.engine.program import schema_allows_missing
+from agentflow.engine.state import Node, RunState, Scope
+from agentflow.expressions import NULLED
+
+
+class NodeView:
+    """The view of a step, looking outwards from its scope."""
+
+    __slots__ = ("lenient", "run", "scope", "values")
+
+    def __init__(
+        self, run: RunState, scope: Scope | None, values: Mapping[str, Any] | None = None, *, lenient: bool = False
+    ) -> None:
+        """Make a view.
+
+        Args:
+            run: the run.
+            scope: where the step stands; None for the run itself.
+            values: the step's `with`, computed.
+            lenient: steps that never ran are null, as in hooks and compensation.
+        """
+        self.run = run
+        self.scope = scope
+        self.values = values
+        self.lenient = lenient
+
+    def get(self, namespace: str) -> object:
+        """Return the value of a namespace."""
+        if namespace == "input":
+            return self.run.input
+        scope = self.scope
+        while scope is not None:
+            if scope.bindings is not None and namespace in scope.bindings:
+                return scope.bindings[namespace]
+            scope = scope.owner.scope
+        if namespace == "with":
+            return {} if self.values is None else self.values
+        if namespace == "env":
+            return self.run.tree.world.env
+        if namespace == "run":
+            return run_info(self.run)
+        if namespace == "context":
+            return context_values(self.run)
+        if self.values is not None and namespace in self.values:
+            return self.values[namespace]
+        raise KeyError(namespace)
+
+    def step(self, step_id: str) -> object:
+        """Return a step's result."""
+        lenient = self.lenient
+        for scope in self._outwards():
+            lenient = lenient or scope.stage != "body"
+            number = scope.program.index.get(step_id)
+            if number is None:
+                continue
+            node = scope.nodes.get(number)
+            if (node is None or not node.settled) and scope.previous is not None:
+                node = scope.previous.nodes.get(number)
+            if node is None or not node.settled:
+                return self._absent(scope, step_id, lenient)
+            return self._value(node, step_id, lenient)
+        raise KeyError("no step of this name can be seen from here")
+
+    def _outwards(self) -> Iterator[Scope]:
+        scope = self.scope
+        if scope is None:
+            body = (self.run.root.scopes or {}).get("steps")
+            if body is not None:
+                yield body
+            return
+        while scope is not None:
+            yield scope
+            owner = scope.owner
+            if scope.stage != "body" and owner.scopes is not None and "steps" in owner.scopes:
+                yield owner.scopes["steps"]
+            scope = owner.scope
+
+    def _value(self, node: Node, step_id: str, lenient: bool) -> object:
+        if node.state == "completed" or node.result is not None:
+            return self.run.result_value(node)
+        if node.satisfied or lenient:
+            return NULLED
+        raise KeyError(f'"{step_id}" has no result: it is {node.state}')
+
+    def _absent(self, scope: Scope, step_id: str, lenient: bool) -> object:
+        if lenient or scope.label:
+            return NULLED
+        raise KeyError(f'"{step_id}" has no result yet')
+
+    def optional(self, namespace: str, path: tuple[str | int, ...]) -> bool:
+        """Tell whether a schema declares a missing value, as one that may be left out."""
+        workflow = self.run.program.workflow
+        if namespace == "input":
+            return schema_allows_missing(workflow.input_schema, path)
+        if namespace == "context":
+            return bool(path) and path[0] == "last_response"
+        if namespace == "run":
+            return True
+        if namespace == "steps" and path:
+            scope = self.scope
+            step_id = str(path[0])
+            while scope is not None and step_id not in scope.program.index:
+                scope = scope.owner.scope
+            steps = workflow.steps if scope is None else scope.program.steps
+            for step in steps:
+                if step.id == step_id:
+                    schema = step.config.get("schema")
+                    return isinstance(schema, dict) and schema_allows_missing(schema, path[1:])  # pyright: ignore[reportUnknownArgumentType]  plain JSON
+        return False
+
+    def search(self, name: str) -> object:
+        """Return distri's `{context.x}`: input, then steps, then env, then the root."""
+        if self.values is not None and name in self.values:
+            return self.values[name]
+        given = self.run.input
+        if isinstance(given, dict) and name in given:
+            return given[name]  # pyright: ignore[reportUnknownVariableType]  plain JSON
+        try:
+            return self.step(name)
+        except KeyError:
+            pass
+        env = self.run.tree.world.env
+        if name in env:
+            return env[name]
+        return context_values(self.run)[name]
+
+
+def context_values(run: RunState) -> dict[str, Any]:
+    """Return the shared keys of a run and `last_response`."""
+    values = {name: key.default for name, key in run.program.workflow.context.items()}
+    values.update(run.shared.values)
+    if run.last_response is not None:
+        node = top_node(run, run.last_response)
+        result = run.result_value(node) if node is not None else None
+        if isinstance(result, dict):
+            values["last_response"] = result.get("body")  # pyright: ignore[reportUnknownMemberType]  plain JSON
+    return values
+
+
+def top_node(run: RunState, n: int) -> Node | None:
+    """Return a settled node of a run by its number."""
+    for node in settled_nodes(run):
+        if node.n == n:
+            return node
+    return None
+
+
+def settled_nodes(run: RunState) -> Iterator[Node]:
+    """Yield every node of a run that is in memory, outer ones first."""
+    stack = [run.root]
+    while stack:
+        node = stack.pop()
+        for scope in (node.scopes or {}).values():
+            for inner in scope.nodes.values():
+                yield inner
+                if inner.scopes:
+                    stack.append(inner)
+
+
+def run_info(run: RunState) -> dict[str, Any]:
+    """Return what `{run.…}` shows: id, workflow, message, and states and errors of the top-level steps."""
+    body = (run.root.scopes or {}).get("steps")
+    steps: dict[str, Any] = {}
+    if body is not None:
+        for number, node in body.nodes.items():
+            error = node.failure.to_data() if node.failure is not None else None
+            steps[body.program.steps[number].id] = {"state": node.state, "reason": node.reason, "error": error}
+    if run.info is None:
+        message = getattr(run.row, "start_message", None) or getattr(run.row, "message", None)
+        run.info = {
+            "id": run.id,
+            "workflow": run.row.workflow,
+            "entry_point": run.row.entry_point,
+            "message": _message(message),
+        }
+    return {**run.info, "state": run.state, "steps": steps}
+
+
+def _message(raw: object) -> Any:
+    if isinstance(raw, bytes):
+        from agentflow.data import decode  # noqa: PLC0415  rarely needed
+
+        return decode(raw)
+    return None

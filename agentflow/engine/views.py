@@ -1,0 +1,148 @@
+"""What the engine's callers see: runs, waits, answers, plans of a retry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agentflow.data import decode
+from agentflow.errors import Failure
+from agentflow.store.contract import TERMINAL, RunRow, State, TaskView
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The value that a wait asked for."""
+
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """A refusal to answer: the step fails."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFailure:
+    """The answer of a tool's holder that the tool failed."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as it is now."""
+
+    id: str
+    workflow: str
+    state: State
+    reason: str | None
+    input: Any
+    output: Any
+    failure: Failure | None
+    entry_point: str | None
+    owner: str
+    context_id: str
+    door: str
+    labels: Mapping[str, str]
+    parent_id: str | None
+    root_id: str
+    retry_of: str | None
+    paused: bool
+    message: str | None
+    """Status message."""
+    now_text: str | None
+    """One line on what it does or why it failed."""
+    definition: str
+    """Hash of its definition."""
+    holder: str | None
+    seq: int
+    """Number of its last event."""
+    generation: int
+    created_at: float
+    updated_at: float
+    ended_at: float | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has come to its end."""
+        return self.state in TERMINAL
+
+    @property
+    def waiting(self) -> bool:
+        """Whether only an answer can move it on."""
+        return self.state in {"input-required", "auth-required"}
+
+
+def run_view(row: RunRow, output: Any = None) -> Run:
+    """Make the view of a stored run."""
+    error = decode(row.error) if row.error else None
+    return Run(
+        id=row.id, workflow=row.workflow, state=row.state, reason=row.reason, input=decode(row.input), output=output,
+        failure=Failure.from_data(error) if error else None, entry_point=row.entry_point, owner=row.owner,
+        context_id=row.context_id, door=row.door, labels=row.labels, parent_id=row.parent_id, root_id=row.root_id,
+        retry_of=row.retry_of, paused=row.paused, message=row.message, now_text=row.now_text or None,
+        definition=row.definition, holder=row.holder, seq=row.seq, generation=row.generation,
+        created_at=row.created_at, updated_at=row.updated_at, ended_at=row.ended_at,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class WaitView:
+    """A wait: what is asked, of whom, and what was answered."""
+
+    id: str
+    run_id: str
+    root_id: str
+    workflow: str
+    step: str
+    kind: str
+    state: State
+    message: str
+    schema: Mapping[str, Any] | None
+    has_default: bool
+    default: Any
+    assignees: tuple[str, ...]
+    details: Mapping[str, Any]
+    owner: str
+    created_at: float
+    expires_at: float | None
+    answer: Any
+    by: str | None
+    door: str | None
+    answered_at: float | None
+
+
+def wait_view(view: TaskView) -> WaitView:
+    """Make the view of a stored wait."""
+    task = view.task
+    details: dict[str, Any] = decode(task.details) if task.details else {}
+    return WaitView(
+        id=task.id, run_id=view.run_id, root_id=view.root_id, workflow=view.workflow, step=task.step, kind=task.kind,
+        state=task.state, message=task.message or "", schema=decode(task.schema) if task.schema else None,
+        has_default="default" in details, default=details.get("default"),
+        assignees=tuple(details.get("assignees", ())),
+        details={k: v for k, v in details.items() if k not in {"default", "assignees"}}, owner=view.owner,
+        created_at=task.created_at, expires_at=task.expires_at, answer=view.answer, by=view.by, door=view.door,
+        answered_at=view.answered_at,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPlan:
+    """What a retry would do, before it does it."""
+
+    workflow: str
+    from_step: str | None
+    kept: list[str] = field(default_factory=list[str])
+    """Addresses whose results are kept."""
+    again: list[str] = field(default_factory=list[str])
+    """Addresses that run again (or for the first time)."""
+    asked: list[str] = field(default_factory=list[str])
+    """Waits that are asked again."""
+    unsafe: list[str] = field(default_factory=list[str])
+    """Of those that run again: the ones with effects outside."""
+    input: Any = None

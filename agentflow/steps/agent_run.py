@@ -1,0 +1,82 @@
+"""`agent_run`: one turn of an agent: a Python callable, or a provider's, such as a remote agent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from agentflow.data import is_object
+from agentflow.definition.models import Model
+from agentflow.errors import StepError
+from agentflow.steps.contract import AgentAsks, AgentTurn, Context, Outcome, Park, Result, StepType
+from agentflow.steps.failing import is_cancellation, step_error
+from agentflow.steps.fields import Name
+from agentflow.steps.services import services_of
+
+_ASKED = "agent_asked"
+"""Marks a state as the agent's own, kept while its question is open; anything else was saved inside a turn."""
+
+
+class AgentRunConfig(Model):
+    """Which agent is asked, and what."""
+
+    agent: Name
+    """Name of the agent in the config's `agents`."""
+    prompt: Any = None
+    """What it is asked: text, or data."""
+    input: Any = None
+    """Data that goes with the prompt."""
+    tools: tuple[Name, ...] = ()
+    """Tools that it may use."""
+    skills: tuple[Name, ...] = ()
+    """Skills that it may use."""
+    model: Name | None = None
+    """The model that it is to use."""
+    max_iterations: int | None = Field(default=None, ge=1)
+    """How many rounds it may take."""
+
+
+async def execute(config: AgentRunConfig, ctx: Context) -> Outcome:
+    """Run one turn; what the agent asks becomes a wait, and the answer goes back to it."""
+    provider = services_of(ctx).agent(config.agent)
+    turn = AgentTurn(
+        agent=config.agent,
+        prompt=config.prompt,
+        input=config.input,
+        tools=config.tools,
+        skills=config.skills,
+        model=config.model,
+        max_iterations=config.max_iterations,
+    )
+    state = ctx.state
+    try:
+        if is_object(state) and state.keys() == {_ASKED}:
+            value = await provider.answer(turn, state[_ASKED], ctx.arrived, ctx)
+        else:
+            value = await provider.run(turn, ctx)
+    except StepError:
+        raise
+    except BaseException as error:
+        if is_cancellation(error):
+            raise
+        raise step_error(error, code="AF-AGENT-FAILED") from error
+    if isinstance(value, AgentAsks):
+        return Park(value.wait, state={_ASKED: value.state}, then="enter")
+    if value is None or isinstance(value, str):
+        return Result({"output": (value or "").strip()})
+    return Result(value)
+
+
+TYPES: tuple[StepType, ...] = (
+    StepType(
+        name="agent_run",
+        config=AgentRunConfig,
+        summary="Asks an agent; the result is its data, or {output: text}.",
+        execute=execute,
+        outbound=("prompt", "input"),
+        timeout=600.0,
+        takes_input=True,
+        unsafe=True,
+    ),
+)

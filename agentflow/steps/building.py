@@ -1,0 +1,226 @@
+"""What all constructors of steps share: the common fields, nested steps, requirements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias, TypedDict
+
+from pydantic import BaseModel, ValidationError
+
+from agentflow.data import normalise
+from agentflow.definition import short
+from agentflow.definition.models import (
+    Body,
+    Concurrency,
+    Execution,
+    ForEachField,
+    OnError,
+    OnErrorSiblings,
+    Requirement,
+    RetryPolicy,
+    Step,
+)
+from agentflow.errors import DefinitionError, Problem
+from agentflow.steps.contract import UNSET
+
+Steps: TypeAlias = Step | Sequence[Step]
+"""Nested steps: one step, whose result is the body's result, or a list, which gives a map of results."""
+Span: TypeAlias = float | str | timedelta
+"""A duration: seconds, a text such as `5m`, or a template."""
+Moment: TypeAlias = float | str | datetime
+"""A point in time: ISO 8601, seconds since the epoch, or a template."""
+
+
+class Common(TypedDict, total=False):
+    """The fields that steps of all types have. Words that Python forbids end in an underscore."""
+
+    label: str
+    """Name for people; default: the id."""
+    depends_on: str | Sequence[str]
+    """Ids of siblings that must be completed or skipped first."""
+    depends_on_any: str | Sequence[str]
+    """Ids of siblings of which the first completed one is enough."""
+    execution: Execution
+    """Order without explicit dependencies."""
+    requires: Requirement | str | Sequence[Requirement | str]
+    """Native skills and connections that the step needs."""
+    with_: Mapping[str, Any]
+    """Values computed first, visible as `{with.x}`."""
+    if_: str | bool
+    """Condition: the step runs when it is true, else it is skipped."""
+    skip_if: str | bool
+    """Condition: the step is skipped when it is true."""
+    retry: RetryPolicy | Mapping[str, Any] | int | bool
+    """How failed attempts are repeated; a number: attempts in all; False: not at all."""
+    timeout: Span
+    """Longest time of one attempt; of a wait: the whole time."""
+    on_error: OnError
+    """What a final failure does."""
+    delay: Span
+    """Pause before the step."""
+    at: Moment
+    """Earliest time of the step."""
+    for_each: ForEachField | str | Sequence[Any] | Mapping[str, Any]
+    """Runs the step once an item: a template, a list, or `{"in": …, "max_parallel": …, "item": …}`."""
+    concurrency: Concurrency | Mapping[str, Any]
+    """Limit over all runs of the store, by key."""
+    update: Mapping[str, Any]
+    """Shared keys written when the step completes."""
+    compensate: Steps
+    """Undoes the completed step when a saga around it fails."""
+    at_most_once: bool
+    """After a crash in its middle the step fails instead of running again."""
+    max_parallel: int
+    """Of a container or loop: how many of its steps or items run at once."""
+    on_error_siblings: OnErrorSiblings
+    """Of a container: what a failure inside does to the other steps inside."""
+    on_success: Sequence[Step]
+    """Of a container: steps that run after its success."""
+    on_failure: Sequence[Step]
+    """Of a container: steps that run after its failure."""
+    finally_: Sequence[Step]
+    """Of a container: steps that run at its end, whatever the end."""
+
+
+def native(skill: str, *, config: Mapping[str, Any] | None = None) -> Requirement:
+    """Name a native skill that a step needs.
+
+    Args:
+        skill: its name without `native:`, such as `shell`.
+        config: anything that the skill's checker wants to know.
+    """
+    return Requirement(skill=f"native:{skill}", config=None if config is None else dict(config))
+
+
+def connection(
+    provider: str, service: str, *, permissions: Iterable[str] = (), config: Mapping[str, Any] | None = None
+) -> Requirement:
+    """Name a connection that a step needs.
+
+    Args:
+        provider: who offers the service, such as `google`.
+        service: the service, such as `drive`.
+        permissions: scopes that the connection must have been granted.
+        config: anything that the provider wants to know.
+    """
+    return Requirement(
+        skill=f"{provider}:{service}",
+        permissions=tuple(permissions),
+        config=None if config is None else dict(config),
+    )
+
+
+def step(
+    id: str,  # noqa: A002  named as in YAML
+    type: str,  # noqa: A002  named as in YAML
+    config: Mapping[str, Any] | None = None,
+    common: Common | None = None,
+    bodies: Mapping[str, Steps | None] | None = None,
+) -> Step:
+    """Make a step of any type, your own ones included.
+
+    Args:
+        id: unique in its scope.
+        type: name of the step type.
+        config: the type's own fields, named as in YAML; those that are `UNSET` count as not given.
+        common: the common fields.
+        bodies: nested steps by body key; None: no such body.
+
+    Raises:
+        DefinitionError: a field has a value that it can't have.
+    """
+    fields: dict[str, Any] = {"id": id, "type": type}
+    if config:
+        given = {name: value for name, value in config.items() if value is not UNSET}
+        fields["config"] = _plain(given, f'step "{id}"')
+    if bodies:
+        fields["bodies"] = {key: _body(steps) for key, steps in bodies.items() if steps is not None}
+    for name, value in (common or {}).items():
+        convert = _CONVERT.get(name)
+        fields[name] = convert(value) if convert else value
+    try:
+        return Step(**fields)
+    except ValidationError as error:
+        raise _invalid(id, error) from None
+
+
+def schema_of(schema: Mapping[str, Any] | type[BaseModel]) -> Any:
+    """Return a schema as data; a pydantic model gives its own."""
+    if isinstance(schema, type):
+        return schema.model_json_schema()
+    return schema
+
+
+def _plain(value: Any, what: str) -> Any:
+    try:
+        return normalise(value)
+    except ValueError as error:
+        problem = Problem("AF-STEP-INVALID", f"{what} holds a value that has no JSON form: {error}")
+        raise DefinitionError([problem]) from None
+
+
+def _invalid(step_id: str, error: ValidationError) -> DefinitionError:
+    return DefinitionError(
+        [
+            Problem(
+                "AF-STEP-INVALID",
+                f'step "{step_id}", field "{".".join(map(str, found["loc"]))}": {found["msg"]}',
+                pointer="".join(f"/{part}" for part in found["loc"]),
+            )
+            for found in error.errors(include_url=False, include_input=False)
+        ]
+    )
+
+
+def _body(steps: Steps) -> Body:
+    if isinstance(steps, Step):
+        return Body(steps=(steps,), single=True)
+    return Body(steps=tuple(steps))
+
+
+def _names(value: str | Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _requirements(value: Requirement | str | Sequence[Requirement | str]) -> tuple[Requirement, ...]:
+    several = (value,) if isinstance(value, Requirement | str) else value
+    return tuple(Requirement(skill=one) if isinstance(one, str) else one for one in several)
+
+
+def _retry(value: Any) -> Any:
+    return value if isinstance(value, RetryPolicy) else short.retry(value)
+
+
+def _for_each(value: Any) -> Any:
+    if isinstance(value, ForEachField):
+        return value
+    return short.for_each(_plain(value, "for_each"))
+
+
+def _seconds(value: Any) -> Any:
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def _data(value: Any) -> Any:
+    return _plain(value, "a common field")
+
+
+_CONVERT: dict[str, Callable[[Any], Any]] = {
+    "depends_on": _names,
+    "depends_on_any": _names,
+    "requires": _requirements,
+    "with_": _data,
+    "if_": _data,
+    "skip_if": _data,
+    "retry": _retry,
+    "timeout": _seconds,
+    "delay": _data,
+    "at": _data,
+    "for_each": _for_each,
+    "update": _data,
+    "compensate": _body,
+    "on_success": tuple,
+    "on_failure": tuple,
+    "finally_": tuple,
+}

@@ -1,0 +1,80 @@
+"""`while` and `until`: steps repeated by a condition."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agentflow.errors import Failure
+from agentflow.steps.containers import DONE, NOTHING, Frame, Move, Opening
+from agentflow.steps.contract import BodyField, StepType
+
+
+class LoopConfig(BaseModel):
+    """Fields of a loop, besides `steps`."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    condition: str | bool
+    """`while`: go on as long as it holds (looked at before an iteration). `until`: stop when it holds (after one)."""
+    max_iterations: int = Field(ge=1)
+    """Reaching it fails the step."""
+
+
+class Loop:
+    """Opens one iteration after the other; the result is the last iteration's."""
+
+    def start(self, frame: Frame) -> Move:
+        """Open the first iteration, if there is to be one."""
+        if frame.type == "while" and not frame.test("condition", label=""):
+            return Move(done=True, memo={"i": -1})
+        return self._open(0)
+
+    def ended(self, frame: Frame, label: str) -> Move:
+        """Decide on the next iteration, seeing the steps of the one that ended."""
+        done = frame.memo["i"] + 1
+        if frame.test("condition", label=label) == (frame.type == "until"):
+            return DONE
+        limit = int(frame.field("max_iterations"))
+        if done >= limit:
+            return Move(
+                failure=Failure(
+                    "AF-LOOP-LIMIT",
+                    f"the loop reached max_iterations ({limit}) and its condition still asks for more",
+                    kind="invalid",
+                    retryable=False,
+                    hint="raise max_iterations, or mend the condition",
+                )
+            )
+        return self._open(done)
+
+    def fired(self, frame: Frame) -> Move:
+        """Do nothing: loops set no timers."""
+        return NOTHING
+
+    def restore(self, frame: Frame, labels: Collection[str]) -> Sequence[Opening]:
+        """Open the current iteration, and the one before it for what it left."""
+        number = frame.memo.get("i", -1)
+        return self._open(number).openings if number >= 0 else ()
+
+    def result(self, frame: Frame) -> Any:
+        """Return the last iteration's results, or null."""
+        number = frame.memo.get("i", -1)
+        return frame.result_of("steps", f"[{number}]") if number >= 0 else None
+
+    @staticmethod
+    def _open(number: int) -> Move:
+        return Move(openings=(Opening("steps", f"[{number}]", {"index": number}),), memo={"i": number})
+
+
+_BODIES = (BodyField("steps", "steps", required=True),)
+
+TYPES = tuple(
+    StepType(name, LoopConfig, summary, container=Loop(), bodies=_BODIES, conditions=("condition",))
+    for name, summary in (
+        ("while", "Repeats steps as long as a condition holds."),
+        ("until", "Repeats steps until a condition holds."),
+    )
+)

@@ -1,0 +1,131 @@
+"""Python functions as tools and as agents."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, TypeAlias
+
+from agentflow.errors import StepError
+from agentflow.steps.contract import AgentAsks, AgentTurn, Context, ToolProvider
+from agentflow.steps.functions import arrange, call, invoke, shape_of
+
+Loader: TypeAlias = Callable[[str], Awaitable[Callable[..., Any]]]
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return a hint that names the nearest of the known names, or the few that there are."""
+    names = sorted(known)
+    near = get_close_matches(name, names, 1)
+    if near:
+        return f'did you mean "{near[0]}"?'
+    return f"known: {', '.join(names[:5])}" if names else None
+
+
+class FunctionTools:
+    """The tools that are Python functions."""
+
+    def __init__(self, load: Loader) -> None:
+        """Make an empty set; `load` finds a function by `module:function`."""
+        self._load = load
+        self._tools: dict[str, Callable[..., Any] | str] = {}
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is a tool of this name."""
+        return name in self._tools
+
+    def add(self, name: str, tool: Callable[..., Any] | str) -> None:
+        """Add a function, or its name `module:function`, which is imported on first use."""
+        self._tools[name] = tool
+
+    async def call(self, tool: str, arguments: Mapping[str, Any], ctx: Context) -> Any:
+        """Call a function with the arguments by name.
+
+        Raises:
+            LookupError: there is no such tool.
+            StepError: the arguments don't fit, or it raised.
+        """
+        found = self._tools.get(tool)
+        if found is None:
+            raise LookupError(nearest(tool, self._tools) or tool)
+        function = await self._load(found) if isinstance(found, str) else found
+        return await call(function, dict(arguments), ctx, name=tool, code="AF-TOOL-FAILED")
+
+
+class AnyTools:
+    """Several providers as one: the first that has a tool is it."""
+
+    def __init__(self, providers: Sequence[ToolProvider]) -> None:
+        """Make it of providers, in order."""
+        self._providers = providers
+
+    async def call(self, tool: str, arguments: Mapping[str, Any], ctx: Context) -> Any:
+        """Call the tool of the first provider that has it.
+
+        Raises:
+            LookupError: none has it.
+        """
+        hint = ""
+        for provider in self._providers:
+            try:
+                return await provider.call(tool, arguments, ctx)
+            except LookupError as error:
+                hint = hint or str(error)
+        raise LookupError(hint)
+
+
+class FunctionAgent:
+    """An agent that is a Python function.
+
+    The function gets what its parameters name: `prompt`, `input`, `tools`, `skills`, `model`, `max_iterations`, `turn`
+    (all of it), `ctx`; after it returned `AgentAsks` it is called again with `answer` and `state` too. Its first
+    parameter is the prompt where it names none of them.
+    """
+
+    def __init__(self, name: str, function: Callable[..., Any] | str, load: Loader) -> None:
+        """Make an agent; `load` finds a function by `module:function`."""
+        self._name = name
+        self._function = function
+        self._load = load
+
+    async def run(self, turn: AgentTurn, ctx: Context) -> Any | AgentAsks:
+        """Call the function."""
+        return await self._call(turn, ctx, {})
+
+    async def answer(self, turn: AgentTurn, state: Any, answer: Any, ctx: Context) -> Any | AgentAsks:
+        """Call the function again, with the answer."""
+        return await self._call(turn, ctx, {"answer": answer, "state": state})
+
+    async def _call(self, turn: AgentTurn, ctx: Context, more: Mapping[str, Any]) -> Any | AgentAsks:
+        function = await self._load(self._function) if isinstance(self._function, str) else self._function
+        shape = shape_of(function)
+        offered: dict[str, Any] = {
+            "prompt": turn.prompt,
+            "input": turn.input,
+            "tools": turn.tools,
+            "skills": turn.skills,
+            "model": turn.model,
+            "max_iterations": turn.max_iterations,
+            "turn": turn,
+            **more,
+        }
+        given = {key: value for key, value in offered.items() if shape.rest is not None or key in shape.names}
+        missing = [name for name in shape.required if name not in given]
+        if len(missing) == 1 and missing[0] == shape.required[0] and "prompt" not in given:
+            given[missing.pop()] = turn.prompt
+        if more and "answer" not in given:
+            missing.append("answer")
+        if missing:
+            raise StepError(
+                f'agent "{self._name}": its function can\'t be called: it has to take {", ".join(missing)}'
+                if missing == ["answer"]
+                else f'agent "{self._name}": its function wants {", ".join(missing)}, which no agent is given',
+                code="AF-AGENT-FAILED",
+                kind="invalid",
+                retryable=False,
+            )
+        if shape.rest is not None:
+            others = {key: given.pop(key) for key in list(given) if key not in shape.names}
+            given[shape.rest] = others
+        args, keywords = arrange(shape, given, ctx)
+        return await invoke(function, shape, args, keywords, code="AF-AGENT-FAILED")

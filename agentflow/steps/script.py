@@ -1,0 +1,115 @@
+"""`script`: a command with arguments, or a shell text whose values come by environment variables."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, field_validator, model_validator
+
+from agentflow.definition.models import Model
+from agentflow.steps.contract import Context, Result, StepType
+from agentflow.steps.fields import Name, Text
+
+_MAYBE_REFERENCE = re.compile(r"\{\s*(?:\$|(?:input|steps|env|item|index|with|run|context)\b)")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _plain_text(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("it has a NUL character, which no program can be given")
+    return value
+
+
+def _variable(value: str) -> str:
+    if not _VARIABLE.fullmatch(value):
+        raise ValueError(f'"{value}" can\'t be the name of an environment variable')
+    return value
+
+
+Argument = Annotated[Text, AfterValidator(_plain_text)]
+Variable = Annotated[str, AfterValidator(_variable)]
+
+
+class ScriptConfig(Model):
+    """A command, or a shell text; exactly one of the two."""
+
+    command: Annotated[Name, AfterValidator(_plain_text)] | None = None
+    """Program to run, without a shell: its name on the PATH, or its path."""
+    args: tuple[Argument, ...] = ()
+    """Its arguments; each one stays one argument, whatever it holds."""
+    run: Annotated[Name, AfterValidator(_plain_text)] | None = None
+    """Shell text. Values get into it by `env:` only, as `"$NAME"`."""
+    shell: Literal["bash", "sh", "zsh"] | None = None
+    """Shell of `run`; default: bash."""
+    env: dict[Variable, Argument] | None = None
+    """Environment variables; of the process's own only the likes of PATH, HOME and LANG are passed on."""
+    cwd: Annotated[Name, AfterValidator(_plain_text)] | None = None
+    """Folder it runs in, from the config's folder; default: that folder."""
+    output_format: Literal["text", "json", "stream"] | None = None
+    """`text` keeps stdout as text, `json` insists on JSON, `stream` tells each line as progress.
+
+    Default: JSON objects and arrays are read, the rest is text."""
+
+    @field_validator("run")
+    @classmethod
+    def _no_references(cls, value: str | None) -> str | None:
+        if value is not None and _MAYBE_REFERENCE.search(value):
+            found = _reference(value)
+            if found:
+                raise ValueError(
+                    f"{found} would become shell text; give it as a variable: "
+                    f'env: {{VALUE: "{found}"}}, and write "$VALUE" here'
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _one(self) -> ScriptConfig:
+        if (self.command is None) == (self.run is None):
+            raise ValueError("give either command or run")
+        if self.run is None and self.shell is not None:
+            raise ValueError("shell goes with run, not with command")
+        if self.run is not None and self.args:
+            raise ValueError("args go with command; give values to run by env")
+        return self
+
+
+def _reference(text: str) -> str | None:
+    """Return the first reference in a shell text, or None."""
+    from agentflow.expressions import ExpressionError, compile_value  # noqa: PLC0415  few texts need it
+
+    try:
+        references = compile_value(text).references
+    except ExpressionError as error:
+        return text[error.offset : error.offset + max(error.length, 1)]
+    return references[0].text if references else None
+
+
+async def execute(config: ScriptConfig, ctx: Context) -> Result:
+    """Run the script, and leave no process of it behind."""
+    from agentflow.steps.process import run_script  # noqa: PLC0415  needed where scripts run only
+
+    return Result(await run_script(config, ctx))
+
+
+def reap(state: Any) -> None:
+    """End what an attempt of a dead host left running."""
+    from agentflow.steps.process import reap as end  # noqa: PLC0415  as above
+
+    end(state)
+
+
+TYPES: tuple[StepType, ...] = (
+    StepType(
+        name="script",
+        config=ScriptConfig,
+        summary="Runs a command or a shell text; stdout is the result.",
+        execute=execute,
+        skills=("native:shell",),
+        raw=("run",),
+        outbound=("env",),
+        timeout=60.0,
+        unsafe=True,
+        reap=reap,
+    ),
+)

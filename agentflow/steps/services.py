@@ -1,0 +1,206 @@
+"""What one engine's process offers to steps: functions, tools, agents, HTTP, secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+
+from anyio import to_thread
+
+from agentflow.errors import Defect, StepError
+from agentflow.steps.contract import AgentProvider, Context, ToolProvider
+from agentflow.steps.modules import ModuleLoader
+from agentflow.steps.providers import AnyTools, FunctionAgent, FunctionTools, nearest
+
+if TYPE_CHECKING:
+    import httpx
+
+    from agentflow.steps.network import Resolve
+
+ToolSource: TypeAlias = "ToolProvider | Callable[..., Any] | Mapping[str, Any]"
+"""A provider of many tools (a server), a function that is one tool, or the config's `{python: "module:function"}`."""
+AgentSource: TypeAlias = "AgentProvider | Callable[..., Any] | Mapping[str, Any]"
+"""A provider, a function, or the config's `{python: "module:function"}`."""
+
+
+class HttpSettings(Protocol):
+    """The config's `http`."""
+
+    @property
+    def base_url(self) -> str | None:
+        """What relative urls go below."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers of each request to the base url's origin; of all requests where there is no base url."""
+        ...
+
+
+class Connection(Protocol):
+    """Signs requests in the name of a connection, such as `google:drive`."""
+
+    async def headers(self, ctx: Context) -> Mapping[str, str]:
+        """Return the headers that carry the credentials."""
+        ...
+
+
+class ProcessServices:
+    """Implements `contract.Services` for one engine. Close it with the engine."""
+
+    def __init__(
+        self,
+        *,
+        folder: Path | None = None,
+        python_modules: Sequence[str] = (),
+        functions: Mapping[str, Callable[..., Any]] | None = None,
+        env_values: Mapping[str, str] | None = None,
+        http: HttpSettings | None = None,
+        network: Mapping[str, Any] | None = None,
+        resolve: Resolve | None = None,
+        tools: Mapping[str, ToolSource] | None = None,
+        agents: Mapping[str, AgentSource] | None = None,
+        connections: Mapping[str, Connection] | None = None,
+    ) -> None:
+        """Make the services; nothing is imported or opened yet.
+
+        Args:
+            folder: the config's folder: modules are found there, scripts run there.
+            python_modules: modules that python steps, tools and agents may import.
+            functions: functions given in Python, by any name a python step may use.
+            env_values: values of the config's `env`, secrets included.
+            http: base url and headers of api_call.
+            network: limits of `native:network`; see `network.Policy.of`.
+            resolve: finds a host's addresses; default: the system's resolver.
+            tools: by name: functions, or providers (servers).
+            agents: by name.
+            connections: by name, such as `google:drive`.
+
+        Raises:
+            ValueError: the network limits aren't understood.
+        """
+        from agentflow.steps.network import Policy  # noqa: PLC0415  kept beside what it checks
+
+        self.folder = folder
+        self.http_settings = http
+        self.connections = dict(connections or {})
+        self._functions: dict[str, Callable[..., Any]] = dict(functions or {})
+        self._loader = ModuleLoader(folder, python_modules)
+        self._loaded: dict[str, Callable[..., Any]] = {}
+        self._secrets = dict(env_values or {})
+        self._policy = Policy.of(network or {}, resolve=resolve)
+        self._client: httpx.AsyncClient | None = None
+        self._tool_functions = FunctionTools(self.function)
+        self._servers: dict[str, ToolProvider] = {}
+        self._agents: dict[str, AgentProvider] = {}
+        for name, tool in (tools or {}).items():
+            self.add_tool(name, tool)
+        for name, agent in (agents or {}).items():
+            self.add_agent(name, agent)
+
+    def python(self, target: str) -> Callable[..., Any]:
+        """Return the function `module:function`.
+
+        Raises:
+            StepError: it isn't allowed or isn't there.
+        """
+        function = self._functions.get(target) or self._loaded.get(target)
+        if function is None:
+            function = self._loaded[target] = self._loader.load(target)
+        return function
+
+    async def function(self, target: str) -> Callable[..., Any]:
+        """Return the function `module:function`; its module is imported outside of the loop's thread."""
+        function = self._functions.get(target) or self._loaded.get(target)
+        return function or await to_thread.run_sync(self.python, target)
+
+    def secret(self, name: str) -> str | None:
+        """Return a value of the config's `env`, or None."""
+        return self._secrets.get(name)
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        """The engine's one HTTP client, made on first use, which keeps to the rules of `native:network`."""
+        if self._client is None:
+            from agentflow.steps.network import guarded_client  # noqa: PLC0415  httpx costs its import
+
+            self._client = guarded_client(self._policy)
+        return self._client
+
+    def add_tool(self, name: str, tool: ToolSource) -> None:
+        """Add a tool, or a server that has tools; entries of the config that others provide are left to them."""
+        if isinstance(tool, Mapping):
+            target = cast("Mapping[str, Any]", tool).get("python")
+            if isinstance(target, str):
+                self._tool_functions.add(name, target)
+        elif hasattr(tool, "call"):
+            self._servers[name] = cast("ToolProvider", tool)
+        else:
+            self._tool_functions.add(name, cast("Callable[..., Any]", tool))
+
+    def add_agent(self, name: str, agent: AgentSource) -> None:
+        """Add an agent; entries of the config that others provide are left to them."""
+        if isinstance(agent, Mapping):
+            target = cast("Mapping[str, Any]", agent).get("python")
+            if isinstance(target, str):
+                self._agents[name] = FunctionAgent(name, target, self.function)
+        elif hasattr(agent, "run") and hasattr(agent, "answer"):
+            self._agents[name] = cast("AgentProvider", agent)
+        else:
+            self._agents[name] = FunctionAgent(name, cast("Callable[..., Any]", agent), self.function)
+
+    def tool(self, name: str, server: str | None = None) -> ToolProvider:
+        """Return who has a tool.
+
+        Raises:
+            StepError: there is no such tool, or no such server.
+        """
+        if server is not None:
+            provider = self._servers.get(server)
+            if provider is None:
+                raise _unknown(
+                    f"Tool '{name}' not found: there is no server \"{server}\"",
+                    "AF-TOOL-UNKNOWN",
+                    nearest(server, self._servers),
+                )
+            return provider
+        if name in self._tool_functions or not self._servers:
+            return self._tool_functions
+        return AnyTools((self._tool_functions, *self._servers.values()))
+
+    def agent(self, name: str) -> AgentProvider:
+        """Return an agent.
+
+        Raises:
+            StepError: there is no such agent.
+        """
+        provider = self._agents.get(name)
+        if provider is None:
+            raise _unknown(f"Agent '{name}' not found", "AF-AGENT-UNKNOWN", nearest(name, self._agents))
+        return provider
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        self._loader.close()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+
+def services_of(ctx: Context) -> ProcessServices:
+    """Return the services of a step's process."""
+    services = ctx.services
+    if not isinstance(services, ProcessServices):
+        raise Defect("this step type needs an engine's own services")
+    return services
+
+
+async def load_function(target: str, ctx: Context) -> Callable[..., Any]:
+    """Return the function `module:function`, imported on first use."""
+    services = ctx.services
+    return await services.function(target) if isinstance(services, ProcessServices) else services.python(target)
+
+
+def _unknown(what: str, code: str, hint: str | None) -> StepError:
+    return StepError(what, code=code, kind="invalid", retryable=False, hint=hint)

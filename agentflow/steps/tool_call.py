@@ -1,0 +1,69 @@
+"""`tool_call`: one call of a tool: a Python function, or a provider's, such as an MCP server's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from agentflow.definition.models import Model
+from agentflow.errors import StepError
+from agentflow.steps.contract import Context, Result, StepType
+from agentflow.steps.failing import is_cancellation, step_error
+from agentflow.steps.fields import Name
+from agentflow.steps.results import read_text
+from agentflow.steps.services import services_of
+
+
+class ToolCallConfig(Model):
+    """Which tool is called, and with what."""
+
+    tool_name: Name
+    """Name of the tool."""
+    input: dict[str, Any] = Field(default_factory=dict[str, Any])
+    """Its arguments."""
+    server: Name | None = None
+    """The provider in the config's `tools` that has it; default: whichever has it, functions first."""
+
+
+async def execute(config: ToolCallConfig, ctx: Context) -> Result:
+    """Call the tool."""
+    provider = services_of(ctx).tool(config.tool_name, config.server)
+    try:
+        value = await provider.call(config.tool_name, config.input, ctx)
+    except LookupError as error:
+        raise StepError(
+            f"Tool '{config.tool_name}' not found",
+            code="AF-TOOL-UNKNOWN",
+            kind="invalid",
+            retryable=False,
+            hint=_hint(error, config.tool_name),
+        ) from None
+    except StepError:
+        raise
+    except BaseException as error:
+        if is_cancellation(error):
+            raise
+        raise step_error(error, code="AF-TOOL-FAILED") from error
+    if value is None or isinstance(value, str):
+        return Result(read_text(value or ""))
+    return Result(value)
+
+
+def _hint(error: LookupError, name: str) -> str | None:
+    hint = error.args[0] if error.args else None
+    return hint if isinstance(hint, str) and hint and hint != name else None
+
+
+TYPES: tuple[StepType, ...] = (
+    StepType(
+        name="tool_call",
+        config=ToolCallConfig,
+        summary="Calls one tool; the result is its data, or {output: text}.",
+        execute=execute,
+        outbound=("input",),
+        timeout=60.0,
+        takes_input=True,
+        unsafe=True,
+    ),
+)

@@ -1,0 +1,121 @@
+"""What every store decides in the same way. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from agentflow.data import canonical, decode, encode, is_array, is_object
+from agentflow.ids import SHORTEST
+from agentflow.store.contract import TERMINAL, RunChange, State
+
+RUNNABLE: frozenset[str] = frozenset({"submitted", "working"})
+"""States of a run that a host should move on without being asked."""
+OPEN: frozenset[str] = frozenset({"submitted", "working", "input-required", "auth-required"})
+ASKING: frozenset[str] = frozenset({"input-required", "auth-required"})
+"""States in which an agent's task is a wait."""
+EVENT_DOOR = "event"
+"""Who answered, and through which door, where a published event did."""
+
+
+def subset(wanted: Any, data: Any) -> bool:
+    """Tell whether an event's data has everything that a filter asks for: the default of `Store.matches`."""
+    if is_object(wanted):
+        return is_object(data) and all(name in data and subset(value, data[name]) for name, value in wanted.items())
+    if isinstance(wanted, bool) or isinstance(data, bool):
+        return wanted is data
+    return bool(wanted == data)
+
+
+def closing_state(answer: Mapping[str, Any]) -> State:
+    """Return the state that an answer gives its wait's task."""
+    if "value" in answer:
+        return "completed"
+    return "rejected" if "decline" in answer else "failed"
+
+
+def same_answer(stored: bytes, given: Mapping[str, Any], stored_message: str | None, message: str | None) -> bool:
+    """Tell whether an answer is the one that was given before."""
+    if message is not None and message == stored_message:
+        return True
+    return canonical(decode(stored)) == canonical(decode(encode(given)))
+
+
+def judge_ended(
+    stored: bytes | None, given: Mapping[str, Any], stored_message: str | None, message: str | None
+) -> Literal["same", "conflict", "closed"]:
+    """Return what becomes of an answer to a wait that has ended."""
+    if stored is None:
+        return "closed"
+    return "same" if same_answer(stored, given, stored_message, message) else "conflict"
+
+
+def join_artifacts(chunks: Iterable[tuple[str, bool, bytes]]) -> list[Any]:
+    """Join the chunks (artifact id, append, JSON) of a task's artifacts, in order of first appearance."""
+    joined: dict[str, Any] = {}
+    for artifact_id, append, raw in chunks:
+        chunk: Any = decode(raw)
+        known: Any = joined.get(artifact_id)
+        if not append or not is_object(known) or not is_object(chunk):
+            joined[artifact_id] = chunk
+            continue
+        before, more = known.get("parts"), chunk.get("parts")
+        parts = [*(before if is_array(before) else ()), *(more if is_array(more) else ())]
+        joined[artifact_id] = {**known, **chunk, "parts": parts}
+    return list(joined.values())
+
+
+def shortest_ending(text: str, neighbours: Collection[str]) -> str:
+    """Return the shortest ending of an id that its neighbours, in the order of reversed ids, don't have too."""
+    length = SHORTEST
+    for other in neighbours:
+        common = 0
+        for a, b in zip(reversed(text), reversed(other), strict=False):
+            if a != b:
+                break
+            common += 1
+        length = max(length, common + 1)
+    return text[-length:]
+
+
+def parents_first(parents: Mapping[int, int | None]) -> list[int]:
+    """Order the runs of a tree (run → parent): every one after its parent, else by key."""
+    children: dict[int | None, list[int]] = {}
+    for run in sorted(parents):
+        parent = parents[run]
+        children.setdefault(parent if parent in parents else None, []).append(run)
+    ordered: list[int] = []
+    level = children.get(None, [])
+    while level:
+        ordered.extend(level)
+        level = [child for run in level for child in children.get(run, ())]
+    return ordered
+
+
+def frozen(changes: Sequence[RunChange]) -> list[RunChange]:
+    """Copy changes that have to wait, so that callers may go on changing theirs."""
+    return [
+        replace(
+            change,
+            create=change.create and replace(change.create),
+            steps=[*change.steps],
+            events=[*change.events],
+            timers=[*change.timers],
+            drop_timers=[*change.drop_timers],
+            tasks=[*change.tasks],
+            close_tasks=[*change.close_tasks],
+            shared=[*change.shared],
+            subscriptions=[*change.subscriptions],
+            artifacts=[*change.artifacts],
+            messages=[*change.messages],
+            inbox_done=[*change.inbox_done],
+            free=[*change.free],
+        )
+        for change in changes
+    ]
+
+
+def ended(state: str) -> bool:
+    """Tell whether a task or run in this state is over."""
+    return state in TERMINAL

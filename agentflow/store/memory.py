@@ -1,0 +1,273 @@
+"""The store for tests and throw-away runs: the same promises as any other, in dicts, and nothing on a disk."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from agentflow.data import decode, encode
+from agentflow.errors import Defect
+from agentflow.store.common import EVENT_DOOR, OPEN, ended, judge_ended
+from agentflow.store.contract import (
+    Answered,
+    Event,
+    EventRow,
+    Fenced,
+    Inbox,
+    LoadedRun,
+    LoadedTree,
+    Matches,
+    RunChange,
+    RunQuery,
+    RunRow,
+    State,
+    TimerRow,
+)
+from agentflow.store.memory_records import Base, Runs, Tasks
+from agentflow.store.memory_state import MemoryRun
+
+
+class _Ledger(Base):
+    async def commit(self, changes: Sequence[RunChange]) -> Sequence[Fenced]:
+        """Land many transitions, each of them wholly or not at all."""
+        tables, refused = self.tables, list[Fenced]()
+        for change in changes:
+            root, create = tables.runs.get(change.root), change.create
+            if (create is None or create.parent is not None) and (root is None or root.epoch != change.epoch):
+                run = None
+            elif create is None:
+                run = tables.runs.get(change.run)
+            elif tables.may_create(create, change.run, change.root):
+                run = tables.create(change.run, create, self.holder)
+            else:
+                run = None
+            if run is None or run.root.key != change.root:
+                refused.append(Fenced(change.run))
+                continue
+            tables.apply(run, change)
+        return refused
+
+    async def put_definitions(self, definitions: Mapping[str, bytes]) -> None:
+        """Keep definitions by hash."""
+        self.definitions = {**definitions, **self.definitions}
+
+    async def get_definition(self, digest: str) -> bytes | None:
+        """Return a definition, or None."""
+        return self.definitions.get(digest)
+
+    async def find_idempotent(self, owner: str, workflow: str, key: str) -> RunRow | None:
+        """Return the run that was started with this idempotency key."""
+        known = self.tables.idempotent.get((owner, workflow, key))
+        return None if known is None else self.tables.runs[known].row()
+
+    async def acquire(self, root: int, dead: Collection[str] = ()) -> LoadedTree | None:
+        """Take the lease of a tree that has no holder, or one of `dead`, and load it."""
+        if not self.holder:
+            raise Defect("A store without a holder's name can't take a lease.")
+        run = self.tables.runs.get(root)
+        if run is None or run.parent or (run.holder is not None and run.holder not in dead):
+            return None
+        crashed = run.holder is not None
+        run.holder, run.asleep = self.holder, False
+        run.epoch += 1
+        if crashed:
+            for member in run.tree():
+                for step in member.steps.values() if not ended(member.state) else ():
+                    if step.phase == "run" and step.state == "working":
+                        member.steps[step.n] = step._replace(crashes=step.crashes + 1)
+        return await self.load(root)
+
+    async def load(self, root: int) -> LoadedTree | None:
+        """Load a tree without taking it."""
+        top = self.tables.runs.get(root)
+        if top is None:
+            return None
+        runs = [
+            LoadedRun(
+                run.row(),
+                list(run.steps.values()),
+                [task.row for task in run.tasks.values() if task.row.state in OPEN],
+                list(run.shared),
+            )
+            for run in top.tree()
+            if run is top or not ended(run.state)
+        ]
+        return LoadedTree(root, top.epoch, runs, [row for key, row in self.tables.inbox.values() if key == root])
+
+    async def claimable(self, dead: Collection[str] = (), limit: int = 1000) -> list[int]:
+        """Return roots with something to do now that nobody (or a dead host) holds."""
+        runs = self.tables.runs
+        awake = (root for root in self.tables.active if not runs[root].asleep)
+        wanted = {*awake, *(root for root, _ in self.tables.inbox.values())}
+        free = (root for root in sorted(wanted) if runs[root].holder is None or runs[root].holder in dead)
+        return [root for root, _ in zip(free, range(limit), strict=False)]
+
+    async def next_due(self, roots: Collection[int] | None = None) -> float | None:
+        """Return the earliest due time of a timer."""
+        runs = self.tables.runs
+        return next((t.due for t in self.tables.timers if roots is None or runs[t.run].root.key in roots), None)
+
+    async def due(
+        self, now: float, roots: Collection[int] | None = None, limit: int = 500
+    ) -> list[tuple[int, TimerRow]]:
+        """Return (root, timer) for timers that are due, earliest first."""
+        found: list[tuple[int, TimerRow]] = []
+        for timer in self.tables.timers:
+            if timer.due > now or len(found) >= limit:
+                break
+            root = self.tables.runs[timer.run].root.key
+            if roots is None or root in roots:
+                found.append((root, timer))
+        return found
+
+    async def answer(
+        self, task_id: str, answer: Mapping[str, Any], *, by: str, door: str, message_id: str | None, at: float
+    ) -> Answered:
+        """Decide an open wait, and leave a command for the holder."""
+        tables = self.tables
+        task = tables.tasks.get(task_id)
+        if task is None:
+            return Answered("unknown", None)
+        holder = tables.runs[task.row.run].root.holder
+        if task.row.state not in OPEN:
+            return Answered(judge_ended(task.answer, answer, task.message_id, message_id), tables.view(task), holder)
+        tables.answer(task, answer, by, door, message_id, at)
+        return Answered("accepted", tables.view(task), holder)
+
+    async def request(self, run_id: str, kind: str, data: Any, events: Sequence[EventRow] = ()) -> str | None:
+        """Leave a command for the holder of a run."""
+        run = self.known(run_id)
+        self.tables.command(run, kind, -1, None, data)
+        self.tables.append(run, events)
+        return run.root.holder
+
+    async def inbox(self, roots: Collection[int] | None = None, after: int = 0) -> list[tuple[int, Inbox]]:
+        """Return (root, command) for waiting commands in order."""
+        return [
+            entry
+            for number, entry in self.tables.inbox.items()
+            if number > after and (roots is None or entry[0] in roots)
+        ]
+
+    async def publish(
+        self, topic: str, data: Any, event_id: str | None, at: float, matches: Matches
+    ) -> tuple[int, list[str]]:
+        """Store an event and hand it to every matching open subscription."""
+        tables = self.tables
+        if event_id is not None:
+            if event_id in tables.published_ids:
+                return 0, []
+            tables.published_ids.add(event_id)
+        tables.published.append((at, topic, encode(data), event_id))
+        reached, holders = 0, dict[str, None]()
+        for row in list(tables.subscriptions.values()):
+            if row.topic != topic or at < row.since:
+                continue
+            if row.filter is None or matches(decode(row.filter), data):
+                tables.answer(tables.tasks[row.task], {"value": data}, EVENT_DOOR, EVENT_DOOR, None, at)
+                reached += 1
+                holder = tables.runs[row.run].root.holder
+                if holder is not None:
+                    holders[holder] = None
+        return reached, list(holders)
+
+    async def take_slots(self, wanted: Sequence[tuple[str, int, int, int]]) -> list[bool]:
+        """Take store-wide concurrency slots."""
+        taken: list[bool] = []
+        for key, limit, run, n in wanted:
+            slots = self.tables.slots.setdefault(key, set())
+            if (run, n) not in slots and len(slots) < limit:
+                slots.add((run, n))
+            taken.append((run, n) in slots)
+        return taken
+
+    async def hosts(self) -> list[str]:
+        """Return ids of all holders named in leases."""
+        return sorted({run.holder for run in self.tables.runs.values() if run.holder is not None})
+
+
+class MemoryStore(Runs, Tasks, _Ledger):
+    """A store of one process, gone with it."""
+
+    async def list_runs(self, query: RunQuery) -> list[RunRow]:
+        """Return runs, newest first."""
+        return [run.row() for run in self._select(query)[: query.limit]]
+
+    async def count_runs(self, query: RunQuery) -> int:
+        """Count them; the limit doesn't apply."""
+        return len(self._select(query))
+
+    async def events(self, run_id: str, after: int = 0, limit: int = 1000, tree: bool = False) -> list[Event]:
+        """Return events of a run after a `seq`, or of its tree after a `pos`."""
+        run = self.run(run_id)
+        if run is None:
+            return []
+        if not tree:
+            return _decoded(run.events[after : after + limit])
+        members = {member.key for member in run.tree()}
+        start = bisect_right(self.tables.log, after, key=lambda event: event.pos)
+        found = (event for event in self.tables.log[start:] if event.run in members)
+        return _decoded([event for event, _ in zip(found, range(limit), strict=False)])
+
+    async def all_events(self, after: int = 0, limit: int = 1000) -> list[Event]:
+        """Return events of all runs after a `pos`, in commit order."""
+        start = bisect_right(self.tables.log, after, key=lambda event: event.pos)
+        return _decoded(self.tables.log[start : start + limit])
+
+    async def result(self, run: int, n: int) -> bytes | None:
+        """Return one step's result."""
+        known = self.tables.runs.get(run)
+        step = known.steps.get(n) if known else None
+        return step.result if step else None
+
+    async def purge(self, older_than: float, states: Collection[State], limit: int = 500) -> int:
+        """Delete one batch of root runs that ended before a time."""
+        tables = self.tables
+        old = [
+            run
+            for run in tables.runs.values()
+            if run.parent is None
+            and run.ended_at is not None
+            and run.ended_at < older_than
+            and ended(run.state)
+            and run.state in states
+        ]
+        old.sort(key=lambda run: (run.ended_at or 0.0, run.key))
+        for run in old[:limit]:
+            tables.delete(run)
+        oldest = min((run.new.created_at for run in tables.runs.values() if not ended(run.state)), default=older_than)
+        tables.forget_published(min(oldest, older_than))
+        return len(old[:limit])
+
+    def changed(self) -> bool:
+        """No other process sees this store."""
+        return False
+
+    def _select(self, query: RunQuery) -> list[MemoryRun]:
+        runs: Iterable[MemoryRun] = self.tables.runs.values()
+        if query.parent is not None:
+            parent = self.run(query.parent)
+            runs = parent.children.values() if parent else ()
+        mark = self.run(query.before) if query.before is not None else None
+        chosen = [
+            run
+            for run in runs
+            if (query.parent is not None or run.parent is None)
+            and (not query.states or run.state in query.states)
+            and (query.workflow is None or run.new.workflow == query.workflow)
+            and (query.owner is None or run.new.owner == query.owner)
+            and (query.context_id is None or run.context_id == query.context_id)
+            and (query.since is None or run.new.created_at >= query.since)
+            and (query.before is None or (mark is not None and _run_age(run) < _run_age(mark)))
+            and all(run.labels.get(name) == value for name, value in query.labels.items())
+        ]
+        return sorted(chosen, key=_run_age, reverse=True)
+
+
+def _run_age(run: MemoryRun) -> tuple[float, int]:
+    return run.new.created_at, run.key
+
+
+def _decoded(events: Sequence[Event]) -> list[Event]:
+    return [event if event.data is None else event._replace(data=decode(event.data)) for event in events]

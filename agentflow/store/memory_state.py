@@ -1,0 +1,368 @@
+"""The memory store's tables: dicts, and how one change lands in them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from agentflow.data import decode, encode
+from agentflow.store.common import EVENT_DOOR, OPEN, RUNNABLE, closing_state, ended, subset
+from agentflow.store.contract import (
+    ArtifactRow,
+    Event,
+    EventRow,
+    Inbox,
+    Matches,
+    MessageRow,
+    NewRun,
+    RunChange,
+    RunPatch,
+    RunRow,
+    SharedRow,
+    State,
+    StepRow,
+    SubscriptionRow,
+    TaskRow,
+    TaskView,
+    TimerRow,
+)
+
+TimerKey = tuple[int, int, str]
+
+
+class MemoryTask:
+    """A wait or agent task, and what was answered."""
+
+    __slots__ = ("answer", "answered_at", "by", "door", "generation", "message_id", "row")
+
+    def __init__(self, row: TaskRow) -> None:
+        """Keep a new task."""
+        self.row = row
+        self.generation = 0
+        self.answer: bytes | None = None
+        self.by: str | None = None
+        self.door: str | None = None
+        self.message_id: str | None = None
+        self.answered_at: float | None = None
+
+
+class MemoryRun:
+    """A run with all rows that belong to it."""
+
+    def __init__(self, key: int, new: NewRun, parent: MemoryRun | None) -> None:
+        """Keep a new run."""
+        self.key = key
+        self.new = new
+        self.parent = parent
+        self.root: MemoryRun = parent.root if parent else self
+        self.context_id = new.context_id or (parent.context_id if parent else new.id)
+        self.labels = dict(new.labels)
+        self.pins = dict(new.pins)
+        self.children: dict[int, MemoryRun] = {}
+        self.state: State = new.state
+        self.reason: str | None = None
+        self.error: bytes | None = None
+        self.output: bytes | None = None
+        self.output_step: int | None = None
+        self.message: str | None = None
+        self.memo: bytes | None = None
+        self.now_text: str | None = None
+        self.paused = False
+        self.last_response: int | None = None
+        self.holder: str | None = None
+        self.epoch = 0
+        self.asleep = False
+        self.seq = 0
+        self.generation = 0
+        self.updated_at = new.created_at
+        self.ended_at: float | None = None
+        self.context: bytes | None = None
+        self.steps: dict[int, StepRow] = {}
+        self.tasks: dict[str, MemoryTask] = {}
+        self.events: list[Event] = []
+        self.shared: list[SharedRow] = []
+        self.artifacts: list[ArtifactRow] = []
+        self.messages: list[MessageRow] = []
+
+    def tree(self) -> Iterator[MemoryRun]:
+        """Give this run and its descendants, parents first."""
+        level = [self]
+        while level:
+            yield from level
+            level = [child for run in level for child in run.children.values()]
+
+    def row(self) -> RunRow:
+        """Return the run as doors and the engine see it."""
+        new, parent, root = self.new, self.parent, self.root
+        return RunRow(
+            run=self.key, id=new.id, root=root.key, root_id=root.new.id, parent=parent.key if parent else None,
+            parent_id=parent.new.id if parent else None, parent_step=new.parent_step, workflow=new.workflow,
+            definition=new.definition, entry_point=new.entry_point, input=new.input, state=self.state,
+            reason=self.reason, error=self.error, output=self.output, output_step=self.output_step,
+            message=self.message, start_message=new.message, memo=self.memo, now_text=self.now_text, owner=new.owner,
+            context_id=self.context_id, door=new.door, labels=self.labels, pins=self.pins,
+            idempotency_key=new.idempotency_key, fingerprint=new.fingerprint, retry_of=new.retry_of,
+            paused=self.paused, last_response=self.last_response, holder=root.holder, epoch=root.epoch, seq=self.seq,
+            generation=self.generation, created_at=new.created_at, updated_at=self.updated_at,
+            ended_at=self.ended_at, context=self.context,
+        )  # fmt: skip
+
+    def patch(self, patch: RunPatch) -> None:
+        """Change some fields. A run that has ended keeps its state and what explains it."""
+        self.updated_at = max(self.updated_at, patch.at)
+        if not ended(self.state):
+            if patch.state is not None:
+                self.state, self.reason = patch.state, patch.reason
+                if ended(patch.state):
+                    self.ended_at = patch.at if patch.ended_at is None else patch.ended_at
+            elif patch.reason is not None:
+                self.reason = patch.reason
+            for name in ("error", "output", "output_step"):
+                if (value := getattr(patch, name)) is not None:
+                    setattr(self, name, value)
+        for name in ("message", "paused", "now_text", "last_response"):
+            if (value := getattr(patch, name)) is not None:
+                setattr(self, name, value)
+        if patch.memo is not None:
+            self.memo = patch.memo or None
+
+
+class Timers:
+    """Timers in order of their due time."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._rows: dict[TimerKey, tuple[float, int, TimerRow]] = {}
+        self._order: list[tuple[float, int, TimerRow]] = []
+        self._runs: dict[int, set[TimerKey]] = {}
+        self._count = 0
+
+    def add(self, row: TimerRow) -> None:
+        """Add a timer; one of the same step and kind is replaced."""
+        self.drop((row.run, row.n, row.kind))
+        self._count += 1
+        entry = (row.due, self._count, row)
+        self._rows[row.run, row.n, row.kind] = entry
+        self._runs.setdefault(row.run, set()).add((row.run, row.n, row.kind))
+        insort(self._order, entry)
+
+    def drop(self, key: TimerKey) -> None:
+        """Forget a timer, if it is there."""
+        entry = self._rows.pop(key, None)
+        if entry is not None:
+            del self._order[bisect_left(self._order, entry)]
+            self._runs[key[0]].discard(key)
+
+    def drop_run(self, run: int) -> None:
+        """Forget the timers of a run."""
+        for key in sorted(self._runs.get(run, ())):
+            self.drop(key)
+        self._runs.pop(run, None)
+
+    def __iter__(self) -> Iterator[TimerRow]:
+        """Give the timers, earliest first."""
+        return (entry[2] for entry in self._order)
+
+
+class Tables:
+    """All rows, and the one way in which they change."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.runs: dict[int, MemoryRun] = {}
+        self.ids: dict[str, int] = {}
+        self.tasks: dict[str, MemoryTask] = {}
+        self.idempotent: dict[tuple[str, str, str], int] = {}
+        self.active: dict[int, None] = {}
+        """Roots that a host should move on."""
+        self.timers = Timers()
+        self.slots: dict[str, set[tuple[int, int]]] = {}
+        self.inbox: dict[int, tuple[int, Inbox]] = {}
+        self.subscriptions: dict[str, SubscriptionRow] = {}
+        self.published: list[tuple[float, str, bytes, str | None]] = []
+        self.published_ids: set[str] = set()
+        self.log: list[Event] = []
+        self.pos = 0
+        self.inbox_id = 0
+        self.matches: Matches = subset
+
+    def create(self, key: int, new: NewRun, holder: str) -> MemoryRun:
+        """Add a run."""
+        run = MemoryRun(key, new, self.runs[new.parent] if new.parent is not None else None)
+        self.runs[key] = run
+        self.ids[new.id] = key
+        if new.idempotency_key is not None:
+            self.idempotent[new.owner, new.workflow, new.idempotency_key] = key
+        if run.parent:
+            run.parent.children[key] = run
+        elif holder:
+            run.holder, run.epoch = holder, 1
+        self._note_active(run)
+        return run
+
+    def may_create(self, new: NewRun, key: int, root: int) -> bool:
+        """Tell whether neither key, id nor idempotency key is taken, and the parent is in this tree."""
+        if new.id in self.ids or key in self.runs:
+            return False
+        parent = None if new.parent is None else self.runs.get(new.parent)
+        if (parent.root.key if parent else key) != root or (new.parent is not None and parent is None):
+            return False
+        name = new.idempotency_key
+        return name is None or (new.owner, new.workflow, name) not in self.idempotent
+
+    def apply(self, run: MemoryRun, change: RunChange) -> None:
+        """Land one change whose fence has been checked."""
+        patch = change.patch
+        for step in change.steps:
+            self.upsert_step(run, step)
+        for n, kind in change.drop_timers:
+            self.timers.drop((run.key, n, kind))
+        for timer in change.timers:
+            self.timers.add(timer)
+        for task in change.tasks:
+            self._upsert_task(run, task)
+        at = patch.at if patch else max((event.at for event in change.events), default=run.updated_at)
+        for task_id, state, message in change.close_tasks:
+            self.close_task(task_id, state, message, at)
+        run.shared.extend(change.shared)
+        run.artifacts.extend(change.artifacts)
+        run.messages.extend(change.messages)
+        if patch:
+            run.patch(patch)
+            self._note_active(run)
+        self.append(run, change.events)
+        for inbox_id in change.inbox_done:
+            self.inbox.pop(inbox_id, None)
+        if change.free:
+            self.free(run.key, change.free)
+        if ended(run.state):
+            self._close(run, at)
+        for subscription in change.subscriptions:
+            self._subscribe(run, subscription, at)
+        if change.release:
+            run.holder, run.asleep = None, change.asleep
+
+    def upsert_step(self, run: MemoryRun, step: StepRow) -> None:
+        """Insert or update one step."""
+        known = run.steps.get(step.n)
+        result, memo = step.result, step.memo
+        if known:
+            result = known.result if result is None else result
+            memo = known.memo if memo is None else memo
+        run.steps[step.n] = step._replace(run=run.key, result=result, memo=memo or None)
+
+    def append(self, run: MemoryRun, events: Collection[EventRow]) -> None:
+        """Append events to a run's log."""
+        for row in events:
+            generation: int | None = None
+            if row.bumps:
+                counted = self.tasks.get(row.task) if row.task else run
+                if counted:
+                    counted.generation += 1
+                    generation = counted.generation
+            run.seq += 1
+            self.pos += 1
+            event = Event(
+                self.pos, run.key, run.new.id, run.seq, row.task or run.new.id, generation, row.type, row.step,
+                row.data, row.at,
+            )  # fmt: skip
+            run.events.append(event)
+            self.log.append(event)
+            run.updated_at = max(run.updated_at, row.at)
+
+    def command(self, run: MemoryRun, kind: str, n: int, task: str | None, data: Any) -> None:
+        """Leave a command for the holder of a run."""
+        self.inbox_id += 1
+        row = Inbox(self.inbox_id, run.key, kind, n, task, decode(encode(data)))
+        self.inbox[self.inbox_id] = (run.root.key, row)
+
+    def answer(self, task: MemoryTask, answer: Any, by: str, door: str, message_id: str | None, at: float) -> None:
+        """Answer an open wait."""
+        run = self.runs[task.row.run]
+        task.row = task.row._replace(state=closing_state(answer), updated_at=at)
+        task.answer, task.by, task.door = encode(answer), by, door
+        task.message_id, task.answered_at = message_id, at
+        self.subscriptions.pop(task.row.id, None)
+        self.command(run, "answer", task.row.n, task.row.id, {"answer": answer, "by": by, "door": door})
+        data = encode({"by": by, "door": door})
+        self.append(run, [EventRow("step_resumed", task.row.step, data, at, task.row.id, bumps=True)])
+
+    def close_task(self, task_id: str, state: State, message: str | None, at: float) -> None:
+        """End an open task."""
+        task = self.tasks.get(task_id)
+        if task and task.row.state in OPEN:
+            row = task.row
+            task.row = row._replace(
+                state=state, message=row.message if message is None else message, updated_at=max(row.updated_at, at)
+            )
+            self.subscriptions.pop(task_id, None)
+
+    def free(self, run: int, steps: Collection[int] | None) -> None:
+        """Give back concurrency slots of some steps, or of all."""
+        for taken in self.slots.values():
+            taken.difference_update([s for s in taken if s[0] == run and (steps is None or s[1] in steps)])
+
+    def delete(self, top: MemoryRun) -> None:
+        """Delete a run with its descendants."""
+        gone = {run.key: run for run in top.tree()}
+        if top.parent:
+            del top.parent.children[top.key]
+        for run in gone.values():
+            self._close(run, run.updated_at)
+            for task_id in run.tasks:
+                del self.tasks[task_id]
+            del self.runs[run.key]
+            del self.ids[run.new.id]
+            self.active.pop(run.key, None)
+            if run.new.idempotency_key is not None:
+                del self.idempotent[run.new.owner, run.new.workflow, run.new.idempotency_key]
+        self.inbox = {i: entry for i, entry in self.inbox.items() if entry[1].run not in gone}
+        self.log = [event for event in self.log if event.run not in gone]
+
+    def view(self, task: MemoryTask) -> TaskView:
+        """Return a task as doors see it."""
+        run = self.runs[task.row.run]
+        return TaskView(
+            task.row, run.new.id, run.root.new.id, run.new.workflow, run.new.owner,
+            None if task.answer is None else decode(task.answer), task.by, task.door, task.message_id,
+            task.answered_at, task.generation,
+        )  # fmt: skip
+
+    def forget_published(self, before: float) -> None:
+        """Forget published events that are older than every run that could still ask for them."""
+        self.published = [event for event in self.published if event[0] >= before]
+        self.published_ids = {event[3] for event in self.published if event[3] is not None}
+
+    def _upsert_task(self, run: MemoryRun, row: TaskRow) -> None:
+        task = self.tasks.get(row.id)
+        if task is None:
+            task = self.tasks[row.id] = run.tasks[row.id] = MemoryTask(row)
+        elif task.row.state in OPEN:
+            task.row = row._replace(created_at=task.row.created_at)
+
+    def _subscribe(self, run: MemoryRun, row: SubscriptionRow, at: float) -> None:
+        task = self.tasks.get(row.task)
+        if task is None or task.row.state not in OPEN:
+            return
+        wanted = None if row.filter is None else decode(row.filter)
+        for published_at, topic, raw, _ in self.published:
+            if topic == row.topic and published_at >= row.since:
+                data = decode(raw)
+                if wanted is None or self.matches(wanted, data):
+                    self.answer(task, {"value": data}, EVENT_DOOR, EVENT_DOOR, None, at)
+                    return
+        self.subscriptions[row.task] = row._replace(run=run.key)
+
+    def _note_active(self, run: MemoryRun) -> None:
+        if run.parent is None:
+            if run.state in RUNNABLE and not run.paused:
+                self.active[run.key] = None
+            else:
+                self.active.pop(run.key, None)
+
+    def _close(self, run: MemoryRun, at: float) -> None:
+        for task_id in run.tasks:
+            self.close_task(task_id, "canceled", None, at)
+        self.timers.drop_run(run.key)
+        self.free(run.key, None)

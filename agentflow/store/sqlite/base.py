@@ -1,0 +1,117 @@
+"""What every part of the SQLite store shares: its connections, and how it reads and writes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from agentflow.clock import Clock
+from agentflow.errors import NotFoundError
+from agentflow.store.common import subset
+from agentflow.store.contract import Matches
+from agentflow.store.sqlite.batch import Batch
+from agentflow.store.sqlite.connection import Opener
+from agentflow.store.sqlite.sql import number, one
+from agentflow.store.sqlite.writer import Writer
+
+T = TypeVar("T")
+
+_FIRST_BLOCK = 16
+_LARGEST_BLOCK = 4096
+
+
+class Keys:
+    """Run keys that this process has reserved: small blocks first, larger ones for those who use many."""
+
+    def __init__(self, opener: Opener) -> None:
+        """Start without any."""
+        self._opener = opener
+        self._blocks: deque[tuple[int, int]] = deque()
+        self._next = self._end = 0
+        self._size = _FIRST_BLOCK
+
+    def take(self) -> int:
+        """Return a key."""
+        if self._next >= self._end:
+            if not self._blocks:
+                self.add(self._opener.reserve(self._size))
+            self._next, self._end = self._blocks.popleft()
+        self._next += 1
+        return self._next
+
+    @property
+    def wanted(self) -> int:
+        """How many keys the next commit should reserve on its way; 0: enough are left."""
+        if self._end == 0 or self._blocks or self._end - self._next > self._size // 4:
+            return 0
+        return min(self._size * 4, _LARGEST_BLOCK)
+
+    def add(self, last: int, count: int | None = None) -> None:
+        """Take over a reserved block that ends with a key."""
+        self._size = count or self._size
+        self._blocks.append((last - self._size, last))
+
+
+class Base:
+    """A database, opened."""
+
+    def __init__(self, opener: Opener, connections: tuple[apsw.Connection, apsw.Connection], clock: Clock) -> None:
+        """Take over the connections (writer, reader)."""
+        self.holder = ""
+        self.matches: Matches = subset
+        self._opener = opener
+        self._clock = clock
+        self._writer = Writer(connections[0], opener.path)
+        self._reader = connections[1]
+        self._faults = opener.faults
+        self._keys = Keys(opener)
+        self._sized = False
+
+    @property
+    def path(self) -> Path:
+        """The database's file."""
+        return self._opener.path
+
+    @property
+    def directory(self) -> str | None:
+        """Folder for host locks and sockets beside the database."""
+        return str(self._opener.path.absolute().parent)
+
+    def changed(self) -> bool:
+        """Tell cheaply whether another process has committed since this was last asked."""
+        return self._writer.changed()
+
+    def allocate(self) -> int:
+        """Return a fresh integer key for a run."""
+        return self._keys.take()
+
+    async def close(self) -> None:
+        """Finish what is under way and close. The last to close copies the log into the database."""
+        with self._faults:
+            self._reader.close()
+        await self._writer.close()
+
+    async def _write(self, work: Callable[[Batch], T]) -> T:
+        """Run some work in a transaction, with a batch that is flushed at its end."""
+
+        def run(work: Callable[[Batch], T]) -> T:
+            batch = Batch(self._writer.db, self.holder, self.matches)
+            result = work(batch)
+            batch.flush()
+            return result
+
+        return await self._writer.transact(run, work)
+
+    def _key(self, run_id: str) -> int | None:
+        found = one(self._reader, "SELECT key FROM runs WHERE ending = ?", (run_id[::-1],))
+        return found[0] if found else None
+
+    def _known(self, db: apsw.Connection, run_id: str) -> int:
+        key = number(db, "SELECT key FROM runs WHERE ending = ?", (run_id[::-1],))
+        if not key:
+            raise NotFoundError(f"There is no run {run_id}.")
+        return key

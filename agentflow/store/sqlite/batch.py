@@ -1,0 +1,356 @@
+"""How transitions land in tables: many changes become few statements, inside one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from zlib import crc32
+
+import apsw
+
+from agentflow.data import decode, encode
+from agentflow.store.common import EVENT_DOOR, closing_state, ended
+from agentflow.store.contract import (
+    EventRow,
+    Fenced,
+    Matches,
+    NewRun,
+    RunChange,
+    RunPatch,
+    State,
+    StepRow,
+    SubscriptionRow,
+    TaskRow,
+)
+from agentflow.store.sqlite import statements as sql
+from agentflow.store.sqlite.sql import do, do_many, number, one, rows
+
+
+def step_key(run: int, n: int) -> int:
+    """Return the key of a step's row."""
+    return run << 32 | n
+
+
+class Head:
+    """The part of a run's row that every commit reads and changes."""
+
+    __slots__ = ("born", "epoch", "extras", "generation", "root", "seq", "state", "updated_at")
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        """Take the values of `sql.HEAD`."""
+        self.root: int = values[0]
+        self.seq: int = values[1]
+        self.generation: int = values[2]
+        self.born: int = values[3]
+        self.extras: int = values[4]
+        self.updated_at: float = values[5]
+        self.epoch: int = values[6]
+        self.state: State = values[7]
+
+
+class Batch:
+    """Collects the rows of one transaction; `flush` writes them, one statement a table."""
+
+    def __init__(self, db: apsw.Connection, holder: str, matches: Matches) -> None:
+        """Begin with nothing. The transaction is open already."""
+        self._db = db
+        self._holder = holder
+        self._matches = matches
+        self._heads: dict[int, Head | None] = {}
+        self._touched: dict[int, Head] = {}
+        self._generations: dict[str, int] = {}
+        self._pos = -1
+        self._steps: list[tuple[Any, ...]] = []
+        self._events: list[tuple[Any, ...]] = []
+        self._timers: dict[int, dict[tuple[int, str], tuple[Any, ...] | None]] = {}
+        self._patches: list[tuple[Any, ...]] = []
+        self._states: list[tuple[Any, ...]] = []
+        self._stated: set[int] = set()
+        self._shared: list[tuple[Any, ...]] = []
+        self._artifacts: list[tuple[Any, ...]] = []
+        self._messages: list[tuple[Any, ...]] = []
+        self._done: list[tuple[int]] = []
+        self._freed: list[tuple[int, int]] = []
+        self._released: list[tuple[bool, int]] = []
+
+    # -- changes
+
+    def commit(self, changes: Sequence[RunChange]) -> list[Fenced]:
+        """Take in changes; returns those that are refused."""
+        refused: list[Fenced] = []
+        for change in changes:
+            head = self._admit(change)
+            if head is None:
+                refused.append(Fenced(change.run))
+            else:
+                self._apply(change, head)
+        return refused
+
+    def head(self, run: int) -> Head | None:
+        """Return the head of a run as it is in this transaction."""
+        if run not in self._heads:
+            found = one(self._db, sql.HEAD, (run,))
+            self._heads[run] = Head(found) if found else None
+        return self._heads[run]
+
+    def create(self, key: int, new: NewRun, root: int, context_id: str, holder: str) -> Head:
+        """Add a run; the caller has checked that it may be there."""
+        epoch = 1 if holder and new.parent is None else 0
+        head = Head((root, 0, 0, 0, 0, new.created_at, epoch, new.state))
+        self._heads[key] = self._touched[key] = head
+        labels = encode(new.labels).decode() if new.labels else None
+        pins = encode(new.pins).decode() if new.pins else None
+        do_many(
+            self._db,
+            sql.NEW_HEAD,
+            [
+                (
+                    key, root, new.parent, new.created_at, epoch, holder if epoch else None, new.state, new.workflow,
+                    new.owner, context_id, new.idempotency_key, new.created_at,
+                )
+            ],
+        )  # fmt: skip
+        do_many(
+            self._db,
+            sql.NEW_RUN,
+            [
+                (
+                    key, new.id, new.id[::-1], new.parent_step, new.definition, new.entry_point, new.door, labels,
+                    pins, new.fingerprint, new.retry_of, new.message, new.input,
+                )
+            ],
+        )  # fmt: skip
+        if new.labels:
+            do_many(self._db, sql.NEW_LABEL, [(name, value, key) for name, value in new.labels.items()])
+        return head
+
+    def _admit(self, change: RunChange) -> Head | None:
+        create = change.create
+        if create is None or create.parent is not None:
+            root = self.head(change.root)
+            if root is None or root.epoch != change.epoch:
+                return None
+        head = self.head(change.run)
+        if create is None:
+            return head if head and head.root == change.root else None
+        parent = None if create.parent is None else self.head(create.parent)
+        if head or (create.parent is not None and parent is None):
+            return None
+        if (parent.root if parent else change.run) != change.root or self._exists(create):
+            return None
+        context_id = create.context_id
+        if context_id is None and create.parent is not None:
+            found = one(self._db, "SELECT context_id FROM heads WHERE key = ?", (create.parent,))
+            context_id = found[0] if found else None
+        return self.create(change.run, create, change.root, context_id or create.id, self._holder)
+
+    def _exists(self, new: NewRun) -> bool:
+        if one(self._db, "SELECT 1 FROM runs WHERE ending = ?", (new.id[::-1],)):
+            return True
+        key = new.idempotency_key
+        return key is not None and one(self._db, sql.IDEMPOTENT, (new.owner, new.workflow, key)) is not None
+
+    def _apply(self, change: RunChange, head: Head) -> None:
+        run, patch = change.run, change.patch
+        for step in change.steps:
+            self.step(run, head, step)
+        if change.timers or change.drop_timers:
+            self._set_timers(change, head)
+        for task in change.tasks:
+            self._task(run, head, task)
+        at = patch.at if patch else max((event.at for event in change.events), default=head.updated_at)
+        for task_id, state, message in change.close_tasks:
+            self._close_task(task_id, state, message, at)
+        if change.shared:
+            self._shared.extend((run, row.key, row.address, row.value) for row in change.shared)
+        if change.artifacts:
+            self._artifacts.extend((run, row.artifact_id, row.append, row.at, row.data) for row in change.artifacts)
+        if change.messages:
+            self._messages.extend((run, row.task, row.at, row.data) for row in change.messages)
+        if patch:
+            self._patch(run, head, patch)
+        self.append(run, head, change.events)
+        self._done.extend((number_,) for number_ in change.inbox_done)
+        self._freed.extend((run, n) for n in change.free)
+        if ended(head.state):
+            self._close(run, head, at)
+        for subscription in change.subscriptions:
+            self._subscribe(run, head, subscription, at)
+        if change.release:
+            self._released.append((change.asleep, run))
+
+    # -- rows
+
+    def step(self, run: int, head: Head, row: StepRow) -> None:
+        """Insert or update one step."""
+        key, result = step_key(run, row.n), row.result
+        head.born += 1
+        self._touched[run] = head
+        self._steps.append(
+            (
+                key, head.born, row.address, row.state, row.reason, row.phase, row.attempt, row.tries, row.entry,
+                row.crashes, row.task, row.started_at, row.ended_at, row.error, row.memo,
+                None if result is None else crc32(result, row.n), result,
+            )
+        )  # fmt: skip
+
+    def append(self, run: int, head: Head, events: Collection[EventRow]) -> None:
+        """Append events to a run's log."""
+        if not events:
+            return
+        if self._pos < 0:
+            self._pos = number(self._db, sql.LAST_POS)
+        self._touched[run] = head
+        for row in events:
+            generation: int | None = None
+            if row.bumps:
+                generation = self._bump(head, row.task)
+            head.seq += 1
+            self._pos += 1
+            head.updated_at = max(head.updated_at, row.at)
+            self._events.append((self._pos, run, head.seq, row.task, generation, row.type, row.step, row.data, row.at))
+
+    def command(self, run: int, head: Head, kind: str, n: int, task: str | None, data: Any) -> None:
+        """Leave a command for the holder of a run."""
+        do(self._db, sql.NEW_COMMAND, (head.root, run, kind, n, task, encode(data)))
+
+    def answer(
+        self,
+        task: tuple[str, int, int, str],
+        answer: Mapping[str, Any],
+        by: str,
+        door: str,
+        message_id: str | None,
+        at: float,
+    ) -> None:
+        """Answer an open wait: (id, run, step number, step address)."""
+        task_id, run, n, step = task
+        head = self.head(run)
+        if head is None:
+            return
+        do(
+            self._db,
+            sql.ANSWER_TASK,
+            (closing_state(answer), encode(answer), by, door, message_id, at, at, task_id[::-1]),
+        )
+        do(self._db, "DELETE FROM subscriptions WHERE task = ?", (task_id,))
+        self.command(run, head, "answer", n, task_id, {"answer": answer, "by": by, "door": door})
+        data = encode({"by": by, "door": door})
+        self.append(run, head, [EventRow("step_resumed", step, data, at, task_id, bumps=True)])
+
+    def _bump(self, head: Head, task: str | None) -> int | None:
+        if task is None:
+            head.generation += 1
+            return head.generation
+        known = self._generations.get(task)
+        if known is None:
+            found = one(self._db, "SELECT generation FROM tasks WHERE ending = ?", (task[::-1],))
+            if found is None:
+                return None
+            known = int(found[0])
+        self._generations[task] = known + 1
+        return known + 1
+
+    def _set_timers(self, change: RunChange, head: Head) -> None:
+        timers = self._timers.setdefault(change.run, {})
+        for n, kind in change.drop_timers:
+            timers[n, kind] = None
+        for row in change.timers:
+            timers[row.n, row.kind] = (change.run, row.n, row.kind, head.root, row.due, row.entry)
+            head.extras = 1
+        self._touched[change.run] = head
+
+    def _task(self, run: int, head: Head, row: TaskRow) -> None:
+        head.extras = 1
+        self._touched[run] = head
+        do(self._db, sql.UPSERT_TASK,
+            (
+                row.id, row.id[::-1], run, row.n, row.step, row.kind, row.state, row.expires_at, row.created_at,
+                row.updated_at, row.message, row.schema, row.details,
+            ),
+        )  # fmt: skip
+
+    def _close_task(self, task_id: str, state: State, message: str | None, at: float) -> None:
+        do(self._db, sql.CLOSE_TASK, (state, message, at, task_id[::-1]))
+        do(self._db, "DELETE FROM subscriptions WHERE task = ?", (task_id,))
+
+    def _patch(self, run: int, head: Head, patch: RunPatch) -> None:
+        head.updated_at = max(head.updated_at, patch.at)
+        self._touched[run] = head
+        over = ended(head.state)
+        outcome = (None, None, None) if over else (patch.error, patch.output, patch.output_step)
+        reason = None if over else patch.reason
+        texts = (patch.message, patch.now_text, patch.last_response, patch.memo, patch.memo)
+        if (patch.state is None or over) and patch.paused is None and run not in self._stated:
+            self._patches.append((*outcome, *texts, reason, run))
+            return
+        # From here on this run's patches stay together, so that a later one wins.
+        self._stated.add(run)
+        ended_at: float | None = None
+        replaces = patch.state is not None and not over
+        if patch.state is not None and not over:
+            head.state = patch.state
+            if ended(patch.state):
+                ended_at = patch.at if patch.ended_at is None else patch.ended_at
+        self._states.append((*outcome, *texts, replaces, reason, reason, head.state, patch.paused, ended_at, run))
+
+    def _close(self, run: int, head: Head, at: float) -> None:
+        if not head.extras:
+            return
+        head.extras = 0
+        self._touched[run] = head
+        self._timers.pop(run, None)
+        for statement in sql.CLOSE_RUN:
+            do(self._db, statement, (run,))
+        do(self._db, sql.CLOSE_TASKS, (at, run))
+
+    def _subscribe(self, run: int, head: Head, row: SubscriptionRow, at: float) -> None:
+        task = one(self._db, sql.OPEN_TASK, (row.task[::-1],))
+        if task is None:
+            return
+        wanted = None if row.filter is None else decode(row.filter)
+        for (raw,) in rows(self._db, sql.PUBLISHED, (row.topic, row.since)):
+            data = decode(raw)
+            if wanted is None or self._matches(wanted, data):
+                self.answer((row.task, run, *task), {"value": data}, EVENT_DOOR, EVENT_DOOR, None, at)
+                return
+        head.extras = 1
+        self._touched[run] = head
+        do(self._db, sql.NEW_SUBSCRIPTION, (row.task, run, *task, row.topic, row.filter, row.since))
+
+    # -- writing
+
+    def flush(self) -> None:
+        """Write all that was collected; the batch can go on afterwards."""
+        db = self._db
+        timers = [(run, *key, row) for run, of_run in self._timers.items() for key, row in of_run.items()]
+        gone = [(run, n, kind) for run, n, kind, row in timers if row is None]
+        timers_set = [row for _, _, _, row in timers if row is not None]
+        hot = [
+            (head.seq, head.generation, head.born, head.extras, head.updated_at, run)
+            for run, head in self._touched.items()
+        ]
+        generations = [(generation, task[::-1]) for task, generation in self._generations.items()]
+        self._timers.clear()
+        self._generations.clear()
+        self._touched.clear()
+        batches: tuple[tuple[str, list[Any]], ...] = (
+            (sql.UPSERT_STEP, self._steps),
+            (sql.NEW_EVENT, self._events),
+            (sql.UPDATE_HEAD, hot),
+            (sql.PATCH_HEAD, self._patches),
+            (sql.PATCH_STATE, self._states),
+            (sql.DROP_TIMER, gone),
+            (sql.SET_TIMER, timers_set),
+            (sql.SET_GENERATION, generations),
+            (sql.NEW_SHARED, self._shared),
+            (sql.NEW_ARTIFACT, self._artifacts),
+            (sql.NEW_MESSAGE, self._messages),
+            (sql.DROP_COMMAND, self._done),
+            (sql.DROP_SLOT, self._freed),
+            (sql.RELEASE, self._released),
+        )
+        for statement, batch in batches:
+            if batch:
+                do_many(db, statement, batch)
+                batch.clear()

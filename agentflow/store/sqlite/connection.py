@@ -1,0 +1,154 @@
+"""Opening a database: the right SQLite, the right settings, the newest schema, a log that needn't grow."""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+import anyio
+import apsw
+
+from agentflow.errors import StoreError
+from agentflow.store.sqlite.faults import Faults
+from agentflow.store.sqlite.schema import check_version, migrate, migrations
+from agentflow.store.sqlite.sql import do, number, one
+
+Durability = Literal["strict", "relaxed"]
+
+OLDEST_SQLITE = 3_051_003
+"""Before 3.51.3, two processes that write and checkpoint at the same moment could damage the file."""
+BUSY_AFTER = 10.0
+"""Seconds after which a lock of another process is reported."""
+LOG_PAGES = 1000
+"""Size of the write-ahead log after which it is copied to the database."""
+
+
+def pause() -> float:
+    """Return how long to wait before asking for the lock again: short and random, so that nobody starves."""
+    return random.uniform(0.0002, 0.002)  # noqa: S311  not a secret
+
+
+def check_sqlite(version: int | None = None) -> None:
+    """Refuse a SQLite with the bug that damages files shared by several processes."""
+    if (version or apsw.SQLITE_VERSION_NUMBER) < OLDEST_SQLITE:
+        raise StoreError(
+            f"SQLite {apsw.sqlite_lib_version()} is too old: it can damage a file that several processes share.",
+            code="AF-STORE-SQLITE",
+            hint="Upgrade the driver: pip install --upgrade apsw",
+        )
+
+
+class Opener:
+    """Opens connections to one database."""
+
+    def __init__(self, path: Path, durability: Durability) -> None:
+        """Say which database, and how safe its commits are."""
+        self.path = path
+        self.faults = Faults(path)
+        self._sync = "FULL" if durability == "strict" else "NORMAL"
+
+    def writer(self) -> apsw.Connection:
+        """Open a connection that writes."""
+        db = apsw.Connection(str(self.path))
+        # Even its settings may meet the lock of a process that makes, recovers or closes the file at this moment.
+        db.set_busy_timeout(int(BUSY_AFTER * 1000))
+        do(db, f"PRAGMA synchronous={self._sync}")
+        do(db, f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
+        return db
+
+    def reader(self) -> apsw.Connection:
+        """Open a connection that only reads."""
+        db = apsw.Connection(str(self.path))
+        db.set_busy_timeout(int(BUSY_AFTER * 1000))
+        do(db, "PRAGMA query_only=1")
+        return db
+
+    async def open(self) -> tuple[apsw.Connection, apsw.Connection]:
+        """Open the database, making it or bringing it up where needed; returns (writer, reader).
+
+        Raises:
+            StoreError: it isn't a store, or can't be used.
+        """
+        check_sqlite()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"The folder {self.path.parent} can't be made.", code="AF-STORE-OPEN", why=str(error)
+            ) from error
+        with self.faults:
+            db = self.writer()
+            try:
+                await self._prepare(db)
+                # From now on the writer asks again by itself, without blocking the event loop.
+                db.set_busy_timeout(0)
+                return db, self.reader()
+            except BaseException:
+                db.close()
+                raise
+
+    async def _prepare(self, db: apsw.Connection) -> None:
+        limit = time.monotonic() + BUSY_AFTER
+        while True:
+            try:
+                if check_version(db, self.path) < len(migrations()):
+                    self._upgrade(db)
+                self._check_log(db)
+                return
+            except (apsw.BusyError, apsw.LockedError):
+                if time.monotonic() > limit:
+                    raise
+                await anyio.sleep(pause())
+
+    def _upgrade(self, db: apsw.Connection) -> None:
+        one(db, "PRAGMA journal_mode=WAL")
+        do(db, "BEGIN IMMEDIATE")
+        try:
+            migrate(db, self.path)
+            do(db, "COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                do(db, "ROLLBACK")
+            raise
+
+    def _check_log(self, db: apsw.Connection) -> None:
+        mode = one(db, "PRAGMA journal_mode=WAL")
+        if mode != ("wal",):
+            raise StoreError(
+                f"The database {self.path} can't have a write-ahead log.",
+                code="AF-STORE-WAL",
+                why=f"Its journal mode stays {mode[0] if mode else 'unknown'}.",
+                hint="Put the store on a local disk with --store.",
+            )
+
+    def reserve(self, count: int) -> int:
+        """Reserve run keys on a connection of its own, when a commit can't do it on the way; returns the last one."""
+        with self.faults:
+            db = self.writer()
+            try:
+                return number(db, "UPDATE meta SET value = value + ? WHERE name = 'run_keys' RETURNING value", (count,))
+            finally:
+                db.close()
+
+    def size_log(self, db: apsw.Connection) -> None:
+        """Make the write-ahead log as large as it gets, so that no later commit has to grow the file.
+
+        A commit that needn't grow it is nearly twice as fast. Another process's file is left alone.
+        """
+        log = self.path.with_name(self.path.name + "-wal")
+        with suppress(OSError):
+            if log.stat().st_size > LOG_PAGES * 1024:
+                return
+        with suppress(apsw.BusyError, apsw.LockedError):
+            do(db, "PRAGMA wal_autocheckpoint=0")
+            do(db, "PRAGMA synchronous=OFF")
+            try:
+                for count in range(LOG_PAGES):
+                    do(db, "UPDATE meta SET value = ? WHERE name = 'scratch'", (count,))
+            finally:
+                do(db, f"PRAGMA synchronous={self._sync}")
+                do(db, f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
+            one(db, "PRAGMA wal_checkpoint(RESTART)")

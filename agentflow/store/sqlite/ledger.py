@@ -1,0 +1,154 @@
+"""What decides: transitions, answers, commands, events, definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from agentflow.data import decode, encode
+from agentflow.errors import Defect
+from agentflow.store.common import EVENT_DOOR, OPEN, frozen, judge_ended
+from agentflow.store.contract import Answered, EventRow, Fenced, Inbox, Matches, RunChange, RunRow
+from agentflow.store.sqlite.base import Base
+from agentflow.store.sqlite.batch import Batch
+from agentflow.store.sqlite.rows import TASK, inbox_row, listed, run_rows, task_view
+from agentflow.store.sqlite.sql import do, do_many, number, one, rows
+
+
+class Ledger(Base):
+    """Commits."""
+
+    async def commit(self, changes: Sequence[RunChange]) -> Sequence[Fenced]:
+        """Commit many transitions in one durable transaction; each of them wholly or not at all."""
+        if not self._sized and self.holder and self._writer.idle:
+            self._sized = True
+            with self._faults:
+                self._opener.size_log(self._writer.db)
+        refused, last, count = await self._writer.transact(self._land, changes, frozen)
+        if count:
+            self._keys.add(last, count)
+        return refused
+
+    def _land(self, changes: Sequence[RunChange]) -> tuple[list[Fenced], int, int]:
+        db = self._writer.db
+        batch = Batch(db, self.holder, self.matches)
+        refused = batch.commit(changes)
+        batch.flush()
+        count, last = self._keys.wanted, 0
+        if count:
+            last = number(db, "UPDATE meta SET value = value + ? WHERE name = 'run_keys' RETURNING value", (count,))
+        return refused, last, count
+
+    async def put_definitions(self, definitions: Mapping[str, bytes]) -> None:
+        """Keep definitions by hash; known ones are left alone."""
+        with self._faults:
+            known = rows(
+                self._reader,
+                "SELECT digest FROM definitions WHERE digest IN (SELECT value FROM json_each(?))",
+                (listed(definitions.keys()),),
+            )
+        new = [item for item in definitions.items() if (item[0],) not in known]
+        if new:
+            db = self._writer.db
+            await self._write(lambda _: do_many(db, "INSERT OR IGNORE INTO definitions VALUES (?, ?)", new))
+
+    async def get_definition(self, digest: str) -> bytes | None:
+        """Return a definition, or None."""
+        with self._faults:
+            found = one(self._reader, "SELECT body FROM definitions WHERE digest = ?", (digest,))
+        return found[0] if found else None
+
+    async def find_idempotent(self, owner: str, workflow: str, key: str) -> RunRow | None:
+        """Return the run that was started with this idempotency key."""
+        with self._faults:
+            found = run_rows(
+                self._reader,
+                "WHERE h.owner = ? AND h.workflow = ? AND h.idempotency_key = ?",
+                (owner, workflow, key),
+            )
+        return found[0] if found else None
+
+
+class Commands(Base):
+    """What other doors and processes leave for a holder."""
+
+    async def answer(
+        self, task_id: str, answer: Mapping[str, Any], *, by: str, door: str, message_id: str | None, at: float
+    ) -> Answered:
+        """Decide an open wait, by compare-and-set, and leave a command for the holder."""
+        db = self._writer.db
+
+        def work(batch: Batch) -> Answered:
+            found = one(
+                db,
+                "SELECT k.id, k.run, k.n, k.step, k.state, k.answer, k.message_id, t.holder FROM tasks k"
+                " JOIN heads h ON h.key = k.run JOIN heads t ON t.key = h.root WHERE k.ending = ?",
+                (task_id[::-1],),
+            )
+            if found is None:
+                return Answered("unknown", None)
+            if found[4] not in OPEN:
+                outcome = judge_ended(found[5], answer, found[6], message_id)
+            else:
+                outcome = "accepted"
+                batch.answer((found[0], found[1], found[2], found[3]), answer, by, door, message_id, at)
+                batch.flush()
+            view = one(db, f"{TASK} WHERE k.ending = ?", (task_id[::-1],))
+            return Answered(outcome, task_view(view) if view else None, found[7])
+
+        return await self._write(work)
+
+    async def request(self, run_id: str, kind: str, data: Any, events: Sequence[EventRow] = ()) -> str | None:
+        """Leave a command for the holder of a run."""
+        db = self._writer.db
+
+        def work(batch: Batch) -> str | None:
+            key = self._known(db, run_id)
+            head = batch.head(key)
+            if head is None:
+                raise Defect(f"Run {run_id} has no head.")
+            batch.command(key, head, kind, -1, None, data)
+            batch.append(key, head, events)
+            found = one(db, "SELECT holder FROM heads WHERE key = ?", (head.root,))
+            return found[0] if found else None
+
+        return await self._write(work)
+
+    async def inbox(self, roots: Collection[int] | None = None, after: int = 0) -> list[tuple[int, Inbox]]:
+        """Return (root, command) for waiting commands in order."""
+        where = "" if roots is None else " AND root IN (SELECT value FROM json_each(?))"
+        args = (after,) if roots is None else (after, listed(roots))
+        with self._faults:
+            found = rows(
+                self._reader,
+                f"SELECT root, id, run, kind, n, task, data FROM inbox WHERE id > ?{where} ORDER BY id",  # noqa: S608  a constant
+                args,
+            )
+        return [inbox_row(values) for values in found]
+
+    async def publish(
+        self, topic: str, data: Any, event_id: str | None, at: float, matches: Matches
+    ) -> tuple[int, list[str]]:
+        """Store an event and hand it to every matching open subscription."""
+        db, raw = self._writer.db, encode(data)
+
+        def work(batch: Batch) -> tuple[int, list[str]]:
+            if event_id is not None and one(db, "SELECT 1 FROM published WHERE id = ?", (event_id,)):
+                return 0, []
+            do(db, "INSERT INTO published (id, topic, at, data) VALUES (?, ?, ?, ?)", (event_id, topic, at, raw))
+            reached, holders = 0, dict[str, None]()
+            for task, run, n, step, wanted, holder in rows(
+                db,
+                "SELECT s.task, s.run, s.n, s.step, s.filter, t.holder FROM subscriptions s"
+                " JOIN heads h ON h.key = s.run JOIN heads t ON t.key = h.root"
+                " WHERE s.topic = ? AND s.since <= ? ORDER BY s.rowid",
+                (topic, at),
+            ):
+                if wanted is None or matches(decode(wanted), data):
+                    batch.answer((task, run, n, step), {"value": data}, EVENT_DOOR, EVENT_DOOR, None, at)
+                    reached += 1
+                    if holder is not None:
+                        holders[holder] = None
+            return reached, list(holders)
+
+        return await self._write(work)

@@ -1,0 +1,134 @@
+"""Which runs a query means, and what else doors and hosts ask: SQL that is put together, values always bound."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Literal
+
+import apsw
+
+from agentflow.store.common import ASKING, shortest_ending
+from agentflow.store.contract import TERMINAL, RunQuery, State
+from agentflow.store.sqlite.rows import listed
+from agentflow.store.sqlite.sql import do, do_many, number, one, rows
+from agentflow.store.sqlite.statements import OPEN_STATES
+
+# ruff: noqa: S608  the only text put in is constants
+
+Where = tuple[str, tuple[Any, ...]]
+_ASKING = listed(ASKING)
+
+
+def run_where(query: RunQuery) -> Where:
+    """Return the condition on `heads h` of a query."""
+    parts: list[str] = []
+    args: list[Any] = []
+
+    def add(text: str, *values: Any) -> None:
+        parts.append(text)
+        args.extend(values)
+
+    if query.parent is None:
+        add("h.parent IS NULL")
+    else:
+        add("h.parent = (SELECT key FROM runs WHERE ending = ?)", query.parent[::-1])
+    if query.states:
+        states = sorted(query.states)
+        add(f"h.state IN ({', '.join('?' * len(states))})", *states)
+    for column, value in (("workflow", query.workflow), ("owner", query.owner), ("context_id", query.context_id)):
+        if value is not None:
+            add(f"h.{column} = ?", value)
+    for name, value in query.labels.items():
+        add("h.key IN (SELECT run FROM labels WHERE name = ? AND value = ?)", name, value)
+    if query.since is not None:
+        add("h.created_at >= ?", query.since)
+    if query.before is not None:
+        add(
+            "(h.created_at, h.key) <"
+            " (SELECT m.created_at, m.key FROM heads m JOIN runs n ON n.key = m.key WHERE n.ending = ?)",
+            query.before[::-1],
+        )
+    return f"WHERE {' AND '.join(parts)}", tuple(args)
+
+
+def task_where(run: int | None, tree: Collection[int], open_only: bool, owner: str | None, before: str | None) -> Where:
+    """Return the condition on `tasks k` of a list of waits."""
+    parts = ["(k.kind <> 'agent' OR k.state IN (SELECT value FROM json_each(?)))"]
+    args: list[Any] = [_ASKING]
+    if run is not None:
+        parts.append("k.run IN (SELECT value FROM json_each(?))")
+        args.append(listed(tree or (run,)))
+    if open_only:
+        parts.append(f"k.state IN {OPEN_STATES}")
+    if owner is not None:
+        parts.append("h.owner = ?")
+        args.append(owner)
+    if before is not None:
+        parts.append("(k.created_at, k.id) < (SELECT m.created_at, m.id FROM tasks m WHERE m.ending = ?)")
+        args.append(before[::-1])
+    return f"WHERE {' AND '.join(parts)}", tuple(args)
+
+
+def ids_ending(db: apsw.Connection, kind: Literal["run", "wait"], ending: str, limit: int) -> list[str]:
+    """Return ids with an ending, newest first."""
+    table = "runs" if kind == "run" else "tasks"
+    low = ending[::-1]
+    found = rows(
+        db,
+        f"SELECT id FROM {table} WHERE ending >= ? AND ending < ? ORDER BY id DESC LIMIT ?",
+        (low, low + "\U0010ffff", limit),
+    )
+    return [values[0] for values in found]
+
+
+def shortest_of(db: apsw.Connection, kind: Literal["run", "wait"], text: str) -> str:
+    """Return the shortest ending that only this id has."""
+    table = "runs" if kind == "run" else "tasks"
+    turned = text[::-1]
+    found = one(
+        db,
+        f"SELECT (SELECT max(ending) FROM {table} WHERE ending < ?),"
+        f" (SELECT min(ending) FROM {table} WHERE ending > ?)",
+        (turned, turned),
+    )
+    return shortest_ending(text, [ending[::-1] for ending in found or () if ending])
+
+
+def ended_before(db: apsw.Connection, time: float, states: Collection[State], limit: int) -> list[int]:
+    """Return root runs that ended before a time."""
+    found = rows(
+        db,
+        "SELECT key FROM heads WHERE parent IS NULL AND ended_at < ? AND state IN (SELECT value FROM json_each(?))"
+        " ORDER BY ended_at, key LIMIT ?",
+        (time, listed(sorted(TERMINAL.intersection(states))), limit),
+    )
+    return [values[0] for values in found]
+
+
+def forget_published(db: apsw.Connection, before: float) -> None:
+    """Forget published events that are older than every run that could still ask for them."""
+    do(
+        db,
+        "DELETE FROM published WHERE at < min(?, coalesce((SELECT min(created_at) FROM heads"
+        f" WHERE parent IS NULL AND state IN {OPEN_STATES}), ?))",
+        (before, before),
+    )
+
+
+def delete_runs(db: apsw.Connection, keys: Collection[int]) -> None:
+    """Delete runs with all their rows; the caller names whole trees."""
+    last = number(db, "SELECT max(pos) FROM events")
+    do(db, "UPDATE meta SET value = max(value, ?) WHERE name = 'pos'", (last,))
+    one_each = [(key,) for key in keys]
+    do_many(
+        db,
+        "DELETE FROM labels WHERE (name, value, run) IN"
+        " (SELECT j.key, j.value, r.key FROM runs r, json_each(r.labels) j WHERE r.key = ? AND r.labels IS NOT NULL)",
+        one_each,
+    )
+    do_many(db, "DELETE FROM steps WHERE key BETWEEN ? AND ?", [(key << 32, key << 32 | 0xFFFFFFFF) for key in keys])
+    do_many(db, "DELETE FROM inbox WHERE root = (SELECT root FROM heads WHERE key = ?1) AND run = ?1", one_each)
+    for table in ("events", "timers", "tasks", "subscriptions", "slots", "shared", "artifacts", "messages", "context"):
+        do_many(db, f"DELETE FROM {table} WHERE run = ?", one_each)
+    for table in ("runs", "heads"):
+        do_many(db, f"DELETE FROM {table} WHERE key = ?", one_each)

@@ -1,0 +1,82 @@
+"""What doors ask, and what purging deletes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from agentflow.store.contract import Event, RunQuery, RunRow, State
+from agentflow.store.sqlite.base import Base
+from agentflow.store.sqlite.batch import Batch
+from agentflow.store.sqlite.queries import delete_runs, ended_before, forget_published, run_where
+from agentflow.store.sqlite.rows import EVENT, event, listed, run_rows, step_result, tree_keys
+from agentflow.store.sqlite.sql import number, rows
+
+_BATCH = 25
+"""Root runs that one transaction deletes: commits of others go between."""
+
+
+class Reads(Base):
+    """Lists, logs, results."""
+
+    async def list_runs(self, query: RunQuery) -> list[RunRow]:
+        """Return runs, newest first."""
+        where, args = run_where(query)
+        with self._faults:
+            return run_rows(
+                self._reader, f"{where} ORDER BY h.created_at DESC, h.key DESC LIMIT ?", (*args, query.limit)
+            )
+
+    async def count_runs(self, query: RunQuery) -> int:
+        """Count them; the limit doesn't apply."""
+        where, args = run_where(query)
+        with self._faults:
+            return number(self._reader, f"SELECT count(*) FROM heads h {where}", args)  # noqa: S608  constants
+
+    async def events(self, run_id: str, after: int = 0, limit: int = 1000, tree: bool = False) -> list[Event]:
+        """Return events of a run after a `seq`, or of its tree after a `pos`."""
+        with self._faults:
+            run = self._key(run_id)
+            if run is None:
+                return []
+            if tree:
+                where = "WHERE e.run IN (SELECT value FROM json_each(?)) AND e.pos > ? ORDER BY e.pos LIMIT ?"
+                members = listed(tree_keys(self._reader, run))
+                found = rows(self._reader, f"{EVENT} {where}", (members, after, limit))
+            else:
+                where = "WHERE e.run = ? AND e.seq > ? ORDER BY e.seq LIMIT ?"
+                found = rows(self._reader, f"{EVENT} {where}", (run, after, limit))
+        return [event(values) for values in found]
+
+    async def all_events(self, after: int = 0, limit: int = 1000) -> list[Event]:
+        """Return events of all runs after a `pos`, in commit order."""
+        with self._faults:
+            found = rows(self._reader, f"{EVENT} WHERE e.pos > ? ORDER BY e.pos LIMIT ?", (after, limit))
+        return [event(values) for values in found]
+
+    async def result(self, run: int, n: int) -> bytes | None:
+        """Return one step's result."""
+        with self._faults:
+            return step_result(self._reader, run, n)
+
+    async def purge(self, older_than: float, states: Collection[State], limit: int = 500) -> int:
+        """Delete one batch of root runs that ended before a time."""
+        db = self._writer.db
+
+        def work(count: int) -> int:
+            roots = ended_before(db, older_than, states, count)
+            if roots:
+                delete_runs(db, [key for root in roots for key in tree_keys(db, root)])
+            return len(roots)
+
+        gone = 0
+        while gone < limit:
+            count = await self._writer.transact(work, min(_BATCH, limit - gone))
+            gone += count
+            if count < _BATCH:
+                break
+
+        def forget(_: Batch) -> None:
+            forget_published(db, older_than)
+
+        await self._write(forget)
+        return gone

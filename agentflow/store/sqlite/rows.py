@@ -1,0 +1,163 @@
+"""Rows of the database as rows of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+from zlib import crc32
+
+import apsw
+
+from agentflow.data import decode, encode
+from agentflow.errors import StoreError
+from agentflow.store.common import parents_first
+from agentflow.store.contract import (
+    Event,
+    Inbox,
+    LoadedRun,
+    LoadedTree,
+    RunRow,
+    SharedRow,
+    StepRow,
+    TaskRow,
+    TaskView,
+)
+from agentflow.store.sqlite.sql import one, rows
+from agentflow.store.sqlite.statements import OPEN_STATES
+
+RUN = """
+SELECT h.key, r.id, h.root, t.id, h.parent, p.id, r.parent_step, h.workflow, r.definition, r.entry_point, r.input,
+  h.state, h.reason, h.error, h.output, h.output_step, h.message, r.start_message, h.memo, h.now_text, h.owner,
+  h.context_id, r.door, r.labels, r.pins, h.idempotency_key, r.fingerprint, r.retry_of, h.paused, h.last_response,
+  th.holder, th.epoch, h.seq, h.generation, h.created_at, h.updated_at, h.ended_at, c.data
+FROM heads h JOIN runs r ON r.key = h.key
+JOIN heads th ON th.key = h.root JOIN runs t ON t.key = h.root
+LEFT JOIN runs p ON p.key = h.parent LEFT JOIN context c ON c.run = h.key
+"""
+_STEP = """
+SELECT key, address, state, reason, phase, attempt, tries, entry, result, error, memo, task, started_at, ended_at,
+  crashes, hash, born
+FROM steps
+"""
+TASK = """
+SELECT k.id, k.run, k.n, k.step, k.kind, k.state, k.message, k.schema, k.details, k.expires_at, k.created_at,
+  k.updated_at, r.id, t.id, h.workflow, h.owner, k.answer, k.by, k.door, k.message_id, k.answered_at, k.generation
+FROM tasks k JOIN heads h ON h.key = k.run JOIN runs r ON r.key = k.run JOIN runs t ON t.key = h.root
+"""
+EVENT = """
+SELECT e.pos, e.run, r.id, e.seq, coalesce(e.task, r.id), e.generation, e.type, e.step, e.data, e.at
+FROM events e JOIN runs r ON r.key = e.run
+"""
+_NUMBER = 0xFFFFFFFF
+
+
+def listed(values: Collection[Any]) -> str:
+    """Return values as a parameter for `json_each(?)`."""
+    return encode(list(values)).decode()
+
+
+def run_rows(db: apsw.Connection, where: str, args: tuple[Any, ...]) -> list[RunRow]:
+    """Return runs."""
+    return [_run(values) for values in rows(db, f"{RUN} {where}", args)]
+
+
+def _run(values: tuple[Any, ...]) -> RunRow:
+    fields = list(values)
+    fields[23] = decode(fields[23]) if fields[23] else {}
+    fields[24] = decode(fields[24]) if fields[24] else {}
+    fields[28] = bool(fields[28])
+    return RunRow(*fields)
+
+
+def step_rows(db: apsw.Connection, run: int) -> list[StepRow]:
+    """Return the steps of a run in order of their first insertion."""
+    low = run << 32
+    found = rows(db, f"{_STEP} WHERE key BETWEEN ? AND ?", (low, low | _NUMBER))
+    found.sort(key=lambda values: values[16])
+    return [_step(db, values) for values in found]
+
+
+def step_at(db: apsw.Connection, run: int, address: str) -> StepRow | None:
+    """Return the step at an address."""
+    low = run << 32
+    values = one(db, f"{_STEP} WHERE key BETWEEN ? AND ? AND address = ?", (low, low | _NUMBER, address))
+    return _step(db, values) if values else None
+
+
+def step_result(db: apsw.Connection, run: int, n: int) -> bytes | None:
+    """Return the result of a step."""
+    values = one(db, f"{_STEP} WHERE key = ?", (run << 32 | n,))
+    return _step(db, values).result if values else None
+
+
+def _step(db: apsw.Connection, values: tuple[Any, ...]) -> StepRow:
+    key, result = values[0], values[8]
+    run, n = key >> 32, key & _NUMBER
+    if result is not None and crc32(result, n) != values[15]:
+        found = one(db, "SELECT id FROM runs WHERE key = ?", (run,))
+        raise StoreError(
+            f"The stored result of step {values[1]!r} of run {found[0] if found else run} is damaged.",
+            code="AF-STORE-DAMAGED",
+            hint="Restore the database from a backup, or retry the run from this step.",
+            data={"run": found[0] if found else run, "step": values[1]},
+        )
+    return StepRow._make((run, n, *values[1:10], values[10] or None, *values[11:15]))
+
+
+def task_view(values: tuple[Any, ...]) -> TaskView:
+    """Return a task as doors see it."""
+    answer = None if values[16] is None else decode(values[16])
+    return TaskView._make((TaskRow._make(values[:12]), *values[12:16], answer, *values[17:]))
+
+
+def event(values: tuple[Any, ...]) -> Event:
+    """Return an event."""
+    data = values[8]
+    return Event._make((*values[:8], None if data is None else decode(data), values[9]))
+
+
+def inbox_row(values: tuple[Any, ...]) -> tuple[int, Inbox]:
+    """Return (root, command) of (root, id, run, kind, n, task, data)."""
+    root, number, run, kind, n, task, data = values
+    return root, Inbox(number, run, kind, n, task, decode(data))
+
+
+def tree_keys(db: apsw.Connection, run: int) -> list[int]:
+    """Return a run's key and those of its descendants."""
+    found = rows(
+        db,
+        "WITH RECURSIVE tree (key) AS (SELECT ? UNION ALL SELECT h.key FROM tree JOIN heads h ON h.parent = tree.key)"
+        " SELECT key FROM tree",
+        (run,),
+    )
+    return [values[0] for values in found]
+
+
+def load_tree(db: apsw.Connection, root: int) -> LoadedTree | None:
+    """Return all that a holder needs, inside the caller's transaction."""
+    top = run_rows(db, "WHERE h.key = ?", (root,))
+    if not top:
+        return None
+    below = run_rows(
+        db, f"WHERE h.root = ? AND h.parent IS NOT NULL AND h.key <> h.root AND h.state IN {OPEN_STATES}", (root,)
+    )
+    members = {row.run: row for row in (*top, *below)}
+    order = parents_first({run: row.parent for run, row in members.items()})
+    commands = rows(db, "SELECT root, id, run, kind, n, task, data FROM inbox WHERE root = ? ORDER BY id", (root,))
+    return LoadedTree(
+        root,
+        top[0].epoch,
+        [_loaded(db, members[run]) for run in order],
+        [inbox_row(values)[1] for values in commands],
+    )
+
+
+def _loaded(db: apsw.Connection, row: RunRow) -> LoadedRun:
+    tasks = rows(db, f"{TASK} WHERE k.run = ? AND k.state IN {OPEN_STATES} ORDER BY k.key", (row.run,))
+    shared = rows(db, "SELECT run, key, address, value FROM shared WHERE run = ? ORDER BY pos", (row.run,))
+    return LoadedRun(
+        row,
+        step_rows(db, row.run),
+        [TaskRow._make(values[:12]) for values in tasks],
+        [SharedRow._make(values) for values in shared],
+    )

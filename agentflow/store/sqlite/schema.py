@@ -1,0 +1,57 @@
+"""Which schema a database has, and how an older one is brought up: numbered SQL files."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import apsw
+
+from agentflow.errors import StoreError
+from agentflow.store.sqlite.sql import do, number, script
+
+APPLICATION_ID = 0x41464C57
+"""`AFLW`, in the header of every store."""
+
+
+@cache
+def migrations() -> tuple[str, ...]:
+    """Return the migrations in order; the first one makes an empty database a store of version 1."""
+    folder = files("agentflow.store.sqlite") / "migrations"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return tuple((folder / name).read_text(encoding="utf-8") for name in names)
+
+
+def check_version(db: apsw.Connection, path: Path) -> int:
+    """Return the version of a database's schema.
+
+    Raises:
+        StoreError: it comes from a newer agentflow, or isn't a store.
+    """
+    version = number(db, "PRAGMA user_version")
+    if number(db, "PRAGMA application_id") != APPLICATION_ID and number(db, "SELECT count(*) FROM sqlite_master"):
+        raise StoreError(
+            f"{path} is a database of another program.",
+            code="AF-STORE-FORMAT",
+            hint="Name another file with --store.",
+        )
+    if version > len(migrations()):
+        raise StoreError(
+            f"The database {path} was written by a newer agentflow.",
+            code="AF-STORE-NEWER",
+            why=f"It has schema {version}, this version knows schemas up to {len(migrations())}.",
+            hint="Upgrade: pip install --upgrade agentflow-workflows",
+        )
+    return version
+
+
+def migrate(db: apsw.Connection, path: Path) -> None:
+    """Bring a database up to the newest schema, inside the caller's transaction."""
+    steps = migrations()
+    version = check_version(db, path)
+    for step in steps[version:]:
+        script(db, step)
+    if version < len(steps):
+        do(db, f"PRAGMA application_id = {APPLICATION_ID}")
+        do(db, f"PRAGMA user_version = {len(steps)}")

@@ -1,0 +1,94 @@
+"""The SQL of a commit, one text a purpose: the driver keeps them prepared."""
+
+# ruff: noqa: S608  the only text put in is a constant of this module
+
+OPEN_STATES = "('submitted', 'working', 'input-required', 'auth-required')"
+
+HEAD = "SELECT root, seq, generation, born, extras, updated_at, epoch, state FROM heads WHERE key = ?"
+IDEMPOTENT = "SELECT key FROM heads WHERE owner = ? AND workflow = ? AND idempotency_key = ?"
+LAST_POS = """
+SELECT max((SELECT coalesce(max(pos), 0) FROM events), (SELECT value FROM meta WHERE name = 'pos'))
+"""
+OPEN_TASK = f"SELECT n, step FROM tasks WHERE ending = ? AND state IN {OPEN_STATES}"
+PUBLISHED = "SELECT data FROM published WHERE topic = ? AND at >= ? ORDER BY pos"
+
+NEW_HEAD = """
+INSERT INTO heads (key, root, parent, seq, generation, born, extras, updated_at, epoch, holder, asleep, state, paused,
+  workflow, owner, context_id, idempotency_key, created_at)
+VALUES (?, ?, ?, 0, 0, 0, 0, ?, ?, ?, 0, ?, 0, ?, ?, ?, ?, ?)
+"""
+NEW_RUN = """
+INSERT INTO runs (key, id, ending, parent_step, definition, entry_point, door, labels, pins, fingerprint, retry_of,
+  start_message, input)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+NEW_LABEL = "INSERT INTO labels VALUES (?, ?, ?)"
+
+# The columns with indexes are named only where they change: else every commit would write the indexes too.
+UPDATE_HEAD = "UPDATE heads SET seq = ?, generation = ?, born = ?, extras = ?, updated_at = ? WHERE key = ?"
+_PATCH = """
+UPDATE heads SET
+  error = coalesce(?, error), output = coalesce(?, output), output_step = coalesce(?, output_step),
+  message = coalesce(?, message), now_text = coalesce(?, now_text), last_response = coalesce(?, last_response),
+  memo = CASE WHEN ? IS NULL THEN memo ELSE nullif(?, x'') END,
+"""
+PATCH_HEAD = f"{_PATCH} reason = coalesce(?, reason) WHERE key = ?"
+PATCH_STATE = f"""{_PATCH}
+  reason = CASE WHEN ? THEN ? ELSE coalesce(?, reason) END,
+  state = ?, paused = coalesce(?, paused), ended_at = coalesce(?, ended_at)
+WHERE key = ?
+"""
+RELEASE = "UPDATE heads SET holder = NULL, asleep = ? WHERE key = ?"
+
+UPSERT_STEP = """
+INSERT INTO steps (key, born, address, state, reason, phase, attempt, tries, entry, crashes, task, started_at, ended_at,
+  error, memo, hash, result)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET
+  address = excluded.address, state = excluded.state, reason = excluded.reason, phase = excluded.phase,
+  attempt = excluded.attempt, tries = excluded.tries, entry = excluded.entry, crashes = excluded.crashes,
+  task = excluded.task, started_at = excluded.started_at, ended_at = excluded.ended_at, error = excluded.error,
+  memo = coalesce(excluded.memo, memo), hash = coalesce(excluded.hash, hash), result = coalesce(excluded.result, result)
+"""
+NEW_EVENT = """
+INSERT INTO events (pos, run, seq, task, generation, type, step, data, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+DROP_TIMER = "DELETE FROM timers WHERE run = ? AND n = ? AND kind = ?"
+SET_TIMER = "REPLACE INTO timers (run, n, kind, root, due, entry) VALUES (?, ?, ?, ?, ?, ?)"
+
+UPSERT_TASK = f"""
+INSERT INTO tasks (id, ending, run, n, step, kind, state, expires_at, created_at, updated_at, message, schema, details)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (ending) DO UPDATE SET
+  n = excluded.n, step = excluded.step, kind = excluded.kind, state = excluded.state, expires_at = excluded.expires_at,
+  updated_at = excluded.updated_at, message = excluded.message, schema = excluded.schema, details = excluded.details
+WHERE state IN {OPEN_STATES}
+"""
+CLOSE_TASK = f"""
+UPDATE tasks SET state = ?, message = coalesce(?, message), updated_at = max(updated_at, ?)
+WHERE ending = ? AND state IN {OPEN_STATES}
+"""
+CLOSE_TASKS = f"""
+UPDATE tasks SET state = 'canceled', updated_at = max(updated_at, ?) WHERE run = ? AND state IN {OPEN_STATES}
+"""
+ANSWER_TASK = f"""
+UPDATE tasks SET state = ?, answer = ?, by = ?, door = ?, message_id = ?, answered_at = ?, updated_at = ?
+WHERE ending = ? AND state IN {OPEN_STATES}
+"""
+SET_GENERATION = "UPDATE tasks SET generation = ? WHERE ending = ?"
+CLOSE_RUN = (
+    "DELETE FROM timers WHERE run = ?",
+    "DELETE FROM subscriptions WHERE run = ?",
+    "DELETE FROM slots WHERE run = ?",
+)
+
+NEW_COMMAND = "INSERT INTO inbox (root, run, kind, n, task, data) VALUES (?, ?, ?, ?, ?, ?)"
+DROP_COMMAND = "DELETE FROM inbox WHERE id = ?"
+NEW_SUBSCRIPTION = """
+REPLACE INTO subscriptions (task, run, n, step, topic, filter, since) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+NEW_SHARED = "INSERT INTO shared (run, key, address, value) VALUES (?, ?, ?, ?)"
+NEW_ARTIFACT = "INSERT INTO artifacts (run, artifact, append, at, data) VALUES (?, ?, ?, ?, ?)"
+NEW_MESSAGE = "INSERT INTO messages (run, task, at, data) VALUES (?, ?, ?, ?)"
+DROP_SLOT = "DELETE FROM slots WHERE run = ? AND n = ?"

@@ -1,0 +1,164 @@
+"""The one connection that writes: one transaction at a time, in turn, its COMMIT where it disturbs least."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+import apsw
+
+from agentflow.store.sqlite.connection import BUSY_AFTER, pause
+from agentflow.store.sqlite.faults import Faults
+from agentflow.store.sqlite.schema import check_version
+from agentflow.store.sqlite.sql import do, number
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+SLOW = 0.003
+"""Seconds of a COMMIT from which on it goes to a thread. The hop costs 0.15 ms, so a fast disk is better without."""
+
+
+class Writer:
+    """Runs transactions one after the other.
+
+    The statements run in the event loop's thread: fed from another one they would wait for the interpreter's lock at
+    each row. Only COMMIT, the part that waits for the disk, goes to a thread when the disk is slow.
+    """
+
+    def __init__(self, db: apsw.Connection, path: Path) -> None:
+        """Take over a connection."""
+        self.db = db
+        self._path = path
+        self._faults = Faults(path)
+        self._busy = False
+        self._queue: deque[anyio.Event] = deque()
+        self._cost = 0.0
+        self._version = -1
+        self._seen = self._data_version()
+
+    async def transact(self, work: Callable[[A], T], argument: A, freeze: Callable[[A], A] | None = None) -> T:
+        """Run some work in a transaction of its own, and return its result once that is durable.
+
+        Args:
+            work: reads and writes by `db`; never suspends.
+            argument: what the work gets.
+            freeze: copies the argument when it has to wait for its turn.
+
+        Raises:
+            StoreError: nothing was committed.
+        """
+        with self._faults:
+            if self._busy or not self._begin():
+                if freeze is not None:
+                    argument = freeze(argument)
+                await self._turn()
+            try:
+                result = work(argument)
+                await self._commit()
+            except BaseException:
+                self._roll_back()
+                raise
+            finally:
+                self._pass_on()
+        return result
+
+    @property
+    def idle(self) -> bool:
+        """Whether no transaction is under way."""
+        return not self._busy
+
+    def changed(self) -> bool:
+        """Tell whether another connection has committed since this was last asked."""
+        if self._busy:
+            return False
+        with self._faults:
+            version = self._data_version()
+        if version == self._seen:
+            return False
+        self._seen = version
+        return True
+
+    async def close(self) -> None:
+        """Wait for what is under way, then close. The last connection of all copies the log to the database."""
+        if self._busy:
+            with anyio.CancelScope(shield=True):
+                await self._wait()
+        self._busy = True
+        with self._faults:
+            self.db.close()
+
+    def _data_version(self) -> int:
+        return number(self.db, "PRAGMA data_version")
+
+    def _begin(self) -> bool:
+        try:
+            do(self.db, "BEGIN IMMEDIATE")
+        except (apsw.BusyError, apsw.LockedError):
+            return False
+        version = self._data_version()
+        if version != self._version:
+            try:
+                check_version(self.db, self._path)
+            except BaseException:
+                self._roll_back()
+                raise
+            self._version = version
+        self._busy = True
+        return True
+
+    async def _turn(self) -> None:
+        if self._busy:
+            await self._wait()
+        self._busy = True
+        limit = time.monotonic() + BUSY_AFTER
+        try:
+            while not self._begin():
+                if time.monotonic() > limit:
+                    raise apsw.BusyError("another process kept the lock")
+                await anyio.sleep(pause())
+        except BaseException:
+            self._pass_on()
+            raise
+
+    async def _wait(self) -> None:
+        event = anyio.Event()
+        self._queue.append(event)
+        try:
+            await event.wait()
+        except BaseException:
+            if event.is_set():
+                self._pass_on()
+            else:
+                self._queue.remove(event)
+            raise
+
+    def _pass_on(self) -> None:
+        if self._queue:
+            self._queue.popleft().set()
+        else:
+            self._busy = False
+
+    async def _commit(self) -> None:
+        if self._cost < SLOW:
+            taken = self._commit_now()
+        else:
+            taken = 0.0
+            # Shielded: whoever waits for a commit learns what became of it.
+            with anyio.CancelScope(shield=True):
+                taken = await anyio.to_thread.run_sync(self._commit_now)
+        self._cost += (taken - self._cost) * 0.2
+
+    def _commit_now(self) -> float:
+        started = time.perf_counter()
+        do(self.db, "COMMIT")
+        return time.perf_counter() - started
+
+    def _roll_back(self) -> None:
+        if self.db.in_transaction:
+            do(self.db, "ROLLBACK")

@@ -1,0 +1,121 @@
+"""What a store keeps over its closing, and over several processes that have it open."""
+
+# ruff: noqa: S101  a test suite
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from agentflow.store.contract import Fenced, RunChange, Store
+from agentflow.testing.store_suite.builders import (
+    bump,
+    listening,
+    new_run,
+    note,
+    parked,
+    start,
+    step,
+    subset,
+    text_id,
+    wait_task,
+)
+
+Opener = Callable[[], Awaitable[Store]]
+
+
+class DurableSuite:
+    """Closed and opened again, or open twice."""
+
+    async def test_everything_is_there_when_it_is_opened_again(self, opener: Opener) -> None:
+        store = await opener()
+        key = await start(store, "r1", labels={"a": "b"})
+        await store.put_definitions({"h": b"{}"})
+        change = listening(key, "w1", "paid")
+        change.steps = [step(key, 0, "completed", result=b'{"x":1}')]
+        await store.commit([change])
+        await store.publish("other", {"n": 1}, "e1", 10.0, subset)
+        before = (await store.get_run(text_id("r1")), await store.all_events(), await store.load(key))
+        await store.close()
+        again = await opener()
+        assert (await again.get_run(text_id("r1")), await again.all_events(), await again.load(key)) == before
+        assert await again.get_definition("h") == b"{}"
+        assert await again.result(key, 0) == b'{"x":1}'
+        assert await again.publish("other", {}, "e1", 20.0, subset) == (0, [])
+        assert await again.publish("paid", {}, None, 120.0, subset) == (1, ["host-a"])
+        assert again.allocate() != key
+        await again.close()
+
+    async def test_opening_and_closing_may_be_repeated(self, opener: Opener) -> None:
+        for _ in range(3):
+            store = await opener()
+            assert await store.claimable() == []
+            await store.close()
+
+    async def test_two_that_have_it_open_never_give_the_same_run_key(self, opener: Opener) -> None:
+        one, two = await opener(), await opener()
+        keys = [store.allocate() for _ in range(50) for store in (one, two)]
+        assert len(set(keys)) == 100
+        await one.close()
+        await two.close()
+
+    async def test_a_commit_of_the_other_one_is_noticed_and_an_own_one_is_not(self, opener: Opener) -> None:
+        one, two = await opener(), await opener()
+        key = await start(one, "r1")
+        one.changed()
+        two.changed()
+        await one.commit([RunChange(key, key, 1, events=[note("a")])])
+        assert (one.changed(), two.changed(), two.changed()) == (False, True, False)
+        await two.request(text_id("r1"), "pause", None)
+        assert (one.changed(), one.changed()) == (True, False)
+        assert [row.kind for _, row in await one.inbox()] == ["pause"]
+        await one.close()
+        await two.close()
+
+    async def test_one_of_two_takes_a_lease_and_the_loser_learns_it(self, opener: Opener) -> None:
+        one, two = await opener(), await opener()
+        key = await start(one, "r1")
+        await one.commit([parked(key, key, wait_task(key, "w1"))])
+        two.holder = "host-b"
+        taken = [await two.acquire(key), await one.acquire(key)]
+        assert [tree is not None for tree in taken] == [True, False]
+        assert list(await one.commit([RunChange(key, key, 1, events=[note("late")])])) == [Fenced(key)]
+        await one.close()
+        await two.close()
+
+    async def test_one_of_two_creations_with_one_idempotency_key_wins(self, opener: Opener) -> None:
+        one, two = await opener(), await opener()
+        outcomes: list[int] = []
+
+        async def create(store: Store, name: str) -> None:
+            key = store.allocate()
+            change = RunChange(key, key, 1, create=new_run(name, idempotency_key="k"))
+            outcomes.append(len(await store.commit([change])))
+
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as group:
+                group.start_soon(create, one, "r1")
+                group.start_soon(create, two, "r2")
+        assert sorted(outcomes) == [0, 1]
+        await one.close()
+        await two.close()
+
+    async def test_writers_side_by_side_number_events_without_gaps(self, opener: Opener) -> None:
+        stores = [await opener() for _ in range(3)]
+        key = await start(stores[0], "r1")
+
+        async def write(store: Store) -> None:
+            for _ in range(20):
+                await store.commit([RunChange(key, key, 1, events=[bump("a"), note("b")])])
+                await anyio.lowlevel.checkpoint()
+
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as group:
+                for store in stores:
+                    group.start_soon(write, store)
+        events = await stores[1].events(text_id("r1"))
+        assert [event.seq for event in events] == list(range(1, 122))
+        assert [event.generation for event in events if event.generation] == list(range(1, 62))
+        for store in stores:
+            await store.close()

@@ -1,0 +1,178 @@
+"""Leases, timers, and what a host finds to do."""
+
+# ruff: noqa: S101  a test suite
+
+from __future__ import annotations
+
+from agentflow.store.contract import Fenced, RunChange, RunPatch, Store, TimerRow
+from agentflow.testing.store_suite.builders import (
+    ending,
+    listening,
+    new_run,
+    parked,
+    start,
+    start_child,
+    step,
+    text_id,
+    wait_task,
+)
+
+
+class LeaseSuite:
+    """Who executes what."""
+
+    async def test_a_tree_is_held_once_until_it_is_released(self, store: Store) -> None:
+        one, two = await start(store, "r1"), await start(store, "r2")
+        store.holder = "host-b"
+        assert await store.acquire(one) is None
+        await store.commit([parked(one, one, wait_task(one, "w1"))])
+        tree = await store.acquire(one)
+        assert tree is not None
+        assert (tree.root, tree.epoch) == (one, 2)
+        assert await store.acquire(one) is None
+        assert await store.acquire(two) is None
+        assert await store.acquire(99_999) is None
+        assert await store.hosts() == ["host-a", "host-b"]
+        run = await store.get_run(text_id("r1"))
+        assert run is not None
+        assert (run.holder, run.epoch) == ("host-b", 2)
+
+    async def test_a_dead_hosts_tree_is_taken_and_its_late_commit_refused(self, store: Store) -> None:
+        key = await start(store, "r1")
+        child = await start_child(store, "c1", key, key)
+        running = [step(child, 0, phase="run"), step(child, 1, phase="wait"), step(child, 2, "completed", phase="run")]
+        await store.commit([RunChange(child, key, 1, steps=running)])
+        store.holder = "host-b"
+        assert await store.acquire(key, dead=("host-x",)) is None
+        tree = await store.acquire(key, dead=("host-x", "host-a"))
+        assert tree is not None
+        assert tree.epoch == 2
+        crashes = {row.n: row.crashes for run in tree.runs for row in run.steps}
+        assert crashes == {0: 1, 1: 0, 2: 0}
+        assert {row.n: row.crashes for row in await store.list_steps(text_id("c1"))} == crashes
+        late = RunChange(child, key, 1, steps=[step(child, 0, "completed", result=b"1")], release=True)
+        assert list(await store.commit([late, RunChange(key, key, 1, release=True)])) == [Fenced(child), Fenced(key)]
+        run = await store.get_run(text_id("r1"))
+        assert run is not None
+        assert run.holder == "host-b"
+        assert await store.result(child, 0) is None
+
+    async def test_a_released_tree_counts_no_crash(self, store: Store) -> None:
+        key = await start(store, "r1")
+        await store.commit([RunChange(key, key, 1, steps=[step(key, 0, phase="run")], release=True)])
+        tree = await store.acquire(key)
+        assert tree is not None
+        assert [row.crashes for row in tree.runs[0].steps] == [0]
+
+    async def test_a_loaded_tree_has_all_that_is_open_parents_first(self, store: Store) -> None:
+        root = await start(store, "r1")
+        # Keys don't tell who came first: they are reserved in blocks per process.
+        later, sooner = store.allocate(), store.allocate()
+        await store.commit(
+            [
+                RunChange(sooner, root, 1, create=new_run("c1", parent=root, parent_step=4)),
+                RunChange(later, root, 1, create=new_run("g1", parent=sooner, parent_step=0)),
+            ]
+        )
+        done = await start_child(store, "c2", root, root)
+        steps = [step(later, 0, "completed", result=b"[1]"), step(later, 1, phase="wait", task=text_id("w1"))]
+        tasks = [wait_task(later, "w1", 1), wait_task(later, "w2", 2)]
+        await store.commit([RunChange(later, root, 1, steps=steps, tasks=tasks), ending(done, root)])
+        await store.commit([RunChange(later, root, 1, close_tasks=[(text_id("w2"), "canceled", None)])])
+        tree = await store.load(root)
+        assert tree is not None
+        assert [run.row.id for run in tree.runs] == [text_id("r1"), text_id("c1"), text_id("g1")]
+        assert list(tree.runs[2].steps) == steps
+        assert list(tree.runs[2].tasks) == [tasks[0]]
+        assert await store.load(99_999) is None
+
+    async def test_a_run_created_without_a_host_waits_for_one(self, store: Store) -> None:
+        store.holder = ""
+        key = store.allocate()
+        await store.commit([RunChange(key, key, 0, create=new_run("r1"))])
+        assert await store.claimable() == [key]
+        store.holder = "host-b"
+        tree = await store.acquire(key)
+        assert tree is not None
+        assert tree.epoch == 1
+        assert await store.claimable() == []
+
+    async def test_what_can_be_claimed_is_working_or_has_a_command_and_is_held_by_nobody_alive(
+        self, store: Store
+    ) -> None:
+        held = await start(store, "r1")
+        free = await start(store, "r2")
+        waiting = await start(store, "r3")
+        paused = await start(store, "r4")
+        over = await start(store, "r5")
+        await store.commit(
+            [
+                RunChange(free, free, 1, release=True),
+                parked(waiting, waiting, wait_task(waiting, "w1")),
+                RunChange(paused, paused, 1, patch=RunPatch(110.0, paused=True), release=True),
+                ending(over, over),
+                RunChange(over, over, 1, release=True),
+            ]
+        )
+        assert await store.claimable() == [free]
+        assert await store.claimable(dead=("host-a",)) == [held, free]
+        assert await store.claimable(dead=("host-a",), limit=1) == [held]
+        await store.answer(text_id("w1"), {"value": 1}, by="ann", door="cli", message_id=None, at=120.0)
+        await store.request(text_id("r1"), "pause", None)
+        await store.request(text_id("r4"), "unpause", None)
+        assert await store.claimable() == [free, waiting, paused]
+
+    async def test_a_sleeping_tree_is_left_alone_until_a_command_or_a_timer_wakes_it(self, store: Store) -> None:
+        key = await start(store, "r1")
+        sleep = RunChange(key, key, 1, timers=[TimerRow(900.0, key, 0, "timer")], release=True, asleep=True)
+        await store.commit([sleep])
+        assert await store.claimable() == []
+        assert await store.next_due() == 900.0
+        await store.request(text_id("r1"), "cancel", None)
+        assert await store.claimable() == [key]
+        tree = await store.acquire(key)
+        assert tree is not None
+        done = [row.id for row in tree.inbox]
+        await store.commit([RunChange(key, key, 2, inbox_done=done, release=True)])
+        assert await store.claimable() == [key]
+
+    async def test_timers_are_due_in_order_and_only_once_they_are(self, store: Store) -> None:
+        one, two = await start(store, "r1"), await start(store, "r2")
+        timers = [TimerRow(30.0, one, 1, "timer", 2), TimerRow(10.0, one, 2, "backoff")]
+        await store.commit([RunChange(one, one, 1, timers=timers)])
+        await store.commit([RunChange(two, two, 1, timers=[TimerRow(20.0, two, -1, "timer")])])
+        assert await store.next_due() == 10.0
+        assert await store.next_due([two]) == 20.0
+        assert await store.next_due([]) is None
+        assert await store.due(9.9) == []
+        assert await store.due(25.0) == [(one, timers[1]), (two, TimerRow(20.0, two, -1, "timer"))]
+        assert await store.due(99.0, [one]) == [(one, timers[1]), (one, timers[0])]
+        assert await store.due(99.0, limit=1) == [(one, timers[1])]
+
+    async def test_a_timer_set_twice_is_one_and_is_delivered_until_it_is_dropped(self, store: Store) -> None:
+        key = await start(store, "r1")
+        for due in (10.0, 20.0):
+            await store.commit([RunChange(key, key, 1, timers=[TimerRow(due, key, 1, "timer")])])
+        assert await store.due(99.0) == [(key, TimerRow(20.0, key, 1, "timer"))]
+        drop = RunChange(key, key, 1, drop_timers=[(1, "timer"), (7, "timer")])
+        await store.commit([drop])
+        assert await store.due(99.0) == []
+        drop.timers = [TimerRow(30.0, key, 1, "timer", 2)]
+        await store.commit([drop])
+        await store.commit([RunChange(key, key, 1, timers=[TimerRow(5.0, key, 2, "x")], drop_timers=[(1, "timer")])])
+        assert [timer.n for _, timer in await store.due(99.0)] == [2]
+
+    async def test_only_what_is_due_now_can_be_run(self, store: Store) -> None:
+        """Of a future, a waiting, a completed and a cancelled run none comes; the ready and the due one do."""
+        names = ("ready", "due", "future", "waits", "done", "gone")
+        keys = {name: await start(store, name) for name in names}
+        for name, due in (("due", 100.0), ("future", 900.0)):
+            key = keys[name]
+            change = parked(key, key)
+            change.timers = [TimerRow(due, key, 0, "timer")]
+            await store.commit([change])
+        await store.commit([listening(keys["waits"], "w1", "topic"), parked(keys["waits"], keys["waits"])])
+        await store.commit([ending(keys["done"], keys["done"]), ending(keys["gone"], keys["gone"], "canceled")])
+        await store.commit([RunChange(key, key, 1, release=True) for key in keys.values()])
+        ready = [*await store.claimable(), *(root for root, _ in await store.due(100.0))]
+        assert ready == [keys["ready"], keys["due"]]

@@ -1,0 +1,38 @@
+"""Runs the demo by the command line, as a user would: it asks on a terminal; without one a second process answers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+AGENTFLOW = str(Path(sys.executable).with_name("agentflow"))
+PARKED = 75
+
+
+def agentflow(*words: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run one command in the demo's folder, saying so first."""
+    if not capture:
+        print("$ agentflow", *words, file=sys.stderr, flush=True)
+    here = None if sys.stdin.isatty() else subprocess.DEVNULL
+    return subprocess.run(
+        [AGENTFLOW, *words], cwd=HERE, stdin=here, stdout=subprocess.PIPE if capture else None, text=True, check=False
+    )
+
+
+def main() -> int:
+    """Run the demo and return its exit code."""
+    code = agentflow("run", "report").returncode
+    if code != PARKED or (sys.stdin.isatty() and sys.stderr.isatty()):
+        return code
+    print("\nNo terminal here, so a second process answers:", file=sys.stderr)
+    waits: list[dict[str, Any]] = json.loads(agentflow("waits", "list", "--json", capture=True).stdout)
+    answered = agentflow("waits", "answer", waits[-1]["id"], "--set", "decision=keep").returncode
+    return answered or agentflow("runs", "watch", "@last").returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

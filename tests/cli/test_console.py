@@ -1,0 +1,48 @@
+"""Colour, glyphs and streams follow the terminal and the environment."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from agentflow.cli.console import Console, make_console
+
+
+@pytest.mark.parametrize(
+    ("environ", "colour"),
+    [
+        ({}, False),
+        ({"FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ({"TERM": "dumb", "FORCE_COLOR": "0"}, False),
+    ],
+)
+def test_without_a_terminal_only_force_color_gives_colour(environ: dict[str, str], colour: bool) -> None:
+    console = make_console(environ=environ)
+    assert console.out_colour is colour
+    assert not console.live
+
+
+def test_quiet_drops_talk_and_keeps_errors_and_results() -> None:
+    out, err = io.StringIO(), io.StringIO()
+    console = Console(out, err, quiet=True)
+    console.say("talk")
+    console.tell("error")
+    console.result("result")
+    assert (out.getvalue(), err.getvalue()) == ("result\n", "error\n")
+
+
+def test_a_terminal_without_utf_8_gets_ascii_glyphs_and_escaped_json() -> None:
+    out = io.StringIO()
+    console = Console(out, io.StringIO(), unicode=False)
+    console.result("✔ done")
+    console.data({"name": "Zoë"})
+    assert out.getvalue() == '+ done\n{"name": "Zo\\u00eb"}\n'
+
+
+def test_questions_need_a_terminal_on_both_sides() -> None:
+    streams = (io.StringIO(), io.StringIO())
+    assert Console(*streams, err_terminal=True, in_terminal=True).asks
+    assert not Console(*streams, err_terminal=True).asks
+    assert not Console(*streams, err_terminal=True, in_terminal=True, mode="json").asks

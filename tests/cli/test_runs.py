@@ -1,0 +1,155 @@
+"""`runs list|show|cancel|pause|unpause|retry|purge`."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+
+def test_no_runs_yet_says_how_to_make_one(project: Any) -> None:
+    done = project.run("runs", "list")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "No runs yet. Try: agentflow run hello\n")
+
+
+def test_the_list_tells_the_state_and_why_newest_first(project: Any) -> None:
+    project.run("run", "hello", "-q")
+    project.run("run", "failing", "-q")
+    project.run("run", "report", "-q")
+    done = project.run("runs", "list")
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert rows[0] == ["ID", "STATE", "WORKFLOW", "NOW", "STARTED", "TOOK"]
+    assert [row[1:3] for row in rows[1:]] == [
+        ["input-required", "report"],
+        ["failed", "failing"],
+        ["completed", "hello"],
+    ]
+    assert rows[1][3].startswith("review: Approve the report?")
+    assert rows[2][3].startswith("boom: ")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", rows[1][4])
+
+
+def test_the_list_filters_by_state_workflow_and_label(project: Any) -> None:
+    project.run("run", "hello", "-q", "--label", "team=a")
+    project.run("run", "failing", "-q")
+
+    def names(*arguments: str) -> list[str]:
+        return [run["workflow"] for run in project.json("runs", "list", *arguments)["runs"]]
+
+    assert names("--failed") == ["failing"]
+    assert names("--state", "completed") == ["hello"]
+    assert names("--workflow", "hello") == ["hello"]
+    assert names("--label", "team=a") == ["hello"]
+    assert names("--waiting") == []
+    assert names("--limit", "1") == ["failing"]
+    wrong = project.run("runs", "list", "--state", "done")
+    assert wrong.returncode == 2
+
+
+def test_show_tells_each_step_and_what_was_not_run(project: Any) -> None:
+    project.run("run", "failing", "-q")
+    done = project.run("runs", "show", "@last")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert re.match(r"run \w{6,} +failing +✘ failed +started \d\d:\d\d:\d\d by cli", lines[0])
+    assert re.match(r"cause: boom: .*upstream down.*\[AF-PYTHON-RAISED\]", lines[1])
+    assert re.match(r'✔ first +set +\d+ms +\{"a": 1\}', lines[3])
+    assert re.match(r"✘ boom +python +\d+ms +.*upstream down", lines[4])
+    assert re.match(r"· after +set +- +not run: boom failed", lines[5])
+    assert re.match(r"retry +agentflow runs retry \w+ --from boom +\(keeps 1 steps?, runs 2\)", lines[-1])
+
+
+def test_show_tells_why_a_step_is_not_running(project: Any) -> None:
+    project.run("run", "report", "-q")
+    done = project.run("runs", "show")
+    assert re.search(r"✔ fetch +for_each +3/3", done.stdout)
+    assert re.search(r"✋ review +wait +- +waits: Approve the report\?", done.stdout)
+    assert re.search(r"· send +set +- +waits for review", done.stdout)
+    assert re.search(r"answer +agentflow waits answer \w+", done.stdout)
+
+
+def test_show_one_step_has_its_log_and_result(project: Any) -> None:
+    project.run("run", "hello", "-q")
+    done = project.run("runs", "show", "@last", "--step", "greet")
+    assert "step greet  set  ✔ completed" in done.stdout
+    assert '"text": "hello world"' in done.stdout
+    assert "step_completed" in done.stdout
+    assert project.run("runs", "show", "@last", "--step", "nope").returncode == 66
+
+
+def test_show_as_json_carries_steps_and_waits(project: Any) -> None:
+    project.run("run", "report", "-q")
+    document = project.json("runs", "show", "@last")
+    states = {step["step"]: step["state"] for step in document["steps"]}
+    assert states["fetch"] == "completed"
+    assert states["review"] == "input-required"
+    assert document["waits"][0]["step"] == "review"
+    lines = project.run("runs", "show", "@last", "--events", "--json").stdout.splitlines()
+    assert json.loads(lines[0])["type"] == "run_started"
+
+
+def test_an_unknown_run_exits_66_in_every_command(project: Any) -> None:
+    project.run("run", "hello", "-q")
+    for command in ("show", "watch", "cancel", "pause", "unpause", "retry"):
+        done = project.run("runs", command, "nope")
+        assert done.returncode == 66, (command, done.stderr)
+        assert done.stderr.startswith('error[AF-RUN-UNKNOWN]: no run ends in "nope"')
+
+
+def test_cancel_ends_a_waiting_run_and_a_second_cancel_is_a_conflict(project: Any) -> None:
+    project.run("run", "report", "-q")
+    done = project.run("runs", "cancel", "@last")
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"\w{6,} canceled\n", done.stdout)
+    assert project.json("waits")["waits"] == []
+    again = project.run("runs", "cancel", "@last")
+    assert again.returncode == 73
+    assert "has ended already: canceled" in again.stderr
+    assert project.run("runs", "watch", "@last").returncode == 76
+
+
+def test_a_paused_run_stores_answers_and_goes_on_after_unpause(project: Any) -> None:
+    project.run("run", "report", "-q")
+    assert project.run("runs", "pause", "@last").returncode == 0
+    wait = project.json("waits")["waits"][0]["id"]
+    assert project.run("waits", "answer", wait, "--set", "decision=approve").returncode == 0
+    assert not project.json("runs", "list")["runs"][0]["state"] == "completed"
+    done = project.run("runs", "unpause", "@last")
+    assert done.returncode == 0, done.stderr
+    assert project.json("runs", "list")["runs"][0]["state"] == "completed"
+    assert project.run("runs", "unpause", "@last").returncode == 73
+
+
+def test_retry_previews_needs_a_yes_and_makes_a_linked_run(project: Any) -> None:
+    project.run("run", "failing", "-q")
+    plan = project.run("runs", "retry", "@last", "--dry-run")
+    assert plan.returncode == 0, plan.stderr
+    assert re.search(r"keeps +1 step: first", plan.stdout)
+    assert re.search(r"runs again +2 steps: boom, after", plan.stdout)
+    refused = project.run("runs", "retry", "@last")
+    assert refused.returncode == 2
+    assert "nothing was started" in refused.stderr
+    assert len(project.json("runs", "list")["runs"]) == 1
+    helpers = project.folder / "helpers.py"
+    helpers.write_text(helpers.read_text().replace('raise RuntimeError("upstream down")', 'return {"ok": True}'))
+    done = project.run("runs", "retry", "@last", "--from", "boom", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == '{"b": 2}\n'
+    newest, old = project.json("runs", "list")["runs"]
+    assert newest["retry_of"] == old["id"]
+
+
+def test_purge_deletes_only_what_has_ended(project: Any) -> None:
+    project.run("run", "hello", "-q")
+    project.run("run", "report", "-q")
+    assert project.run("runs", "purge", "--older-than", "0s").returncode == 2
+    done = project.run("runs", "purge", "--older-than", "0s", "--yes")
+    assert done.stdout == "deleted 1 run\n", done.stderr
+    assert [run["workflow"] for run in project.json("runs", "list")["runs"]] == ["report"]
+
+
+def test_looking_at_runs_works_while_the_config_is_broken(project: Any) -> None:
+    project.run("run", "hello", "-q")
+    (project.folder / "agentflow.yaml").write_text("workflows: {a: {steps: 3}}\n", encoding="utf-8")
+    assert len(project.json("runs", "list")["runs"]) == 1
+    assert project.run("runs", "show", "@last").returncode == 0

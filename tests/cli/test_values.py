@@ -1,0 +1,113 @@
+"""What is written on a command line becomes typed JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentflow.cli.actions.start import read_answers, split_target
+from agentflow.cli.values import assignments, document, read_value
+from agentflow.errors import InputError
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "count": {"type": "integer"},
+        "rate": {"type": "number"},
+        "ok": {"type": "boolean"},
+        "tags": {"type": "array"},
+        "note": {"type": ["string", "null"]},
+        "deep": {"$ref": "#/$defs/deep"},
+    },
+    "$defs": {"deep": {"type": "object", "properties": {"code": {"type": "string"}}}},
+}
+
+
+def test_the_schema_decides_the_type_of_a_value() -> None:
+    given = ["name=007", "count=12", "rate=0.5", "ok=yes", 'tags=["a"]', "note=null", "deep.code=1"]
+    assert assignments(given, SCHEMA, "--set") == {
+        "name": "007",
+        "count": 12,
+        "rate": 0.5,
+        "ok": True,
+        "tags": ["a"],
+        "note": None,
+        "deep": {"code": "1"},
+    }
+
+
+def test_without_a_schema_json_is_json_and_the_rest_is_text() -> None:
+    given = ["a=3", "b=true", "c=null", "d=three", 'e={"x": 1}', "f=x=y", 'g="3"', "h=NaN"]
+    expected = {"a": 3, "b": True, "c": None, "d": "three", "e": {"x": 1}, "f": "x=y", "g": '"3"', "h": "NaN"}
+    assert assignments(given, None, "--input") == expected
+
+
+def test_a_value_can_come_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "note.txt"
+    file.write_text("long\ntext", encoding="utf-8")
+    assert assignments([f"note=@{file}", "name=@@ana"], SCHEMA, "--set") == {"note": "long\ntext", "name": "@ana"}
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ("count=many", 'count: "many" is no number'),
+        ("count=1.5", "count: 1.5 is no whole number"),
+        ("ok=maybe", 'ok: "maybe" is neither yes nor no'),
+        ("rate=inf", 'rate: "inf" is no number'),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_told_by_its_name(item: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        assignments([item], SCHEMA, "--set")
+    assert caught.value.what == message
+
+
+def test_an_item_without_equals_is_wrong_use() -> None:
+    with pytest.raises(InputError) as caught:
+        assignments(["region"], None, "--input")
+    assert caught.value.code == "AF-USAGE"
+    assert caught.value.what == '--input takes key=value, not "region"'
+
+
+def test_a_whole_document_is_json_or_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text('{"a": [1]}', encoding="utf-8")
+    assert document('{"a": 1}', "--data") == {"a": 1}
+    assert document(f"@{file}", "--data") == {"a": [1]}
+
+
+def test_text_that_is_not_json_says_how_to_write_it() -> None:
+    with pytest.raises(InputError) as caught:
+        document("{oops", "--data")
+    assert caught.value.what == '--data: "{oops" isn\'t JSON'
+    assert caught.value.hint is not None
+    assert "@file.json" in caught.value.hint
+
+
+def test_a_file_that_is_not_there_is_named() -> None:
+    with pytest.raises(InputError) as caught:
+        document("@nothing.json", "--data")
+    assert caught.value.what == 'can\'t read "nothing.json": no such file or directory'
+
+
+def test_answers_in_advance_are_read_by_step(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text('{"decision": "approve"}', encoding="utf-8")
+    found = read_answers([f"review=@{file}", "ok=true", "who=ana"])
+    assert found == {"review": {"decision": "approve"}, "ok": True, "who": "ana"}
+
+
+def test_a_union_takes_the_first_type_that_fits() -> None:
+    assert read_value("3", {"type": ["integer", "string"]}) == 3
+    assert read_value("three", {"type": ["integer", "string"]}) == "three"
+
+
+def test_a_target_is_a_workflow_a_file_or_both() -> None:
+    assert split_target("report") == (None, "report")
+    assert split_target("flow.yaml") == ("flow.yaml", None)
+    assert split_target("dir/flow.yaml:report") == ("dir/flow.yaml", "report")
+    assert split_target("a:b") == (None, "a:b")

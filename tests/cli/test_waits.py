@@ -1,0 +1,144 @@
+"""Waits from a second process: list, show, answer; and the first one moves."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+
+def parked(project: Any) -> str:
+    """Start a run that waits, and return the wait's short id."""
+    project.run("run", "report", "-q")
+    return str(project.json("waits")["waits"][0]["id"])[-6:]
+
+
+def test_waits_alone_lists_them(project: Any) -> None:
+    assert project.run("waits").stderr == "Nothing waits for an answer.\n"
+    wait = parked(project)
+    done = project.run("waits")
+    head, row = done.stdout.splitlines()
+    assert head.split("\t") == ["ID", "KIND", "RUN", "STEP", "MESSAGE", "AGE", "TIMES OUT"]
+    cells = row.split("\t")
+    assert cells[0].endswith(wait)
+    assert cells[1:2] + cells[3:5] == ["input", "review", "Approve the report? Total is 60 for region emea."]
+    assert project.run("waits", "list").stdout == done.stdout
+
+
+def test_an_answer_that_does_not_fit_leaves_the_wait_open(project: Any) -> None:
+    wait = parked(project)
+    done = project.run("waits", "answer", wait, "--set", "decision=approve", "--set", "amount=5000")
+    assert done.returncode == 65
+    assert done.stderr.splitlines() == [
+        "error[AF-WAIT-INVALID]: the answer doesn't fit; the wait is still open",
+        "  amount: 5000 is greater than the maximum of 1000",
+        f"  hint: agentflow waits show {wait} prints the schema and an example answer",
+    ]
+    assert len(project.json("waits")["waits"]) == 1
+
+
+def test_an_answer_moves_the_run_itself_when_no_process_has_it(project: Any) -> None:
+    wait = parked(project)
+    done = project.run("waits", "answer", wait, "--set", "decision=approve", "--set", "amount=400")
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(
+        rf"answered {wait}\. Run (\w+) goes on: agentflow runs watch \1\n",
+        done.stdout,
+    )
+    assert "no process runs " in done.stderr
+    assert "step send completed" in done.stderr
+    (run,) = project.json("runs", "list")["runs"]
+    assert run["state"] == "completed"
+
+
+def test_a_second_answer_is_a_conflict_that_tells_the_first(project: Any) -> None:
+    wait = parked(project)
+    assert project.run("waits", "answer", wait, "--set", "decision=approve").returncode == 0
+    done = project.run("waits", "answer", wait, "--set", "decision=reject")
+    assert done.returncode == 73
+    assert re.search(rf"error\[AF-WAIT-CONFLICT\]: {wait} was answered \d+s ago by you: ", done.stderr)
+    assert '{"decision": "approve"' in done.stderr
+
+
+def test_the_same_answer_again_is_fine(project: Any) -> None:
+    wait = parked(project)
+    for _ in range(2):
+        assert project.run("waits", "answer", wait, "--data", '{"decision": "approve"}').returncode == 0
+
+
+def test_an_answer_from_a_second_process_moves_the_first(project: Any) -> None:
+    process = project.start("run", "report", "--wait")
+    assert process.stderr is not None
+    line = ""
+    while "waits for an answer:" not in line:
+        line = process.stderr.readline()
+        assert line, "the run ended before it waited"
+    wait = re.search(r"waits answer (\w+) ", line)
+    assert wait is not None
+    done = project.run("waits", "answer", wait[1], "--set", "decision=reject")
+    assert done.returncode == 0, done.stderr
+    assert "no process runs" not in done.stderr
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert json.loads(out)["decision"] == "reject"
+    assert "step review answered" in err
+
+
+def test_a_run_with_one_wait_can_be_answered_by_the_runs_id(project: Any) -> None:
+    parked(project)
+    run = project.json("runs", "list")["runs"][0]["id"]
+    assert project.run("waits", "answer", run, "--set", "decision=approve").returncode == 0
+
+
+def test_a_decline_fails_the_step_with_its_reason(project: Any) -> None:
+    wait = parked(project)
+    done = project.run("waits", "answer", wait, "--decline", "not mine")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"declined {wait}. ")
+    (run,) = project.json("runs", "list")["runs"]
+    assert run["state"] == "failed"
+    assert run["error"]["code"] == "AF-WAIT-DECLINED"
+
+
+def test_answering_without_a_terminal_or_an_answer_tells_the_command(project: Any) -> None:
+    wait = parked(project)
+    done = project.run("waits", "answer", wait)
+    assert done.returncode == 75
+    assert f"  hint:  agentflow waits answer {wait} --set decision=approve" in done.stderr
+
+
+def test_an_answer_can_come_from_stdin_and_be_shown_as_json(project: Any) -> None:
+    wait = parked(project)
+    done = project.run("waits", "answer", wait, "--data", "-", "--json", stdin='{"decision": "reject"}')
+    document = json.loads(done.stdout)
+    assert document["answer"] == {"value": {"decision": "reject"}}
+    assert (document["by"], document["door"]) == ("local", "cli")
+
+
+def test_an_unknown_wait_exits_66(project: Any) -> None:
+    parked(project)
+    done = project.run("waits", "answer", "zzzzzz", "--data", "1")
+    assert done.returncode == 66
+    assert done.stderr.startswith('error[AF-WAIT-UNKNOWN]: no wait "zzzzzz"')
+
+
+def test_a_wait_shows_its_schema_and_an_example(project: Any) -> None:
+    wait = parked(project)
+    done = project.run("waits", "show", wait)
+    assert "Approve the report?" in done.stdout
+    assert '"maximum": 1000' in done.stdout
+    assert 'example  {"decision": "approve", "amount": 250, "note": "text"}' in done.stdout
+    assert f"answer  agentflow waits answer {wait} --set decision=approve" in done.stdout
+
+
+def test_a_published_event_moves_the_run_that_waits_for_it(project: Any) -> None:
+    parked_run = project.run("run", "event")
+    assert parked_run.returncode == 75
+    assert "error[AF-WAIT-OPEN]: the run waits for an event" in parked_run.stderr
+    assert "  hint:  agentflow publish paid --data '{}'" in parked_run.stderr
+    done = project.run("publish", "paid", "--data", '{"order": 17}')
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "published paid: 1 wait answered\n"
+    (run,) = project.json("runs", "list")["runs"]
+    assert run["state"] == "completed"
+    assert project.json("runs", "watch", run["id"])["output"] == {"order": 17}

@@ -1,0 +1,33 @@
+"""Shared by all tests: the event loop, hypothesis profiles, and the check of case ids."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("default", deadline=None)
+settings.register_profile(
+    "ci", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+MANIFEST = Path(__file__).parent / "cases" / "manifest.toml"
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run async tests on asyncio."""
+    return "asyncio"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse case ids that the manifest doesn't have."""
+    known = tomllib.loads(MANIFEST.read_text(encoding="utf-8"))
+    for item in items:
+        for mark in item.iter_markers("case"):
+            if not mark.args or not all(case in known for case in mark.args):
+                raise pytest.UsageError(f"{item.nodeid}: no such case in tests/cases/manifest.toml: {mark.args}")

@@ -1,0 +1,95 @@
+"""A context for step types that are tested without an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import anyio
+
+from agentflow.steps import registry
+from agentflow.steps.contract import Artifact, Outcome, Result
+from agentflow.steps.services import ProcessServices
+
+
+class FakeContext:
+    """Keeps what a step tells."""
+
+    def __init__(
+        self,
+        services: ProcessServices | None = None,
+        *,
+        attempt: int = 1,
+        state: Any = None,
+        arrived: Any = None,
+        key: str = "key-1",
+    ) -> None:
+        self.services = services or ProcessServices()
+        self.run_id = "run-1"
+        self.workflow_id = "flow"
+        self.address = "step"
+        self.attempt = attempt
+        self.tries = attempt
+        self.idempotency_key = key
+        self.input: Any = {}
+        self.steps: Mapping[str, Any] = {}
+        self.values: Mapping[str, Any] = {}
+        self.env: Mapping[str, str] = {}
+        self.state = state
+        self.arrived = arrived
+        self.logs: list[tuple[str, str]] = []
+        self.told: list[tuple[float | None, str]] = []
+        self.artifacts: list[Artifact] = []
+        self.saved: list[Any] = []
+        self.saving = anyio.Event()
+
+    @cached_property
+    def cancel_scope(self) -> anyio.CancelScope:
+        return anyio.CancelScope()
+
+    def now(self) -> float:
+        return 1_800_000_000.0
+
+    def secret(self, name: str) -> str | None:
+        return self.services.secret(name)
+
+    def progress(self, fraction: float | None, message: str = "") -> None:
+        self.told.append((fraction, message))
+
+    def log(self, text: str, level: str = "info") -> None:
+        self.logs.append((level, text))
+
+    def heartbeat(self) -> None:
+        pass
+
+    def artifact(self, artifact: Artifact) -> None:
+        self.artifacts.append(artifact)
+
+    def message(self, parts: list[Mapping[str, Any]], metadata: Mapping[str, Any] | None = None) -> None:
+        pass
+
+    def status(self, text: str) -> None:
+        pass
+
+    async def save(self, state: Any) -> None:
+        self.saved.append(state)
+        self.saving.set()
+
+    async def publish(self, topic: str, data: Any, event_id: str | None = None) -> int:
+        return 0
+
+
+async def enter(type_name: str, config: Mapping[str, Any], ctx: FakeContext) -> Outcome:
+    """Execute a step of a type as the engine does: validate its rendered fields, then run it."""
+    spec = registry.find(type_name)
+    assert spec is not None
+    assert spec.execute is not None
+    return await spec.execute(spec.config.model_validate(dict(config)), ctx)
+
+
+async def run(type_name: str, config: Mapping[str, Any], ctx: FakeContext | None = None) -> Any:
+    """Execute a step that completes, and return its result."""
+    outcome = await enter(type_name, config, ctx or FakeContext())
+    assert isinstance(outcome, Result)
+    return outcome.value

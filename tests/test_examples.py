@@ -1,0 +1,283 @@
+"""Every example loads without a problem, runs, and gives what its first lines promise."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from agentflow.config import load_config
+from agentflow.definition.models import Step
+from agentflow.engine import Answer, Engine, Run
+from agentflow.errors import InputError
+from agentflow.steps import registry
+
+pytestmark = pytest.mark.anyio
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+STEPS = sorted((EXAMPLES / "steps").glob("*.yaml"))
+
+
+class JumpingClock:
+    """Jumps to what is due within a minute as soon as the engine is idle, and never gets to what is due later."""
+
+    def __init__(self) -> None:
+        self._now = 1_800_000_000.0
+
+    def now(self) -> float:
+        return self._now
+
+    async def sleep_until(self, due: float, idle: Callable[[], Awaitable[None]]) -> None:
+        await idle()
+        if due > self._now + 60:
+            await anyio.sleep_forever()
+        self._now = max(self._now, due)
+
+
+@dataclass
+class Promise:
+    """What the first lines of an example say about it."""
+
+    input: Any = None
+    expect: Any = None
+    state: str = "completed"
+    answers: dict[str, Any] = field(default_factory=dict[str, Any])
+    events: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
+    port: str | None = None
+
+
+def promise_of(path: Path) -> Promise:
+    """Read the comment at the top of an example."""
+    promise = Promise()
+    for line in path.read_text(encoding="utf-8").splitlines():
+        key, colon, value = line.removeprefix("# ").partition(": ")
+        if not line.startswith("#") or not colon:
+            continue
+        words = key.split()
+        match words:
+            case ["input"]:
+                promise.input = json.loads(value)
+            case ["expect"]:
+                promise.expect = json.loads(value)
+            case ["state"]:
+                promise.state = value
+            case ["serve"]:
+                promise.port = value
+            case ["answer", step]:
+                promise.answers[step] = json.loads(value)
+            case ["publish", topic]:
+                promise.events.append((topic, json.loads(value)))
+            case _:
+                pass
+    return promise
+
+
+@contextmanager
+def served(folder: Path) -> Generator[str]:
+    """Serve a folder over HTTP and give the port."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class calls it so
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield str(server.server_address[1])
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def move_port(path: Path, old: str | None, new: str) -> None:
+    """Let an example use the port that is served."""
+    if old is not None:
+        path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+
+
+async def finish(engine: Engine, run: Run, promise: Promise) -> Run:
+    """Answer and publish what the example says, until the run has ended."""
+    answers = dict(promise.answers)
+    with anyio.fail_after(5):
+        run = await engine.wait(run.id)
+        for topic, data in promise.events:
+            await engine.publish(topic, data)
+        while run.state == "input-required":
+            run = await engine.wait(run.id)
+            for wait in await engine.waits(run.id):
+                if wait.step in answers:
+                    await engine.resume(wait.id, Answer(answers.pop(wait.step)))
+    return run
+
+
+def test_there_is_an_example_for_every_step_type() -> None:
+    assert {path.stem for path in STEPS} == registry.BUILTIN.keys()
+
+
+@pytest.mark.parametrize("path", STEPS, ids=lambda path: path.stem)
+async def test_an_example_gives_what_it_promises(path: Path, tmp_path: Path) -> None:
+    promise = promise_of(path)
+    folder = tmp_path / "steps"
+    shutil.copytree(path.parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    with served(folder) as port:
+        move_port(folder / path.name, promise.port, port)
+        config = load_config(folder / path.name)
+        assert config.warnings == []
+        assert path.stem in config.workflows
+        async with Engine.open(":memory:", config=config, clock=JumpingClock()) as engine:
+            run = await engine.start(path.stem, promise.input)
+            run = await finish(engine, run, promise)
+    assert run.failure is None or promise.state == "failed"
+    assert (run.state, run.output) == (promise.state, promise.expect)
+
+
+def test_every_example_uses_the_type_that_it_is_about() -> None:
+    for path in STEPS:
+        assert f"type: {path.stem}" in path.read_text(encoding="utf-8")
+
+
+# distri's shape: a pipeline with a person in its middle, and three ways in.
+
+REVIEW = {"approved": True, "note": "well done"}
+
+
+async def states(engine: Engine, run: Run) -> dict[str, str]:
+    """Return the steps' states by id; what has no row yet is submitted."""
+    found = {row.address: row.state for row in await engine.steps(run.id)}
+    return {step.id: found.get(step.id, "submitted") for step in run_steps(engine, run)}
+
+
+def run_steps(engine: Engine, run: Run) -> tuple[Step, ...]:
+    """Return the steps of a run's workflow."""
+    assert engine.config is not None
+    return engine.config.workflows[run.workflow].steps
+
+
+async def started(engine: Engine, run: Run) -> list[str | None]:
+    """Return the steps that were ever started, in order."""
+    return [event.step async for event in engine.subscribe(run.id) if event.type == "step_started"]
+
+
+def open_grading(store: str | Path = ":memory:") -> AbstractAsyncContextManager[Engine]:
+    """Open an engine with distri's file, through the config beside it."""
+    return Engine.open(store, config=load_config(EXAMPLES / "distri" / "agentflow.yaml"), clock=JumpingClock())
+
+
+@pytest.mark.case("D-EP-7", "D-WAIT-2")
+async def test_the_whole_pipeline_parks_at_the_review_and_completes_after_it() -> None:
+    async with open_grading() as engine:
+        with anyio.fail_after(5):
+            run = await engine.wait((await engine.start("grading", {"doc_id": "essay-1"}, entry_point="full")).id)
+            assert run.state == "input-required"
+            assert list((await states(engine, run)).values()) == [
+                *["completed"] * 3,
+                "input-required",
+                *["submitted"] * 2,
+            ]
+            [wait] = await engine.waits(run.id)
+            assert wait.message == "Grade essay-1 by rubric rubric-essay?"
+            await engine.resume(run.id, Answer(REVIEW))
+            run = await engine.wait(run.id)
+        assert run.state == "completed"
+        assert set((await states(engine, run)).values()) == {"completed"}
+        assert await engine.result(run.id, "review") == REVIEW
+        assert run.output["text"] == "essay-1: A by rubric-essay"
+        assert run.output["buttons"] == [
+            [{"kind": "callback", "label": "Ask again", "callback_data": "wf:again:essay-1"}]
+        ]
+
+
+@pytest.mark.case("D-EP-8")
+async def test_starting_at_the_grade_skips_all_before_it_and_waits_for_nobody() -> None:
+    async with open_grading() as engine:
+        with anyio.fail_after(5):
+            run = await engine.start("grading", {"doc_id": "essay-1"}, entry_point="grade_only")
+            run = await engine.wait(run.id)
+        assert run.state == "completed"
+        assert list((await states(engine, run)).values()) == [*["canceled"] * 4, *["completed"] * 2]
+        assert await started(engine, run) == ["grade", "report"]
+        assert (await engine.result(run.id, "grade"))["note"] == "approved before"
+
+
+@pytest.mark.case("D-EP-9", "D-EP-11", "D-EP-12")
+async def test_starting_at_the_review_survives_a_restart_while_it_waits(tmp_path: Path) -> None:
+    store = tmp_path / "runs.db"
+    async with open_grading(store) as engine:
+        with anyio.fail_after(5):
+            run = await engine.start("grading", {"doc_id": "essay-1"}, entry_point="review_and_grade")
+            run = await engine.wait(run.id)
+        assert run.state == "input-required"
+        assert list((await states(engine, run)).values()) == [*["canceled"] * 3, "input-required", *["submitted"] * 2]
+    async with open_grading(store) as engine:
+        with anyio.fail_after(5):
+            await engine.resume(run.id, Answer(REVIEW))
+            run = await engine.wait(run.id)
+        assert run.state == "completed"
+        assert list((await states(engine, run)).values()) == [*["canceled"] * 3, *["completed"] * 3]
+        with anyio.fail_after(5):
+            assert [step for step in await started(engine, run) if step != "review"] == ["grade", "report"]
+            events = [(event.type, event.step) async for event in engine.subscribe(run.id)]
+        assert ("step_waiting", "review") in events
+        assert events[0][0] == "run_started"
+        assert await engine.result(run.id, "review") == REVIEW
+        assert run.output["text"] == "essay-1: A by rubric-quiz"
+
+
+@pytest.mark.case("D-SKIP-1", "D-EP-13")
+async def test_a_known_activity_is_not_detected_again_and_a_missing_document_is_named() -> None:
+    async with open_grading() as engine:
+        with anyio.fail_after(5):
+            run = await engine.start("grading", {"doc_id": "quiz-2", "activity_id": "act-7"})
+            run = await engine.wait(run.id)
+        assert (await states(engine, run))["detect"] == "canceled"
+        [wait] = await engine.waits(run.id)
+        assert wait.message == "Grade quiz-2 by rubric rubric-act-7?"
+        with pytest.raises(InputError, match="doc_id"):
+            await engine.start("grading", {}, entry_point="grade_only")
+
+
+# The demo: real files, a fan-out, a retry that really happens, a condition, a person.
+
+
+@pytest.mark.parametrize("decision", ["keep", "drop"])
+async def test_the_demo_counts_this_repository_and_asks_before_it_writes(decision: str, tmp_path: Path) -> None:
+    folder = tmp_path / "examples" / "demo"
+    shutil.copytree(EXAMPLES / "demo", folder, ignore=shutil.ignore_patterns(".agentflow", "__pycache__"))
+    (tmp_path / "agentflow").mkdir()
+    (tmp_path / "agentflow" / "one.py").write_text("a = 1\nb = 2\n", encoding="utf-8")
+    async with Engine.open(":memory:", config=load_config(folder / "agentflow.yaml"), clock=JumpingClock()) as engine:
+        with anyio.fail_after(20):
+            run = await engine.wait((await engine.start("report", {})).id)
+            [wait] = await engine.waits(run.id)
+            assert wait.step == "review"
+            assert "of 2 packages: a small project" in wait.message
+            assert {row.address: row.tries for row in await engine.steps(run.id)}["lock"] == 2
+            await engine.resume(wait.id, Answer({"decision": decision, "title": "Mine"}))
+            run = await engine.wait(run.id)
+    assert run.state == "completed"
+    report = folder / ".agentflow" / "report.md"
+    assert report.exists() == (decision == "keep")
+    assert run.output["report"] == (".agentflow/report.md" if decision == "keep" else None)
+    if decision == "keep":
+        assert report.read_text(encoding="utf-8").startswith("# Mine\n")
+        assert "| agentflow | 1 | 2 |" in report.read_text(encoding="utf-8")
+
+
+def test_the_example_in_python_prints_its_output() -> None:
+    command = [sys.executable, "-W", "error", str(EXAMPLES / "in_python.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("{'first': 'HELLO ADA!!!', 'all': ")
