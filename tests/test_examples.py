@@ -162,7 +162,6 @@ async def states(engine: Engine, run: Run) -> dict[str, str]:
 
 def run_steps(engine: Engine, run: Run) -> tuple[Step, ...]:
     """Return the steps of a run's workflow."""
-    assert engine.config is not None
     return engine.config.workflows[run.workflow].steps
 
 

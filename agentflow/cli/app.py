@@ -97,10 +97,6 @@ def execute(arguments: list[str]) -> int:
         return 130
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has gone: that is how `| head` ends, and nothing to complain about.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except Exception as error:  # the one place where every error becomes text and an exit code
         return _report(arguments, error)
     return code if isinstance(code, int) else 0
@@ -118,6 +114,10 @@ def _report(arguments: list[str], error: Exception) -> int:
     from agentflow.errors import AgentflowError  # noqa: PLC0415
 
     error = errors.unwrap(error)
+    if isinstance(error, BrokenPipeError):
+        # Whoever read our output has gone: that is how `| head` ends, and nothing to complain about.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     if errors.debugging():
         import traceback  # noqa: PLC0415  only here
 

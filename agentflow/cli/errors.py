@@ -7,7 +7,7 @@ import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agentflow.cli.console import Console, printable
 from agentflow.codes import door
@@ -181,8 +181,8 @@ def as_defect(error: BaseException) -> Defect:
 def unwrap(error: Exception) -> Exception:
     """Return the one error inside an exception group that means something to a person."""
     while isinstance(error, ExceptionGroup):
-        inner = [each for each in error.exceptions if isinstance(each, AgentflowError | ExceptionGroup)]
-        error = (inner or list(error.exceptions))[0]
+        inside: list[Exception] = list(cast("ExceptionGroup[Exception]", error).exceptions)
+        error = next((each for each in inside if isinstance(each, AgentflowError | ExceptionGroup)), inside[0])
     return error
 
 

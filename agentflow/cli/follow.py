@@ -79,6 +79,7 @@ class Follower:
         self._mine: set[str] = set()
         self._by: dict[str, str] = {}
         self._told: set[str] = set()
+        self._views: dict[str, WaitView] = {}
         self._start = 0
 
     async def follow(self) -> Ending:
@@ -266,7 +267,11 @@ class Follower:
 
     async def _view(self, wait_id: str) -> WaitView | None:
         found = await self.engine.store.get_task(wait_id)
-        return wait_view(found) if found is not None else None
+        if found is None:
+            return None
+        await self.session.learn([wait_id], "wait")
+        view = self._views[wait_id] = wait_view(found)
+        return view
 
     def _given(self, view: WaitView) -> Any:
         for name in (view.step, view.step.rpartition("/")[2]):
@@ -370,8 +375,10 @@ class Follower:
     def waiting_text(self) -> list[str]:
         """Return what to say when the run is left waiting."""
         lines = ["", "Left the run waiting. It is saved and goes on when somebody answers:"]
-        for wait_id, row in self._open.items():
-            lines.append(f"  {self.session.command(f'waits answer {self.session.short(wait_id)}')}  # {row.address}")
+        for wait_id in self._open:
+            view = self._views.get(wait_id)
+            known = self.session.command(f"waits answer {self.session.short(wait_id)}")
+            lines.append(f"  {wait_command(self.session, view) if view is not None else known}")
         return [*lines, f"  {self.session.command(f'runs watch {self.session.short(self.run_id)}')}"]
 
     async def open_waits(self) -> list[WaitView]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import anyio
 
 from agentflow.cli.console import Console
+from agentflow.cli.errors import debugging
 from agentflow.cli.forms import quote
 from agentflow.cli.options import Common
 from agentflow.errors import NotFoundError
@@ -150,8 +152,12 @@ async def _drive(
 ) -> int:
     from agentflow.engine import Engine  # noqa: PLC0415  the heavy import of all commands
 
-    if project.config is None or host != "none":
-        Path(project.store).parent.mkdir(parents=True, exist_ok=True) if "://" not in project.store else None
+    if not debugging():
+        # What goes wrong in the background is told by what it did to runs; a trace on the screen helps nobody.
+        logging.getLogger("agentflow").addHandler(logging.NullHandler())
+        logging.getLogger("agentflow").propagate = False
+    if host != "none" and "://" not in project.store and project.store != ":memory:":
+        Path(project.store).parent.mkdir(parents=True, exist_ok=True)
     code = 0
     async with Engine.open(project.store, config=project.config, host=host) as engine:
         session = Session(console, project, engine)

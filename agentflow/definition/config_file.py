@@ -22,7 +22,7 @@ def parse_size(value: object) -> object:
         return value
     found = _SIZE.fullmatch(value)
     if found is None:
-        raise ValueError(f'"{value}" is no size; write bytes, or a text such as 64KiB or 4MiB')
+        raise ValueError(f'"{value}" is no size; write bytes, or a text like 64KiB or 4MiB')
     return int(float(found[1]) * _UNITS[found[2]])
 
 

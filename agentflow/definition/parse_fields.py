@@ -185,7 +185,6 @@ class StepFields:
         try:
             known.spec.config.model_validate(self.config)
         except ValidationError as error:
-            raw = known.spec.raw
             wrong = self.faults.of_model(
                 error,
                 self.config,
@@ -193,7 +192,7 @@ class StepFields:
                 known.spec.config,
                 self._at_path,
                 accept=lambda path, detail: (
-                    self._follows(path, detail) or _is_templated(self.config, path, detail, raw, test)
+                    self._follows(path, detail) or _is_templated(self.config, path, detail, test)
                 ),
                 lenient=self.lenient,
             )
@@ -239,7 +238,7 @@ class StepFields:
                 return Step(id=self.step_id, type=str(fields["type"]), bodies=fields.get("bodies", {}))
 
 
-def _is_templated(config: dict[str, Any], path: Path, detail: Any, raw: Any, test: Callable[[str], bool]) -> bool:
-    if not path or path[0] in raw or detail["type"] == "missing":
+def _is_templated(config: dict[str, Any], path: Path, detail: Any, test: Callable[[str], bool]) -> bool:
+    if not path or detail["type"] == "missing":
         return False
     return has_template(value_at(config, path), test)

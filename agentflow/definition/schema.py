@@ -40,7 +40,7 @@ def config_schema(types: Iterable[StepTypeLike], *, draft: Draft = "2020-12") ->
     defs: dict[str, Schema] = {}
     root = _model(ConfigFile, defs)
     defs["Workflow"] = _workflow(defs)
-    defs["Trigger"] = {"anyOf": [_model(kind, defs, f"trigger.{name}.") for name, kind in KINDS.items()]}
+    defs["Trigger"] = {"anyOf": [_trigger(name, kind, defs) for name, kind in KINDS.items()]}
     _step(sorted(types, key=lambda spec: spec.name), defs)
     one = {"$ref": "#/$defs/Workflow"}
     root["properties"]["workflows"] = {
@@ -108,6 +108,14 @@ def _workflow(defs: dict[str, Schema]) -> Schema:
     }
     defs["EntryPoint"]["properties"]["triggers"] = _TRIGGERS
     schema["required"] = ["steps"]
+    return schema
+
+
+def _trigger(name: str, kind: type[BaseModel], defs: dict[str, Schema]) -> Schema:
+    schema = _model(kind, defs, f"trigger.{name}.")
+    for field in _read_before(kind):
+        inner = schema["properties"][field]
+        schema["properties"][field] = {**_described(inner), "anyOf": [inner, {"type": "string"}]}
     return schema
 
 

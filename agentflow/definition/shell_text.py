@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from agentflow.data import is_array, is_object
 from agentflow.definition.faults import Faults
@@ -27,13 +28,15 @@ _ZSH_TEST = re.compile(r"(?:\[|\btest)\s.*\s-(?:eq|ne|lt|le|gt|ge)\s")
 _INDEX = re.compile(r"\w\[[^\]]*$")
 
 
-class _Reference(Protocol):
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    text: str
+    """With its braces."""
+    offset: int
+
     @property
-    def text(self) -> str: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def length(self) -> int: ...
+    def end(self) -> int:
+        return self.offset + len(self.text)
 
 
 class _Refused(Exception):
@@ -72,7 +75,7 @@ def rewrite(flat: dict[str, Any], moved: dict[str, str], faults: Faults, step_id
             f'step "{step_id}" (script) has {found.text} {refused.where}, where its value would become shell text',
             source,
             offset=found.offset,
-            length=found.length,
+            length=len(found.text),
             hint=f'give it as a variable: env: {{"VALUE": "{found.text}"}}, and write "$VALUE" in the command',
         )
         text = "true"
@@ -99,9 +102,10 @@ def _references(text: str, names: frozenset[str]) -> Sequence[_Reference]:
     )
 
     try:
-        return compile_value(text, NAMESPACES | names, dialect="distri").references
+        found = compile_value(text, NAMESPACES | names, dialect="distri").references
     except ExpressionError:
         return ()  # a malformed one: the check of `run` reports it
+    return [_Reference(text[one.offset : one.offset + one.length], one.offset) for one in found]
 
 
 def _variable(reference: _Reference, variables: dict[str, str], taken: set[str]) -> str:
@@ -125,7 +129,7 @@ def _word(text: str, references: Sequence[_Reference], variables: dict[str, str]
         if reference.offset > position:
             parts.append(shlex.quote(text[position : reference.offset]))
         parts.append(f'"${{{_variable(reference, variables, taken)}}}"')
-        position = reference.offset + reference.length
+        position = reference.end
     if position < len(text) or not parts:
         parts.append(shlex.quote(text[position:]))
     return "".join(parts)
@@ -137,9 +141,7 @@ def _replace(
     if not references:
         return text
     if _UNSAFE.search(text) or (zsh and _ZSH_TEST.search(text)):
-        raise _Refused(
-            "beside a word that reads its arguments as shell text (eval, sh -c, [[ -eq and the like)", references[0]
-        )
+        raise _Refused("beside a word that reads its arguments as shell text (eval, sh -c, [[ -eq)", references[0])
     scanner = _Scanner(text)
     parts: list[str] = []
     position = 0
@@ -151,7 +153,7 @@ def _replace(
         name = _variable(reference, variables, taken)
         parts.append(text[position : reference.offset])
         parts.append(f"${{{name}}}" if scanner.mode == '"' else f'"${{{name}}}"')
-        position = reference.offset + reference.length
+        position = reference.end
         scanner.position = position
     parts.append(text[position:])
     return "".join(parts)

@@ -81,11 +81,9 @@ def _parse(data: Any) -> Workflow:
 
 def _redactor(config: Config) -> Callable[[str], str]:
     """Return what replaces the values of secrets in texts that people see."""
-    secrets = sorted(
-        {v for k, v in config.env_values.items() if not (k in config.env and config.env[k].public) and len(v) >= _SHORTEST_SECRET},
-        key=len,
-        reverse=True,
-    )
+    public = {name for name, variable in config.env.items() if variable.public}
+    values = {v for k, v in config.env_values.items() if k not in public and len(v) >= _SHORTEST_SECRET}
+    secrets = sorted(values, key=len, reverse=True)
 
     def redact(text: str) -> str:
         for secret in secrets:

@@ -16,7 +16,7 @@ from agentflow.steps.contract import Artifact, Services
 
 if TYPE_CHECKING:
     from agentflow.engine.core import Core
-    from agentflow.engine.runtime.embedded import Worker
+    from agentflow.engine.runtime.base import WorkLease
 
 
 class StepContext:
@@ -24,7 +24,7 @@ class StepContext:
 
     __slots__ = ("_core", "_lease", "_node", "_run", "artifacts", "messages", "status_text")
 
-    def __init__(self, core: Core, run: RunState, node: Node, lease: Worker) -> None:
+    def __init__(self, core: Core, run: RunState, node: Node, lease: WorkLease) -> None:
         """Make the context of an attempt that begins now."""
         self._core = core
         self._run = run

@@ -21,8 +21,8 @@ from agentflow.engine.needs import missing_skills
 from agentflow.engine.plan.drive import drain
 from agentflow.engine.program import Program
 from agentflow.engine.restore import restore
-from agentflow.engine.runtime.base import Work
-from agentflow.engine.runtime.embedded import EmbeddedRuntime, Worker
+from agentflow.engine.runtime.base import Work, WorkLease
+from agentflow.engine.runtime.embedded import EmbeddedRuntime
 from agentflow.engine.slots import Slots
 from agentflow.engine.state import Lease, Node, RunState, Tree
 from agentflow.engine.surroundings import Surroundings
@@ -140,7 +140,7 @@ class Core(Surroundings):
             if self._inputs:
                 self._wake.set()
 
-    async def perform(self, work: Work, lease: Worker) -> Sequence[Work]:
+    async def perform(self, work: Work, lease: WorkLease) -> Sequence[Work]:
         """Execute a claimed step and commit what came of it."""
         run = self.runs.get(work.run)
         node = run.live.get(work.n) if run is not None else None
@@ -290,9 +290,7 @@ class Core(Surroundings):
             elif self._parked(tree):
                 root.changes().release = True
                 root.changes().asleep = True
-            for run in tree.touched.values():
-                if run.change is not None:
-                    changes.append(run.change)
+            changes.extend(run.change for run in tree.touched.values() if run.change is not None)
         return changes
 
     def _parked(self, tree: Tree) -> bool:

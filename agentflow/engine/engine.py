@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from agentflow.expressions import filter_matches
 from agentflow.ids import IdSource, is_id, new_id
 from agentflow.steps.contract import UNSET
 from agentflow.store import open_store
-from agentflow.store.contract import TERMINAL, Event, RunQuery, State, StepRow, Store
+from agentflow.store.contract import ENDED, TERMINAL, Event, RunQuery, State, StepRow, Store
 
 
 class Engine:
@@ -59,7 +59,7 @@ class Engine:
         agents: Mapping[str, Any] | None = None,
         always_replay: bool = False,
         grace: float = 10.0,
-    ) -> AsyncIterator[Engine]:
+    ) -> AsyncGenerator[Engine]:
         """Open an engine over a store.
 
         Args:
@@ -82,7 +82,7 @@ class Engine:
         clock = clock or SystemClock()
         config = starting.extended(config or Config(), workflows)
         if isinstance(store, str | Path) or store is None:
-            location = store if store is not None else config.store_location()
+            location = store if store is not None else config.store_location
             opened = await open_store(location, durability=config.durability)
         else:
             opened = store
@@ -94,12 +94,15 @@ class Engine:
         core.always_replay = always_replay
         opened.matches = filter_matches
         engine = cls(core, Host(core, opened, host, lock), opened, config)
+        raised: Exception | None = None
         try:
             async with anyio.create_task_group() as group:
                 await group.start(_serve, core)
                 engine.host.start(group)
                 try:
                     yield engine
+                except Exception as error:  # told after the group, which would wrap it
+                    raised = error
                 finally:
                     with anyio.CancelScope(shield=True):
                         await engine.host.shutdown(grace if host != "none" else 0.0)
@@ -112,6 +115,8 @@ class Engine:
                     await opened.close()
                 if lock is not None:
                     lock.release()
+        if raised is not None:
+            raise raised
 
     # starting and looking
 
@@ -123,7 +128,7 @@ class Engine:
     async def start(
         self,
         workflow: str | Workflow,
-        input: Any = None,
+        input: Any = None,  # noqa: A002  named as in the config
         *,
         entry_point: str | None = None,
         context_id: str | None = None,
@@ -183,7 +188,7 @@ class Engine:
             )
         return found[0]
 
-    async def wait(self, run_id: str, timeout: float | None = None) -> Run:
+    async def wait(self, run_id: str, timeout: float | None = None) -> Run:  # noqa: ASYNC109  it gives the state then, and doesn't fail
         """Return when a run has ended or only waits for answers; after `timeout` seconds as it is then."""
         with anyio.move_on_after(timeout):
             async for _ in self.watching.states(run_id):
@@ -240,7 +245,7 @@ class Engine:
         found = await self.store.list_tasks(run_id=run_id, tree=True, owner=owner)
         return [wait_view(view) for view in found]
 
-    async def publish(self, topic: str, data: Any, *, id: str | None = None) -> int:
+    async def publish(self, topic: str, data: Any, *, id: str | None = None) -> int:  # noqa: A002  named as in the config
         """Publish an event; returns how many waits it reached. The same id again reaches none."""
         count, holders = await self.store.publish(topic, data, id, self.core.now(), filter_matches)
         await self._wake(holders)
@@ -271,7 +276,12 @@ class Engine:
         return await self.get(run_id)
 
     async def retry(
-        self, run_id: str, from_step: str | None = None, *, input: Any = UNSET, dry_run: bool = False
+        self,
+        run_id: str,
+        from_step: str | None = None,
+        *,
+        input: Any = UNSET,  # noqa: A002  named as in the config
+        dry_run: bool = False,
     ) -> RetryPlan | Run:
         """Start a new run that keeps what doesn't follow from a step; with `dry_run` only tell what it would do."""
         plan = await retrying.plan(self.core, run_id, from_step, input)
@@ -280,7 +290,7 @@ class Engine:
         new = await retrying.start(self.core, self.host, plan)
         return await self.get(new)
 
-    async def purge(self, older_than: float, states: Collection[State] = TERMINAL) -> int:
+    async def purge(self, older_than: float, states: Collection[State] = ENDED) -> int:
         """Delete root runs that ended more than `older_than` seconds ago; returns how many."""
         total = 0
         while count := await self.store.purge(self.core.now() - older_than, states):

@@ -19,7 +19,7 @@ from agentflow.steps.contract import Park, Result, Skip
 
 if TYPE_CHECKING:
     from agentflow.engine.core import Core
-    from agentflow.engine.runtime.embedded import Worker
+    from agentflow.engine.runtime.base import WorkLease
 
 MAX_RESULT = 4 * 1024 * 1024
 """Bytes of a step's result as JSON."""
@@ -32,7 +32,7 @@ class Stopped:
     reason: str
 
 
-async def execute(core: Core, run: RunState, node: Node, lease: Worker) -> tuple[Any, StepContext | None]:
+async def execute(core: Core, run: RunState, node: Node, lease: WorkLease) -> tuple[Any, StepContext | None]:
     """Run one attempt.
 
     Returns:

@@ -179,16 +179,14 @@ class Host:
         core = self.core
         core.stopping = True
         with anyio.move_on_after(grace):
-            while core.slots.running:
-                await anyio.sleep(0.01)
+            await core.idle()
         for tree in list(core.trees.values()):
             for run in tree.runs.values():
                 for node in list(run.live.values()):
                     if node.lease is not None:
                         node.lease.interrupt("shutdown")
         with anyio.move_on_after(5):
-            while core.slots.running:
-                await anyio.sleep(0.01)
+            await core.idle()
         for root in list(core.trees):
             done = Done()
             core.put(Input(root, _release, done))

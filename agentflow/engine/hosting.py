@@ -1,7 +1,7 @@
 """Hosts beside each other on one store: who is alive, and how one wakes another.
 
-A host holds an OS file lock for as long as it lives; the operating system gives it back whatever way the process ends, so
-a lock that can be taken belongs to a dead host. A datagram socket beside it is the doorbell.
+A host holds an OS file lock for as long as it lives; the operating system gives it back whatever way the process ends,
+so a lock that can be taken belongs to a dead host. A datagram socket beside it is the doorbell.
 """
 
 from __future__ import annotations

@@ -41,8 +41,7 @@ class Program:
             bodies={"steps": Body(steps=workflow.steps)},
             on_success=workflow.on_success,
             on_failure=workflow.on_failure,
-            **{"finally": workflow.finally_},
-        )
+        ).model_copy(update={"finally_": workflow.finally_})
         self.root = StepProgram(self, root, NAMESPACES, is_root=True)
 
     @cached_property

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from agentflow.data import decode
 from agentflow.engine.frame import NodeFrame
-from agentflow.engine.plan import containers, saga, steps
+from agentflow.engine.plan import containers, saga, shared
 from agentflow.engine.program import Program
 from agentflow.engine.state import Lease, Node, RunState, Scope, Tree, World
 from agentflow.engine.view import NodeView
@@ -81,8 +81,7 @@ class _Restorer:
             run.tree.push("begin_run", run)
             return
         for update in self.loaded.shared:
-            run.shared.updates.append(update)
-            steps.fold(run, update.key, decode(update.value))
+            shared.fold(run, update, decode(update.value))
         rows = sorted(self.loaded.steps, key=lambda r: len(r.address))
         self._collect_labels(rows)
         self._root()
@@ -142,7 +141,7 @@ class _Restorer:
         if scope.exact is not None:
             self.exact[scope.exact] = scope
         else:
-            self.scopes[scope.prefix] = scope if scope.prefix not in self.scopes else self.scopes[scope.prefix]
+            self.scopes.setdefault(scope.prefix, scope)
 
     def _locate(self, address: str) -> tuple[Scope, int] | None:
         scope = self.exact.get(address)

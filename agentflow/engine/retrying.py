@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agentflow.data import decode, encode
-from agentflow.engine.plan import order, steps
+from agentflow.engine.plan import order, shared
 from agentflow.engine.program import Program
 from agentflow.engine.restore import restore
 from agentflow.engine.starting import create, prepare_input
@@ -157,7 +157,8 @@ def _seed(plan: Plan) -> Callable[[RunState], None]:
     def seed(run: RunState) -> None:
         run.seeds = plan.kept
         for update in plan.shared:
-            steps.fold(run, update.key, decode(update.value))
-            run.changes().shared.append(update._replace(run=run.key))
+            row = update._replace(run=run.key)
+            shared.fold(run, row, decode(row.value))
+            run.changes().shared.append(row)
 
     return seed

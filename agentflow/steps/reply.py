@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import Field, TypeAdapter, ValidationInfo, field_validator
 
@@ -11,7 +11,7 @@ from agentflow.data import is_array
 from agentflow.definition.models import Model
 from agentflow.errors import StepError
 from agentflow.expressions import compile_value
-from agentflow.steps.contract import Context, Result, StepType
+from agentflow.steps.contract import UNSET, Context, Result, StepType
 from agentflow.steps.fields import Text
 
 
@@ -59,7 +59,7 @@ class ReplyConfig(Model):
     """The message."""
     buttons: tuple[tuple[Button, ...], ...] = ()
     """Rows of buttons."""
-    buttons_from: Any = UNSET
+    buttons_from: Any = Field(default_factory=lambda: UNSET)
     """A list: each of its elements gives one more row, made from `button_template`."""
     button_template: Button | None = None
     """The button of such a row, with references `{item.…}` to the element and `{index}` to its number."""
@@ -67,7 +67,7 @@ class ReplyConfig(Model):
     @field_validator("button_template")
     @classmethod
     def _has_elements(cls, value: Any, info: ValidationInfo) -> Any:
-        if value is not None and "buttons_from" in info.data and info.data["buttons_from"] is None:
+        if value is not None and info.data.get("buttons_from") is UNSET:
             raise ValueError("button_template needs buttons_from: the list to make buttons of")
         return value
 
@@ -103,12 +103,12 @@ class _Element:
     def search(self, name: str) -> object:
         for values in (self._ctx.input, self._ctx.steps, self._ctx.env, self._ctx.values):
             if isinstance(values, Mapping) and name in values:
-                return values[name]
+                return cast("Mapping[str, object]", values)[name]
         raise KeyError(name)
 
 
 def _row_per_element(config: ReplyConfig, ctx: Context) -> list[list[dict[str, Any]]]:
-    if config.button_template is None or config.buttons_from is None:
+    if config.button_template is None or config.buttons_from in (None, UNSET):
         return []
     if not is_array(config.buttons_from):
         raise StepError(

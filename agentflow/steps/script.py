@@ -82,7 +82,7 @@ def _reference(text: str) -> str | None:
         references = compile_value(text).references
     except ExpressionError as error:
         return text[error.offset : error.offset + max(error.length, 1)]
-    return references[0].text if references else None
+    return text[references[0].offset : references[0].offset + references[0].length] if references else None
 
 
 async def execute(config: ScriptConfig, ctx: Context) -> Result:

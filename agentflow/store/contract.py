@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 State = Literal[
     "submitted", "working", "input-required", "auth-required", "completed", "failed", "canceled", "rejected"
 ]
-TERMINAL: frozenset[str] = frozenset({"completed", "failed", "canceled", "rejected"})
+ENDED: frozenset[State] = frozenset[State]({"completed", "failed", "canceled", "rejected"})
+TERMINAL: frozenset[str] = frozenset[str](ENDED)
 TaskKind = Literal["run", "input", "event", "tool", "auth", "operator", "agent"]
 Phase = Literal["run", "timer", "backoff", "wait", "scope", "child"]
 """What a step in progress does: execute, wait for a time, its next attempt, an answer, its own steps, a child run."""

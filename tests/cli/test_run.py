@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -158,8 +159,6 @@ def test_time_over_leaves_the_run_saved_and_exits_124(project: Any, tmp_path: Pa
 
 def wait_for(path: Path) -> None:
     """Wait until another process has written a file."""
-    import time
-
     end = time.monotonic() + 30
     while not path.exists():
         assert time.monotonic() < end, f"{path} never came"

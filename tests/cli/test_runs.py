@@ -113,7 +113,7 @@ def test_a_paused_run_stores_answers_and_goes_on_after_unpause(project: Any) -> 
     assert project.run("runs", "pause", "@last").returncode == 0
     wait = project.json("waits")["waits"][0]["id"]
     assert project.run("waits", "answer", wait, "--set", "decision=approve").returncode == 0
-    assert not project.json("runs", "list")["runs"][0]["state"] == "completed"
+    assert project.json("runs", "list")["runs"][0]["state"] != "completed"
     done = project.run("runs", "unpause", "@last")
     assert done.returncode == 0, done.stderr
     assert project.json("runs", "list")["runs"][0]["state"] == "completed"

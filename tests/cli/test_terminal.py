@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pexpect
@@ -18,10 +19,8 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 @contextmanager
 def terminal(project: Any, *arguments: str, **environ: str) -> Generator[Any]:
     """Run a command on a terminal of its own."""
-    from pathlib import Path
-
     command = str(Path(sys.executable).with_name("agentflow"))
-    child = pexpect.spawn(
+    child: Any = pexpect.spawn(
         command,
         list(arguments),
         cwd=str(project.folder),

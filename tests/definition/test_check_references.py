@@ -356,7 +356,7 @@ def test_distris_search_does_not_hide_a_secret() -> None:
     assert check(steps, "input_schema: {properties: {TOKEN: {}}}", TOKEN) == []
 
 
-def test_a_reference_in_shell_text_shows_the_form_by_environment() -> None:
+def test_a_reference_in_shell_text_is_told_once_with_the_form_by_environment() -> None:
     steps = """\
         - {id: a, type: script, run: 'echo "{input.user.name}"'}
     """
@@ -365,11 +365,13 @@ def test_a_reference_in_shell_text_shows_the_form_by_environment() -> None:
     assert problem.severity == "error"
 
 
-def test_shell_variables_are_no_references() -> None:
+def test_a_loops_own_name_in_shell_text_is_a_reference_too() -> None:
     steps = """\
-        - {id: a, type: script, run: 'for item in 1 2; do echo "${item} ${index}"; done'}
+        - {id: a, type: script, run: 'echo {file.name} ${file}', for_each: {in: "{input.files}", item: file}}
     """
-    assert check(steps) == []
+    (problem,) = check(steps)
+    assert (problem.code, problem.label) == ("AF-SHELL-REFERENCE", 'write "$NAME"')
+    assert problem.hint == 'and give the value by the environment: env: {NAME: "{file.name}"}'
 
 
 # --- declared types

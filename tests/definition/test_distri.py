@@ -115,7 +115,7 @@ def test_an_agent_run_survives_the_round_trip() -> None:
     }
 
 
-RUN = {
+RUN: dict[str, Any] = {
     "id": "old",
     "steps": [
         {

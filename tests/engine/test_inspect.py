@@ -137,8 +137,7 @@ def test_the_definition_of_every_kind_of_address_is_found() -> None:
             step("odd name"),
             step("box", "parallel", bodies={"steps": Body(steps=(step("in"),))}, on_failure=(step("cry"),)),
         ),
-        **{"finally": (step("notify", "reply"),)},
-    )
+    ).model_copy(update={"finally_": (step("notify", "reply"),)})
     addresses = [
         "sw/case[0]/x",
         "sw/default",

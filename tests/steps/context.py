@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 import anyio
@@ -44,7 +43,7 @@ class FakeContext:
         self.saved: list[Any] = []
         self.saving = anyio.Event()
 
-    @cached_property
+    @property
     def cancel_scope(self) -> anyio.CancelScope:
         return anyio.CancelScope()
 

@@ -15,7 +15,7 @@ from agentflow.cli.options import Common
 from agentflow.cli.session import Session, drive, exists, find_project
 from agentflow.cli.values import usage
 from agentflow.engine import Run
-from agentflow.errors import ConflictError
+from agentflow.errors import ConflictError, DefinitionError
 from agentflow.store.contract import TERMINAL, RunQuery
 
 
@@ -55,7 +55,12 @@ async def carry_on(session: Session, run_id: str, most: float | None = None) -> 
 def cancel(common: Common, wanted: Sequence[str], *, force: bool) -> int:
     """Cancel runs."""
     console = common.console()
-    project = find_project(common, config="wanted")
+    broken = False
+    try:
+        project = find_project(common, config="wanted")
+    except DefinitionError:
+        # Stopping a run must work while its config is being edited: whoever hosts it next carries it out.
+        project, broken = find_project(common, config="none"), True
 
     async def work(session: Session) -> int:
         ids = [await session.engine.find(each) for each in wanted]
@@ -68,8 +73,9 @@ def cancel(common: Common, wanted: Sequence[str], *, force: bool) -> int:
         for run in before:
             if not run.ended:
                 await session.engine.cancel(run.id, force=force)
-                done = await carry_on(session, run.root_id)
-                run = done if done.id == run.id else await session.engine.get(run.id)
+                if not broken:
+                    await carry_on(session, run.root_id)
+                run = await session.engine.get(run.id)
                 if console.mode == "text":
                     console.result(f"{session.short(run.id)} {run.state if run.ended else 'is being canceled'}")
             elif console.mode == "text":
@@ -79,7 +85,7 @@ def cancel(common: Common, wanted: Sequence[str], *, force: bool) -> int:
             console.data({"runs": [run_data(run) for run in runs]})
         return 0
 
-    return drive(console, project, work)
+    return drive(console, project, work, host="none" if broken else "own")
 
 
 def pause(common: Common, wanted: str) -> int:

@@ -179,6 +179,7 @@ def start(common: Common, wanted: Start) -> int:
     labels = pairs(wanted.labels, "--label")
 
     async def work(session: Session) -> int:
+        began = session.engine.core.now()
         run = await session.engine.start(
             workflow.id,
             data,
@@ -189,11 +190,12 @@ def start(common: Common, wanted: Start) -> int:
         )
         await session.learn([run.id], "run")
         gap = "  " if console.err_terminal else " "
-        said = "started" if not run.ended else "known already"
+        said = "started" if run.created_at >= began or wanted.key is None else f"known already, {run.state}"
         console.say(gap.join([f"run {session.short(run.id)}", run.workflow, said]))
         if console.err_terminal:
             console.say()
-        return await follow(session, run.id, manner, ours=True)
+        ours = run.ended or await session.engine.adopt(run.root_id)
+        return await follow(session, run.id, manner, ours=ours)
 
     return drive(console, project, work)
 
@@ -221,6 +223,8 @@ def watch(common: Common, wanted: Watch) -> int:
             ours = await session.engine.adopt(run_id)
             if ours and run.state == "working":
                 console.say("! no process runs it: going on here")
+            if run.paused:
+                console.say(f"! it is paused; go on: {session.command(f'runs unpause {session.short(run_id)}')}")
         if console.err_terminal:
             console.say()
         return await follow(session, run_id, manner, ours=ours)

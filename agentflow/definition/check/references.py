@@ -145,7 +145,7 @@ class References:
         if not ref.path:
             return True
         name = str(ref.path[0])
-        inputs = (self._workflow.input_schema or {}).get("properties") or {}
+        inputs: dict[str, Any] = (self._workflow.input_schema or {}).get("properties") or {}
         return name in inputs or resolve(name, here, self._main) is not None
 
     def _check_step(self, ref: Reference, site: Site, here: Located | None) -> None:
@@ -162,13 +162,19 @@ class References:
             schema_of(found.located.step, self._env, self._schemas), ref.path[1:], self._env, self._schemas
         )
         if isinstance(schema, Missing):
-            if not ref.optional and not ref.jsonpath:
+            if not ref.jsonpath and not self._allowed(ref, site):
                 self._undeclared(schema, ref, site, name)
             schema = None
-        if not found.sure and not ref.optional and here is not None and found.source is not None:
+        if not found.sure and here is not None and found.source is not None and not self._allowed(ref, site):
             self._ordering.ask(found, here, lambda: (self._spot(ref, site, name), self._text(ref, site)))
         if not ref.jsonpath:
             self._compare(ref, site, here, schema, f'step "{name}"')
+
+    def _allowed(self, ref: Reference, site: Site) -> bool:
+        """Tell whether the author wrote that the value may be missing; in conditions every value may."""
+        if site.kind == "template":
+            return ref.optional
+        return self._text(ref, site).rstrip("}").endswith("?")
 
     def _compare(
         self, ref: Reference, site: Site, here: Located | None, schema: dict[str, Any] | None, source: str
@@ -259,6 +265,8 @@ class References:
         return spot.at(ref.offset + found, len(part))
 
     def _check_shell(self, located: Located, text: str, bound: frozenset[str]) -> None:
+        if located.address in self._report.pointers.broken:
+            return  # told by the step type itself, most likely
         try:
             references = compile_value(text, NAMESPACES | bound, dialect=self._workflow.dialect).references
         except ExpressionError:

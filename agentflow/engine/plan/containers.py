@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from agentflow.data import encode
 from agentflow.engine.frame import NodeFrame
@@ -67,10 +67,10 @@ def fired(run: RunState, node: Node) -> None:
     _let(run, node, lambda container, frame: container.fired(frame))
 
 
-def _let(run: RunState, node: Node, act: Any) -> None:
+def _let(run: RunState, node: Node, act: Callable[[Container, NodeFrame], Move]) -> None:
     """Ask a container for its next move and carry it out."""
     try:
-        move: Move = act(_container(node), NodeFrame(run, node))
+        move = act(_container(node), NodeFrame(run, node))
     except (StepError, ValueError, TypeError, KeyError) as error:
         node.failure = steps.failure_of(error)
         run.tree.push("body_done", run, node)

@@ -7,6 +7,7 @@ from typing import Any
 from agentflow.data import decode, encode
 from agentflow.engine.plan import halting, order, steps
 from agentflow.engine.plan.containers import open_body
+from agentflow.engine.program import Program
 from agentflow.engine.state import Node, RunState, Scope
 from agentflow.engine.view import NodeView
 from agentflow.errors import Failure, StepError
@@ -153,7 +154,7 @@ def start_child(run: RunState, node: Node, child: Child) -> None:
     run.tree.push("begin_run", state)
 
 
-def _child_problem(run: RunState, child: Child, program: Any) -> Failure | None:
+def _child_problem(run: RunState, child: Child, program: Program | None) -> Failure | None:
     if program is None:
         message = f'no workflow is called "{child.workflow}"'
         return Failure("AF-WORKFLOW-UNKNOWN", message, kind="invalid", retryable=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from heapq import heappush
 from typing import Any
 
@@ -10,13 +11,12 @@ from pydantic import ValidationError
 from agentflow.data import encode, normalise
 from agentflow.definition.durations import parse_duration
 from agentflow.definition.times import parse_time
-from agentflow.engine.plan import order
+from agentflow.engine.plan import order, shared
 from agentflow.engine.plan.retries import next_delay, should_retry
 from agentflow.engine.state import ROOT, Node, RunState
 from agentflow.engine.view import NodeView
 from agentflow.errors import Failure, StepError
 from agentflow.steps.contract import Outcome, Park, Result, Skip
-from agentflow.store.contract import SharedRow
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -181,8 +181,8 @@ def complete(run: RunState, node: Node, raw: bytes | None) -> None:
     node.ended = run.tree.world.now()
     if node.program.update is not None:
         try:
-            _update(run, node)
-        except (StepError, ValueError, TypeError) as error:
+            shared.update(run, node)
+        except Exception as error:  # a reducer is the user's code
             node.state, node.result = "working", None
             fail(run, node, failure_of(error))
             return
@@ -192,41 +192,6 @@ def complete(run: RunState, node: Node, raw: bytes | None) -> None:
     run.save(node, memo=node.memo is not None and node.scopes is None, result=True)
     run.emit("step_completed", node.address, {"attempt": node.attempt} if node.attempt > 1 else None)
     close(run, node)
-
-
-def _update(run: RunState, node: Node) -> None:
-    """Fold the step's updates of shared keys; it sees its own result."""
-    update = node.program.update
-    if update is None:
-        return
-    values = update.render(NodeView(run, node.scope, node.values))
-    for key, value in values.items():
-        run.changes().shared.append(SharedRow(run.key, key, node.address, encode(value)))
-        fold(run, key, value)
-
-
-def fold(run: RunState, key: str, value: Any) -> None:
-    """Fold one update of a shared key by its reducer."""
-    declared = run.program.workflow.context.get(key)
-    reducer = declared.reducer if declared else "last"
-    old = run.shared.values.get(key, declared.default if declared else None)
-    run.shared.values[key] = reduce(run, reducer, old, value)
-
-
-def reduce(run: RunState, reducer: str, old: Any, new: Any) -> Any:
-    """Apply a reducer to an old and a new value."""
-    if reducer == "last":
-        return new
-    if reducer == "append":
-        return [*(old or []), new]
-    if reducer == "add":
-        return new if old is None else old + new
-    if reducer == "union":
-        items = new if isinstance(new, list) else [new]
-        return [*(old or []), *(item for item in items if item not in (old or []))]
-    if reducer == "merge":
-        return {**(old or {}), **new}
-    return run.tree.world.function(reducer)(old, new)
 
 
 def skip(run: RunState, node: Node, reason: str) -> None:
@@ -269,7 +234,7 @@ def close(run: RunState, node: Node) -> None:
 def fail(run: RunState, node: Node, failure: Failure) -> None:
     """Fail an attempt: try again, tolerate, suspend, or fail the step and its scope."""
     if failure.step is None:
-        failure = Failure(**{**_fields(failure), "step": node.address})
+        failure = replace(failure, step=node.address)
     node.failure = failure
     node.lease = None
     program = node.program
@@ -300,10 +265,6 @@ def fail(run: RunState, node: Node, failure: Failure) -> None:
     if node.scope is not None:
         run.tree.push("scope_failed", run, node.scope, failure)
     close(run, node)
-
-
-def _fields(failure: Failure) -> dict[str, Any]:
-    return {name: getattr(failure, name) for name in Failure.__slots__}
 
 
 def _reason(failure: Failure) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import anyio
 from anyio.abc import TaskStatus
 
 
@@ -34,6 +35,11 @@ class WorkLease(Protocol):
 
     interrupted: str | None
     """Why the work was interrupted; the handler is then called once more to say what becomes of it."""
+
+    @property
+    def scope(self) -> anyio.CancelScope:
+        """The scope that an interrupt cancels."""
+        ...
 
     def interrupt(self, reason: str) -> None:
         """Cancel the work that is being performed."""
