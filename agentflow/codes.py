@@ -149,6 +149,7 @@ CODES: dict[str, Code] = {
     ),
     "AF-REF-TYPE": Code("invalid", "A reference's declared type doesn't fit its place.", "Convert it, or correct one."),
     "AF-REF-WORKFLOW": Code("invalid", "A step calls an unknown workflow.", "Use the suggested name."),
+    "AF-REF-PROVIDER": Code("invalid", "The config has no such tool or agent.", "Use the suggested name."),
     "AF-CALL-INPUT": Code("invalid", "A called workflow's input doesn't fit.", "Give the inputs that it declares."),
     "AF-CONDITION-NEVER": Code("invalid", "A comparison can have only one outcome.", "Use one of the declared values."),
     "AF-SECRET-PLACE": Code("invalid", "A secret stands where it would be kept.", "See where secrets may stand."),

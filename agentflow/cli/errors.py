@@ -182,7 +182,9 @@ def unwrap(error: Exception) -> Exception:
     """Return the one error inside an exception group that means something to a person."""
     while isinstance(error, ExceptionGroup):
         inside: list[Exception] = list(cast("ExceptionGroup[Exception]", error).exceptions)
-        error = next((each for each in inside if isinstance(each, AgentflowError | ExceptionGroup)), inside[0])
+        known = [each for each in inside if isinstance(each, AgentflowError)]
+        groups = [each for each in inside if type(each) is ExceptionGroup]
+        error = [*known, *groups, *inside][0]
     return error
 
 

@@ -13,7 +13,7 @@ from agentflow.engine.core import Core
 from agentflow.engine.hosting import HostLock, answer_bell
 from agentflow.engine.inputs import Done, Input, fired
 from agentflow.engine.state import Tree
-from agentflow.store.contract import RunChange, Store
+from agentflow.store.contract import HELD, RunChange, Store
 
 log = logging.getLogger("agentflow")
 
@@ -136,7 +136,7 @@ class Host:
             slots.earliest = None
             due = await self.store.next_due(self.roots)
             deadline = slots.first_deadline()
-            times = [time for time in (due, deadline) if time is not None]
+            times = [time for time in (due, deadline) if time is not None and time < HELD]
             now = core.now()
             if times and min(times) <= now:
                 await self._fire(now)

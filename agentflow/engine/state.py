@@ -12,6 +12,7 @@ from agentflow.data import canonical, decode, encode
 from agentflow.engine.program import Program, ScopeProgram, StepProgram
 from agentflow.errors import Failure
 from agentflow.store.contract import (
+    HELD,
     TERMINAL,
     EventRow,
     NewRun,
@@ -309,7 +310,8 @@ class RunState:
 
     def set_timer(self, node: Node, due: float, kind: str) -> None:
         """Make something due."""
-        self.changes().timers.append(TimerRow(due, self.key, node.n, kind, node.entry))
+        stored = due + HELD if self.paused else due
+        self.changes().timers.append(TimerRow(stored, self.key, node.n, kind, node.entry))
         if kind in {"timer", "backoff"}:
             if node.due is None:
                 self.timing += 1

@@ -38,7 +38,7 @@ class StepRow(NamedTuple):
     error: bytes | None = None
     """JSON of a `Failure`. None on an update clears it."""
     memo: bytes | None = None
-    """JSON: a container's decisions, a parked or saved state. On an update None keeps what is there, `b""` clears it."""
+    """JSON: a container's decisions, a saved state. On an update None keeps what is there, `b""` clears it."""
     task: str | None = None
     """Id of its open wait's task, of its agent's task, or of its child run."""
     started_at: float | None = None
@@ -74,6 +74,11 @@ class Event(NamedTuple):
     step: str | None
     data: Any
     at: float
+
+
+HELD = 1e11
+"""Added to the due times of a paused run's timers, which is later than any real time: unpausing takes it
+off again."""
 
 
 class TimerRow(NamedTuple):
@@ -197,6 +202,7 @@ class RunPatch(NamedTuple):
     message: str | None = None
     """Status message for people."""
     paused: bool | None = None
+    """A change of it adds HELD to the run's timers, or takes it off."""
     ended_at: float | None = None
     now_text: str | None = None
     """One line on what the run does or why it failed, for lists."""

@@ -9,6 +9,7 @@ from typing import Any
 from agentflow.data import decode, encode
 from agentflow.store.common import EVENT_DOOR, OPEN, RUNNABLE, closing_state, ended, subset
 from agentflow.store.contract import (
+    HELD,
     ArtifactRow,
     Event,
     EventRow,
@@ -154,6 +155,12 @@ class Timers:
             del self._order[bisect_left(self._order, entry)]
             self._runs[key[0]].discard(key)
 
+    def shift(self, run: int, seconds: float) -> None:
+        """Move the due times of a run's timers."""
+        for key in sorted(self._runs.get(run, ())):
+            row = self._rows[key][2]
+            self.add(row._replace(due=row.due + seconds))
+
     def drop_run(self, run: int) -> None:
         """Forget the timers of a run."""
         for key in sorted(self._runs.get(run, ())):
@@ -216,6 +223,8 @@ class Tables:
         patch = change.patch
         for step in change.steps:
             self.upsert_step(run, step)
+        if patch is not None and patch.paused is not None:
+            self.timers.shift(run.key, HELD if patch.paused else -HELD)
         for n, kind in change.drop_timers:
             self.timers.drop((run.key, n, kind))
         for timer in change.timers:

@@ -20,7 +20,8 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 def terminal(project: Any, *arguments: str, **environ: str) -> Generator[Any]:
     """Run a command on a terminal of its own."""
     command = str(Path(sys.executable).with_name("agentflow"))
-    child: Any = pexpect.spawn(
+    spawn: Any = pexpect.spawn
+    child = spawn(
         command,
         list(arguments),
         cwd=str(project.folder),

@@ -1,7 +1,11 @@
-"""Broken config files, each with the exact text that a user sees."""
+"""Broken config files, each with the exact text that a user sees.
+
+`UPDATE_EXPECTED=1 pytest tests/definition/test_broken_configs.py` writes the texts anew, for a person to read the diff.
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,7 +32,10 @@ def test_a_broken_config_tells_exactly_what_is_wrong(name: str, monkeypatch: pyt
     monkeypatch.chdir(FOLDER)
     found = problems_of(name)
     text = render_problems(found, {name: Path(name).read_text(encoding="utf-8")})
-    assert text + "\n" == Path(name).with_suffix(".expected").read_text(encoding="utf-8")
+    expected = Path(name).with_suffix(".expected")
+    if os.environ.get("UPDATE_EXPECTED"):
+        expected.write_text(text + "\n", encoding="utf-8")
+    assert text + "\n" == expected.read_text(encoding="utf-8")
     assert all(problem.code in CODES and problem.place is not None for problem in found)
     assert "Traceback" not in text
 

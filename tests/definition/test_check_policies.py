@@ -128,6 +128,40 @@ def test_an_end_names_what_is_around_it() -> None:
     assert problem.message == 'step "b" ends "box", which isn\'t around it'
 
 
+def test_a_python_function_is_of_a_listed_module() -> None:
+    before = "python: {modules: [steps, tools.web]}\n"
+    assert check(steps="- {id: a, type: python, function: 'tools.web.search:find'}", before=before) == []
+    (unlisted,) = check(steps="- {id: a, type: python, function: 'step:find'}", before=before)
+    assert (unlisted.code, unlisted.label) == ("AF-PYTHON-MODULE", 'did you mean "steps"?')
+    (written,) = check(steps="- {id: a, type: python, function: steps.find}", before=before)
+    assert "is written module:function" in written.message
+
+
+@pytest.mark.parametrize(
+    ("head", "steps"),
+    [
+        ("", "- {id: a, type: wait_for_event, topic: t, filter: 'event.x =='}"),
+        ("triggers: [{type: event, topic: t, filter: 'event.x =='}]", STEP),
+        ("", "- {id: a, type: wait_for_event, topic: t, filter: 'evnt.x == 1'}"),
+    ],
+)
+def test_a_filter_that_cannot_match_anything_is_refused(head: str, steps: str) -> None:
+    assert codes(check(head, steps)) == ["AF-CONDITION-SYNTAX"]
+    assert check(steps="- {id: a, type: wait_for_event, topic: t, filter: 'event.x == 1'}") == []
+
+
+def test_names_of_tools_and_agents_that_are_nearly_right_are_warned_about() -> None:
+    steps = """\
+        - {id: a, type: tool_call, tool_name: serach}
+        - {id: b, type: tool_call, tool_name: search, server: serch}
+        - {id: c, type: agent_run, agent: writr, prompt: x}
+        - {id: d, type: tool_call, tool_name: from_elsewhere}
+    """
+    before = "python: {modules: [m]}\ntools: {search: {python: 'm:f'}}\nagents: {writer: {python: 'm:g'}}\n"
+    problems = [problem for problem in check(steps=steps, before=before) if problem.code != "AF-SKILL-MISSING"]
+    assert [(problem.code, problem.severity) for problem in problems] == [("AF-REF-PROVIDER", "warning")] * 3
+
+
 # --- schemas
 
 

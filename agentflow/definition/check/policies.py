@@ -9,7 +9,7 @@ from agentflow.definition.check.info import EnvInfo
 from agentflow.definition.check.report import Report, Spot, known, meant
 from agentflow.definition.check.schemas import check_schema, check_value
 from agentflow.definition.check.sites import mentions
-from agentflow.definition.check.triggers import check_cron
+from agentflow.definition.check.triggers import check_cron, check_filter
 from agentflow.definition.models import Step, Workflow
 from agentflow.definition.places import MAX_BYTES, MAX_DEPTH
 from agentflow.definition.requires import NATIVE, skill_fault
@@ -36,6 +36,10 @@ class Policies:
             "while": self._check_loop,
             "until": self._check_loop,
             "switch": self._check_switch,
+            "python": self._check_python,
+            "wait_for_event": self._check_filter,
+            "tool_call": self._check_tool,
+            "agent_run": self._check_agent,
             **dict.fromkeys(_WAITS, self._check_wait),
         }
 
@@ -193,6 +197,54 @@ class Policies:
         if not located.step.config.get("cases"):
             self._report.add(
                 "AF-SWITCH-EMPTY", f'step "{located.step.id}" (switch) has no cases', Spot(located.address, "cases")
+            )
+
+    def _check_python(self, located: Located) -> None:
+        function, listed = located.step.config.get("function"), self._env.python_modules
+        if not isinstance(function, str) or "{" in function:
+            return
+        spot = Spot(located.address, "function")
+        module, colon, name = function.partition(":")
+        if not (module and colon and name):
+            what = f'"function" of step "{located.step.id}" (python) is written module:function, not "{function}"'
+            self._report.add("AF-FIELD-VALUE", what, spot)
+        elif listed and not any(module == one or module.startswith(f"{one}.") for one in listed):
+            label = meant(module, listed)
+            self._report.add(
+                "AF-PYTHON-MODULE",
+                f'step "{located.step.id}" uses the Python module "{module}", which isn\'t listed',
+                spot,
+                label=label,
+                hint=None if label else f"python: {{modules: [{', '.join((*listed, module))}]}}",
+            )
+
+    def _check_filter(self, located: Located) -> None:
+        text = located.step.config.get("filter")
+        if isinstance(text, str) and "{" not in text:
+            check_filter(text, Spot(located.address, "filter"), self._report)
+
+    def _check_tool(self, located: Located) -> None:
+        if located.step.config.get("server") is None:
+            self._check_provider(located, "tool_name", "tool", self._env.tools)
+        else:
+            self._check_provider(located, "server", "tool server", self._env.tools)
+
+    def _check_agent(self, located: Located) -> None:
+        self._check_provider(located, "agent", "agent", self._env.agents)
+
+    def _check_provider(self, located: Located, field: str, what: str, names: frozenset[str] | None) -> None:
+        """Warn about near misses only: Python code may add providers that the config doesn't list."""
+        name = located.step.config.get(field)
+        if names is None or not isinstance(name, str) or "{" in name or name in names:
+            return
+        label = meant(name, sorted(names))
+        if label is not None:
+            self._report.add(
+                "AF-REF-PROVIDER",
+                f'the config has no {what} "{name}"',
+                Spot(located.address, field),
+                label=label,
+                severity="warning",
             )
 
 

@@ -267,8 +267,10 @@ class References:
     def _check_shell(self, located: Located, text: str, bound: frozenset[str]) -> None:
         if located.address in self._report.pointers.broken:
             return  # told by the step type itself, most likely
+        loop = located.step.for_each
+        names = NAMESPACES | bound | ({loop.item, loop.index} if loop is not None else set())
         try:
-            references = compile_value(text, NAMESPACES | bound, dialect=self._workflow.dialect).references
+            references = compile_value(text, names, dialect=self._workflow.dialect).references
         except ExpressionError:
             return  # it isn't rendered, so it need not be a template
         for ref in references:

@@ -12,6 +12,7 @@ from agentflow.definition.check.report import Report, Spot, known, meant, neares
 from agentflow.definition.check.schemas import check_schema
 from agentflow.definition.models import Trigger, Workflow
 from agentflow.definition.times import next_cron, zone
+from agentflow.expressions import ExpressionError, compile_condition
 
 _WORDS = "start stop disconnect reset new newsession newthread status debug verbose help switch workspace context ctx"
 RESERVED = frozenset(f"/{word}" for word in _WORDS.split())
@@ -33,6 +34,8 @@ def check_entries(workflow: Workflow, report: Report) -> None:
         if trigger.type == "schedule":
             cron, timezone = spot.below("cron"), spot.below("timezone")
             check_cron(_get(trigger, "cron"), _get(trigger, "timezone"), cron, timezone, report)
+        elif trigger.type == "event" and isinstance(_get(trigger, "filter"), str):
+            check_filter(_get(trigger, "filter"), spot.below("filter"), report)
         elif trigger.type == "tool" and _get(trigger, "input_schema") is not None:
             check_schema(_get(trigger, "input_schema"), spot.below("input_schema"), report)
 
@@ -70,6 +73,14 @@ def check_cron(expression: object, timezone: object, spot: Spot, zone_spot: Spot
             label=_explain(str(expression)),
             severity="warning",
         )
+
+
+def check_filter(text: str, spot: Spot, report: Report) -> None:
+    """Check a filter of events: a condition over `event`. A broken one would match nothing, silently."""
+    try:
+        compile_condition(text, frozenset({"event"}))
+    except ExpressionError as error:
+        report.add(error.code, error.what, spot.at(error.offset, error.length), hint="it is a condition over `event`")
 
 
 def _explain(expression: str) -> str | None:

@@ -11,6 +11,7 @@ import apsw
 from agentflow.data import decode, encode
 from agentflow.store.common import EVENT_DOOR, closing_state, ended
 from agentflow.store.contract import (
+    HELD,
     EventRow,
     Fenced,
     Matches,
@@ -62,6 +63,7 @@ class Batch:
         self._pos = -1
         self._steps: list[tuple[Any, ...]] = []
         self._events: list[tuple[Any, ...]] = []
+        self._holds: list[tuple[float, int]] = []
         self._timers: dict[int, dict[tuple[int, str], tuple[Any, ...] | None]] = {}
         self._patches: list[tuple[Any, ...]] = []
         self._states: list[tuple[Any, ...]] = []
@@ -277,6 +279,8 @@ class Batch:
     def _patch(self, run: int, head: Head, patch: RunPatch) -> None:
         head.updated_at = max(head.updated_at, patch.at)
         self._touched[run] = head
+        if patch.paused is not None:
+            self._holds.append((HELD if patch.paused else -HELD, run))
         over = ended(head.state)
         outcome = (None, None, None) if over else (patch.error, patch.output, patch.output_step)
         reason = None if over else patch.reason
@@ -340,6 +344,7 @@ class Batch:
             (sql.UPDATE_HEAD, hot),
             (sql.PATCH_HEAD, self._patches),
             (sql.PATCH_STATE, self._states),
+            (sql.HOLD_TIMERS, self._holds),
             (sql.DROP_TIMER, gone),
             (sql.SET_TIMER, timers_set),
             (sql.SET_GENERATION, generations),

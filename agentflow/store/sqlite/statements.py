@@ -54,6 +54,7 @@ NEW_EVENT = """
 INSERT INTO events (pos, run, seq, task, generation, type, step, data, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
+HOLD_TIMERS = "UPDATE timers SET due = due + ? WHERE run = ?"
 DROP_TIMER = "DELETE FROM timers WHERE run = ? AND n = ? AND kind = ?"
 SET_TIMER = "REPLACE INTO timers (run, n, kind, root, due, entry) VALUES (?, ?, ?, ?, ?, ?)"
 
