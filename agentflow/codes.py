@@ -153,6 +153,8 @@ CODES: dict[str, Code] = {
     "AF-CALL-INPUT": Code("invalid", "A called workflow's input doesn't fit.", "Give the inputs that it declares."),
     "AF-CONDITION-NEVER": Code("invalid", "A comparison can have only one outcome.", "Use one of the declared values."),
     "AF-SECRET-PLACE": Code("invalid", "A secret stands where it would be kept.", "See where secrets may stand."),
+    "AF-TEMPLATE-SYNTAX": Code("invalid", "A template is written wrongly.", "Correct it at the place."),
+    "AF-CONDITION-SYNTAX": Code("invalid", "A condition can't be understood.", "Correct it at the place."),
     "AF-TEMPLATE-BRACES": Code("invalid", "Two braces stand for a literal one.", "Use single braces in templates."),
     "AF-SCHEMA-INVALID": Code("invalid", "A JSON Schema isn't valid.", "Correct it at the place."),
     "AF-SCHEMA-DEFAULT": Code("invalid", "A default doesn't fit its own schema.", "Correct one of the two."),

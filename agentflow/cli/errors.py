@@ -111,14 +111,15 @@ def failure_lines(
         retry: a command that tries again.
     """
     hints = [h for h in (failure.hint, retry) if h]
+    named = failure.step is None or f'"{failure.step}"' in failure.message
+    message = failure.message if named else f'step "{failure.step}": {failure.message}'
     if place is None or text is None:
-        lines = [head(failure.code, failure.message)]
-        lines += [f"  step: {failure.step}"] if failure.step and f'"{failure.step}"' not in failure.message else []
+        lines = [head(failure.code, message)]
         lines += [f"  {line}" for line in (failure.why or "").splitlines()]
         return printable([*lines, *(f"  hint: {hint}" for hint in hints)])
     from agentflow.definition.excerpt import render_problem  # noqa: PLC0415  only when something failed
 
-    problem = Problem(failure.code, failure.message, place=place, label=label)
+    problem = Problem(failure.code, message, place=place, label=label)
     lines = render_problem(problem, {place.file: text}).rstrip("\n").split("\n")
     gutter = " " * (len(str(place.line)) + 1)
     if failure.why:

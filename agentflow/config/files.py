@@ -132,9 +132,12 @@ class Files:
 
     def _include(self, pattern: str, pointer: str, path: Path, chain: tuple[Path, ...], faults: Faults) -> None:
         wild = any(char in pattern for char in "*?[")
-        found = sorted(_glob(path.parent, pattern)) if wild else [(path.parent / pattern).resolve()]
         here = (*chain, path)
-        found = [one for one in found if one.is_file() and not (wild and one == path)]
+        try:
+            found = sorted(_glob(path.parent, pattern)) if wild else [(path.parent / pattern).resolve()]
+            found = [one for one in found if one.is_file() and not (wild and one == path)]
+        except (OSError, ValueError):  # no name that a file can have
+            found = []
         if not found:
             faults.add(
                 "AF-INCLUDE-MISSING",

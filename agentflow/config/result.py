@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,10 @@ from agentflow.definition.models import Defaults, Workflow
 from agentflow.definition.parse import Parsed
 from agentflow.definition.source import Document
 from agentflow.errors import Place, Problem
+
+
+_ITERATION = re.compile(r"(?<!/case)\[\d+\]")
+"""What a run's addresses have more than a definition's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +74,16 @@ class Config:
 
         Args:
             workflow_id: the workflow.
-            address: the step's address in the definition; "" is the workflow itself.
+            address: the step's address, in the definition or in a run (`fetch[3]/get`); "" is the workflow itself.
             field: a field as YAML writes it.
         """
         parsed, document = self.parsed.get(workflow_id), self.documents.get(self.sources.get(workflow_id, ""))
-        if parsed is None or document is None or (address and address not in parsed.pointers):
+        if parsed is None or document is None:
             return None
+        if address not in parsed.pointers:
+            address = _ITERATION.sub("", address)
+            if address not in parsed.pointers:
+                return None
         return document.place(parsed.pointer(address, field))
 
     @property

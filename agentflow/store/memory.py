@@ -25,7 +25,7 @@ from agentflow.store.contract import (
     TimerRow,
 )
 from agentflow.store.memory_records import Base, Runs, Tasks
-from agentflow.store.memory_state import MemoryRun
+from agentflow.store.memory_state import LogEntry, MemoryRun
 
 
 class _Ledger(Base):
@@ -206,13 +206,13 @@ class MemoryStore(Runs, Tasks, _Ledger):
         if not tree:
             return _decoded(run.events[after : after + limit])
         members = {member.key for member in run.tree()}
-        start = bisect_right(self.tables.log, after, key=lambda event: event.pos)
-        found = (event for event in self.tables.log[start:] if event.run in members)
+        start = bisect_right(self.tables.log, after, key=_pos)
+        found = (event for event in self.tables.log[start:] if event[1] in members)
         return _decoded([event for event, _ in zip(found, range(limit), strict=False)])
 
     async def all_events(self, after: int = 0, limit: int = 1000) -> list[Event]:
         """Return events of all runs after a `pos`, in commit order."""
-        start = bisect_right(self.tables.log, after, key=lambda event: event.pos)
+        start = bisect_right(self.tables.log, after, key=_pos)
         return _decoded(self.tables.log[start : start + limit])
 
     async def result(self, run: int, n: int) -> bytes | None:
@@ -269,5 +269,9 @@ def _run_age(run: MemoryRun) -> tuple[float, int]:
     return run.new.created_at, run.key
 
 
-def _decoded(events: Sequence[Event]) -> list[Event]:
-    return [event if event.data is None else event._replace(data=decode(event.data)) for event in events]
+def _pos(event: LogEntry) -> int:
+    return event[0]
+
+
+def _decoded(events: Sequence[LogEntry]) -> list[Event]:
+    return [Event(*event[:8], None if event[8] is None else decode(event[8]), event[9]) for event in events]

@@ -11,7 +11,6 @@ from agentflow.store.common import EVENT_DOOR, OPEN, RUNNABLE, closing_state, en
 from agentflow.store.contract import (
     HELD,
     ArtifactRow,
-    Event,
     EventRow,
     Inbox,
     Matches,
@@ -30,6 +29,8 @@ from agentflow.store.contract import (
 )
 
 TimerKey = tuple[int, int, str]
+LogEntry = tuple[int, int, str, int, str, int | None, str, str | None, bytes | None, float]
+"""The fields of an `Event`, its data not decoded."""
 
 
 class MemoryTask:
@@ -81,7 +82,7 @@ class MemoryRun:
         self.context: bytes | None = None
         self.steps: dict[int, StepRow] = {}
         self.tasks: dict[str, MemoryTask] = {}
-        self.events: list[Event] = []
+        self.events: list[LogEntry] = []
         self.shared: list[SharedRow] = []
         self.artifacts: list[ArtifactRow] = []
         self.messages: list[MessageRow] = []
@@ -189,7 +190,7 @@ class Tables:
         self.subscriptions: dict[str, SubscriptionRow] = {}
         self.published: list[tuple[float, str, bytes, str | None]] = []
         self.published_ids: set[str] = set()
-        self.log: list[Event] = []
+        self.log: list[LogEntry] = []
         self.pos = 0
         self.inbox_id = 0
         self.matches: Matches = subset
@@ -272,7 +273,8 @@ class Tables:
                     generation = counted.generation
             run.seq += 1
             self.pos += 1
-            event = Event(
+            # a plain tuple: the garbage collector lets those of plain values alone, and the log is long
+            event: LogEntry = (
                 self.pos, run.key, run.new.id, run.seq, row.task or run.new.id, generation, row.type, row.step,
                 row.data, row.at,
             )  # fmt: skip
@@ -327,7 +329,7 @@ class Tables:
             if run.new.idempotency_key is not None:
                 del self.idempotent[run.new.owner, run.new.workflow, run.new.idempotency_key]
         self.inbox = {i: entry for i, entry in self.inbox.items() if entry[1].run not in gone}
-        self.log = [event for event in self.log if event.run not in gone]
+        self.log = [event for event in self.log if event[1] not in gone]
 
     def view(self, task: MemoryTask) -> TaskView:
         """Return a task as doors see it."""

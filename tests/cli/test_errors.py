@@ -89,8 +89,7 @@ def test_a_failed_run_points_at_its_step(tmp_path: Path) -> None:
 def test_a_failure_without_a_place_still_names_its_step() -> None:
     lines = errors.failure_lines(Failure("AF-TIMEOUT", "it ran too long", step="build", hint="raise it"), retry="again")
     assert lines == [
-        "error[AF-TIMEOUT]: it ran too long",
-        "  step: build",
+        'error[AF-TIMEOUT]: step "build": it ran too long',
         "  hint: raise it",
         "  hint: again",
     ]

@@ -104,6 +104,7 @@ def test_a_place_is_found_for_a_step_and_its_fields() -> None:
     assert value is not None
     assert (step.file, step.line, step.column, step.length) == ("agentflow.yaml", 17, 9, 7)
     assert (value.line, value.column, value.length) == (19, 16, 5)
+    assert config.place("hello", "say[3]") == step
     assert config.place("hello", "nope") is None
     assert config.place("nope", "") is None
 

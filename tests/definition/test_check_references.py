@@ -374,6 +374,13 @@ def test_a_loops_own_name_in_shell_text_is_a_reference_too() -> None:
     assert problem.hint == 'and give the value by the environment: env: {NAME: "{file.name}"}'
 
 
+def test_shell_variables_are_no_references() -> None:
+    steps = """\
+        - {id: a, type: script, run: 'for item in 1 2; do echo "${item} ${index}"; done'}
+    """
+    assert check(steps) == []
+
+
 # --- declared types
 
 

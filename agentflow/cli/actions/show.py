@@ -174,9 +174,8 @@ def _took(step: StepView, now: float) -> str:
 
 def _note(step: StepView) -> str:
     if step.why is not None:
-        return step.why + (
-            f" (last: {cause(step.error)})" if step.error is not None and step.state == "working" else ""
-        )
+        again = step.error is not None and step.state == "working"
+        return one_line(step.why + (f" (last: {cause(step.error)})" if again and step.error is not None else ""), 200)
     if step.error is not None and step.state == "failed":
         return cause(step.error)
     if step.state == "canceled":

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentflow.data import is_object
+from agentflow.data import is_array, is_object
 from agentflow.definition.check.info import EnvInfo
 from agentflow.definition.check.report import Report, Spot, known, meant, nearest
 from agentflow.definition.check.schemas import is_open
@@ -53,8 +53,8 @@ def _check_input(located: Located, target: Workflow, report: Report) -> None:
         return
     given = given or {}
     spot = Spot(located.address, field)
-    required: Sequence[Any] = schema.get("required") or ()
-    missing = [str(name) for name in required if name not in given]
+    required = schema.get("required")
+    missing = [name for name in required if isinstance(name, str) and name not in given] if is_array(required) else []
     for name in given:
         if name in properties or is_open(schema):
             continue

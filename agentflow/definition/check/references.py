@@ -145,8 +145,8 @@ class References:
         if not ref.path:
             return True
         name = str(ref.path[0])
-        inputs: dict[str, Any] = (self._workflow.input_schema or {}).get("properties") or {}
-        return name in inputs or resolve(name, here, self._main) is not None
+        inputs = (self._workflow.input_schema or {}).get("properties")
+        return (is_object(inputs) and name in inputs) or resolve(name, here, self._main) is not None
 
     def _check_step(self, ref: Reference, site: Site, here: Located | None) -> None:
         if not ref.path:
@@ -265,10 +265,8 @@ class References:
         return spot.at(ref.offset + found, len(part))
 
     def _check_shell(self, located: Located, text: str, bound: frozenset[str]) -> None:
-        if located.address in self._report.pointers.broken:
-            return  # told by the step type itself, most likely
         loop = located.step.for_each
-        names = NAMESPACES | bound | ({loop.item, loop.index} if loop is not None else set())
+        names = NAMESPACES | bound | ({loop.item, loop.index} if loop is not None else set[str]())
         try:
             references = compile_value(text, names, dialect=self._workflow.dialect).references
         except ExpressionError:

@@ -137,8 +137,8 @@ def declared(
 
 
 def _holds_steps(schema: Schema) -> bool:
-    properties: dict[str, Any] = schema.get("properties") or {}
-    return any(is_object(one) and "x-step" in one for one in properties.values())
+    properties = schema.get("properties")
+    return is_object(properties) and any(is_object(one) and "x-step" in one for one in properties.values())
 
 
 def _below(found: Any, env: EnvInfo, memo: dict[int, Schema | None]) -> Schema | None:

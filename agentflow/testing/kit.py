@@ -1,0 +1,304 @@
+"""Runs workflows in tests: virtual time, stubs instead of tools and agents, scripted answers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import anyio
+
+from agentflow.config import Config, config_from, load_config
+from agentflow.definition.durations import parse_duration
+from agentflow.definition.models import Workflow
+from agentflow.engine import Answer, Decline, Engine, Run, ToolFailure, WaitView
+from agentflow.engine.inspect import Surroundings, snapshot
+from agentflow.errors import AgentflowError
+from agentflow.store.contract import RunQuery, Store
+from agentflow.testing.clock import FakeClock
+from agentflow.testing.outcome import RunOutcome, outcome_of
+from agentflow.testing.stubs import Answers, Call, stub
+
+Source: TypeAlias = "str | Path | Config | Workflow | Iterable[Workflow]"
+"""What to run: a config file, a loaded config, workflows."""
+_MOST_EVENTS = 100_000
+
+
+class _Clock(FakeClock):
+    """Jumps to what is due next while a run works on, and stands still while all only wait for answers."""
+
+    def __init__(self, start: float) -> None:
+        super().__init__(start)
+        self.target = start
+        """Time may move up to here whatever the runs do."""
+        self.changed = anyio.Event()
+        self.may_jump: Callable[[], Awaitable[bool]]
+        self._sleeping: anyio.CancelScope | None = None
+
+    def tell(self) -> None:
+        """Something has been committed."""
+        event, self.changed = self.changed, anyio.Event()
+        event.set()
+
+    def allow(self, target: float) -> None:
+        """Let time move up to a point."""
+        self.target = max(self.target, target)
+        if self._sleeping is not None:
+            self._sleeping.cancel()
+
+    def reach(self, target: float) -> None:
+        """Move time to a point, if it isn't there yet."""
+        if target > self.now():
+            self.advance(target - self.now())
+
+    async def sleep_until(self, due: float, idle: Callable[[], Awaitable[None]]) -> None:
+        """Sleep until the virtual time has come."""
+        while due > self.now():
+            if due <= self.target:
+                self.reach(due)
+                return
+            with anyio.CancelScope() as self._sleeping:
+                await idle()
+                for _ in range(3):  # whoever was woken by the last commit acts first
+                    await anyio.lowlevel.checkpoint()
+                await idle()
+                changed = self.changed
+                if await self.may_jump():
+                    self.reach(due)
+                    return
+                await changed.wait()
+
+
+class Harness:
+    """Runs workflows and tells what became of them. Made by `harness`."""
+
+    def __init__(self, engine: Engine, clock: _Clock, answers: Answers, calls: list[Call], limit: float) -> None:
+        """Made by `harness`."""
+        self.engine = engine
+        """The engine, for everything that the harness has no short way to."""
+        self._clock = clock
+        self._answers = answers
+        self._calls = calls
+        self._limit = limit
+        self._giving: set[str] = set()
+        self._trouble: Exception | None = None
+        clock.may_jump = self._may_jump
+        engine.core.on_commit.append(lambda _: clock.tell())
+
+    # running
+
+    async def run(
+        self,
+        workflow: str | Workflow | None = None,
+        input: Any = None,  # noqa: A002  named as in the config
+        **options: Any,
+    ) -> RunOutcome:
+        """Start a run, answer what the script has answers for, and return when it has ended or only waits.
+
+        Args:
+            workflow: its id; may be left out where there is only one.
+            input: the run's input.
+            options: of `Engine.start`: `entry_point`, `idempotency_key`, `message`, `labels`, …
+        """
+        if workflow is None:
+            known = list(self.engine.config.workflows)
+            if len(known) != 1:
+                raise AssertionError(f"name one of the workflows: {', '.join(known) or 'there is none'}")
+            workflow = known[0]
+        run = await self.engine.start(workflow, input, **options)
+        return await self.settled(run.id)
+
+    async def settled(self, run: str | RunOutcome) -> RunOutcome:
+        """Return what became of a run, once it has ended or only waits for what the script doesn't answer."""
+        run_id = run if isinstance(run, str) else run.id
+        try:
+            with anyio.fail_after(self._limit):
+                await self._settle(run_id)
+        except TimeoutError:
+            now = await self.look(run_id)
+            raise AssertionError(f"{now.headline} still, after {self._limit:g} s\n{now}") from None
+        return await self.look(run_id)
+
+    async def _settle(self, run_id: str) -> None:
+        while True:
+            changed = self._clock.changed
+            run = await self.engine.get(run_id)
+            if self._trouble is not None:
+                raise self._trouble
+            if run.ended or run.paused:
+                return
+            if run.waiting and not await self._busy() and not await self._scripted(run_id):
+                return
+            await changed.wait()
+
+    async def answer(self, run: str | RunOutcome, step: str, value: Any) -> RunOutcome:
+        """Answer the open wait of a step, and return what became of the run."""
+        now = await self.look(run)
+        await self.engine.resume(now.wait(step).id, as_answer(value))
+        return await self.settled(now)
+
+    async def publish(self, topic: str, data: Any = None) -> int:
+        """Publish an event; returns how many waits it reached."""
+        return await self.engine.publish(topic, data)
+
+    async def advance(self, duration: float | str) -> None:
+        """Let virtual time pass: seconds, or a text such as `3d`. What is due in it happens in its order."""
+        target = self._clock.now() + parse_duration(duration)
+        self._clock.allow(target)
+        with anyio.move_on_after(self._limit):
+            while True:
+                changed = self._clock.changed
+                due = await self.engine.store.next_due(None)
+                deadline = self.engine.core.slots.first_deadline()
+                if all(time is None or time > target for time in (due, deadline)):
+                    break
+                await changed.wait()
+        self._clock.reach(target)
+
+    @property
+    def now(self) -> float:
+        """The virtual time, in seconds since the epoch."""
+        return self._clock.now()
+
+    # looking
+
+    async def look(self, run: str | RunOutcome) -> RunOutcome:
+        """Return a run as it is now."""
+        run_id = run if isinstance(run, str) else run.id
+        engine = self.engine
+        found: Run = await engine.get(run_id)
+        row = await engine.store.get_run(run_id)
+        assert row is not None
+        program = engine.core.programs[row.definition]
+        open_ = await engine.store.list_tasks(run_id=run_id, tree=True)
+        around = Surroundings(self.now, tasks={task.task.id: task for task in open_}, hosted=True)
+        view = snapshot(program.workflow, row, await engine.steps(run_id), around)
+        events = await engine.store.events(run_id, 0, _MOST_EVENTS, False)
+        return outcome_of(found, view.steps, events, await engine.waits(run_id))
+
+    def calls(self, name: str) -> list[Mapping[str, Any]]:
+        """Return what a stub was called with, one mapping of arguments a call."""
+        return [call.arguments for call in self._calls if call.name == name]
+
+    # answers
+
+    def script(self, step: str, answer: Any) -> None:
+        """Script an answer from now on, as in `answers`."""
+        self._answers.set(step, answer)
+        self._clock.tell()
+
+    async def answering(self) -> None:
+        """Answer whatever the script has an answer for; never ends by itself. `harness` runs it."""
+        while True:
+            changed = self._clock.changed
+            for wait in await self._scripted():
+                self._giving.add(wait.id)
+                try:
+                    value = await self._answers.take(wait)
+                    await self.engine.resume(wait.id, as_answer(value))
+                except Exception as error:  # shown where the test waits for the run
+                    self._trouble = AssertionError(f'the scripted answer of "{wait.step}": {_text(error)}')
+                    self._trouble.__cause__ = error
+                    self._clock.tell()
+                    return
+                finally:
+                    self._giving.discard(wait.id)
+            await changed.wait()
+
+    async def _scripted(self, run_id: str | None = None) -> list[WaitView]:
+        """Return open waits that the script has an answer for."""
+        return [wait for wait in await self.engine.waits(run_id) if self._answers.has(wait)]
+
+    async def _busy(self) -> bool:
+        """Tell whether an answer is on its way."""
+        return bool(self._giving or await self.engine.store.inbox(None))
+
+    async def _may_jump(self) -> bool:
+        """Tell whether time may move: a run works on, and no answer is about to be given."""
+        if self._trouble is not None or await self._busy() or await self._scripted():
+            return False
+        return bool(await self.engine.list(RunQuery(states=("working", "submitted"), limit=1)))
+
+
+@asynccontextmanager
+async def harness(
+    source: Source,
+    *,
+    tools: Mapping[str, Any] | None = None,
+    agents: Mapping[str, Any] | None = None,
+    functions: Mapping[str, Any] | None = None,
+    answers: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+    skills: Iterable[str] = (),
+    store: Store | Path | str = ":memory:",
+    start: float = 1_700_000_000.0,
+    always_replay: bool = False,
+    limit: float = 5.0,
+) -> AsyncGenerator[Harness]:
+    """Open an engine for a test.
+
+    Time is virtual: delays, back-offs and polls take none, and it stands still while runs only wait for answers.
+
+    A stub is a function, sync or async, or a value that is returned; an exception is raised; `in_turn(…)` lines up
+    several. An answer is the value itself, a list of successive ones, or a function of the `WaitView`; `Answer`,
+    `Decline` and `ToolFailure` are taken as they are. A wait without an answer leaves the run parked.
+
+    Args:
+        source: a config file, a loaded config, or workflows made in Python.
+        tools: stubs of tools, by name.
+        agents: stubs of agents, by name.
+        functions: stubs of what python steps call, by `module:function`.
+        answers: scripted answers, by the id or the address of the step that waits.
+        env: values of the config's `env`.
+        skills: native skills to grant besides the config's, such as `native:shell`.
+        store: where runs are kept.
+        start: the virtual time at the beginning, in seconds since the epoch.
+        always_replay: rebuild the engine's state from the store before every decision.
+        limit: real seconds after which a run that neither ends nor parks fails the test.
+
+    Raises:
+        DefinitionError: a workflow isn't valid.
+    """
+    functions = functions or {}
+    config = _config(source, functions, skills, env or {})
+    clock = _Clock(start)
+    calls: list[Call] = []
+
+    def stubs(given: Mapping[str, Any] | None) -> dict[str, Any]:
+        return {name: stub(name, value, calls) for name, value in (given or {}).items()}
+
+    async with Engine.open(
+        store, config=config, clock=clock, functions=stubs(functions), tools=stubs(tools), agents=stubs(agents),
+        always_replay=always_replay, grace=0.0,
+    ) as engine:  # fmt: skip
+        made = Harness(engine, clock, Answers(answers or {}), calls, limit)
+        async with anyio.create_task_group() as group:
+            group.start_soon(made.answering)
+            yield made
+            group.cancel_scope.cancel()
+
+
+def _config(source: Source, functions: Iterable[str], skills: Iterable[str], env: Mapping[str, str]) -> Config:
+    if isinstance(source, str | Path):
+        config = load_config(source)
+    elif isinstance(source, Config):
+        config = source
+    else:
+        workflows = [source] if isinstance(source, Workflow) else list(source)
+        modules = tuple(dict.fromkeys(name.partition(":")[0] for name in functions))
+        config = config_from(workflows, python_modules=modules, skills=list(skills), env=list(env))
+    granted = {**config.skills, **{skill: {} for skill in skills if skill not in config.skills}}
+    return replace(config, skills=granted, env_values={**config.env_values, **env})
+
+
+def as_answer(value: Any) -> Answer | Decline | ToolFailure:
+    """Return a scripted value as an answer; answers, declines and failures are left as they are."""
+    return value if isinstance(value, Answer | Decline | ToolFailure) else Answer(value)
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, AgentflowError):
+        return error.what + (f": {error.why}" if error.why else "")
+    return f"{type(error).__name__}: {error}"

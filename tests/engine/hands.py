@@ -1,0 +1,85 @@
+"""What several engine tests share beside the lab: time moved by hand, gates that hold steps, crashes of a host."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from agentflow.engine import Engine
+from agentflow.testing.clock import FakeClock
+from tests.engine.lab import LIMIT, Lab
+
+
+def by_hand(lab: Lab) -> Lab:
+    """Return a lab in which time stands still until the test moves it."""
+    return Lab(FakeClock(auto=False), lab.always_replay)
+
+
+class Gate:
+    """A step's function that holds on until it is opened, and counts who came in and who was interrupted."""
+
+    def __init__(self, value: Any = None) -> None:
+        self.value = value
+        self.entered = 0
+        self.interrupted = 0
+        self._inside = anyio.Event()
+        self._open = anyio.Event()
+
+    async def __call__(self) -> Any:
+        """Wait inside."""
+        self.entered += 1
+        self._inside.set()
+        try:
+            await self._open.wait()
+        except BaseException:
+            self.interrupted += 1
+            raise
+        return self.value
+
+    def open(self) -> None:
+        """Let everybody through."""
+        self._open.set()
+
+    async def inside(self) -> None:
+        """Return when a step is inside."""
+        with anyio.fail_after(LIMIT):
+            await self._inside.wait()
+
+
+class Fails:
+    """A step's function that raises a number of times before it gives a value."""
+
+    def __init__(self, times: int = 1_000_000, value: Any = "ok", error: Callable[[], Exception] | None = None) -> None:
+        self.times = times
+        self.value = value
+        self.calls = 0
+        self.error = error or (lambda: RuntimeError("broken"))
+
+    def __call__(self) -> Any:
+        """Raise, or answer."""
+        self.calls += 1
+        if self.calls <= self.times:
+            raise self.error()
+        return self.value
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Return when a condition holds; the loop turns between two looks."""
+    with anyio.fail_after(LIMIT):
+        while not await condition():
+            await checkpoint()
+
+
+def doom(engine: Engine) -> None:
+    """Let an engine's host drop dead when its block ends: no orderly shutdown, leases stay with it, nothing is stored.
+
+    What it was executing is cut off, and its lock is free, as the operating system leaves it after a `kill -9`.
+    """
+    engine.host.shutdown = _nothing  # type: ignore[method-assign]
+
+
+async def _nothing(grace: float) -> None:
+    """Don't shut down in good order."""
