@@ -9,7 +9,9 @@ from agentflow.cli.format import iso
 from agentflow.data import decode
 from agentflow.engine.inspect import StepView
 from agentflow.engine.views import Run, WaitView
-from agentflow.store.contract import Event
+from agentflow.store.rows import (
+    Event,
+)
 
 
 def outcome(run: Run, waits: Iterable[WaitView]) -> dict[str, Any]:

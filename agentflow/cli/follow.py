@@ -26,7 +26,9 @@ from agentflow.engine.views import wait_view
 from agentflow.errors import ConflictError, InputError, NotFoundError
 from agentflow.ids import new_id
 from agentflow.steps.contract import UNSET
-from agentflow.store.contract import Event
+from agentflow.store.rows import (
+    Event,
+)
 
 Ending = Literal["ended", "parked", "left", "timeout"]
 REFRESH = 0.25

@@ -9,7 +9,10 @@ from typing import Any, Literal, NamedTuple
 
 from agentflow.data import is_object
 from agentflow.errors import Failure
-from agentflow.store.contract import TERMINAL, Event
+from agentflow.store.rows import (
+    TERMINAL,
+    Event,
+)
 
 What = Literal[
     "run_started", "started", "completed", "failed", "retrying", "skipped", "waiting", "answered", "run_ended", "other"

@@ -15,7 +15,6 @@ from agentflow.definition.parse import Parsed
 from agentflow.definition.source import Document
 from agentflow.errors import Place, Problem
 
-
 _ITERATION = re.compile(r"(?<!/case)\[\d+\]")
 """What a run's addresses have more than a definition's."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from agentflow.data import canonical
 
@@ -35,7 +35,7 @@ def _compiled(raw: bytes) -> Draft202012Validator:
     )
 
 
-def _refuse(uri: str) -> object:
+def _refuse(uri: str) -> NoReturn:
     raise ValueError(f"remote $ref {uri} is not allowed")
 
 

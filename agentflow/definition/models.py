@@ -39,7 +39,7 @@ class RetryPolicy(Model):
     jitter: Duration = 0.0
     """A random time up to this is added to each pause."""
     on: tuple[str, ...] = ()
-    """Kinds (`network`, `timeout`, `http`, `exit`, `exception`, `all`) or codes (`AF-…`) that are repeated; empty: all."""
+    """Kinds (`network`, `timeout`, `http`, `exit`, `exception`, `all`) or codes (`AF-…`) that are repeated."""
 
 
 class Requirement(Model):

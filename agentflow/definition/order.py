@@ -1,8 +1,8 @@
 """Which step of a scope waits for which: explicit dependencies and the implicit order of a list.
 
 A step without `depends_on`/`depends_on_any` gets implicit edges: a sequential one waits for all open sinks above it, a
-parallel one for the open sinks above its block of neighbouring parallel steps. Where a block of several steps would wait
-for several sinks, a *barrier* (a node that isn't a step) stands between, so that the number of edges stays O(V+E).
+parallel one for the open sinks above its block of neighbouring parallel steps. Where a block of several steps would
+wait for several sinks, a *barrier* (a node that isn't a step) stands between: the number of edges stays O(V+E).
 """
 
 from __future__ import annotations

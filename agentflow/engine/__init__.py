@@ -2,6 +2,8 @@
 
 from agentflow.engine.engine import Engine
 from agentflow.engine.views import Answer, Decline, RetryPlan, Run, ToolFailure, WaitView
-from agentflow.store.contract import Event
+from agentflow.store.rows import (
+    Event,
+)
 
 __all__ = ("Answer", "Decline", "Engine", "Event", "RetryPlan", "Run", "ToolFailure", "WaitView")

@@ -8,7 +8,11 @@ from agentflow.data import decode, encode, normalise
 from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.engine.views import Answer, Decline, ToolFailure
 from agentflow.errors import ConflictError, InputError, NotFoundError
-from agentflow.store.contract import TERMINAL, Store, TaskView
+from agentflow.store.contract import Store
+from agentflow.store.rows import (
+    TERMINAL,
+    TaskView,
+)
 
 MAX_ANSWER = 4 * 1024 * 1024
 

@@ -55,6 +55,7 @@ def build_core(
         "allocate": store.allocate,
         "parse": _parse,
         "redact": _redactor(config),
+        "http_timeout": config.http.timeout,
     }
     core = Core(surroundings, store, EmbeddedRuntime(), config.limits.host_parallel)
     core.checker = granted
@@ -73,7 +74,7 @@ def _missing(checker: Checker) -> Callable[[StepProgram], str | None]:
 
 def _parse(data: Any) -> Workflow:
     parsed = parse_workflow(data, registry.find)
-    if parsed.workflow is None:
+    if parsed.workflow is None or any(problem.severity == "error" for problem in parsed.problems):
         problems = "; ".join(problem.message for problem in parsed.problems)
         raise StoreError(f"a stored definition can't be read: {problems}", code="AF-STORE-DAMAGED")
     return parsed.workflow

@@ -13,6 +13,7 @@ from agentflow.engine.state import Node, RunState
 from agentflow.engine.view import NodeView
 from agentflow.expressions import NULLED
 from agentflow.steps.contract import Artifact, Services
+from agentflow.store.rows import ArtifactRow, MessageRow
 
 if TYPE_CHECKING:
     from agentflow.engine.core import Core
@@ -61,8 +62,8 @@ class StepContext:
 
     @property
     def idempotency_key(self) -> str:
-        """The same for every attempt."""
-        text = f"{self._run.id}/{self._node.address}"
+        """The same for every attempt, until the step is compensated."""
+        text = f"{self._run.id}/{self._node.address}/{self._node.undone}"
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     @property
@@ -118,12 +119,14 @@ class StepContext:
 
     def progress(self, fraction: float | None, message: str = "") -> None:
         """Tell how far the step is."""
-        data = {"fraction": fraction, "message": message[:1000]}
+        data = {"fraction": fraction, "message": self._core.redact_text(message[:1000])}
         self._core.note(self._run, self._node, "step_progress", data)
 
     def log(self, text: str, level: str = "info") -> None:
         """Add a line to the step's log."""
-        self._core.note(self._run, self._node, "step_log", {"text": text[:10_000], "level": level})
+        self._core.note(
+            self._run, self._node, "step_log", {"text": self._core.redact_text(text[:10_000]), "level": level}
+        )
 
     def heartbeat(self) -> None:
         """Say that the step is alive: the embedded runtime needs no telling."""
@@ -151,8 +154,6 @@ class StepContext:
 
     def leave(self, run: RunState, node: Node) -> None:
         """Write what the step left into the current transition."""
-        from agentflow.store.contract import ArtifactRow, MessageRow  # noqa: PLC0415  only where something was left
-
         now = self._core.now()
         for artifact in self.artifacts or ():
             data = {

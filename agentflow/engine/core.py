@@ -29,7 +29,10 @@ from agentflow.engine.surroundings import Surroundings
 from agentflow.errors import Defect, StoreError
 from agentflow.expressions import filter_matches
 from agentflow.requirements import Checker
-from agentflow.store.contract import RunChange, Store
+from agentflow.store.contract import Store
+from agentflow.store.rows import (
+    RunChange,
+)
 
 log = logging.getLogger("agentflow")
 

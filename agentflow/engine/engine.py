@@ -27,7 +27,15 @@ from agentflow.expressions import filter_matches
 from agentflow.ids import IdSource, is_id, new_id
 from agentflow.steps.contract import UNSET
 from agentflow.store import open_store
-from agentflow.store.contract import ENDED, TERMINAL, Event, RunQuery, State, StepRow, Store
+from agentflow.store.contract import Store
+from agentflow.store.rows import (
+    ENDED,
+    TERMINAL,
+    Event,
+    RunQuery,
+    State,
+    StepRow,
+)
 
 
 class Engine:

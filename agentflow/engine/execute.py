@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,9 @@ from agentflow.data import encode, normalise
 from agentflow.engine.context import StepContext
 from agentflow.engine.plan.steps import failure_of, render_config
 from agentflow.engine.state import Node, RunState
-from agentflow.errors import AgentflowError, Failure, StepError
+from agentflow.errors import Failure, StepError
 from agentflow.steps.contract import Park, Result, Skip
+from agentflow.steps.failing import step_error
 
 if TYPE_CHECKING:
     from agentflow.engine.core import Core
@@ -94,30 +94,4 @@ def encode_result(value: Any) -> bytes | Failure:
 
 def describe(core: Core, error: BaseException) -> Failure:
     """Turn an exception of a step into a failure: its message first, then only the user's frames."""
-    if isinstance(error, StepError):
-        failure = failure_of(error)
-    elif isinstance(error, AgentflowError):
-        failure = Failure(error.code, error.what, retryable=False, why=error.why, hint=error.hint)
-    else:
-        try:
-            text = str(error)
-        except Exception:  # a __str__ may raise too
-            text = ""
-        name = type(error).__name__
-        failure = Failure(
-            "AF-STEP-EXCEPTION", f"{name}: {text}"[:2000] if text else name, data={"traceback": user_frames(error)}
-        )
-    return core.redact(failure)
-
-
-def user_frames(error: BaseException) -> list[str]:
-    """Return the frames of a traceback that aren't ours, as `file:line in function`."""
-    try:
-        frames = traceback.extract_tb(error.__traceback__, limit=-30)
-    except Exception:  # a broken traceback must not hide the error
-        return []
-    return [
-        f"{frame.filename}:{frame.lineno} in {frame.name}"
-        for frame in frames
-        if "/agentflow/" not in frame.filename and "/anyio/" not in frame.filename
-    ]
+    return core.redact(failure_of(step_error(error, code="AF-STEP-RAISED")))

@@ -13,7 +13,11 @@ from agentflow.engine.core import Core
 from agentflow.engine.hosting import HostLock, answer_bell
 from agentflow.engine.inputs import Done, Input, fired
 from agentflow.engine.state import Tree
-from agentflow.store.contract import HELD, RunChange, Store
+from agentflow.store.contract import Store
+from agentflow.store.rows import (
+    HELD,
+    RunChange,
+)
 
 log = logging.getLogger("agentflow")
 

@@ -14,7 +14,9 @@ from agentflow.engine.plan import steps, waiting
 from agentflow.engine.plan.runs import cancel_run, pause_run
 from agentflow.engine.state import Node, RunState, Tree
 from agentflow.errors import Failure
-from agentflow.store.contract import Inbox
+from agentflow.store.rows import (
+    Inbox,
+)
 
 if TYPE_CHECKING:
     from agentflow.engine.context import StepContext

@@ -12,7 +12,13 @@ from agentflow.data import decode, is_array, is_object
 from agentflow.definition.models import Body, Step, Workflow
 from agentflow.definition.order import order
 from agentflow.errors import Failure
-from agentflow.store.contract import TERMINAL, RunRow, StepRow, TaskView, TimerRow
+from agentflow.store.rows import (
+    TERMINAL,
+    RunRow,
+    StepRow,
+    TaskView,
+    TimerRow,
+)
 
 SATISFIED = frozenset({"condition", "entry_point", "branch", "tolerated", "ended", "operator"})
 """Reasons with which a canceled step counts as satisfied for those that wait for it."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agentflow.data import decode
-from agentflow.store.contract import RunRow
+from agentflow.store.rows import (
+    RunRow,
+)
 
 if TYPE_CHECKING:
     from agentflow.engine.core import Core

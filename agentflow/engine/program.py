@@ -24,14 +24,16 @@ HOOKS = ("on_success", "on_failure", "finally")
 class Program:
     """One definition, ready to run."""
 
-    def __init__(self, workflow: Workflow, digest: str, types: Types) -> None:
+    def __init__(self, workflow: Workflow, digest: str, types: Types, http_timeout: float | None = None) -> None:
         """Prepare a workflow.
 
         Args:
             workflow: a checked definition.
             digest: its hash.
             types: finds step types by name.
+            http_timeout: the config's timeout of HTTP requests, for api_call steps without one.
         """
+        self.http_timeout = http_timeout
         self.workflow = workflow
         self.digest = digest
         self.types = types
@@ -129,7 +131,7 @@ class StepProgram:
         if not self.loop and not is_root:
             self.retry = step.retry or (None if step.at_most_once else defaults.retry)
             self.on_error = step.on_error or defaults.on_error or "fail"
-            self.timeout = step.timeout or spec.timeout or self._default_timeout(defaults.timeout)
+            self.timeout = step.timeout or self._default_timeout(defaults.timeout) or self._type_timeout()
         workflow = program.workflow
         siblings = workflow.on_error_siblings if is_root else step.on_error_siblings
         self.siblings = siblings or defaults.on_error_siblings or "finish"
@@ -137,6 +139,9 @@ class StepProgram:
     def _default_timeout(self, default: float | None) -> float | None:
         waits = self.spec.whole_timeout or self.container is not None
         return None if waits else default
+
+    def _type_timeout(self) -> float | None:
+        return (self.spec.name == "api_call" and self.program.http_timeout) or self.spec.timeout
 
     def _compile(self, value: Any, names: frozenset[str] | None = None) -> Compiled:
         return compile_value(value, self.names if names is None else names, dialect=self.program.workflow.dialect)

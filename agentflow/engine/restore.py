@@ -17,7 +17,12 @@ from agentflow.engine.state import Lease, Node, RunState, Scope, Tree, World
 from agentflow.engine.view import NodeView
 from agentflow.errors import Failure
 from agentflow.steps.containers import Opening
-from agentflow.store.contract import TERMINAL, LoadedRun, LoadedTree, StepRow
+from agentflow.store.rows import (
+    TERMINAL,
+    LoadedRun,
+    LoadedTree,
+    StepRow,
+)
 
 _LABEL = re.compile(r"\[\d+\]")
 
@@ -163,6 +168,7 @@ class _Restorer:
             program = found[0].program.member(found[1]) if found else run.program.root
             old = Node(None, 0, program, row.n, row.address)
             old.attempt, old.entry, old.crashes = row.attempt, row.entry, row.crashes
+            old.undone = decode(row.memo).get("undone", 0) if row.memo else 0
             run.past[row.address] = old
             return
         scope, member = found
@@ -173,6 +179,7 @@ class _Restorer:
         node.result = row.result
         node.failure = Failure.from_data(decode(row.error)) if row.error else None
         node.memo = decode(row.memo) if row.memo else None
+        node.undone = (node.memo or {}).get("undone", 0)
         node.task, node.started, node.ended = row.task, row.started_at, row.ended_at
         if row.state not in TERMINAL:
             scope.active += 1

@@ -15,7 +15,14 @@ from agentflow.engine.state import ROOT, Node, RunState, Scope
 from agentflow.engine.views import RetryPlan
 from agentflow.errors import ConflictError, NotFoundError
 from agentflow.steps.contract import UNSET
-from agentflow.store.contract import TERMINAL, LoadedTree, NewRun, RunRow, SharedRow, StepRow
+from agentflow.store.rows import (
+    TERMINAL,
+    LoadedTree,
+    NewRun,
+    RunRow,
+    SharedRow,
+    StepRow,
+)
 
 if TYPE_CHECKING:
     from agentflow.engine.core import Core

@@ -12,7 +12,10 @@ from agentflow.engine.plan import steps
 from agentflow.engine.state import Node, RunState, Tree
 from agentflow.engine.view import NodeView
 from agentflow.errors import StepError
-from agentflow.store.contract import Store, TimerRow
+from agentflow.store.contract import Store
+from agentflow.store.rows import (
+    TimerRow,
+)
 
 if TYPE_CHECKING:
     from agentflow.engine.surroundings import Surroundings

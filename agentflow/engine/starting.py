@@ -16,7 +16,10 @@ from agentflow.engine.needs import all_steps
 from agentflow.engine.program import Program
 from agentflow.engine.state import RunState, Tree
 from agentflow.errors import ConflictError, InputError, NotFoundError
-from agentflow.store.contract import NewRun, RunChange
+from agentflow.store.rows import (
+    NewRun,
+    RunChange,
+)
 
 if TYPE_CHECKING:
     from agentflow.config import Config
@@ -56,7 +59,7 @@ def register(core: Core, workflow: Workflow, config: Config) -> Program:
     """Make a checked workflow known by its id, with the config's defaults where it has none."""
     effective = with_defaults(workflow, config)
     name = definition_hash(effective)
-    program = core.programs.get(name) or Program(effective, name, core.types)
+    program = core.programs.get(name) or Program(effective, name, core.types, core.http_timeout)
     core.programs[name] = program
     core.current[workflow.id] = program
     core.originals[workflow.id] = workflow

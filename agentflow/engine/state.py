@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from agentflow.data import canonical, decode, encode
 from agentflow.engine.program import Program, ScopeProgram, StepProgram
 from agentflow.errors import Failure
-from agentflow.store.contract import (
+from agentflow.store.rows import (
     HELD,
     TERMINAL,
     EventRow,
@@ -89,7 +89,7 @@ class Node:
     __slots__ = (
         "address", "arrived", "attempt", "closed", "crashes", "due", "ended", "entered", "entry", "failure", "halting",
         "lease", "member", "memo", "n", "opened", "order", "phase", "program", "reason", "result", "scope", "scopes",
-        "started", "state", "task", "tries", "value", "values",
+        "started", "state", "task", "tries", "undone", "value", "values",
     )  # fmt: skip
 
     def __init__(self, scope: Scope | None, member: int, program: StepProgram, n: int, address: str) -> None:
@@ -124,6 +124,8 @@ class Node:
         """How many bodies were opened in this attempt."""
         self.closed = 0
         """How many of them have ended."""
+        self.undone = 0
+        """How often it was compensated: what it does outside afterwards is a new thing."""
         self.order = 0
         """Position among the run's steps in the order in which they ended."""
         self.values: Mapping[str, Any] | None = None
@@ -272,6 +274,7 @@ class RunState:
             self.patch(memo=encode(node.memo) if node.memo else b"")
             return
         failure = node.failure
+        kept = {**(node.memo or {}), "undone": node.undone} if node.undone else node.memo
         self.changes().steps.append(
             StepRow(
                 self.key,
@@ -285,7 +288,7 @@ class RunState:
                 node.entry,
                 node.result if result else None,
                 encode(failure.to_data()) if failure is not None else None,
-                (encode(node.memo) if node.memo else b"") if memo else None,
+                (encode(kept) if kept else b"") if memo else None,
                 node.task,
                 node.started,
                 node.ended,
@@ -333,7 +336,7 @@ class RunState:
         old = self.past.pop(address, None) if self.past else None
         if old is not None:
             node = Node(scope, member, program, old.n, address)
-            node.attempt, node.entry, node.crashes = old.attempt, old.entry, old.crashes
+            node.attempt, node.entry, node.crashes, node.undone = old.attempt, old.entry, old.crashes, old.undone
         elif scope.owner.n == ROOT and scope.stage == "body":
             node = Node(scope, member, program, member, address)
         else:

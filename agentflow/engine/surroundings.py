@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 
 from agentflow.clock import Clock
-from agentflow.data import decode
+from agentflow.data import decode, encode
 from agentflow.definition.models import Workflow
 from agentflow.engine.program import Program, StepProgram, Types
 from agentflow.errors import Failure, StoreError
@@ -36,11 +36,13 @@ class Surroundings:
         allocate: Callable[[], int],
         parse: Callable[[Any], Workflow],
         redact: Callable[[str], str],
+        http_timeout: float | None = None,
         seed: int | None = None,
     ) -> None:
         """Gather what is injected."""
         self.clock = clock
         self.types = types
+        self.http_timeout = http_timeout
         self.services = services
         self.env = env
         self.public_env = public_env
@@ -53,7 +55,7 @@ class Surroundings:
         self.allocate = allocate
         self._missing = missing
         self._parse = parse
-        self._redact = redact
+        self.redact_text = redact
         self.timer_scope: anyio.CancelScope | None = None
 
     def program(self, digest: str) -> Program:
@@ -67,7 +69,7 @@ class Surroundings:
             return known
         if raw is None:
             raise StoreError(f"the definition {digest} of a run isn't in the store", code="AF-STORE-DAMAGED")
-        program = self.programs[digest] = Program(self._parse(decode(raw)), digest, self.types)
+        program = self.programs[digest] = Program(self._parse(decode(raw)), digest, self.types, self.http_timeout)
         return program
 
     def find_workflow(self, name: str) -> Program | None:
@@ -84,11 +86,11 @@ class Surroundings:
 
     def redact(self, failure: Failure) -> Failure:
         """Take secrets out of a failure's texts."""
-        message = self._redact(failure.message)
-        why = self._redact(failure.why) if failure.why else failure.why
-        if message == failure.message and why == failure.why:
-            return failure
-        return replace(failure, message=message, why=why)
+        redact = self.redact_text
+        data = decode(redact(encode(dict(failure.data)).decode())) if failure.data else failure.data
+        why = redact(failure.why) if failure.why else failure.why
+        hint = redact(failure.hint) if failure.hint else failure.hint
+        return replace(failure, message=redact(failure.message), why=why, hint=hint, data=data)
 
     def timers_changed(self) -> None:
         """Wake whoever sleeps until the next timer."""

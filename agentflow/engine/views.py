@@ -8,7 +8,12 @@ from typing import Any
 
 from agentflow.data import decode
 from agentflow.errors import Failure
-from agentflow.store.contract import TERMINAL, RunRow, State, TaskView
+from agentflow.store.rows import (
+    TERMINAL,
+    RunRow,
+    State,
+    TaskView,
+)
 
 
 @dataclass(frozen=True, slots=True)

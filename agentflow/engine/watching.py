@@ -6,7 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 
 import anyio
 
-from agentflow.store.contract import RunChange, Store
+from agentflow.store.contract import Store
+from agentflow.store.rows import (
+    RunChange,
+)
 
 LOOK = 0.25
 """Seconds between two looks, where other processes may commit."""

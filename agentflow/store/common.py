@@ -8,7 +8,11 @@ from typing import Any, Literal
 
 from agentflow.data import canonical, decode, encode, is_array, is_object
 from agentflow.ids import SHORTEST
-from agentflow.store.contract import TERMINAL, RunChange, State
+from agentflow.store.rows import (
+    TERMINAL,
+    RunChange,
+    State,
+)
 
 RUNNABLE: frozenset[str] = frozenset({"submitted", "working"})
 """States of a run that a host should move on without being asked."""

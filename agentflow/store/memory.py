@@ -9,7 +9,10 @@ from typing import Any
 from agentflow.data import decode, encode
 from agentflow.errors import Defect
 from agentflow.store.common import EVENT_DOOR, OPEN, ended, judge_ended
-from agentflow.store.contract import (
+from agentflow.store.contract import Matches
+from agentflow.store.memory_records import Base, Runs, Tasks
+from agentflow.store.memory_state import LogEntry, MemoryRun
+from agentflow.store.rows import (
     Answered,
     Event,
     EventRow,
@@ -17,15 +20,12 @@ from agentflow.store.contract import (
     Inbox,
     LoadedRun,
     LoadedTree,
-    Matches,
     RunChange,
     RunQuery,
     RunRow,
     State,
     TimerRow,
 )
-from agentflow.store.memory_records import Base, Runs, Tasks
-from agentflow.store.memory_state import LogEntry, MemoryRun
 
 
 class _Ledger(Base):

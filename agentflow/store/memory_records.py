@@ -10,8 +10,14 @@ from agentflow.clock import Clock, SystemClock
 from agentflow.data import decode, encode
 from agentflow.errors import NotFoundError
 from agentflow.store.common import ASKING, OPEN, join_artifacts, shortest_ending
-from agentflow.store.contract import Matches, NewRun, RunRow, StepRow, TaskView
+from agentflow.store.contract import Matches
 from agentflow.store.memory_state import MemoryRun, MemoryTask, Tables
+from agentflow.store.rows import (
+    NewRun,
+    RunRow,
+    StepRow,
+    TaskView,
+)
 
 
 class Base:

@@ -8,12 +8,12 @@ from typing import Any
 
 from agentflow.data import decode, encode
 from agentflow.store.common import EVENT_DOOR, OPEN, RUNNABLE, closing_state, ended, subset
-from agentflow.store.contract import (
+from agentflow.store.contract import Matches
+from agentflow.store.rows import (
     HELD,
     ArtifactRow,
     EventRow,
     Inbox,
-    Matches,
     MessageRow,
     NewRun,
     RunChange,

@@ -9,7 +9,7 @@ import anyio
 
 
 class FakeClock:
-    """Virtual time. It moves by `advance`, or by itself to the next due time whenever the engine has nothing else to do."""
+    """Virtual time: it moves by `advance`, or by itself to what is due next when the engine has nothing else to do."""
 
     def __init__(self, start: float = 1_700_000_000.0, *, auto: bool = True) -> None:
         """Make a clock.

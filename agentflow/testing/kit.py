@@ -16,7 +16,10 @@ from agentflow.definition.models import Workflow
 from agentflow.engine import Answer, Decline, Engine, Run, ToolFailure, WaitView
 from agentflow.engine.inspect import Surroundings, snapshot
 from agentflow.errors import AgentflowError
-from agentflow.store.contract import RunQuery, Store
+from agentflow.store.contract import Store
+from agentflow.store.rows import (
+    RunQuery,
+)
 from agentflow.testing.clock import FakeClock
 from agentflow.testing.outcome import RunOutcome, outcome_of
 from agentflow.testing.stubs import Answers, Call, stub
@@ -145,6 +148,9 @@ class Harness:
 
     async def advance(self, duration: float | str) -> None:
         """Let virtual time pass: seconds, or a text such as `3d`. What is due in it happens in its order."""
+        with anyio.move_on_after(self._limit):
+            while not self._begun():
+                await anyio.lowlevel.checkpoint()
         target = self._clock.now() + parse_duration(duration)
         self._clock.allow(target)
         with anyio.move_on_after(self._limit):
@@ -156,6 +162,11 @@ class Harness:
                     break
                 await changed.wait()
         self._clock.reach(target)
+
+    def _begun(self) -> bool:
+        """Tell whether every step that is claimed executes, so that its timeout counts."""
+        runs = self.engine.core.runs.values()
+        return all(node.lease is not None for run in runs for node in run.live.values() if node.phase == "run")
 
     @property
     def now(self) -> float:
@@ -170,7 +181,8 @@ class Harness:
         engine = self.engine
         found: Run = await engine.get(run_id)
         row = await engine.store.get_run(run_id)
-        assert row is not None
+        if row is None:
+            raise AssertionError(f'run "{run_id}" was deleted')
         program = engine.core.programs[row.definition]
         open_ = await engine.store.list_tasks(run_id=run_id, tree=True)
         around = Surroundings(self.now, tasks={task.task.id: task for task in open_}, hosted=True)
@@ -201,10 +213,10 @@ class Harness:
                 except Exception as error:  # shown where the test waits for the run
                     self._trouble = AssertionError(f'the scripted answer of "{wait.step}": {_text(error)}')
                     self._trouble.__cause__ = error
-                    self._clock.tell()
                     return
                 finally:
                     self._giving.discard(wait.id)
+                    self._clock.tell()
             await changed.wait()
 
     async def _scripted(self, run_id: str | None = None) -> list[WaitView]:
@@ -274,10 +286,16 @@ async def harness(
         always_replay=always_replay, grace=0.0,
     ) as engine:  # fmt: skip
         made = Harness(engine, clock, Answers(answers or {}), calls, limit)
+        raised: Exception | None = None
         async with anyio.create_task_group() as group:
             group.start_soon(made.answering)
-            yield made
+            try:
+                yield made
+            except Exception as error:  # raised after the group, which would wrap it
+                raised = error
             group.cancel_scope.cancel()
+        if raised is not None:
+            raise raised
 
 
 def _config(source: Source, functions: Iterable[str], skills: Iterable[str], env: Mapping[str, str]) -> Config:

@@ -92,7 +92,7 @@ class RunOutcome:
 
     @property
     def started(self) -> list[str]:
-        """Addresses of the steps in the order in which they were started, once an attempt."""
+        """Addresses of the steps in the order in which they were started, once an attempt. Waits aren't among them."""
         return [event.step for event in self.events if event.type == "step_started" and event.step is not None]
 
     def step(self, address: str) -> StepOutcome:

@@ -15,7 +15,7 @@ from agentflow.engine import WaitView
 _INDEX = re.compile(r"\[\d+\]")
 
 
-class in_turn:  # noqa: N801  reads as a function
+class in_turn:
     """Values that come one after the other; an exception among them is raised.
 
     As a stub, the last value stays; as an answer, a wait that comes after the last one stays open.
@@ -106,11 +106,11 @@ class Answers:
         """Take a script: step → answer, list of successive answers, or function of the wait."""
         self._script = {
             step: in_turn(*answer) if isinstance(answer, list) else answer for step, answer in script.items()
-        }  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  answers are anything
+        }
 
     def set(self, step: str, answer: Any) -> None:
         """Script an answer from now on."""
-        self._script[step] = in_turn(*answer) if isinstance(answer, list) else answer  # pyright: ignore[reportUnknownArgumentType]  answers are anything
+        self._script[step] = in_turn(*answer) if isinstance(answer, list) else answer
 
     def _key(self, wait: WaitView) -> str | None:
         names = (wait.step, _INDEX.sub("", wait.step), wait.step.rpartition("/")[2])

@@ -10,6 +10,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 AGENTFLOW = str(Path(sys.executable).with_name("agentflow"))
+REPORT = HERE / ".agentflow" / "report.md"
 PARKED = 75
 
 
@@ -23,15 +24,24 @@ def agentflow(*words: str, capture: bool = False) -> subprocess.CompletedProcess
     )
 
 
+def answer() -> int:
+    """Answer the run's question from a second process, which carries the run on to its end."""
+    print("\nNo terminal here, so a second process answers:", file=sys.stderr)
+    listed = agentflow("waits", "list", "--run", "@last", "--json", capture=True).stdout
+    waits: list[dict[str, Any]] = json.loads(listed)["waits"]
+    answered = agentflow("waits", "answer", waits[0]["id"], "--set", "decision=keep").returncode
+    return answered or agentflow("runs", "watch", "@last").returncode
+
+
 def main() -> int:
     """Run the demo and return its exit code."""
+    REPORT.unlink(missing_ok=True)
     code = agentflow("run", "report").returncode
-    if code != PARKED or (sys.stdin.isatty() and sys.stderr.isatty()):
-        return code
-    print("\nNo terminal here, so a second process answers:", file=sys.stderr)
-    waits: list[dict[str, Any]] = json.loads(agentflow("waits", "list", "--json", capture=True).stdout)
-    answered = agentflow("waits", "answer", waits[-1]["id"], "--set", "decision=keep").returncode
-    return answered or agentflow("runs", "watch", "@last").returncode
+    if code == PARKED and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        code = answer()
+    if code == 0 and REPORT.exists():
+        print(f"\n{REPORT.read_text(encoding='utf-8')}", end="")
+    return code
 
 
 if __name__ == "__main__":

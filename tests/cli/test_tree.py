@@ -9,7 +9,9 @@ import pytest
 from agentflow.cli.rows import ending, finished, live_lines, stable_line, waiting
 from agentflow.cli.tables import cells
 from agentflow.cli.tree import RunTree, parent_of
-from agentflow.store.contract import Event
+from agentflow.store.rows import (
+    Event,
+)
 
 RUN = "run"
 HTTP = {"code": "AF-HTTP-STATUS", "message": "HTTP 503 from GET https://x.example", "data": {"status": 503}}

@@ -8,7 +8,14 @@ from agentflow.data import encode
 from agentflow.definition.models import Body, Step, Workflow
 from agentflow.engine.inspect import RunView, Surroundings, locate, snapshot
 from agentflow.errors import Failure
-from agentflow.store.contract import RunRow, State, StepRow, TaskRow, TaskView, TimerRow
+from agentflow.store.rows import (
+    RunRow,
+    State,
+    StepRow,
+    TaskRow,
+    TaskView,
+    TimerRow,
+)
 
 
 def step(name: str, kind: str = "set", **fields: Any) -> Step:

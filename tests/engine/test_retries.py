@@ -5,16 +5,16 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import anyio
 import pytest
 
-from agentflow.definition.models import RetryPolicy, Step
+from agentflow.definition.models import RetryPolicy, Step, Workflow
+from agentflow.engine import Answer
 from agentflow.engine.plan.retries import backoff, matches, next_delay, should_retry
 from agentflow.engine.program import Program
 from agentflow.errors import Failure, StepError
 from agentflow.steps import registry, sequence, set_
-from tests.engine.hands import Fails, Gate, by_hand, eventually
-from tests.engine.lab import LIMIT, Lab, until
+from tests.engine.hands import Fails, Gate, by_hand
+from tests.engine.lab import Lab, until
 
 pytestmark = pytest.mark.anyio
 
@@ -24,8 +24,6 @@ def pauses(policy: RetryPolicy, *tries: int) -> list[float]:
 
 
 def planned(step: Step) -> Any:
-    from agentflow.definition.models import Workflow
-
     program = Program(Workflow(id="w", steps=(step,)), "digest", registry.find)
     return program.root.bodies["steps"].member(0)
 
@@ -207,8 +205,6 @@ async def test_default_retry_is_not_for_steps_that_run_at_most_once(lab: Lab) ->
 
 @pytest.mark.parametrize("action", ["retry", "skip", "fail"])
 async def test_an_operator_lets_a_suspended_step_be_tried_again_skipped_or_failed(lab: Lab, action: str) -> None:
-    from agentflow.engine import Answer
-
     flaky = Fails(1, "ok")
     async with lab.open(lab.workflow(lab.call("a", flaky, on_error="suspend"), set_("b", value="{steps.a}"))) as engine:
         parked = await lab.finish(engine, await engine.start("main"))
@@ -226,8 +222,6 @@ async def test_an_operator_lets_a_suspended_step_be_tried_again_skipped_or_faile
 
 
 async def test_an_operators_retry_gives_the_step_all_its_tries_again(lab: Lab) -> None:
-    from agentflow.engine import Answer
-
     flaky = Fails(3, "ok")
     async with lab.open(lab.workflow(lab.call("a", flaky, retry=2, on_error="suspend"))) as engine:
         parked = await lab.finish(engine, await engine.start("main"))
@@ -270,16 +264,9 @@ async def test_tries_and_errors_of_every_attempt_are_in_the_log(lab: Lab) -> Non
     async with lab.open(lab.workflow(lab.call("a", flaky, retry={"max_attempts": 3, "base": 2}))) as engine:
         done = await lab.finish(engine, await engine.start("main"))
     failed = [event.data for event in done.events if event.type == "step_failed"]
-    assert [(data["will_retry"], data["error"]["code"]) for data in failed] == [(True, "AF-STEP-EXCEPTION")] * 2 or [
-        data["will_retry"] for data in failed
-    ] == [True, True]
+    assert [(data["will_retry"], data["attempt"]) for data in failed] == [(True, 1), (True, 2)]
+    assert all("broken" in data["error"]["message"] for data in failed)
     assert [e.data for e in done.events if e.type == "step_retrying"] == [
         {"attempt": 2, "delay": 2.0},
         {"attempt": 3, "delay": 4.0},
     ]
-    with anyio.fail_after(LIMIT):
-        await eventually(_true)
-
-
-async def _true() -> bool:
-    return True

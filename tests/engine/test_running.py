@@ -1,7 +1,9 @@
 """Running."""
 import pytest
+
 from agentflow.steps import set_
 from tests.engine.lab import Lab
+
 pytestmark = pytest.mark.anyio
 
 async def test_x(lab: Lab) -> None:

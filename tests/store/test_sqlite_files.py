@@ -13,7 +13,9 @@ from agentflow.clock import SystemClock
 from agentflow.codes import CODES
 from agentflow.errors import StoreError
 from agentflow.store import open_store
-from agentflow.store.contract import RunChange
+from agentflow.store.rows import (
+    RunChange,
+)
 from agentflow.store.sqlite import SqliteStore
 from agentflow.store.sqlite.connection import Opener, check_sqlite
 from agentflow.store.sqlite.faults import store_error

@@ -21,7 +21,9 @@ pytestmark = pytest.mark.anyio
 WRITER = """
 import sys, anyio
 from agentflow.store import open_store
-from agentflow.store.contract import RunChange
+from agentflow.store.rows import (
+    RunChange,
+)
 from agentflow.testing.store_suite.builders import bump, note, start
 
 async def main(path, name, count):

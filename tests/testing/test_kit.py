@@ -76,7 +76,7 @@ async def test_a_workflow_of_a_file_runs_with_stubs_and_scripted_answers(config:
         assert run.step("send").attempts == 2
         assert h.calls("send") == [{"total": 3, "key": "t0"}] * 2
         assert h.calls("counter")[0]["prompt"] == "Count monday"
-        assert run.started == ["count", "review", "send", "send"]
+        assert run.started == ["count", "send", "send"]
 
 
 async def test_an_unanswered_wait_leaves_the_run_parked_and_time_stands_still(config: Path) -> None:
@@ -154,16 +154,16 @@ async def test_a_failed_assertion_names_the_step_its_state_and_its_error() -> No
     with pytest.raises(AssertionError) as caught:
         run.completed()
     assert str(caught.value).splitlines() == [
-        'run "w" is failed (AF-TOOL-FAILED at step "send": RuntimeError: upstream down), not completed',
+        'run "w" is failed (AF-TOOL-FAILED at step "send": upstream down), not completed',
         "  first  completed",
-        "  send   failed                        AF-TOOL-FAILED: RuntimeError: upstream down",
+        "  send   failed                        AF-TOOL-FAILED: upstream down",
         "  last   submitted                     not run: send failed",
     ]
     with pytest.raises(AssertionError, match='step "send" is failed, not completed'):
         run.step("send").completed()
     with pytest.raises(AssertionError, match='which doesn\'t contain "disk"'):
         run.failed(match="disk")
-    with pytest.raises(AssertionError, match='no step "sent": did you mean "send"?'):
+    with pytest.raises(AssertionError, match=r'no step "sent": did you mean "send"\?'):
         run.step("sent")
     run.failed("AF-TOOL-FAILED", match="down", step="send").step("last").not_reached()
 
@@ -171,7 +171,7 @@ async def test_a_failed_assertion_names_the_step_its_state_and_its_error() -> No
 async def test_a_run_that_hangs_fails_the_test_and_shows_where() -> None:
     workflow = Workflow(id="w", steps=(agent_run("think", agent="slow", prompt="?"),))
     async with harness(workflow, agents={"slow": anyio.sleep_forever}, limit=0.05) as h:
-        with pytest.raises(AssertionError, match='(?s)run "w" is working still.*think  working'):
+        with pytest.raises(AssertionError, match=r'(?s)run "w" is working still.*think  working'):
             await h.run()
 
 

@@ -16,7 +16,10 @@ from agentflow.cli.session import Session, drive, exists, find_project
 from agentflow.cli.values import usage
 from agentflow.engine import Run
 from agentflow.errors import ConflictError, DefinitionError
-from agentflow.store.contract import TERMINAL, RunQuery
+from agentflow.store.rows import (
+    TERMINAL,
+    RunQuery,
+)
 
 
 async def carry_on(session: Session, run_id: str, most: float | None = None) -> Run:

@@ -17,7 +17,11 @@ from agentflow.cli.session import Session, drive, exists, find_project
 from agentflow.cli.tables import Column, layout, tabbed
 from agentflow.cli.values import usage
 from agentflow.engine import Engine, Run, WaitView
-from agentflow.store.contract import RunQuery, State, StepRow
+from agentflow.store.rows import (
+    RunQuery,
+    State,
+    StepRow,
+)
 
 COLUMNS = (
     Column("ID"),

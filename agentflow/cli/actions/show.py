@@ -20,7 +20,9 @@ from agentflow.definition.models import Workflow
 from agentflow.engine import RetryPlan, Run
 from agentflow.engine.inspect import RunView, StepView, Surroundings, locate, snapshot
 from agentflow.errors import AgentflowError, NotFoundError
-from agentflow.store.contract import RunQuery
+from agentflow.store.rows import (
+    RunQuery,
+)
 
 SHOWN = 4000
 """Characters of a value that are shown; `--json` gives all of it."""

@@ -12,7 +12,9 @@ from agentflow.engine.state import Node, RunState, Scope
 from agentflow.errors import Failure, StepError
 from agentflow.steps.containers import Container, Move, Opening
 from agentflow.steps.contract import UNSET
-from agentflow.store.contract import StepRow
+from agentflow.store.rows import (
+    StepRow,
+)
 
 KEEPS_LAST = frozenset({"while", "until"})
 """Containers whose result is the last iteration's: older ones are let go."""
@@ -54,10 +56,11 @@ def forget(run: RunState, scope: Scope) -> None:
         for inner in (node.scopes or {}).values():
             forget(run, inner)
         run.past[node.address] = node
+        node.undone += node.reason == "compensated"
         run.changes().steps.append(
             StepRow(
                 run.key, node.n, node.address, "submitted", None, None, node.attempt, 0, node.entry, b"null",
-                None, b"", None, None, None, node.crashes,
+                None, encode({"undone": node.undone}) if node.undone else b"", None, None, None, node.crashes,
             )
         )  # fmt: skip
 

@@ -13,7 +13,10 @@ from agentflow.engine.view import NodeView
 from agentflow.errors import Failure, StepError
 from agentflow.steps.containers import Child, End, Opening
 from agentflow.steps.contract import UNSET
-from agentflow.store.contract import NewRun, State
+from agentflow.store.rows import (
+    NewRun,
+    State,
+)
 
 MAX_DEPTH = 100
 """Child runs in child runs."""

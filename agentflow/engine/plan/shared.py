@@ -7,7 +7,9 @@ from typing import Any
 from agentflow.data import encode, is_array
 from agentflow.engine.state import Node, RunState
 from agentflow.engine.view import NodeView
-from agentflow.store.contract import SharedRow
+from agentflow.store.rows import (
+    SharedRow,
+)
 
 
 def update(run: RunState, node: Node) -> None:

@@ -10,7 +10,10 @@ from agentflow.engine.plan import steps
 from agentflow.engine.state import Node, RunState
 from agentflow.errors import Failure
 from agentflow.steps.contract import UNSET, EventWait, Park, Timer, Wait
-from agentflow.store.contract import SubscriptionRow, TaskRow
+from agentflow.store.rows import (
+    SubscriptionRow,
+    TaskRow,
+)
 
 OPERATOR_SCHEMA = {
     "type": "object",

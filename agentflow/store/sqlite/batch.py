@@ -10,11 +10,11 @@ import apsw
 
 from agentflow.data import decode, encode
 from agentflow.store.common import EVENT_DOOR, closing_state, ended
-from agentflow.store.contract import (
+from agentflow.store.contract import Matches
+from agentflow.store.rows import (
     HELD,
     EventRow,
     Fenced,
-    Matches,
     NewRun,
     RunChange,
     RunPatch,

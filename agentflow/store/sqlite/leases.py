@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from agentflow.errors import Defect
-from agentflow.store.contract import LoadedTree, TimerRow
+from agentflow.store.rows import (
+    LoadedTree,
+    TimerRow,
+)
 from agentflow.store.sqlite.base import Base
 from agentflow.store.sqlite.batch import Batch, step_key
 from agentflow.store.sqlite.rows import listed, load_tree

@@ -8,7 +8,15 @@ from typing import Any
 from agentflow.data import decode, encode
 from agentflow.errors import Defect
 from agentflow.store.common import EVENT_DOOR, OPEN, frozen, judge_ended
-from agentflow.store.contract import Answered, EventRow, Fenced, Inbox, Matches, RunChange, RunRow
+from agentflow.store.contract import Matches
+from agentflow.store.rows import (
+    Answered,
+    EventRow,
+    Fenced,
+    Inbox,
+    RunChange,
+    RunRow,
+)
 from agentflow.store.sqlite.base import Base
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.rows import TASK, inbox_row, listed, run_rows, task_view

@@ -8,7 +8,11 @@ from typing import Any, Literal
 import apsw
 
 from agentflow.store.common import ASKING, shortest_ending
-from agentflow.store.contract import TERMINAL, RunQuery, State
+from agentflow.store.rows import (
+    TERMINAL,
+    RunQuery,
+    State,
+)
 from agentflow.store.sqlite.rows import listed
 from agentflow.store.sqlite.sql import do, do_many, number, one, rows
 from agentflow.store.sqlite.statements import OPEN_STATES

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from agentflow.store.contract import Event, RunQuery, RunRow, State
+from agentflow.store.rows import (
+    Event,
+    RunQuery,
+    RunRow,
+    State,
+)
 from agentflow.store.sqlite.base import Base
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.queries import delete_runs, ended_before, forget_published, run_where

@@ -8,7 +8,12 @@ from typing import Any, Literal
 from agentflow.data import decode, encode
 from agentflow.errors import Defect
 from agentflow.store.common import join_artifacts
-from agentflow.store.contract import NewRun, RunRow, StepRow, TaskView
+from agentflow.store.rows import (
+    NewRun,
+    RunRow,
+    StepRow,
+    TaskView,
+)
 from agentflow.store.sqlite.base import Base
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.queries import delete_runs, ids_ending, shortest_of, task_where

@@ -11,7 +11,7 @@ import apsw
 from agentflow.data import decode, encode
 from agentflow.errors import StoreError
 from agentflow.store.common import parents_first
-from agentflow.store.contract import (
+from agentflow.store.rows import (
     Event,
     Inbox,
     LoadedRun,

@@ -7,14 +7,14 @@ from __future__ import annotations
 from typing import Any
 
 from agentflow.data import encode
-from agentflow.store.contract import (
+from agentflow.store.contract import Store
+from agentflow.store.rows import (
     EventRow,
     NewRun,
     RunChange,
     RunPatch,
     State,
     StepRow,
-    Store,
     SubscriptionRow,
     TaskKind,
     TaskRow,

@@ -7,7 +7,10 @@ from __future__ import annotations
 import pytest
 
 from agentflow.errors import NotFoundError
-from agentflow.store.contract import RunChange, Store
+from agentflow.store.contract import Store
+from agentflow.store.rows import (
+    RunChange,
+)
 from agentflow.testing.store_suite.builders import (
     bump,
     listening,

@@ -8,7 +8,11 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from agentflow.store.contract import Fenced, RunChange, Store
+from agentflow.store.contract import Store
+from agentflow.store.rows import (
+    Fenced,
+    RunChange,
+)
 from agentflow.testing.store_suite.builders import (
     bump,
     listening,

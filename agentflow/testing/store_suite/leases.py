@@ -4,7 +4,13 @@
 
 from __future__ import annotations
 
-from agentflow.store.contract import Fenced, RunChange, RunPatch, Store, TimerRow
+from agentflow.store.contract import Store
+from agentflow.store.rows import (
+    Fenced,
+    RunChange,
+    RunPatch,
+    TimerRow,
+)
 from agentflow.testing.store_suite.builders import (
     ending,
     listening,

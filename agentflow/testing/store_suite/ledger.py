@@ -8,7 +8,13 @@ import random
 
 import anyio
 
-from agentflow.store.contract import Fenced, RunChange, RunPatch, Store, TimerRow
+from agentflow.store.contract import Store
+from agentflow.store.rows import (
+    Fenced,
+    RunChange,
+    RunPatch,
+    TimerRow,
+)
 from agentflow.testing.store_suite.builders import (
     bump,
     ending,

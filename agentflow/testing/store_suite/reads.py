@@ -6,7 +6,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from agentflow.store.contract import RunChange, RunPatch, RunQuery, Store
+from agentflow.store.contract import Store
+from agentflow.store.rows import (
+    RunChange,
+    RunPatch,
+    RunQuery,
+)
 from agentflow.testing.store_suite.builders import (
     OVER,
     bump,

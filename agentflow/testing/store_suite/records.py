@@ -8,7 +8,15 @@ import pytest
 
 from agentflow.data import encode
 from agentflow.errors import NotFoundError
-from agentflow.store.contract import ArtifactRow, MessageRow, RunChange, RunPatch, SharedRow, StepRow, Store
+from agentflow.store.contract import Store
+from agentflow.store.rows import (
+    ArtifactRow,
+    MessageRow,
+    RunChange,
+    RunPatch,
+    SharedRow,
+    StepRow,
+)
 from agentflow.testing.store_suite.builders import new_run, parked, start, start_child, step, text_id, wait_task
 
 

@@ -1,0 +1,385 @@
+"""The rows that a store keeps, and the views that it gives: named tuples, so that a driver can take them as they are.
+
+Inside, runs have integer keys and steps integer numbers; text ids and addresses are for the doors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+State = Literal[
+    "submitted", "working", "input-required", "auth-required", "completed", "failed", "canceled", "rejected"
+]
+ENDED: frozenset[State] = frozenset[State]({"completed", "failed", "canceled", "rejected"})
+TERMINAL: frozenset[str] = frozenset[str](ENDED)
+TaskKind = Literal["run", "input", "event", "tool", "auth", "operator", "agent"]
+Phase = Literal["run", "timer", "backoff", "wait", "scope", "child"]
+"""What a step in progress does: execute, wait for a time, its next attempt, an answer, its own steps, a child run."""
+
+
+class StepRow(NamedTuple):
+    """One step of a run, as it is now. A step that was never reached has no row."""
+
+    run: int
+    n: int
+    """Number of the step in its run; with `run` the key of the row."""
+    address: str
+    state: State
+    reason: str | None = None
+    phase: Phase | None = None
+    attempt: int = 0
+    tries: int = 0
+    entry: int = 0
+    result: bytes | None = None
+    """JSON. None on an update keeps what is there."""
+    error: bytes | None = None
+    """JSON of a `Failure`. None on an update clears it."""
+    memo: bytes | None = None
+    """JSON: a container's decisions, a saved state. On an update None keeps what is there, `b""` clears it."""
+    task: str | None = None
+    """Id of its open wait's task, of its agent's task, or of its child run."""
+    started_at: float | None = None
+    ended_at: float | None = None
+    crashes: int = 0
+    """How many deaths of a host it was running in."""
+
+
+class EventRow(NamedTuple):
+    """One event to append to a run's log. The store gives it `pos`, `seq` and, where `bumps`, a generation."""
+
+    type: str
+    step: str | None
+    """Address."""
+    data: bytes | None
+    at: float
+    task: str | None = None
+    """Task it is about; None: the run's own task."""
+    bumps: bool = False
+    """It changes a task's state or artifacts: that task's generation grows by one."""
+
+
+class Event(NamedTuple):
+    """One stored event."""
+
+    pos: int
+    run: int
+    run_id: str
+    seq: int
+    task_id: str
+    generation: int | None
+    type: str
+    step: str | None
+    data: Any
+    at: float
+
+
+HELD = 1e11
+"""Added to the due times of a paused run's timers, which is later than any real time: unpausing takes it
+off again."""
+
+
+class TimerRow(NamedTuple):
+    """A time at which something is due in a run."""
+
+    due: float
+    run: int
+    n: int
+    """Step it is for; -1: the run itself."""
+    kind: str
+    """`timer`, `backoff`, `timeout` (of an open wait), `scope_timeout`."""
+    entry: int = 0
+    """Entry of the step that set it: an older timer is ignored."""
+
+
+class TaskRow(NamedTuple):
+    """A task that isn't a run: a wait, or an agent's turn."""
+
+    id: str
+    run: int
+    n: int
+    """Step it stands for."""
+    step: str
+    """Address of that step."""
+    kind: TaskKind
+    state: State
+    message: str | None = None
+    schema: bytes | None = None
+    """JSON Schema of the answer."""
+    details: bytes | None = None
+    """JSON: default, assignees, tool and input, remote ids."""
+    expires_at: float | None = None
+    created_at: float = 0.0
+    updated_at: float = 0.0
+
+
+class SharedRow(NamedTuple):
+    """One update of a shared key."""
+
+    run: int
+    key: str
+    address: str
+    value: bytes
+
+
+class SubscriptionRow(NamedTuple):
+    """An open wait for an event."""
+
+    task: str
+    run: int
+    n: int
+    topic: str
+    filter: bytes | None
+    since: float
+    """Events published at or after this time count."""
+
+
+class ArtifactRow(NamedTuple):
+    """An artifact, or a chunk of one, added to the run's task."""
+
+    run: int
+    artifact_id: str
+    append: bool
+    data: bytes
+    """JSON of an A2A artifact."""
+    at: float
+
+
+class MessageRow(NamedTuple):
+    """A message in a task's history."""
+
+    task: str | None
+    """None: the run's own task."""
+    data: bytes
+    """JSON of an A2A message."""
+    at: float
+
+
+@dataclass(slots=True)
+class NewRun:
+    """A run to create."""
+
+    id: str
+    workflow: str
+    definition: str
+    """Hash of the definition."""
+    input: bytes
+    created_at: float
+    owner: str = "local"
+    entry_point: str | None = None
+    context_id: str | None = None
+    parent: int | None = None
+    """Key of the parent run."""
+    parent_step: int | None = None
+    """Number of the parent's workflow step."""
+    idempotency_key: str | None = None
+    fingerprint: str | None = None
+    """Digest of workflow, entry point and input: the same key with another fingerprint is a conflict."""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    door: str = "api"
+    message: bytes | None = None
+    """JSON of the message that started it."""
+    retry_of: str | None = None
+    """Id of the run that it retries."""
+    pins: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Sub-workflow id → hash of its definition, fixed at the start."""
+    state: State = "working"
+
+
+class RunPatch(NamedTuple):
+    """Changed fields of a run. UNCHANGED (the default None of `state`) leaves the state alone."""
+
+    at: float
+    state: State | None = None
+    reason: str | None = None
+    error: bytes | None = None
+    output: bytes | None = None
+    """JSON of the output, where an `output:` template made it."""
+    output_step: int | None = None
+    """Number of the step whose result is the output."""
+    message: str | None = None
+    """Status message for people."""
+    paused: bool | None = None
+    """A change of it adds HELD to the run's timers, or takes it off."""
+    ended_at: float | None = None
+    now_text: str | None = None
+    """One line on what the run does or why it failed, for lists."""
+    last_response: int | None = None
+    """Number of the last api_call step."""
+    memo: bytes | None = None
+    """JSON: the run's own decisions (hooks, cancel in progress). `b""` clears it."""
+
+
+@dataclass(slots=True)
+class RunChange:
+    """Everything that one transition changes in one run: it lands in one transaction, or not at all."""
+
+    run: int
+    root: int
+    epoch: int
+    """Fence: refused unless it is the root's current epoch."""
+    create: NewRun | None = None
+    patch: RunPatch | None = None
+    steps: list[StepRow] = field(default_factory=list[StepRow])
+    events: list[EventRow] = field(default_factory=list[EventRow])
+    timers: list[TimerRow] = field(default_factory=list[TimerRow])
+    drop_timers: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    """(step number, kind) of timers to delete."""
+    tasks: list[TaskRow] = field(default_factory=list[TaskRow])
+    close_tasks: list[tuple[str, State, str | None]] = field(default_factory=list[tuple[str, State, str | None]])
+    """(task id, state, message) of open tasks to end. One that is ended already stays as it is."""
+    shared: list[SharedRow] = field(default_factory=list[SharedRow])
+    subscriptions: list[SubscriptionRow] = field(default_factory=list[SubscriptionRow])
+    artifacts: list[ArtifactRow] = field(default_factory=list[ArtifactRow])
+    messages: list[MessageRow] = field(default_factory=list[MessageRow])
+    inbox_done: list[int] = field(default_factory=list[int])
+    """Ids of inbox rows that this transition has dealt with."""
+    free: list[int] = field(default_factory=list[int])
+    """Steps whose concurrency slots are given back. A run that ends gives all back."""
+    release: bool = False
+    """Give up the lease of the tree: it is parked or ended. Only on the root's change."""
+    asleep: bool = False
+    """With `release`: there is nothing to do until a command comes or a timer is due. Such a tree isn't claimable."""
+
+
+class Fenced(NamedTuple):
+    """A change was refused: somebody else holds the tree (or it doesn't exist any more)."""
+
+    run: int
+
+
+class Created(NamedTuple):
+    """What `allocate` gives: the integer key of a new run."""
+
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run as it is stored: A2A task and sidecar in one view."""
+
+    run: int
+    id: str
+    root: int
+    root_id: str
+    parent: int | None
+    parent_id: str | None
+    parent_step: int | None
+    workflow: str
+    definition: str
+    entry_point: str | None
+    input: bytes
+    state: State
+    reason: str | None
+    error: bytes | None
+    output: bytes | None
+    output_step: int | None
+    message: str | None
+    """Status message."""
+    start_message: bytes | None
+    """The message that started it."""
+    memo: bytes | None
+    now_text: str | None
+    owner: str
+    context_id: str
+    door: str
+    labels: Mapping[str, str]
+    pins: Mapping[str, str]
+    idempotency_key: str | None
+    fingerprint: str | None
+    retry_of: str | None
+    paused: bool
+    last_response: int | None
+    holder: str | None
+    epoch: int
+    seq: int
+    """Number of its last event."""
+    generation: int
+    created_at: float
+    updated_at: float
+    ended_at: float | None
+    context: bytes | None = None
+    """JSON: the free context keys of `update_context`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """A command that another door or process committed for the holder of a tree."""
+
+    id: int
+    run: int
+    kind: str
+    """`answer`, `cancel`, `pause`, `unpause`, `child`."""
+    n: int
+    """Step it is for; -1: the run itself."""
+    task: str | None
+    data: Any
+    """Payload: for an answer `{"answer": {"value"|"decline"|"failure": …}, "by": …, "door": …}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRun:
+    """All that a holder needs to go on with a run."""
+
+    row: RunRow
+    steps: Sequence[StepRow]
+    tasks: Sequence[TaskRow]
+    """Its open wait tasks."""
+    shared: Sequence[SharedRow]
+    """In commit order."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTree:
+    """A run with its descendants that haven't ended, and the commands that wait for them."""
+
+    root: int
+    epoch: int
+    runs: Sequence[LoadedRun]
+    """Parents before children."""
+    inbox: Sequence[Inbox]
+
+
+class TaskView(NamedTuple):
+    """A wait or agent task with what doors need to know of its run."""
+
+    task: TaskRow
+    run_id: str
+    root_id: str
+    workflow: str
+    owner: str
+    answer: Any
+    """What was answered: `{"value"|"decline"|"failure": …}`, or None."""
+    by: str | None
+    door: str | None
+    message_id: str | None
+    answered_at: float | None
+    generation: int
+
+
+class Answered(NamedTuple):
+    """What became of an answer."""
+
+    outcome: Literal["accepted", "same", "conflict", "closed", "unknown"]
+    """`same`: this answer was given before; `conflict`: another one was; `closed`: the wait ended without an answer."""
+    task: TaskView | None
+    holder: str | None = None
+    """Who holds the tree, to be woken."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunQuery:
+    """Which runs to list, newest first."""
+
+    states: Collection[State] = ()
+    workflow: str | None = None
+    owner: str | None = None
+    parent: str | None = None
+    """Id of a parent: lists its child runs. None: root runs only."""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    since: float | None = None
+    before: str | None = None
+    """Id: only runs older than this one."""
+    context_id: str | None = None
+    limit: int = 50
