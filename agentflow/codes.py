@@ -189,4 +189,89 @@ CODES: dict[str, Code] = {
     "AF-SCHEMA-NONE": Code("unknown", "The workflow declares no input schema.", "Declare its `input`."),
     "AF-ID-AMBIGUOUS": Code("conflict", "Several ids end like this.", "Give more characters."),
     "AF-INPUT-INVALID": Code("invalid", "An input doesn't fit, or can't be read.", "Correct it; no run was made."),
+    "AF-WAIT-AMBIGUOUS": Code(
+        "conflict",
+        "A run was answered that waits for more than one answer.",
+        "Answer one of its waits: agentflow waits list.",
+    ),
+    "AF-WAIT-CLOSED": Code(
+        "conflict",
+        "The wait ended without an answer: it timed out, or its run ended.",
+        "Look at the run: agentflow runs show.",
+    ),
+    "AF-RUN-NOT-WAITING": Code(
+        "conflict", "A run was answered that waits for no answer.", "Look at what it does: agentflow runs show."
+    ),
+    "AF-WAIT-TOO-LARGE": Code("invalid", "An answer is larger than 4 MiB.", "Answer with the place of a file instead."),
+    "AF-RESULT-INVALID": Code(
+        "failed", "A step's result has no JSON form.", "Return plain data: texts, numbers, lists, mappings."
+    ),
+    "AF-RESULT-TOO-LARGE": Code(
+        "failed", "A step's result is larger than 4 MiB.", "Write it to a file or an artifact and return its place."
+    ),
+    "AF-STEP-RAISED": Code(
+        "failed",
+        "The code of a step type raised an exception.",
+        "Read the message and the frames: agentflow runs show --step.",
+    ),
+    "AF-TIMEOUT": Code(
+        "failed",
+        "An attempt took longer than its timeout.",
+        "Raise the timeout, or tolerate it with on_error: continue.",
+    ),
+    "AF-STEP-FAILED": Code("failed", "A step failed.", "Look at it: agentflow runs show --step."),
+    "AF-RUN-STUCK": Code(
+        "failed",
+        "Nothing can go on: steps wait for what can't come any more.",
+        "Mend depends_on_any, or tolerate the failure it names.",
+    ),
+    "AF-INTERRUPTED": Code(
+        "failed",
+        "A step that runs at most once was interrupted by a crash.",
+        "Find out what it did, then retry the run from it.",
+    ),
+    "AF-STEP-CRASHED": Code(
+        "failed",
+        "A step was running in five crashes of its process.",
+        "Look at what it does to the process: memory, native code, signals.",
+    ),
+    "AF-LIMIT-DEPTH": Code("failed", "Sub-workflows are nested more than 100 deep.", "Look for one that calls itself."),
+    "AF-OUTPUT-INVALID": Code(
+        "failed", "A run's output doesn't fit the workflow's output_schema.", "Mend the output template or the schema."
+    ),
+    "AF-CHILD-CANCELED": Code(
+        "failed", "The child run of a workflow step was cancelled.", "Retry the run from that step."
+    ),
+    "AF-CHILD-FAILED": Code(
+        "failed", "The child run of a workflow step failed.", "Look at it: agentflow runs show --tree."
+    ),
+    "AF-WAIT-DECLINED": Code(
+        "failed",
+        "Somebody declined to answer a wait.",
+        "Tolerate it with on_error: continue, or retry the run from there.",
+    ),
+    "AF-WAIT-TIMEOUT": Code(
+        "failed", "Nobody answered a wait in time, and it has no default.", "Give it a default, or a longer timeout."
+    ),
+    "AF-RUN-ACTIVE": Code("conflict", "A run was to be retried that hasn't ended.", "Wait for its end, or cancel it."),
+    "AF-ENTRY-UNKNOWN": Code(
+        "unknown", "The workflow has no such entry point.", "List them: agentflow graph, or look into the config."
+    ),
+    "AF-INPUT-TOO-LARGE": Code("invalid", "An input is larger than 4 MiB.", "Pass the place of a file instead."),
+    "AF-SHUTTING-DOWN": Code(
+        "conflict", "The engine is closing and starts nothing more.", "Start it with the next engine."
+    ),
+    "AF-KEY-CONFLICT": Code(
+        "conflict", "An idempotency key was used before, with other input.", "Take another key, or the same input."
+    ),
+    "AF-CONDITION-FAILED": Code(
+        "failed", "A condition can't be evaluated.", "Test for missing values first: x != null && …"
+    ),
+    "AF-REF-MISSING": Code(
+        "failed",
+        "A reference has no value when it is needed.",
+        "Correct it, or write ? before its brace if it may be missing.",
+    ),
+    "AF-LOOP-ITEMS": Code("failed", "A for_each got something that isn't a list.", "Give `in` a reference to a list."),
+    "AF-LOOP-LIMIT": Code("failed", "A loop reached max_iterations.", "Raise it, or mend the condition."),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -246,6 +247,11 @@ async def test_a_known_activity_is_not_detected_again_and_a_missing_document_is_
             await engine.start("grading", {}, entry_point="grade_only")
 
 
+def quiet_env() -> dict[str, str]:
+    """Return an environment in which commands keep their runs beside their config and write no colours."""
+    return {name: value for name, value in os.environ.items() if name not in ("AGENTFLOW_STORE", "FORCE_COLOR")}
+
+
 # The demo: real files, a fan-out, a retry that really happens, a condition, a person.
 
 
@@ -271,6 +277,21 @@ async def test_the_demo_counts_this_repository_and_asks_before_it_writes(decisio
     if decision == "keep":
         assert report.read_text(encoding="utf-8").startswith("# Mine\n")
         assert "| agentflow | 1 | 2 |" in report.read_text(encoding="utf-8")
+
+
+def test_the_demo_without_a_terminal_is_answered_by_a_second_process(tmp_path: Path) -> None:
+    folder = tmp_path / "examples" / "demo"
+    shutil.copytree(EXAMPLES / "demo", folder, ignore=shutil.ignore_patterns(".agentflow", "__pycache__"))
+    command = [sys.executable, str(folder / "run.py")]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=100, env=quiet_env()
+    )
+    assert done.returncode == 0, done.stderr
+    told, _, report = done.stdout.partition("\n\n")
+    assert json.loads(told.splitlines()[-1])["decision"] == "keep"
+    assert report.startswith("# Code of this repository\n")
+    assert "step lock completed" in done.stderr
+    assert "attempts=2" in done.stderr
 
 
 def test_the_example_in_python_prints_its_output() -> None:

@@ -32,6 +32,8 @@ from agentflow.store.rows import (
 
 Ending = Literal["ended", "parked", "left", "timeout"]
 REFRESH = 0.25
+IDLE = 1.0
+"""Seconds without an event after which the run itself is looked at."""
 LOOK = 2.0
 """Seconds between two looks whether the process that runs it has died."""
 OPEN = ("input-required", "auth-required")
@@ -49,8 +51,8 @@ class Manner:
     """Answers given in advance, by step."""
     timeout: float | None = None
     cancel_on_interrupt: bool = False
-    history: bool = True
-    """Tell also what happened before."""
+    settle: bool = False
+    """Leave it also when it is paused."""
 
 
 class Follower:
@@ -89,8 +91,6 @@ class Follower:
         self.session.farewell = self._farewell
         if self.manner.cancel_on_interrupt:
             self.session.on_interrupt = self._cancel
-        if not self.manner.history:
-            self._start = await self._catch_up()
         result: Ending = "timeout"
         try:
             with anyio.move_on_after(self.manner.timeout):
@@ -103,17 +103,12 @@ class Follower:
             self.screen.stop()
         return result
 
-    async def _catch_up(self) -> int:
-        """Take in what happened before without telling it."""
-        after = 0
-        while True:
-            batch = await self.engine.store.events(self.run_id, after, tree=True)
+    async def catch_up(self) -> None:
+        """Take in what happened until now without telling it."""
+        while batch := await self.engine.store.events(self.run_id, self._start, tree=True):
             for event in batch:
-                await self._place(event)
-                self.tree.apply(event)
-            if not batch:
-                return after
-            after = batch[-1].pos
+                await self._apply(event)
+            self._start = batch[-1].pos
 
     async def _pump(self) -> None:
         stream: AsyncGenerator[Event] = self.engine.subscribe(self.run_id, self._start, tree=True)
@@ -160,18 +155,34 @@ class Follower:
                 row.total = len(memo["items"])
 
     async def _loop(self) -> Ending:
-        while True:
-            event = await self._next()
-            if event is None:
+        while not self.tree.ended_run:
+            event: Event | None = None
+            with anyio.move_on_after(IDLE) as idle:
+                event = await self._next()
+            if event is not None:
+                await self._tell(await self._apply(event))
+                if self._queue:
+                    continue
+            elif not idle.cancelled_caught:
                 return "ended"
-            await self._tell(await self._apply(event))
-            if self._queue and not self.tree.ended_run:
-                continue
-            if self.tree.ended_run:
-                return "ended"
+            else:
+                looked = await self._look()
+                if looked is not None:
+                    return looked
             ending = await self._attend()
-            if ending is not None:
+            if ending is not None and not self.tree.ended_run:
                 return ending
+        return "ended"
+
+    async def _look(self) -> Ending | None:
+        """Look at the run when nothing was heard of it for a while."""
+        run = await self.engine.get(self.run_id)
+        if run.ended and not self._queue:
+            self.tree.state = run.state
+            return "ended"
+        if run.waiting:
+            self.tree.state = run.state
+        return "parked" if run.paused and self.manner.settle else None
 
     async def _place(self, event: Event) -> None:
         """Hang a child run's events below the step that started it."""
@@ -258,9 +269,9 @@ class Follower:
                     self.left = True
                     return "left"
                 return None
-        if self.tree.state not in OPEN or not self._open:
+        if self.tree.state not in OPEN:
             return None
-        if not (await self.engine.get(self.run_id)).waiting:
+        if not (await self.engine.get(self.run_id)).waiting or not await self.engine.waits(self.run_id):
             return None
         if not self.manner.wait:
             return "parked"

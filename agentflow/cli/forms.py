@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from agentflow.cli.values import alternatives, read_value, resolve, types_of
 from agentflow.data import is_array, is_object
+from agentflow.definition.json_schema import Fault
 from agentflow.steps.contract import UNSET
 
 Kind = Literal["text", "number", "boolean", "choice", "edit", "constant"]
@@ -19,13 +20,6 @@ class Choice(NamedTuple):
 
     value: Any
     label: str
-
-
-class Issue(NamedTuple):
-    """What is wrong with one part of an answer."""
-
-    path: tuple[str | int, ...]
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,18 +180,17 @@ def matching(question: Question, text: str) -> list[Choice]:
     return [c for c in question.choices if c.label.lower().startswith(text.lower())]
 
 
-def check(schema: object, value: object) -> list[Issue]:
+def check(schema: object, value: object) -> list[Fault]:
     """Validate a value; [] when it fits. A schema that is broken itself accepts everything: the engine has the say."""
-    import jsonschema_rs  # noqa: PLC0415  only when something is asked
+    from agentflow.definition.json_schema import faults_of, make_validator  # noqa: PLC0415  only when something is asked
 
     if not is_object(schema) and not isinstance(schema, bool):
         return []
     try:
-        validator = jsonschema_rs.validator_for(schema, validate_formats=True)
+        validator = make_validator(schema)
     except ValueError:
         return []
-    plain: Any = value
-    return [Issue(tuple(error.instance_path), error.message) for error in validator.iter_errors(plain)]
+    return faults_of(validator, value)
 
 
 def assemble(asked: Sequence[Question], values: Mapping[str, Any]) -> Any:

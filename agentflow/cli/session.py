@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from agentflow.config import Config
     from agentflow.engine import Engine
 
-GRACE = 5.0
-"""Seconds that running steps get after Ctrl+C."""
+GRACE = 3.0
+"""Seconds that running steps get when their run is left."""
 DEFAULT_STORE = Path(".agentflow") / "runs.db"
 Host = Literal["own", "none"]
 
@@ -159,7 +159,7 @@ async def _drive(
     if host != "none" and "://" not in project.store and project.store != ":memory:":
         Path(project.store).parent.mkdir(parents=True, exist_ok=True)
     code = 0
-    async with Engine.open(project.store, config=project.config, host=host) as engine:
+    async with Engine.open(project.store, config=project.config, host=host, grace=GRACE) as engine:
         session = Session(console, project, engine)
         async with anyio.create_task_group() as tasks:
             with anyio.CancelScope() as scope:
@@ -171,7 +171,6 @@ async def _drive(
                 for line in session.farewell():
                     console.tell(line)
             code = 130 if session.interrupted == signal.SIGINT else 143
-            await engine.shutdown(GRACE)
     return code
 
 

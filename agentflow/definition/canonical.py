@@ -7,7 +7,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from agentflow.data import canonical, digest, is_object
-from agentflow.definition.models import Body, Step, Workflow
+from agentflow.definition.models import Body, Step, Workflow, written
 from agentflow.definition.step_fields import COMMON, HOOKS
 
 _STEP_DEFAULTS: tuple[tuple[str, str, Any], ...] = tuple(
@@ -16,9 +16,9 @@ _STEP_DEFAULTS: tuple[tuple[str, str, Any], ...] = tuple(
     if name not in HOOKS and name != "compensate"
 )
 _WORKFLOW_DEFAULTS: tuple[tuple[str, str, Any], ...] = tuple(
-    (info.alias or name, name, info.get_default(call_default_factory=True))
+    (written(name, info), name, info.get_default(call_default_factory=True))
     for name, info in Workflow.model_fields.items()
-    if name not in ("id", "steps") and (info.alias or name) not in HOOKS
+    if name not in ("id", "steps") and (written(name, info)) not in HOOKS
 )
 
 

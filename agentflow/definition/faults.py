@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from agentflow.data import is_array, is_object
+from agentflow.definition.models import written
 from agentflow.definition.pointers import join
 from agentflow.definition.suggest import nearest
 from agentflow.definition.types import PlaceOf
@@ -231,10 +232,10 @@ def field_names(model: type[BaseModel], path: Path) -> list[str]:
                 inner
                 for one in models
                 for name, info in one.model_fields.items()
-                if part in (name, info.alias)
+                if part in (name, written(name, info))
                 for inner in _models_in(info.annotation)
             ] or models
-    return [info.alias or name for one in models for name, info in one.model_fields.items()]
+    return [written(name, info) for one in models for name, info in one.model_fields.items()]
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

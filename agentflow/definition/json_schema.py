@@ -1,10 +1,10 @@
-"""Checks values by JSON Schema (2020-12). No schema is ever fetched."""
+"""Checks values by JSON Schema (2020-12), and schemas themselves. No schema is ever fetched."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from agentflow.data import canonical
 
@@ -13,9 +13,17 @@ if TYPE_CHECKING:
 
 _LONGEST = 200
 _MANY = 10
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def make_validator(schema: Mapping[str, Any]) -> Draft202012Validator:
+class Fault(NamedTuple):
+    """What is wrong with one part of a value, or of a schema."""
+
+    path: tuple[str | int, ...]
+    message: str
+
+
+def make_validator(schema: Mapping[str, Any] | bool) -> Draft202012Validator:
     """Return a validator; the same schema is compiled once.
 
     Raises:
@@ -35,6 +43,27 @@ def _compiled(raw: bytes) -> Draft202012Validator:
     )
 
 
+def schema_faults(schema: Mapping[str, Any]) -> list[Fault]:
+    """Return what is wrong with a schema itself; [] if values can be checked by it."""
+    import jsonschema_rs  # noqa: PLC0415  only schemas need it
+
+    found = faults_of(make_validator({"$ref": _DIALECT}), schema)
+    if found:
+        return found
+    try:
+        make_validator(schema)
+    except jsonschema_rs.ValidationError as error:
+        return [Fault(tuple(error.instance_path), error.message)]
+    except ValueError as error:
+        return [Fault((), str(error))]
+    return []
+
+
+def faults_of(validator: Draft202012Validator, value: Any) -> list[Fault]:
+    """Return what is wrong with a value, in the order of the schema; [] if it fits."""
+    return [Fault(tuple(error.instance_path), error.message) for error in validator.iter_errors(value)]
+
+
 def _refuse(uri: str) -> NoReturn:
     raise ValueError(f"remote $ref {uri} is not allowed")
 
@@ -43,10 +72,9 @@ def errors_of(validator: Draft202012Validator, value: Any) -> list[str]:
     """Return what is wrong with a value, outermost first, each as `path: message`; [] if it fits."""
     if validator.is_valid(value):
         return []
-    found = sorted(validator.iter_errors(value), key=lambda e: len(e.instance_path))
     texts: list[str] = []
-    for error in found[:_MANY]:
-        path = ".".join(str(part) for part in error.instance_path)
-        message = error.message if len(error.message) <= _LONGEST else error.message[:_LONGEST] + "…"
+    for fault in sorted(faults_of(validator, value), key=lambda one: len(one.path))[:_MANY]:
+        path = ".".join(str(part) for part in fault.path)
+        message = fault.message if len(fault.message) <= _LONGEST else fault.message[:_LONGEST] + "…"
         texts.append(f"{path}: {message}" if path else message)
     return texts

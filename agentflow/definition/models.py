@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic.fields import FieldInfo
 
 from agentflow.definition.durations import parse_duration
 
@@ -17,6 +19,16 @@ Duration = Annotated[
 Execution = Literal["sequential", "parallel"]
 OnError = Literal["fail", "continue", "retry", "suspend"]
 OnErrorSiblings = Literal["finish", "cancel", "continue"]
+
+
+Steps = Annotated[Sequence["Step"], AfterValidator(tuple)]
+"""Steps in order: any sequence is taken, and kept as a tuple."""
+
+
+def written(name: str, info: FieldInfo) -> str:
+    """Return the name of a model's field as YAML writes it: `with` for `with_`."""
+    alias = info.alias or info.validation_alias
+    return alias if isinstance(alias, str) else name
 
 
 class Model(BaseModel):
@@ -80,7 +92,7 @@ class Concurrency(Model):
 class ForEachField(Model):
     """`for_each` as a field: runs the step once an item."""
 
-    in_: Any = Field(alias="in")
+    in_: Any = Field(validation_alias="in", serialization_alias="in")
     """A template that gives a list, or a list."""
     max_parallel: int | None = Field(default=None, ge=1)
     """How many items at once; default: the run's limit."""
@@ -115,9 +127,9 @@ class Step(Model):
     """Order without explicit dependencies: `sequential` waits for all above, `parallel` for all above its block."""
     requires: tuple[Requirement, ...] = ()
     """Native skills and connections that the step needs."""
-    with_: dict[str, Any] | None = Field(default=None, alias="with")
+    with_: dict[str, Any] | None = Field(default=None, validation_alias="with", serialization_alias="with")
     """Values computed first, visible as `{with.x}`; the input of types that take one and have none."""
-    if_: Any = Field(default=None, alias="if")
+    if_: Any = Field(default=None, validation_alias="if", serialization_alias="if")
     """Condition: the step runs when it is true, else it is skipped."""
     skip_if: Any = None
     """Condition: the step is skipped when it is true."""
@@ -149,7 +161,7 @@ class Step(Model):
     """Of a container: steps that run after its success."""
     on_failure: tuple[Step, ...] = ()
     """Of a container: steps that run after its failure."""
-    finally_: tuple[Step, ...] = Field(default=(), alias="finally")
+    finally_: tuple[Step, ...] = Field(default=(), validation_alias="finally", serialization_alias="finally")
     """Of a container: steps that run at its end, whatever the end."""
     config: dict[str, Any] = Field(default_factory=dict[str, Any])
     """The type's own fields, templates not yet rendered."""
@@ -244,9 +256,9 @@ class Workflow(Model):
     """Template of the result; default: the last step's result."""
     context: dict[str, SharedKey] = Field(default_factory=dict[str, SharedKey])
     """Shared keys that steps update."""
-    steps: tuple[Step, ...]
+    steps: Steps
     """The steps, in order."""
-    entry_points: tuple[EntryPoint, ...] = ()
+    entry_points: Annotated[Sequence[EntryPoint], AfterValidator(tuple)] = ()
     """Named ways to start."""
     defaults: Defaults = Defaults()
     """Values for steps that don't say otherwise."""
@@ -256,11 +268,11 @@ class Workflow(Model):
     """How many steps of one run execute at once; default 64."""
     on_error_siblings: OnErrorSiblings | None = None
     """What a step's failure does to the others; default `finish`."""
-    on_success: tuple[Step, ...] = ()
+    on_success: Steps = ()
     """Steps that run after success."""
-    on_failure: tuple[Step, ...] = ()
+    on_failure: Steps = ()
     """Steps that run after failure."""
-    finally_: tuple[Step, ...] = Field(default=(), alias="finally")
+    finally_: Steps = Field(default=(), validation_alias="finally", serialization_alias="finally")
     """Steps that run at the end, whatever the end, cancel included."""
     preflight: Literal["warn", "strict"] = "warn"
     """`strict` refuses to start while a requirement isn't met."""

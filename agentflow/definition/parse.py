@@ -12,7 +12,7 @@ from agentflow.data import is_array, is_object
 from agentflow.definition import distri, short
 from agentflow.definition.canonical import definition_hash, to_data
 from agentflow.definition.faults import Faults, Path
-from agentflow.definition.models import Workflow
+from agentflow.definition.models import Workflow, written
 from agentflow.definition.parse_steps import At, StepReader
 from agentflow.definition.places import depth_exceeds
 from agentflow.definition.pointers import join
@@ -25,7 +25,7 @@ from agentflow.errors import Problem
 __all__ = ["Parsed", "definition_hash", "parse_workflow", "to_data"]
 
 Dialect = Literal["agentflow", "distri"]
-_FIELDS = [info.alias or name for name, info in Workflow.model_fields.items()]
+_FIELDS = [written(name, info) for name, info in Workflow.model_fields.items()]
 _KNOWN = [*(name for name in _FIELDS if name != "dialect"), "input"]
 BUILTIN = tuple(
     """

@@ -12,7 +12,7 @@ from agentflow.data import is_array, is_object
 from agentflow.definition import short
 from agentflow.definition.durations import parse_duration
 from agentflow.definition.faults import Faults, Path, value_at
-from agentflow.definition.models import Body, Step
+from agentflow.definition.models import Body, Step, written
 from agentflow.definition.pointers import join
 from agentflow.definition.step_fields import COMMON, CONTAINER_ONLY, HOOKS, suggestion
 from agentflow.definition.templates import has_template, loop_names, template_test
@@ -43,7 +43,7 @@ class Known:
     def of(cls, spec: StepTypeLike) -> Known:
         """Collect the names of a type."""
         bodies = {body.name: body for body in spec.bodies}
-        own = [info.alias or name for name, info in spec.config.model_fields.items()]
+        own = [written(name, info) for name, info in spec.config.model_fields.items()]
         names = list(dict.fromkeys([*own, *bodies, *COMMON, "id", "type"]))
         return cls(spec, frozenset(own), bodies, names)
 

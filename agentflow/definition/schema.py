@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator
 
 from agentflow.data import is_array, is_object
 from agentflow.definition.config_file import ConfigFile
-from agentflow.definition.models import Step, Workflow
+from agentflow.definition.models import Step, Workflow, written
 from agentflow.definition.step_fields import COMMON, CONTAINER_ONLY, HOOKS
 from agentflow.definition.triggers import KINDS
 from agentflow.definition.types import StepTypeLike
@@ -234,7 +234,7 @@ def _read_before(model: type[BaseModel]) -> set[str]:
     for name, info in model.model_fields.items():
         if any(isinstance(entry, BeforeValidator) for entry in (*info.metadata, *_metadata(info.annotation))):
             found.add(name)
-    return {model.model_fields[name].alias or name for name in found if name in model.model_fields}
+    return {written(name, model.model_fields[name]) for name in found if name in model.model_fields}
 
 
 def _metadata(annotation: Any) -> list[Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from agentflow.definition.models import Step
+from agentflow.definition.models import Step, written
 
 COMMON: dict[str, str] = {
-    info.alias or name: name
+    written(name, info): name
     for name, info in Step.model_fields.items()
     if name not in ("id", "type", "config", "bodies")
 }

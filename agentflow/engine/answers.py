@@ -8,6 +8,7 @@ from agentflow.data import decode, encode, normalise
 from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.engine.views import Answer, Decline, ToolFailure
 from agentflow.errors import ConflictError, InputError, NotFoundError
+from agentflow.faultpoints import reach
 from agentflow.store.contract import Store
 from agentflow.store.rows import (
     TERMINAL,
@@ -29,6 +30,7 @@ async def resume(
     view = await find(store, task_id)
     payload = check(view, answer, by)
     answered = await store.answer(view.task.id, payload, by=by, door=door, message_id=message_id, at=at)
+    reach("after-answer")
     if answered.outcome == "unknown" or answered.task is None:
         raise NotFoundError(f'no wait "{task_id}"', code="AF-WAIT-UNKNOWN", hint="agentflow waits list")
     if answered.outcome == "closed":

@@ -28,6 +28,7 @@ from agentflow.engine.state import Lease, Node, RunState, Tree
 from agentflow.engine.surroundings import Surroundings
 from agentflow.errors import Defect, StoreError
 from agentflow.expressions import filter_matches
+from agentflow.faultpoints import reach
 from agentflow.requirements import Checker
 from agentflow.store.contract import Store
 from agentflow.store.rows import (
@@ -49,7 +50,7 @@ class Core(Surroundings):
         self.runtime = runtime
         self.trees: dict[int, Tree] = {}
         self.runs: dict[int, RunState] = {}
-        self.slots = Slots(self, store, host_parallel)
+        self.slots = Slots(self, store, host_parallel, self.runs)
         self.stopping = False
         self.cancelled = False
         self.always_replay = False
@@ -158,6 +159,8 @@ class Core(Surroundings):
             if node.program.timeout is not None:
                 self.slots.deadline(run, node)
             outcome, context = await execute(self, run, node, lease)
+            reach("mid-step")
+        self.slots.stopped(run.key, node.n, node.attempt)
         node.lease = None
         self._inputs.append(Finished(run, node, node.attempt, outcome, context))
         if self._flushing:
@@ -193,11 +196,13 @@ class Core(Surroundings):
         claimed = await self.slots.fill(trees)
         changes = self._collect(trees)
         if changes:
+            reach("before-commit")
             try:
                 fenced = await self.store.commit(changes)
             except StoreError as error:
                 await self._failed(held, trees, error)
                 return ()
+            reach("after-commit")
             for refused in fenced:
                 self._lost(refused.run)
         self._settle(trees, held, changes)
@@ -311,6 +316,8 @@ class Core(Surroundings):
                     self._seen.difference_update(change.inbox_done)
                 if change is not None and change.timers:
                     self.slots.new_timers(change.timers)
+                if change is not None and change.patch is not None and change.patch.paused is False:
+                    self.slots.note(self.now())  # its timers count again, and some may be due
                 if change is not None and change.subscriptions:
                     self.look_at_inbox()
                 if run.ended and run.key != tree.key:
@@ -319,6 +326,9 @@ class Core(Surroundings):
                 if change is not None and change.release:
                     self._drop(tree)
             tree.touched.clear()
+        if self.slots.blocked and any(change.free or change.release for change in changes):
+            for root in self.slots.blocked:
+                self.put(Input(root, _look_again))
         for hook in self.on_commit:
             hook(changes)
         for item in inputs:
@@ -367,3 +377,7 @@ class Core(Surroundings):
                 self.slots.running += 1
         self._inputs.extendleft(reversed(again))
         self._wake.set()
+
+
+def _look_again(tree: Tree) -> None:
+    """Do nothing but hold the tree: its steps may find a slot now."""

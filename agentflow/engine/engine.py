@@ -33,6 +33,7 @@ from agentflow.store.rows import (
     TERMINAL,
     Event,
     RunQuery,
+    RunRow,
     State,
     StepRow,
 )
@@ -162,9 +163,7 @@ class Engine:
 
     async def get(self, run_id: str) -> Run:
         """Return a run by its whole id; raises NotFoundError."""
-        row = await self.store.get_run(run_id)
-        if row is None:
-            raise NotFoundError(f'no run "{run_id}"', hint="agentflow runs list")
+        row = await self._row(run_id)
         return run_view(row, await output_of(self.core, row))
 
     async def list(self, query: RunQuery | None = None) -> list[Run]:
@@ -198,25 +197,38 @@ class Engine:
 
     async def wait(self, run_id: str, timeout: float | None = None) -> Run:  # noqa: ASYNC109  it gives the state then, and doesn't fail
         """Return when a run has ended or only waits for answers; after `timeout` seconds as it is then."""
-        with anyio.move_on_after(timeout):
-            async for _ in self.watching.states(run_id):
-                row = await self.store.get_run(run_id)
-                if row is None or row.state in TERMINAL or row.state in {"input-required", "auth-required"}:
-                    break
-        return await self.get(run_id)
+        row = await self._row(run_id)
+        with anyio.move_on_after(timeout), self.watching.states(row.run) as watcher:
+            while not await self._at_rest(row):
+                await watcher.next()
+                row = await self._row(run_id)
+        return run_view(row, await output_of(self.core, row))
 
-    async def subscribe(self, run_id: str, after: int = 0, *, tree: bool = False) -> AsyncGenerator[Event, None]:
-        """Yield a run's events after a number, then new ones as they come, until its end."""
+    async def _at_rest(self, row: RunRow) -> bool:
+        """Tell whether a run has ended or waits; an answer that is there already moves it on at once."""
+        if row.state in {"input-required", "auth-required"}:
+            return not await self.store.inbox([row.root])
+        return row.state in TERMINAL
+
+    async def _row(self, run_id: str) -> RunRow:
         row = await self.store.get_run(run_id)
         if row is None:
             raise NotFoundError(f'no run "{run_id}"', hint="agentflow runs list")
-        async for _ in self.watching.events(run_id, tree=tree):
-            while found := await self.store.events(run_id, after, 500, tree):
+        return row
+
+    async def subscribe(self, run_id: str, after: int = 0, *, tree: bool = False) -> AsyncGenerator[Event, None]:
+        """Yield a run's events after a number, then new ones as they come, until its end."""
+        row = await self._row(run_id)
+        with self.watching.events(row.run) as watcher:
+            while True:
+                found = await self.store.events(run_id, after, 500, tree)
                 for event in found:
                     after = event.pos if tree else event.seq
                     yield event
                     if event.run_id == run_id and event.type in {"run_completed", "run_failed", "run_canceled"}:
                         return
+                if not found:
+                    await watcher.next()
 
     async def steps(self, run_id: str) -> list[StepRow]:
         """Return the steps of a run that were reached."""
@@ -307,9 +319,7 @@ class Engine:
 
     async def adopt(self, run_id: str) -> bool:
         """Execute a run's tree in this process, if no live host has it."""
-        row = await self.store.get_run(run_id)
-        if row is None:
-            raise NotFoundError(f'no run "{run_id}"', hint="agentflow runs list")
+        row = await self._row(run_id)
         if row.root in self.core.trees:
             return True
         return await self.host.take(row.root)

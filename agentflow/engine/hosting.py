@@ -101,7 +101,9 @@ async def answer_bell(lock: HostLock, wake: Callable[[], None]) -> None:
     if len(str(path)) > _MAX_SOCKET_PATH:
         return
     try:
-        bell = await anyio.create_unix_datagram_socket(local_path=path, local_mode=0o600)
+        # cancelled between binding and returning it, the socket would never be closed
+        with anyio.CancelScope(shield=True):
+            bell = await anyio.create_unix_datagram_socket(local_path=path, local_mode=0o600)
     except OSError:
         return
     async with bell:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from heapq import heappush
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -104,6 +105,7 @@ def _stopped(run: RunState, node: Node, reason: str) -> None:
         node.state = "working"
         node.entered = "crash"
         run.save(node)
+        heappush(run.ready, (node.n, node))  # so the run isn't taken for parked: the next host goes on with it
     elif reason == "timeout":
         node.halting = None
         seconds = node.program.timeout or 0.0

@@ -14,12 +14,10 @@ if TYPE_CHECKING:
 
 
 async def output_of(core: Core, row: RunRow) -> Any:
-    """Return a completed run's output: stored by itself, or the result of its last step."""
-    if row.state != "completed":
-        return None
+    """Return a run's output: stored by itself, or the result of its last step."""
     if row.output is not None:
         return decode(row.output)
-    if row.output_step is None:
+    if row.state != "completed" or row.output_step is None:
         return None
     raw = await core.store.result(row.run, row.output_step)
     return decode(raw) if raw is not None else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -27,8 +27,8 @@ SOLO_AFTER = 2
 class Slots:
     """Hands out slots: round robin among runs, in definition order within a run."""
 
-    def __init__(self, world: Surroundings, store: Store, limit: int) -> None:
-        """Make a set of free slots."""
+    def __init__(self, world: Surroundings, store: Store, limit: int, runs: Mapping[int, RunState]) -> None:
+        """Make a set of free slots; `runs` are those that are held."""
         self.limit = limit
         self.running = 0
         self.next_deadline: float | None = None
@@ -36,8 +36,11 @@ class Slots:
         """Earliest time of the timers that were committed since somebody looked."""
         self._world = world
         self._store = store
+        self._runs = runs
         self._queue: deque[RunState] = deque()
         self._deadlines: list[tuple[float, int, int, int]] = []
+        self._timed: set[tuple[int, int, int]] = set()
+        """(run, step, attempt) of those that still run: deadlines of others are void."""
         self._blocked: list[tuple[RunState, Node]] = []
         self._solo: Node | None = None
 
@@ -51,18 +54,17 @@ class Slots:
         for tree in trees:
             for run in tree.runs.values():
                 self.queue(run)
-        if self._blocked:
-            for run, node in self._blocked:
-                if not node.settled:
-                    heappush(run.ready, (node.n, node))
-                    self.queue(run)
-            self._blocked = []
+        blocked, self._blocked = self._blocked, []
+        for run, _ in blocked:
+            self.queue(run)
         claimed: list[tuple[RunState, Node]] = []
         queue = self._queue
         known = set(map(id, trees))
         while queue and self.running < self.limit:
             run = queue.popleft()
             run.queued = False
+            if self._runs.get(run.key) is not run:
+                continue  # it was read anew from the store, or is gone
             node = self._take(run)
             if node is None:
                 continue
@@ -76,6 +78,8 @@ class Slots:
             if id(run.tree) not in known:
                 known.add(id(run.tree))
                 trees.append(run.tree)  # type: ignore[attr-defined]
+        for run, node in self._blocked:
+            heappush(run.ready, (node.n, node))
         return claimed
 
     def queue(self, run: RunState) -> None:
@@ -122,15 +126,16 @@ class Slots:
         return taken[0]
 
     @property
-    def blocked(self) -> bool:
-        """Whether a step waits for a slot that others hold."""
-        return bool(self._blocked)
+    def blocked(self) -> set[int]:
+        """Roots of the runs with a step that waits for a slot that others hold."""
+        return {run.tree.key for run, _ in self._blocked}
 
     # deadlines and timers
 
     def deadline(self, run: RunState, node: Node) -> None:
         """Note when a running step has to be interrupted."""
         due = self._world.now() + (node.program.timeout or 0.0)
+        self._timed.add((run.key, node.n, node.attempt))
         heappush(self._deadlines, (due, run.key, node.n, node.attempt))
         self.note(due)
 
@@ -146,7 +151,13 @@ class Slots:
 
     def first_deadline(self) -> float | None:
         """Return the earliest deadline of a running step."""
+        while self._deadlines and self._deadlines[0][1:] not in self._timed:
+            heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else None
+
+    def stopped(self, run: int, n: int, attempt: int) -> None:
+        """Note that a step with a deadline runs no more."""
+        self._timed.discard((run, n, attempt))
 
     def overdue(self, now: float) -> list[tuple[int, int, int]]:
         """Take the (run, step, attempt) whose deadline has passed."""

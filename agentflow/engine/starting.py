@@ -141,6 +141,8 @@ def prepare_input(program: Program, given: Any, entry: EntryPoint | None = None)
 
 async def start(core: Core, host: Host, config: Config, request: Request) -> str:
     """Start a run, or return the one that its idempotency key names; returns the run's id."""
+    if core.stopping:
+        raise ConflictError("the engine is shutting down and starts nothing more", code="AF-SHUTTING-DOWN")
     program = _program(core, config, request.workflow)
     entry = _entry(program.workflow, request.entry_point, request.input)
     value = prepare_input(program, request.input, entry)

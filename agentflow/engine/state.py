@@ -246,6 +246,11 @@ class RunState:
         return self.state in TERMINAL
 
     @property
+    def forced(self) -> bool:
+        """Whether it was cancelled by force: hooks and compensation are left out."""
+        return bool(self.cancel and self.cancel.get("force"))
+
+    @property
     def row_is_new(self) -> bool:
         """Whether its first commit is still to come."""
         return self.change is not None and self.change.create is not None

@@ -57,6 +57,8 @@ class NodeView:
         lenient = self.lenient
         for scope in self._outwards():
             lenient = lenient or scope.stage != "body"
+            if scope.stage == "compensate" and scope.program.single:
+                continue  # the one step that undoes goes by the name of the step that it undoes
             number = scope.program.index.get(step_id)
             if number is None:
                 continue

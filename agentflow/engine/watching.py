@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 import anyio
 
@@ -15,13 +16,27 @@ LOOK = 0.25
 """Seconds between two looks, where other processes may commit."""
 
 
-class _Watcher:
-    __slots__ = ("event", "root", "run")
+class Watcher:
+    """One who waits for changes of a run. Nothing that happens after it was made is missed."""
 
-    def __init__(self, run: int | None, root: int | None) -> None:
+    __slots__ = ("_store", "_watching", "event")
+
+    def __init__(self, watching: Watching, store: Store) -> None:
+        """Made by `Watching`."""
         self.event = anyio.Event()
-        self.run = run
-        self.root = root
+        self._watching = watching
+        self._store = store
+
+    async def next(self) -> None:
+        """Return after the next change; where other processes may commit, look for theirs now and then."""
+        if self._store.directory is None:
+            await self.event.wait()
+        while not self.event.is_set():
+            with anyio.move_on_after(LOOK):
+                await self.event.wait()
+            if not self.event.is_set() and self._store.changed():
+                self._watching.everybody()
+        self.event = anyio.Event()
 
 
 class Watching:
@@ -30,15 +45,15 @@ class Watching:
     def __init__(self, store: Store) -> None:
         """Watch nothing yet."""
         self._store = store
-        self._states: dict[int, list[_Watcher]] = {}
-        self._events: dict[int, list[_Watcher]] = {}
+        self._states: dict[int, list[Watcher]] = {}
+        self._events: dict[int, list[Watcher]] = {}
 
     def committed(self, changes: Sequence[RunChange]) -> None:
         """Wake those who watch runs that a commit changed."""
         if not self._states and not self._events:
             return
         for change in changes:
-            if change.patch is not None and change.patch.state is not None:
+            if change.inbox_done or (change.patch is not None and change.patch.state is not None):
                 self._wake(self._states, change.run)
             if self._events and change.events:
                 self._wake(self._events, change.run)
@@ -52,43 +67,25 @@ class Watching:
                 self._wake(table, key)
 
     @staticmethod
-    def _wake(table: dict[int, list[_Watcher]], run: int) -> None:
+    def _wake(table: dict[int, list[Watcher]], run: int) -> None:
         for watcher in table.get(run, ()):
             watcher.event.set()
 
-    async def states(self, run_id: str) -> AsyncIterator[None]:
-        """Yield at once, then after every change of a run's state."""
-        async for _ in self._watch(self._states, run_id):
-            yield
+    def states(self, run: int) -> AbstractContextManager[Watcher]:
+        """Watch a run's state, and the commands that are carried out in it."""
+        return self._watch(self._states, run)
 
-    async def events(self, run_id: str, *, tree: bool) -> AsyncIterator[None]:
-        """Yield at once, then after every new event of a run (or of those below it)."""
-        async for _ in self._watch(self._events, run_id):
-            yield
+    def events(self, run: int) -> AbstractContextManager[Watcher]:
+        """Watch a run's events, and those of the runs below it."""
+        return self._watch(self._events, run)
 
-    async def _watch(self, table: dict[int, list[_Watcher]], run_id: str) -> AsyncIterator[None]:
-        row = await self._store.get_run(run_id)
-        if row is None:
-            return
-        watcher = _Watcher(row.run, row.root)
-        table.setdefault(row.run, []).append(watcher)
+    @contextmanager
+    def _watch(self, table: dict[int, list[Watcher]], run: int) -> Generator[Watcher]:
+        watcher = Watcher(self, self._store)
+        table.setdefault(run, []).append(watcher)
         try:
-            while True:
-                watcher.event = anyio.Event()
-                yield
-                if self._store.directory is None:
-                    await watcher.event.wait()
-                else:
-                    await self._next(watcher)
+            yield watcher
         finally:
-            table[row.run].remove(watcher)
-            if not table[row.run]:
-                del table[row.run]
-
-    async def _next(self, watcher: _Watcher) -> None:
-        """Wait for a wake-up, and look now and then whether another process has committed."""
-        while not watcher.event.is_set():
-            with anyio.move_on_after(LOOK):
-                await watcher.event.wait()
-            if not watcher.event.is_set() and self._store.changed():
-                self.everybody()
+            table[run].remove(watcher)
+            if not table[run]:
+                del table[run]

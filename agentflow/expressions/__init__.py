@@ -1,15 +1,17 @@
 """Templates, references and conditions: compiled once, evaluated against a view. Pure."""
 
-from agentflow.expressions.condition import Condition, compile_condition, filter_matches
-from agentflow.expressions.reference import Reference
+from agentflow.expressions.condition import Condition, compile_condition
+from agentflow.expressions.failures import ExpressionError, ReferenceMissing
+from agentflow.expressions.filters import filter_matches
 from agentflow.expressions.template import Compiled, compile_value
-from agentflow.expressions.view import NAMESPACES, NULLED, ExpressionError, ReferenceMissing, View
+from agentflow.expressions.view import NAMESPACES, NULLED, Escape, Reference, View
 
 __all__ = (
     "NAMESPACES",
     "NULLED",
     "Compiled",
     "Condition",
+    "Escape",
     "ExpressionError",
     "Reference",
     "ReferenceMissing",

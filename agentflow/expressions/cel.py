@@ -1,86 +1,142 @@
-"""CEL, by Google's library: the one place that touches it. Untyped there; typed here."""
+"""CEL, by the library that wraps Google's implementation. It has no types, so this is the one place that touches it."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-from agentflow.expressions.view import ExpressionError
+from agentflow.expressions.failures import is_list, is_mapping
 
-_MOST_ITEMS = 1000
+_SIZES = (8, 64, 512)
+MOST_VARIABLES = _SIZES[-1]
+MOST_ITEMS = 1000
+"""Longer lists are refused: evaluating over them would block the process, and no other thread could go on."""
 _MOST_VALUES = 20_000
+_MOST_LEVELS = 110
 _BIG = 2**63
+_PLACE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 
 
-@lru_cache(maxsize=64)
-def _environment(names: tuple[str, ...]) -> Any:
-    from cel_expr_python import cel  # noqa: PLC0415  costs its import, and few workflows need it
+@dataclass(frozen=True, slots=True)
+class Fault(Exception):
+    """The library's message about a text or an evaluation, in one line."""
+
+    message: str
+    line: int = 1
+    """Counts from 1; 0: nowhere."""
+    column: int = 1
+    """Counts from 1, in characters."""
+
+
+class Program(Protocol):
+    """A compiled expression."""
+
+    def eval(self, *, data: Mapping[str, Any]) -> Any:
+        """Return the library's value."""
+        ...
+
+
+@lru_cache(maxsize=len(_SIZES))
+def _environment(size: int) -> Any:
+    from cel_expr_python import cel as library  # noqa: PLC0415  costs its import, and few workflows need it
     from cel_expr_python.ext import ext_optional  # noqa: PLC0415
 
-    library = cast("Any", cel)
-    variables = dict.fromkeys(names, library.Type.DYN)
-    return library.NewEnv(variables=variables, extensions=[cast("Any", ext_optional).ExtOptional()])
+    cel = cast("Any", library)
+    variables = {f"_r{number}": cel.Type.DYN for number in range(size)}
+    return cel.NewEnv(variables=variables, extensions=[cast("Any", ext_optional).ExtOptional()])
 
 
-def compile_cel(text: str, names: tuple[str, ...]) -> Any:
-    """Compile an expression over some variables.
+@lru_cache(maxsize=1024)
+def compile_cel(text: str, count: int) -> Program:
+    """Compile an expression over the variables `_r0`, `_r1`, ….
 
     Raises:
-        ExpressionError: it isn't CEL, or names something else.
+        Fault: it isn't CEL, or names something else.
     """
+    size = next(size for size in _SIZES if count <= size)
     try:
-        return _environment(names).compile(text)
-    except Exception as error:  # the library raises RuntimeError with the whole text
-        raise ExpressionError(_first_line(str(error)), code="AF-CONDITION-SYNTAX") from None
+        return _environment(size).compile(text)
+    except Exception as error:  # the library raises RuntimeError with a long text
+        found = _PLACE.search(str(error))
+        if found is None:
+            raise Fault(_one_line(str(error)), 0, 0) from None
+        raise Fault(_one_line(found[3]), max(int(found[1]), 0), max(int(found[2]), 0)) from None
 
 
-def _first_line(text: str) -> str:
-    line = next((line for line in text.splitlines() if "ERROR" in line), text)
-    return line.partition("ERROR: <input>:")[2] or line
+def evaluate_cel(program: Program, data: Mapping[str, Any]) -> Any:
+    """Evaluate an expression; the result is plain data.
 
-
-def evaluate_cel(program: Any, data: dict[str, Any]) -> tuple[bool, Any]:
-    """Evaluate an expression.
-
-    Returns:
-        (True, value), or (False, what went wrong).
+    Raises:
+        Fault: it can't be evaluated.
     """
-    from cel_expr_python import cel  # noqa: PLC0415  loaded already
+    from cel_expr_python import cel as library  # noqa: PLC0415  loaded already
 
     try:
         result = program.eval(data=data)
-    except Exception as error:  # budgets and foreign values are raised
-        return False, str(error)
-    if result.type() == cast("Any", cel).Type.ERROR:
-        return False, str(result.value())
-    return True, result.plain_value()
+    except Exception as error:  # budgets and foreign values are raised; all other errors are values
+        raise Fault(_one_line(str(error))) from None
+    kind = result.type()
+    types = cast("Any", library).Type
+    if kind == types.BOOL:
+        return result.value()
+    if kind == types.ERROR:
+        raise Fault(_one_line(str(result.value())))
+    return result.plain_value()
+
+
+def _one_line(text: str) -> str:
+    line = text.strip().partition("\n")[0]
+    line = re.sub(r"^[A-Z_]+: ", "", line)
+    return re.sub(r"\s*\[[A-Z_]+\]$", "", line)
+
+
+class TooLarge(ValueError):
+    """A value that a condition can't take."""
 
 
 def bindable(value: Any) -> Any:
     """Return a JSON value as CEL takes it: integers beyond 64 bits as doubles.
 
     Raises:
-        ValueError: it is so large that evaluating it would take too long.
+        TooLarge: evaluating over it could take too long.
     """
-    if value is None or isinstance(value, bool | str | float):
+    kind = type(value)
+    if value is None or kind is str or kind is bool or kind is float:
         return value
-    if isinstance(value, int):
-        return float(value) if abs(value) >= _BIG else value
-    counter = [0]
-    return _convert(value, counter)
+    if kind is int:
+        return value if -_BIG <= value < _BIG else _double(value)
+    return _Converter().convert(value, 0)
 
 
-def _convert(value: Any, counter: list[int]) -> Any:
-    counter[0] += 1
-    if counter[0] > _MOST_VALUES:
-        raise ValueError(f"it holds more than {_MOST_VALUES:,} values")
-    if isinstance(value, list):
-        items = cast("list[Any]", value)
-        if len(items) > _MOST_ITEMS:
-            raise ValueError(f"it holds a list of {len(items):,} items, and a condition takes {_MOST_ITEMS:,}")
-        return [_convert(item, counter) for item in items]
-    if isinstance(value, dict):
-        return {key: _convert(item, counter) for key, item in cast("dict[str, Any]", value).items()}
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _BIG:
-        return float(value)
-    return value
+def _double(number: int) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return float("inf") if number > 0 else float("-inf")
+
+
+class _Converter:
+    """Copies a container, counting."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def convert(self, value: Any, level: int) -> Any:
+        """Return a copy that CEL takes."""
+        self.count += 1
+        if self.count > _MOST_VALUES:
+            raise TooLarge(f"it holds more than {_MOST_VALUES:,} values")
+        if level > _MOST_LEVELS:
+            raise TooLarge("it is nested too deep")
+        if is_mapping(value):
+            return {str(key): self.convert(item, level + 1) for key, item in value.items()}
+        if is_list(value):
+            if len(value) > MOST_ITEMS:
+                raise TooLarge(f"it holds a list of {len(value):,} items, and a condition takes {MOST_ITEMS:,}")
+            return [self.convert(item, level + 1) for item in value]
+        if isinstance(value, int) and not isinstance(value, bool) and not -_BIG <= value < _BIG:
+            return _double(value)
+        return value

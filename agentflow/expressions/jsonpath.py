@@ -1,87 +1,285 @@
-"""Full JSONPath in templates: `{$.steps.fetch.items[?(@.ok == true)].id}`, by jsonpath-ng."""
+"""Full JSONPath in templates: `{$.steps.fetch.items[?(@.ok == true)].id}`, by jsonpath-ng. Bounded, and read-only."""
 
 from __future__ import annotations
 
-import re
+import warnings
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any, cast
+from operator import add, mul, sub, truediv
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
-from agentflow.expressions.reference import Reference, Resolve
-from agentflow.expressions.view import NULLED, ExpressionError, ReferenceMissing, View
+from agentflow.errors import StepError
+from agentflow.expressions.failures import Absent, ExpressionError, cut, is_list, is_mapping
+from agentflow.expressions.reading import Operand, Read, path_reader
+from agentflow.expressions.view import NULLED, Path, Reference, View
 
-_HEAD = re.compile(r"\$\.([A-Za-z_][A-Za-z0-9_-]*)(?:\.([A-Za-z0-9_-]+)|\[\"([^\"]*)\"\]|\['([^']*)'\])?")
+if TYPE_CHECKING:
+    from agentflow.expressions.syntax import Grammar
+
 _LONGEST = 1000
 _MOST_RESULTS = 100_000
+_HINT = "it begins like $.steps.ID or $.input, and a filter looks like [?(@.ok == true)]"
+
+Node: TypeAlias = Any
+"""A node of the library's syntax tree; what matters of it is looked at by class name."""
+Root: TypeAlias = tuple[str, Path]
+"""A namespace, and the definite parts after it."""
 
 
-def jsonpath_reference(
-    text: str, *, optional: bool, offset: int, length: int, value_path: tuple[str | int, ...]
-) -> Reference:
-    """Make a reference of a JSONPath.
+def jsonpath_operand(text: str, start: int, end: int, words: Grammar, at: Path = ()) -> Operand:
+    """Make the operand of a JSONPath in braces.
 
     Raises:
-        ExpressionError: it isn't a JSONPath, or has no bounds.
+        ExpressionError: it isn't one, begins with no namespace, or has no bounds.
     """
-    place: dict[str, Any] = {"offset": offset, "length": length, "value_path": value_path}
-    if len(text) > _LONGEST:
-        raise ExpressionError("a JSONPath is longer than 1000 characters", **place)
-    if text.count("..") > 1:
-        raise ExpressionError("a JSONPath may hold `..` once: more of them take without end", **place)
-    head = _HEAD.match(text)
-    if head is None:
-        raise ExpressionError(
-            f'the JSONPath "{text}" must begin with a namespace', hint="such as $.steps.ID or $.input", **place
-        )
-    namespace = head[1]
-    step = next((part for part in head.groups()[1:] if part is not None), None)
-    if namespace == "steps" and step is None:
-        raise ExpressionError(f'the JSONPath "{text}" must name a step', hint="$.steps.ID", **place)
+    inner = text[start + 1 : end - 1]
+    optional = inner.endswith("?")
+    inner = inner.removesuffix("?")
     try:
-        _parse(text)
-    except Exception as error:  # the library raises bare Exception
-        raise ExpressionError(f'"{text}" is no JSONPath: {error}', **place) from None
-    path: tuple[str | int, ...] = (step,) if step is not None else ()
-    return Reference(text, namespace, path, offset, length, optional, True, value_path)
+        tree = _parse(inner)
+        shape = _Shape(tree, words)
+    except _Refused as refused:
+        raise ExpressionError(
+            f'"{cut(text[start:end])}": {refused.why}', offset=start, length=end - start, value_path=at,
+            hint=refused.hint,
+        ) from None  # fmt: skip
+    references = [
+        Reference(text[start:end], name, path, start, end - start, optional, True, at) for name, path in shape.roots
+    ]
+    return Operand(references[0], shape.reader(words), tuple(references[1:]))
+
+
+class _Refused(Exception):  # noqa: N818  a signal inside this module
+    def __init__(self, why: str, hint: str | None = _HINT) -> None:
+        super().__init__(why)
+        self.why = why
+        self.hint = hint
 
 
 @lru_cache(maxsize=1024)
-def _parse(text: str) -> Any:
+def _parse(text: str) -> Node:
+    if len(text) > _LONGEST:
+        raise _Refused(f"a JSONPath has at most {_LONGEST} characters", None)
+    if text.count("..") > 1:
+        raise _Refused("a JSONPath holds `..` at most once: more of them take without end", None)
     from jsonpath_ng.ext.parser import parse  # noqa: PLC0415  heavy, and few templates need it
 
-    return cast("Any", parse)(text)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)
+            return parse(text)
+    except DeprecationWarning as warning:
+        raise _Refused(_deprecated(str(warning))) from None
+    except RecursionError:
+        raise _Refused("it is nested too deep", None) from None
+    except Exception as error:  # the library raises its own, and bare Exception too
+        raise _Refused(f"this is no JSONPath ({cut(str(error), 100)})") from None
 
 
-def _definite(text: str) -> bool:
-    """Tell whether a path names at most one value."""
-    return not re.search(r"\*|\.\.|\?|:|,", text)
+def _deprecated(message: str) -> str:
+    if "unquoted" in message:
+        return "a text in a filter needs quotes, and the constants are true, false and null"
+    return f"this form isn't supported ({cut(message.partition('. ')[0], 100)})"
 
 
-def jsonpath_resolver(reference: Reference) -> Resolve:
-    """Return what looks a JSONPath up: a definite path gives the value, others the list of values."""
-    parsed = _parse(reference.text)
-    definite = _definite(reference.text)
-    step = reference.step_id
+def _kind(node: Node) -> str:
+    return type(node).__name__
+
+
+def _spine(node: Node) -> list[Node]:
+    """Return the parts of a path from left to right; a `..` stands before what is searched."""
+    parts: list[Node] = []
+    while _kind(node) in ("Child", "Descendants"):
+        parts.append(node.right)
+        if _kind(node) == "Descendants":
+            parts.append(node)
+        node = node.left
+    parts.append(node)
+    return parts[::-1]
+
+
+def _key(node: Node) -> str | int | None:
+    """Return the key or index of a part that leads to at most one value, else None."""
+    if _kind(node) == "Fields" and len(node.fields) == 1 and node.fields[0] != "*":
+        return str(node.fields[0])
+    if _kind(node) == "Index" and len(node.indices) == 1:
+        return int(node.indices[0])
+    return None
+
+
+class _Shape:
+    """What a JSONPath reads, and in which way; refuses what has no bounds."""
+
+    def __init__(self, tree: Node, words: Grammar) -> None:
+        self.tree = tree
+        self.words = words
+        self.roots: list[Root] = []
+        self.parts: list[Node] = []
+        if _kind(tree) == "Operation":
+            self._operation(tree)
+            return
+        self.parts = _spine(tree)
+        self._path(self.parts, whole=True)
+
+    def _operation(self, node: Node) -> None:
+        for side in (node.left, node.right):
+            if isinstance(side, (int, float)):
+                continue
+            kind = _kind(side)
+            if kind == "Operation":
+                raise _Refused("a JSONPath has one operator at most", "compute in steps: set, then set again")
+            parts = _spine(side) if not isinstance(side, str) else []
+            if not parts or _kind(parts[0]) != "Root" or any(_key(part) is None for part in parts[1:]):
+                raise _Refused("an operator takes numbers and single values")
+            self._path(parts, whole=True)
+
+    def _path(self, parts: list[Node], *, whole: bool) -> None:
+        first = _kind(parts[0])
+        if first == "Root":
+            self.roots.append(self._root(parts[1:]))
+        elif whole or first != "This":
+            # in a filter, a path begins with @ or $; at the top with $
+            raise _Refused("a path begins with $" + ("" if whole else " or @"))
+        for number, part in enumerate(parts[1:], 1):
+            self._part(part, last=number == len(parts) - 1)
+
+    def _root(self, parts: list[Node]) -> Root:
+        keys: list[str | int] = []
+        for part in parts:
+            key = _key(part)
+            if key is None:
+                break
+            keys.append(key)
+        name = keys[0] if keys else None
+        if not isinstance(name, str) or name not in self.words.names:
+            raise _Refused("it must begin with a namespace")
+        if name in ("steps", "env") and len(keys) < 2:
+            raise _Refused(f"it must name {'a step' if name == 'steps' else 'a value'}: $.{name}.NAME")
+        path = tuple(keys[1:])
+        return name, (str(path[0]), *path[1:]) if name in ("steps", "env", "context") and path else path
+
+    def _part(self, part: Node, *, last: bool) -> None:
+        kind = _kind(part)
+        if kind in ("Fields", "Index", "Slice", "Wildcard", "Descendants"):
+            return
+        if kind in ("Len", "Keys") and last:
+            return
+        if kind == "Filter":
+            for expression in part.expressions:
+                self._test(expression)
+            return
+        raise _Refused("this part of JSONPath isn't supported here", "use names, indexes, slices, *, .. and filters")
+
+    def _test(self, node: Node) -> None:
+        if _kind(node) in ("And", "Or"):
+            for operand in node.operands:
+                self._test(operand)
+            return
+        if _kind(node) != "Expression":
+            raise _Refused("this filter isn't supported here")
+        if node.op == "=~":
+            raise _Refused("a filter has no regular expressions", "filter in a python step, or by a condition")
+        if _kind(node.target) not in ("And", "Or", "Expression"):
+            self._path(_spine(node.target), whole=False)
+        else:
+            self._test(node.target)
+        if _is_node(node.value):
+            self._path(_spine(node.value), whole=False)
+
+    def reader(self, words: Grammar) -> Read:
+        """Return how the value is found: of a definite path the value, of others the list."""
+        if _kind(self.tree) == "Operation":
+            return _computed(self.tree, words)
+        keys = [_key(part) for part in self.parts[1:]]
+        namespace, path = self.roots[0]
+        if None not in keys:
+            return path_reader(namespace, path, words.dialect)
+        last = _kind(self.parts[-1])
+        if last in ("Len", "Keys") and None not in keys[:-1]:
+            return _measured(path_reader(namespace, path, words.dialect), last)
+        return _searched(self.tree, tuple(dict.fromkeys(self.roots)), words)
+
+
+def _is_node(value: Any) -> bool:
+    return hasattr(value, "find")
+
+
+def _measured(read: Read, what: str) -> Read:
+    def measure(view: View) -> Any:
+        value = read(view)
+        if what == "Keys":
+            return list(value) if is_mapping(value) else []
+        return len(value) if is_mapping(value) or is_list(value) or isinstance(value, str) else None
+
+    return measure
+
+
+def _computed(tree: Node, words: Grammar) -> Read:
+    operators: dict[str, Callable[[Any, Any], Any]] = {"+": add, "-": sub, "*": mul, "/": truediv}
+    operate = operators[tree.op_symbol]
+    sides = [_side(tree.left, words), _side(tree.right, words)]
+
+    def compute(view: View) -> Any:
+        left, right = (side(view) for side in sides)
+        for value in (left, right):
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                _fail(f'"{tree}" needs numbers on both sides of {tree.op_symbol}')
+        try:
+            return operate(left, right)
+        except (ArithmeticError, ValueError):
+            _fail(f'"{tree}" can\'t be computed')
+
+    return compute
+
+
+def _side(node: Node, words: Grammar) -> Read:
+    if isinstance(node, (int, float)):
+        return lambda _: node
+    name, *path = [_key(part) for part in _spine(node)[1:]]
+    parts = [part for part in path if part is not None]
+    return path_reader(str(name), tuple(parts), words.dialect)
+
+
+def _fail(what: str) -> NoReturn:
+    raise StepError(cut(what, 200), code="AF-REF-JSONPATH", kind="reference", retryable=False)
+
+
+def _searched(tree: Node, roots: tuple[Root, ...], words: Grammar) -> Read:
+    search = words.dialect == "distri"
 
     def find(view: View) -> Any:
+        root: dict[str, Any] = {}
+        for name, path in roots:
+            _provide(root, name, path, view, search=search)
         try:
-            value = view.step(step) if step is not None else view.get(reference.namespace)
-        except KeyError as error:
-            if reference.optional or view.optional(reference.namespace, reference.path):
-                return None
-            why = str(error.args[0]) if error.args else "there is none"
-            raise ReferenceMissing(f'"{{{reference.text}}}" has no value: {why}') from None
-        if value is NULLED:
-            return None if definite else []
-        root = {reference.namespace: {step: value} if step is not None else value}
-        found = [match.value for match, _ in zip(parsed.find(root), range(_MOST_RESULTS + 1), strict=False)]
-        if len(found) > _MOST_RESULTS:
-            raise ReferenceMissing(f'"{{{reference.text}}}" finds more than {_MOST_RESULTS:,} values')
-        if not definite:
-            return found
-        if found:
-            return found[0]
-        if reference.optional or view.optional(reference.namespace, reference.path):
-            return None
-        raise ReferenceMissing(f'"{{{reference.text}}}" has no value', hint="write `?` before the brace if it may")
+            found = [match.value for match in _capped(tree.find(root), str(tree))]
+        except RecursionError:
+            _fail(f'"{tree}" looks into values that are nested too deep')
+        return found
 
     return find
+
+
+def _capped(found: list[Any], text: str) -> Iterator[Any]:
+    if len(found) > _MOST_RESULTS:
+        _fail(f'"{text}" finds more than {_MOST_RESULTS:,} values')
+    return iter(found)
+
+
+def _provide(root: dict[str, Any], name: str, path: Path, view: View, *, search: bool) -> None:
+    """Put into the root object what one path begins with, and no more."""
+    try:
+        if name == "steps" or (name == "context" and search and path):
+            key = str(path[0])
+            value = view.step(key) if name == "steps" else view.search(key)
+            root.setdefault(name, {})[key] = _plain(value)
+        elif name not in root:
+            root[name] = _plain(view.get(name))
+    except KeyError as error:
+        raise Absent(-1, error.args[0] if error.args and name == "steps" else None) from None
+
+
+def _plain(value: object) -> Any:
+    if value is NULLED:
+        return None
+    return dict(value) if is_mapping(value) and not isinstance(value, dict) else value

@@ -1,83 +1,93 @@
-"""What an evaluation reads, and how it fails."""
+"""What an evaluation reads, and what a compiled expression tells about itself."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol, TypeAlias
 
-from agentflow.errors import AgentflowError, StepError
+NAMESPACES: Final = frozenset({"input", "steps", "env", "item", "index", "with", "run", "context"})
+"""Names that references begin with, unless a loop gives its item another name."""
 
-NAMESPACES: frozenset[str] = frozenset({"input", "steps", "env", "item", "index", "with", "run", "context"})
-"""Names that a reference may begin with, besides the names of items."""
+Dialect: TypeAlias = Literal["agentflow", "distri"]
+"""`distri`: `{context.x}` is searched in input, steps, env and root, and literals of conditions may lack quotes."""
+Path: TypeAlias = tuple[str | int, ...]
 
 
 class _Nulled:
+    """Stands for the result of a step that gave none and was allowed to."""
+
     def __repr__(self) -> str:
         return "NULLED"
 
 
-NULLED = _Nulled()
-"""The result of a step that was allowed not to run: it is null, and so is everything below it."""
+NULLED: Final = _Nulled()
+"""The result of a skipped or tolerated step: it and everything below it is null."""
 
 
 class View(Protocol):
-    """What templates and conditions see from one place in a run."""
+    """What an evaluation may read of a run."""
 
     def get(self, namespace: str) -> object:
-        """Return the value of a namespace other than `steps`; raises KeyError if it isn't bound here."""
+        """Return the value of a namespace other than `steps`, or of an item's name.
+
+        Raises:
+            KeyError: the name isn't bound here.
+        """
         ...
 
     def step(self, step_id: str) -> object:
-        """Return a step's result, or NULLED; raises KeyError (with the reason) if it has none."""
+        """Return a step's result; NULLED when it and all below it is null.
+
+        Raises:
+            KeyError: it has none. Its argument may be the reason, as a sentence, or a list of the steps that have one.
+        """
         ...
 
-    def optional(self, namespace: str, path: tuple[str | int, ...]) -> bool:
-        """Tell whether a missing value is declared by its schema as one that may be left out."""
+    def optional(self, namespace: str, path: Path) -> bool:
+        """Tell whether a schema declares a missing value, and as optional. A path in `steps` begins with the step's id."""
         ...
 
     def search(self, name: str) -> object:
-        """Return distri's `{context.name}`; raises KeyError."""
+        """Return the first value of that name in input, steps, env and root, as distri's `{context.x}` means it.
+
+        Raises:
+            KeyError: it is in none of them.
+        """
         ...
 
 
-class ExpressionError(AgentflowError):
-    """A template or a condition can't be compiled."""
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One reference in a template or a condition."""
 
-    default_code = "AF-TEMPLATE-SYNTAX"
+    text: str
+    """As written, braces included."""
+    namespace: str
+    """The name that it begins with."""
+    path: Path
+    """What follows; of a JSONPath the definite beginning. In `steps` the first part is the step's id."""
+    offset: int
+    """Where it begins inside its string."""
+    length: int
+    """How long it is, braces included."""
+    optional: bool = False
+    """Written with `?`: a missing value is null."""
+    jsonpath: bool = False
+    """Written as a JSONPath."""
+    value_path: Path = ()
+    """Where its string stands in the nested value of a template."""
 
-    def __init__(
-        self,
-        what: str,
-        *,
-        code: str | None = None,
-        offset: int = 0,
-        length: int = 1,
-        value_path: tuple[str | int, ...] = (),
-        hint: str | None = None,
-        data: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Make an error.
-
-        Args:
-            what: what is wrong.
-            code: default AF-TEMPLATE-SYNTAX.
-            offset: where in the string, from 0.
-            length: how many characters it is about.
-            value_path: where in the template value the string stands.
-            hint: what to write instead.
-            data: machine-readable details.
-        """
-        super().__init__(what, code=code, hint=hint, data=data)
-        self.offset = offset
-        self.length = length
-        self.value_path = value_path
+    @property
+    def step_id(self) -> str | None:
+        """The id of the step that it reads, if it reads one."""
+        return str(self.path[0]) if self.namespace == "steps" else None
 
 
-class ReferenceMissing(StepError):
-    """A reference has no value when it is needed."""
+@dataclass(frozen=True, slots=True)
+class Escape:
+    """A `{{` that stands for a brace. Templates use single braces, so it may be a mistake."""
 
-    default_code = "AF-REF-MISSING"
-
-    def __init__(self, what: str, *, hint: str | None = None, data: Mapping[str, Any] | None = None) -> None:
-        """Make an error; another attempt won't mend it."""
-        super().__init__(what, kind="reference", retryable=False, hint=hint, data=data)
+    text: str
+    offset: int
+    length: int
+    value_path: Path = ()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-LIMIT = 60
+LIMIT = 30
 COMMAND = str(Path(sys.executable).with_name("agentflow"))
 
 CONFIG = """\

@@ -81,7 +81,7 @@ def test_step_types_are_listed_and_explained(project: Any) -> None:
     assert all(found.values())
     one = project.run("steps", "wait_for_input").stdout
     assert "message\t" in one
-    assert project.run("steps", "api_cal").stderr.splitlines()[1] == "  hint: did you mean api_call?"
+    assert project.run("steps", "api_cal").stderr.splitlines()[1] == "  hint: did you mean api_call, tool_call?"
 
 
 def test_every_code_can_be_explained_offline(project: Any) -> None:

@@ -217,6 +217,7 @@ def test_force_color_colours_and_no_color_wins(project: Any) -> None:
 
 
 def test_output_without_utf_8_falls_back_to_ascii(project: Any) -> None:
-    done = project.run("run", "hello", "--input", "name=Zoë", PYTHONUTF8="0", PYTHONIOENCODING="ascii", LC_ALL="C")
+    given = '{"name": "Zo\\u00eb"}'
+    done = project.run("run", "hello", "--input-json", given, PYTHONUTF8="0", PYTHONIOENCODING="ascii", LC_ALL="C")
     assert done.returncode == 0, done.stderr
     assert (done.stdout + done.stderr).isascii()

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"\bagentflow((?: [a-z]+)+)")
-NEEDS_CONFIG = {"README.md": "README.md", "docs/python.md": "docs/waits.md"}
+NEEDS_CONFIG = {"README.md": "README.md", "docs/python.md": "docs/waits.md", "docs/testing.md": "docs/testing.md"}
 """Page with Python samples that load a config → the page whose first YAML sample that config is."""
 
 

@@ -49,9 +49,7 @@ async def test_completed_steps_are_undone_in_reverse_order_and_only_those(lab: L
     body = [ledger.do("a"), ledger.do("b"), ledger.fail("c", compensate=lab.call("x", Fails())), ledger.do("d")]
     done = await lab.run(saga("trip", steps=body))
     assert ledger.log == ["a", "b", "undo b", "undo a"]
-    assert (done.state, done.states["trip"], done.reasons["trip"]) == ("failed", "failed", None) or done.reasons[
-        "trip"
-    ] == "compensated"
+    assert (done.state, done.states["trip"]) == ("failed", "failed")
     assert (done.states["trip/a"], done.reasons["trip/a"]) == ("completed", "compensated")
     assert (done.states["trip/c"], done.states.get("trip/d", "submitted")) == ("failed", "submitted")
     assert done.errors["trip"]["data"]["compensated"] == [

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from agentflow.cli.actions.change import carry_on
+from agentflow.cli.actions.change import carry_on, observe
 from agentflow.cli.actions.start import read_timeout
 from agentflow.cli.actions.waits import OPEN, find_wait
 from agentflow.cli.ask import Form, Left
@@ -57,6 +57,7 @@ def answer(common: Common, wanted: Reply) -> int:
         if not wanted.given and not console.asks:
             tell_lines(console, _how(session, view))
             return door("AF-WAIT-OPEN").exit_code
+        follower = await observe(session, view.root_id, timeout)
         while True:
             reply = _reply(view, wanted) if wanted.given else await _ask(session, view)
             if reply is None:
@@ -76,7 +77,7 @@ def answer(common: Common, wanted: Reply) -> int:
             verb = "answered" if isinstance(reply, Answer) else "declined" if isinstance(reply, Decline) else "failed"
             console.result(f"{verb} {short}. Run {run} goes on: {session.command(f'runs watch {run}')}")
         if not wanted.detach:
-            await carry_on(session, view.root_id, timeout)
+            await carry_on(session, follower)
         if console.mode != "text":
             console.data(wait_data(done))
         return 0
@@ -141,6 +142,8 @@ def publish(common: Common, topic: str, data: str, event_id: str | None, *, deta
 
     async def work(session: Session) -> int:
         before = [view for view in await session.engine.waits() if view.kind == "event"]
+        roots = dict.fromkeys(view.root_id for view in before)
+        followers = {} if detach else {root: await observe(session, root) for root in roots}
         count = await session.engine.publish(topic, value, id=event_id)
         still = {view.id for view in await session.engine.waits()}
         moved = list(dict.fromkeys(view.root_id for view in before if view.id not in still))
@@ -148,7 +151,7 @@ def publish(common: Common, topic: str, data: str, event_id: str | None, *, deta
         if console.mode == "text":
             console.result(f"published {topic}: {plural(count, 'wait')} answered")
         for run_id in [] if detach else moved:
-            await carry_on(session, run_id)
+            await carry_on(session, followers[run_id])
         if console.mode != "text":
             console.data({"delivered": count, "runs": moved})
         return 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import anyio
+
 from agentflow.cli.actions.runs import states_of
 from agentflow.cli.actions.start import read_timeout
 from agentflow.cli.ask import yes_or_no
@@ -21,29 +23,38 @@ from agentflow.store.rows import (
     RunQuery,
 )
 
+PATIENCE = 0.8
+"""Seconds that another process gets to take a command up."""
 
-async def carry_on(session: Session, run_id: str, most: float | None = None) -> Run:
-    """Execute a run here until it parks or ends, where no live process does; says so.
+
+async def observe(session: Session, run_id: str, most: float | None = None) -> Follower:
+    """Prepare to carry a run on: what happens from now on is told.
 
     Args:
         session: engine and console.
         run_id: whole id of a root run.
         most: seconds after which it is left.
     """
-    engine, console = session.engine, session.console
+    follower = Follower(session, run_id, Manner(wait=False, ask=False, timeout=most, settle=True), ours=True)
+    await follower.catch_up()
+    return follower
+
+
+async def carry_on(session: Session, follower: Follower, *, tell: bool = True) -> Run:
+    """Execute a run here until it parks, is paused or ends, where no live process does; says so."""
+    engine, console, run_id = session.engine, session.console, follower.run_id
     run = await engine.get(run_id)
-    if run.ended or run.paused or not await engine.adopt(run_id):
-        return run
-    run = await engine.get(run_id)
+    if run.ended or await taken(session, run_id) or not await engine.adopt(run_id):
+        return await engine.get(run_id)
     await session.learn([run_id], "run")
-    if run.waiting:
-        return run
-    console.say(f"no process runs {session.short(run_id)}: going on here")
-    manner = Manner(wait=False, ask=False, timeout=most, history=False)
-    follower = Follower(session, run_id, manner, ours=True)
+    if tell:
+        console.say(f"no process runs {session.short(run_id)}: going on here")
     await follower.follow()
     run = await engine.get(run_id)
-    if run.ended:
+    if run.paused:
+        if tell:
+            console.say(f"it is paused; go on: {session.command(f'runs unpause {session.short(run_id)}')}")
+    elif run.ended:
         console.say(follower.last_line())
     elif run.waiting:
         waits = await engine.waits(run_id)
@@ -53,6 +64,22 @@ async def carry_on(session: Session, run_id: str, most: float | None = None) -> 
     else:
         console.say(f"it is saved; it goes on with: {session.command(f'runs watch {session.short(run_id)}')}")
     return run
+
+
+async def taken(session: Session, run_id: str) -> bool:
+    """Whether another live process has taken our command up: one that waits for it gets a moment to do so."""
+    lock = session.engine.host.lock
+    row = await session.engine.store.get_run(run_id)
+    if lock is None or row is None:
+        return False
+    others = lock.known() - {lock.name}
+    if not others - lock.dead(others):
+        return False
+    with anyio.move_on_after(PATIENCE):
+        while await session.engine.store.inbox([row.root]):  # noqa: ASYNC110  only the database tells
+            await anyio.sleep(0.03)
+        return True
+    return False
 
 
 def cancel(common: Common, wanted: Sequence[str], *, force: bool) -> int:
@@ -75,9 +102,10 @@ def cancel(common: Common, wanted: Sequence[str], *, force: bool) -> int:
         runs: list[Run] = []
         for run in before:
             if not run.ended:
+                follower = await observe(session, run.root_id)
                 await session.engine.cancel(run.id, force=force)
                 if not broken:
-                    await carry_on(session, run.root_id)
+                    await carry_on(session, follower)
                 run = await session.engine.get(run.id)
                 if console.mode == "text":
                     console.result(f"{session.short(run.id)} {run.state if run.ended else 'is being canceled'}")
@@ -94,11 +122,14 @@ def cancel(common: Common, wanted: Sequence[str], *, force: bool) -> int:
 def pause(common: Common, wanted: str) -> int:
     """Pause a run."""
     console = common.console()
-    project = find_project(common, config="none")
+    project = find_project(common, config="wanted")
 
     async def work(session: Session) -> int:
         run = await _open_run(session, wanted)
-        run = await session.engine.pause(run.id)
+        follower = await observe(session, run.root_id)
+        await session.engine.pause(run.id)
+        await carry_on(session, follower, tell=False)
+        run = await session.engine.get(run.id)
         _tell(
             session,
             run,
@@ -118,10 +149,11 @@ def unpause(common: Common, wanted: str) -> int:
         run = await _open_run(session, wanted)
         if not run.paused:
             raise ConflictError(f"run {session.short(run.id)} isn't paused", code="AF-RUN-NOT-PAUSED")
+        follower = await observe(session, run.root_id)
         run = await session.engine.unpause(run.id)
         if console.mode == "text":
             console.result(f"run {session.short(run.id)} goes on")
-        run = await carry_on(session, run.root_id)
+        run = await carry_on(session, follower)
         if console.mode != "text":
             console.data(run_data(run))
         return 0

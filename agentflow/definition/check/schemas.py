@@ -9,10 +9,9 @@ from typing import Any
 
 from agentflow.data import is_array, is_object
 from agentflow.definition.check.report import Report, Spot, meant
-from agentflow.definition.json_schema import errors_of, make_validator
+from agentflow.definition.json_schema import errors_of, make_validator, schema_faults
 
 TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def check_schema(schema: object, spot: Spot, report: Report) -> bool:
@@ -45,30 +44,11 @@ def _faults(schema: object) -> list[_Fault]:
 
 @lru_cache(maxsize=256)
 def _faults_of(text: str) -> list[_Fault]:
-    import jsonschema_rs  # noqa: PLC0415  only definitions with schemas need it
-
     schema: dict[str, Any] = json.loads(text)
     faults: dict[tuple[str | int, ...], _Fault] = {}
-    for error in _meta().iter_errors(schema):
-        path = tuple(error.instance_path)
-        faults.setdefault(path, (path, *_explain(schema, path, error.message)))
-    if faults:
-        return list(faults.values())
-    try:
-        make_validator(schema)
-    except jsonschema_rs.ValidationError as error:
-        path = tuple(error.instance_path)
-        return [(path, *_explain(schema, path, error.message))]
-    except ValueError as error:
-        return [((), f"the schema can't be used: {_cut(str(error))}", None, None)]
-    return []
-
-
-@lru_cache(maxsize=1)
-def _meta() -> Any:
-    import jsonschema_rs  # noqa: PLC0415  only definitions with schemas need it
-
-    return jsonschema_rs.Draft202012Validator({"$ref": _DIALECT}, validate_formats=True)
+    for path, message in schema_faults(schema):
+        faults.setdefault(path, (path, *_explain(schema, path, message)))
+    return list(faults.values())
 
 
 def _explain(schema: Any, path: tuple[str | int, ...], message: str) -> tuple[str, str | None, str | None]:

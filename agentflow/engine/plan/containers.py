@@ -186,7 +186,7 @@ def body_done(run: RunState, node: Node) -> None:
     else:
         outcome = "failed" if node.failure is not None else "completed"
     stages: list[str] = []
-    force = bool(run.cancel and run.cancel.get("force"))
+    force = run.forced
     if node.program.spec.name == "saga" and outcome != "completed" and not force:
         stages.append("compensate")
     hooks = node.program.hooks
@@ -208,7 +208,7 @@ def next_stage(run: RunState, node: Node) -> None:
     """Open the next hook or compensation, or end the container."""
     memo = node.memo or {}
     stages: list[str] = memo.get("stages") or []
-    if not stages:
+    if not stages or run.forced:
         _settle(run, node, memo["outcome"])
     elif stages[0] == "compensate":
         saga.begin(run, node)

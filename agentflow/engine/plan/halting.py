@@ -47,6 +47,8 @@ def halt_node(run: RunState, node: Node, reason: str, *, interrupt: bool) -> Non
 
 def _halt_container(run: RunState, node: Node, reason: str, *, interrupt: bool) -> None:
     if (node.memo or {}).get("stages") is not None:
+        if run.forced:
+            _halt_stages(run, node, reason)
         return
     if node.halting is None:
         node.halting = reason
@@ -58,6 +60,16 @@ def _halt_container(run: RunState, node: Node, reason: str, *, interrupt: bool) 
         halt_scope(run, scope, reason, interrupt=interrupt)
     if not still:
         run.tree.push("body_done", run, node)
+
+
+def _halt_stages(run: RunState, node: Node, reason: str) -> None:
+    """A forced cancel ends hooks and compensations too."""
+    stack = [node]
+    while stack:
+        for scope in list((stack.pop().scopes or {}).values()):
+            if not scope.closed and (scope.owner is node or scope.saga is node):
+                halt_scope(run, scope, reason, interrupt=True)
+            stack.extend(inner for inner in scope.nodes.values() if inner.scopes)
 
 
 def _withdraw(run: RunState, node: Node) -> None:

@@ -78,6 +78,8 @@ def end_run(run: RunState) -> None:
             output, output_step = _output(run, memo.get("end"))
         except (StepError, ValueError) as error:
             outcome, failure = "failed", steps.failure_of(error)
+    elif "output" in (memo.get("end") or {}):
+        output = encode(memo["end"]["output"])
     state: State = "canceled" if outcome == "canceled" else outcome  # type: ignore[assignment]
     run.state = state
     now = run.tree.world.now()

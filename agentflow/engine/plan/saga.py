@@ -39,7 +39,7 @@ def completed(scope: Scope) -> Iterator[Node]:
 def _next(run: RunState, node: Node) -> None:
     memo: dict[str, Any] = node.memo or {}
     pending: list[str] = memo["undo"]
-    if not pending:
+    if not pending or run.forced:
         _report(run, node)
         return
     target = find(node, pending[0])
@@ -85,7 +85,7 @@ def compensated(run: RunState, scope: Scope) -> None:
     target, saga = scope.owner, scope.saga
     if saga is None:
         return
-    target.reason = "compensation_failed" if scope.failure is not None else "compensated"
+    target.reason = "compensated" if scope.failure is None and scope.halted is None else "compensation_failed"
     run.save(target)
     memo = dict(saga.memo or {})
     memo["undo"] = [address for address in memo["undo"] if address != target.address]

@@ -1,0 +1,165 @@
+"""Crashes at every named point of a run: whatever was stored by then is the truth, and the run ends as if nothing was."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from agentflow.definition.models import RetryPolicy, Step, Workflow
+from agentflow.engine import Answer, Engine
+from agentflow.errors import Defect
+from agentflow.faultpoints import POINTS
+from agentflow.steps import condition, delay, for_each, parallel, saga, wait_for_input, while_, workflow
+from agentflow.store import open_store
+from agentflow.store.contract import Store
+from agentflow.store.rows import TERMINAL, RunQuery
+from agentflow.testing.faults import Fault, dying, fault, inherit
+from tests.engine.lab import LIMIT, Lab
+
+pytestmark = pytest.mark.anyio
+
+
+class Diary:
+    """What steps did outside: address → how often."""
+
+    def __init__(self) -> None:
+        self.entries: Counter[str] = Counter()
+        self.committed: set[str] = set()
+        """Steps that were completed in the store before the crash, and what they had done by then."""
+
+    def write(self, value: Any, ctx: Any) -> Any:
+        """Do something outside."""
+        self.entries[ctx.address] += 1
+        assert ctx.address not in self.committed, f"{ctx.address} was done already"
+        return {"value": value}
+
+    def fails_once(self, ctx: Any) -> Any:
+        """Fail at the first try."""
+        self.write(0, ctx)
+        if ctx.tries == 1:
+            raise RuntimeError("the first try fails")
+        return {"tries": ctx.tries}
+
+    async def count(self, at: int) -> dict[str, int]:
+        """Count on."""
+        await anyio.lowlevel.checkpoint()
+        return {"n": at + 1}
+
+
+def _workflows(lab: Lab, diary: Diary) -> tuple[Workflow, Workflow]:
+    def log(id: str, value: Any = 1, **common: Any) -> Step:  # noqa: A002
+        return lab.call(id, diary.write, input={"value": value}, **common)
+
+    child = lab.workflow(log("c1"), delay("nap", for_="5s"), log("c2", "{steps.c1.value}"), id="child")
+    main = lab.workflow(
+        log("first"),
+        wait_for_input("early", message="?", schema={"type": "object"}, execution="parallel"),
+        for_each(
+            "fan", in_="{input.items}", max_parallel=2,
+            steps=[log("a", "{item}"), log("b", "{steps.a.value}")], execution="parallel",
+        ),
+        lab.call("flaky", diary.fails_once, retry=RetryPolicy(max_attempts=3, base=2.0), execution="parallel"),
+        while_(
+            "loop", condition="steps.n == null || steps.n.n < 3", max_iterations=9,
+            steps=[lab.call("n", diary.count, input={"at": "{index}"})],
+        ),
+        condition("cond", expression="{steps.early.go}", if_true=[log("yes")], if_false=[log("no")]),
+        workflow("sub", workflow="child"),
+        saga("pay", steps=[log("book", compensate=[log("unbook")]), log("ship")]),
+        parallel("both", steps=[log("x"), log("y")]),
+        wait_for_input("late", message="?"),
+        log("last", "{steps.late}"),
+        id="main",
+        output={
+            "fan": "{steps.fan}", "flaky": "{steps.flaky}", "loop": "{steps.loop}", "cond": "{steps.cond}",
+            "sub": "{steps.sub}", "pay": "{steps.pay}", "both": "{steps.both}", "last": "{steps.last}",
+        },
+        finally_=(log("bye"),),
+    )  # fmt: skip
+    return main, child
+
+
+async def _answer_all(engine: Engine, run_id: str) -> None:
+    """Answer every wait that opens until the run has ended."""
+    while not (await engine.wait(run_id)).ended:
+        for view in await engine.waits(run_id):
+            await engine.resume(view.id, Answer({"go": True} if view.step == "early" else 7), message_id=view.id)
+
+
+async def _begin(engine: Engine) -> None:
+    run = await engine.start("main", {"items": [1, 2, 3]}, idempotency_key="the one")
+    await _answer_all(engine, run.id)
+
+
+async def _note_committed(store: Store, diary: Diary) -> None:
+    """Note what the store has of it: those steps must never start again."""
+    for row in await store.list_runs(_everything()):
+        for member in [row, *await store.list_runs(_everything(row.id))]:
+            diary.committed.update(step.address for step in await store.list_steps(member.id) if step.state in TERMINAL)
+
+
+def _everything(parent: str | None = None) -> Any:
+    return RunQuery(parent=parent)
+
+
+async def _with_a_crash(lab: Lab, point: str, nth: int, store: Store) -> tuple[Fault, Any, Diary]:
+    diary = Diary()
+    lab.functions.clear()
+    flows = _workflows(lab, diary)
+    with fault(point, nth) as struck:
+        async with dying(lab.open(*flows, store=store)) as engine:
+            await _begin(engine)
+    await _note_committed(store, diary)
+    async with lab.open(*flows, store=store) as engine:
+        await inherit(engine, store)
+        # a client that saw no answer to its start asks again, by its key
+        with anyio.fail_after(LIMIT):
+            await _begin(engine)
+        (run,) = await engine.list()
+        done = await lab.look(engine, run.id)
+        assert done.state == "completed", done.run.failure
+        started = Counter(event.step for event in done.events if event.type == "step_completed")
+        assert all(times == 1 for times in started.values()), started
+    return struck, done.output, diary
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Make a fresh place for a store at each call."""
+    count = 0
+
+    def make() -> str:
+        nonlocal count
+        count += 1
+        return ":memory:" if request.param == "memory" else str(tmp_path / f"{count}" / "runs.db")
+
+    return make
+
+
+@pytest.mark.case("F-CP-1", "F-CP-3", "F-CP-4", "A-29")
+@pytest.mark.parametrize("point", POINTS)
+async def test_a_crash_at_any_named_point_changes_nothing_of_the_outcome(
+    lab: Lab, place: Callable[[], str], point: str
+) -> None:
+    untouched, expected, calm = await _with_a_crash(lab, point, 0, await open_store(place()))
+    assert untouched.reached >= 2
+    for nth in range(1, untouched.reached + 1):
+        store = await open_store(place())
+        struck, output, diary = await _with_a_crash(lab, point, nth, store)
+        await store.close()
+        assert struck.struck, (point, nth)
+        assert output == expected, (point, nth)
+        again = diary.entries - calm.entries
+        assert set(diary.entries) == set(calm.entries), (point, nth)
+        # what was under way at the crash is done once more, and nothing else
+        assert not again.keys() & diary.committed, (point, nth, again)
+
+
+def test_a_point_that_nobody_named_is_refused() -> None:
+    with pytest.raises(Defect, match="no fault point"), fault("somewhere"):
+        pass

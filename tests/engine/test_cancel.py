@@ -1,0 +1,254 @@
+"""Cancel, pause and shutdown: what is running, waiting or to come, and what still happens then."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from agentflow.engine import Answer
+from agentflow.errors import AgentflowError
+from agentflow.steps import delay, for_each, parallel, sequence, set_, wait_for_input
+from agentflow.steps import workflow as sub
+from tests.engine.hands import Fails, Gate, by_hand, eventually
+from tests.engine.lab import LIMIT, Lab, until
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.case("A-21", "F-RUN-3", "F-D-5", "D-RUN-15")
+async def test_cancel_interrupts_what_runs_and_nothing_starts_after_it(lab: Lab) -> None:
+    gate, never = Gate(), Fails(0)
+    async with lab.open(lab.workflow(lab.call("long", gate), lab.call("after", never))) as engine:
+        run = await engine.start("main")
+        await gate.inside()
+        await engine.cancel(run.id)
+        done = await lab.finish(engine, run)
+        again = await engine.cancel(run.id)
+    assert (done.state, done.states) == ("canceled", {"long": "canceled", "after": "submitted"})
+    assert done.reasons["long"] == "run_canceled"
+    assert (gate.interrupted, never.calls) == (1, 0)
+    assert done.kinds().count("run_canceled") == 1
+    assert done.run.ended_at is not None
+    assert (again.state, again.seq) == ("canceled", done.run.seq)
+
+
+@pytest.mark.case("A-21")
+async def test_cancelling_a_completed_run_changes_nothing(lab: Lab) -> None:
+    async with lab.open(lab.workflow(set_("a", value=1))) as engine:
+        done = await lab.finish(engine, await engine.start("main"))
+        again = await engine.cancel(done.run.id)
+    assert again == done.run
+
+
+@pytest.mark.case("F-D-5")
+async def test_a_cancelled_run_stays_cancelled_when_its_step_ends_all_the_same(lab: Lab) -> None:
+    inside, release = anyio.Event(), anyio.Event()
+
+    async def stubborn() -> str:
+        inside.set()
+        with anyio.CancelScope(shield=True):
+            await release.wait()
+        return "late"
+
+    async with lab.open(lab.workflow(lab.call("a", stubborn), set_("b", value=2))) as engine:
+        run = await engine.start("main")
+        with anyio.fail_after(LIMIT):
+            await inside.wait()
+        await engine.cancel(run.id)
+        release.set()
+        done = await lab.finish(engine, run)
+        assert not await engine.store.inbox()
+        assert await engine.store.claimable() == []
+    assert (done.state, done.states) == ("canceled", {"a": "canceled", "b": "submitted"})
+    assert done.results.get("a") is None
+
+
+async def test_cancel_goes_down_to_child_runs_and_their_children(lab: Lab) -> None:
+    gate = Gate()
+    leaf = lab.workflow(lab.call("work", gate), id="leaf")
+    middle = lab.workflow(sub("call", workflow="leaf"), id="middle")
+    top = lab.workflow(sub("call", workflow="middle"))
+    async with lab.open(leaf, middle, top) as engine:
+        run = await engine.start("main")
+        await gate.inside()
+        await engine.cancel(run.id)
+        done = await lab.finish(engine, run)
+        events = await engine.store.events(run.id, 0, 1000, True)
+    assert (done.state, gate.interrupted) == ("canceled", 1)
+    assert sum(event.type == "run_canceled" for event in events) == 3
+
+
+async def test_finally_runs_on_cancel_and_hooks_of_success_and_failure_do_not(lab: Lab) -> None:
+    gate, log = Gate(), list[str]()
+    hooks = {
+        name: (lab.call("note", lambda name=name: log.append(name)),) for name in ("on_success", "on_failure", "finally")
+    }
+    async with lab.open(lab.workflow(lab.call("long", gate), **hooks)) as engine:
+        run = await engine.start("main")
+        await gate.inside()
+        await engine.cancel(run.id)
+        done = await lab.finish(engine, run)
+    assert (done.state, log) == ("canceled", ["finally"])
+
+
+async def test_a_forced_cancel_leaves_finally_out(lab: Lab) -> None:
+    gate, log = Gate(), list[str]()
+    tidy = lab.call("tidy", lambda: log.append("tidy"))
+    async with lab.open(lab.workflow(lab.call("long", gate), **{"finally": (tidy,)})) as engine:
+        run = await engine.start("main")
+        await gate.inside()
+        await engine.cancel(run.id, force=True)
+        done = await lab.finish(engine, run)
+    assert (done.state, log) == ("canceled", [])
+
+
+async def test_a_forced_cancel_ends_a_finally_that_hangs(lab: Lab) -> None:
+    gate, hangs, last = Gate(), Gate(), Fails(0)
+    tidy = (lab.call("tidy", hangs), lab.call("last", last))
+    async with lab.open(lab.workflow(lab.call("long", gate), **{"finally": tidy})) as engine:
+        run = await engine.start("main")
+        await gate.inside()
+        await engine.cancel(run.id)
+        await hangs.inside()
+        await engine.cancel(run.id, force=True)
+        done = await lab.finish(engine, run)
+    assert (done.state, hangs.interrupted, last.calls) == ("canceled", 1, 0)
+
+
+@pytest.mark.case("W-E-10")
+async def test_cancel_closes_waits_timers_and_loops_in_every_container(lab: Lab) -> None:
+    still = by_hand(lab)
+    box = parallel(
+        "box",
+        steps=[
+            wait_for_input("ok", message="?"),
+            delay("nap", for_=60),
+            for_each("each", in_=[1, 2, 3], steps=[delay("wait", for_="{item}")], max_parallel=2),
+            sequence("inner", steps=[still.call("broken", Fails(), on_error="retry")]),
+        ],
+    )
+    async with still.open(still.workflow(box)) as engine:
+        run = await engine.start("main")
+        await until(engine, run.id, "step_retrying")
+        await engine.cancel(run.id)
+        done = await still.finish(engine, run)
+        assert await engine.store.next_due() is None
+        assert not await engine.waits()
+    assert done.state == "canceled"
+    assert set(done.states.values()) == {"canceled"}
+
+
+@pytest.mark.case("F-D-6", "W-E-10")
+async def test_pause_lets_nothing_new_start_and_unpause_goes_on_without_repeating(lab: Lab) -> None:
+    gate, after = Gate("done"), Fails(0)
+    async with lab.open(lab.workflow(lab.call("first", gate), lab.call("after", after))) as engine:
+        run = await engine.start("main")
+        await gate.inside()
+        assert (await engine.pause(run.id)).paused
+        gate.open()
+        await until(engine, run.id, "step_completed", "first")
+        held = await lab.look(engine, run.id)
+        assert (held.run.paused, held.run.ended, after.calls) == (True, False, 0)
+        assert not (await engine.unpause(run.id)).paused
+        done = await lab.finish(engine, run)
+    assert (done.state, gate.entered, after.calls) == ("completed", 1, 1)
+
+
+async def test_while_paused_timers_are_held_and_answers_are_stored(lab: Lab) -> None:
+    still = by_hand(lab)
+    flow = still.workflow(wait_for_input("ok", message="?"), delay("nap", for_=60), execution="parallel")
+    after = still.workflow(sequence("box", steps=[wait_for_input("ok", message="?"), set_("after", value=1)]), id="seq")
+    async with still.open(flow, after) as engine:
+        run = await engine.start("main")
+        await engine.pause(run.id)
+        still.clock.advance(100)
+        assert (await still.look(engine, run.id)).states["nap"] == "working"
+        other = await engine.start("seq")
+        await until(engine, other.id, "step_waiting")
+        await engine.pause(other.id)
+        await engine.resume(other.id, Answer(1))
+        held = await still.look(engine, other.id)
+        assert "box/after" not in held.states or held.states["box/after"] == "submitted"
+        await engine.unpause(other.id)
+        assert (await still.finish(engine, other)).state == "completed"
+        await engine.unpause(run.id)
+        await until(engine, run.id, "step_completed", "nap")
+
+
+async def test_pause_goes_down_to_child_runs(lab: Lab) -> None:
+    gate, after = Gate(), Fails(0)
+    child = lab.workflow(lab.call("work", gate), lab.call("after", after), id="child")
+    async with lab.open(child, lab.workflow(sub("call", workflow="child"))) as engine:
+        run = await engine.start("main")
+        await gate.inside()
+        await engine.pause(run.id)
+        gate.open()
+        (row,) = await engine.steps(run.id)
+        assert row.task is not None
+        await until(engine, row.task, "step_completed", "work")
+        assert ((await engine.get(row.task)).paused, after.calls) == (True, 0)
+        await engine.unpause(run.id)
+        assert (await lab.finish(engine, run)).state == "completed"
+    assert after.calls == 1
+
+
+async def test_a_paused_run_can_be_cancelled(lab: Lab) -> None:
+    gate = Gate()
+    async with lab.open(lab.workflow(lab.call("a", gate), set_("b", value=1))) as engine:
+        run = await engine.start("main")
+        await gate.inside()
+        await engine.pause(run.id)
+        gate.open()
+        await until(engine, run.id, "step_completed", "a")
+        await engine.cancel(run.id)
+        done = await lab.finish(engine, run)
+    assert (done.state, done.states["b"]) == ("canceled", "submitted")
+
+
+@pytest.mark.case("W-E-10")
+async def test_pausing_or_unpausing_what_has_ended_changes_nothing(lab: Lab) -> None:
+    async with lab.open(lab.workflow(set_("a", value=1))) as engine:
+        done = await lab.finish(engine, await engine.start("main"))
+        assert await engine.pause(done.run.id) == done.run
+        assert await engine.unpause(done.run.id) == done.run
+
+
+@pytest.mark.case("A-22")
+async def test_shutdown_lets_steps_end_in_their_grace_and_starts_nothing_more(lab: Lab) -> None:
+    gate, after = Gate("done"), Fails(0)
+    async with lab.open(lab.workflow(lab.call("a", gate), lab.call("b", after))) as engine:
+        run = await engine.start("main")
+        await gate.inside()
+        async with anyio.create_task_group() as group:
+            group.start_soon(engine.shutdown, 60)
+            await eventually(_is(lambda: engine.core.stopping))
+            gate.open()
+        held = await lab.look(engine, run.id)
+        assert (held.states, held.run.ended, after.calls) == ({"a": "completed", "b": "submitted"}, False, 0)
+        with pytest.raises(AgentflowError) as refused:
+            await engine.start("main")
+        assert refused.value.code == "AF-SHUTTING-DOWN"
+
+
+@pytest.mark.case("A-22")
+async def test_shutdown_without_grace_stops_what_runs_and_it_goes_on_with_the_next_host(lab: Lab, tmp_path: object) -> None:
+    """A forced stop is no crash: the step is entered again, and its tries stay what they were."""
+    gate = Gate("done")
+    flow = lab.workflow(lab.call("a", gate))
+    async with lab.open(flow, store=f"{tmp_path}/runs.db") as engine:
+        run = await engine.start("main")
+        await gate.inside()
+        await engine.shutdown(0)
+        assert gate.interrupted == 1
+    gate.open()
+    async with lab.open(flow, store=f"{tmp_path}/runs.db") as engine:
+        done = await lab.finish(engine, run)
+        (row,) = await engine.steps(run.id)
+    assert (done.state, row.tries, row.crashes, gate.entered) == ("completed", 1, 0, 2)
+
+
+def _is(test: object) -> object:
+    async def look() -> bool:
+        return bool(test())  # type: ignore[operator]
+
+    return look
