@@ -155,6 +155,9 @@ CODES: dict[str, Code] = {
     "AF-SECRET-PLACE": Code("invalid", "A secret stands where it would be kept.", "See where secrets may stand."),
     "AF-TEMPLATE-SYNTAX": Code("invalid", "A template is written wrongly.", "Correct it at the place."),
     "AF-CONDITION-SYNTAX": Code("invalid", "A condition can't be understood.", "Correct it at the place."),
+    "AF-CONDITION-SIZE": Code("invalid", "A condition is too long.", "Compute a part of it in a step before."),
+    "AF-REF-TEXT": Code("failed", "A value can't be written into a text.", "Use the reference without text around."),
+    "AF-REF-JSONPATH": Code("failed", "A JSONPath can't be evaluated.", "Look at the values that it reads."),
     "AF-TEMPLATE-BRACES": Code("invalid", "Two braces stand for a literal one.", "Use single braces in templates."),
     "AF-SCHEMA-INVALID": Code("invalid", "A JSON Schema isn't valid.", "Correct it at the place."),
     "AF-SCHEMA-DEFAULT": Code("invalid", "A default doesn't fit its own schema.", "Correct one of the two."),
@@ -265,7 +268,7 @@ CODES: dict[str, Code] = {
         "conflict", "An idempotency key was used before, with other input.", "Take another key, or the same input."
     ),
     "AF-CONDITION-FAILED": Code(
-        "failed", "A condition can't be evaluated.", "Test for missing values first: x != null && …"
+        "failed", "A condition can't be evaluated.", "Test for missing values first, such as x != null && x > 3."
     ),
     "AF-REF-MISSING": Code(
         "failed",

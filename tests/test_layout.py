@@ -104,7 +104,7 @@ def test_functions_keep_to_their_budget() -> None:
     assert LONG_FUNCTIONS.keys() <= long.keys(), "short enough now: take it off the list"
 
 
-@pytest.mark.parametrize("stub", ["NotImplementedError", "TODO", "FIXME", "XXX"])
+@pytest.mark.parametrize("stub", ["raise NotImplementedError", "TODO", "FIXME", "XXX"])
 def test_nothing_is_left_unfinished(stub: str) -> None:
     word = re.compile(rf"\b{stub}\b")
     found = [_name(f) for f in _files(".py") if f != Path(__file__) and word.search(f.read_text(encoding="utf-8"))]

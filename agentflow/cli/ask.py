@@ -14,7 +14,6 @@ from agentflow.cli.console import Console
 from agentflow.cli.format import clean
 from agentflow.cli.forms import (
     Invalid,
-    Issue,
     Question,
     assemble,
     check,
@@ -27,6 +26,7 @@ from agentflow.cli.forms import (
 )
 from agentflow.cli.keys import Key, Keyboard, LineEdit
 from agentflow.cli.tables import cells, pad
+from agentflow.definition.json_schema import Fault
 from agentflow.steps.contract import UNSET
 
 LISTED = 12
@@ -74,7 +74,7 @@ class Form:
                     return answer
                 todo = self._wrong(issues)
 
-    def _wrong(self, issues: Sequence[Issue]) -> Sequence[Question]:
+    def _wrong(self, issues: Sequence[Fault]) -> Sequence[Question]:
         for issue in issues:
             path = ".".join(str(part) for part in issue.path)
             self._complain(f"{path}: {issue.message}" if path else issue.message)

@@ -12,14 +12,13 @@ from typing import Any, Literal
 import anyio
 
 from agentflow.cli.ask import Form, Left
-from agentflow.cli.documents import event_data
 from agentflow.cli.errors import error_lines, tell_lines
-from agentflow.cli.format import clean, duration, one_line, value_line
-from agentflow.cli.live import Screen
-from agentflow.cli.rows import answered, ending, finished, stable_line, waiting
+from agentflow.cli.format import duration, one_line
+from agentflow.cli.rows import ending
 from agentflow.cli.session import Session
+from agentflow.cli.telling import Teller
 from agentflow.cli.tree import Change, Row, RunTree
-from agentflow.cli.wait_texts import finished_retry, wait_command, wait_head, who
+from agentflow.cli.wait_texts import wait_command, wait_head, who
 from agentflow.data import decode, is_array, is_object
 from agentflow.engine import Answer, WaitView
 from agentflow.engine.views import wait_view
@@ -74,14 +73,14 @@ class Follower:
         self.manner = manner
         self.ours = ours
         self.tree = RunTree(run_id)
-        self.screen = Screen(self.console, self.tree)
+        self.teller = Teller(session, self.tree)
+        self.screen = self.teller.screen
         self.left = False
         self._queue: deque[Event] = deque()
         self._arrived = anyio.Event()
         self._over = False
         self._open: dict[str, Row] = {}
         self._mine: set[str] = set()
-        self._by: dict[str, str] = {}
         self._told: set[str] = set()
         self._views: dict[str, WaitView] = {}
         self._start = 0
@@ -160,7 +159,7 @@ class Follower:
             with anyio.move_on_after(IDLE) as idle:
                 event = await self._next()
             if event is not None:
-                await self._tell(await self._apply(event))
+                await self.teller.tell(await self._apply(event))
                 if self._queue:
                     continue
             elif not idle.cancelled_caught:
@@ -206,49 +205,10 @@ class Follower:
             elif change.what in ("answered", "completed", "failed", "skipped"):
                 self._open.pop(row.wait, None)
             if change.what == "answered" and is_object(event.data):
-                self._by[row.wait] = who(event.data.get("by"), event.data.get("door"), mine=row.wait in self._mine)
+                self.teller.by[row.wait] = who(
+                    event.data.get("by"), event.data.get("door"), mine=row.wait in self._mine
+                )
         return change
-
-    # telling
-
-    async def _tell(self, change: Change) -> None:
-        if self.console.mode == "jsonl":
-            self.console.line(event_data(change.event))
-            return
-        if self.console.quiet:
-            return
-        if not self.console.err_terminal:
-            await self.session.learn([change.row.wait] if change.row and change.row.wait else [], "wait")
-            line = stable_line(change, time.time(), self.session.short)
-            if line is not None:
-                self.console.say(clean(line))
-            return
-        lines = await self._lines(change)
-        if lines:
-            self.screen.print(lines)
-        self.screen.refresh()
-
-    async def _lines(self, change: Change) -> list[str]:
-        row = change.row
-        if row is None or (row.parent is not None and change.what != "waiting"):
-            return []
-        width, paint = self.console.width, self.console.paint
-        if change.what == "waiting":
-            return [waiting(row, width, paint)]
-        if change.what == "completed" and row.wait is not None:
-            note = value_line(await self.engine.result(row.run_id, row.address))
-            by = self._by.get(row.wait)
-            return [answered(row, f"{note}, by {by}" if by else note, width, paint)]
-        if change.what in ("completed", "failed", "skipped"):
-            line = await self._result(row) if row.state == "completed" and not row.is_loop else None
-            return finished(row, line, width, paint)
-        if change.what == "retrying" and not self.console.live:
-            return finished_retry(row)
-        return []
-
-    async def _result(self, row: Row) -> str | None:
-        value = await self.engine.result(row.run_id, row.address)
-        return None if value is None or value == {} else one_line(value, 60)
 
     # waits
 
@@ -328,7 +288,7 @@ class Follower:
         if outcome != "left":
             self.console.say("")
         for change in held:
-            await self._tell(change)
+            await self.teller.tell(change)
         return "left" if outcome == "left" else "elsewhere" if outcome == "elsewhere" else "answered"
 
     async def _form(self, view: WaitView, held: list[Change]) -> Literal["left", "elsewhere"] | tuple[Any]:
@@ -364,7 +324,7 @@ class Follower:
             self.console.say("! It doesn't wait any more. Going on.")
             return
         by = who(view.by, view.door, mine=False)
-        self._by[wait_id] = by
+        self.teller.by[wait_id] = by
         ago = duration(max(round(time.time() - view.answered_at), 0))
         value = view.answer.get("value") if is_object(view.answer) else None
         fields = ", ".join(f"{k}={one_line(v)}" for k, v in value.items()) if is_object(value) else one_line(value)

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from agentflow.cli.values import alternatives, read_value, resolve, types_of
 from agentflow.data import is_array, is_object
-from agentflow.definition.json_schema import Fault
+from agentflow.definition.json_schema import Fault, faults_of, make_validator
 from agentflow.steps.contract import UNSET
 
 Kind = Literal["text", "number", "boolean", "choice", "edit", "constant"]
@@ -182,8 +182,6 @@ def matching(question: Question, text: str) -> list[Choice]:
 
 def check(schema: object, value: object) -> list[Fault]:
     """Validate a value; [] when it fits. A schema that is broken itself accepts everything: the engine has the say."""
-    from agentflow.definition.json_schema import faults_of, make_validator  # noqa: PLC0415  only when something is asked
-
     if not is_object(schema) and not isinstance(schema, bool):
         return []
     try:

@@ -105,7 +105,7 @@ class ForEachField(Model):
 class Body(Model):
     """Steps nested in a step."""
 
-    steps: tuple[Step, ...]
+    steps: Steps
     single: bool = False
     """True: one step, whose result is the body's result; False: a list, which gives a map of results."""
 
@@ -157,11 +157,11 @@ class Step(Model):
     """Of a container or loop: how many of its steps or items run at once."""
     on_error_siblings: OnErrorSiblings | None = None
     """Of a container: what a failure inside does to the other steps inside."""
-    on_success: tuple[Step, ...] = ()
+    on_success: Steps = ()
     """Of a container: steps that run after its success."""
-    on_failure: tuple[Step, ...] = ()
+    on_failure: Steps = ()
     """Of a container: steps that run after its failure."""
-    finally_: tuple[Step, ...] = Field(default=(), validation_alias="finally", serialization_alias="finally")
+    finally_: Steps = Field(default=(), validation_alias="finally", serialization_alias="finally")
     """Of a container: steps that run at its end, whatever the end."""
     config: dict[str, Any] = Field(default_factory=dict[str, Any])
     """The type's own fields, templates not yet rendered."""

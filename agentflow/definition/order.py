@@ -38,66 +38,89 @@ def order(steps: Sequence[Step], execution: Execution) -> Order:
         steps: the scope's steps.
         execution: what steps without an `execution` of their own get.
     """
-    size = len(steps)
-    ids = {step.id: number for number, step in enumerate(steps)}
-    successors: list[list[int]] = [[] for _ in range(size)]
-    waiting = [0] * size
-    any_of: list[tuple[int, ...]] = [()] * size
-    any_successors: list[list[int]] = [[] for _ in range(size)]
-    implicit: set[int] = set()
-
-    def connect(source: int, target: int) -> None:
-        successors[source].append(target)
-        waiting[target] += 1
-
-    sinks: dict[int, None] = {}
-    block_sources: list[int] | None = None
+    builder = _Builder(steps, execution)
     for number, step in enumerate(steps):
         if step.depends_on or step.depends_on_any:
-            for name in dict.fromkeys(step.depends_on):
-                if name in ids:
-                    connect(ids[name], number)
-                    sinks.pop(ids[name], None)
-            any_of[number] = tuple(dict.fromkeys(ids[name] for name in step.depends_on_any if name in ids))
-            for other in any_of[number]:
-                any_successors[other].append(number)
-                sinks.pop(other, None)
+            builder.explicit(number, step)
         elif (step.execution or execution) == "parallel":
-            implicit.add(number)
-            if block_sources is None:
-                block_sources = list(sinks)
-                if len(block_sources) > 1 and _goes_on(steps, number, execution):
-                    barrier = len(successors)
-                    successors.append([])
-                    waiting.append(0)
-                    for source in block_sources:
-                        connect(source, barrier)
-                    block_sources = [barrier]
-                for source in list(sinks):
-                    del sinks[source]
-            for source in block_sources:
-                connect(source, number)
+            builder.parallel(number)
         else:
-            implicit.add(number)
-            block_sources = None
-            for source in sinks:
-                connect(source, number)
-            sinks.clear()
-        sinks[number] = None
-    return Order(
-        size=size,
-        successors=tuple(map(tuple, successors)),
-        waiting=tuple(waiting),
-        any_of=tuple(any_of),
-        any_successors=tuple(map(tuple, any_successors)),
-        implicit=frozenset(implicit),
-    )
+            builder.sequential(number)
+        builder.sinks[number] = None
+    return builder.order()
 
 
-def _goes_on(steps: Sequence[Step], number: int, execution: Execution) -> bool:
-    """Tell whether another step follows in the parallel block that begins here."""
-    for step in steps[number + 1 :]:
-        if step.depends_on or step.depends_on_any:
-            continue
-        return (step.execution or execution) == "parallel"
-    return False
+class _Builder:
+    """Collects edges, step by step from above."""
+
+    def __init__(self, steps: Sequence[Step], execution: Execution) -> None:
+        self.steps = steps
+        self.execution = execution
+        self.ids = {step.id: number for number, step in enumerate(steps)}
+        self.successors: list[list[int]] = [[] for _ in steps]
+        self.waiting = [0] * len(steps)
+        self.any_of: list[tuple[int, ...]] = [()] * len(steps)
+        self.any_successors: list[list[int]] = [[] for _ in steps]
+        self.implicit: set[int] = set()
+        self.sinks: dict[int, None] = {}
+        """Steps so far that nobody waits for."""
+        self.block: list[int] | None = None
+        """What the steps of the current parallel block wait for."""
+
+    def _connect(self, source: int, target: int) -> None:
+        self.successors[source].append(target)
+        self.waiting[target] += 1
+
+    def explicit(self, number: int, step: Step) -> None:
+        """Add a step with dependencies of its own."""
+        for name in dict.fromkeys(step.depends_on):
+            if name in self.ids:
+                self._connect(self.ids[name], number)
+                self.sinks.pop(self.ids[name], None)
+        self.any_of[number] = tuple(dict.fromkeys(self.ids[n] for n in step.depends_on_any if n in self.ids))
+        for other in self.any_of[number]:
+            self.any_successors[other].append(number)
+            self.sinks.pop(other, None)
+
+    def parallel(self, number: int) -> None:
+        """Add a step of a parallel block: it waits for what is above the block."""
+        self.implicit.add(number)
+        if self.block is None:
+            self.block = list(self.sinks)
+            self.sinks.clear()
+            if len(self.block) > 1 and self._goes_on(number):
+                barrier = len(self.successors)
+                self.successors.append([])
+                self.waiting.append(0)
+                for source in self.block:
+                    self._connect(source, barrier)
+                self.block = [barrier]
+        for source in self.block:
+            self._connect(source, number)
+
+    def _goes_on(self, number: int) -> bool:
+        """Tell whether another step follows in the parallel block that begins here."""
+        for following in range(number + 1, len(self.steps)):
+            step = self.steps[following]
+            if not (step.depends_on or step.depends_on_any):
+                return (step.execution or self.execution) == "parallel"
+        return False
+
+    def sequential(self, number: int) -> None:
+        """Add a step that waits for everything above it."""
+        self.implicit.add(number)
+        self.block = None
+        for source in self.sinks:
+            self._connect(source, number)
+        self.sinks.clear()
+
+    def order(self) -> Order:
+        """Return what was collected."""
+        return Order(
+            size=len(self.steps),
+            successors=tuple(map(tuple, self.successors)),
+            waiting=tuple(self.waiting),
+            any_of=tuple(self.any_of),
+            any_successors=tuple(map(tuple, self.any_successors)),
+            implicit=frozenset(self.implicit),
+        )

@@ -24,8 +24,9 @@ from agentflow.engine.restore import restore
 from agentflow.engine.runtime.base import Work, WorkLease
 from agentflow.engine.runtime.embedded import EmbeddedRuntime
 from agentflow.engine.slots import Slots
-from agentflow.engine.state import Lease, Node, RunState, Tree
+from agentflow.engine.state import Node, RunState, Tree
 from agentflow.engine.surroundings import Surroundings
+from agentflow.engine.world import Lease
 from agentflow.errors import Defect, StoreError
 from agentflow.expressions import filter_matches
 from agentflow.faultpoints import reach

@@ -320,6 +320,8 @@ class Engine:
     async def adopt(self, run_id: str) -> bool:
         """Execute a run's tree in this process, if no live host has it."""
         row = await self._row(run_id)
+        if row.state in TERMINAL:
+            return False
         if row.root in self.core.trees:
             return True
         return await self.host.take(row.root)

@@ -106,8 +106,7 @@ def _stopped(run: RunState, node: Node, reason: str) -> None:
         node.entered = "crash"
         run.save(node)
         heappush(run.ready, (node.n, node))  # so the run isn't taken for parked: the next host goes on with it
-    elif reason == "timeout":
-        node.halting = None
+    elif reason == "timeout" and node.halting is None and (node.scope is None or node.scope.halted != "timeout"):
         seconds = node.program.timeout or 0.0
         message = f'step "{node.address}" ran longer than {seconds:g}s (attempt {node.tries})'
         hint = "raise its timeout, or set on_error: continue"

@@ -13,8 +13,9 @@ from agentflow.data import decode
 from agentflow.engine.frame import NodeFrame
 from agentflow.engine.plan import containers, saga, shared
 from agentflow.engine.program import Program
-from agentflow.engine.state import Lease, Node, RunState, Scope, Tree, World
+from agentflow.engine.state import Node, RunState, Scope, Tree
 from agentflow.engine.view import NodeView
+from agentflow.engine.world import Lease, World
 from agentflow.errors import Failure
 from agentflow.steps.containers import Opening
 from agentflow.store.rows import (
@@ -96,7 +97,8 @@ class _Restorer:
         self._order()
         for scope in self.all:
             self._recount(scope)
-        self._resume()
+        if not run.ended:
+            self._resume()
 
     def _collect_labels(self, rows: Sequence[StepRow]) -> None:
         for row in rows:
@@ -129,8 +131,8 @@ class _Restorer:
         for opening in openings:
             self._register(containers.open_body(self.run, node, opening, start=False))
         stages: list[str] | None = memo.get("stages")
-        if memo.get("failure"):
-            node.failure = Failure.from_data(memo["failure"])
+        if memo.get("failure") or memo.get("timeout"):
+            node.failure = Failure.from_data(memo.get("failure") or memo["timeout"])
         if memo.get("halting"):
             node.halting = memo["halting"]
         for name, hook in node.program.hooks.items():
@@ -244,10 +246,13 @@ class _Restorer:
                 scope.halted = scope.halted or owner.halting
             elif (owner.memo or {}).get("end"):
                 scope.halted = scope.halted or "ended"
+            elif (owner.memo or {}).get("timeout"):
+                scope.halted = "timeout"
 
     def _resume(self) -> None:
         """Push what can go on: open scopes, interrupted steps, containers between two moves."""
         run = self.run
+        still: list[Scope] = []
         for scope in self.all:
             owner = scope.owner
             stages = (owner.memo or {}).get("stages")
@@ -260,10 +265,17 @@ class _Restorer:
                 scope.closed = True
                 if scope.stage == "body":
                     owner.closed += 1
+                    if not over and owner.halting is None and not (owner.memo or {}).get("end"):
+                        owner.failure = owner.failure or scope.failure
             elif over:
                 scope.closed = True
             else:
-                run.tree.push("start_scope", run, scope)
+                still.append(scope)
+        for scope in still:
+            owner = scope.owner
+            if scope.stage == "body" and owner.failure is not None and owner.program.siblings != "continue":
+                scope.halted = scope.halted or "sibling_failed"
+            run.tree.push("start_scope", run, scope)
         for node in list(run.live.values()):
             self._resume_node(node)
         self._resume_root()
@@ -320,4 +332,5 @@ class _Restorer:
         elif not scopes:
             self.run.tree.push("reenter_container", self.run, node)
         if node.halting is None and node.scope is not None and node.scope.halted is not None:
-            self.run.tree.push("halt_node", self.run, node, node.scope.halted)
+            gently = node.scope.halted == "sibling_failed" and node.scope.program.holder.siblings != "cancel"
+            self.run.tree.push("halt_node", self.run, node, node.scope.halted, not gently)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-from agentflow.data import canonical, decode, encode
+from agentflow.data import decode, encode
 from agentflow.engine.program import Program, ScopeProgram, StepProgram
+from agentflow.engine.world import Lease, World
 from agentflow.errors import Failure
 from agentflow.store.rows import (
     HELD,
@@ -34,53 +34,6 @@ ROOT = -1
 
 SATISFYING = frozenset({"condition", "entry_point", "branch", "tolerated", "ended", "operator"})
 """Reasons with which a canceled step counts as satisfied for its dependents."""
-
-
-class Lease(Protocol):
-    """How the engine reaches a step that a worker executes."""
-
-    def interrupt(self, reason: str) -> None:
-        """Cancel it; its worker reports back with this reason."""
-        ...
-
-
-class World(Protocol):
-    """What the planner may ask of the outside; all of it answers at once."""
-
-    random: random.Random
-
-    def now(self) -> float:
-        """Return the time."""
-        ...
-
-    def new_id(self) -> str:
-        """Make an id."""
-        ...
-
-    def allocate(self) -> int:
-        """Return a fresh run key."""
-        ...
-
-    def program(self, digest: str) -> Program:
-        """Return the program of a definition that is known already."""
-        ...
-
-    def find_workflow(self, name: str) -> Program | None:
-        """Return the current program of a workflow by its id."""
-        ...
-
-    def missing(self, program: StepProgram) -> str | None:
-        """Return what a step needs and hasn't got, as the message people see."""
-        ...
-
-    @property
-    def env(self) -> Mapping[str, str]:
-        """Values of the config's `env`."""
-        ...
-
-    def function(self, target: str) -> Callable[..., Any]:
-        """Return a Python function, for reducers."""
-        ...
 
 
 class Node:
@@ -366,10 +319,6 @@ class RunState:
                 value = None
             node.value = value
         return value
-
-    def definition_fingerprint(self) -> bytes:
-        """Return what identifies the start of this run: for idempotency keys."""
-        return canonical([self.row.workflow, self.row.entry_point, self.input])
 
 
 class Tree:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol, cast
 
@@ -20,15 +19,15 @@ _BIG = 2**63
 _PLACE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 
 
-@dataclass(frozen=True, slots=True)
 class Fault(Exception):
     """The library's message about a text or an evaluation, in one line."""
 
-    message: str
-    line: int = 1
-    """Counts from 1; 0: nowhere."""
-    column: int = 1
-    """Counts from 1, in characters."""
+    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
+        """Make a signal; line and column count from 1, a line 0 means nowhere."""
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
 
 
 class Program(Protocol):
@@ -103,7 +102,7 @@ def bindable(value: Any) -> Any:
     Raises:
         TooLarge: evaluating over it could take too long.
     """
-    kind = type(value)
+    kind = value.__class__
     if value is None or kind is str or kind is bool or kind is float:
         return value
     if kind is int:

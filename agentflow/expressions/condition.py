@@ -9,10 +9,10 @@ from agentflow.errors import StepError
 from agentflow.expressions.cel import MOST_VARIABLES, Fault, Program, TooLarge, bindable, compile_cel, evaluate_cel
 from agentflow.expressions.failures import ExpressionError, cut, did_you_mean, is_list, is_mapping, kind_of
 from agentflow.expressions.forms import read_form, truth
-from agentflow.expressions.reading import Operand, Read, lenient, present
-from agentflow.expressions.told import failed, not_understood, undecided
 from agentflow.expressions.operands import Rewritten, Variable, rewrite
+from agentflow.expressions.reading import Operand, Read, lenient, present
 from agentflow.expressions.syntax import Grammar, grammar
+from agentflow.expressions.told import failed, not_understood, undecided
 from agentflow.expressions.view import NAMESPACES, Dialect, Reference, View
 
 _LONGEST = 16_384

@@ -60,11 +60,16 @@ class ReferenceMissing(StepError):
         self.reference = reference
 
 
-class Absent(Exception):  # noqa: N818  a signal inside this package, never seen outside
+class Absent(Exception):
     """A path leads nowhere: `depth` parts were followed, and `holder` doesn't have the next one."""
 
     def __init__(self, depth: int, holder: object) -> None:
-        """Make a signal; depth -1 means that the beginning isn't there; then the holder is the reason, or the names that are there."""
+        """Make a signal.
+
+        Args:
+            depth: how many parts were followed; -1: the beginning isn't there.
+            holder: what lacks the part; of the beginning the reason, or the names that are there.
+        """
         super().__init__()
         self.depth = depth
         self.holder = holder
@@ -158,8 +163,8 @@ def _no_beginning(reference: Reference, there: object) -> str:
         return there
     if reference.namespace == "steps":
         step = reference.step_id or ""
-        known = [str(name) for name in there] if isinstance(there, (list, tuple, set, frozenset)) else []
-        listed = f"; results are there of {choices(step, known)}" if known else ""
+        known = [str(name) for name in there] if is_list(there) else []
+        listed = f"; steps with a result: {choices(step, known)}" if known else ""
         return f'step "{step}" has no result here{listed}'
     if reference.namespace == "context" and reference.path:
         return f'"{reference.path[0]}" is in none of input, steps, env and context'
@@ -184,7 +189,7 @@ def _subject(reference: Reference, depth: int) -> str:
 
 
 def _hint(reference: Reference, absent: Absent) -> str:
-    body = reference.text.strip("{}")
+    body = reference.bare
     optional = "{" + body + "?} if it may be missing"
     depth = absent.depth
     if depth >= 0 and is_mapping(absent.holder) and not reference.jsonpath:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from operator import add, mul, sub, truediv
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from agentflow.errors import StepError
@@ -22,6 +21,12 @@ _HINT = "it begins like $.steps.ID or $.input, and a filter looks like [?(@.ok =
 
 Node: TypeAlias = Any
 """A node of the library's syntax tree; what matters of it is looked at by class name."""
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": lambda left, right: left + right,
+    "-": lambda left, right: left - right,
+    "*": lambda left, right: left * right,
+    "/": lambda left, right: left / right,
+}
 Root: TypeAlias = tuple[str, Path]
 """A namespace, and the definite parts after it."""
 
@@ -49,7 +54,7 @@ def jsonpath_operand(text: str, start: int, end: int, words: Grammar, at: Path =
     return Operand(references[0], shape.reader(words), tuple(references[1:]))
 
 
-class _Refused(Exception):  # noqa: N818  a signal inside this module
+class _Refused(Exception):
     def __init__(self, why: str, hint: str | None = _HINT) -> None:
         super().__init__(why)
         self.why = why
@@ -215,8 +220,7 @@ def _measured(read: Read, what: str) -> Read:
 
 
 def _computed(tree: Node, words: Grammar) -> Read:
-    operators: dict[str, Callable[[Any, Any], Any]] = {"+": add, "-": sub, "*": mul, "/": truediv}
-    operate = operators[tree.op_symbol]
+    operate = _OPERATORS[tree.op_symbol]
     sides = [_side(tree.left, words), _side(tree.right, words)]
 
     def compute(view: View) -> Any:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from agentflow.expressions.failures import ExpressionError, cut
 from agentflow.expressions.reading import Operand
@@ -31,7 +30,6 @@ _FOREIGN = {
     "and": "&&", "or": "||", "not": "!", "is": "==", "True": "true", "False": "false", "None": "null",
 }  # fmt: skip
 _VARIABLE = re.compile(r"_r\d+")
-_CLOSE = {"(": ")", "[": "]"}
 _CONNECT = ("&&", "||")
 _BEFORE = ("", "(", "[", ",", "?", ":", *_CONNECT)
 _AFTER = ("", ")", "]", ",", ":", *_CONNECT)
@@ -100,7 +98,7 @@ def rewrite(text: str, words: Grammar) -> Rewritten:
     for token in tokens:
         if token.operand is None:
             continue
-        name = names.get(key := (token.operand.reference.text.strip("{}"), token.role))
+        name = names.get(key := (token.operand.reference.bare, token.role))
         if name is None:
             name = names[key] = f"_r{len(names)}"
             variables.append(Variable(name, token.operand, token.role))
@@ -179,14 +177,14 @@ class _Reader:
     def _name(self, start: int, end: int) -> int:
         name = self.text[start:end]
         is_field = self._last() == "." or (self._last() == "?" and self._last(2) == ".")
+        if not is_field and _VARIABLE.fullmatch(name):
+            raise _wrong(f'unknown name "{name}" in a condition', start, end, None)
         if is_field or name in self.open:
             return self._add(start, end, "name")
         if name in self.words.names and self.text[end : end + 1] != "(":
             return self._bare(start, end, name)
         if name in _FOREIGN:
             raise _wrong(f'"{name}" means nothing in a condition', start, end, f"write {_FOREIGN[name]}")
-        if _VARIABLE.fullmatch(name):
-            raise _wrong(f'unknown name "{name}" in a condition', start, end, None)
         return self._add(start, end, "name")
 
     def _bare(self, start: int, end: int, name: str) -> int:
@@ -259,6 +257,3 @@ def _is_truth(before: str, after: str) -> bool:
     if before in _CONNECT:
         return after in (*_AFTER, "?")
     return before in _BEFORE and (after in _CONNECT or after == "?")
-
-
-Bind: TypeAlias = Callable[[Any], Any]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from agentflow.errors import StepError
-from agentflow.expressions.view import NULLED, Dialect, Path, Reference, View
 from agentflow.expressions.failures import Absent, cut, is_list, is_mapping, missing
+from agentflow.expressions.view import NULLED, Dialect, Path, Reference, View
 
 Read: TypeAlias = Callable[[View], Any]
 """Gives a value, null below NULLED; raises Absent where there is none."""
@@ -90,7 +90,7 @@ def _search_reader(name: str, path: Path) -> Read:
 
 def _walk(value: Any, pairs: tuple[tuple[str, int | None], ...], depth: int) -> Any:
     for text, number in pairs:
-        kind = type(value)
+        kind = value.__class__
         if kind is dict:
             if text not in value:
                 raise Absent(depth, value)
@@ -204,6 +204,8 @@ def _to_text(value: Any, reference: Reference) -> str:
     if isinstance(value, str):
         return str(value)
     try:
+        if value.__class__ is int:
+            return str(value)
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
     except (ValueError, TypeError, RecursionError):
         raise StepError(

@@ -20,6 +20,8 @@ _SEGMENT = re.compile(
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _MOST_PARTS = 200
+_FAR = 1000
+"""The closing brace is looked for this far: a text full of open ones must not take quadratic time."""
 _HINT = "write {steps.ID.field}, {input.list[0]}, or {$.…} for JSONPath; {{ gives a literal brace"
 
 Piece: TypeAlias = str | Operand
@@ -106,8 +108,8 @@ def _read(text: str, start: int, found: re.Match[str], words: Grammar, at: Path)
 
 
 def _malformed(text: str, start: int, stopped: int, at: Path) -> ExpressionError:
-    close = text.find("}", stopped)
-    end = close + 1 if close >= 0 else len(text)
+    close = text.find("}", stopped, stopped + _FAR)
+    end = close + 1 if close >= 0 else min(len(text), stopped + _FAR)
     shown = cut(text[start:end])
     if text[stopped - 1] == "?":
         return ExpressionError(
@@ -122,7 +124,8 @@ def _jsonpath(text: str, start: int, words: Grammar, at: Path) -> Operand:
     from agentflow.expressions.jsonpath import jsonpath_operand  # noqa: PLC0415  heavy, and few templates need it
 
     depth, quote, end = 0, "", start + 1
-    while end < len(text):
+    limit = min(len(text), start + 2 * _FAR)
+    while end < limit:
         char = text[end]
         if quote:
             if char == "\\":
@@ -139,8 +142,8 @@ def _jsonpath(text: str, start: int, words: Grammar, at: Path) -> Operand:
             break
         end += 1
     else:
-        shown = cut(text[start:])
-        raise ExpressionError(f'"{shown}" isn\'t closed', offset=start, length=len(text) - start, value_path=at)
+        shown = cut(text[start:limit])
+        raise ExpressionError(f'"{shown}" isn\'t closed', offset=start, length=limit - start, value_path=at, hint=_HINT)
     return jsonpath_operand(text, start, end + 1, words, at)
 
 

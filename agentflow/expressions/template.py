@@ -125,4 +125,8 @@ class _Builder:
         if len(pieces) == 1:
             return False, valued(operands[0])
         parts = [texted(piece) if isinstance(piece, Operand) else piece for piece in pieces]
-        return False, lambda view: "".join([part if isinstance(part, str) else part(view) for part in parts])
+
+        def render(view: View) -> str:
+            return "".join([part if isinstance(part, str) else part(view) for part in parts])
+
+        return False, render

@@ -30,17 +30,23 @@ _FUNCTIONS = (
     "matches", "size", "startsWith", "string", "timestamp",
 )  # fmt: skip
 _KINDS = {
-    "int": "a number", "int64": "a number", "uint": "a number", "uint64": "a number", "double": "a number",
+    "int": "a whole number", "int64": "a whole number", "uint": "a whole number", "uint64": "a whole number",
+    "double": "a decimal number",
     "string": "a text", "bool": "a boolean", "null_type": "null", "list": "a list", "map": "an object",
     "dyn": "a value", "bytes": "bytes", "timestamp": "a time", "duration": "a duration",
 }  # fmt: skip
+_MIXED = "numbers must be of one kind here: write 2.0 instead of 2, or double(x)"
 _SHOWN = 80
+
+
+def _short(text: str) -> str:
+    return cut(" ".join(text.split()), _SHOWN)
 
 
 def failed(text: str, why: str, hint: str | None = None) -> StepError:
     """Make the error of a condition that can't be decided."""
     return StepError(
-        f'the condition "{cut(text, _SHOWN)}" can\'t be decided: {why}',
+        f'the condition "{_short(text)}" can\'t be decided: {why}',
         code="AF-CONDITION-FAILED", kind="reference", retryable=False, hint=hint,
     )  # fmt: skip
 
@@ -62,8 +68,9 @@ def not_understood(text: str, fault: Fault, rewritten: Rewritten, words: Grammar
     elif (syntax := _SYNTAX.search(why)) is not None:
         why = _syntax(syntax, text, offset)
     else:
+        hint = _MIXED if "int" in why and "double" in why else None
         why = _plain(_overload(why) or why, rewritten)
-    what = f'the condition "{cut(text, _SHOWN)}" can\'t be understood: {why}'
+    what = f'the condition "{_short(text)}" can\'t be understood: {why}'
     return ExpressionError(what, code="AF-CONDITION-SYNTAX", offset=offset, length=length, label=label, hint=hint)
 
 
@@ -133,10 +140,9 @@ def undecided(text: str, fault: Fault, rewritten: Rewritten, data: Mapping[str, 
             text, "it looks at more than 10,000 items in all", "make lists smaller first: by a JSONPath or a step"
         )
     overload = _overload(message)
-    if overload is not None or "SELECT" in message or "Index error" in message:
-        for variable in rewritten.variables:
-            if data.get(variable.name) is None and variable.name in data:
-                return _null(text, variable, view)
+    variable = _culprit(message, rewritten, data)
+    if variable is not None:
+        return _null(text, variable, view)
     if overload is not None:
         return failed(text, overload, _overload_hint(message, rewritten, data))
     key = re.search(r'Key not found in map : "?([^"]*)"?', message)
@@ -152,6 +158,21 @@ def undecided(text: str, fault: Fault, rewritten: Rewritten, data: Mapping[str, 
     return failed(text, _plain(message, rewritten))
 
 
+def _culprit(message: str, rewritten: Rewritten, data: Mapping[str, Any]) -> Variable | None:
+    """Return the variable without a value that an error comes from, if it comes from one."""
+    typed = re.search(r"\(.*\)", message) is not None
+    if "null_type" not in message and (typed or not re.search("overload|SELECT", message)):
+        return None
+    nulls = [one for one in rewritten.variables if one.role in ("value", "size") and data.get(one.name) is None]
+    # a null that is only compared for equality does no harm
+    harmful = [
+        one
+        for one in nulls
+        if re.sub(rf"\b{one.name}\b\s*[=!]=|[=!]=\s*{one.name}\b", "", rewritten.text).find(one.name) >= 0
+    ]
+    return next(iter(harmful or nulls), None)
+
+
 def _null(text: str, variable: Variable, view: View) -> StepError:
     """Say that a value is missing or null, or has no size."""
     reference = variable.operand.reference
@@ -159,13 +180,13 @@ def _null(text: str, variable: Variable, view: View) -> StepError:
         value = variable.operand.read(view)
     except Absent as absent:
         error = missing(reference, absent)
-        why = f'the condition "{cut(text, _SHOWN)}" needs it'
+        why = f'the condition "{_short(text)}" needs it'
         return ReferenceMissing(reference, f"{error.what}; {why}", f"ask first: {_bare(variable)} != null && …")
     if value is not None:
         return failed(text, f'"{cut(reference.text)}" is {kind_of(value)}, which has no size')
     return ReferenceMissing(
         reference,
-        f'"{cut(reference.text)}" has no value: it is null; the condition "{cut(text, _SHOWN)}" needs it',
+        f'"{cut(reference.text)}" has no value: it is null; the condition "{_short(text)}" needs it',
         f"ask first: {_bare(variable)} != null && …",
     )
 
@@ -176,7 +197,7 @@ def _bare(variable: Variable) -> str:
 
 def _overload_hint(message: str, rewritten: Rewritten, data: Mapping[str, Any]) -> str | None:
     if re.search(r"_[-+*/%]_\((double, u?int64|u?int64, double)\)", message):
-        return "arithmetic takes numbers of one kind: write 2.0 instead of 2, or double(x)"
+        return _MIXED
     seen = [
         f"{cut(variable.operand.reference.text)} is {kind_of(data[variable.name])}"
         for variable in rewritten.variables[:3]

@@ -44,7 +44,7 @@ class View(Protocol):
         ...
 
     def optional(self, namespace: str, path: Path) -> bool:
-        """Tell whether a schema declares a missing value, and as optional. A path in `steps` begins with the step's id."""
+        """Tell whether a schema declares a missing value as optional. A path in `steps` begins with the step's id."""
         ...
 
     def search(self, name: str) -> object:
@@ -76,6 +76,11 @@ class Reference:
     """Written as a JSONPath."""
     value_path: Path = ()
     """Where its string stands in the nested value of a template."""
+
+    @property
+    def bare(self) -> str:
+        """The text without braces."""
+        return self.text[1:-1] if self.text.startswith("{") else self.text
 
     @property
     def step_id(self) -> str | None:

@@ -87,13 +87,15 @@ def _workflows(lab: Lab, diary: Diary) -> tuple[Workflow, Workflow]:
 async def _answer_all(engine: Engine, run_id: str) -> None:
     """Answer every wait that opens until the run has ended."""
     while not (await engine.wait(run_id)).ended:
+        await anyio.lowlevel.checkpoint()
         for view in await engine.waits(run_id):
             await engine.resume(view.id, Answer({"go": True} if view.step == "early" else 7), message_id=view.id)
 
 
 async def _begin(engine: Engine) -> None:
-    run = await engine.start("main", {"items": [1, 2, 3]}, idempotency_key="the one")
-    await _answer_all(engine, run.id)
+    with anyio.fail_after(LIMIT):
+        run = await engine.start("main", {"items": [1, 2, 3]}, idempotency_key="the one")
+        await _answer_all(engine, run.id)
 
 
 async def _note_committed(store: Store, diary: Diary) -> None:
@@ -118,8 +120,7 @@ async def _with_a_crash(lab: Lab, point: str, nth: int, store: Store) -> tuple[F
     async with lab.open(*flows, store=store) as engine:
         await inherit(engine, store)
         # a client that saw no answer to its start asks again, by its key
-        with anyio.fail_after(LIMIT):
-            await _begin(engine)
+        await _begin(engine)
         (run,) = await engine.list()
         done = await lab.look(engine, run.id)
         assert done.state == "completed", done.run.failure

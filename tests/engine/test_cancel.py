@@ -81,7 +81,8 @@ async def test_cancel_goes_down_to_child_runs_and_their_children(lab: Lab) -> No
 async def test_finally_runs_on_cancel_and_hooks_of_success_and_failure_do_not(lab: Lab) -> None:
     gate, log = Gate(), list[str]()
     hooks = {
-        name: (lab.call("note", lambda name=name: log.append(name)),) for name in ("on_success", "on_failure", "finally")
+        name: (lab.call("note", lambda name=name: log.append(name)),)
+        for name in ("on_success", "on_failure", "finally")
     }
     async with lab.open(lab.workflow(lab.call("long", gate), **hooks)) as engine:
         run = await engine.start("main")
@@ -231,7 +232,9 @@ async def test_shutdown_lets_steps_end_in_their_grace_and_starts_nothing_more(la
 
 
 @pytest.mark.case("A-22")
-async def test_shutdown_without_grace_stops_what_runs_and_it_goes_on_with_the_next_host(lab: Lab, tmp_path: object) -> None:
+async def test_shutdown_without_grace_stops_what_runs_and_it_goes_on_with_the_next_host(
+    lab: Lab, tmp_path: object
+) -> None:
     """A forced stop is no crash: the step is entered again, and its tries stay what they were."""
     gate = Gate("done")
     flow = lab.workflow(lab.call("a", gate))

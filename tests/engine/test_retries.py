@@ -32,7 +32,9 @@ def planned(step: Step) -> Any:
 async def test_pauses_grow_as_the_policy_says_and_stop_at_its_cap() -> None:
     linear = RetryPolicy(backoff="linear", base=0.1, max=1.0)
     assert pauses(linear, 1, 3, 20) == pytest.approx([0.1, 0.3, 1.0])
-    assert pauses(RetryPolicy(backoff="linear", base=0.1, max=0.25), 1, 2, 3, 4) == pytest.approx([0.1, 0.2, 0.25, 0.25])
+    assert pauses(RetryPolicy(backoff="linear", base=0.1, max=0.25), 1, 2, 3, 4) == pytest.approx(
+        [0.1, 0.2, 0.25, 0.25]
+    )
     exponential = RetryPolicy(backoff="exponential", base=0.05, max=0.4)
     assert pauses(exponential, 1, 2, 3, 4, 5, 5000) == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.4, 0.4])
     assert pauses(RetryPolicy(backoff="fixed", base=2.0), 1, 2, 99) == [2.0, 2.0, 2.0]

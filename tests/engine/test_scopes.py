@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from agentflow.definition.models import Step
+from agentflow.engine import Answer
 from agentflow.steps import condition, delay, end, for_each, parallel, sequence, set_, wait_for_input
+from agentflow.steps.contract import Park, Timer, Wait
 from tests.engine.hands import Fails, Gate, by_hand
 from tests.engine.lab import Lab, until
 
@@ -149,11 +151,11 @@ async def test_a_tolerated_step_is_null_and_its_error_stands_under_run(lab: Lab)
 
 @pytest.mark.case("W-Y-4", "A-27")
 @pytest.mark.parametrize("good", [True, False])
-async def test_finally_runs_after_success_and_failure_and_after_their_hooks(lab: Lab, log: list[str], good: bool) -> None:
+async def test_finally_runs_after_success_and_failure_and_after_their_hooks(
+    lab: Lab, log: list[str], good: bool
+) -> None:
     work = Fails(0 if good else 99)
-    hooks: dict[str, Any] = {
-        name: (note(lab, log, name),) for name in ("on_success", "on_failure", "finally")
-    }
+    hooks: dict[str, Any] = {name: (note(lab, log, name),) for name in ("on_success", "on_failure", "finally")}
     done = await lab.run(lab.call("a", work, retry=2), **hooks)
     assert done.state == ("completed" if good else "failed")
     assert log == ["on_success" if good else "on_failure", "finally"]
@@ -195,8 +197,6 @@ async def test_a_hook_sees_results_and_what_never_ran_is_null(lab: Lab) -> None:
 
 
 async def test_a_hook_may_wait(lab: Lab) -> None:
-    from agentflow.engine import Answer
-
     ask = wait_for_input("ask", message="really?")
     async with lab.open(lab.workflow(set_("a", value=1), **{"finally": (ask,)})) as engine:
         parked = await lab.finish(engine, await engine.start("main"))
@@ -221,7 +221,7 @@ async def test_an_early_end_stops_what_runs_and_leaves_out_the_rest(lab: Lab, st
     )
     done = await lab.run(*steps)
     assert (done.state, gate.interrupted) == (state, 1)
-    assert done.output == ({"n": 7} if state == "completed" else None)
+    assert done.output == {"n": 7}
     assert (done.states["stop"], done.states["slow"], done.reasons["slow"]) == ("completed", "canceled", "ended")
     assert (done.states["never"], done.reasons["never"]) == ("canceled", "ended")
     if state != "completed":
@@ -266,10 +266,25 @@ async def test_a_containers_timeout_interrupts_its_body_and_may_be_retried(lab: 
     assert (done.state, done.output) == ("completed", {"x": "fast"})
 
 
+async def test_what_runs_in_a_container_whose_time_is_over_is_cancelled(lab: Lab) -> None:
+    still = by_hand(lab)
+    gates = [Gate(), Gate()]
+    deep = sequence("deep", steps=[still.call("y", gates[1]), set_("z", value=1)])
+    box = parallel("box", steps=[still.call("x", gates[0]), wait_for_input("ask", message="?"), deep], timeout=10)
+    async with still.open(still.workflow(box)) as engine:
+        run = await engine.start("main")
+        for gate in gates:
+            await gate.inside()
+        still.clock.advance(10)
+        done = await still.finish(engine, run)
+    assert (done.state, done.errors["box"]["code"], done.reasons["box"]) == ("failed", "AF-TIMEOUT", "timeout")
+    assert done.errors["box"]["step"] == "box"
+    for address in ("box/x", "box/ask", "box/deep", "box/deep/y"):
+        assert (done.states[address], done.reasons[address]) == ("canceled", "timeout"), address
+
+
 async def test_time_in_an_open_wait_does_not_count_towards_a_steps_timeout(lab: Lab) -> None:
     """A python step that parks: its timeout is of an attempt's own time."""
-    from agentflow.engine import Answer
-    from agentflow.steps.contract import Park, Wait
 
     async def ask(ctx: Any) -> Any:
         return ctx.arrived if ctx.arrived is not None else Park(Wait("input", "?"), state={"n": 1}, then="enter")
@@ -297,9 +312,6 @@ async def test_a_timed_out_step_gives_a_timeout_error(lab: Lab) -> None:
 
 @pytest.mark.case("F-N-2", "W-E-3")
 async def test_a_step_that_parks_is_entered_again_with_its_state_and_what_arrived(lab: Lab) -> None:
-    from agentflow.engine import Answer
-    from agentflow.steps.contract import Park, Timer, Wait
-
     seen: list[Any] = []
 
     async def work(ctx: Any) -> Any:

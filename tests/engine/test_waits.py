@@ -51,7 +51,12 @@ async def test_an_answer_completes_the_wait_and_the_run_goes_on(lab: Lab) -> Non
     async with lab.open(lab.workflow(review(), after)) as engine:
         parked = await lab.finish(engine, await engine.start("main"))
         wait = await engine.resume(parked.waits[0].id, Answer({"approved": True}), by="ana", door="cli")
-        assert (wait.state, wait.by, wait.door, wait.answer) == ("completed", "ana", "cli", {"value": {"approved": True}})
+        assert (wait.state, wait.by, wait.door, wait.answer) == (
+            "completed",
+            "ana",
+            "cli",
+            {"value": {"approved": True}},
+        )
         done = await lab.finish(engine, parked.run)
     assert (done.state, done.output) == ("completed", True)
     assert done.results["review"] == {"approved": True}
@@ -209,7 +214,9 @@ async def test_an_answer_in_the_very_moment_of_parking_is_not_lost(lab: Lab) -> 
 @pytest.mark.case("D-WAIT-13")
 async def test_only_assignees_and_the_owner_may_see_and_answer_an_assigned_wait(lab: Lab) -> None:
     async with lab.open(lab.workflow(review(), id="main")) as engine:
-        run = await engine.start(lab.workflow(wait_for_input("ok", message="?", assignees=["ana"]), id="b"), owner="olga")
+        run = await engine.start(
+            lab.workflow(wait_for_input("ok", message="?", assignees=["ana"]), id="b"), owner="olga"
+        )
         parked = await lab.finish(engine, run)
         with pytest.raises(NotFoundError) as hidden:
             await engine.resume(parked.waits[0].id, Answer(True), by="mallory")
@@ -263,7 +270,9 @@ async def test_a_failure_is_for_tool_waits_and_fails_the_tools_step(lab: Lab) ->
 async def test_a_wait_that_nobody_answers_gives_its_default_else_it_fails_without_retry(lab: Lab) -> None:
     with_default = await lab.run(review(timeout="2d", default={"approved": False}))
     assert with_default.state == "input-required"
-    async with lab.open(lab.workflow(review(timeout=60, default={"approved": False}), review("two", timeout=60, retry=3))) as engine:
+    async with lab.open(
+        lab.workflow(review(timeout=60, default={"approved": False}), review("two", timeout=60, retry=3))
+    ) as engine:
         run = await engine.start("main")
         with anyio.fail_after(LIMIT):
             events = [event async for event in engine.subscribe(run.id)]
@@ -313,7 +322,9 @@ async def test_a_parked_run_has_no_holder_and_is_not_in_memory(lab: Lab) -> None
 
 
 async def test_an_answer_with_a_null_value_is_an_answer(lab: Lab) -> None:
-    async with lab.open(lab.workflow(wait_for_input("any", message="?"), set_("after", value="{steps.any?}"))) as engine:
+    async with lab.open(
+        lab.workflow(wait_for_input("any", message="?"), set_("after", value="{steps.any?}"))
+    ) as engine:
         parked = await lab.finish(engine, await engine.start("main"))
         await engine.resume(parked.run.id, Answer(None))
         done = await lab.finish(engine, parked.run)

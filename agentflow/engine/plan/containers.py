@@ -267,13 +267,21 @@ def _settle(run: RunState, node: Node, outcome: str) -> None:
 
 def timed_out(run: RunState, node: Node) -> None:
     """A container took longer than its timeout: interrupt what runs in it, then it fails."""
+    if (node.memo or {}).get("stages") is not None:
+        return
     seconds = node.program.timeout or 0.0
     node.failure = Failure(
         "AF-TIMEOUT", f'step "{node.address}" ran longer than {seconds:g}s', kind="timeout", step=node.address
     )
+    node.memo = {**(node.memo or {}), "timeout": node.failure.to_data()}
     if node.phase == "timer":
         run.drop_timer(node, "timer")
         node.phase = "scope"
+    run.save(node, memo=True)
+    if node.phase == "child":
+        child = next(child for child in run.children.values() if child.parent is node)
+        run.tree.push("cancel_run", child, {"by": "parent", "reason": "timeout"})
+        return
     still = [scope for scope in (node.scopes or {}).values() if not scope.closed]
     for scope in still:
         halting.halt_scope(run, scope, "timeout", interrupt=True)

@@ -17,11 +17,11 @@ def halt_scope(run: RunState, scope: Scope, reason: str, *, interrupt: bool) -> 
     scope.held.clear()
     for node in list(scope.nodes.values()):
         if not node.settled:
-            halt_node(run, node, reason, interrupt=interrupt)
+            halt_node(run, node, reason, interrupt)
     run.tree.checks[scope] = run
 
 
-def halt_node(run: RunState, node: Node, reason: str, *, interrupt: bool) -> None:
+def halt_node(run: RunState, node: Node, reason: str, interrupt: bool) -> None:
     """Stop one step in progress."""
     if node.phase == "run":
         if interrupt and node.halting is None:

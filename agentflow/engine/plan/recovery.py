@@ -16,8 +16,8 @@ def interrupted(run: RunState, node: Node) -> None:
     """A step was executing when its host died: it is entered again, unless it may not be."""
     if node.program.spec.reap is not None and node.memo:
         node.program.spec.reap(node.memo.get("saved"))
-    if node.halting is not None or (node.scope is not None and node.scope.halted is not None and run.cancel):
-        steps.cancel(run, node, node.halting or "run_canceled")
+    if node.halting is not None or _stopped(node):
+        steps.cancel(run, node, node.halting or (node.scope.halted if node.scope else None) or "run_canceled")
     elif node.program.step.at_most_once:
         message = f'step "{node.address}" was interrupted, and it is set to run at most once'
         steps.fail(run, node, Failure("AF-INTERRUPTED", message, kind="crash", retryable=False))
@@ -29,6 +29,14 @@ def interrupted(run: RunState, node: Node) -> None:
         node.phase = None
         node.entered = "crash"
         heappush(run.ready, (node.n, node))
+
+
+def _stopped(node: Node) -> bool:
+    """Tell whether its scope was stopped in a way that interrupts what runs in it."""
+    scope = node.scope
+    if scope is None or scope.halted is None:
+        return False
+    return scope.halted != "sibling_failed" or scope.program.holder.siblings == "cancel"
 
 
 def requeue(run: RunState, node: Node) -> None:

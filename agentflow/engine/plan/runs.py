@@ -186,7 +186,8 @@ def child_ended(run: RunState, node: Node, child: RunState, failure: Failure | N
         node.memo = {**(node.memo or {}), "end": {"state": "completed", "output": output_value(child)}}
     elif child.state == "canceled" and node.halting is None:
         message = f'the run of "{child.row.workflow}" was canceled'
-        node.failure = Failure("AF-CHILD-CANCELED", message, kind="canceled", retryable=False)
+        canceled = Failure("AF-CHILD-CANCELED", message, kind="canceled", retryable=False)
+        node.failure = node.failure or canceled  # its time was over, if it has one already
     elif node.halting is None:
         message = failure.message if failure else f"it {child.state}"
         node.failure = Failure(

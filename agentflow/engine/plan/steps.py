@@ -13,7 +13,7 @@ from agentflow.definition.durations import parse_duration
 from agentflow.definition.times import parse_time
 from agentflow.engine.plan import order, shared
 from agentflow.engine.plan.retries import next_delay, should_retry
-from agentflow.engine.state import ROOT, Node, RunState
+from agentflow.engine.state import ROOT, SATISFYING, Node, RunState
 from agentflow.engine.view import NodeView
 from agentflow.errors import Failure, StepError
 from agentflow.steps.contract import Outcome, Park, Result, Skip
@@ -167,7 +167,8 @@ def apply(run: RunState, node: Node, outcome: Outcome) -> None:
             return
         complete(run, node, raw)
     elif isinstance(outcome, Skip):
-        skip(run, node, outcome.reason)
+        known = outcome.reason in SATISFYING
+        skip(run, node, outcome.reason if known else "condition", None if known else outcome.reason)
     else:
         park: Park = outcome
         run.tree.push("park", run, node, park)
@@ -194,12 +195,12 @@ def complete(run: RunState, node: Node, raw: bytes | None) -> None:
     close(run, node)
 
 
-def skip(run: RunState, node: Node, reason: str) -> None:
-    """Skip a step: it counts as satisfied."""
+def skip(run: RunState, node: Node, reason: str, message: str | None = None) -> None:
+    """Skip a step: it counts as satisfied. `reason` is one of `SATISFYING`, `message` says more."""
     node.state, node.phase, node.reason = "canceled", None, reason
     node.ended = run.tree.world.now()
     run.save(node, memo=node.memo is not None)
-    run.emit("step_skipped", node.address, {"reason": reason})
+    run.emit("step_skipped", node.address, {"reason": reason, "message": message} if message else {"reason": reason})
     close(run, node)
 
 

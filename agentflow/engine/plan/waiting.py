@@ -165,7 +165,7 @@ def fired(run: RunState, n: int, kind: str, entry: int) -> None:
         run.tree.push("again", run, node)
     elif kind == "timeout" and node.phase == "wait":
         _timed_out(run, node)
-    elif kind == "scope_timeout" and node.phase == "scope":
+    elif kind == "scope_timeout" and node.phase in {"scope", "timer", "child"}:
         run.drop_timer(node, kind)
         run.tree.push("timed_out", run, node)
     else:

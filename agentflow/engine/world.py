@@ -1,0 +1,56 @@
+"""What the planner asks of its host, and how it reaches a step that is being executed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from agentflow.engine.program import Program, StepProgram
+
+
+class Lease(Protocol):
+    """How the engine reaches a step that a worker executes."""
+
+    def interrupt(self, reason: str) -> None:
+        """Cancel it; its worker reports back with this reason."""
+        ...
+
+
+class World(Protocol):
+    """What the planner may ask of the outside; all of it answers at once."""
+
+    random: random.Random
+
+    def now(self) -> float:
+        """Return the time."""
+        ...
+
+    def new_id(self) -> str:
+        """Make an id."""
+        ...
+
+    def allocate(self) -> int:
+        """Return a fresh run key."""
+        ...
+
+    def program(self, digest: str) -> Program:
+        """Return the program of a definition that is known already."""
+        ...
+
+    def find_workflow(self, name: str) -> Program | None:
+        """Return the current program of a workflow by its id."""
+        ...
+
+    def missing(self, program: StepProgram) -> str | None:
+        """Return what a step needs and hasn't got, as the message people see."""
+        ...
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """Values of the config's `env`."""
+        ...
+
+    def function(self, target: str) -> Callable[..., Any]:
+        """Return a Python function, for reducers."""
+        ...
