@@ -7,14 +7,11 @@ import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from agentflow.cli.console import Console, printable
 from agentflow.codes import door
 from agentflow.errors import AgentflowError, Defect, DefinitionError, Failure, Place, Problem
-
-if TYPE_CHECKING:
-    from agentflow.definition.source import Document
 
 PROBLEMS_SHOWN = 50
 
@@ -57,10 +54,10 @@ def head(code: str, message: str, severity: str = "error") -> str:
     return f"{severity}[{code}]: {message}"
 
 
-def error_lines(error: AgentflowError, documents: Mapping[str, Document] | None = None) -> list[str]:
+def error_lines(error: AgentflowError) -> list[str]:
     """Return the lines of an error, without colour."""
     if isinstance(error, DefinitionError) and error.problems:
-        return definition_lines(error.problems, documents or {})
+        return definition_lines(error.problems)
     lines = [head(error.code, error.what)]
     if error.why:
         lines += [f"  {line}" for line in error.why.splitlines()]
@@ -69,11 +66,16 @@ def error_lines(error: AgentflowError, documents: Mapping[str, Document] | None 
     return printable(lines)
 
 
-def definition_lines(problems: Sequence[Problem], documents: Mapping[str, Document]) -> list[str]:
-    """Return the lines of a definition's problems, one block each with an empty line between."""
+def definition_lines(problems: Sequence[Problem], known: Mapping[str, str] | None = None) -> list[str]:
+    """Return the lines of a definition's problems, one block each with an empty line between.
+
+    Args:
+        problems: what is wrong.
+        known: texts of files by name, where they are at hand; others are read.
+    """
     from agentflow.definition.excerpt import render_problem  # noqa: PLC0415  only when something is wrong
 
-    texts = {name: document.text for name, document in documents.items()}
+    texts = dict(known or {})
     for problem in problems:
         if problem.place is not None and problem.place.file not in texts:
             texts[problem.place.file] = _text(problem.place.file)
@@ -128,14 +130,14 @@ def failure_lines(
     return printable([*lines, *(f"{gutter}= hint: {hint}" for hint in hints)])
 
 
-def show(console: Console, error: AgentflowError, documents: Mapping[str, Document] | None = None) -> None:
+def show(console: Console, error: AgentflowError) -> None:
     """Write an error to stderr, in the form that the command line asks for."""
     if console.mode != "text":
         import json  # noqa: PLC0415  only in this branch
 
         console.tell(json.dumps({"error": to_data(error)}, ensure_ascii=not console.unicode))
         return
-    tell_lines(console, error_lines(error, documents))
+    tell_lines(console, error_lines(error))
 
 
 def tell_lines(console: Console, lines: Sequence[str]) -> None:

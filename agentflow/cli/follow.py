@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
@@ -137,14 +138,19 @@ class Follower:
                 self.screen.refresh()
             if time.monotonic() - looked >= LOOK:
                 looked = time.monotonic()
-                await self._learn_totals()
+                if self.console.live:
+                    await self._learn()
                 if not self.ours and not self.tree.ended_run and await self.engine.adopt(self.run_id):
                     self.ours = True
                     self.screen.print(["! the process that ran it is gone: going on here"])
 
-    async def _learn_totals(self) -> None:
-        loops = [row for row in self.tree.active() if row.is_loop and row.total is None and row.run_id == self.run_id]
-        if not loops or not self.console.live:
+    async def _learn(self) -> None:
+        """Look up what no event tells: how many items a loop has, and which step waits for a time."""
+        active = self.tree.active()
+        if not active and not self.tree.ended_run:
+            await self._learn_timers()
+        loops = [row for row in active if row.is_loop and row.total is None and row.run_id == self.run_id]
+        if not loops:
             return
         memos = {row.address: row.memo for row in await self.engine.steps(self.run_id)}
         for row in loops:
@@ -152,6 +158,17 @@ class Follower:
             memo = decode(raw) if raw else None
             if is_object(memo) and is_array(memo.get("items")):
                 row.total = len(memo["items"])
+
+    async def _learn_timers(self) -> None:
+        rows = {row.n: row for row in await self.engine.steps(self.run_id) if row.phase == "timer"}
+        if not rows:
+            return
+        key = next(iter(rows.values())).run
+        for _, timer in await self.engine.store.due(math.inf, [key], 100):
+            found = rows.get(timer.n) if timer.run == key else None
+            if found is not None:
+                row = self.tree.row(self.run_id, found.address)
+                row.state, row.due = "working", timer.due
 
     async def _loop(self) -> Ending:
         while not self.tree.ended_run:

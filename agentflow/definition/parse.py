@@ -17,10 +17,10 @@ from agentflow.definition.parse_steps import At, StepReader
 from agentflow.definition.places import depth_exceeds
 from agentflow.definition.pointers import join
 from agentflow.definition.step_fields import HOOKS
-from agentflow.definition.templates import NAMESPACES
 from agentflow.definition.triggers import check_trigger
 from agentflow.definition.types import PlaceOf, TypeLookup
 from agentflow.errors import Problem
+from agentflow.expressions.view import NAMESPACES
 
 __all__ = ["Parsed", "definition_hash", "parse_workflow", "to_data"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -24,7 +24,7 @@ class Scope:
     kind: ScopeKind
     key: str
     """Body key or name of the hook that holds the steps; `steps` for the workflow's own."""
-    steps: tuple[Step, ...]
+    steps: Sequence[Step]
     prefix: str
     """What stands before an id in the address of a step here."""
     execution: Execution

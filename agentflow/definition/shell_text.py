@@ -11,11 +11,15 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentflow.data import is_array, is_object
 from agentflow.definition.faults import Faults
 from agentflow.definition.pointers import join
+
+if TYPE_CHECKING:
+    from agentflow.expressions import Reference
+    from agentflow.expressions.view import Dialect
 
 _UNSAFE = re.compile(
     r"(?<![\w-])(?:eval|let|source|trap|unset|declare|typeset|printf\s+-v)(?![\w-])"
@@ -26,6 +30,10 @@ _UNSAFE = re.compile(
 """What reads its arguments as shell text or as arithmetic, whatever their quoting."""
 _ZSH_TEST = re.compile(r"(?:\[|\btest)\s.*\s-(?:eq|ne|lt|le|gt|ge)\s")
 _INDEX = re.compile(r"\w\[[^\]]*$")
+_EXPANSION = re.compile(r"\{[A-Za-z_]\w*(?:\[[^\]]*\])?\??\}")
+"""What after a `$` is the shell's own: `${input}`, `${item[0]}`, `${env?}`."""
+_MALFORMED = 50
+"""So many braces that only begin like a reference are passed over in one text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +100,38 @@ def rewrite(flat: dict[str, Any], moved: dict[str, str], faults: Faults, step_id
             moved[join("env", name)] = source
 
 
-def _references(text: str, names: frozenset[str]) -> Sequence[_Reference]:
-    if "{" not in text:
-        return ()
-    from agentflow.expressions import (  # noqa: PLC0415  only distri's shell texts need it
-        NAMESPACES,
-        ExpressionError,
-        compile_value,
-    )
+def shell_references(text: str, names: frozenset[str], dialect: Dialect = "agentflow") -> list[Reference]:
+    """Return the references in a shell text; `${input}` is none, but a variable of the shell.
 
-    try:
-        found = compile_value(text, NAMESPACES | names, dialect="distri").references
-    except ExpressionError:
-        return ()  # a malformed one: the check of `run` reports it
+    Args:
+        text: the shell text.
+        names: all names that references may begin with.
+        dialect: as in templates.
+    """
+    if "{" not in text:
+        return []
+    from agentflow.expressions import ExpressionError, compile_value  # noqa: PLC0415  few texts need it
+
+    for _ in range(_MALFORMED):
+        try:
+            found = compile_value(text, names, dialect=dialect).references
+        except ExpressionError as error:
+            # what is no reference is plain shell text, and hides none that follow
+            text = f"{text[: error.offset]} {text[error.offset + 1 :]}"
+            continue
+        return [one for one in found if not _is_variable(text, one)]
+    return []
+
+
+def _is_variable(text: str, reference: Reference) -> bool:
+    written = text[reference.offset : reference.offset + reference.length]
+    return text[: reference.offset].endswith("$") and _EXPANSION.fullmatch(written) is not None
+
+
+def _references(text: str, names: frozenset[str]) -> Sequence[_Reference]:
+    from agentflow.expressions import NAMESPACES  # noqa: PLC0415  only distri's shell texts need it
+
+    found = shell_references(text, NAMESPACES | names, "distri")
     return [_Reference(text[one.offset : one.offset + one.length], one.offset) for one in found]
 
 

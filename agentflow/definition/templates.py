@@ -9,8 +9,6 @@ from typing import Any
 
 from agentflow.data import is_array, is_object
 
-NAMESPACES = frozenset({"input", "steps", "env", "item", "index", "with", "run", "context"})
-
 
 @lru_cache(maxsize=256)
 def template_test(names: frozenset[str]) -> Callable[[str], bool]:

@@ -219,7 +219,7 @@ class Core(Surroundings):
         """See to it that a tree is held; False when that isn't possible."""
         root = item.root
         tree = self.trees.get(root)
-        if tree is not None and not self.always_replay:
+        if tree is not None and (not self.always_replay or tree.todo):  # just rebuilt, for an earlier input
             return True
         if tree is not None:
             loaded = await self.store.load(root) if not tree.root.row_is_new else None

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import anyio
+from anyio.abc import UNIXDatagramSocket
 
 try:
     import fcntl
@@ -100,12 +101,17 @@ async def answer_bell(lock: HostLock, wake: Callable[[], None]) -> None:
     path = lock.folder / f"{lock.name}.sock"
     if len(str(path)) > _MAX_SOCKET_PATH:
         return
-    try:
-        # cancelled between binding and returning it, the socket would never be closed
-        with anyio.CancelScope(shield=True):
-            bell = await anyio.create_unix_datagram_socket(local_path=path, local_mode=0o600)
-    except OSError:
-        return
-    async with bell:
-        async for _ in bell:
-            wake()
+    bell = await _bell(path)
+    if bell is not None:
+        async with bell:
+            async for _ in bell:
+                wake()
+
+
+async def _bell(path: Path) -> UNIXDatagramSocket | None:
+    # cancelled between binding and returning it, the socket would never be closed
+    with anyio.CancelScope(shield=True):
+        try:
+            return await anyio.create_unix_datagram_socket(local_path=path, local_mode=0o600)
+        except OSError:
+            return None

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from agentflow.data import is_object
 from agentflow.definition.models import Body, ForEachField, RetryPolicy, Step, Workflow
 from agentflow.definition.order import Order, order
+from agentflow.definition.pointers import segment
 from agentflow.errors import DefinitionError, Problem
 from agentflow.expressions import NAMESPACES, Compiled, Condition, compile_condition, compile_value
 from agentflow.steps.containers import Container
@@ -85,8 +86,17 @@ class ScopeProgram:
         self.holder = holder
         self.order: Order = order(steps, "parallel" if execution == "parallel" else "sequential")
         self.index = {step.id: number for number, step in enumerate(steps)}
+        self.segments = [segment(step.id) for step in steps]
+        """The steps' ids as parts of addresses."""
         self.single = False
         self._members: list[StepProgram | None] = [None] * len(steps)
+
+    def number_of(self, name: str) -> int | None:
+        """Return the number of a step by its part of an address."""
+        found = self.index.get(name)
+        if found is None and name in self.segments:
+            found = self.segments.index(name)
+        return found
 
     def member(self, number: int) -> StepProgram:
         """Return a step by its number."""

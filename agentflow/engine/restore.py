@@ -158,7 +158,7 @@ class _Restorer:
         scope = self.scopes.get(head + slash)
         if scope is None:
             return None
-        number = scope.program.index.get(name)
+        number = scope.program.number_of(name)
         return None if number is None else (scope, number)
 
     def _place(self, row: StepRow) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from agentflow.engine.frame import RUN_PARALLEL
 from agentflow.engine.plan import steps
+from agentflow.engine.plan.drive import drain
 from agentflow.engine.state import Node, RunState, Tree
 from agentflow.engine.view import NodeView
 from agentflow.errors import StepError
@@ -68,14 +69,17 @@ class Slots:
             node = self._take(run)
             if node is None:
                 continue
-            if node.program.concurrency is not None and not await self._limit(run, node):
-                self.queue(run)
-                continue
-            steps.claim(run, node)
-            self.running += 1
-            claimed.append((run, node))
+            free = node.program.concurrency is None or await self._limit(run, node)
+            if free:
+                steps.claim(run, node)
+                self.running += 1
+                claimed.append((run, node))
+            elif run.tree.touched:  # its key had no value, and it failed
+                drain(run.tree)
+                for other in run.tree.runs.values():
+                    self.queue(other)
             self.queue(run)
-            if id(run.tree) not in known:
+            if run.tree.touched and id(run.tree) not in known:
                 known.add(id(run.tree))
                 trees.append(run.tree)  # type: ignore[attr-defined]
         for run, node in self._blocked:

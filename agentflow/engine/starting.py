@@ -61,6 +61,8 @@ def register(core: Core, workflow: Workflow, config: Config) -> Program:
     name = definition_hash(effective)
     program = core.programs.get(name) or Program(effective, name, core.types, core.http_timeout)
     core.programs[name] = program
+    if core.current.get(workflow.id) is not program:
+        core.stored.clear()  # what others pinned of this name is out of date
     core.current[workflow.id] = program
     core.originals[workflow.id] = workflow
     return program

@@ -138,7 +138,7 @@ class Scope:
 
     def address(self, member: int) -> str:
         """Return the address of one of its steps."""
-        return self.exact or self.prefix + self.program.steps[member].id
+        return self.exact or self.prefix + self.program.segments[member]
 
 
 @dataclass(slots=True)

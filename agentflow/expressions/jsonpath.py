@@ -158,8 +158,8 @@ class _Shape:
         name = keys[0] if keys else None
         if not isinstance(name, str) or name not in self.words.names:
             raise _Refused("it must begin with a namespace")
-        if name in ("steps", "env") and len(keys) < 2:
-            raise _Refused(f"it must name {'a step' if name == 'steps' else 'a value'}: $.{name}.NAME")
+        if name == "steps" and len(keys) < 2:
+            raise _Refused("it must name a step: $.steps.ID")
         path = tuple(keys[1:])
         return name, (str(path[0]), *path[1:]) if name in ("steps", "env", "context") and path else path
 

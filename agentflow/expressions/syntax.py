@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
@@ -37,9 +38,13 @@ class Grammar:
     """Finds where a reference may begin: an optional second brace, and a namespace or `$`."""
 
 
-@lru_cache(maxsize=256)
-def grammar(names: frozenset[str], dialect: Dialect) -> Grammar:
+def grammar(names: Collection[str], dialect: Dialect) -> Grammar:
     """Return the grammar of some names."""
+    return _grammar(frozenset(names), dialect)
+
+
+@lru_cache(maxsize=256)
+def _grammar(names: frozenset[str], dialect: Dialect) -> Grammar:
     # longest first: a name may begin with another one
     name = "|".join(re.escape(n) for n in sorted(names, key=lambda n: (-len(n), n)))
     root = rf"""\$(?=\.\.|\.\*|\[\*|\.(?:{name})(?![\w-])|\[\s*(['"])(?:{name})\3)"""
@@ -66,17 +71,16 @@ def make_operand(text: str, start: int, end: int, namespace: str, path: Path, wo
     """Make the operand of a plain reference.
 
     Raises:
-        ExpressionError: it names no step or no environment value, or is endless.
+        ExpressionError: it names no step, or is endless.
     """
     wrong = None
-    if namespace in ("steps", "env") and not path:
-        what = "a step" if namespace == "steps" else "a value"
-        wrong = f'"{text[start:end]}" must name {what}: {{{namespace}.NAME}}'
+    if namespace == "steps" and not path:
+        wrong = f'"{text[start:end]}" must name a step: {{steps.ID}}'
     elif len(path) > _MOST_PARTS:
         wrong = f"a reference has more than {_MOST_PARTS} parts"
     if wrong is not None:
         raise ExpressionError(wrong, offset=start, length=end - start, value_path=at)
-    if namespace == "steps" or namespace == "env" or (namespace == "context" and path):
+    if path and namespace in ("steps", "env", "context"):
         path = (str(path[0]), *path[1:])
     reference = Reference(text[start:end], namespace, path, start, end - start, optional, False, at)
     return Operand(reference, path_reader(namespace, path, words.dialect))

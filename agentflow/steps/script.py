@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, field_validator, model_validator
 
 from agentflow.definition.models import Model
+from agentflow.definition.shell_text import shell_references
+from agentflow.expressions import NAMESPACES
 from agentflow.steps.contract import Context, Result, StepType
 from agentflow.steps.fields import Name, Text
 
-_MAYBE_REFERENCE = re.compile(r"\{\s*(?:\$|(?:input|steps|env|item|index|with|run|context)\b)")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -54,13 +55,13 @@ class ScriptConfig(Model):
     @field_validator("run")
     @classmethod
     def _no_references(cls, value: str | None) -> str | None:
-        if value is not None and _MAYBE_REFERENCE.search(value):
-            found = _reference(value)
-            if found:
-                raise ValueError(
-                    f"{found} would become shell text; give it as a variable: "
-                    f'env: {{VALUE: "{found}"}}, and write "$VALUE" here'
-                )
+        # validation has found loops' own names too; here a definition made in Python is stopped
+        for found in shell_references(value or "", NAMESPACES):
+            text = (value or "")[found.offset : found.offset + found.length]
+            raise ValueError(
+                f'{text} would become shell text; give it as a variable: env: {{VALUE: "{text}"}}, '
+                'and write "$VALUE" here'
+            )
         return value
 
     @model_validator(mode="after")
@@ -72,17 +73,6 @@ class ScriptConfig(Model):
         if self.run is not None and self.args:
             raise ValueError("args go with command; give values to run by env")
         return self
-
-
-def _reference(text: str) -> str | None:
-    """Return the first reference in a shell text, or None."""
-    from agentflow.expressions import ExpressionError, compile_value  # noqa: PLC0415  few texts need it
-
-    try:
-        references = compile_value(text).references
-    except ExpressionError as error:
-        return text[error.offset : error.offset + max(error.length, 1)]
-    return text[references[0].offset : references[0].offset + references[0].length] if references else None
 
 
 async def execute(config: ScriptConfig, ctx: Context) -> Result:

@@ -51,7 +51,10 @@ def test_problems_come_as_json_github_and_sarif(project: Any) -> None:
 
 def test_stdin_can_be_validated(project: Any) -> None:
     assert project.run("validate", "-", stdin="id: a\nsteps: [{id: x, type: set, value: 1}]\n").returncode == 0
-    assert project.run("validate", "-", stdin=BROKEN).returncode == 65
+    broken = project.run("validate", "-", stdin=BROKEN)
+    assert broken.returncode == 65
+    assert "--> <stdin>:8:9" in broken.stderr
+    assert "time_out: 30s" in broken.stderr
 
 
 def test_a_graph_comes_in_three_forms_and_is_the_same_every_time(project: Any) -> None:

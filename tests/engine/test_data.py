@@ -117,7 +117,7 @@ async def test_a_step_without_a_mapping_sees_input_steps_and_env_by_its_context(
 
 @pytest.mark.case("D-DATA-4")
 async def test_three_parallel_fetches_are_merged_with_their_content_unchanged(lab: Lab) -> None:
-    content = {"a": [1, "two", None], "b": [{"deep": [[]]}], "c": []}
+    content: dict[str, Any] = {"a": [1, "two", None], "b": [{"deep": [[]]}], "c": []}
 
     async def fetch(name: str) -> Any:
         return {"items": content[name]}

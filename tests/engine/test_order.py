@@ -265,6 +265,28 @@ async def test_no_more_steps_with_one_key_execute_at_once_than_the_key_allows(la
         assert await most_at_once(lab, engine, gates) == 2
 
 
+async def test_a_run_whose_steps_all_wait_for_a_key_goes_on_once_another_run_gives_it_back(lab: Lab) -> None:
+    """Invariant 8."""
+    gate = Gate()
+    holds = lab.workflow(lab.call("a", gate, concurrency={"key": "db", "limit": 1}))
+    wants = lab.workflow(set_("b", value=1, concurrency={"key": "db", "limit": 1}), id="wants")
+    async with lab.open(holds, wants) as engine:
+        first = await engine.start("main")
+        await gate.inside()
+        second = await engine.start("wants")
+        assert (await lab.look(engine, second.id)).state == "working"
+        assert not (await lab.look(engine, second.id)).steps_of("step_started")
+        gate.open()
+        assert (await lab.finish(engine, first)).state == "completed"
+        assert (await lab.finish(engine, second)).state == "completed"
+
+
+async def test_a_key_that_has_no_value_fails_its_step(lab: Lab) -> None:
+    key = {"key": "{steps.a.missing}", "limit": 1}
+    done = await lab.run(lab.call("a", nothing), lab.call("b", nothing, concurrency=key), set_("c", value=1))
+    assert (done.state, done.states["b"], done.errors["b"]["code"]) == ("failed", "failed", "AF-REF-MISSING")
+
+
 async def test_a_step_needs_what_it_requires_by_its_type_without_saying_so(lab: Lab) -> None:
     done = await lab.run(script("s", command="true", requires=[native("shell")]), options={"skills": ["native:shell"]})
     assert done.state == "completed"

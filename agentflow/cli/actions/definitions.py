@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,8 @@ from agentflow.errors import AgentflowError, DefinitionError, NotFoundError, Pro
 
 if TYPE_CHECKING:
     from agentflow.config import Config
-    from agentflow.definition.source import Document
 
+STDIN = "agentflow-stdin-"
 FORMATS = ("text", "json", "github", "sarif")
 
 
@@ -34,7 +35,7 @@ class Checked:
     def __init__(self) -> None:
         """Begin with nothing."""
         self.problems: list[Problem] = []
-        self.documents: dict[str, Document] = {}
+        self.texts: dict[str, str] = {}
         self.files = 0
         self.workflows = 0
         self.steps = 0
@@ -43,7 +44,7 @@ class Checked:
     def take(self, config: Config) -> None:
         """Count a config that could be loaded."""
         self.problems += config.warnings
-        self.documents |= config.documents
+        self.texts |= {name: document.text for name, document in config.documents.items()}
         self.seen |= {str(file) for file in config.documents}
         self.workflows += len(config.workflows)
         self.steps += sum(count_steps(workflow) for workflow in config.workflows.values())
@@ -104,12 +105,21 @@ def _check(names: Sequence[str]) -> Checked:
     checked = Checked()
     for name in names:
         checked.files += 1
-        try:
-            with _source(name) as path:
+        with _source(name) as path:
+            try:
                 checked.take(load_config(path))
-        except DefinitionError as error:
-            checked.problems += error.problems
+            except DefinitionError as error:
+                checked.problems += [_named(checked, problem, path) for problem in error.problems]
     return checked
+
+
+def _named(checked: Checked, problem: Problem, path: Path) -> Problem:
+    """Return a problem under the name that its file was given: a person knows stdin by that."""
+    place = problem.place
+    if place is None or not path.name.startswith(STDIN) or Path(place.file).name != path.name:
+        return problem
+    checked.texts["<stdin>"] = path.read_text(encoding="utf-8")
+    return replace(problem, place=replace(place, file="<stdin>"))
 
 
 class _source:
@@ -129,7 +139,7 @@ class _source:
         text = sys.stdin.read()
         with tempfile.NamedTemporaryFile(
             "w",
-            prefix="stdin-",
+            prefix=STDIN,
             suffix=".json" if text.lstrip()[:1] == "{" else ".yaml",
             delete=False,
             encoding="utf-8",
@@ -166,7 +176,7 @@ def _report(console: Console, checked: Checked, shape: str, *, strict: bool) -> 
 
 def _tell(console: Console, checked: Checked) -> None:
     if checked.problems:
-        tell_lines(console, definition_lines(checked.problems, checked.documents))
+        tell_lines(console, definition_lines(checked.problems, checked.texts))
         console.tell("")
     files = f" in {plural(checked.files, 'file')}"
     warned = f", {plural(checked.warnings, 'warning')}" if checked.warnings else ""

@@ -165,8 +165,8 @@ async def now_of(engine: Engine, run: Run, waits: Mapping[str, Sequence[WaitView
         first, *more = waits[run.id]
         also = f" (+{len(more)})" if more else ""
         return one_line(f"{first.step}: {first.message}{also}")
-    if run.ended or run.now_text:
-        return one_line(run.now_text or "")
+    if run.ended:
+        return one_line(run.now_text or "") if run.failure is not None else ""
     return doing(await engine.steps(run.id))
 
 

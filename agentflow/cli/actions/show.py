@@ -108,7 +108,7 @@ async def _lines(session: Session, run: Run, view: RunView, *, everything: bool)
     if run.state == "completed":
         lines.append(f"output  {one_line(run.output, 200)}")
     lines += [f"label   {key}={one_line(value, 200)}" for key, value in run.labels.items()]
-    lines += await _next(session, run, view)
+    lines += await _next(session, run)
     return lines
 
 
@@ -196,12 +196,12 @@ async def _children(session: Session, run: Run) -> list[str]:
     await session.learn([child.id for child in children], "run")
     lines: list[str] = []
     for child in children:
-        now = one_line(child.now_text or "", 80)
+        now = one_line(child.now_text or "", 80) if not child.ended or child.failure is not None else ""
         lines.append(f"  run {session.short(child.id)}  {child.workflow}  {child.state}  {now}".rstrip())
     return lines
 
 
-async def _next(session: Session, run: Run, view: RunView) -> list[str]:
+async def _next(session: Session, run: Run) -> list[str]:
     """Say which command moves the run on."""
     short = session.short(run.id)
     if run.state in ("failed", "rejected", "canceled"):
@@ -212,7 +212,7 @@ async def _next(session: Session, run: Run, view: RunView) -> list[str]:
         start = f" --from {plan.from_step}" if isinstance(plan, RetryPlan) and plan.from_step else ""
         told = f"     (keeps {len(plan.kept)} steps, runs {len(plan.again)})" if isinstance(plan, RetryPlan) else ""
         return [f"retry   {session.command(f'runs retry {short}{start}')}{told}"]
-    waits = [step.wait for step in view.steps if step.wait is not None]
+    waits = [view.id for view in await session.engine.waits(run.id)] if not run.ended else []
     await session.learn(waits, "wait")
     lines = [f"answer  {session.command(f'waits answer {session.short(wait)}')}" for wait in waits[:5]]
     if run.paused:

@@ -12,15 +12,17 @@ from agentflow.definition.check.info import EnvInfo
 from agentflow.definition.check.ordering import Ordering
 from agentflow.definition.check.report import Report, Spot, known, meant
 from agentflow.definition.check.secrets import Secrets
-from agentflow.definition.check.sites import NAMESPACES, Site, bound_names, step_sites, workflow_sites
+from agentflow.definition.check.sites import Site, bound_names, step_sites, workflow_sites
 from agentflow.definition.check.typed import check_comparison, check_type
 from agentflow.definition.check.visible import Found, Missing, declared, elsewhere, guess, resolve, schema_of, visible
 from agentflow.definition.models import Workflow
 from agentflow.definition.scopes import Located, Scope
+from agentflow.definition.shell_text import shell_references
 from agentflow.definition.types import StepTypeLike, TypeLookup
-from agentflow.expressions import ExpressionError, Reference, compile_condition, compile_value
+from agentflow.expressions import NAMESPACES, Escape, ExpressionError, Reference, compile_condition, compile_value
 
-_DOUBLE = re.compile(r"\{\{\s*(" + "|".join(sorted(NAMESPACES)) + r")\b[^{}]*\}\}?")
+_SPACED = re.compile(r"\{\{\s+([A-Za-z_][\w-]*)[^{}]*\}\}")
+"""Other products' templates: two braces with room inside."""
 
 
 class References:
@@ -70,43 +72,52 @@ class References:
     def _names(self, site: Site, here: Located | None) -> frozenset[str]:
         names = NAMESPACES | site.bound
         if here is not None and self._workflow.dialect == "distri" and here.step.with_ and site.field != "with":
-            names |= here.step.with_.keys()
+            names |= frozenset(here.step.with_)
         return names
 
     def _check_site(self, site: Site, here: Located | None) -> None:
         names = self._names(site, here)
         dialect = self._workflow.dialect
+        escapes: tuple[Escape, ...] = ()
         try:
             if site.kind == "condition":
                 references = compile_condition(site.value, names, dialect=dialect).references
             else:
-                references = compile_value(site.value, names, dialect=dialect).references
+                compiled = compile_value(site.value, names, dialect=dialect)
+                references, escapes = compiled.references, compiled.escapes
         except ExpressionError as error:
-            self._syntax(site, error)
+            self._syntax(site, error, names)
             return
-        self._check_braces(site)
+        self._check_braces(site, names, escapes)
         for reference in references:
             self._check_reference(reference, site, here)
 
-    def _syntax(self, site: Site, error: ExpressionError) -> None:
-        spot = site.spot.below(*error.value_path).at(error.offset, error.length)
-        self._report.add(error.code, error.what, spot, label=error.why, hint=error.hint)
+    def _syntax(self, site: Site, first: ExpressionError, names: frozenset[str]) -> None:
+        """Report what can't be compiled; in a template of several texts, of each one the first mistake."""
+        errors: list[tuple[tuple[str | int, ...], ExpressionError]] = []
+        if site.kind == "template":
+            for path, text in texts(site.value):
+                try:
+                    compile_value(text, names, dialect=self._workflow.dialect)
+                except ExpressionError as error:
+                    errors.append((path, error))
+        for path, error in errors or [(first.value_path, first)]:
+            spot = site.spot.below(*path).at(error.offset, error.length)
+            self._report.add(error.code, error.what, spot, label=error.label, hint=error.hint)
 
-    def _check_braces(self, site: Site) -> None:
-        if isinstance(site.value, str) and "{{" not in site.value:
-            return
-        for path, text in texts(site.value):
-            if "{{" not in text:
-                continue
-            for match in _DOUBLE.finditer(text):
-                inner = match[0].strip("{} ")
-                self._report.add(
-                    "AF-TEMPLATE-BRACES",
-                    f'"{match[0]}" stays as text: two braces stand for a literal one',
-                    site.spot.below(*path).at(match.start(), len(match[0])),
-                    label=f"templates use single braces: {{{inner}}}",
-                    severity="warning",
-                )
+    def _check_braces(self, site: Site, names: frozenset[str], escapes: tuple[Escape, ...]) -> None:
+        found = [(one.value_path, one.offset, one.text) for one in escapes]
+        for path, text in texts(site.value) if site.kind == "template" else ():
+            spaced = _SPACED.finditer(text) if "{{" in text else ()
+            found += [(path, one.start(), one[0]) for one in spaced if one[1] in names]
+        for path, offset, text in found:
+            self._report.add(
+                "AF-TEMPLATE-BRACES",
+                f'"{text}" stays as text: two braces stand for a literal one',
+                site.spot.below(*path).at(offset, len(text)),
+                label=f"templates use single braces: {{{text.strip('{} ')}}}",
+                severity="warning",
+            )
 
     def _check_reference(self, ref: Reference, site: Site, here: Located | None) -> None:
         name = ref.namespace
@@ -267,13 +278,7 @@ class References:
     def _check_shell(self, located: Located, text: str, bound: frozenset[str]) -> None:
         loop = located.step.for_each
         names = NAMESPACES | bound | ({loop.item, loop.index} if loop is not None else set[str]())
-        try:
-            references = compile_value(text, names, dialect=self._workflow.dialect).references
-        except ExpressionError:
-            return  # it isn't rendered, so it need not be a template
-        for ref in references:
-            if text[max(ref.offset - 1, 0) : ref.offset] == "$":
-                continue  # a shell variable with the name of a namespace
+        for ref in shell_references(text, names, self._workflow.dialect):
             name = re.sub(r"\W+", "_", "_".join(map(str, ref.path)) or ref.namespace).upper()
             reference = text[ref.offset : ref.offset + ref.length]
             self._report.add(

@@ -14,7 +14,6 @@ from agentflow.definition.types import StepTypeLike
 
 REPEATING = frozenset({"while", "until", "recur", "poll"})
 """Types whose conditions see the steps inside, and whose steps see the iteration before."""
-NAMESPACES = frozenset({"input", "steps", "env", "item", "index", "with", "run", "context"})
 
 
 @dataclass(frozen=True, slots=True)

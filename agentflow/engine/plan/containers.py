@@ -107,9 +107,11 @@ def open_body(run: RunState, node: Node, opening: Opening, *, start: bool = True
     node.scopes = scopes
     program = node.program.bodies[opening.body]
     key = opening.body + opening.label
-    scope = Scope(node, program, prefix_of(node, opening.label), body=opening.body, label=opening.label)
+    scope = Scope(node, program, prefix_of(node, opening), body=opening.body, label=opening.label)
     if node.program.loop is not None:
         scope.exact = f"{node.address}{opening.label}"
+    elif program.single:
+        scope.exact = f"{node.address}/{opening.body}"
     scope.bindings = opening.bindings
     if node.program.spec.name == "parallel" and not node.program.is_root:
         scope.limit = node.program.step.max_parallel
@@ -127,9 +129,11 @@ def open_body(run: RunState, node: Node, opening: Opening, *, start: bool = True
     return scope
 
 
-def prefix_of(node: Node, label: str) -> str:
-    """Return the prefix of addresses inside a body of a step."""
-    return f"{node.address}{label}/" if node.address else ""
+def prefix_of(node: Node, opening: Opening) -> str:
+    """Return the prefix of addresses inside a body of a step: `box/`, `fetch[3]/`, `route/case[0]/`."""
+    if opening.body != "steps":
+        return f"{node.address}/{opening.body}/"
+    return f"{node.address}{opening.label}/" if node.address else ""
 
 
 def scope_failed(run: RunState, scope: Scope, failure: Failure) -> None:

@@ -24,6 +24,8 @@ MAX_DEPTH = 100
 
 def begin_run(run: RunState) -> None:
     """Start a run: skip what its entry point leaves out, then let the first steps start."""
+    if run.state != "working":  # it was created by a process that executes nothing
+        run.patch(state="working")
     run.state = "working"
     run.emit("run_started", None, {"entry_point": run.row.entry_point} if run.row.entry_point else None, bumps=True)
     scope = open_body(run, run.root, Opening("steps"), start=False)
