@@ -201,19 +201,18 @@ class Core(Surroundings):
             try:
                 fenced = await self.store.commit(changes)
             except StoreError as error:
+                self.slots.running -= len(claimed)
                 await self._failed(held, trees, error)
                 return ()
             reach("after-commit")
             for refused in fenced:
                 self._lost(refused.run)
         self._settle(trees, held, changes)
+        ready = [(run, node) for run, node in claimed if run.tree.key in self.trees]
+        self.slots.running -= len(claimed) - len(ready)  # claims of trees that somebody else holds now
         if not self._inputs and not self.slots.running and not self._quiet.is_set():
             self._quiet.set()
-        return [
-            Work(run.key, node.n, node.address, node.attempt, node.entry)
-            for run, node in claimed
-            if run.tree.key in self.trees
-        ]
+        return [Work(run.key, node.n, node.address, node.attempt, node.entry) for run, node in ready]
 
     async def _hold(self, item: Input | Finished) -> bool:
         """See to it that a tree is held; False when that isn't possible."""
@@ -239,7 +238,7 @@ class Core(Surroundings):
         await self._load(loaded, tree)
         return True
 
-    async def _load(self, loaded: Any, old: Tree | None) -> None:
+    async def _load(self, loaded: Any, old: Tree | None, ended: Collection[Finished] = ()) -> None:
         for run in loaded.runs:
             if run.row.definition not in self.programs:
                 raw = await self.store.get_definition(run.row.definition)
@@ -248,6 +247,7 @@ class Core(Surroundings):
         if old is not None:
             for run in old.runs.values():
                 executing.update({(run.key, n): node.lease for n, node in run.live.items() if node.phase == "run"})
+        executing.update({(item.run.key, item.node.n): None for item in ended})
         tree = restore(self, loaded, self.program, executing)
         self.adopt_tree(tree)
         for item in loaded.inbox:
@@ -304,8 +304,6 @@ class Core(Surroundings):
 
     def _parked(self, tree: Tree) -> bool:
         """Tell whether nothing of a tree is in progress but waits and times."""
-        if tree.kept:
-            return False
         return not any(run.running or (run.ready and not run.paused) or run.soon for run in tree.runs.values())
 
     def _settle(self, trees: Sequence[Tree], inputs: Sequence[Input | Finished], changes: Sequence[RunChange]) -> None:
@@ -359,6 +357,9 @@ class Core(Surroundings):
         again: list[Input | Finished] = []
         for item in inputs:
             if item.done is not None:
+                if item.done.inbox is not None:  # it stands in the store, and is read again
+                    self._seen.discard(item.done.inbox)
+                    self.inbox_due = True
                 item.done.error = error
                 item.done.event.set()
             else:
@@ -372,7 +373,8 @@ class Core(Surroundings):
                 self.trees[tree.key] = tree
                 continue
             if loaded is not None:
-                await self._load(loaded, tree)
+                await self._load(loaded, tree, [item for item in again if isinstance(item, Finished)])
+                self._inputs.append(Input(tree.key, _look_again))  # commands may have come with it
         for item in again:
             if isinstance(item, Finished):
                 self.slots.running += 1

@@ -43,7 +43,7 @@ class Slots:
         self._timed: set[tuple[int, int, int]] = set()
         """(run, step, attempt) of those that still run: deadlines of others are void."""
         self._blocked: list[tuple[RunState, Node]] = []
-        self._solo: Node | None = None
+        self._solo: tuple[int, int] | None = None
 
     async def fill(self, trees: Sequence[Tree]) -> list[tuple[RunState, Node]]:
         """Claim steps for free slots, in the transition that is being planned.
@@ -102,16 +102,20 @@ class Slots:
             node = heappop(run.ready)[1]
             if node.settled or run.live.get(node.n) is not node:
                 continue
-            if node.crashes >= SOLO_AFTER and not self._alone(node):
+            if node.crashes >= SOLO_AFTER and not self._alone(run, node):
                 self._blocked.append((run, node))
                 continue
             return node
         return None
 
-    def _alone(self, node: Node) -> bool:
-        if self._solo is not None and self._solo.phase == "run" and not self._solo.settled:
-            return False
-        self._solo = node
+    def _alone(self, run: RunState, node: Node) -> bool:
+        """Let one step after the other run alone; they are found by number, as nodes may be read anew."""
+        if self._solo is not None:
+            held = self._runs.get(self._solo[0])
+            other = held.live.get(self._solo[1]) if held is not None else None
+            if other is not None and other is not node and other.phase == "run":
+                return False
+        self._solo = (run.key, node.n)
         return True
 
     async def _limit(self, run: RunState, node: Node) -> bool:

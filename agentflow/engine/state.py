@@ -334,8 +334,6 @@ class Tree:
         """Runs that the current transition changes, parents first where both are new."""
         self.todo: deque[tuple[str, tuple[Any, ...]]] = deque()
         """What the planner still has to do in this transition: operation and arguments."""
-        self.kept = False
-        """Whether it stays held although it is parked."""
         self.checks: dict[Scope, RunState] = {}
         """Scopes to look at once nothing else is to be done: have they ended?"""
 

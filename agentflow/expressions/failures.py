@@ -105,16 +105,16 @@ def kind_of(value: object) -> str:
     return "an object" if is_mapping(value) else "something else"
 
 
-def nearest(name: str, names: Iterable[str], count: int = 1, *, alike: float = 0.6) -> list[str]:
+def nearest(name: str, names: Iterable[str], count: int = 1) -> list[str]:
     """Return the names that look most like one, nearest first."""
     from difflib import get_close_matches  # noqa: PLC0415  only where something is wrong
 
-    return get_close_matches(name[:200], [n for n in list(names)[:1000] if len(n) < 200], n=count, cutoff=alike)
+    return get_close_matches(name[:200], [n for n in list(names)[:1000] if len(n) < 200], n=count, cutoff=0.6)
 
 
-def did_you_mean(name: str, names: Iterable[str], *, alike: float = 0.6) -> str | None:
+def did_you_mean(name: str, names: Iterable[str]) -> str | None:
     """Return a label that suggests the nearest name, if one is near."""
-    found = nearest(name, names, alike=alike)
+    found = nearest(name, names)
     return f'did you mean "{found[0]}"?' if found else None
 
 

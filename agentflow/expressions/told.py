@@ -93,7 +93,7 @@ def _unknown(text: str, name: str, offset: int, words: Grammar) -> tuple[str, st
     if text[offset + len(name) :].lstrip().startswith("("):
         return f'there is no function "{name}"', did_you_mean(name, _FUNCTIONS), None
     first = name.partition(".")[0]
-    label = did_you_mean(first, words.names, alike=0.85)  # "count" isn't meant as "context"
+    label = did_you_mean(first, [one for one in words.names if abs(len(one) - len(first)) < 2])
     hint = f'a text needs quotes: "{first}"' if re.search(r"[=!]=\s*$", text[:offset]) else None
     if label is None and hint is None:
         hint = f"names begin with {', '.join(sorted(words.names))}; a text needs quotes"

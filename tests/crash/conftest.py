@@ -1,10 +1,14 @@
-"""Fixtures of crash tests: those of the engine's tests that are of use here."""
+"""Fixtures of crash tests."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from agentflow.testing.clock import FakeClock
+from tests.crash.scene import Scene
 from tests.engine.lab import Lab
 
 
@@ -18,3 +22,13 @@ def always_replay(request: pytest.FixtureRequest) -> bool:
 def lab(always_replay: bool) -> Lab:
     """Short ways to workflows and engines, on virtual time."""
     return Lab(FakeClock(), always_replay)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    """A project of its own; no process of it outlives the test."""
+    made = Scene(tmp_path)
+    try:
+        yield made
+    finally:
+        made.end()

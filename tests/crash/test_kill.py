@@ -9,8 +9,6 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -40,14 +38,10 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return output
 
 
-@pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    """A fresh project; no process of it outlives the test."""
-    made = Scene(tmp_path).prepare()
-    try:
-        yield made
-    finally:
-        made.end()
+@pytest.fixture(autouse=True)
+def project(scene: Scene) -> None:
+    """Write the project."""
+    scene.prepare()
 
 
 def _seeds(count: int) -> list[int]:

@@ -381,6 +381,42 @@ def test_shell_variables_are_no_references() -> None:
     assert check(steps) == []
 
 
+def test_a_path_after_a_dollar_is_no_shell_variable() -> None:
+    steps = """\
+        - {id: a, type: script, run: 'echo ${input[0]} ${env?} ${input.name}'}
+    """
+    (problem,) = check(steps)
+    assert problem.code == "AF-SHELL-REFERENCE"
+    assert marked(problem, steps) == "{input.name}"
+
+
+def test_what_only_begins_like_a_reference_hides_none_in_shell_text() -> None:
+    steps = """\
+        - {id: a, type: script, run: 'echo {input[a]} {steps.}; echo {input.name}'}
+    """
+    (problem,) = check(steps)
+    assert marked(problem, steps) == "{input.name}"
+
+
+def test_every_text_of_a_value_tells_its_first_mistake() -> None:
+    steps = """\
+        - {id: a, type: set, values: {one: "{input.a[}", two: ["fine {input.b}", "x {input.c.}"]}}
+    """
+    problems = check(steps)
+    assert codes(problems) == ["AF-TEMPLATE-SYNTAX"] * 2
+    assert [marked(problem, steps) for problem in problems] == ["{input.a[}", "{input.c.}"]
+
+
+def test_two_braces_around_a_loops_own_name_warn_too() -> None:
+    steps = """\
+        - {id: a, type: checkpoint, message: '{{ file.name }} {{file.x}}', for_each: {in: "{input.files}", item: file}}
+        - {id: b, type: checkpoint, message: '{{ file.name }} {{file.x}}'}
+    """
+    problems = check(steps)
+    assert codes(problems) == ["AF-TEMPLATE-BRACES"] * 2
+    assert {marked(problem, steps) for problem in problems} == {"{{ file.name }}", "{{file.x}}"}
+
+
 # --- declared types
 
 

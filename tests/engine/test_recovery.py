@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ import pytest
 from agentflow.definition.models import Workflow
 from agentflow.engine import Answer
 from agentflow.engine.hosting import HostLock
-from agentflow.errors import ConflictError, NotFoundError
+from agentflow.errors import ConflictError, NotFoundError, StoreError
 from agentflow.steps import delay, for_each, parallel, saga, sequence, set_, wait_for_input
 from agentflow.steps import workflow as sub
+from agentflow.store import open_store
+from agentflow.store.contract import Fenced, RunChange, Store
 from tests.engine.hands import Fails, Gate, by_hand, doom
 from tests.engine.lab import LIMIT, Done, Lab, until
 
@@ -23,6 +27,15 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def db(tmp_path: Path) -> Path:
     return tmp_path / "runs.db"
+
+
+@asynccontextmanager
+async def opened(db: Path) -> AsyncGenerator[Store]:
+    store = await open_store(db)
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 async def crash_in(lab: Lab, db: Path, gate: Gate, *workflows: Workflow, input: Any = None) -> str:  # noqa: A002
@@ -370,3 +383,49 @@ async def test_a_parallel_group_with_waits_survives_any_number_of_hosts(lab: Lab
 
 async def _nothing() -> None:
     """Don't look who is dead: the test says it."""
+
+
+async def test_a_commit_that_the_store_refuses_is_made_again_and_no_result_is_lost(lab: Lab, db: Path) -> None:
+    """The disk is full, say: nothing was saved, the step isn't run again, and its neighbour goes on undisturbed."""
+    beside, once = Gate("beside"), Fails(0, "once")
+    steps = lab.call("beside", beside), lab.call("a", once, at_most_once=True), lab.call("b", Fails(0, "b"), depends_on="a")
+    flow = lab.workflow(*steps, execution="parallel")
+    async with opened(db) as store, lab.open(flow, store=store) as engine:
+        commit, refused = store.commit, 0
+
+        async def full(changes: Sequence[RunChange]) -> Sequence[Fenced]:
+            nonlocal refused
+            if not refused and any(row.address == "a" and row.state == "completed" for c in changes for row in c.steps):
+                refused += 1
+                raise StoreError("the disk is full", code="AF-STORE-FULL")
+            return await commit(changes)
+
+        store.commit = full  # type: ignore[method-assign]
+        run = await engine.start("main")
+        await until(engine, run.id, "step_completed", "b")
+        beside.open()
+        done = await lab.finish(engine, run)
+        with anyio.fail_after(LIMIT):
+            await engine.core.idle()
+    assert (done.state, refused, once.calls, beside.entered) == ("completed", 1, 1, 1)
+    assert done.results == {"beside": "beside", "a": "once", "b": "b"}
+
+
+async def test_an_answer_whose_effect_the_store_refused_is_carried_out_later(lab: Lab, db: Path) -> None:
+    flow = lab.workflow(wait_for_input("ask", message="?"), set_("b", value="{steps.ask}"))
+    async with opened(db) as store, lab.open(flow, store=store) as engine:
+        parked = await lab.finish(engine, await engine.start("main"))
+        commit, refused = store.commit, 0
+
+        async def full(changes: Sequence[RunChange]) -> Sequence[Fenced]:
+            nonlocal refused
+            if not refused:
+                refused += 1
+                raise StoreError("the disk is full", code="AF-STORE-FULL")
+            return await commit(changes)
+
+        store.commit = full  # type: ignore[method-assign]
+        with pytest.raises(StoreError):
+            await engine.resume(parked.run.id, Answer(5))
+        await until(engine, parked.run.id, "run_completed")
+        assert (await engine.get(parked.run.id)).output == 5

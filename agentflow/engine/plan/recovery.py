@@ -14,6 +14,8 @@ MAX_CRASHES = 5
 
 def interrupted(run: RunState, node: Node) -> None:
     """A step was executing when its host died: it is entered again, unless it may not be."""
+    if node.phase != "run":
+        return
     if node.program.spec.reap is not None and node.memo:
         node.program.spec.reap(node.memo.get("saved"))
     if node.halting is not None or _stopped(node):

@@ -92,7 +92,7 @@ def end_run(run: RunState) -> None:
     message = failure.message if error and failure else None
     run.patch(
         state=state, reason=reason, error=encode(error) if error else None, output=output, output_step=output_step,
-        ended_at=now, message=message, now_text=_summary(failure, error), memo=b"",
+        ended_at=now, message=message, now_text=_summary(failure, error) or "", memo=b"",
     )  # fmt: skip
     kinds = {"completed": "run_completed", "canceled": "run_canceled"}
     run.emit(kinds.get(outcome, "run_failed"), None, {"error": error} if error else None, bumps=True)

@@ -32,6 +32,8 @@ def park(run: RunState, node: Node, what: Park) -> None:
         node.phase = "timer"
         run.set_timer(node, on.due, "timer")
         run.save(node, memo=True)
+        if not node.program.is_leaf:
+            run.emit("step_started", node.address, {"attempt": node.tries, "until": on.due})
     elif isinstance(on, Wait):
         _open(run, node, on, on.kind, on.message, {"assignees": list(on.assignees), **on.details})
     else:
