@@ -103,14 +103,16 @@ class Engine:
         core.always_replay = always_replay
         opened.matches = filter_matches
         engine = cls(core, Host(core, opened, host, lock), opened, config)
-        raised: Exception | None = None
+        raised: BaseException | None = None
         try:
             async with anyio.create_task_group() as group:
                 await group.start(_serve, core)
                 engine.host.start(group)
                 try:
                     yield engine
-                except Exception as error:  # told after the group, which would wrap it
+                except BaseException as error:  # told after the group, which would wrap it
+                    if isinstance(error, (anyio.get_cancelled_exc_class(), GeneratorExit)):
+                        raise
                     raised = error
                 finally:
                     with anyio.CancelScope(shield=True):

@@ -132,7 +132,9 @@ async def test_events_carry_no_results_and_steps_can_log_and_tell_progress(lab: 
 
 @pytest.mark.case("W-E-8")
 async def test_an_event_that_is_published_later_ends_the_wait_with_its_data(lab: Lab) -> None:
-    flow = lab.workflow(wait_for_event("paid", topic="payment", filter={"order": 7}), set_("x", value="{steps.paid.sum}"))
+    flow = lab.workflow(
+        wait_for_event("paid", topic="payment", filter={"order": 7}), set_("x", value="{steps.paid.sum}")
+    )
     async with lab.open(flow) as engine:
         parked = await lab.finish(engine, await engine.start("main"))
         assert (parked.state, parked.waits[0].kind) == ("input-required", "event")

@@ -57,7 +57,10 @@ async def go_on(lab: Lab, db: Path, run_id: str, *workflows: Workflow) -> Done:
 async def test_after_a_crash_the_run_goes_on_and_what_was_done_is_not_repeated(lab: Lab, db: Path) -> None:
     first, last, gate = Fails(0, 1), Fails(0, 3), Gate(2)
     flow = lab.workflow(
-        lab.call("a", first), lab.call("b", gate), lab.call("c", last), set_("d", value=["{steps.a}", "{steps.b}", "{steps.c}"])
+        lab.call("a", first),
+        lab.call("b", gate),
+        lab.call("c", last),
+        set_("d", value=["{steps.a}", "{steps.b}", "{steps.c}"]),
     )
     run_id = await crash_in(lab, db, gate, flow)
     done = await go_on(lab, db, run_id, flow)
@@ -201,7 +204,11 @@ async def test_after_two_crashes_the_steps_that_were_running_run_one_at_a_time(l
 @pytest.mark.case("F-CP-1")
 async def test_timers_fire_and_waits_stay_open_after_a_crash(lab: Lab, db: Path) -> None:
     still = by_hand(lab)
-    steps = delay("nap", for_=60), wait_for_input("ask", message="?"), still.call("again", Fails(1, "ok"), on_error="retry")
+    steps = (
+        delay("nap", for_=60),
+        wait_for_input("ask", message="?"),
+        still.call("again", Fails(1, "ok"), on_error="retry"),
+    )
     flow = still.workflow(*steps, execution="parallel")
     async with still.open(flow, store=db) as engine:
         run = await engine.start("main")
@@ -366,7 +373,10 @@ async def test_merely_opening_a_store_executes_nothing(lab: Lab, db: Path) -> No
 
 @pytest.mark.case("D-WAIT-9")
 async def test_a_parallel_group_with_waits_survives_any_number_of_hosts(lab: Lab, db: Path) -> None:
-    legs = [sequence(f"leg{n}", steps=[wait_for_input("ask", message="?"), set_("x", value="{steps.ask}")]) for n in range(3)]
+    legs = [
+        sequence(f"leg{n}", steps=[wait_for_input("ask", message="?"), set_("x", value="{steps.ask}")])
+        for n in range(3)
+    ]
     flow = lab.workflow(parallel("all", steps=legs))
     async with lab.open(flow, store=db) as engine:
         run = (await lab.finish(engine, await engine.start("main"))).run
@@ -388,7 +398,11 @@ async def _nothing() -> None:
 async def test_a_commit_that_the_store_refuses_is_made_again_and_no_result_is_lost(lab: Lab, db: Path) -> None:
     """The disk is full, say: nothing was saved, the step isn't run again, and its neighbour goes on undisturbed."""
     beside, once = Gate("beside"), Fails(0, "once")
-    steps = lab.call("beside", beside), lab.call("a", once, at_most_once=True), lab.call("b", Fails(0, "b"), depends_on="a")
+    steps = (
+        lab.call("beside", beside),
+        lab.call("a", once, at_most_once=True),
+        lab.call("b", Fails(0, "b"), depends_on="a"),
+    )
     flow = lab.workflow(*steps, execution="parallel")
     async with opened(db) as store, lab.open(flow, store=store) as engine:
         commit, refused = store.commit, 0

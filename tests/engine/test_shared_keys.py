@@ -69,7 +69,12 @@ async def test_a_log_of_updates_is_appended_to_and_read_in_order(lab: Lab) -> No
     """Floxide's EventLog: append, iterate, apply all to a state and to its default."""
     apply = lab.call("sum", lambda log: sum(log), input={"log": "{context.log}"})
     steps = [set_(f"s{n}", value=n, update={"log": n}) for n in (3, 1, 2)]
-    done = await lab.run(*steps, apply, context={"log": {"default": [], "reducer": "append"}}, output={"log": "{context.log}", "sum": "{steps.sum}"})
+    done = await lab.run(
+        *steps,
+        apply,
+        context={"log": {"default": [], "reducer": "append"}},
+        output={"log": "{context.log}", "sum": "{steps.sum}"},
+    )
     assert done.output == {"log": [3, 1, 2], "sum": 6}
     empty = await lab.run(apply, context={"log": {"default": [], "reducer": "append"}})
     assert empty.output == 0

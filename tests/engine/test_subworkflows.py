@@ -65,7 +65,9 @@ async def test_a_failing_child_fails_the_step_and_the_parent_decides(lab: Lab) -
 @pytest.mark.case("W-E-13")
 async def test_a_cancelled_child_fails_the_parents_step(lab: Lab) -> None:
     gate = Gate()
-    async with lab.open(lab.workflow(lab.call("x", gate), id="child"), lab.workflow(sub("call", workflow="child"))) as engine:
+    async with lab.open(
+        lab.workflow(lab.call("x", gate), id="child"), lab.workflow(sub("call", workflow="child"))
+    ) as engine:
         run = await engine.start("main")
         await gate.inside()
         await engine.cancel((await child_of(engine, run)).id)

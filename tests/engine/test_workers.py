@@ -64,7 +64,10 @@ async def test_a_limit_by_key_counts_over_runs_and_hosts_of_a_store(lab: Lab, tm
     flow = lab.workflow(step)
     path = tmp_path / "runs.db"
     async with lab.open(flow, store=path, host="own") as one, lab.open(flow, store=path, host="own") as two:
-        runs = [(engine, await engine.start("main", {"n": n, "tenant": "t"})) for n, engine in enumerate((one, two, one, two))]
+        runs = [
+            (engine, await engine.start("main", {"n": n, "tenant": "t"}))
+            for n, engine in enumerate((one, two, one, two))
+        ]
         other = await one.start("main", {"n": "other", "tenant": "u"})
         with anyio.fail_after(LIMIT):
             while meter.inside < 3:
@@ -111,7 +114,9 @@ async def test_a_counter_that_parallel_steps_add_to_comes_out_right(lab: Lab) ->
 @pytest.mark.case("F-D-4")
 async def test_after_its_last_attempt_a_step_has_failed_and_a_retry_of_the_run_begins_with_none(lab: Lab) -> None:
     first, broken = Fails(0, "kept"), Fails(4, "ok")
-    flow = lab.workflow(lab.call("a", first), lab.call("b", broken, retry=3), set_("c", value=["{steps.a}", "{steps.b}"]))
+    flow = lab.workflow(
+        lab.call("a", first), lab.call("b", broken, retry=3), set_("c", value=["{steps.a}", "{steps.b}"])
+    )
     async with lab.open(flow) as engine:
         done = await lab.finish(engine, await engine.start("main", {"n": 1}, labels={"team": "x"}))
         assert (done.state, done.tries["b"], done.states["c"]) == ("failed", 3, "submitted")
@@ -142,13 +147,19 @@ async def test_a_run_is_retried_from_any_step_with_new_input_and_keeps_what_does
             await engine.retry(done.run.id, "b", input=float("nan"))
         again = await lab.finish(engine, await engine.retry(done.run.id, "b", input={"n": 2}))  # type: ignore[arg-type]
     assert {name: fails.calls for name, fails in calls.items()} == {"a": 1, "b": 2, "c": 1, "d": 2}
-    assert (again.state, sorted(map(str, again.output)), again.run.input) == ("completed", ["2", "a", "b", "c"], {"n": 2})
+    assert (again.state, sorted(map(str, again.output)), again.run.input) == (
+        "completed",
+        ["2", "a", "b", "c"],
+        {"n": 2},
+    )
 
 
 async def test_retrying_a_run_never_keeps_compensated_steps_and_asks_waits_again(lab: Lab) -> None:
     book, last = Fails(0), Fails(1, "ok")
     body = [lab.call("book", book, compensate=set_("undo", value=1)), lab.call("pay", last)]
-    flow = lab.workflow(wait_for_input("ask", message="?"), saga("trip", steps=body), set_("after", value="{steps.ask}"))
+    flow = lab.workflow(
+        wait_for_input("ask", message="?"), saga("trip", steps=body), set_("after", value="{steps.ask}")
+    )
     async with lab.open(flow) as engine:
         parked = await lab.finish(engine, await engine.start("main"))
         await engine.resume(parked.run.id, Answer("one"))
@@ -207,7 +218,7 @@ async def test_many_starts_are_worked_off_in_order_within_the_hosts_limit(lab: L
     assert (meter.order, meter.most) == ([0, 1, 2, 3, 4, 5], 2)
 
 
-@pytest.mark.case("F-D-9", "D-CYC-2")
+@pytest.mark.case("F-D-9")
 async def test_a_chain_of_a_hundred_steps_takes_one_commit_a_step(lab: Lab) -> None:
     """How long it takes is a benchmark's ratio; here: nothing is committed more often than needed."""
     if lab.always_replay:

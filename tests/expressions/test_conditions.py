@@ -12,7 +12,8 @@ VIEW = Fake(
     {"fetch": {"count": 4, "items": [{"id": 1, "ok": True}, {"id": 2, "ok": False}]}, "a-b": {"n": 1}, "none": NULLED},
     input={
         "n": 3, "f": 1.5, "s": "abc", "yes": True, "no": False, "list": [1, 2, 3], "empty": [], "null": None,
-        "deep": {"er": {"x": 1}}, "dash-ed": 5, "big": 2**70, "huge": 10**400, "long": list(range(5000)), "map": {"k": 1},
+        "deep": {"er": {"x": 1}}, "dash-ed": 5, "big": 2**70, "huge": 10**400, "map": {"k": 1},
+        "long": list(range(5000)),
     },
     env={"MODE": "full"},
     item={"ok": True},

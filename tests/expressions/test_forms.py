@@ -14,8 +14,8 @@ from tests.expressions.views import Fake, holds, refused
 VIEW = Fake(
     {"a": {"ok": True, "mode": "generate"}, "b-c": {"ok": 1}, "none": NULLED},
     input={
-        "mode": "pick", "n": 3, "f": 1.5, "big": 10**5000, "yes": True, "no": False, "zero": 0, "empty": "", "none": None,
-        "list": [], "full": [0], "map": {}, "odd": "x==y", "key-1": "v",
+        "mode": "pick", "n": 3, "f": 1.5, "big": 10**5000, "yes": True, "no": False, "zero": 0, "empty": "",
+        "none": None, "list": [], "full": [0], "map": {}, "odd": "x==y", "key-1": "v",
     },
 )  # fmt: skip
 

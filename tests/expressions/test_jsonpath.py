@@ -62,6 +62,12 @@ def test_only_what_a_path_begins_with_is_read() -> None:
     assert seen.read == ["steps.fetch", "input"]
 
 
+def test_references_inside_a_filter_are_listed_too() -> None:
+    path, inner = compile_value({"q": "{$.steps.f.items[?(@.n == $.input.n)].id}"}).references
+    assert (path.namespace, path.path, path.step_id, path.jsonpath) == ("steps", ("f", "items"), "f", True)
+    assert (inner.namespace, inner.path, inner.step_id, inner.value_path) == ("input", ("n",), None, ("q",))
+
+
 def test_distris_context_is_searched_here_too() -> None:
     seen = Fake({"fetch": {"items": ITEMS}}, input={}, env={})
     assert render("{$.context.fetch.items[*].id}", seen, dialect="distri") == [1, 2, 3]
