@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -242,6 +244,11 @@ class Engine:
         if step is None:
             raise NotFoundError(f'run "{run_id}" has no step "{address}"', code="AF-STEP-UNKNOWN")
         return decode(step.result) if step.result else None
+
+    def missing(self, workflow: str) -> builtins.list[str]:
+        """Return the skills and connections that steps of a workflow need and haven't got: they would fail."""
+        program = self.core.current.get(workflow)
+        return [] if program is None else self.core.missing_everywhere(program)
 
     # moving runs on
 

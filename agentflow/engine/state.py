@@ -267,7 +267,10 @@ class RunState:
         """Change fields of the run in this transition."""
         change = self.changes()
         old = change.patch
-        change.patch = old._replace(**fields) if old else RunPatch(at=self.tree.world.now(), **fields)
+        if old is None:
+            change.patch = RunPatch(at=self.tree.world.now(), **fields)
+        else:  # None means "unchanged": it mustn't undo what this transition said before
+            change.patch = old._replace(**{name: value for name, value in fields.items() if value is not None})
 
     def set_timer(self, node: Node, due: float, kind: str) -> None:
         """Make something due."""

@@ -192,6 +192,10 @@ def start(common: Common, wanted: Start) -> int:
         gap = "  " if console.err_terminal else " "
         said = "started" if run.created_at >= began or wanted.key is None else f"known already, {run.state}"
         console.say(gap.join([f"run {session.short(run.id)}", run.workflow, said]))
+        if missing := session.engine.missing(workflow.id):
+            console.say(
+                f"! Missing skills: {', '.join(missing)} (steps that need them fail; see `skills` in the config)"
+            )
         if console.err_terminal:
             console.say()
         ours = run.ended or await session.engine.adopt(run.root_id)
