@@ -49,6 +49,8 @@ def extended(config: Config, workflows: Iterable[Workflow]) -> Config:
     from agentflow.config import config_from  # noqa: PLC0415  checking costs its imports
 
     new = {workflow.id: workflow for workflow in workflows}
+    if not new:
+        return config
     old = {name: workflow for name, workflow in config.workflows.items() if name not in new}
     names = ("env", "skills", "python_modules", "tools", "agents", "connections", "env_values", "folder")
     made = config_from([*old.values(), *new.values()], **{name: getattr(config, name) for name in names})

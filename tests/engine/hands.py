@@ -66,6 +66,20 @@ class Fails:
         return self.value
 
 
+def same(n: Any) -> Any:
+    """Give back what comes in."""
+    return n
+
+
+def times(factor: int) -> Callable[[int], int]:
+    """Return a step's function that multiplies its input `n`."""
+
+    def multiply(n: int) -> int:
+        return n * factor
+
+    return multiply
+
+
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
     """Return when a condition holds; the loop turns between two looks."""
     with anyio.fail_after(LIMIT):
@@ -78,7 +92,7 @@ def doom(engine: Engine) -> None:
 
     What it was executing is cut off, and its lock is free, as the operating system leaves it after a `kill -9`.
     """
-    engine.host.shutdown = _nothing  # type: ignore[method-assign]
+    engine.host.shutdown = _nothing
 
 
 async def _nothing(grace: float) -> None:

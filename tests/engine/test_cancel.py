@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import anyio
 import pytest
 
@@ -80,8 +83,8 @@ async def test_cancel_goes_down_to_child_runs_and_their_children(lab: Lab) -> No
 
 async def test_finally_runs_on_cancel_and_hooks_of_success_and_failure_do_not(lab: Lab) -> None:
     gate, log = Gate(), list[str]()
-    hooks = {
-        name: (lab.call("note", lambda name=name: log.append(name)),)
+    hooks: dict[str, Any] = {
+        name: (lab.call("note", partial(log.append, name)),)
         for name in ("on_success", "on_failure", "finally")
     }
     async with lab.open(lab.workflow(lab.call("long", gate), **hooks)) as engine:
@@ -95,7 +98,7 @@ async def test_finally_runs_on_cancel_and_hooks_of_success_and_failure_do_not(la
 async def test_a_forced_cancel_leaves_finally_out(lab: Lab) -> None:
     gate, log = Gate(), list[str]()
     tidy = lab.call("tidy", lambda: log.append("tidy"))
-    async with lab.open(lab.workflow(lab.call("long", gate), **{"finally": (tidy,)})) as engine:
+    async with lab.open(lab.workflow(lab.call("long", gate), finally_=(tidy,))) as engine:
         run = await engine.start("main")
         await gate.inside()
         await engine.cancel(run.id, force=True)
@@ -106,7 +109,7 @@ async def test_a_forced_cancel_leaves_finally_out(lab: Lab) -> None:
 async def test_a_forced_cancel_ends_a_finally_that_hangs(lab: Lab) -> None:
     gate, hangs, last = Gate(), Gate(), Fails(0)
     tidy = (lab.call("tidy", hangs), lab.call("last", last))
-    async with lab.open(lab.workflow(lab.call("long", gate), **{"finally": tidy})) as engine:
+    async with lab.open(lab.workflow(lab.call("long", gate), finally_=tidy)) as engine:
         run = await engine.start("main")
         await gate.inside()
         await engine.cancel(run.id)
@@ -222,7 +225,11 @@ async def test_shutdown_lets_steps_end_in_their_grace_and_starts_nothing_more(la
         await gate.inside()
         async with anyio.create_task_group() as group:
             group.start_soon(engine.shutdown, 60)
-            await eventually(_is(lambda: engine.core.stopping))
+
+            async def stopping() -> bool:
+                return engine.core.stopping
+
+            await eventually(stopping)
             gate.open()
         held = await lab.look(engine, run.id)
         assert (held.states, held.run.ended, after.calls) == ({"a": "completed", "b": "submitted"}, False, 0)
@@ -248,10 +255,3 @@ async def test_shutdown_without_grace_stops_what_runs_and_it_goes_on_with_the_ne
         done = await lab.finish(engine, run)
         (row,) = await engine.steps(run.id)
     assert (done.state, row.tries, row.crashes, gate.entered) == ("completed", 1, 0, 2)
-
-
-def _is(test: object) -> object:
-    async def look() -> bool:
-        return bool(test())  # type: ignore[operator]
-
-    return look

@@ -27,7 +27,7 @@ from agentflow.steps import (
     while_,
 )
 from tests.engine import lab as labs
-from tests.engine.hands import Fails, Gate, by_hand
+from tests.engine.hands import Fails, Gate, by_hand, times
 from tests.engine.lab import LIMIT, Lab
 
 pytestmark = pytest.mark.anyio
@@ -197,7 +197,7 @@ async def test_items_overlap_up_to_the_limit_and_results_keep_the_inputs_order(l
 
 @pytest.mark.case("W-E-4")
 async def test_for_each_as_a_field_wraps_the_step_and_gives_the_list_of_its_results(lab: Lab) -> None:
-    double = lab.call("double", lambda n: n * 2, input={"n": "{item}"}, for_each="{input.items}")
+    double = lab.call("double", times(2), input={"n": "{item}"}, for_each="{input.items}")
     async with lab.open(lab.workflow(double, set_("sum", value="{steps.double}"))) as engine:
         done = await lab.finish(engine, await engine.start("main", {"items": [1, 2, 3]}))
     assert done.output == [2, 4, 6]
@@ -235,17 +235,17 @@ async def test_loops_in_loops_see_their_own_and_the_outer_item(lab: Lab) -> None
 
 @pytest.mark.case("F-RUN-1")
 async def test_a_nested_group_gives_the_map_of_its_results(lab: Lab) -> None:
-    times4 = sequence("box", steps=[set_("a", value=5), lab.call("b", lambda n: n * 4, input={"n": "{steps.a}"})])
+    times4 = sequence("box", steps=[set_("a", value=5), lab.call("b", times(4), input={"n": "{steps.a}"})])
     done = await lab.run(times4, output="{steps.box.b}")
     assert done.output == 20
-    terminal = await lab.run(lab.call("triple", lambda n: n * 3, input={"n": 7}))
+    terminal = await lab.run(lab.call("triple", times(3), input={"n": 7}))
     assert terminal.output == 21
 
 
 @pytest.mark.case("F-RUN-1")
 async def test_a_batch_is_worked_on_and_routed_then(lab: Lab) -> None:
     loop = lab.call(
-        "double", lambda n: n * 2, input={"n": "{item}"}, for_each={"in": [1, 2, 3, 4, 5], "max_parallel": 2}
+        "double", times(2), input={"n": "{item}"}, for_each={"in": [1, 2, 3, 4, 5], "max_parallel": 2}
     )
     route = switch("route", cases=[("steps.double[4] == 10", set_("big", value="{steps.double}"))])
     done = await lab.run(loop, route)
@@ -389,7 +389,7 @@ async def test_a_run_that_sleeps_costs_nothing_until_its_time(lab: Lab) -> None:
             looks += 1
             return await next_due(roots)
 
-        engine.store.next_due = counted  # type: ignore[method-assign]
+        engine.store.next_due = counted
         for _ in range(10):
             still.clock.advance(60)
             await anyio.wait_all_tasks_blocked()

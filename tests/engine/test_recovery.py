@@ -18,7 +18,7 @@ from agentflow.steps import delay, for_each, parallel, saga, sequence, set_, wai
 from agentflow.steps import workflow as sub
 from agentflow.store import open_store
 from agentflow.store.contract import Fenced, RunChange, Store
-from tests.engine.hands import Fails, Gate, by_hand, doom
+from tests.engine.hands import Fails, Gate, by_hand, doom, same
 from tests.engine.lab import LIMIT, Done, Lab, until
 
 pytestmark = pytest.mark.anyio
@@ -266,7 +266,7 @@ async def test_a_crash_in_a_compensation_goes_on_with_it_and_undoes_nothing_twic
 async def test_a_crash_in_a_hook_goes_on_with_it(lab: Lab, db: Path) -> None:
     gate = Gate()
     flow = lab.workflow(
-        lab.call("a", Fails()), on_failure=(lab.call("cry", gate),), **{"finally": (set_("tidy", value=1),)}
+        lab.call("a", Fails()), on_failure=(lab.call("cry", gate),), finally_=(set_("tidy", value=1),)
     )
     done = await go_on(lab, db, await crash_in(lab, db, gate, flow), flow)
     assert (done.state, gate.entered) == ("failed", 2)
@@ -294,7 +294,7 @@ async def test_the_definition_of_a_run_stays_what_it_was_when_it_started(lab: La
 
 @pytest.mark.case("F-D-10", "F-D-11", "W-E-17")
 async def test_a_host_is_alive_as_long_as_it_lives_however_long_its_step_takes(lab: Lab, db: Path) -> None:
-    """Divergence: alive or dead, nothing between. A host holds its file lock or it doesn't; no heartbeat can be late."""
+    """Divergence: alive or dead, nothing between. A host holds its file lock or it doesn't: no heartbeat is late."""
     gate = Gate("once")
     flow = lab.workflow(lab.call("long", gate))
     async with lab.open(flow, store=db) as one, lab.open(flow, store=db) as two:
@@ -330,7 +330,7 @@ async def test_a_dead_hosts_run_is_taken_by_a_living_one_and_its_late_result_is_
         lab.functions["lab:f0"] = other
         async with lab.open(flow, store=db) as two:
             two.core.dead = {one.store.holder}
-            two.host.find_dead = _nothing  # type: ignore[method-assign]
+            two.host.find_dead = _nothing
             assert await two.adopt(run.id)
             done = await lab.finish(two, run)
             assert done.results["a"] == "taken over"
@@ -345,7 +345,7 @@ async def test_a_dead_hosts_run_is_taken_by_a_living_one_and_its_late_result_is_
 
 @pytest.mark.case("A-29")
 async def test_all_runs_of_a_dead_host_are_found_and_finished(lab: Lab, db: Path) -> None:
-    flow = lab.workflow(lab.call("a", lambda n: n, input={"n": "{input.n}"}), lab.call("b", lambda: None))
+    flow = lab.workflow(lab.call("a", same, input={"n": "{input.n}"}), lab.call("b", lambda: None))
     gate = Gate()
     lab.functions["lab:f1"] = gate
     async with lab.open(flow, store=db) as engine:
@@ -414,7 +414,7 @@ async def test_a_commit_that_the_store_refuses_is_made_again_and_no_result_is_lo
                 raise StoreError("the disk is full", code="AF-STORE-FULL")
             return await commit(changes)
 
-        store.commit = full  # type: ignore[method-assign]
+        store.commit = full
         run = await engine.start("main")
         await until(engine, run.id, "step_completed", "b")
         beside.open()
@@ -438,7 +438,7 @@ async def test_an_answer_whose_effect_the_store_refused_is_carried_out_later(lab
                 raise StoreError("the disk is full", code="AF-STORE-FULL")
             return await commit(changes)
 
-        store.commit = full  # type: ignore[method-assign]
+        store.commit = full
         with pytest.raises(StoreError):
             await engine.resume(parked.run.id, Answer(5))
         await until(engine, parked.run.id, "run_completed")

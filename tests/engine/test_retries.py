@@ -13,7 +13,7 @@ from agentflow.engine.plan.retries import backoff, matches, next_delay, should_r
 from agentflow.engine.program import Program
 from agentflow.errors import Failure, StepError
 from agentflow.steps import registry, sequence, set_
-from tests.engine.hands import Fails, Gate, by_hand
+from tests.engine.hands import Fails, Gate, by_hand, same
 from tests.engine.lab import Lab, until
 
 pytestmark = pytest.mark.anyio
@@ -163,7 +163,7 @@ async def test_retrying_for_ever_ends_with_a_failure_that_nothing_mends(lab: Lab
 
 async def test_a_missing_reference_is_not_repeated(lab: Lab) -> None:
     done = await lab.run(
-        lab.call("a", lambda: {"there": 1}), lab.call("b", lambda x: x, input={"x": "{steps.a.not_there}"}, retry=5)
+        lab.call("a", lambda: {"there": 1}), lab.call("b", same, input={"n": "{steps.a.not_there}"}, retry=5)
     )
     assert (done.state, done.tries["b"], done.errors["b"]["code"]) == ("failed", 1, "AF-REF-MISSING")
 

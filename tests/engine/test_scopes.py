@@ -198,7 +198,7 @@ async def test_a_hook_sees_results_and_what_never_ran_is_null(lab: Lab) -> None:
 
 async def test_a_hook_may_wait(lab: Lab) -> None:
     ask = wait_for_input("ask", message="really?")
-    async with lab.open(lab.workflow(set_("a", value=1), **{"finally": (ask,)})) as engine:
+    async with lab.open(lab.workflow(set_("a", value=1), finally_=(ask,))) as engine:
         parked = await lab.finish(engine, await engine.start("main"))
         assert (parked.state, parked.waits[0].step) == ("input-required", "#finally/ask")
         await engine.resume(parked.run.id, Answer(True))

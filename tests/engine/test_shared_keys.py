@@ -8,14 +8,14 @@ import pytest
 
 from agentflow.errors import DefinitionError
 from agentflow.steps import for_each, saga, sequence, set_
-from tests.engine.hands import Fails
+from tests.engine.hands import Fails, same
 from tests.engine.lab import Lab
 
 pytestmark = pytest.mark.anyio
 
 
 async def folded(lab: Lab, reducer: str, default: Any, *values: Any) -> Any:
-    steps = [set_(f"s{n}", value=value, update={"k": "{steps.s%d}" % n}) for n, value in enumerate(values)]
+    steps = [set_(f"s{n}", value=value, update={"k": f"{{steps.s{n}}}"}) for n, value in enumerate(values)]
     done = await lab.run(*steps, context={"k": {"default": default, "reducer": reducer}}, output="{context.k}")
     assert done.state == "completed", done.errors
     return done.output
@@ -56,8 +56,8 @@ async def test_a_union_takes_the_same_update_any_number_of_times_in_any_order(la
 async def test_a_function_of_the_config_can_be_the_reducer(lab: Lab) -> None:
     def by_id(old: Any, new: Any) -> Any:
         """Keep one event an id, sorted by time and id: Floxide's EventLog."""
-        events = {event["id"]: event for event in [*(old or []), new]}
-        return sorted(events.values(), key=lambda event: (event["at"], event["id"]))
+        events: list[dict[str, Any]] = [*(old or []), new]
+        return sorted({e["id"]: e for e in events}.values(), key=lambda e: (e["at"], e["id"]))
 
     lab.functions["lab:by_id"] = by_id
     events = [{"id": "b", "at": 2}, {"id": "a", "at": 1}, {"id": "b", "at": 2}, {"id": "c", "at": 1}]
@@ -67,7 +67,7 @@ async def test_a_function_of_the_config_can_be_the_reducer(lab: Lab) -> None:
 @pytest.mark.case("F-M-2")
 async def test_a_log_of_updates_is_appended_to_and_read_in_order(lab: Lab) -> None:
     """Floxide's EventLog: append, iterate, apply all to a state and to its default."""
-    apply = lab.call("sum", lambda log: sum(log), input={"log": "{context.log}"})
+    apply = lab.call("sum", sum, input={"iterable": "{context.log}"})
     steps = [set_(f"s{n}", value=n, update={"log": n}) for n in (3, 1, 2)]
     done = await lab.run(
         *steps,
@@ -95,8 +95,8 @@ async def test_only_declared_keys_can_be_written(lab: Lab) -> None:
 
 
 async def test_parallel_items_all_write_and_nothing_is_lost(lab: Lab) -> None:
-    body = [lab.call("x", lambda n: n, input={"n": "{item}"}, update={"found": "{steps.x}", "count": 1})]
-    context = {"found": {"default": [], "reducer": "append"}, "count": {"default": 0, "reducer": "add"}}
+    body = [lab.call("x", same, input={"n": "{item}"}, update={"found": "{steps.x}", "count": 1})]
+    context: dict[str, Any] = {"found": {"default": [], "reducer": "append"}, "count": {"default": 0, "reducer": "add"}}
     loop = for_each("each", in_=list(range(20)), steps=body)
     done = await lab.run(loop, context=context, output={"found": "{context.found}", "count": "{context.count}"})
     assert (sorted(done.output["found"]), done.output["count"]) == (list(range(20)), 20)

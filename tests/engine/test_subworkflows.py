@@ -12,7 +12,7 @@ from agentflow.errors import StepError
 from agentflow.steps import agent_run, for_each, set_, wait_for_input
 from agentflow.steps import workflow as sub
 from agentflow.store.contract import RunQuery
-from tests.engine.hands import Fails, Gate, by_hand
+from tests.engine.hands import Fails, Gate, by_hand, times
 from tests.engine.lab import Lab, until
 
 pytestmark = pytest.mark.anyio
@@ -122,7 +122,7 @@ async def test_definitions_of_children_are_pinned_when_the_parent_starts(lab: La
 
 
 async def test_many_children_at_once_keep_their_results_apart(lab: Lab) -> None:
-    child = lab.workflow(lab.call("x", lambda n: n * 10, input={"n": "{input.n}"}), id="child")
+    child = lab.workflow(lab.call("x", times(10), input={"n": "{input.n}"}), id="child")
     call = sub("call", workflow="child", input={"n": "{item}"})
     async with lab.open(child, lab.workflow(for_each("each", in_=[1, 2, 3, 4], steps=[call]))) as engine:
         done = await lab.finish(engine, await engine.start("main"))

@@ -41,7 +41,7 @@ class Meter:
 
 async def test_slots_are_given_to_runs_in_turn_and_within_a_run_in_the_definitions_order(lab: Lab) -> None:
     meter = Meter()
-    steps = [lab.call(f"s{n}", meter, input={"who": "{input.name}-%d" % n}) for n in range(3)]
+    steps = [lab.call(f"s{n}", meter, input={"who": f"{{input.name}}-{n}"}) for n in range(3)]
     flow = lab.workflow(*steps, execution="parallel")
     gate = Gate()
     blocker = lab.workflow(lab.call("hold", gate), id="blocker")
@@ -232,7 +232,7 @@ async def test_a_chain_of_a_hundred_steps_takes_one_commit_a_step(lab: Lab) -> N
             commits += 1
             return await commit(changes)
 
-        engine.store.commit = counted  # type: ignore[method-assign]
+        engine.store.commit = counted
         done = await lab.finish(engine, await engine.start("main"))
     assert (done.state, done.output) == ("completed", 99)
     assert commits <= 101
