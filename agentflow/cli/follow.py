@@ -77,6 +77,7 @@ class Follower:
         self.teller = Teller(session, self.tree)
         self.screen = self.teller.screen
         self.left = False
+        self._asking = False
         self._queue: deque[Event] = deque()
         self._arrived = anyio.Event()
         self._over = False
@@ -134,7 +135,7 @@ class Follower:
         looked = time.monotonic()
         while True:
             await anyio.sleep(REFRESH)
-            if self.console.live:
+            if self.console.live and not self._asking:  # it would be drawn over the form
                 self.screen.refresh()
             if time.monotonic() - looked >= LOOK:
                 looked = time.monotonic()
@@ -310,6 +311,7 @@ class Follower:
 
     async def _form(self, view: WaitView, held: list[Change]) -> Literal["left", "elsewhere"] | tuple[Any]:
         form = Form(self.console, view.schema, view.default if view.has_default else UNSET)
+        self._asking = True
         outcome: list[Literal["left", "elsewhere"] | tuple[Any]] = []
         async with anyio.create_task_group() as tasks:
 
@@ -331,6 +333,7 @@ class Follower:
             if not outcome:
                 outcome.append("elsewhere")
             tasks.cancel_scope.cancel()
+        self._asking = False
         return outcome[0]
 
     async def _tell_elsewhere(self, wait_id: str) -> None:

@@ -49,7 +49,7 @@ class Engine:
         self.host = host
         self.store = store
         self.config = config
-        self.watching = Watching(store)
+        self.watching = Watching(store, polls=host.lock is None and store.directory is not None)
         core.on_commit.append(self.watching.committed)
         core.on_change.append(self.watching.everybody)
 

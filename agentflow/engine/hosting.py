@@ -22,6 +22,19 @@ except ImportError:  # pragma: no cover  not on Windows
     fcntl = None
 
 _MAX_SOCKET_PATH = 100
+_held: set[int] = set()
+"""Open files of this process's locks."""
+
+
+def _forget() -> None:
+    """Close the locks in a forked child, which would hold them beyond this process's death."""
+    for file in _held:
+        os.close(file)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 class HostLock:
@@ -36,6 +49,7 @@ class HostLock:
         if fcntl is not None:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.write(self._file, f"{os.getpid()}\n".encode())
+        _held.add(self._file)
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.lock"
@@ -75,6 +89,7 @@ class HostLock:
     def release(self) -> None:
         """Give the lock back."""
         self.sweep([self.name])
+        _held.discard(self._file)
         os.close(self._file)
 
 

@@ -163,7 +163,7 @@ class _Restorer:
 
     def _place(self, row: StepRow) -> None:
         run = self.run
-        if "#compensate" in row.address:
+        if "#compensate" in row.address and row.state != "submitted":
             self._open_compensation(row.address)
         found = self._locate(row.address)
         if found is None or row.state == "submitted":

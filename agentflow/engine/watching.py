@@ -29,7 +29,7 @@ class Watcher:
 
     async def next(self) -> None:
         """Return after the next change; where other processes may commit, look for theirs now and then."""
-        if self._store.directory is None:
+        if not self._watching.polls:
             await self.event.wait()
         while not self.event.is_set():
             with anyio.move_on_after(LOOK):
@@ -42,9 +42,16 @@ class Watcher:
 class Watching:
     """Wakes those who watch runs."""
 
-    def __init__(self, store: Store) -> None:
-        """Watch nothing yet."""
+    def __init__(self, store: Store, *, polls: bool) -> None:
+        """Watch nothing yet.
+
+        Args:
+            store: where the runs are.
+            polls: watchers look for commits of other processes themselves, as no host of this process does. Who asks
+                the store for changes is told of them once: a host must be the only one to ask.
+        """
         self._store = store
+        self.polls = polls
         self._states: dict[int, list[Watcher]] = {}
         self._events: dict[int, list[Watcher]] = {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -25,10 +26,12 @@ def lab(always_replay: bool) -> Lab:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
+def scene() -> Iterator[Scene]:
     """A project of its own; no process of it outlives the test."""
-    made = Scene(tmp_path)
-    try:
-        yield made
-    finally:
-        made.end()
+    # a short path: a socket's has to fit into some hundred bytes
+    with TemporaryDirectory(prefix="af", ignore_cleanup_errors=True) as folder:
+        made = Scene(Path(folder))
+        try:
+            yield made
+        finally:
+            made.end()

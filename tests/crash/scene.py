@@ -20,7 +20,7 @@ from typing import Any
 
 import apsw
 
-LIMIT = 60.0
+LIMIT = 30.0
 COMMAND = str(Path(sys.executable).with_name("agentflow"))
 ITEMS = 40
 
@@ -254,6 +254,16 @@ class Scene:
                 raise AssertionError(f"it never came to this: {what}\n{told}")
             time.sleep(pause)
         return value
+
+    def calm(self) -> None:
+        """Return when nobody has committed anything for a while, and nobody holds the newest run."""
+        seen: list[Any] = []
+
+        def look() -> bool:
+            seen.append(self.query("SELECT holder, epoch, seq FROM heads ORDER BY key DESC LIMIT 1"))
+            return len(seen) > 100 and seen[-1] == seen[-100] and seen[-1][0][0] is None
+
+        self.until(look, "a run without a holder", pause=0.005)
 
 
 def belongs_to_a_step(pid: int) -> bool:

@@ -18,7 +18,7 @@ from tests.crash.scene import ANSWERS, ITEMS, STEPS, Scene, Snapshot, belongs_to
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it kills with signals")
 
 Moment = Literal["start", "waiting", "answer", "middle", "end"]
-"""When to kill: as the first steps run; while a wait is open; right after an answer was stored; whenever; near the end."""
+"""When to kill: as the first steps run; while a wait is open; right after an answer; whenever; near the end."""
 MOMENTS: tuple[Moment, ...] = ("start", "waiting", "answer", "middle", "end")
 INPUT = '{"items": %s}' % list(range(ITEMS))  # noqa: UP031  the text is full of braces
 
@@ -106,7 +106,11 @@ def _await(scene: Scene, rnd: random.Random, moment: Moment, process: subprocess
     """Return when it is time to kill, or when the process has ended before that."""
 
     def lines(count: int) -> None:
-        scene.until(lambda: len(scene.lines()) >= count or process.poll() is not None, f"{count} steps")
+        def enough() -> bool:
+            parked = scene.snapshot().state == "input-required"
+            return len(scene.lines()) >= count or process.poll() is not None or parked
+
+        scene.until(enough, f"{count} steps")
 
     already = len(scene.lines())
     if moment == "start":

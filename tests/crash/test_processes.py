@@ -15,7 +15,6 @@ import pytest
 
 from agentflow.config import Config, load_config
 from agentflow.engine import Answer, Engine
-from agentflow.store.rows import RunQuery
 from tests.crash.scene import Scene, belongs_to_a_step
 from tests.crash.small import CONFIG, WORK
 
@@ -133,10 +132,9 @@ def test_a_run_killed_in_its_first_and_in_its_last_step_still_gives_its_output(s
 def test_an_answer_of_a_second_process_moves_the_run_in_the_first(scene: Scene, workflow: str, bell: bool) -> None:
     process = scene.start("run", workflow, "--wait", "--json")
     wait = _wait_id(scene)
+    (socket,) = scene.until(lambda: list((scene.database.parent / "hosts").glob("*.sock")), "a doorbell")
     if not bell:
-        sockets = scene.until(lambda: list((scene.database.parent / "hosts").glob("*.sock")), "a doorbell")
-        for socket in sockets:
-            socket.unlink()
+        socket.unlink()
     scene.call("waits", "answer", wait, "--data", '{"n": 3}', "--detach")
     if workflow == "asks":
         assert _begun(scene, "after") == str(process.pid)
@@ -180,7 +178,7 @@ async def test_no_answer_is_lost_however_soon_it_comes(scene: Scene) -> None:
 def test_a_watcher_takes_over_from_a_killed_process_that_answered(scene: Scene) -> None:
     watcher = scene.start("run", "asks", "--wait", "--json")
     wait = _wait_id(scene)
-    scene.until(lambda: scene.query("SELECT 1 FROM heads WHERE holder IS NULL"), "a run without a holder")
+    scene.calm()  # stopped inside a transaction it would keep everybody out
     watcher.send_signal(signal.SIGSTOP)
     answering = scene.start("waits", "answer", wait, "--data", '{"n": 3}')
     assert _begun(scene, "after") == str(answering.pid)
@@ -304,14 +302,11 @@ def test_a_step_that_kills_its_process_five_times_fails_and_the_others_go_on(sce
     assert Counter(line.split()[0].rpartition("/")[2] for line in scene.lines())["boom"] == 5
 
 
-async def test_a_host_says_nothing_of_runs_that_it_does_not_own(scene: Scene) -> None:
-    _go(scene, "first")
-    _go(scene, "last")
+async def test_a_host_of_its_own_runs_leaves_those_of_others_alone(scene: Scene) -> None:
     async with Engine.open(scene.database, config=_config(scene), host="own") as engine:
         async with Engine.open(scene.database, config=_config(scene), host="none") as other:
-            foreign = await other.start("ends")
+            foreign = await other.start("answers")
         with anyio.fail_after(LIMIT):
-            own = await engine.start("ends")
-            assert (await engine.wait(own.id)).state == "completed"
+            own = await engine.start("answers")
+            assert (await engine.wait(own.id)).state == "input-required"
         assert (await engine.get(foreign.id)).state == "submitted"
-        assert [run.id for run in await engine.list(RunQuery(states=["submitted"]))] == [foreign.id]

@@ -84,8 +84,7 @@ async def test_cancel_goes_down_to_child_runs_and_their_children(lab: Lab) -> No
 async def test_finally_runs_on_cancel_and_hooks_of_success_and_failure_do_not(lab: Lab) -> None:
     gate, log = Gate(), list[str]()
     hooks: dict[str, Any] = {
-        name: (lab.call("note", partial(log.append, name)),)
-        for name in ("on_success", "on_failure", "finally")
+        name: (lab.call("note", partial(log.append, name)),) for name in ("on_success", "on_failure", "finally")
     }
     async with lab.open(lab.workflow(lab.call("long", gate), **hooks)) as engine:
         run = await engine.start("main")

@@ -175,7 +175,8 @@ async def test_a_containers_hooks_run_once_each_beside_those_of_others(lab: Lab,
 @pytest.mark.case("A-27")
 async def test_a_failing_hook_is_told_and_changes_nothing_but_a_failing_finally_fails_the_run(lab: Lab) -> None:
     for name in ("on_success", "finally"):
-        done = await lab.run(set_("a", value=1), **{name: (lab.call("hook", Fails()),)})
+        hook: dict[str, Any] = {name: (lab.call("hook", Fails()),)}
+        done = await lab.run(set_("a", value=1), **hook)
         (told,) = [event.data["hook"] for event in done.events if event.type == "hook_failed"]
         assert (told, done.state) == (name, "completed" if name == "on_success" else "failed")
     done = await lab.run(lab.call("a", Fails()), on_failure=(lab.call("hook", Fails()),))
@@ -239,7 +240,7 @@ async def test_an_early_end_of_a_container_gives_its_result_and_the_run_goes_on(
 
 
 async def test_an_early_end_runs_the_hooks(lab: Lab, log: list[str]) -> None:
-    hooks = {name: (note(lab, log, name),) for name in ("on_success", "on_failure", "finally")}
+    hooks: dict[str, Any] = {name: (note(lab, log, name),) for name in ("on_success", "on_failure", "finally")}
     assert (await lab.run(end("stop"), set_("b", value=1), **hooks)).state == "completed"
     assert (await lab.run(end("stop", state="failed", message="x"), **hooks)).state == "failed"
     assert log == ["on_success", "finally", "on_failure", "finally"]

@@ -13,6 +13,7 @@ from agentflow.definition.config_file import Limits
 from agentflow.engine import Answer, Engine
 from agentflow.errors import ConflictError, InputError
 from agentflow.steps import for_each, saga, set_, wait_for_input
+from agentflow.steps.contract import Park, Wait
 from agentflow.store.contract import RunQuery
 from tests.engine.hands import Fails, Gate, by_hand, eventually
 from tests.engine.lab import LIMIT, Lab, until
@@ -256,6 +257,31 @@ async def test_a_step_that_waits_for_its_key_starts_when_another_host_gives_it_b
         await second.inside()
         second.open()
         await eventually(_ended(two, waits.id))
+
+
+@pytest.mark.parametrize("how", ["waits", "pauses", "is suspended"])
+async def test_a_step_that_waits_gives_its_key_to_others(lab: Lab, how: str) -> None:
+    still = by_hand(lab)
+
+    def parks(ctx: Any) -> Any:
+        return ctx.arrived or Park(Wait("input", "?"), then="enter")
+
+    slot = {"key": "printer", "limit": 1}
+    first = {
+        "waits": still.call("x", parks, concurrency=slot),
+        "pauses": still.call("x", Fails(1), on_error="retry", concurrency=slot),
+        "is suspended": still.call("x", Fails(1), on_error="suspend", concurrency=slot),
+    }[how]
+    b = still.workflow(still.call("x", Fails(0, "printed"), concurrency=slot), id="b")
+    async with still.open(still.workflow(first), b) as engine:
+        run = await engine.start("main")
+        await until(engine, run.id, "step_retrying" if how == "pauses" else "step_waiting")
+        assert (await still.finish(engine, await engine.start("b"))).output == "printed"
+        if how == "pauses":
+            still.clock.advance(1)
+        else:
+            await engine.resume(run.id, Answer({"action": "retry"}))
+        assert (await still.finish(engine, run)).state == "completed"
 
 
 def _ended(engine: Engine, run_id: str) -> Any:

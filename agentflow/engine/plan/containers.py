@@ -32,7 +32,7 @@ def begin(run: RunState, node: Node) -> None:
     node.attempt += 1
     if node.entered is None:
         node.tries += 1
-    node.state, node.phase = "working", "scope"
+    node.state, node.phase, node.reason = "working", "scope", None
     node.started = run.tree.world.now()
     node.opened = node.closed = 0
     node.scopes = {}

@@ -30,6 +30,7 @@ def interrupted(run: RunState, node: Node) -> None:
     else:
         node.phase = None
         node.entered = "crash"
+        run.save(node)  # while it only queues, a crash isn't one of its own
         heappush(run.ready, (node.n, node))
 
 
@@ -43,7 +44,8 @@ def _stopped(node: Node) -> bool:
 
 def requeue(run: RunState, node: Node) -> None:
     """A step was ready, or stopped in good order: it waits for a slot again."""
-    if node.scope is not None and node.scope.halted is not None:
+    interrupted = node.entered == "crash" and node.attempt > 0
+    if node.scope is not None and node.scope.halted is not None and (_stopped(node) or not interrupted):
         steps.cancel(run, node, node.scope.halted)
     elif node.program.is_leaf:
         heappush(run.ready, (node.n, node))

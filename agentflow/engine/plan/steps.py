@@ -223,13 +223,18 @@ def close(run: RunState, node: Node) -> None:
     if node.n == ROOT:
         run.tree.push("end_run", run)
         return
-    if node.program.concurrency is not None:
-        run.changes().free.append(node.n)
+    give_back(run, node)
     scope = node.scope
     if scope is not None:
         scope.active -= 1
         scope.open -= 1
         order.settled(run, scope, node)
+
+
+def give_back(run: RunState, node: Node) -> None:
+    """Give a step's slot of its key back: it has ended, or waits."""
+    if node.program.concurrency is not None:
+        run.changes().free.append(node.n)
 
 
 def fail(run: RunState, node: Node, failure: Failure) -> None:
@@ -279,6 +284,7 @@ def _again(run: RunState, node: Node, failure: Failure) -> None:
     run.emit("step_failed", node.address, {"error": failure.to_data(), "will_retry": True, "attempt": node.tries})
     run.emit("step_retrying", node.address, {"attempt": node.tries + 1, "delay": delay})
     node.state, node.phase, node.entered = "working", "backoff", None
+    give_back(run, node)
     run.set_timer(node, run.tree.world.now() + delay, "backoff")
     run.save(node)
 

@@ -27,6 +27,7 @@ def park(run: RunState, node: Node, what: Park) -> None:
     """Let a step wait for an answer, an event or a time."""
     node.memo = {"park": {"then": what.then, "state": what.state}}
     node.state = "working"
+    steps.give_back(run, node)
     on = what.on
     if isinstance(on, Timer):
         node.phase = "timer"
@@ -79,6 +80,7 @@ def suspend(run: RunState, node: Node) -> None:
     """Open an operator's wait after a final failure."""
     message = f'Step "{node.address}" failed: {node.failure.message if node.failure else ""}'
     node.memo = {"park": {"then": "operator", "state": None}}
+    steps.give_back(run, node)
     wait = Wait("operator", message, OPERATOR_SCHEMA)
     _open(run, node, wait, "operator", message, {})
 
