@@ -79,9 +79,7 @@ class Files:
         faults = Faults(document.place)
         data = document.data
         if data is None:
-            faults.add(
-                "AF-CONFIG-INVALID", f'"{file}" is empty', "", hint="begin with `workflows:`, or run `agentflow init`"
-            )
+            faults.add("AF-CONFIG-INVALID", f'"{file}" is empty', "", hint="begin with `workflows:`")
         elif not is_object(data):
             faults.wrong_type(f'"{file}"', "a mapping", data, "")
         elif distri.is_agent_file(data) or ("steps" in data and "workflows" not in data):

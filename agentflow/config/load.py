@@ -57,7 +57,7 @@ def load_config(path: str | Path | None = None, *, types: TypeLookup | None = No
         raise NotFoundError(
             "no agentflow.yaml here or in a parent folder",
             code="AF-CONFIG-NOT-FOUND",
-            hint="name a file, or make a project: agentflow init",
+            hint="name a file",
         )
     if found.is_dir():
         found = next((found / name for name in NAMES if (found / name).is_file()), found / NAMES[0])

@@ -63,7 +63,11 @@ class StepContext:
     @property
     def idempotency_key(self) -> str:
         """The same for every attempt, until the step is compensated."""
-        text = f"{self._run.id}/{self._node.address}/{self._node.undone}"
+        undone, scope = self._node.undone, self._node.scope
+        while scope is not None:  # what undoes a step, or is inside it, is a new thing too
+            undone += scope.owner.undone
+            scope = scope.owner.scope
+        text = f"{self._run.id}/{self._node.address}/{undone}"
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     @property

@@ -33,6 +33,8 @@ from agentflow.faultpoints import reach
 from agentflow.requirements import Checker
 from agentflow.store.contract import Store
 from agentflow.store.rows import (
+    Fenced,
+    LoadedTree,
     RunChange,
 )
 
@@ -53,7 +55,6 @@ class Core(Surroundings):
         self.runs: dict[int, RunState] = {}
         self.slots = Slots(self, store, host_parallel, self.runs)
         self.stopping = False
-        self.cancelled = False
         self.always_replay = False
         self.inbox_due = False
         self.dead: set[str] = set()
@@ -65,6 +66,10 @@ class Core(Surroundings):
         self.checker: Checker
         self.on_change: list[Callable[[], None]] = []
         self.on_commit: list[Callable[[Sequence[RunChange]], None]] = []
+        self.roots: Callable[[], Collection[int] | None] = lambda: None
+        """The roots whose commands this process carries out; None: all."""
+        self.unreadable: set[int] = set()
+        """Roots that this process can't go on with: their definitions are damaged, or need what it lacks."""
         self._inputs: deque[Input | Finished] = deque()
         self._seen: set[int] = set()
         self._flushing = False
@@ -117,7 +122,7 @@ class Core(Surroundings):
     async def publish(self, topic: str, data: Any, event_id: str | None) -> int:
         """Publish an event of a running step."""
         count, _ = await self.store.publish(topic, data, event_id, self.now(), filter_matches)
-        await self.take_inbox()
+        await self.take_inbox(self.roots())
         return count
 
     def look_at_inbox(self) -> None:
@@ -134,7 +139,7 @@ class Core(Surroundings):
             self._wake = anyio.Event()
             if self.inbox_due:
                 self.inbox_due = False
-                await self.take_inbox()
+                await self.take_inbox(self.roots())
             if self._inputs and not self._flushing:
                 self._flushing = True
                 try:
@@ -150,6 +155,7 @@ class Core(Surroundings):
         run = self.runs.get(work.run)
         node = run.live.get(work.n) if run is not None else None
         if run is None or node is None or node.phase != "run" or node.attempt != work.attempt:
+            self._not_executed()
             return ()
         if lease.interrupted is not None:
             outcome, context = Stopped(lease.interrupted), None
@@ -162,7 +168,7 @@ class Core(Surroundings):
             outcome, context = await execute(self, run, node, lease)
             reach("mid-step")
         self.slots.stopped(run.key, node.n, node.attempt)
-        node.lease = None
+        self._let_go(work, node, lease)
         self._inputs.append(Finished(run, node, node.attempt, outcome, context))
         if self._flushing:
             self._wake.set()
@@ -177,10 +183,28 @@ class Core(Surroundings):
             if self._inputs:
                 self._wake.set()
 
+    def _let_go(self, work: Work, node: Node, lease: WorkLease) -> None:
+        """Let nobody interrupt what a worker does after a step; the step's node may have been read anew meanwhile."""
+        run = self.runs.get(work.run)
+        current = run.live.get(work.n) if run is not None else None
+        for known in (node, current):
+            if known is not None and known.lease is lease:
+                known.lease = None
+
+    def _not_executed(self) -> None:
+        """Give back the slot of a claimed step whose tree is lost, or that was stopped before it began."""
+        self.slots.running -= 1
+        root = self.slots.first
+        if root is not None:
+            self.put(Input(root, _look_again))
+        elif not self._inputs and not self._flushing and not self.slots.running:
+            self._quiet.set()
+
     async def idle(self) -> None:
         """Return when nothing runs and nothing is left to apply."""
         while self._inputs or self._flushing or self.slots.running:
-            self._quiet = anyio.Event()
+            if self._quiet.is_set():
+                self._quiet = anyio.Event()
             await self._quiet.wait()
 
     async def _flush(self) -> Sequence[Work]:
@@ -191,22 +215,27 @@ class Core(Surroundings):
         for item in inputs:
             if isinstance(item, Finished):
                 self.slots.running -= 1
-            if await self._hold(item):
-                held.append(item)
-        trees = self._apply(held)
-        claimed = await self.slots.fill(trees)
-        changes = self._collect(trees)
-        if changes:
-            reach("before-commit")
             try:
+                if await self._hold(item):
+                    held.append(item)
+            except Exception as error:  # of one run: the others go on
+                await self._not_held(item, error)
+        trees = self._apply(held)
+        claimed: list[tuple[RunState, Node]] = []
+        fenced: Sequence[Fenced] = ()
+        try:
+            await self.slots.fill(trees, claimed)
+            changes = self._collect(trees)
+            if changes:
+                reach("before-commit")
                 fenced = await self.store.commit(changes)
-            except StoreError as error:
-                self.slots.running -= len(claimed)
-                await self._failed(held, trees, error)
-                return ()
-            reach("after-commit")
-            for refused in fenced:
-                self._lost(refused.run)
+                reach("after-commit")
+        except StoreError as error:
+            self.slots.running -= len(claimed)
+            await self._failed(held, trees, error)
+            return ()
+        for refused in fenced:
+            self._lost(refused.run, held)
         self._settle(trees, held, changes)
         ready = [(run, node) for run, node in claimed if run.tree.key in self.trees]
         self.slots.running -= len(claimed) - len(ready)  # claims of trees that somebody else holds now
@@ -218,7 +247,7 @@ class Core(Surroundings):
         """See to it that a tree is held; False when that isn't possible."""
         root = item.root
         tree = self.trees.get(root)
-        if tree is not None and (not self.always_replay or tree.todo):  # just rebuilt, for an earlier input
+        if tree is not None and (not self.always_replay or tree.todo or tree.touched):  # just rebuilt
             return True
         if tree is not None:
             loaded = await self.store.load(root) if not tree.root.row_is_new else None
@@ -227,16 +256,45 @@ class Core(Surroundings):
         else:
             if isinstance(item, Finished):
                 return False
-            loaded = await self.store.acquire(root, self.dead)
+            loaded = await self.store.acquire(root, self.dead) if root not in self.unreadable else None
         if loaded is None:
-            if item.done is not None:
-                item.done.held = False
-                item.done.event.set()
-                if item.done.inbox is not None:
-                    self._seen.discard(item.done.inbox)
+            self._refuse(item)
             return False
-        await self._load(loaded, tree)
+        try:
+            await self._load(loaded, tree)
+        except Exception as error:
+            if tree is None:
+                await self._leave_alone(loaded, error)
+            raise
+        if tree is None:
+            self.slots.note(self.now())  # it may have timers
         return True
+
+    def _refuse(self, item: Input | Finished) -> None:
+        """Tell who waits for an input that the tree is somebody else's."""
+        if item.done is not None:
+            item.done.held = False
+            item.done.event.set()
+            if item.done.inbox is not None:
+                self._seen.discard(item.done.inbox)
+
+    async def _not_held(self, item: Input | Finished, error: Exception) -> None:
+        """A tree couldn't be read: tell who waits for the input, and keep results of steps for later."""
+        log.error("run %s couldn't be read: %s", item.root, error)
+        if item.done is not None:
+            item.done.error = error
+            self._refuse(item)
+        elif isinstance(item, Finished):
+            await anyio.sleep(0.2)
+            self.slots.running += 1
+            self.put(item)
+
+    async def _leave_alone(self, loaded: LoadedTree, error: Exception) -> None:
+        """Give back a tree that can't be rebuilt here: another host may have what this one lacks."""
+        if not isinstance(error, StoreError) or error.code == "AF-STORE-DAMAGED":
+            self.unreadable.add(loaded.root)
+            log.error("run %s is left alone: %s", loaded.runs[0].row.id, error)
+        await self.store.commit([RunChange(loaded.root, loaded.root, loaded.epoch, release=True)])
 
     async def _load(self, loaded: Any, old: Tree | None, ended: Collection[Finished] = ()) -> None:
         for run in loaded.runs:
@@ -340,11 +398,14 @@ class Core(Surroundings):
         for key in tree.runs:
             self.runs.pop(key, None)
 
-    def _lost(self, run: int) -> None:
-        """Somebody else holds a tree now: stop what we execute of it."""
+    def _lost(self, run: int, inputs: Sequence[Input | Finished] = ()) -> None:
+        """Somebody else holds a tree now: stop what we execute of it, and tell who waits for inputs to it."""
         state = self.runs.get(run)
         if state is None:
             return
+        for item in inputs:
+            if item.root == state.tree.key and item.done is not None:
+                item.done.held = False
         for other in state.tree.runs.values():
             for node in list(other.live.values()):
                 if node.lease is not None:
@@ -366,6 +427,9 @@ class Core(Surroundings):
                 again.append(item)
         await anyio.sleep(0.2)
         for tree in trees:
+            for run in tree.touched.values():
+                if run.change is not None:  # commands that came with the tree
+                    self._seen.difference_update(run.change.inbox_done)
             self._drop(tree)
             try:
                 loaded = await self.store.load(tree.key)

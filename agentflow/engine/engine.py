@@ -118,7 +118,6 @@ class Engine:
                 finally:
                     with anyio.CancelScope(shield=True):
                         await engine.host.shutdown(grace if host != "none" else 0.0)
-                    core.cancelled = True
                     group.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
@@ -231,7 +230,10 @@ class Engine:
                     if event.run_id == run_id and event.type in {"run_completed", "run_failed", "run_canceled"}:
                         return
                 if not found:
+                    if row.state in TERMINAL:  # its end was before `after`
+                        return
                     await watcher.next()
+                    row = await self._row(run_id)
 
     async def steps(self, run_id: str) -> list[StepRow]:
         """Return the steps of a run that were reached."""

@@ -51,17 +51,11 @@ async def execute(core: Core, run: RunState, node: Node, lease: WorkLease) -> tu
             return Failure("AF-DEFECT", f'step type "{spec.name}" can\'t be executed', retryable=False), None
         outcome = await spec.execute(config, context)
     except BaseException as error:  # a step may raise anything at all; only our own interrupt goes on
-        if lease.interrupted is not None or core.stopping or _is_loop_cancel(core, error):
-            raise
+        await anyio.lowlevel.checkpoint_if_cancelled()  # whatever its cleaning up raised, it was interrupted
         return describe(core, error), None
     if lease.interrupted is not None:
         await anyio.lowlevel.checkpoint()
     return _outcome(core, outcome), context
-
-
-def _is_loop_cancel(core: Core, error: BaseException) -> bool:
-    """Tell whether the host's own scope is being cancelled, rather than a step raising what looks like it."""
-    return isinstance(error, anyio.get_cancelled_exc_class()) and core.cancelled
 
 
 def _outcome(core: Core, outcome: object) -> Any:

@@ -41,6 +41,7 @@ class Host:
         self._look = anyio.Event()
         self._timer = anyio.Event()
         core.on_commit.append(self._committed)
+        core.roots = lambda: self.roots
 
     def start(self, group: TaskGroup) -> None:
         """Start the tasks."""
@@ -83,6 +84,8 @@ class Host:
 
     async def claim(self) -> None:
         """Take what is to be executed and has no live host."""
+        if self.core.stopping:
+            return
         await self.find_dead()
         for root in await self.store.claimable(self.core.dead):
             if self.mode != "all" and root not in self.own:
@@ -120,7 +123,8 @@ class Host:
             if not (changed or rung or rounds % 4 == 0):
                 continue
             if changed or rung:
-                await self.core.take_inbox(None if self.mode == "all" else list(self.own))
+                self.core.slots.note(self.core.now())  # there may be new timers
+                await self.core.take_inbox(self.roots)
                 self.core.tell_everybody()
             if self.mode == "all" or self.own:
                 await self.claim()
@@ -169,7 +173,10 @@ class Host:
             waiting.append(done)
         refused = False
         for done in waiting:
-            await done.wait()
+            try:
+                await done.wait()
+            except Exception:  # logged where it came about
+                done.held = False
             refused = refused or not done.held
         if refused:
             # another host has the run and fires it; or nobody may, and we look again

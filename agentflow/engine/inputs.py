@@ -12,6 +12,7 @@ import anyio
 from agentflow.data import encode
 from agentflow.engine.execute import Stopped
 from agentflow.engine.plan import steps, waiting
+from agentflow.engine.plan.recovery import interrupted_once
 from agentflow.engine.plan.runs import cancel_run, pause_run
 from agentflow.engine.state import Node, RunState, Tree
 from agentflow.errors import Failure
@@ -101,7 +102,9 @@ class Finished:
 
 
 def _stopped(run: RunState, node: Node, reason: str) -> None:
-    if reason == "shutdown":
+    if reason == "shutdown" and node.program.step.at_most_once:
+        steps.fail(run, node, interrupted_once(node))
+    elif reason == "shutdown":
         node.state = "working"
         node.entered = "crash"
         run.save(node)

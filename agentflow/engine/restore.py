@@ -124,6 +124,8 @@ class _Restorer:
         if container is None:
             return
         memo = node.memo or {}
+        if memo.get("stage") is not None:  # its body is still to be opened
+            return
         frame = NodeFrame(self.run, node)
         openings: Sequence[Opening]
         openings = container.restore(frame, self.labels.get(node.address, ()))
@@ -178,7 +180,8 @@ class _Restorer:
         scope.nodes[member] = node
         node.state, node.reason, node.phase = row.state, row.reason, row.phase
         node.attempt, node.tries, node.entry, node.crashes = row.attempt, row.tries, row.entry, row.crashes
-        node.result = row.result
+        if row.state == "completed" or row.reason == "entry_point":  # else an earlier attempt of its container left it
+            node.result = row.result
         node.failure = Failure.from_data(decode(row.error)) if row.error else None
         node.memo = decode(row.memo) if row.memo else None
         node.undone = (node.memo or {}).get("undone", 0)
@@ -257,7 +260,7 @@ class _Restorer:
             owner = scope.owner
             stages = (owner.memo or {}).get("stages")
             over = owner.settled if scope.stage != "compensate" else owner.reason is not None
-            if scope.stage == "body" and stages is not None:
+            if scope.stage == "body" and (stages is not None or owner.phase in {"backoff", "wait"}):
                 over = True
             if scope.stage not in {"body", "compensate"}:
                 over = over or stages is None or scope.stage not in stages[:1]
@@ -301,6 +304,7 @@ class _Restorer:
     def _resume_node(self, node: Node) -> None:
         run = self.run
         tree = run.tree
+        node.arrived = (node.memo or {}).get("arrived")
         if node.phase == "run":
             if (run.key, node.n) in self.executing:
                 node.lease = self.executing[run.key, node.n]
@@ -315,8 +319,8 @@ class _Restorer:
         elif node.phase == "scope":
             self._resume_container(node)
         elif node.phase is None:
-            node.entered = "park" if "arrived" in (node.memo or {}) else "crash"
-            node.arrived = (node.memo or {}).get("arrived")
+            if (node.memo or {}).get("stage") != "due":
+                node.entered = "park" if "arrived" in (node.memo or {}) else "crash"
             tree.push("requeue", run, node)
 
     def _resume_container(self, node: Node) -> None:

@@ -12,7 +12,7 @@ from agentflow.engine.plan import steps
 from agentflow.engine.plan.drive import drain
 from agentflow.engine.state import Node, RunState, Tree
 from agentflow.engine.view import NodeView
-from agentflow.errors import StepError
+from agentflow.errors import StepError, StoreError
 from agentflow.store.contract import Store
 from agentflow.store.rows import (
     TimerRow,
@@ -45,12 +45,13 @@ class Slots:
         self._blocked: list[tuple[RunState, Node]] = []
         self._solo: tuple[int, int] | None = None
 
-    async def fill(self, trees: Sequence[Tree]) -> list[tuple[RunState, Node]]:
+    async def fill(self, trees: list[Tree], claimed: list[tuple[RunState, Node]]) -> None:
         """Claim steps for free slots, in the transition that is being planned.
 
         Args:
             trees: the trees of this transition; runs of theirs with ready steps queue up. Trees of others that get a
-                slot are added, if the argument is a list.
+                slot are added.
+            claimed: what is claimed is added.
         """
         for tree in trees:
             for run in tree.runs.values():
@@ -58,7 +59,13 @@ class Slots:
         blocked, self._blocked = self._blocked, []
         for run, _ in blocked:
             self.queue(run)
-        claimed: list[tuple[RunState, Node]] = []
+        try:
+            await self._fill(trees, claimed)
+        finally:
+            for run, node in self._blocked:
+                heappush(run.ready, (node.n, node))
+
+    async def _fill(self, trees: list[Tree], claimed: list[tuple[RunState, Node]]) -> None:
         queue = self._queue
         known = set(map(id, trees))
         while queue and self.running < self.limit:
@@ -81,10 +88,7 @@ class Slots:
             self.queue(run)
             if run.tree.touched and id(run.tree) not in known:
                 known.add(id(run.tree))
-                trees.append(run.tree)  # type: ignore[attr-defined]
-        for run, node in self._blocked:
-            heappush(run.ready, (node.n, node))
-        return claimed
+                trees.append(run.tree)
 
     def queue(self, run: RunState) -> None:
         """Let a run queue for slots, if it has use for them."""
@@ -128,10 +132,19 @@ class Slots:
         except StepError as error:
             steps.fail(run, node, steps.failure_of(error))
             return False
-        taken = await self._store.take_slots([(key, limit.limit, run.key, node.n)])
+        try:
+            taken = await self._store.take_slots([(key, limit.limit, run.key, node.n)])
+        except StoreError:
+            self._blocked.append((run, node))
+            raise
         if not taken[0]:
             self._blocked.append((run, node))
         return taken[0]
+
+    @property
+    def first(self) -> int | None:
+        """Root of the first run that queues for a slot."""
+        return next((run.tree.key for run in self._queue if self._runs.get(run.key) is run), None)
 
     @property
     def blocked(self) -> set[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import NoReturn
 
@@ -58,7 +58,7 @@ def die() -> None:
 
 
 @contextmanager
-def fault(point: str, nth: int = 1, act: Callable[[], None] = crash) -> Iterator[Fault]:
+def fault(point: str, nth: int = 1, act: Callable[[], None] = crash) -> Generator[Fault]:
     """Let something happen when a point is reached for the nth time.
 
     Args:
@@ -103,7 +103,7 @@ def _crash_anywhere(point: str) -> None:
 
 def doom(engine: Engine) -> None:
     """Let an engine's host drop dead when its block ends."""
-    engine.host.shutdown = _nothing  # type: ignore[method-assign]
+    engine.host.shutdown = _nothing
 
 
 async def _nothing(grace: float) -> None:

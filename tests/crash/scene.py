@@ -20,6 +20,8 @@ from typing import Any
 
 import apsw
 
+from agentflow.store.sqlite.sql import rows
+
 LIMIT = 30.0
 COMMAND = str(Path(sys.executable).with_name("agentflow"))
 ITEMS = 40
@@ -225,7 +227,7 @@ class Scene:
         db = apsw.Connection(str(self.database), flags=apsw.SQLITE_OPEN_READONLY)
         try:
             db.set_busy_timeout(5000)
-            return [tuple(row) for row in db.execute(sql, values)]
+            return rows(db, sql, values)
         except apsw.SQLError:  # no table yet
             return []
         finally:

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agentflow.definition.models import RetryPolicy, Step, Workflow
+from agentflow.definition.models import Defaults, RetryPolicy, Step, Workflow
 from agentflow.engine import Answer, Engine, Event
-from agentflow.steps import for_each, parallel, sequence, wait_for_input
+from agentflow.steps import delay, for_each, parallel, sequence, wait_for_input
 from agentflow.steps.building import Common
 from agentflow.store import open_store
 from agentflow.store.contract import Store
@@ -26,9 +26,9 @@ from agentflow.testing.clock import FakeClock
 from agentflow.testing.faults import dying, fault, inherit
 from tests.engine.lab import LIMIT, Done, Lab
 
-Kind = Literal["call", "wait", "sequence", "parallel", "for_each"]
+Kind = Literal["call", "wait", "delay", "sequence", "parallel", "for_each"]
 _ALL = RunQuery()
-KINDS: tuple[Kind, ...] = ("call", "call", "call", "call", "wait", "sequence", "parallel", "for_each")
+KINDS: tuple[Kind, ...] = ("call", "call", "call", "call", "wait", "delay", "sequence", "parallel", "for_each")
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,9 @@ class Oracle:
     def _step(self, plan: Plan, address: str) -> tuple[str, str | None, Any]:
         if plan.condition is False:
             return "canceled", "condition", None
-        if plan.kind in ("call", "wait"):
-            good, value = plan.kind == "wait" or plan.fails < plan.tries, address
+        if plan.kind in ("call", "wait", "delay"):
+            good = plan.kind != "call" or plan.fails < plan.tries
+            value: Any = {} if plan.kind == "delay" else address
         elif plan.kind == "for_each":
             rounds = [self.run(plan.body, f"{address}[{n}]/") for n in range(2)]
             good, value = all(ok for ok, _ in rounds), [values for _, values in rounds]
@@ -91,16 +92,17 @@ class Oracle:
 def edges(plans: tuple[Plan, ...]) -> dict[str, tuple[str, ...]]:
     """Return what each step of a scope waits for, by the rules of order."""
     found: dict[str, tuple[str, ...]] = {}
-    block_start = 0
+    block: int | None = None
     for position, plan in enumerate(plans):
         earlier = tuple(other.id for other in plans[:position])
         if plan.depends:
             found[plan.id] = plan.depends
         elif plan.parallel:
-            found[plan.id] = earlier[:block_start]
+            block = position if block is None else block
+            found[plan.id] = earlier[:block]
         else:
             found[plan.id] = earlier
-            block_start = position + 1
+            block = None
     return found
 
 
@@ -109,7 +111,7 @@ def scopes(draw: st.DrawFn, depth: int = 0) -> tuple[Plan, ...]:
     """Make the steps of a scope."""
     plans: list[Plan] = []
     for number in range(draw(st.integers(1, 6 if depth == 0 else 3))):
-        kind = draw(st.sampled_from(KINDS if depth < 2 else ("call", "call", "wait")))
+        kind = draw(st.sampled_from(KINDS if depth < 2 else ("call", "call", "wait", "delay")))
         fails = draw(st.sampled_from((0, 0, 0, 1, 2))) if kind == "call" else 0
         depends = draw(st.lists(st.sampled_from([plan.id for plan in plans]), unique=True, max_size=3)) if plans else []
         plans.append(
@@ -140,8 +142,8 @@ class World:
         self.failed: Counter[str] = Counter()
         steps = [self._step(plan) for plan in plans]
         self.flow = Workflow(
-            id="main", steps=tuple(steps), defaults={"on_error_siblings": "continue"}, output={"done": True}
-        )  # type: ignore[arg-type]
+            id="main", steps=tuple(steps), defaults=Defaults(on_error_siblings="continue"), output={"done": True}
+        )
 
     def _step(self, plan: Plan) -> Step:
         common: Common = {}
@@ -157,6 +159,8 @@ class World:
             common["on_error"] = "continue"
         if plan.kind == "wait":
             return wait_for_input(plan.id, message="?", **common)
+        if plan.kind == "delay":
+            return delay(plan.id, for_="3s", **common)
         if plan.kind == "call":
             common["retry"] = RetryPolicy(max_attempts=plan.tries, base=1.0)
             return self.lab.call(plan.id, self._function(plan), **common)
@@ -211,8 +215,8 @@ def check(world: World, done: Done) -> None:
     good, _ = oracle.run(world.plans)
     assert done.state == ("completed" if good else "failed")
     assert {address: (state, done.reasons.get(address)) for address, state in _reached(done).items()} == oracle.states
-    containers = {address for address, value in oracle.results.items() if not isinstance(value, str)}
-    assert done.results == {a: v for a, v in oracle.results.items() if a not in containers}
+    # a container's result is assembled from those of its steps and never stored
+    assert done.results == {a: value for a, value in oracle.results.items() if isinstance(value, str) or value == {}}
     ended = Counter(event.step for event in done.events if event.type == "step_completed")
     assert ended == Counter(address for address, (state, _) in oracle.states.items() if state == "completed")
     assert [event.seq for event in done.events] == list(range(1, len(done.events) + 1))
@@ -249,12 +253,12 @@ def _run(plans: tuple[Plan, ...], crashes: list[int], *, always_replay: bool) ->
     return world, anyio.run(world.drive, crashes)
 
 
-_EVERYTHING = settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+_EVERYTHING = settings(max_examples=700, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 @pytest.mark.case("F-CP-1", "A-29")
 @_EVERYTHING
-@given(plans=scopes(), crashes=st.lists(st.integers(1, 12), max_size=3))
+@given(plans=scopes(), crashes=st.lists(st.integers(1, 8), max_size=3))
 def test_whatever_crashes_on_the_way_the_end_is_the_oracles(plans: tuple[Plan, ...], crashes: list[int]) -> None:
     world, done = _run(plans, crashes, always_replay=False)
     check(world, done)
@@ -262,8 +266,8 @@ def test_whatever_crashes_on_the_way_the_end_is_the_oracles(plans: tuple[Plan, .
         assert all(times <= 3 for times in world.calls.values())
 
 
-@settings(_EVERYTHING, max_examples=60)
-@given(plans=scopes(), crashes=st.lists(st.integers(1, 12), max_size=2))
+@settings(_EVERYTHING, max_examples=350)
+@given(plans=scopes(), crashes=st.lists(st.integers(1, 8), max_size=2))
 def test_rebuilding_state_before_every_decision_changes_nothing(plans: tuple[Plan, ...], crashes: list[int]) -> None:
     replayed, again = _run(plans, crashes, always_replay=True)
     check(replayed, again)

@@ -55,7 +55,13 @@ async def test_a_step_that_raises_something_else_when_it_is_interrupted_ends_as_
         finally:
             raise ValueError("while cleaning up")
 
-    done = await lab.run(lab.call("a", stubborn, timeout="1s"))
+    lab = by_hand(lab)
+    async with lab.open(lab.workflow(lab.call("a", stubborn, timeout="1s"))) as engine:
+        run = await engine.start("main")
+        await until(engine, run.id, "step_started")
+        await anyio.sleep(0.05)
+        lab.clock.advance(2)
+        done = await lab.finish(engine, run)
     assert (done.state, done.errors["a"]["code"]) == ("failed", "AF-TIMEOUT")
 
 
@@ -112,20 +118,18 @@ async def test_a_store_that_cannot_be_read_for_a_moment_costs_no_step_its_result
 
 async def test_slots_are_free_again_after_a_tree_was_lost(lab: Lab) -> None:
     store, gate = MemoryStore(), Gate()
-    flow = lab.workflow(lab.call("a", gate, execution="parallel"), lab.call("b", gate, execution="parallel"))
+    stuck = Gate()
+    flow = lab.workflow(lab.call("a", gate, execution="parallel"), lab.call("b", stuck, execution="parallel"))
     async with lab.open(flow, store=store) as engine:
         await engine.start("main")
-        await eventually(lambda: _true(gate.entered == 2))
+        await gate.inside()
+        await stuck.inside()
         for run in store.tables.runs.values():
             run.holder, run.epoch = "somebody else", run.epoch + 1
         gate.open()
         with anyio.fail_after(LIMIT):
             await engine.core.idle()
-        assert engine.core.slots.running == 0
-
-
-async def _true(value: bool) -> bool:
-    return value
+        assert (engine.core.slots.running, stuck.interrupted) == (0, 1)
 
 
 async def test_two_starts_with_one_key_at_the_same_time_are_one_run(lab: Lab) -> None:

@@ -35,7 +35,7 @@ def halt_node(run: RunState, node: Node, reason: str, interrupt: bool) -> None:
         run.tree.push("halt_child", run, node, reason, interrupt)
     elif node.program.container is not None and node.scopes is not None:
         _halt_container(run, node, reason, interrupt=interrupt)
-    elif node.phase is None and node.attempt == 0:
+    elif node.phase is None and node.attempt == 0 and node.memo is None:
         _withdraw(run, node)
     else:
         waiting.close_wait(run, node, reason)
@@ -54,6 +54,9 @@ def _halt_container(run: RunState, node: Node, reason: str, *, interrupt: bool) 
         node.halting = reason
     if node.phase in {"timer", "backoff"}:
         run.drop_timer(node, node.phase)
+        node.phase = "scope"
+    elif node.phase == "wait":  # its operator's
+        waiting.close_wait(run, node, reason)
         node.phase = "scope"
     still = [scope for scope in node.scopes.values() if not scope.closed] if node.scopes else []
     for scope in still:

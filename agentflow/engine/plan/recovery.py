@@ -21,8 +21,7 @@ def interrupted(run: RunState, node: Node) -> None:
     if node.halting is not None or _stopped(node):
         steps.cancel(run, node, node.halting or (node.scope.halted if node.scope else None) or "run_canceled")
     elif node.program.step.at_most_once:
-        message = f'step "{node.address}" was interrupted, and it is set to run at most once'
-        steps.fail(run, node, Failure("AF-INTERRUPTED", message, kind="crash", retryable=False))
+        steps.fail(run, node, interrupted_once(node))
     elif node.crashes >= MAX_CRASHES:
         message = f'step "{node.address}" was running in {node.crashes} crashes of its process'
         hint = "look at what the step does to the process: memory, native code, signals"
@@ -32,6 +31,12 @@ def interrupted(run: RunState, node: Node) -> None:
         node.entered = "crash"
         run.save(node)  # while it only queues, a crash isn't one of its own
         heappush(run.ready, (node.n, node))
+
+
+def interrupted_once(node: Node) -> Failure:
+    """Return the failure of a step that was interrupted and may not be entered again."""
+    message = f'step "{node.address}" was interrupted, and it is set to run at most once'
+    return Failure("AF-INTERRUPTED", message, kind="crash", retryable=False)
 
 
 def _stopped(node: Node) -> bool:

@@ -27,11 +27,14 @@ def begin_run(run: RunState) -> None:
     if run.state != "working":  # it was created by a process that executes nothing
         run.patch(state="working")
     run.state = "working"
+    canceled = run.root.halting is not None
     run.emit("run_started", None, {"entry_point": run.row.entry_point} if run.row.entry_point else None, bumps=True)
     scope = open_body(run, run.root, Opening("steps"), start=False)
     run.root.phase = "scope"
     _enter_at(run, scope)
     _keep(run, scope)
+    if canceled:  # before it began
+        scope.halted = run.root.halting
     run.tree.push("start_scope", run, scope)
 
 
@@ -156,6 +159,9 @@ def start_child(run: RunState, node: Node, child: Child) -> None:
     run.tree.runs[key] = state
     run.children[key] = state
     state.changes().create = new
+    if run.paused:
+        state.paused = True
+        state.patch(paused=True)
     node.phase, node.task = "child", new.id
     run.save(node, memo=True)
     run.tree.push("begin_run", state)
@@ -219,7 +225,9 @@ def cancel_run(run: RunState, data: dict[str, Any], inbox: int | None = None) ->
     if run.ended or (run.cancel is not None and not data.get("force")):
         return
     run.cancel = data
-    run.paused = False
+    if run.paused:
+        run.paused = False
+        run.patch(paused=False)
     root = run.root
     memo = dict(root.memo or {})
     memo["cancel"] = data

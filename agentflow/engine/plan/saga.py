@@ -13,7 +13,7 @@ def begin(run: RunState, node: Node) -> None:
     memo = dict(node.memo or {})
     if "undo" not in memo:
         memo["undo"] = [done.address for scope in _bodies(node) for done in completed(scope)]
-        memo["undone"] = []
+        memo["report"] = []
         node.memo = memo
         run.save(node, memo=True)
         if memo["undo"]:
@@ -89,7 +89,7 @@ def compensated(run: RunState, scope: Scope) -> None:
     run.save(target)
     memo = dict(saga.memo or {})
     memo["undo"] = [address for address in memo["undo"] if address != target.address]
-    memo["undone"] = [*memo["undone"], {"step": target.address, "reason": target.reason}]
+    memo["report"] = [*memo["report"], {"step": target.address, "reason": target.reason}]
     saga.memo = memo
     run.save(saga, memo=True)
     _next(run, saga)
@@ -99,13 +99,13 @@ def _report(run: RunState, node: Node) -> None:
     memo = dict(node.memo or {})
     memo["stages"] = [stage for stage in memo["stages"] if stage != "compensate"]
     node.memo = memo
-    failed = any(entry["reason"] == "compensation_failed" for entry in memo["undone"])
-    if memo["undone"]:
+    failed = any(entry["reason"] == "compensation_failed" for entry in memo["report"])
+    if memo["report"]:
         node.reason = "compensation_failed" if failed else "compensated"
     if node.failure is not None:
         from dataclasses import replace  # noqa: PLC0415  beside its only use
 
-        node.failure = replace(node.failure, data={**node.failure.data, "compensated": memo["undone"]})
+        node.failure = replace(node.failure, data={**node.failure.data, "compensated": memo["report"]})
         memo["failure"] = node.failure.to_data()
     run.save(node, memo=True)
     run.tree.push("next_stage", run, node)

@@ -293,6 +293,7 @@ def claim(run: RunState, node: Node) -> None:
     """Give a queued step its slot: it is executed from now on."""
     if node.entered != "park":
         node.attempt += 1
+    decided = node.memo is not None
     if node.entered is None:
         node.tries += 1
         node.memo = None
@@ -300,5 +301,5 @@ def claim(run: RunState, node: Node) -> None:
     if node.started is None or node.entered is None:
         node.started = run.tree.world.now()
     run.running += 1
-    run.save(node, memo=node.entered is None and node.attempt > 1)
+    run.save(node, memo=node.entered is None and (decided or node.attempt > 1))
     run.emit("step_started", node.address, {"attempt": node.tries})

@@ -48,7 +48,7 @@ def park(run: RunState, node: Node, what: Park) -> None:
 def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: str, details: dict[str, Any]) -> None:
     """Make the task that stands for a wait."""
     now = run.tree.world.now()
-    own = node.program.timeout if node.program.spec.whole_timeout else None
+    own = node.program.timeout if node.program.spec.whole_timeout and kind != "operator" else None
     timeouts = [t for t in (on.timeout, own) if t is not None]
     expires = now + min(timeouts) if timeouts else None
     schema = on.schema if isinstance(on, Wait) else None
@@ -104,7 +104,9 @@ def answered(run: RunState, n: int, task: str | None, data: Any, inbox: int | No
     del run.waits[task]
     run.drop_timer(node, "timeout")
     answer = data["answer"]
-    if "decline" in answer:
+    if "decline" in answer and (node.memo or {}).get("park", {}).get("then") == "operator":
+        _operator(run, node, "fail")
+    elif "decline" in answer:
         why = str(answer["decline"] or "")
         message = f"the wait was declined{': ' + why if why else ''}"
         steps.fail(run, node, Failure("AF-WAIT-DECLINED", message, kind="wait", retryable=False))
@@ -165,7 +167,7 @@ def fired(run: RunState, n: int, kind: str, entry: int) -> None:
         _timer(run, node)
     elif kind == "backoff" and node.phase == "backoff":
         run.drop_timer(node, kind)
-        node.phase = None
+        _due(run, node)
         run.tree.push("again", run, node)
     elif kind == "timeout" and node.phase == "wait":
         _timed_out(run, node)
@@ -176,11 +178,17 @@ def fired(run: RunState, n: int, kind: str, entry: int) -> None:
         run.changes().drop_timers.append((n, kind))
 
 
+def _due(run: RunState, node: Node) -> None:
+    """Store that a step's time has come: it may have to wait for a slot, and its timer is gone."""
+    node.phase = None
+    node.memo = {"stage": "due"}
+    run.save(node, memo=True)
+
+
 def _timer(run: RunState, node: Node) -> None:
     memo = node.memo or {}
     if memo.get("stage") == "delay":
-        node.memo = None
-        node.phase, node.state = None, "submitted"
+        _due(run, node)
         steps.conditions(run, node)
     elif node.program.container is not None and "park" not in memo:
         node.phase = "scope"
