@@ -253,8 +253,8 @@ def edit_text(text: str) -> str | None:
 
 async def yes_or_no(console: Console, question: str) -> bool:
     """Ask for a yes; Esc and Enter mean no."""
-    form = Form(console, {"type": "boolean", "title": question, "default": False})
+    form = Form(console, {"type": "object", "properties": {question: {"type": "boolean", "default": False}}})
     try:
-        return bool(await form.fill())
+        return bool((await form.fill()).get(question))
     except Left:
         return False

@@ -126,7 +126,7 @@ def failure_lines(
     gutter = " " * (len(str(place.line)) + 1)
     if failure.why:
         first, *more = failure.why.splitlines()
-        lines += [f"{gutter}= answer: {first}", *(f"{gutter}          {line}" for line in more)]
+        lines += [f"{gutter}= {first}", *(f"{gutter}  {line}" for line in more)]
     return printable([*lines, *(f"{gutter}= hint: {hint}" for hint in hints)])
 
 

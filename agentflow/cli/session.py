@@ -126,7 +126,7 @@ def no_config(name: str | None) -> NotFoundError:
     near = next((each for each in ("agentflow.yaml", "agentflow.yml") if Path(each).exists()), None)
     if name is None:
         what = "no agentflow.yaml in this folder or above"
-        hint = "name a file: agentflow run flow.yaml, or -f FILE"
+        hint = "go to its folder, or name a file: -f FILE"
     else:
         what = f'no file "{name}"'
         hint = f"{near} exists in this folder; did you mean that?" if near else "look at the path"
@@ -156,8 +156,6 @@ async def _drive(
         # What goes wrong in the background is told by what it did to runs; a trace on the screen helps nobody.
         logging.getLogger("agentflow").addHandler(logging.NullHandler())
         logging.getLogger("agentflow").propagate = False
-    if host != "none" and "://" not in project.store and project.store != ":memory:":
-        Path(project.store).parent.mkdir(parents=True, exist_ok=True)
     code = 0
     async with Engine.open(project.store, config=project.config, host=host, grace=GRACE) as engine:
         session = Session(console, project, engine)

@@ -218,7 +218,7 @@ class StepReader:
         found = self._known[name]
         if found is None:
             label = meant(name, self.names())
-            hint = None if label else "`agentflow steps` lists the types"
+            hint = None if label else "`agentflow steps` lists the types; your own come from installed packages"
             self.faults.add("AF-STEP-TYPE", f'{what} has an unknown type "{name}"', at, label=label, hint=hint)
         return found
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import SequenceMatcher
 
 
 def nearest(word: str, choices: Iterable[str], count: int = 3) -> list[str]:
     """Return the names most like a word, the nearest first; none if all are far."""
+    from difflib import SequenceMatcher  # noqa: PLC0415  only where something is wrong
+
     scored: list[tuple[float, str]] = []
     matcher = SequenceMatcher(b=word.lower(), autojunk=False)
     for number, choice in enumerate(choices):

@@ -107,9 +107,9 @@ class Engine:
         raised: BaseException | None = None
         try:
             async with anyio.create_task_group() as group:
-                await group.start(_serve, core)
-                engine.host.start(group)
                 try:
+                    await group.start(_serve, core, engine.host)
+                    engine.host.start(group)
                     yield engine
                 except BaseException as error:  # told after the group, which would wrap it
                     if isinstance(error, (anyio.get_cancelled_exc_class(), GeneratorExit)):
@@ -118,6 +118,7 @@ class Engine:
                 finally:
                     with anyio.CancelScope(shield=True):
                         await engine.host.shutdown(grace if host != "none" else 0.0)
+                    engine.host.end()
                     group.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
@@ -352,5 +353,6 @@ class Engine:
         ring(self.store.directory, foreign)
 
 
-async def _serve(core: Core, *, task_status: Any) -> None:
-    await core.runtime.serve(core, slots=core.slots.limit, task_status=task_status)
+async def _serve(core: Core, host: Host, *, task_status: Any) -> None:
+    with host.shelter():
+        await core.runtime.serve(core, slots=core.slots.limit, task_status=task_status)

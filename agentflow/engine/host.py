@@ -16,6 +16,7 @@ from agentflow.engine.state import Tree
 from agentflow.store.contract import Store
 from agentflow.store.rows import (
     HELD,
+    TERMINAL,
     RunChange,
 )
 
@@ -40,6 +41,8 @@ class Host:
         self.on_look: list[object] = []
         self._look = anyio.Event()
         self._timer = anyio.Event()
+        self._shelters: list[anyio.CancelScope] = []
+        self._over = False
         core.on_commit.append(self._committed)
         core.roots = lambda: self.roots
 
@@ -59,12 +62,27 @@ class Host:
 
     async def _guard(self, task: object) -> None:
         """Keep a task going: whatever goes wrong in it is logged, and it starts anew."""
-        while True:
-            try:
-                await task()  # type: ignore[operator]
-            except Exception:
-                log.exception("a task of the host failed and starts anew")
-                await anyio.sleep(0.5)
+        with self.shelter():
+            while True:
+                try:
+                    await task()  # type: ignore[operator]
+                except Exception:
+                    log.exception("a task of the host failed and starts anew")
+                    await anyio.sleep(0.5)
+
+    def shelter(self) -> anyio.CancelScope:
+        """Return a scope for a task that only `end` cancels: whoever cancels the host from outside wants good order."""
+        scope = anyio.CancelScope(shield=True)
+        self._shelters.append(scope)
+        if self._over:
+            scope.cancel()
+        return scope
+
+    def end(self) -> None:
+        """End the tasks, after `shutdown`."""
+        self._over = True
+        for scope in self._shelters:
+            scope.cancel()
 
     # takeover and commands
 
@@ -80,7 +98,7 @@ class Host:
     @property
     def roots(self) -> Collection[int] | None:
         """The roots that this host cares for; None: all."""
-        return None if self.mode == "all" else self.own
+        return None if self.mode == "all" else list(self.own)
 
     async def claim(self) -> None:
         """Take what is to be executed and has no live host."""
@@ -137,6 +155,8 @@ class Host:
         for change in changes:
             if change.run == change.root and change.create is not None:
                 self.own.add(change.root)
+            if change.run == change.root and change.patch is not None and change.patch.state in TERMINAL:
+                self.own.discard(change.root)
 
     async def _timers(self) -> None:
         core, slots = self.core, self.core.slots

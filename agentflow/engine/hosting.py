@@ -16,6 +16,8 @@ from pathlib import Path
 import anyio
 from anyio.abc import UNIXDatagramSocket
 
+from agentflow.errors import StoreError
+
 try:
     import fcntl
 except ImportError:  # pragma: no cover  not on Windows
@@ -44,8 +46,16 @@ class HostLock:
         """Take the lock `hosts/<name>.lock` in the store's folder."""
         self.folder = Path(directory) / "hosts"
         self.name = name
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self._path(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self._path(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(
+                f"The folder {self.folder} can't be written.",
+                code="AF-STORE-OPEN",
+                why=(error.strerror or str(error)).lower(),
+                hint="name a place that this user may write: --store PATH, or AGENTFLOW_STORE",
+            ) from error
         if fcntl is not None:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.write(self._file, f"{os.getpid()}\n".encode())

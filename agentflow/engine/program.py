@@ -269,6 +269,17 @@ class StepProgram:
         return names | {"index"} if self.spec.name in {"while", "until", "recur"} else names
 
     @cached_property
+    def undoable(self) -> bool:
+        """Whether a step inside it can be undone."""
+        stack = [step for body in self.step.bodies.values() for step in body.steps]
+        while stack:
+            step = stack.pop()
+            if step.compensate is not None:
+                return True
+            stack.extend(inner for body in step.bodies.values() for inner in body.steps)
+        return False
+
+    @cached_property
     def bodies(self) -> dict[str, ScopeProgram]:
         """Nested scopes by body key."""
         if self.loop:

@@ -129,6 +129,8 @@ class _Restorer:
         frame = NodeFrame(self.run, node)
         openings: Sequence[Opening]
         openings = container.restore(frame, self.labels.get(node.address, ()))
+        if node.program.spec.name in containers.KEEPS_LAST and not containers.kept(node):
+            openings = openings[-2:]
         node.opened = 0
         for opening in openings:
             self._register(containers.open_body(self.run, node, opening, start=False))

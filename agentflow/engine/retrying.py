@@ -110,7 +110,11 @@ def _kept_ids(program: Program, top: dict[str, StepRow], start: str | None) -> l
     if start is None:
         follow: set[int] = set(range(len(body.steps)))
     elif start not in body.index:
-        raise NotFoundError(f'workflow "{program.workflow.id}" has no step "{start}"', code="AF-STEP-UNKNOWN")
+        raise NotFoundError(
+            f'workflow "{program.workflow.id}" has no step "{start}"',
+            code="AF-STEP-UNKNOWN",
+            hint=f"its steps: {', '.join(list(body.index)[:12])}",
+        )
     else:
         follow = order.reachable(_blank(program), body.index[start])
     kept: list[str] = []

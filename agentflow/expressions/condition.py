@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
+from agentflow.definition.suggest import meant
 from agentflow.errors import StepError
 from agentflow.expressions.cel import MOST_VARIABLES, Fault, Program, TooLarge, bindable, compile_cel, evaluate_cel
-from agentflow.expressions.failures import ExpressionError, cut, did_you_mean, is_list, is_mapping, kind_of
+from agentflow.expressions.failures import ExpressionError, cut, is_list, is_mapping, kind_of
 from agentflow.expressions.forms import read_form, truth
 from agentflow.expressions.operands import Rewritten, Variable, rewrite
 from agentflow.expressions.reading import Operand, Read, lenient, present
@@ -86,7 +87,7 @@ def _check_steps(references: tuple[Reference, ...], steps: Collection[str]) -> N
         if step is not None and step not in steps:
             raise ExpressionError(
                 f'unknown step "{cut(step)}" in a condition', code="AF-REF-STEP", offset=reference.offset,
-                length=reference.length, label=did_you_mean(step, steps),
+                length=reference.length, label=meant(step, steps),
             )  # fmt: skip
 
 

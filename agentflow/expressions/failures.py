@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeGuard
 
+from agentflow.definition.suggest import nearest
 from agentflow.errors import StepError
 from agentflow.expressions.view import Path, Reference
 
@@ -105,19 +106,6 @@ def kind_of(value: object) -> str:
     return "an object" if is_mapping(value) else "something else"
 
 
-def nearest(name: str, names: Iterable[str], count: int = 1) -> list[str]:
-    """Return the names that look most like one, nearest first."""
-    from difflib import get_close_matches  # noqa: PLC0415  only where something is wrong
-
-    return get_close_matches(name[:200], [n for n in list(names)[:1000] if len(n) < 200], n=count, cutoff=0.6)
-
-
-def did_you_mean(name: str, names: Iterable[str]) -> str | None:
-    """Return a label that suggests the nearest name, if one is near."""
-    found = nearest(name, names)
-    return f'did you mean "{found[0]}"?' if found else None
-
-
 def choices(name: str, names: Iterable[str]) -> str:
     """List names for a message: all in their order, or the nearest when they are many."""
     known = [str(n) for n in names]
@@ -197,6 +185,8 @@ def _hint(reference: Reference, absent: Absent) -> str:
         if near:
             path = (*reference.path[:depth], near[0], *reference.path[depth + 1 :])
             return f"{{{written((reference.namespace, *path))}}}, or {optional}"
+    if reference.namespace == "env" and depth == 0:
+        return f"set {reference.path[0]} in the environment or in .env; {optional}"
     return optional
 
 

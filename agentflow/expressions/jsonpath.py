@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 from agentflow.errors import StepError
 from agentflow.expressions.failures import Absent, ExpressionError, cut, is_list, is_mapping
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _LONGEST = 1000
 _MOST_RESULTS = 100_000
+_MOST_SEARCHED = 100_000
+"""`..` looks through so many values at most: more of them would hold up every other run."""
 _HINT = "it begins like $.steps.ID or $.input, and a filter looks like [?(@.ok == true)]"
 
 Node: TypeAlias = Any
@@ -42,7 +44,7 @@ def jsonpath_operand(text: str, start: int, end: int, words: Grammar, at: Path =
     inner = inner.removesuffix("?")
     try:
         tree = _parse(inner)
-        shape = _Shape(tree, words)
+        shape = _Shape(inner, tree, words)
     except _Refused as refused:
         raise ExpressionError(
             f'"{cut(text[start:end])}": {refused.why}', offset=start, length=end - start, value_path=at,
@@ -115,7 +117,8 @@ def _key(node: Node) -> str | int | None:
 class _Shape:
     """What a JSONPath reads, and in which way; refuses what has no bounds."""
 
-    def __init__(self, tree: Node, words: Grammar) -> None:
+    def __init__(self, text: str, tree: Node, words: Grammar) -> None:
+        self.text = text
         self.tree = tree
         self.words = words
         self.roots: list[Root] = []
@@ -194,7 +197,7 @@ class _Shape:
     def reader(self, words: Grammar) -> Read:
         """Return how the value is found: of a definite path the value, of others the list."""
         if _kind(self.tree) == "Operation":
-            return _computed(self.tree, words)
+            return _computed(self.text, self.tree, words)
         keys = [_key(part) for part in self.parts[1:]]
         namespace, path = self.roots[0]
         if None not in keys:
@@ -202,7 +205,7 @@ class _Shape:
         last = _kind(self.parts[-1])
         if last in ("Len", "Keys") and None not in keys[:-1]:
             return _measured(path_reader(namespace, path, words.dialect), last)
-        return _searched(self.tree, tuple(dict.fromkeys(self.roots)), words)
+        return _searched(self.text, self.tree, tuple(dict.fromkeys(self.roots)), words)
 
 
 def _is_node(value: Any) -> bool:
@@ -219,7 +222,7 @@ def _measured(read: Read, what: str) -> Read:
     return measure
 
 
-def _computed(tree: Node, words: Grammar) -> Read:
+def _computed(text: str, tree: Node, words: Grammar) -> Read:
     operate = _OPERATORS[tree.op_symbol]
     sides = [_side(tree.left, words), _side(tree.right, words)]
 
@@ -227,11 +230,11 @@ def _computed(tree: Node, words: Grammar) -> Read:
         left, right = (side(view) for side in sides)
         for value in (left, right):
             if isinstance(value, bool) or not isinstance(value, (int, float)):
-                _fail(f'"{tree}" needs numbers on both sides of {tree.op_symbol}')
+                _fail(f'"{text}" needs numbers on both sides of {tree.op_symbol}')
         try:
             return operate(left, right)
         except (ArithmeticError, ValueError):
-            _fail(f'"{tree}" can\'t be computed')
+            _fail(f'"{text}" can\'t be computed')
 
     return compute
 
@@ -244,30 +247,42 @@ def _side(node: Node, words: Grammar) -> Read:
     return path_reader(str(name), tuple(parts), words.dialect)
 
 
-def _fail(what: str) -> NoReturn:
-    raise StepError(cut(what, 200), code="AF-REF-JSONPATH", kind="reference", retryable=False)
+def _fail(what: str, hint: str | None = None) -> NoReturn:
+    raise StepError(cut(what, 200), code="AF-REF-JSONPATH", kind="reference", retryable=False, hint=hint)
 
 
-def _searched(tree: Node, roots: tuple[Root, ...], words: Grammar) -> Read:
+def _searched(text: str, tree: Node, roots: tuple[Root, ...], words: Grammar) -> Read:
     search = words.dialect == "distri"
+    deep = ".." in text
 
     def find(view: View) -> Any:
         root: dict[str, Any] = {}
         for name, path in roots:
             _provide(root, name, path, view, search=search)
+        if deep and _more_than(_MOST_SEARCHED, root):
+            _fail(f'"{text}" looks through more than {_MOST_SEARCHED:,} values', "write the path without ..")
         try:
-            found = [match.value for match in _capped(tree.find(root), str(tree))]
+            found = tree.find(root)
         except RecursionError:
-            _fail(f'"{tree}" looks into values that are nested too deep')
-        return found
+            _fail(f'"{text}" looks into values that are nested too deep')
+        if len(found) > _MOST_RESULTS:
+            _fail(f'"{text}" finds more than {_MOST_RESULTS:,} values', "take a part of them: by a slice or a filter")
+        return [match.value for match in found]
 
     return find
 
 
-def _capped(found: list[Any], text: str) -> Iterator[Any]:
-    if len(found) > _MOST_RESULTS:
-        _fail(f'"{text}" finds more than {_MOST_RESULTS:,} values')
-    return iter(found)
+def _more_than(most: int, value: Any) -> bool:
+    """Tell whether there are more values than that in a value, itself counted."""
+    stack, seen = [value], 0
+    while stack and seen <= most:
+        item = stack.pop()
+        seen += 1
+        if isinstance(item, dict):
+            stack.extend(cast("dict[str, Any]", item).values())
+        elif isinstance(item, list):
+            stack.extend(cast("list[Any]", item))
+    return seen > most
 
 
 def _provide(root: dict[str, Any], name: str, path: Path, view: View, *, search: bool) -> None:

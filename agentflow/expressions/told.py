@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from agentflow.definition.suggest import meant
 from agentflow.errors import StepError
 from agentflow.expressions.cel import Fault
 from agentflow.expressions.failures import (
@@ -13,7 +14,6 @@ from agentflow.expressions.failures import (
     ExpressionError,
     ReferenceMissing,
     cut,
-    did_you_mean,
     kind_of,
     missing,
 )
@@ -22,7 +22,17 @@ from agentflow.expressions.syntax import Grammar
 from agentflow.expressions.view import View
 
 _UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
-_SYNTAX = re.compile(r"Syntax error: (mismatched input|extraneous input|token recognition error at:|missing) ?('.*?')?")
+_SYNTAX = re.compile(
+    r"Syntax error: (mismatched input|extraneous input|no viable alternative at input|token recognition error at:"
+    r"|missing) ?('.*?')?"
+)
+_RESERVED = re.compile(r"reserved identifier: (\w+)")
+_SAID = {
+    "incompatible function arguments": "it isn't valid Unicode",
+    "variable name must be": "the first thing in all(…), exists(…), map(…) and filter(…) is a name, such as x",
+    "has() argument must be": "has(…) takes a reference or a field, such as has(x.name)",
+    "operand of a select": "what stands here has no fields",
+}
 _OVERLOAD = re.compile(r"(?:found )?no matching overload(?:s found)? ?:? ?(?:for )?'?([^'(]*)'?(.*)", re.IGNORECASE)
 _OPERATOR = re.compile(r"^!?_?(==|!=|<=|>=|<|>|\+|-|\*|/|%|&&|\|\||!|@in|\[\])_?$")
 _FUNCTIONS = (
@@ -63,13 +73,16 @@ def not_understood(text: str, fault: Fault, rewritten: Rewritten, words: Grammar
     elif "recursion" in why:
         why, offset, length = "it is nested too deep, or has too long a chain of operators", 0, len(text)
         hint = "at most 32 levels; chains of && and || may be longer"
-    elif fault.line == 0:
-        why, offset, length = _plain(why, rewritten), 0, len(text)
     elif (syntax := _SYNTAX.search(why)) is not None:
         why = _syntax(syntax, text, offset)
+        hint = "a reference takes one brace on each side" if "{{" in text and text[offset] == "}" else None
+    elif (reserved := _RESERVED.search(why)) is not None:
+        why, length = f'"{reserved[1]}" can\'t stand here', len(reserved[1])
     else:
+        offset, length = (offset, length) if fault.line else (0, len(text))
         hint = _MIXED if "int" in why and "double" in why else None
-        why = _plain(_overload(why) or why, rewritten)
+        said = next((said for sign, said in _SAID.items() if sign in why), None)
+        why = said or _overload(why) or "this part means nothing in a condition"
     what = f'the condition "{_short(text)}" can\'t be understood: {why}'
     return ExpressionError(what, code="AF-CONDITION-SYNTAX", offset=offset, length=length, label=label, hint=hint)
 
@@ -91,9 +104,9 @@ def _find(text: str, name: str, offset: int, length: int) -> tuple[int, int]:
 
 def _unknown(text: str, name: str, offset: int, words: Grammar) -> tuple[str, str | None, str | None]:
     if text[offset + len(name) :].lstrip().startswith("("):
-        return f'there is no function "{name}"', did_you_mean(name, _FUNCTIONS), None
+        return f'there is no function "{name}"', meant(name, _FUNCTIONS), None
     first = name.partition(".")[0]
-    label = did_you_mean(first, [one for one in words.names if abs(len(one) - len(first)) < 2])
+    label = meant(first, [one for one in words.names if abs(len(one) - len(first)) < 2])
     hint = f'a text needs quotes: "{first}"' if re.search(r"[=!]=\s*$", text[:offset]) else None
     if label is None and hint is None:
         hint = f"names begin with {', '.join(sorted(words.names))}; a text needs quotes"
@@ -102,6 +115,8 @@ def _unknown(text: str, name: str, offset: int, words: Grammar) -> tuple[str, st
 
 def _syntax(found: re.Match[str], text: str, offset: int) -> str:
     shown = (found[2] or "").strip("'")
+    if found[1] == "missing":
+        return f'a "{shown}" is missing'
     if "EOF" in shown or not text[offset:].strip() or offset >= len(text):
         return "it ends too early"
     if found[1].startswith("token"):

@@ -117,6 +117,10 @@ def __getattr__(name: str) -> object:
     return value
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 class _Package(ModuleType):
     """Keeps names of constructors for the constructors."""
 

@@ -55,9 +55,9 @@ class Loop:
         return NOTHING
 
     def restore(self, frame: Frame, labels: Collection[str]) -> Sequence[Opening]:
-        """Open the current iteration, and the one before it for what it left."""
-        number = frame.memo.get("i", -1)
-        return self._open(number).openings if number >= 0 else ()
+        """Open every iteration so far: the current one sees the one before it, and a saga undoes them all."""
+        reached = frame.memo.get("i", -1) + 1
+        return [Opening("steps", f"[{n}]", {"index": n}) for n in range(reached)]
 
     def result(self, frame: Frame) -> Any:
         """Return the last iteration's results, or null."""

@@ -70,7 +70,7 @@ def test_problems_keep_their_order_and_show_the_source(tmp_path: Path) -> None:
 
 def test_a_failed_run_points_at_its_step(tmp_path: Path) -> None:
     del tmp_path
-    failure = Failure("AF-HTTP-STATUS", 'step "send" got HTTP 503', step="send", why='{"error": "down"}')
+    failure = Failure("AF-HTTP-STATUS", 'step "send" got HTTP 503', step="send", why='answer: {"error": "down"}')
     text = "\n" * 30 + "    - id: send\n"
     lines = errors.failure_lines(
         failure, place=Place("agentflow.yaml", 31, 7, 8), text=text, label="attempts at 14:02:11", retry="again: x"

@@ -111,6 +111,27 @@ def test_input_that_does_not_fit_makes_no_run_and_exits_65(project: Any) -> None
     assert project.json("runs", "list")["runs"] == []
 
 
+def test_an_undeclared_input_is_told_with_the_nearest_name(project: Any) -> None:
+    done = project.run("run", "hello", "--input", "nmae=Ana")
+    assert done.returncode == 0
+    assert '! workflow "hello" declares no input "nmae"; did you mean "name"?' in done.stderr
+
+
+def test_a_place_that_cannot_be_written_is_no_defect(project: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("text", encoding="utf-8")
+    done = project.run("run", "hello", "--store", str(tmp_path / "file" / "runs.db"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "AF-STORE-OPEN" in done.stderr
+    assert "--store PATH" in done.stderr
+    (tmp_path / "hosts").write_text("text", encoding="utf-8")
+    done = project.run("run", "hello", "--store", str(tmp_path / "runs.db"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "AF-STORE-OPEN" in done.stderr
+    done = project.run("schema", "--write", str(tmp_path / "file" / "schema.json"))
+    assert done.returncode == 65
+    assert "can't write" in done.stderr
+
+
 def test_without_a_config_the_command_says_so_and_exits_66(project: Any, tmp_path: Path) -> None:
     (tmp_path / "agentflow.yaml").unlink()
     done = project.run("run", "hello")

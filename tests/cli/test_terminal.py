@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +65,15 @@ def test_the_form_asks_again_until_the_answer_fits_and_the_run_goes_on(project: 
         assert re.search(r"✔ review +decision=approve, amount=400, by you", text), text
         assert re.search(r"completed in .* waiting\)|completed in ", text)
         assert text.rstrip().endswith('{"sent": 12, "decision": "approve", "amount": 400}')
+
+
+def test_nothing_is_drawn_over_a_form_that_waits_for_its_keys(project: Any) -> None:
+    with terminal(project, "run", "report") as child:
+        child.expect("reject")
+        time.sleep(0.8)  # several redraws of the live view
+        child.send("\r")
+        child.expect(r"Budget in EUR, 0 to 1000  \[250\]: ")
+        assert "waits:" not in child.before, child.before
 
 
 def test_arrows_choose_another_option(project: Any) -> None:

@@ -165,6 +165,33 @@ async def test_a_crash_at_a_named_point_leaves_a_file_that_goes_on(point: str, t
     assert await _everywhere(lab, point, lambda: str(tmp_path / f"{next(count)}" / "runs.db"), 5) >= 1
 
 
+async def test_a_cancel_from_outside_stops_the_host_in_good_order(lab: Lab, tmp_path: Path) -> None:
+    began = anyio.Event()
+
+    async def hang() -> None:
+        began.set()
+        await anyio.sleep_forever()
+
+    flow = lab.workflow(lab.call("hang", hang))
+    store = await open_store(tmp_path / "runs.db")
+    with anyio.fail_after(LIMIT):
+        async with anyio.create_task_group() as group:
+
+            async def serve() -> None:
+                async with lab.open(flow, store=store) as engine:
+                    await engine.start("main", labels={"by": "test"})
+                    await anyio.sleep_forever()
+
+            group.start_soon(serve)
+            await began.wait()
+            group.cancel_scope.cancel()
+    (run,) = await store.list_runs(RunQuery())
+    (step,) = await store.list_steps(run.id)
+    assert (run.state, run.holder) == ("working", None)
+    assert (step.state, step.phase, step.crashes) == ("working", None, 0)
+    await store.close()
+
+
 def test_a_point_that_nobody_named_is_refused() -> None:
     with pytest.raises(Defect, match="no fault point"), fault("somewhere"):
         pass

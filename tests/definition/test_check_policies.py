@@ -11,6 +11,7 @@ from agentflow.definition.check import EnvInfo, check_workflow
 from agentflow.definition.models import Body, Step, Workflow
 from agentflow.errors import DefinitionError, Problem
 from agentflow.steps import registry
+from tests.definition.checking import codes, problems_of
 
 STEP = "- {id: a, type: checkpoint, message: m}"
 
@@ -18,15 +19,7 @@ STEP = "- {id: a, type: checkpoint, message: m}"
 def check(head: str = "", steps: str = STEP, before: str = "") -> list[Problem]:
     """Return what is wrong with a workflow, warnings included."""
     text = f"{before}workflows:\n  w:\n{indent(dedent(head), '    ')}\n    steps:\n{indent(dedent(steps), '      ')}"
-    try:
-        return load_text(text).warnings
-    except DefinitionError as error:
-        return list(error.problems)
-
-
-def codes(problems: list[Problem]) -> list[str]:
-    """Return the codes, in order."""
-    return [problem.code for problem in problems]
+    return problems_of(text)
 
 
 @pytest.mark.case("D-REQ-3", "D-REQ-10")

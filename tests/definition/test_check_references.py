@@ -1,4 +1,4 @@
-"""References in templates and conditions: unknown names, order, secrets, types."""
+"""References in templates and conditions: unknown names, order, types."""
 
 from __future__ import annotations
 
@@ -6,37 +6,7 @@ from textwrap import dedent, indent
 
 import pytest
 
-from agentflow.config import load_text
-from agentflow.errors import DefinitionError, Problem
-
-GRANTS = 'skills: ["native:shell", "native:network"]\n'
-
-
-def source(steps: str, head: str = "", before: str = "") -> str:
-    """Return the config of a workflow of these steps."""
-    text = f"{GRANTS}{before}workflows:\n  w:\n{indent(dedent(head), '    ')}\n    steps:\n"
-    return text + indent(dedent(steps), "      ")
-
-
-def check(steps: str, head: str = "", before: str = "") -> list[Problem]:
-    """Return what is wrong with a workflow of these steps, warnings included."""
-    try:
-        return load_text(source(steps, head, before)).warnings
-    except DefinitionError as error:
-        return list(error.problems)
-
-
-def codes(problems: list[Problem]) -> list[str]:
-    """Return the codes, in order."""
-    return [problem.code for problem in problems]
-
-
-def marked(problem: Problem, steps: str) -> str:
-    """Return the part of the text that the caret underlines."""
-    place = problem.place
-    assert place is not None
-    line = source(steps).splitlines()[place.line - 1]
-    return line[place.column - 1 : place.column - 1 + place.length]
+from tests.definition.checking import check, codes, marked, problems_of
 
 
 def test_an_unknown_step_is_underlined_inside_the_template() -> None:
@@ -271,22 +241,6 @@ def test_jsonpath_names_its_step() -> None:
     assert problem.message == 'unknown step "fetch" in a template'
 
 
-def test_two_braces_warn_and_say_what_to_write() -> None:
-    steps = """\
-        - {id: a, type: checkpoint, message: "Hello {{input.name}}"}
-    """
-    (problem,) = check(steps)
-    assert (problem.code, problem.severity) == ("AF-TEMPLATE-BRACES", "warning")
-    assert problem.label == "templates use single braces: {input.name}"
-
-
-def test_braces_that_are_no_templates_stay_untouched() -> None:
-    steps = """\
-        - {id: a, type: checkpoint, message: 'a {b: c} ${HOME} {{x}} {"k": 1}'}
-    """
-    assert check(steps) == []
-
-
 def test_distris_files_warn_about_order_and_search_the_context() -> None:
     steps = """\
         - {id: a, label: A, kind: {type: checkpoint, message: "{context.anything} {steps.b.message}"}}
@@ -306,117 +260,6 @@ def test_distris_mapping_is_seen_at_the_top() -> None:
     assert check(steps) == []
 
 
-# --- secrets
-
-TOKEN = "env: [TOKEN, {name: URL, public: true}]\n"
-
-
-def test_secrets_may_leave_where_data_leaves() -> None:
-    steps = """\
-        - {id: a, type: api_call, url: "{env.URL}", headers: {Authorization: "Bearer {env.TOKEN}"}}
-        - {id: b, type: script, command: deploy, env: {TOKEN: "{env.TOKEN}"}}
-        - {id: c, type: tool_call, tool_name: t, with: {key: "{env.TOKEN}"}}
-        - {id: d, type: checkpoint, message: "{env.URL}"}
-    """
-    assert check(steps, "", TOKEN) == []
-
-
-@pytest.mark.parametrize(
-    "step",
-    [
-        'type: checkpoint, message: "{env.TOKEN}"',
-        'type: set, values: {a: [{b: "x{env.TOKEN}"}]}',
-        'type: wait_for_input, message: "{env.TOKEN}"',
-        'type: script, command: echo, args: ["{env.TOKEN}"]',
-        'type: checkpoint, message: m, if: "{env.TOKEN}"',
-        'type: checkpoint, message: m, update: {found: "{env.TOKEN}"}',
-        'type: checkpoint, message: m, for_each: ["{env.TOKEN}"]',
-        'type: set, value: "{env}"',
-        'type: set, with: {key: "{env.TOKEN}"}, value: "{with.key}"',
-        'type: set, with: {key: "{env.TOKEN}"}, value: "{with}"',
-        'type: python, function: "m:f", with: {key: "{env.TOKEN}"}',
-    ],
-)
-def test_secrets_may_not_stand_elsewhere(step: str) -> None:
-    problems = check(f"- {{id: a, {step}}}", "context: [found]", TOKEN + "python: {modules: [m]}\n")
-    assert codes(problems) == ["AF-SECRET-PLACE"]
-    assert '"TOKEN"' in problems[0].message
-
-
-def test_a_secret_may_not_be_the_output() -> None:
-    problems = check("- {id: a, type: checkpoint, message: m}", 'output: {token: "{env.TOKEN}"}', TOKEN)
-    assert codes(problems) == ["AF-SECRET-PLACE"]
-
-
-def test_distris_search_does_not_hide_a_secret() -> None:
-    steps = """\
-        - {id: a, label: A, kind: {type: checkpoint, message: "{context.TOKEN}"}}
-    """
-    assert codes(check(steps, "", TOKEN)) == ["AF-SECRET-PLACE"]
-    assert check(steps, "input_schema: {properties: {TOKEN: {}}}", TOKEN) == []
-
-
-def test_a_reference_in_shell_text_is_told_once_with_the_form_by_environment() -> None:
-    steps = """\
-        - {id: a, type: script, run: 'echo "{input.user.name}"'}
-    """
-    (problem,) = check(steps)
-    assert "env:" in f"{problem.message} {problem.hint}"
-    assert problem.severity == "error"
-
-
-def test_a_loops_own_name_in_shell_text_is_a_reference_too() -> None:
-    steps = """\
-        - {id: a, type: script, run: 'echo {file.name} ${file}', for_each: {in: "{input.files}", item: file}}
-    """
-    (problem,) = check(steps)
-    assert (problem.code, problem.label) == ("AF-SHELL-REFERENCE", 'write "$NAME"')
-    assert problem.hint == 'and give the value by the environment: env: {NAME: "{file.name}"}'
-
-
-def test_shell_variables_are_no_references() -> None:
-    steps = """\
-        - {id: a, type: script, run: 'for item in 1 2; do echo "${item} ${index}"; done'}
-    """
-    assert check(steps) == []
-
-
-def test_a_path_after_a_dollar_is_no_shell_variable() -> None:
-    steps = """\
-        - {id: a, type: script, run: 'echo ${input[0]} ${env?} ${input.name}'}
-    """
-    (problem,) = check(steps)
-    assert problem.code == "AF-SHELL-REFERENCE"
-    assert marked(problem, steps) == "{input.name}"
-
-
-def test_what_only_begins_like_a_reference_hides_none_in_shell_text() -> None:
-    steps = """\
-        - {id: a, type: script, run: 'echo {input[a]} {steps.}; echo {input.name}'}
-    """
-    (problem,) = check(steps)
-    assert marked(problem, steps) == "{input.name}"
-
-
-def test_every_text_of_a_value_tells_its_first_mistake() -> None:
-    steps = """\
-        - {id: a, type: set, values: {one: "{input.a[}", two: ["fine {input.b}", "x {input.c.}"]}}
-    """
-    problems = check(steps)
-    assert codes(problems) == ["AF-TEMPLATE-SYNTAX"] * 2
-    assert [marked(problem, steps) for problem in problems] == ["{input.a[}", "{input.c.}"]
-
-
-def test_two_braces_around_a_loops_own_name_warn_too() -> None:
-    steps = """\
-        - {id: a, type: checkpoint, message: '{{ file.name }} {{file.x}}', for_each: {in: "{input.files}", item: file}}
-        - {id: b, type: checkpoint, message: '{{ file.name }} {{file.x}}'}
-    """
-    problems = check(steps)
-    assert codes(problems) == ["AF-TEMPLATE-BRACES"] * 2
-    assert {marked(problem, steps) for problem in problems} == {"{{ file.name }}", "{{file.x}}"}
-
-
 # --- declared types
 
 
@@ -434,11 +277,7 @@ def test_two_schemas_that_do_not_fit_are_told_with_both_steps() -> None:
     input: {page: integer}
     steps: [{id: say, type: checkpoint, message: m}]
 """
-    try:
-        problems = load_text(f"workflows:\n{other}  w:\n    steps:\n{indent(dedent(steps), '      ')}").warnings
-    except DefinitionError as error:
-        problems = list(error.problems)
-    (problem,) = problems
+    (problem,) = problems_of(f"workflows:\n{other}  w:\n    steps:\n{indent(dedent(steps), '      ')}")
     assert problem.code == "AF-REF-TYPE"
     assert 'called by step "print"' in problem.message
     assert 'step "ask" declares {steps.ask.page} as string' in problem.message

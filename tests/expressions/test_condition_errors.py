@@ -44,6 +44,16 @@ from tests.expressions.views import Fake, attempt, holds, refused
         ("{input.x y} == 1", '"{input.x y}" is no reference', "{input.x y}", None, None),
         ("steps == 1", '"steps" must name a step', "steps", None, None),
         ("  ", "a condition is empty", "", None, None),
+        ("(input.x > 1", 'a ")" is missing', "1", None, None),
+        ("input.x[0", 'a "]" is missing', "0", None, None),
+        ("{{input.x}} == 1", '"}" can\'t stand here', "} == 1", None, "a reference takes one brace on each side"),
+        ("x.y. == 1", '"==" can\'t stand here', "== 1", None, None),
+        ("x.y.", '"." can\'t stand here', ".", None, None),
+        ("if == 1", '"if" can\'t stand here', "if", None, None),
+        ("input.l.all(1, y)", "is a name, such as x", "1", None, None),
+        ("has(1)", "has(…) takes a reference or a field", "1", None, None),
+        ('"a".b == 1', "what stands here has no fields", ".b", None, None),
+        ("\ud800 == 1", "it isn't valid Unicode", "\ud800", None, None),
     ],
 )
 def test_a_condition_that_is_not_understood_says_why_and_where(

@@ -115,3 +115,11 @@ def test_a_path_that_finds_too_much_fails_the_step() -> None:
     big = Fake({"a": {"x": [[0] * 400 for _ in range(400)]}})
     with pytest.raises(StepError, match="finds more than 100,000 values"):
         render("{$.steps.a.x[*][*]}", big)
+
+
+def test_two_dots_do_not_look_through_a_huge_value() -> None:
+    big = Fake({"a": {"x": [{"id": number} for number in range(60_000)]}})
+    with pytest.raises(StepError, match=r'"\$\.steps\.a\.\.id" looks through more than 100,000 values') as caught:
+        render("{$.steps.a..id}", big)
+    assert caught.value.hint == "write the path without .."
+    assert len(render("{$.steps.a.x[*].id}", big)) == 60_000

@@ -53,7 +53,11 @@ FETCHED = {"fetch": {"items": [1, 2, 3], "count": 3, "user": None, "name": "n"}}
             '"{input.regoin}" has no value: the input has key region',
             "{input.region}, or {input.regoin?} if it may be missing",
         ),
-        ("{env.X}", '"{env.X}" has no value: the environment has no keys', "{env.X?} if it may be missing"),
+        (
+            "{env.X}",
+            '"{env.X}" has no value: the environment has no keys',
+            "set X in the environment or in .env; {env.X?} if it may be missing",
+        ),
         ("{item.x}", '"{item.x}" has no value: there is no "item" here', "{item.x?} if it may be missing"),
         (
             "{$.steps.fetch.total}",

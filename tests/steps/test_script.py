@@ -193,7 +193,7 @@ def test_a_reference_in_shell_text_is_refused_with_the_way_to_write_it() -> None
 
 async def test_a_shell_variable_may_have_the_name_of_a_namespace() -> None:
     text = 'for item in 1 2; do input="$input${item}"; done; echo "${input} ${env[0]}"'
-    assert await run("script", {"run": text}) == {"output": "12 "}
+    assert await run("script", {"run": text}) == {"output": "12"}
     with pytest.raises(ValidationError, match=r"\{input.name\} would become shell text"):
         ScriptConfig.model_validate({"run": "echo ${input.name}"})
 

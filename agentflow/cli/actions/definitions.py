@@ -20,7 +20,7 @@ from agentflow.cli.session import no_config
 from agentflow.cli.values import usage
 from agentflow.codes import CODES, door
 from agentflow.definition.models import Step, Workflow
-from agentflow.errors import AgentflowError, DefinitionError, NotFoundError, Problem
+from agentflow.errors import AgentflowError, DefinitionError, InputError, NotFoundError, Problem
 
 if TYPE_CHECKING:
     from agentflow.config import Config
@@ -294,7 +294,10 @@ def schema(common: Common, target: str | None, draft: str, write: str | None) ->
         console.result(text)
         return 0
     path = Path(write)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + "\n", encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f'can\'t write "{write}": {(error.strerror or "error").lower()}') from None
     console.say(f"wrote {write}")
     return 0

@@ -52,7 +52,9 @@ def retry(common: Common, wanted: Retry) -> int:
         if wanted.dry_run and console.mode != "text":
             console.data(asdict(plan))
             return 0
-        for line in preview(plan):
+        current = engine.core.find_workflow(plan.workflow)
+        old = current is not None and current.digest != (await engine.get(run_id)).definition
+        for line in preview(plan, old=old):
             (console.result if wanted.dry_run else console.say)(line)
         if wanted.dry_run:
             return 0
@@ -87,14 +89,19 @@ async def _input(session: Session, run_id: str, wanted: Retry) -> Any:
     return changed
 
 
-def preview(plan: RetryPlan) -> list[str]:
-    """Return what a retry would do."""
+def preview(plan: RetryPlan, *, old: bool = False) -> list[str]:
+    """Return what a retry would do; `old`: by a definition that the config doesn't have any more."""
     start = f" from {plan.from_step}" if plan.from_step else ""
     lines = [f"retry {plan.workflow}{start}: a new run"]
     lines += _named("keeps", plan.kept)
     lines += _named("runs again", plan.again)
     lines += _named("asks again", plan.asked)
     lines += _named("! has effects outside", plan.unsafe)
+    if old:
+        lines.append(
+            "  ! the config has changed since: a retry keeps the definition of its run; "
+            f"agentflow run {plan.workflow} starts with the new one"
+        )
     return lines
 
 

@@ -100,7 +100,7 @@ def list_runs(common: Common, wanted: Listing) -> int:
             console.data({"runs": [run_data(run) for run in runs], "total": total})
             return 0
         if not runs:
-            console.say("No run matches." if filtered else "No runs yet. Try: agentflow run hello")
+            console.say("No run matches." if filtered else "No runs yet. Start one: agentflow run WORKFLOW")
             return 0
         await session.learn([run.id for run in runs], "run")
         await write_runs(session, runs)
@@ -113,7 +113,7 @@ def list_runs(common: Common, wanted: Listing) -> int:
         if console.mode != "text":
             console.data({"runs": [], "total": 0})
         else:
-            console.say("No runs yet. Try: agentflow run hello")
+            console.say("No runs yet. Start one: agentflow run WORKFLOW")
         return 0
     return drive(console, project, work, host="none")
 

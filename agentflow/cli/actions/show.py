@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from shlex import quote
 
 from agentflow.cli.console import printable
 from agentflow.cli.documents import event_data, run_data, step_data, wait_data
@@ -209,7 +210,7 @@ async def _next(session: Session, run: Run) -> list[str]:
             plan = await session.engine.retry(run.id, dry_run=True)
         except AgentflowError:
             return []
-        start = f" --from {plan.from_step}" if isinstance(plan, RetryPlan) and plan.from_step else ""
+        start = f" --from {quote(plan.from_step)}" if isinstance(plan, RetryPlan) and plan.from_step else ""
         told = f"     (keeps {len(plan.kept)} steps, runs {len(plan.again)})" if isinstance(plan, RetryPlan) else ""
         return [f"retry   {session.command(f'runs retry {short}{start}')}{told}"]
     waits = [view.id for view in await session.engine.waits(run.id)] if not run.ended else []

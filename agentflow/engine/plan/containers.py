@@ -8,7 +8,7 @@ from agentflow.data import encode
 from agentflow.engine.frame import NodeFrame
 from agentflow.engine.plan import halting, order, saga, steps
 from agentflow.engine.program import ScopeProgram
-from agentflow.engine.state import Node, RunState, Scope
+from agentflow.engine.state import UNREAD, Node, RunState, Scope
 from agentflow.errors import Failure, StepError
 from agentflow.steps.containers import Container, Move, Opening
 from agentflow.steps.contract import UNSET
@@ -45,6 +45,7 @@ def begin(run: RunState, node: Node) -> None:
 
 def restart(run: RunState, node: Node) -> None:
     """Enter a container again after a failed attempt: its steps go on with their attempt numbers."""
+    _forget_let_go(run, node)
     for scope in (node.scopes or {}).values():
         forget(run, scope)
     begin(run, node)
@@ -53,16 +54,57 @@ def restart(run: RunState, node: Node) -> None:
 def forget(run: RunState, scope: Scope) -> None:
     """Reset the steps of a scope that is opened anew; their rows keep only what numbers them."""
     for node in scope.nodes.values():
+        _forget_let_go(run, node)
         for inner in (node.scopes or {}).values():
             forget(run, inner)
         run.past[node.address] = node
         node.undone += node.reason == "compensated"
-        run.changes().steps.append(
-            StepRow(
-                run.key, node.n, node.address, "submitted", None, None, node.attempt, 0, node.entry, b"null",
-                None, encode({"undone": node.undone}) if node.undone else b"", None, None, None, node.crashes,
-            )
-        )  # fmt: skip
+        _reset(run, node)
+
+
+def _forget_let_go(run: RunState, node: Node) -> None:
+    """Reset the steps of a loop's iterations that are in memory no more."""
+    if node.program.spec.name in KEEPS_LAST:
+        prefix = f"{node.address}["
+        for address, old in run.past.items():
+            if address.startswith(prefix):
+                _reset(run, old)
+
+
+def _reset(run: RunState, node: Node) -> None:
+    run.changes().steps.append(
+        StepRow(
+            run.key, node.n, node.address, "submitted", None, None, node.attempt, 0, node.entry, b"null",
+            None, encode({"undone": node.undone}) if node.undone else b"", None, None, None, node.crashes,
+        )
+    )  # fmt: skip
+
+
+def kept(node: Node) -> bool:
+    """Tell whether all iterations of a loop are kept: a saga around it may have to undo them."""
+    scope = node.scope
+    while scope is not None and scope.owner.program.spec.name != "saga":
+        scope = scope.owner.scope
+    return scope is not None and node.program.undoable
+
+
+def _remember(run: RunState, node: Node, scope: Scope) -> None:
+    """Keep the numbers of the steps of an iteration that is let go, if they may come again."""
+    outer: Node | None = node
+    while outer is not None:
+        program = outer.program
+        if program.retry is not None or program.on_error in {"retry", "suspend"} or program.spec.name == "poll":
+            break
+        outer = outer.scope.owner if outer.scope is not None else None
+    if outer is None:
+        return
+    stack = [scope]
+    while stack:
+        for old in stack.pop().nodes.values():
+            stack.extend((old.scopes or {}).values())
+            old.scopes = old.result = old.memo = old.failure = old.scope = None
+            old.value = UNREAD
+            run.past[old.address] = old
 
 
 def fired(run: RunState, node: Node) -> None:
@@ -118,8 +160,9 @@ def open_body(run: RunState, node: Node, opening: Opening, *, start: bool = True
     if node.program.spec.name in KEEPS_LAST and scopes:
         scope.previous = next(reversed(scopes.values()))
         scope.previous.previous = None
-        for old in [k for k, s in scopes.items() if s is not scope.previous]:
-            del scopes[old]
+        if not kept(node):
+            for old in [k for k, s in scopes.items() if s is not scope.previous]:
+                _remember(run, node, scopes.pop(old))
     elif key in scopes and start:
         forget(run, scopes[key])
     scopes[key] = scope

@@ -18,10 +18,16 @@ def update(run: RunState, node: Node) -> None:
     if compiled is None:
         return
     values: dict[str, Any] = compiled.render(NodeView(run, node.scope, node.values))
-    for key, value in values.items():
-        row = SharedRow(run.key, key, node.address, encode(value))
-        run.changes().shared.append(row)
-        fold(run, row, value)
+    rows = [SharedRow(run.key, key, node.address, encode(value)) for key, value in values.items()]
+    before, count = dict(run.shared.values), len(run.shared.updates)
+    try:
+        for row in rows:
+            fold(run, row, values[row.key])
+    except Exception:  # none of them counts, or the run could never be read again
+        run.shared.values = before
+        del run.shared.updates[count:]
+        raise
+    run.changes().shared.extend(rows)
 
 
 def fold(run: RunState, row: SharedRow, value: Any) -> None:

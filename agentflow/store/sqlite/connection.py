@@ -77,7 +77,10 @@ class Opener:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(
-                f"The folder {self.path.parent} can't be made.", code="AF-STORE-OPEN", why=str(error)
+                f"The folder {self.path.parent} can't be made.",
+                code="AF-STORE-OPEN",
+                why=(error.strerror or str(error)).lower(),
+                hint="name a place that this user may write: --store PATH, or AGENTFLOW_STORE",
             ) from error
         with self.faults:
             db = self.writer()

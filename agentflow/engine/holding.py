@@ -1,0 +1,200 @@
+"""Trees in memory: taken from the store when something happens to them, let go when they are lost or a commit fails."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import anyio
+
+from agentflow.engine.inputs import Finished, Input, command
+from agentflow.engine.restore import restore
+from agentflow.engine.slots import Slots
+from agentflow.engine.state import RunState, Tree
+from agentflow.engine.surroundings import Surroundings
+from agentflow.engine.world import Lease
+from agentflow.errors import StoreError
+from agentflow.store.contract import Store
+from agentflow.store.rows import (
+    LoadedTree,
+    RunChange,
+)
+
+log = logging.getLogger("agentflow")
+
+
+class Holding(Surroundings):
+    """The trees that a core holds, and the inputs that wait for them."""
+
+    def __init__(self, surroundings: dict[str, Any], store: Store, host_parallel: int) -> None:
+        """Hold nothing yet."""
+        super().__init__(**surroundings)
+        self.store = store
+        self.trees: dict[int, Tree] = {}
+        self.runs: dict[int, RunState] = {}
+        self.slots = Slots(self, store, host_parallel, self.runs)
+        self.stopping = False
+        self.always_replay = False
+        self.inbox_due = False
+        self.dead: set[str] = set()
+        """Holders that are known to be dead."""
+        self.unreadable: set[int] = set()
+        """Roots that this process can't go on with: their definitions are damaged, or need what it lacks."""
+        self._inputs: deque[Input | Finished] = deque()
+        self._seen: set[int] = set()
+        self._wake = anyio.Event()
+
+    def put(self, item: Input | Finished) -> None:
+        """Leave an input for the next flush."""
+        self._inputs.append(item)
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def look_at_inbox(self) -> None:
+        """Look for commands soon: a commit may have found the event that a wait is for."""
+        self.inbox_due = True
+        self._wake.set()
+
+    async def _hold(self, item: Input | Finished) -> bool:
+        """See to it that a tree is held; False when that isn't possible."""
+        root = item.root
+        tree = self.trees.get(root)
+        if tree is not None and (not self.always_replay or tree.todo or tree.touched):  # just rebuilt
+            return True
+        if tree is not None:
+            loaded = await self.store.load(root) if not tree.root.row_is_new else None
+            if loaded is None:
+                return True
+            if loaded.epoch != tree.epoch:
+                self._lost(root)
+                self._refuse(item)
+                return False
+        else:
+            if isinstance(item, Finished):
+                return False
+            loaded = await self.store.acquire(root, self.dead) if root not in self.unreadable else None
+        if loaded is None:
+            self._refuse(item)
+            return False
+        try:
+            await self._load(loaded, tree)
+        except Exception as error:
+            if tree is None:
+                await self._leave_alone(loaded, error)
+            raise
+        if tree is None:
+            self.slots.note(self.now())  # it may have timers
+        return True
+
+    def _refuse(self, item: Input | Finished) -> None:
+        """Tell who waits for an input that the tree is somebody else's."""
+        if item.done is not None:
+            item.done.held = False
+            item.done.event.set()
+            if item.done.inbox is not None:
+                self._seen.discard(item.done.inbox)
+
+    async def _not_held(self, item: Input | Finished, error: Exception) -> None:
+        """A tree couldn't be read: tell who waits for the input, and keep results of steps for later."""
+        log.error("run %s couldn't be read: %s", item.root, error)
+        if item.done is not None:
+            item.done.error = error
+            self._refuse(item)
+            if item.done.inbox is not None and item.root not in self.unreadable:  # it is read again
+                await anyio.sleep(0.2)
+                self.look_at_inbox()
+        elif isinstance(item, Finished):
+            await anyio.sleep(0.2)
+            self.slots.running += 1
+            self.put(item)
+
+    async def _leave_alone(self, loaded: LoadedTree, error: Exception) -> None:
+        """Give back a tree that can't be rebuilt here: another host may have what this one lacks."""
+        if not isinstance(error, StoreError) or error.code == "AF-STORE-DAMAGED":
+            self.unreadable.add(loaded.root)
+            log.error("run %s is left alone: %s", loaded.runs[0].row.id, error)
+        await self.store.commit([RunChange(loaded.root, loaded.root, loaded.epoch, release=True)])
+
+    async def _load(self, loaded: Any, old: Tree | None, ended: Collection[Finished] = ()) -> None:
+        for run in loaded.runs:
+            if run.row.definition not in self.programs:
+                raw = await self.store.get_definition(run.row.definition)
+                self.learn(run.row.definition, raw)
+        executing: dict[tuple[int, int], Lease | None] = {}
+        if old is not None:
+            for run in old.runs.values():
+                executing.update({(run.key, n): node.lease for n, node in run.live.items() if node.phase == "run"})
+        executing.update({(item.run.key, item.node.n): None for item in ended})
+        tree = restore(self, loaded, self.program, executing)
+        self.adopt_tree(tree)
+        for item in loaded.inbox:
+            if item.id not in self._seen:
+                self._seen.add(item.id)
+                command(item)(tree)
+
+    def adopt_tree(self, tree: Tree) -> None:
+        """Hold a tree from now on."""
+        self.trees[tree.key] = tree
+        self.runs.update(tree.runs)
+
+    def _drop(self, tree: Tree) -> None:
+        """Forget a tree; its rows are all there is."""
+        self.trees.pop(tree.key, None)
+        for key in tree.runs:
+            self.runs.pop(key, None)
+
+    def _lost(self, run: int, inputs: Sequence[Input | Finished] = ()) -> None:
+        """Somebody else holds a tree now: stop what we execute of it, and tell who waits for inputs to it."""
+        state = self.runs.get(run)
+        if state is None:
+            return
+        for item in inputs:
+            if item.root == state.tree.key and item.done is not None:
+                item.done.held = False
+        for other in state.tree.runs.values():
+            for node in list(other.live.values()):
+                if node.lease is not None:
+                    node.lease.interrupt("fenced")
+        self._drop(state.tree)
+
+    async def _failed(self, inputs: Sequence[Input | Finished], trees: Sequence[Tree], error: StoreError) -> None:
+        """Nothing was committed: forget what was planned, rebuild from the store, and apply the inputs once more."""
+        log.error("the store refused a commit: %s", error.what)
+        again: list[Input | Finished] = []
+        for item in inputs:
+            if item.done is not None:
+                if item.done.inbox is not None:  # it stands in the store, and is read again
+                    self._seen.discard(item.done.inbox)
+                    self.inbox_due = True
+                item.done.error = error
+                item.done.event.set()
+            else:
+                again.append(item)
+        await anyio.sleep(0.2)
+        for tree in trees:
+            for run in tree.touched.values():
+                if run.change is not None:  # commands that came with the tree
+                    self._seen.difference_update(run.change.inbox_done)
+            self._drop(tree)
+            try:
+                loaded = await self.store.load(tree.key)
+            except StoreError:
+                self.trees[tree.key] = tree
+                continue
+            if loaded is not None and loaded.epoch != tree.epoch:
+                self.adopt_tree(tree)
+                self._lost(tree.key)
+            elif loaded is not None:
+                await self._load(loaded, tree, [item for item in again if isinstance(item, Finished)])
+                self._inputs.append(Input(tree.key, look_again))  # commands may have come with it
+        for item in again:
+            if isinstance(item, Finished):
+                self.slots.running += 1
+        self._inputs.extendleft(reversed(again))
+        self._wake.set()
+
+
+def look_again(tree: Tree) -> None:
+    """Do nothing but hold the tree: its steps may find a slot now."""

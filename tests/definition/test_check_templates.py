@@ -1,0 +1,139 @@
+"""Templates in definitions: how they are written, where secrets may stand, and shell texts, which take none."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.definition.checking import check, codes, marked
+
+# --- how they are written
+
+
+def test_two_braces_warn_and_say_what_to_write() -> None:
+    steps = """\
+        - {id: a, type: checkpoint, message: "Hello {{input.name}}"}
+    """
+    (problem,) = check(steps)
+    assert (problem.code, problem.severity) == ("AF-TEMPLATE-BRACES", "warning")
+    assert problem.label == "templates use single braces: {input.name}"
+
+
+def test_braces_that_are_no_templates_stay_untouched() -> None:
+    steps = """\
+        - {id: a, type: checkpoint, message: 'a {b: c} ${HOME} {{x}} {"k": 1}'}
+    """
+    assert check(steps) == []
+
+
+def test_every_text_of_a_value_tells_its_first_mistake() -> None:
+    steps = """\
+        - {id: a, type: set, values: {one: "{input.a[}", two: ["fine {input.b}", "x {input.c.}"]}}
+    """
+    problems = check(steps)
+    assert codes(problems) == ["AF-TEMPLATE-SYNTAX"] * 2
+    assert [marked(problem, steps) for problem in problems] == ["{input.a[}", "{input.c.}"]
+
+
+def test_two_braces_around_a_loops_own_name_warn_too() -> None:
+    steps = """\
+        - {id: a, type: checkpoint, message: '{{ file.name }} {{file.x}}', for_each: {in: "{input.files}", item: file}}
+        - {id: b, type: checkpoint, message: '{{ file.name }} {{file.x}}'}
+    """
+    problems = check(steps)
+    assert codes(problems) == ["AF-TEMPLATE-BRACES"] * 2
+    assert {marked(problem, steps) for problem in problems} == {"{{ file.name }}", "{{file.x}}"}
+
+
+# --- secrets
+
+TOKEN = "env: [TOKEN, {name: URL, public: true}]\n"
+
+
+def test_secrets_may_leave_where_data_leaves() -> None:
+    steps = """\
+        - {id: a, type: api_call, url: "{env.URL}", headers: {Authorization: "Bearer {env.TOKEN}"}}
+        - {id: b, type: script, command: deploy, env: {TOKEN: "{env.TOKEN}"}}
+        - {id: c, type: tool_call, tool_name: t, with: {key: "{env.TOKEN}"}}
+        - {id: d, type: checkpoint, message: "{env.URL}"}
+    """
+    assert check(steps, "", TOKEN) == []
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        'type: checkpoint, message: "{env.TOKEN}"',
+        'type: set, values: {a: [{b: "x{env.TOKEN}"}]}',
+        'type: wait_for_input, message: "{env.TOKEN}"',
+        'type: script, command: echo, args: ["{env.TOKEN}"]',
+        'type: checkpoint, message: m, if: "{env.TOKEN}"',
+        'type: checkpoint, message: m, update: {found: "{env.TOKEN}"}',
+        'type: checkpoint, message: m, for_each: ["{env.TOKEN}"]',
+        'type: set, value: "{env}"',
+        'type: set, with: {key: "{env.TOKEN}"}, value: "{with.key}"',
+        'type: set, with: {key: "{env.TOKEN}"}, value: "{with}"',
+        'type: python, function: "m:f", with: {key: "{env.TOKEN}"}',
+    ],
+)
+def test_secrets_may_not_stand_elsewhere(step: str) -> None:
+    problems = check(f"- {{id: a, {step}}}", "context: [found]", TOKEN + "python: {modules: [m]}\n")
+    assert codes(problems) == ["AF-SECRET-PLACE"]
+    assert '"TOKEN"' in problems[0].message
+
+
+def test_a_secret_may_not_be_the_output() -> None:
+    problems = check("- {id: a, type: checkpoint, message: m}", 'output: {token: "{env.TOKEN}"}', TOKEN)
+    assert codes(problems) == ["AF-SECRET-PLACE"]
+
+
+def test_distris_search_does_not_hide_a_secret() -> None:
+    steps = """\
+        - {id: a, label: A, kind: {type: checkpoint, message: "{context.TOKEN}"}}
+    """
+    assert codes(check(steps, "", TOKEN)) == ["AF-SECRET-PLACE"]
+    assert check(steps, "input_schema: {properties: {TOKEN: {}}}", TOKEN) == []
+
+
+# --- shell texts
+
+
+def test_a_reference_in_shell_text_is_told_once_with_the_form_by_environment() -> None:
+    steps = """\
+        - {id: a, type: script, run: 'echo "{input.user.name}"'}
+    """
+    (problem,) = check(steps)
+    assert "env:" in f"{problem.message} {problem.hint}"
+    assert problem.severity == "error"
+
+
+def test_a_loops_own_name_in_shell_text_is_a_reference_too() -> None:
+    steps = """\
+        - {id: a, type: script, run: 'echo {file.name} ${file}', for_each: {in: "{input.files}", item: file}}
+    """
+    (problem,) = check(steps)
+    assert (problem.code, problem.label) == ("AF-SHELL-REFERENCE", 'write "$NAME"')
+    assert problem.hint == 'and give the value by the environment: env: {NAME: "{file.name}"}'
+
+
+def test_shell_variables_are_no_references() -> None:
+    steps = """\
+        - {id: a, type: script, run: 'for item in 1 2; do echo "${item} ${index}"; done'}
+    """
+    assert check(steps) == []
+
+
+def test_a_path_after_a_dollar_is_no_shell_variable() -> None:
+    steps = """\
+        - {id: a, type: script, run: 'echo ${input[0]} ${env?} ${input.name}'}
+    """
+    (problem,) = check(steps)
+    assert problem.code == "AF-SHELL-REFERENCE"
+    assert marked(problem, steps) == "{input.name}"
+
+
+def test_what_only_begins_like_a_reference_hides_none_in_shell_text() -> None:
+    steps = """\
+        - {id: a, type: script, run: 'echo {input[a]} {steps.}; echo {input.name}'}
+    """
+    (problem,) = check(steps)
+    assert marked(problem, steps) == "{input.name}"
