@@ -161,7 +161,7 @@ async def states(engine: Engine, run: Run) -> dict[str, str]:
 
 def run_steps(engine: Engine, run: Run) -> tuple[Step, ...]:
     """Return the steps of a run's workflow."""
-    return engine.config.workflows[run.workflow].steps
+    return tuple(engine.config.workflows[run.workflow].steps)
 
 
 async def started(engine: Engine, run: Run) -> list[str | None]:

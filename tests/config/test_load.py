@@ -139,8 +139,7 @@ def test_a_missing_file_is_told_with_what_there_is(tmp_path: Path) -> None:
     assert caught.value.hint == "agentflow.yaml exists; did you mean that?"
 
 
-def test_all_problems_come_in_the_order_of_their_places() -> None:
-    text = """\
+MANY_PROBLEMS = """\
 skils: [native:shell]
 skills: [native:shell, shell]
 limits: {event_size: huge}
@@ -151,9 +150,7 @@ workflows:
   b: [1]
 tools: {x: {}}
 """
-    assert (
-        refused(text)
-        == """\
+THEIR_TEXT = """\
 error[AF-FIELD-UNKNOWN]: the config has no field "skils"
  --> agentflow.yaml:1:1
   |
@@ -190,7 +187,10 @@ error[AF-FIELD-VALUE]: "tools.x" of the config: give exactly one of python, comm
   |
 9 | tools: {x: {}}
   |            ^^"""
-    )
+
+
+def test_all_problems_come_in_the_order_of_their_places() -> None:
+    assert refused(MANY_PROBLEMS) == THEIR_TEXT
 
 
 @pytest.mark.parametrize(
