@@ -260,6 +260,9 @@ CODES: dict[str, Code] = {
     "AF-ENTRY-UNKNOWN": Code(
         "unknown", "The workflow has no such entry point.", "List them: agentflow graph, or look into the config."
     ),
+    "AF-EVENT-TOO-LARGE": Code(
+        "invalid", "A published event is larger than limits.event_size.", "Publish the place of a file instead."
+    ),
     "AF-INPUT-TOO-LARGE": Code("invalid", "An input is larger than 4 MiB.", "Pass the place of a file instead."),
     "AF-SHUTTING-DOWN": Code(
         "conflict", "The engine is closing and starts nothing more.", "Start it with the next engine."

@@ -15,12 +15,10 @@ from agentflow.store.rows import (
     TaskView,
 )
 
-MAX_ANSWER = 4 * 1024 * 1024
-
 
 async def resume(
     store: Store, task_id: str, answer: Answer | Decline | ToolFailure, *, by: str, door: str,
-    message_id: str | None, at: float,
+    message_id: str | None, at: float, limit: int,
 ) -> tuple[TaskView, str | None]:  # fmt: skip
     """Answer a wait. Returns the wait as it is then, and the holder to wake.
 
@@ -28,7 +26,7 @@ async def resume(
         NotFoundError, InputError, ConflictError: see `Engine.resume`.
     """
     view = await find(store, task_id)
-    payload = check(view, answer, by)
+    payload = check(view, answer, by, limit)
     answered = await store.answer(view.task.id, payload, by=by, door=door, message_id=message_id, at=at)
     reach("after-answer")
     if answered.outcome == "unknown" or answered.task is None:
@@ -69,7 +67,7 @@ async def find(store: Store, task_id: str) -> TaskView:
     raise ConflictError(f"the run waits for {len(waits)} answers: {names}", code="AF-WAIT-AMBIGUOUS")
 
 
-def check(view: TaskView, answer: Answer | Decline | ToolFailure, by: str) -> dict[str, Any]:
+def check(view: TaskView, answer: Answer | Decline | ToolFailure, by: str, limit: int) -> dict[str, Any]:
     """Return the answer as it is stored; raises InputError when it doesn't fit."""
     task = view.task
     details: dict[str, Any] = decode(task.details) if task.details else {}
@@ -86,8 +84,8 @@ def check(view: TaskView, answer: Answer | Decline | ToolFailure, by: str) -> di
         value = normalise(answer.value)
     except ValueError as error:
         raise InputError(f"the answer isn't JSON: {error}", code="AF-WAIT-INVALID") from None
-    if len(encode(value)) > MAX_ANSWER:
-        raise InputError("the answer is larger than 4 MiB", code="AF-WAIT-TOO-LARGE")
+    if len(encode(value)) > limit:
+        raise InputError(f"the answer has more than {limit:,} bytes", code="AF-WAIT-TOO-LARGE")
     if task.schema is not None:
         schema = decode(task.schema)
         problems = errors_of(make_validator(schema), value)

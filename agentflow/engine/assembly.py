@@ -13,7 +13,8 @@ from agentflow.engine.core import Core
 from agentflow.engine.program import StepProgram
 from agentflow.engine.runtime.embedded import EmbeddedRuntime
 from agentflow.engine.starting import register
-from agentflow.errors import StoreError
+from agentflow.errors import DefinitionError, Problem, StoreError
+from agentflow.expressions import NamedValues, compile_value
 from agentflow.ids import IdSource
 from agentflow.requirements import Checker, message
 from agentflow.steps import registry
@@ -33,16 +34,19 @@ def build_core(
     agents: Mapping[str, Any],
 ) -> Core:
     """Make a core for one engine."""
-    services = ProcessServices(
-        folder=config.folder,
-        python_modules=config.python_modules,
-        functions=functions,
-        env_values=config.env_values,
-        http=config.http,
-        network=config.skills.get("native:network") or {},
-        tools={**config.tools, **tools},
-        agents={**config.agents, **agents},
-    )
+    try:
+        services = ProcessServices(
+            folder=config.folder,
+            python_modules=config.python_modules,
+            functions=functions,
+            env_values=config.env_values,
+            http=config.http.model_copy(update={"headers": _headers(config)}),
+            network=config.skills.get("native:network") or {},
+            tools={**config.tools, **tools},
+            agents={**config.agents, **agents},
+        )
+    except ValueError as error:
+        raise DefinitionError([Problem("AF-FIELD-VALUE", f"skills, native:network: {error}")]) from None
     granted = Checker(config.skills, python=bool(config.python_modules or functions or tools or agents))
     surroundings: dict[str, Any] = {
         "clock": clock,
@@ -56,12 +60,20 @@ def build_core(
         "parse": _parse,
         "redact": _redactor(config),
         "http_timeout": config.http.timeout,
+        "limits": config.limits,
     }
     core = Core(surroundings, store, EmbeddedRuntime(), config.limits.host_parallel)
     core.checker = granted
     for workflow in config.workflows.values():
         register(core, workflow, config)
     return core
+
+
+def _headers(config: Config) -> dict[str, str]:
+    """Return the config's HTTP headers, their templates of `env` computed."""
+    headers = compile_value(config.http.headers, frozenset({"env"}))
+    rendered: dict[str, Any] = headers.render(NamedValues({"env": config.env_values}))
+    return {name: str(value) for name, value in rendered.items()}
 
 
 def _missing(checker: Checker) -> Callable[[StepProgram], str | None]:

@@ -24,6 +24,7 @@ from agentflow.engine.program import Program
 from agentflow.engine.runtime.base import Work, WorkLease
 from agentflow.engine.runtime.embedded import EmbeddedRuntime
 from agentflow.engine.state import Node, RunState, Tree
+from agentflow.engine.surroundings import check_size
 from agentflow.errors import Defect, StoreError
 from agentflow.expressions import filter_matches
 from agentflow.faultpoints import reach
@@ -97,6 +98,7 @@ class Core(Holding):
 
     async def publish(self, topic: str, data: Any, event_id: str | None) -> int:
         """Publish an event of a running step."""
+        check_size(data, self.limits.event_size)
         count, _ = await self.store.publish(topic, data, event_id, self.now(), filter_matches)
         await self.take_inbox(self.roots())
         return count

@@ -21,6 +21,7 @@ from agentflow.engine.host import Host, HostMode
 from agentflow.engine.hosting import HostLock, others, ring
 from agentflow.engine.outputs import output_of
 from agentflow.engine.program import Program
+from agentflow.engine.surroundings import check_size
 from agentflow.engine.views import Answer, Decline, RetryPlan, Run, ToolFailure, WaitView, run_view, wait_view
 from agentflow.engine.watching import Watching
 from agentflow.errors import ConflictError, NotFoundError
@@ -266,7 +267,14 @@ class Engine:
             ConflictError: it was answered differently, or closed.
         """
         view, holder = await answers.resume(
-            self.store, task_id, answer, by=by, door=door, message_id=message_id, at=self.core.now()
+            self.store,
+            task_id,
+            answer,
+            by=by,
+            door=door,
+            message_id=message_id,
+            at=self.core.now(),
+            limit=self.core.limits.result_size,
         )
         await self._wake([holder])
         return wait_view(view)
@@ -278,6 +286,7 @@ class Engine:
 
     async def publish(self, topic: str, data: Any, *, id: str | None = None) -> int:  # noqa: A002  named as in the config
         """Publish an event; returns how many waits it reached. The same id again reaches none."""
+        check_size(data, self.core.limits.event_size)
         count, holders = await self.store.publish(topic, data, id, self.core.now(), filter_matches)
         await self._wake(holders)
         return count

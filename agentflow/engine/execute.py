@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from agentflow.engine.core import Core
     from agentflow.engine.runtime.base import WorkLease
 
-MAX_RESULT = 4 * 1024 * 1024
-"""Bytes of a step's result as JSON."""
-
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
@@ -60,14 +57,14 @@ async def execute(core: Core, run: RunState, node: Node, lease: WorkLease) -> tu
 
 def _outcome(core: Core, outcome: object) -> Any:
     if isinstance(outcome, Result):
-        return encode_result(outcome.value)
+        return encode_result(outcome.value, core.limits.result_size)
     if isinstance(outcome, Skip | Park):
         return outcome
     message = f"the step type answered {type(outcome).__name__}, not Result, Skip or Park"
     return Failure("AF-RESULT-INVALID", message, kind="invalid", retryable=False)
 
 
-def encode_result(value: Any) -> bytes | Failure:
+def encode_result(value: Any, limit: int) -> bytes | Failure:
     """Turn a result into JSON, or say what is wrong with it."""
     try:
         raw = to_json(value)
@@ -75,10 +72,10 @@ def encode_result(value: Any) -> bytes | Failure:
             raw = encode(normalise(value))
     except Exception as error:  # serialisers raise many types
         return Failure("AF-RESULT-INVALID", f"the result has no JSON form: {error}", kind="invalid", retryable=False)
-    if len(raw) > MAX_RESULT:
+    if len(raw) > limit:
         return Failure(
             "AF-RESULT-TOO-LARGE",
-            f"the result has {len(raw):,} bytes; at most {MAX_RESULT:,} are kept",
+            f"the result has {len(raw):,} bytes; at most {limit:,} are kept",
             kind="invalid",
             retryable=False,
             hint="write it to a file or an artifact and return its place",

@@ -13,13 +13,17 @@ from agentflow.definition.models import Body, ForEachField, RetryPolicy, Step, W
 from agentflow.definition.order import Order, order
 from agentflow.definition.pointers import segment
 from agentflow.errors import DefinitionError, Problem
-from agentflow.expressions import NAMESPACES, Compiled, Condition, compile_condition, compile_value
+from agentflow.expressions import NAMESPACES, Compiled, Condition, NamedValues, compile_condition, compile_value
 from agentflow.steps.containers import Container
 from agentflow.steps.contract import StepType
 
 Types: TypeAlias = Callable[[str], StepType | None]
 
 HOOKS = ("on_success", "on_failure", "finally")
+
+
+NOTHING = NamedValues({})
+"""For templates without references: they only have escapes."""
 
 
 class Program:
@@ -139,7 +143,9 @@ class StepProgram:
         self.on_error = "fail"
         self.timeout: float | None = None
         if not self.loop and not is_root:
-            self.retry = step.retry or (None if step.at_most_once else defaults.retry)
+            # not of containers: their steps have it, and tries would multiply
+            by_default = None if step.at_most_once or self.container is not None else defaults.retry
+            self.retry = step.retry or by_default
             self.on_error = step.on_error or defaults.on_error or "fail"
             self.timeout = step.timeout or self._default_timeout(defaults.timeout) or self._type_timeout()
         workflow = program.workflow
@@ -251,7 +257,9 @@ class StepProgram:
         """The validated config, where no template is in it."""
         if not self.config.constant or (self.spec.takes_input and self.step.with_ is not None):
             return None
-        return self.spec.config.model_validate({**self.plain_conditions, **self.raw_config, **self.step.config})
+        return self.spec.config.model_validate(
+            {**self.plain_conditions, **self.raw_config, **self.config.render(NOTHING)}
+        )
 
     @cached_property
     def plain_conditions(self) -> dict[str, Any]:

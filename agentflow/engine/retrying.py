@@ -70,7 +70,7 @@ async def plan(core: Core, run_id: str, from_step: str | None, given: Any) -> Pl
     old = await _restored(core, row)
     kept = {name: _with_result(old, top[name]) for name in keep}
     shared = [update for update in old.shared.updates if _top_step(update.address) in kept]
-    value = decode(row.input) if given is UNSET else prepare_input(program, given)
+    value = decode(row.input) if given is UNSET else prepare_input(program, given, core.limits.input_size)
     again = [step for step in program.workflow.steps if step.id not in kept]
     view = RetryPlan(
         workflow=row.workflow,

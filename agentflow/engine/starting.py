@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from agentflow.engine.core import Core
     from agentflow.engine.host import Host
 
-MAX_INPUT = 4 * 1024 * 1024
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -115,7 +113,7 @@ def _entry(workflow: Workflow, name: str | None, given: Any) -> EntryPoint | Non
     return entry
 
 
-def prepare_input(program: Program, given: Any, entry: EntryPoint | None = None) -> Any:
+def prepare_input(program: Program, given: Any, limit: int, entry: EntryPoint | None = None) -> Any:
     """Return a valid input, defaults filled in; raises InputError.
 
     An entry point in the middle doesn't ask for inputs that only the steps it leaves out need.
@@ -130,9 +128,9 @@ def prepare_input(program: Program, given: Any, entry: EntryPoint | None = None)
         if is_object(properties):
             defaults = {k: p["default"] for k, p in properties.items() if is_object(p) and "default" in p}
             value = {**{k: v for k, v in defaults.items() if k not in value}, **value}
-    if len(encode(value)) > MAX_INPUT:
+    if len(encode(value)) > limit:
         raise InputError(
-            "the input is larger than 4 MiB", code="AF-INPUT-TOO-LARGE", hint="pass a file's place instead"
+            f"the input has more than {limit:,} bytes", code="AF-INPUT-TOO-LARGE", hint="pass a file's place instead"
         )
     check = program.input_validator
     problems = check(value) if check is not None else []
@@ -149,7 +147,7 @@ async def start(core: Core, host: Host, config: Config, request: Request) -> str
         raise ConflictError("the engine is shutting down and starts nothing more", code="AF-SHUTTING-DOWN")
     program = _program(core, config, request.workflow)
     entry = _entry(program.workflow, request.entry_point, request.input)
-    value = prepare_input(program, request.input, entry)
+    value = prepare_input(program, request.input, core.limits.input_size, entry)
     preflight(core, program)
     workflow = program.workflow
     print_ = digest(canonical([workflow.id, request.entry_point, value]))

@@ -10,12 +10,21 @@ from typing import Any
 import anyio
 
 from agentflow.clock import Clock
+from agentflow.config import Limits
 from agentflow.data import decode, encode
 from agentflow.definition.models import Workflow
 from agentflow.engine.program import Program, StepProgram, Types
-from agentflow.errors import Failure, StoreError
+from agentflow.errors import Failure, InputError, StoreError
 from agentflow.ids import IdSource
 from agentflow.steps.services import ProcessServices
+
+
+def check_size(data: Any, limit: int) -> None:
+    """Refuse an event that is too large; raises InputError."""
+    size = len(encode(data))
+    if size > limit:
+        what = f"the event has {size:,} bytes; at most {limit:,} are taken"
+        raise InputError(what, code="AF-EVENT-TOO-LARGE", hint="publish the place of a file instead")
 
 
 class Surroundings:
@@ -36,12 +45,14 @@ class Surroundings:
         allocate: Callable[[], int],
         parse: Callable[[Any], Workflow],
         redact: Callable[[str], str],
+        limits: Limits,
         http_timeout: float | None = None,
         seed: int | None = None,
     ) -> None:
         """Gather what is injected."""
         self.clock = clock
         self.types = types
+        self.limits = limits
         self.http_timeout = http_timeout
         self.services = services
         self.env = env

@@ -4,7 +4,7 @@ from agentflow.expressions.condition import Condition, compile_condition
 from agentflow.expressions.failures import ExpressionError, ReferenceMissing
 from agentflow.expressions.filters import filter_matches
 from agentflow.expressions.template import Compiled, compile_value
-from agentflow.expressions.view import NAMESPACES, NULLED, Escape, Reference, View
+from agentflow.expressions.view import NAMESPACES, NULLED, Escape, NamedValues, Reference, View
 
 __all__ = (
     "NAMESPACES",
@@ -13,6 +13,7 @@ __all__ = (
     "Condition",
     "Escape",
     "ExpressionError",
+    "NamedValues",
     "Reference",
     "ReferenceMissing",
     "View",

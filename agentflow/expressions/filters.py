@@ -8,7 +8,7 @@ from typing import Any
 from agentflow.errors import StepError
 from agentflow.expressions.condition import Condition, compile_condition
 from agentflow.expressions.failures import is_list, is_mapping
-from agentflow.expressions.view import Path
+from agentflow.expressions.view import NamedValues
 
 _NAMES = frozenset({"event"})
 _NOTHING = object()
@@ -26,7 +26,7 @@ def filter_matches(filter: Any, data: Any) -> bool:  # noqa: A002  the field's n
         return True
     if isinstance(filter, str):
         try:
-            return _compiled(filter).evaluate(_EventView(data))
+            return _compiled(filter).evaluate(NamedValues({"event": data}, lenient=True))
         except StepError:
             return False
     return is_mapping(filter) and _has(data, filter)
@@ -73,26 +73,3 @@ def _equal(left: Any, right: Any) -> bool:
     if is_mapping(left) and is_mapping(right):
         return left.keys() == right.keys() and all(_equal(value, right[key]) for key, value in left.items())
     return bool(left == right)
-
-
-class _EventView:
-    """A view in which only `event` is bound."""
-
-    __slots__ = ("_data",)
-
-    def __init__(self, data: Any) -> None:
-        self._data = data
-
-    def get(self, namespace: str) -> object:
-        if namespace == "event":
-            return self._data
-        raise KeyError(namespace)
-
-    def step(self, step_id: str) -> object:
-        raise KeyError(step_id)
-
-    def optional(self, namespace: str, path: Path) -> bool:
-        return True
-
-    def search(self, name: str) -> object:
-        raise KeyError(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeAlias
 
@@ -54,6 +55,33 @@ class View(Protocol):
             KeyError: it is in none of them.
         """
         ...
+
+
+class NamedValues:
+    """A view of some values by name, without any steps."""
+
+    __slots__ = ("_lenient", "_values")
+
+    def __init__(self, values: Mapping[str, object], *, lenient: bool = False) -> None:
+        """Make a view; a `lenient` one takes whatever is missing for null."""
+        self._values = values
+        self._lenient = lenient
+
+    def get(self, namespace: str) -> object:
+        """Return a value by its name."""
+        return self._values[namespace]
+
+    def step(self, step_id: str) -> object:
+        """Know no step."""
+        raise KeyError(step_id)
+
+    def optional(self, namespace: str, path: Path) -> bool:
+        """Tell whether a missing value is null."""
+        return self._lenient
+
+    def search(self, name: str) -> object:
+        """Find nothing."""
+        raise KeyError(name)
 
 
 @dataclass(frozen=True, slots=True)
