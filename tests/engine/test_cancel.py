@@ -94,6 +94,22 @@ async def test_finally_runs_on_cancel_and_hooks_of_success_and_failure_do_not(la
     assert (done.state, log) == ("canceled", ["finally"])
 
 
+@pytest.mark.parametrize("nested", [False, True])
+async def test_cancel_stops_a_hook_that_waits_and_finally_still_runs(lab: Lab, nested: bool) -> None:
+    tidy = Fails(0, "tidied")
+    hooks: dict[str, Any] = {
+        "on_success": (wait_for_input("ask", message="publish?"),),
+        "finally_": (lab.call("tidy", tidy),),
+    }
+    steps = (sequence("box", steps=[set_("a", value=1)], **hooks),) if nested else (set_("a", value=1),)
+    async with lab.open(lab.workflow(*steps, **({} if nested else hooks))) as engine:
+        parked = await lab.finish(engine, await engine.start("main"))
+        assert parked.state == "input-required"
+        await engine.cancel(parked.run.id)
+        done = await lab.finish(engine, parked.run)
+    assert (done.state, tidy.calls, done.waits) == ("canceled", 1, [])
+
+
 async def test_a_forced_cancel_leaves_finally_out(lab: Lab) -> None:
     gate, log = Gate(), list[str]()
     tidy = lab.call("tidy", lambda: log.append("tidy"))

@@ -49,6 +49,8 @@ def _halt_container(run: RunState, node: Node, reason: str, *, interrupt: bool) 
     if (node.memo or {}).get("stages") is not None:
         if run.forced:
             _halt_stages(run, node, reason)
+        elif interrupt:
+            halt_hooks(run, node, reason)
         return
     if node.halting is None:
         node.halting = reason
@@ -63,6 +65,20 @@ def _halt_container(run: RunState, node: Node, reason: str, *, interrupt: bool) 
         halt_scope(run, scope, reason, interrupt=interrupt)
     if not still:
         run.tree.push("body_done", run, node)
+
+
+def halt_hooks(run: RunState, node: Node, reason: str) -> None:
+    """Stop `on_success` and `on_failure` of a container whose body is over; `finally` and compensation go on."""
+    memo = dict(node.memo or {})
+    for scope in list((node.scopes or {}).values()):
+        if scope.closed or scope.stage not in {"on_success", "on_failure"}:
+            continue
+        if memo["outcome"] == "completed":
+            node.halting = memo["halting"] = reason
+            memo["outcome"] = "canceled"
+            node.memo = memo
+            run.save(node, memo=True)
+        halt_scope(run, scope, reason, interrupt=True)
 
 
 def _halt_stages(run: RunState, node: Node, reason: str) -> None:

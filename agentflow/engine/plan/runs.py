@@ -239,7 +239,9 @@ def cancel_run(run: RunState, data: dict[str, Any], inbox: int | None = None) ->
     still = [s for s in (root.scopes or {}).values() if not s.closed and (s.stage == "body" or data.get("force"))]
     for scope in still:
         halting.halt_scope(run, scope, root.halting or "run_canceled", interrupt=True)
-    if not still and memo.get("stages") is None:
+    if memo.get("stages") is not None and not data.get("force"):
+        halting.halt_hooks(run, root, data.get("reason") or "run_canceled")
+    elif not still and memo.get("stages") is None:
         run.tree.push("body_done", run, root)
 
 
