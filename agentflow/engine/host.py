@@ -38,9 +38,7 @@ class Host:
         self.lock = lock
         self.own: set[int] = set()
         """Roots that this host executes in mode `own`."""
-        self.on_look: list[object] = []
         self._look = anyio.Event()
-        self._timer = anyio.Event()
         self._shelters: list[anyio.CancelScope] = []
         self._over = False
         core.on_commit.append(self._committed)

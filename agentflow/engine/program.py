@@ -331,12 +331,7 @@ class StepProgram:
         steps = body.steps
         if body.single:
             steps = (steps[0].model_copy(update={"id": self.step.id}),)
-        return self._scope(replace_steps(body, steps), "sequential")
-
-
-def replace_steps(body: Body, steps: Sequence[Step]) -> Body:
-    """Return a body with other steps."""
-    return Body(steps=tuple(steps), single=body.single)
+        return self._scope(Body(steps=steps, single=body.single), "sequential")
 
 
 def schema_allows_missing(schema: Mapping[str, Any] | None, path: Sequence[str | int]) -> bool:

@@ -32,7 +32,6 @@ class Slots:
         """Make a set of free slots; `runs` are those that are held."""
         self.limit = limit
         self.running = 0
-        self.next_deadline: float | None = None
         self.earliest: float | None = None
         """Earliest time of the timers that were committed since somebody looked."""
         self._world = world

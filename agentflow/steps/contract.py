@@ -13,8 +13,6 @@ from typing import Any, Literal, Protocol, TypeAlias
 import anyio
 from pydantic import BaseModel
 
-from agentflow.errors import Failure
-
 WaitKind = Literal["input", "event", "tool", "auth", "operator"]
 
 
@@ -339,10 +337,3 @@ class AgentProvider(Protocol):
     async def answer(self, turn: AgentTurn, state: Any, answer: Any, ctx: Context) -> Any | AgentAsks:
         """Go on with a turn that asked."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a nested body ended, as its container sees it."""
-
-    failure: Failure | None = None

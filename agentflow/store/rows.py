@@ -249,12 +249,6 @@ class Fenced(NamedTuple):
     run: int
 
 
-class Created(NamedTuple):
-    """What `allocate` gives: the integer key of a new run."""
-
-    run: int
-
-
 @dataclass(frozen=True, slots=True)
 class RunRow:
     """A run as it is stored: A2A task and sidecar in one view."""
