@@ -11,7 +11,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format docs bench constraints clean distclean
+.PHONY: help demo test test-slow check format docs bench bench-quick constraints clean distclean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,9 +49,11 @@ format: $(STAMP)  ## put the code into shape
 docs: $(STAMP)  ## write the generated pages of docs/reference
 	@$(BIN)/python docs/generate.py
 
-bench: $(STAMP)  ## print the ratios: start-up, and time per step in small and big graphs
-	@$(BIN)/python benchmarks/startup.py
-	@$(BIN)/python benchmarks/scale.py
+bench: $(STAMP)  ## measure beside other engines; takes an hour, writes docs/benchmarks.md
+	@$(BIN)/python benchmarks/bench.py --publish
+
+bench-quick: $(STAMP)  ## measure beside the raw limit and LangGraph, in two minutes
+	@$(BIN)/python benchmarks/bench.py --quick
 
 constraints: $(STAMP)  ## pin the newest versions that pyproject.toml allows
 	@$(BIN)/uv pip compile pyproject.toml -p $(BIN)/python --extra dev --universal --no-annotate --no-header \

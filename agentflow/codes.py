@@ -59,6 +59,12 @@ CODES: dict[str, Code] = {
     "AF-STORE-OPEN": Code("failed", "The database can't be opened.", "Check its path and its folder's permissions."),
     "AF-STORE-FORMAT": Code("invalid", "The file isn't a store.", "Name another file with --store."),
     "AF-STORE-NEWER": Code("conflict", "The store was written by a newer agentflow.", "Upgrade agentflow."),
+    "AF-STORE-NETWORK": Code(
+        "failed", "The store would stand on a network file system, which damages it.", "Put it on a local disk."
+    ),
+    "AF-STORE-MISSING": Code("unknown", "There is no store at this place.", "Name another one with --store."),
+    "AF-STORE-EXISTS": Code("conflict", "A file or a store with runs is there already.", "Say --yes to replace it."),
+    "AF-STORE-IN-USE": Code("conflict", "Other processes have the store open.", "End them, then try again."),
     "AF-STORE-SQLITE": Code("missing", "SQLite is too old to share a file safely.", "Upgrade the package apsw."),
     "AF-STORE-WAL": Code("failed", "The store can't have a write-ahead log.", "Put it on a local disk."),
     "AF-STORE-BUSY": Code("conflict", "Another process keeps the store locked.", "End that process, then try again."),
@@ -161,6 +167,9 @@ CODES: dict[str, Code] = {
     "AF-TEMPLATE-BRACES": Code("invalid", "Two braces stand for a literal one.", "Use single braces in templates."),
     "AF-SCHEMA-INVALID": Code("invalid", "A JSON Schema isn't valid.", "Correct it at the place."),
     "AF-SCHEMA-DEFAULT": Code("invalid", "A default doesn't fit its own schema.", "Correct one of the two."),
+    "AF-RETRY-KIND": Code(
+        "invalid", "A retry policy names no kind of failure.", "Name a kind that the message lists, or a code."
+    ),
     "AF-SKILL-INVALID": Code("invalid", "A requirement's id isn't valid.", "Write native:shell or provider:service."),
     "AF-ENTRY-DUPLICATE": Code("invalid", "Two entry points have the same id.", "Rename one of the two."),
     "AF-ENTRY-STEP": Code("invalid", "An entry point starts at an unknown step.", "Name a top-level step."),
@@ -181,6 +190,7 @@ CODES: dict[str, Code] = {
         "conflict", "A wait was answered before, or closed.", "Look at the run: the first answer counts."
     ),
     "AF-RUN-UNKNOWN": Code("unknown", "There is no such run.", "See `agentflow runs list`."),
+    "AF-RUN-CHILD": Code("conflict", "A child run isn't retried by itself.", "Retry its root run from the step."),
     "AF-RUN-ENDED": Code("conflict", "The run has ended already.", "Start it anew, or retry it."),
     "AF-RUN-NOT-PAUSED": Code("conflict", "The run isn't paused.", "Nothing has to be done."),
     "AF-RUN-CANCELED": Code("canceled", "The run was canceled.", "Start it anew, or retry it."),

@@ -14,6 +14,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from verdict import AT_MOST, Ratio, conclude
+
 IMPORT_LIMIT = 1 / 3
 HELP_LIMIT = 1.5
 
@@ -52,11 +54,8 @@ def bare_app() -> str:
     return "\n".join([*lines, "app()", ""])
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
-    rounds = parser.parse_args().rounds
+def measure(rounds: int) -> list[Ratio]:
+    """Measure; prints the medians."""
     python = sys.executable
     with tempfile.TemporaryDirectory() as folder:
         bare = Path(folder) / "bare.py"
@@ -73,13 +72,14 @@ def main() -> None:
         )
     for name, seconds in took.items():
         print(f"{name:10} {seconds * 1000:7.1f} ms")
-    ratio = (took["agentflow"] - took["nothing"]) / (took["pydantic"] - took["nothing"])
-    print(
-        f"import agentflow / from pydantic import BaseModel = {ratio:.2f} (limit {IMPORT_LIMIT:.2f}, interpreter apart)"
-    )
-    ratio = took["help"] / took["bare"]
-    print(f"agentflow --help / bare typer app --help = {ratio:.2f} (limit {HELP_LIMIT:.2f})")
+    ours = (took["agentflow"] - took["nothing"]) / (took["pydantic"] - took["nothing"])
+    return [
+        Ratio("import agentflow / from pydantic import BaseModel, interpreter apart", ours, AT_MOST, IMPORT_LIMIT),
+        Ratio("agentflow --help / bare typer app --help", took["help"] / took["bare"], AT_MOST, HELP_LIMIT),
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    conclude(measure(parser.parse_args().rounds))

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 TOP = {
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "LICENSE",
     "Makefile",
     "README.md",
@@ -45,7 +46,9 @@ def _files(*suffixes: str) -> Iterator[Path]:
     for name in (*CODE, *sorted(TOP - set(CODE))):
         path = ROOT / name
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            hidden = any(part.startswith(".") or part == "__pycache__" for part in file.relative_to(ROOT).parts)
+            parts = file.relative_to(ROOT).parts
+            hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)
+            hidden = hidden or parts[:2] == ("benchmarks", "results")  # what benchmarks leave behind; not in git
             if file.suffix in suffixes and file.is_file() and not hidden:
                 yield file
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from agentflow.cli.commands import flows, look, runs, waits
+from agentflow.cli.commands import flows, look, runs, store, waits
 from agentflow.cli.help import Command, Group, WrongUse, suggestion
 
-RUN, ANSWER, LOOK = "Run", "Answer", "Look"
+RUN, ANSWER, LOOK, OPERATE = "Run", "Answer", "Look", "Operate"
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
@@ -60,6 +60,10 @@ def build() -> typer.Typer:
     _add(app, LOOK, "steps", look.steps)
     _add(app, LOOK, "schema", flows.schema)
     _add(app, LOOK, "explain", look.explain)
+    store_app = _group(store.store)
+    for name, function in store.COMMANDS.items():
+        _add(store_app, None, name, function)
+    app.add_typer(store_app, name="store", rich_help_panel=OPERATE)
     return app
 
 

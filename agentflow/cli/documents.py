@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agentflow.cli.format import iso
@@ -50,6 +50,11 @@ def run_data(run: Run) -> dict[str, Any]:
         "updated_at": iso(run.updated_at),
         "ended_at": iso(run.ended_at),
     }
+
+
+def hosted_data(runs: Iterable[Run], hosted: Mapping[str, bool | None]) -> list[dict[str, Any]]:
+    """Return runs with whether a live process executes them."""
+    return [{**run_data(run), "hosted": hosted.get(run.id)} for run in runs]
 
 
 def wait_data(view: WaitView) -> dict[str, Any]:

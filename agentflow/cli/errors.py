@@ -18,6 +18,8 @@ PROBLEMS_SHOWN = 50
 
 def exit_code(error: BaseException) -> int:
     """Return the exit code that an error ends the command with."""
+    if isinstance(error, DefinitionError):
+        return door(DefinitionError.default_code).exit_code
     if isinstance(error, AgentflowError):
         return door(error.code).exit_code
     return door("AF-DEFECT").exit_code

@@ -9,7 +9,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-ORDER = ("run", "validate", "graph", "waits", "publish", "runs", "steps", "schema", "explain")
+ORDER = ("run", "validate", "graph", "waits", "publish", "runs", "steps", "schema", "explain", "store")
 """Top-level commands by task; others keep their order."""
 
 MEANT: Mapping[str, str] = {
@@ -39,6 +39,10 @@ MEANT: Mapping[str, str] = {
     "send": "publish",
     "types": "steps",
     "error": "explain",
+    "backup": "store backup",
+    "restore": "store restore",
+    "vacuum": "store vacuum",
+    "db": "store",
 }
 """Words people try first, and the command that does it."""
 

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -38,6 +38,8 @@ class Project:
     config: Config | None = None
     flags: str = ""
     """Options to repeat in commands that are told: ` -f other.yaml --store x.db`."""
+    plain: Config | None = None
+    """What a stored definition may need of the config, where `config` wasn't read."""
 
 
 @dataclass(slots=True)
@@ -93,32 +95,38 @@ def find_project(common: Common, *, file: str | None = None, config: Literal["ne
     if source is None and config == "needed":
         raise no_config(None)
     loaded = load_config(source) if source is not None and config != "none" else None
-    return Project(_store(common, nearest, loaded if not file else None), loaded, flags)
+    plain = loaded if loaded is not None and not file else plain_config(nearest)
+    return Project(_store(common, nearest, plain.store), loaded, flags, plain)
 
 
-def _store(common: Common, nearest: Path | None, loaded: Config | None) -> str:
+def _store(common: Common, nearest: Path | None, named: str | None) -> str:
     if common.store:
         return common.store
     folder = nearest.parent if nearest is not None else Path()
-    named = loaded.store if loaded is not None else _named_store(nearest)
     if named:
         return named if "://" in named or named == ":memory:" else str(folder / named)
     return str(folder / DEFAULT_STORE)
 
 
-def _named_store(file: Path | None) -> str | None:
-    """Read only `store` from a config: looking at runs must work while its workflows are being edited."""
+def plain_config(file: Path | None) -> Config:
+    """Read only `store` and `python` of a config: looking at runs must work while its workflows are being edited."""
+    from agentflow.config import Config  # noqa: PLC0415  not for every command
     from agentflow.data import is_object  # noqa: PLC0415
+    from agentflow.definition.config_file import PythonSection  # noqa: PLC0415
     from agentflow.definition.source import load_document  # noqa: PLC0415
     from agentflow.errors import DefinitionError  # noqa: PLC0415
 
+    found = Config()
     if file is None:
-        return None
+        return found
+    found = replace(found, folder=file.absolute().parent)
     with suppress(OSError, ValueError, DefinitionError):
         data = load_document(file.read_text(encoding="utf-8"), str(file)).data
         if is_object(data) and isinstance(data.get("store"), str):
-            return data["store"]
-    return None
+            found = replace(found, store=data["store"])
+        if is_object(data) and is_object(data.get("python")):
+            found = replace(found, python_modules=PythonSection.model_validate(data["python"]).modules)
+    return found
 
 
 def no_config(name: str | None) -> NotFoundError:
@@ -135,15 +143,44 @@ def no_config(name: str | None) -> NotFoundError:
 
 def exists(project: Project) -> bool:
     """Whether the project has a store already."""
-    return "://" in project.store or Path(project.store).exists()
+    scheme, found, rest = project.store.partition("://")
+    if found and scheme != "sqlite":
+        return True  # opening it tells what is wrong
+    return Path(rest.removeprefix("/") if found else scheme).exists()
 
 
-def drive(console: Console, project: Project, work: Callable[[Session], Awaitable[int]], *, host: Host = "own") -> int:
+def drive(
+    console: Console,
+    project: Project,
+    work: Callable[[Session], Awaitable[int]],
+    *,
+    host: Host = "own",
+    makes: bool = False,
+    kind: Literal["run", "wait"] = "run",
+) -> int:
     """Open the engine, do the work, and turn Ctrl+C into leaving.
+
+    Args:
+        console: where to talk.
+        project: where the store is.
+        work: what to do.
+        host: whether runs may be executed here.
+        makes: whether the command makes the store where there is none; others have nothing to look at then.
+        kind: what the command looks for.
 
     Returns:
         The exit code of the work, or 130 after Ctrl+C and 143 after a termination.
+
+    Raises:
+        NotFoundError: there is no store here yet.
     """
+    if not makes and not exists(project):
+        raise NotFoundError(
+            f"no store here yet, so there is no {kind}",
+            code="AF-WAIT-UNKNOWN" if kind == "wait" else "AF-RUN-UNKNOWN",
+            why=f"looked for {project.store}",
+            hint="the first run makes it: agentflow run WORKFLOW",
+        )
     return anyio.run(_drive, console, project, work, host)
 
 
@@ -157,7 +194,7 @@ async def _drive(
         logging.getLogger("agentflow").addHandler(logging.NullHandler())
         logging.getLogger("agentflow").propagate = False
     code = 0
-    async with Engine.open(project.store, config=project.config, host=host, grace=GRACE) as engine:
+    async with Engine.open(project.store, config=project.config or project.plain, host=host, grace=GRACE) as engine:
         session = Session(console, project, engine)
         async with anyio.create_task_group() as tasks:
             with anyio.CancelScope() as scope:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -21,6 +21,9 @@ from agentflow.definition.pointers import join
 from agentflow.definition.source import Document, load_document
 from agentflow.definition.types import TypeLookup
 from agentflow.errors import DefinitionError, Place, Problem
+
+if TYPE_CHECKING:
+    from agentflow.steps.own import OwnTypes
 
 _MOST_FILES = 1000
 
@@ -47,6 +50,8 @@ class Files:
     main: ConfigFile = field(default_factory=ConfigFile)
     agent: tuple[str | None, str | None] = (None, None)
     """Name and description that distri's agent file gives."""
+    own: OwnTypes | None = None
+    """Finds step types in the config's own modules too; None where the caller said what finds them."""
     _paths: dict[Path, str] = field(default_factory=dict[Path, str])
 
     def load(self, path: Path, *, chain: tuple[Path, ...] = (), at: Place | None = None) -> None:
@@ -108,6 +113,8 @@ class Files:
         read, wrong = _validate(model, given, owner, faults)
         if isinstance(read, ConfigFile):
             self.main = read
+            if self.own is not None:
+                self.own.folder, self.own.modules = path.parent, read.python.modules
         includes: Any = getattr(read, "include", ())
         if "workflows" not in data and not includes and not wrong:
             faults.add("AF-FIELD-MISSING", f'{owner} needs a field "workflows"', "")

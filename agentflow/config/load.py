@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentflow.config.env import env_values
 from agentflow.config.files import Files, shown_path
@@ -17,11 +17,15 @@ from agentflow.definition.faults import Faults
 from agentflow.definition.models import Model, Workflow
 from agentflow.definition.parse import BUILTIN, Parsed, parse_workflow, to_data
 from agentflow.definition.pointers import join
+from agentflow.definition.repeats import FAILURES_HINT, unknown_failures
 from agentflow.definition.requires import NATIVE
 from agentflow.definition.source import Document
 from agentflow.definition.suggest import meant
 from agentflow.definition.types import TypeLookup
 from agentflow.errors import DefinitionError, NotFoundError, Problem
+
+if TYPE_CHECKING:
+    from agentflow.steps.own import OwnTypes
 
 NAMES = ("agentflow.yaml", "agentflow.yml", "agentflow.json")
 _MOST = 50
@@ -65,7 +69,7 @@ def load_config(path: str | Path | None = None, *, types: TypeLookup | None = No
         near = find_config(found.parent if found.parent.is_dir() else None)
         hint = f"{shown_path(near)} exists; did you mean that?" if near else None
         raise NotFoundError(f'no file "{shown_path(found)}"', code="AF-CONFIG-NOT-FOUND", hint=hint)
-    files = Files(*_lookup(types))
+    files = _files(types)
     files.load(found.resolve())
     return _finish(files, found.absolute())
 
@@ -84,7 +88,7 @@ def load_text(
     Raises:
         DefinitionError: with every problem.
     """
-    files = Files(*_lookup(types))
+    files = _files(types)
     folder = (folder or Path.cwd()).absolute()
     files.load_text(text, file, folder / Path(file).name)
     return _finish(files, None, folder)
@@ -145,6 +149,16 @@ def _settle(fields: dict[str, Any], base: Config | None) -> None:
         fields.setdefault("env_values", env_values(fields["env"].values(), fields.get("folder")))
 
 
+def _files(types: TypeLookup | None) -> Files:
+    lookup, names = _lookup(types)
+    if types is not None:
+        return Files(lookup, names)
+    from agentflow.steps.own import OwnTypes  # noqa: PLC0415  only for types of the registry
+
+    own = OwnTypes()
+    return Files(own, names, own=own)
+
+
 def _lookup(types: TypeLookup | None) -> tuple[TypeLookup, Callable[[], Iterable[str]]]:
     if types is not None:
         return types, lambda: BUILTIN
@@ -160,6 +174,7 @@ def _finish(files: Files, file: Path | None, folder: Path | None = None) -> Conf
     faults = Faults(document.place if document else None)
     env = _variables(main.env)
     _check_env(main, faults)
+    _check_settings(main, faults)
     name, description = files.agent
     config = Config(
         file=file,
@@ -184,7 +199,26 @@ def _finish(files: Files, file: Path | None, folder: Path | None = None) -> Conf
         env_values=env_values(env.values(), folder if file else None),
     )
     _check_targets(config, faults)
-    return _checked(config, files.types, [*files.problems, *faults.problems], config.workflows)
+    problems = _with_modules(files.problems, files.own, faults) if files.own is not None else files.problems
+    return _checked(config, files.types, [*problems, *faults.problems], config.workflows)
+
+
+def _with_modules(problems: list[Problem], own: OwnTypes, faults: Faults) -> list[Problem]:
+    """Tell of unknown step types what was tried to find them, and of modules why they couldn't be imported."""
+    if not any(problem.code == "AF-STEP-TYPE" for problem in problems):
+        return problems
+    for module, error in own.failures.items():
+        at = f"/python/modules/{own.modules.index(module)}"
+        faults.add(error.code, error.what, at, hint=error.hint or error.why)
+    told = own.told
+    if told is None:
+        return problems
+    return [
+        replace(problem, hint=f"{problem.hint}; {told}" if problem.hint else told)
+        if problem.code == "AF-STEP-TYPE"
+        else problem
+        for problem in problems
+    ]
 
 
 def _checked(config: Config, types: TypeLookup, problems: list[Problem], names: Collection[str]) -> Config:
@@ -255,6 +289,19 @@ def _check_env(main: ConfigFile, faults: Faults) -> None:
     for number, name in enumerate(names):
         if name in names[:number]:
             faults.add("AF-FIELD-VALUE", f'"env" lists "{name}" twice', f"/env/{number}")
+
+
+def _check_settings(main: ConfigFile, faults: Faults) -> None:
+    """Check what fields can't: the kind of store, and what the default retry policy repeats on."""
+    if main.store is not None and "://" in main.store:
+        from agentflow.store import KIND_HINT, unknown_kind  # noqa: PLC0415  few configs name one by a URL
+
+        what = unknown_kind(main.store)
+        if what is not None:
+            faults.add("AF-STORE-KIND", what, "/store", hint=KIND_HINT)
+    for number, name, label in unknown_failures(main.defaults.retry) if main.defaults.retry is not None else ():
+        what = f'"defaults" of the config repeat on "{name}", which is no kind of failure'
+        faults.add("AF-RETRY-KIND", what, join("/defaults/retry/on", number), label=label, hint=FAILURES_HINT)
 
 
 def _skills(given: Any, modules: tuple[str, ...], faults: Faults) -> dict[str, dict[str, Any]]:

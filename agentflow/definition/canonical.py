@@ -39,6 +39,11 @@ def definition_hash(workflow: Workflow) -> str:
     return digest(canonical(to_data(workflow)))
 
 
+def step_data(step: Step) -> dict[str, Any]:
+    """Return a step's canonical data, nested steps included."""
+    return _step(step)
+
+
 def _step(step: Step, *, anonymous: str | None = None) -> dict[str, Any]:
     data: dict[str, Any] = {"type": step.type} if step.id == anonymous else {"id": step.id, "type": step.type}
     for name, attribute, default in _STEP_DEFAULTS:

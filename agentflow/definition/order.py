@@ -80,7 +80,8 @@ class _Builder:
         self.any_of[number] = tuple(dict.fromkeys(self.ids[n] for n in step.depends_on_any if n in self.ids))
         for other in self.any_of[number]:
             self.any_successors[other].append(number)
-            self.sinks.pop(other, None)
+        if len(self.any_of[number]) == 1:  # of several the others may still go on
+            self.sinks.pop(self.any_of[number][0], None)
 
     def parallel(self, number: int) -> None:
         """Add a step of a parallel block: it waits for what is above the block."""

@@ -2,33 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from agentflow.data import decode, encode, normalise
 from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.engine.views import Answer, Decline, ToolFailure
-from agentflow.errors import ConflictError, InputError, NotFoundError
+from agentflow.errors import ConflictError, InputError, NotFoundError, StoreError
 from agentflow.faultpoints import reach
+from agentflow.store.common import OPEN, closing_state
 from agentflow.store.contract import Store
 from agentflow.store.rows import (
     TERMINAL,
+    AnswerRow,
     TaskView,
 )
 
 
 async def resume(
     store: Store, task_id: str, answer: Answer | Decline | ToolFailure, *, by: str, door: str,
-    message_id: str | None, at: float, limit: int,
-) -> tuple[TaskView, str | None]:  # fmt: skip
-    """Answer a wait. Returns the wait as it is then, and the holder to wake.
+    message_id: str | None, at: float, limit: int, carry_out: Callable[[int, AnswerRow], Awaitable[bool]],
+) -> tuple[TaskView, Sequence[str | None]]:  # fmt: skip
+    """Answer a wait.
+
+    Args:
+        store: where it is.
+        task_id: its id, or its run's.
+        answer: the answer.
+        by: who answers.
+        door: through which door.
+        message_id: the same message again is the same answer.
+        at: time of the answer.
+        limit: the most bytes that it may have.
+        carry_out: commits the answer together with what follows from it, where this process can have the tree.
+
+    Returns:
+        The wait as it is then, and who has to be told of the command that was left: a holder, or None for nobody known.
 
     Raises:
         NotFoundError, InputError, ConflictError: see `Engine.resume`.
     """
     view = await find(store, task_id)
     payload = check(view, answer, by, limit)
-    answered = await store.answer(view.task.id, payload, by=by, door=door, message_id=message_id, at=at)
+    task = view.task
+    row = AnswerRow(task.id, task.run, task.n, task.step, payload, by, door, message_id, at)
+    trouble: StoreError | None = None
+    try:
+        if task.state in OPEN and await carry_out(view.root, row):
+            reach("after-answer")
+            return _answered(view, row), ()
+    except StoreError as error:
+        trouble = error  # this process can't go on with the run; the answer is kept for one that can
+    answered = await store.answer(task.id, payload, by=by, door=door, message_id=message_id, at=at)
     reach("after-answer")
+    if trouble is not None:
+        raise trouble
     if answered.outcome == "unknown" or answered.task is None:
         raise NotFoundError(f'no wait "{task_id}"', code="AF-WAIT-UNKNOWN", hint="agentflow waits list")
     if answered.outcome == "closed":
@@ -42,7 +71,16 @@ async def resume(
             code="AF-WAIT-CONFLICT",
             data={"answer": answered.task.answer, "by": answered.task.by, "at": answered.task.answered_at},
         )
-    return answered.task, answered.holder
+    return answered.task, (answered.holder,)
+
+
+def _answered(view: TaskView, row: AnswerRow) -> TaskView:
+    """Return a wait as its answer has left it."""
+    return view._replace(
+        task=view.task._replace(state=closing_state(row.answer), updated_at=row.at),
+        answer=row.answer, by=row.by, door=row.door, message_id=row.message_id, answered_at=row.at,
+        generation=view.generation + 1,
+    )  # fmt: skip
 
 
 def _plain(answer: Any) -> Any:
@@ -87,14 +125,18 @@ def check(view: TaskView, answer: Answer | Decline | ToolFailure, by: str, limit
     if len(encode(value)) > limit:
         raise InputError(f"the answer has more than {limit:,} bytes", code="AF-WAIT-TOO-LARGE")
     if task.schema is not None:
-        schema = decode(task.schema)
-        problems = errors_of(make_validator(schema), value)
+        problems = errors_of(_validator(task.schema), value)
         if problems:
             raise InputError(
                 "the answer doesn't fit; the wait is still open",
                 code="AF-WAIT-INVALID",
                 why="\n".join(problems),
                 hint=f"agentflow waits show {task.id[-6:]} prints the schema and an example answer",
-                data={"problems": problems, "schema": schema},
+                data={"problems": problems, "schema": decode(task.schema)},
             )
     return {"value": value}
+
+
+@lru_cache(maxsize=64)
+def _validator(schema: bytes) -> Any:
+    return make_validator(decode(schema))

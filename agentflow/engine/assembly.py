@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from agentflow.clock import Clock
@@ -17,7 +18,7 @@ from agentflow.errors import DefinitionError, Problem, StoreError
 from agentflow.expressions import NamedValues, compile_value
 from agentflow.ids import IdSource
 from agentflow.requirements import Checker, message
-from agentflow.steps import registry
+from agentflow.steps.own import OwnTypes
 from agentflow.steps.services import ProcessServices
 from agentflow.store.contract import Store
 
@@ -47,17 +48,18 @@ def build_core(
         )
     except ValueError as error:
         raise DefinitionError([Problem("AF-FIELD-VALUE", f"skills, native:network: {error}")]) from None
+    types = OwnTypes(config.folder, config.python_modules)
     granted = Checker(config.skills, python=bool(config.python_modules or functions or tools or agents))
     surroundings: dict[str, Any] = {
         "clock": clock,
         "ids": ids,
-        "types": registry.find,
+        "types": types,
         "services": services,
         "env": config.env_values,
         "public_env": {k: v for k, v in config.env_values.items() if k in config.env and config.env[k].public},
         "missing": _missing(granted),
         "allocate": store.allocate,
-        "parse": _parse,
+        "parse": partial(_parse, types),
         "redact": _redactor(config),
         "http_timeout": config.http.timeout,
         "limits": config.limits,
@@ -77,15 +79,23 @@ def _headers(config: Config) -> dict[str, str]:
 
 
 def _missing(checker: Checker) -> Callable[[StepProgram], str | None]:
+    by_type: dict[str, str | None] = {}  # native skills are granted once; connections come and go
+
     def missing(program: StepProgram) -> str | None:
-        found = checker.missing(program.step.requires, program.spec.skills)
-        return message(found) if found else None
+        name, requires = program.spec.name, program.step.requires
+        if not requires and name in by_type:
+            return by_type[name]
+        found = checker.missing(requires, program.spec.skills)
+        text = message(found) if found else None
+        if not requires:
+            by_type[name] = text
+        return text
 
     return missing
 
 
-def _parse(data: Any) -> Workflow:
-    parsed = parse_workflow(data, registry.find)
+def _parse(types: OwnTypes, data: Any) -> Workflow:
+    parsed = parse_workflow(data, types)
     if parsed.workflow is None or any(problem.severity == "error" for problem in parsed.problems):
         problems = "; ".join(problem.message for problem in parsed.problems)
         raise StoreError(f"a stored definition can't be read: {problems}", code="AF-STORE-DAMAGED")

@@ -13,7 +13,7 @@ from agentflow.engine.state import Node, RunState
 from agentflow.engine.view import NodeView
 from agentflow.expressions import NULLED
 from agentflow.steps.contract import Artifact, Services
-from agentflow.store.rows import ArtifactRow, MessageRow
+from agentflow.store.rows import ArtifactRow, MessageRow, added
 
 if TYPE_CHECKING:
     from agentflow.engine.core import Core
@@ -165,11 +165,14 @@ class StepContext:
                 "parts": [dict(part) for part in artifact.parts], "metadata": dict(artifact.metadata),
             }  # fmt: skip
             raw = encode({k: v for k, v in data.items() if v not in (None, {})})
-            run.changes().artifacts.append(ArtifactRow(run.key, artifact.artifact_id, artifact.append, raw, now))
+            change = run.changes()
+            row = ArtifactRow(run.key, artifact.artifact_id, artifact.append, raw, now)
+            change.artifacts = added(change.artifacts, row)
             run.emit("artifact", node.address, {"artifact_id": artifact.artifact_id, "append": artifact.append,
                                                 "last_chunk": artifact.last_chunk}, bumps=True)  # fmt: skip
         for message in self.messages or ():
-            run.changes().messages.append(MessageRow(None, encode(message), now))
+            change = run.changes()
+            change.messages = added(change.messages, MessageRow(None, encode(message), now))
             run.emit("message", node.address, message, bumps=True)
         if self.status_text is not None:
             run.patch(message=self.status_text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -24,6 +24,7 @@ from agentflow.engine.program import Program
 from agentflow.engine.runtime.base import Work, WorkLease
 from agentflow.engine.runtime.embedded import EmbeddedRuntime
 from agentflow.engine.state import Node, RunState, Tree
+from agentflow.engine.stored import landed
 from agentflow.engine.surroundings import check_size
 from agentflow.errors import Defect, StoreError
 from agentflow.expressions import filter_matches
@@ -53,7 +54,8 @@ class Core(Holding):
         """Hashes of definitions that the store has → hashes of their sub-workflows by id."""
         self.checker: Checker
         self.on_change: list[Callable[[], None]] = []
-        self.on_commit: list[Callable[[Sequence[RunChange]], None]] = []
+        self.on_commit: list[Callable[[Sequence[RunChange], Mapping[int, RunState]], None]] = []
+        """Called after each commit with its changes, and the runs that it ended by key."""
         self.roots: Callable[[], Collection[int] | None] = lambda: None
         """The roots whose commands this process carries out; None: all."""
         self._flushing = False
@@ -237,8 +239,8 @@ class Core(Holding):
             except Exception as error:
                 log.exception("a fault of agentflow in run %s", tree.root.id)
                 self._broken(tree, error)
-            for run in tree.runs.values():
-                self.runs[run.key] = run
+            if len(tree.runs) > 1:  # there may be new child runs
+                self.keep_runs(tree)
         return list(touched.values())
 
     def _broken(self, tree: Tree, error: Exception) -> None:
@@ -264,28 +266,36 @@ class Core(Holding):
 
     def _settle(self, trees: Sequence[Tree], inputs: Sequence[Input | Finished], changes: Sequence[RunChange]) -> None:
         """After the commit: let go what has ended or is parked, tell who waits."""
+        over: dict[int, RunState] = {}
         for tree in trees:
             for run in list(tree.touched.values()):
                 change, run.change = run.change, None
-                if change is not None and change.inbox_done:
-                    self._seen.difference_update(change.inbox_done)
-                if change is not None and change.timers:
-                    self.slots.new_timers(change.timers)
-                if change is not None and change.patch is not None and change.patch.paused is False:
-                    self.slots.note(self.now())  # its timers count again, and some may be due
-                if change is not None and change.subscriptions:
-                    self.look_at_inbox()
-                if run.ended and run.key != tree.key:
-                    tree.runs.pop(run.key, None)
-                    self.runs.pop(run.key, None)
-                if change is not None and change.release:
-                    self._drop(tree)
+                if run.ended:
+                    over[run.key] = run
+                    if run.key != tree.key:
+                        self._forget(run)
+                if change is not None:
+                    self._landed(run, change)
             tree.touched.clear()
         if self.slots.blocked and any(change.free or change.release for change in changes):
             for root in self.slots.blocked:
                 self.put(Input(root, look_again))
         for hook in self.on_commit:
-            hook(changes)
+            hook(changes, over)
         for item in inputs:
             if item.done is not None:
                 item.done.event.set()
+
+    def _landed(self, run: RunState, change: RunChange) -> None:
+        """A run's change is committed: note what follows from it."""
+        landed(run, change)
+        if change.inbox_done:
+            self._seen.difference_update(change.inbox_done)
+        if change.timers:
+            self.slots.new_timers(change.timers)
+        if change.patch is not None and change.patch.paused is False:
+            self.slots.note(self.now())  # its timers count again, and some may be due
+        if change.subscriptions:
+            self.look_at_inbox()
+        if change.release:
+            self._drop(run.tree)

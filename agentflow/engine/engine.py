@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 
 from agentflow.clock import Clock, SystemClock
 from agentflow.config import Config
@@ -18,12 +19,12 @@ from agentflow.engine import answers, retrying, starting
 from agentflow.engine.assembly import build_core
 from agentflow.engine.core import Core
 from agentflow.engine.host import Host, HostMode
-from agentflow.engine.hosting import HostLock, others, ring
+from agentflow.engine.hosting import HostLock, executed, others, ring
 from agentflow.engine.outputs import output_of
 from agentflow.engine.program import Program
 from agentflow.engine.surroundings import check_size
 from agentflow.engine.views import Answer, Decline, RetryPlan, Run, ToolFailure, WaitView, run_view, wait_view
-from agentflow.engine.watching import Watching
+from agentflow.engine.watching import Watcher, Watching
 from agentflow.errors import ConflictError, NotFoundError
 from agentflow.expressions import filter_matches
 from agentflow.ids import IdSource, is_id, new_id
@@ -88,7 +89,8 @@ class Engine:
 
         Raises:
             DefinitionError: a workflow isn't valid.
-            StoreError: the store can't be opened.
+            StoreError: the store can't be opened; or a newer version has changed it meanwhile, and goes on with the
+                runs: then also out of the block.
         """
         clock = clock or SystemClock()
         config = starting.extended(config or Config(), workflows)
@@ -111,6 +113,7 @@ class Engine:
                 try:
                     await group.start(_serve, core, engine.host)
                     engine.host.start(group)
+                    group.start_soon(_stand_down, core, group)
                     yield engine
                 except BaseException as error:  # told after the group, which would wrap it
                     if isinstance(error, (anyio.get_cancelled_exc_class(), GeneratorExit)):
@@ -118,7 +121,7 @@ class Engine:
                     raised = error
                 finally:
                     with anyio.CancelScope(shield=True):
-                        await engine.host.shutdown(grace if host != "none" else 0.0)
+                        await engine.host.shutdown(grace if host != "none" and not core.outdated else 0.0)
                     engine.host.end()
                     group.cancel_scope.cancel()
         finally:
@@ -128,6 +131,7 @@ class Engine:
                     await opened.close()
                 if lock is not None:
                     lock.release()
+        raised = core.outdated or raised
         if raised is not None:
             raise raised
 
@@ -162,8 +166,8 @@ class Engine:
             workflow, {} if input is None else input, entry_point, context_id, owner, idempotency_key, message,
             labels or {}, door,
         )  # fmt: skip
-        run_id = await starting.start(self.core, self.host, self.config, request)
-        return await self.get(run_id)
+        started = await starting.start(self.core, self.host, self.config, request)
+        return run_view(started) if isinstance(started, RunRow) else await self.get(started)
 
     async def get(self, run_id: str) -> Run:
         """Return a run by its whole id; raises NotFoundError."""
@@ -173,6 +177,10 @@ class Engine:
     async def list(self, query: RunQuery | None = None) -> list[Run]:
         """Return runs, newest first; without outputs."""
         return [run_view(row) for row in await self.store.list_runs(query or RunQuery())]
+
+    def hosted(self, runs: Sequence[Run]) -> dict[str, bool | None]:
+        """Tell of each run, by id, whether a live process executes it; None: it has ended, or nobody can know."""
+        return executed(self.store.directory, runs)
 
     async def find(self, ending: str) -> str:
         """Return the whole id of the run that `@last`, an ending or a whole id names."""
@@ -201,12 +209,24 @@ class Engine:
 
     async def wait(self, run_id: str, timeout: float | None = None) -> Run:  # noqa: ASYNC109  it gives the state then, and doesn't fail
         """Return when a run has ended or only waits for answers; after `timeout` seconds as it is then."""
-        row = await self._row(run_id)
-        with anyio.move_on_after(timeout), self.watching.states(row.run) as watcher:
-            while not await self._at_rest(row):
-                await watcher.next()
-                row = await self._row(run_id)
+        row, key = None, self.core.working(run_id)
+        if key is None:
+            row = await self._row(run_id)
+            key = row.run
+        with self.watching.states(key) as watcher:
+            if timeout is None:
+                row = await self._rest(run_id, row, watcher)
+            else:
+                with anyio.move_on_after(timeout) as scope:
+                    row = await self._rest(run_id, row, watcher)
+                if scope.cancelled_caught or row is None:
+                    row = await self._row(run_id)
         return run_view(row, await output_of(self.core, row))
+
+    async def _rest(self, run_id: str, row: RunRow | None, watcher: Watcher) -> RunRow:
+        while row is None or not await self._at_rest(row):
+            row = await watcher.next() or await self._row(run_id)
+        return row
 
     async def _at_rest(self, row: RunRow) -> bool:
         """Tell whether a run has ended or waits; an answer that is there already moves it on at once."""
@@ -266,7 +286,7 @@ class Engine:
             InputError: the value doesn't fit the wait's schema; the wait stays open.
             ConflictError: it was answered differently, or closed.
         """
-        view, holder = await answers.resume(
+        view, holders = await answers.resume(
             self.store,
             task_id,
             answer,
@@ -275,8 +295,10 @@ class Engine:
             message_id=message_id,
             at=self.core.now(),
             limit=self.core.limits.result_size,
+            carry_out=self.host.answer,
         )
-        await self._wake([holder])
+        if holders:
+            await self._wake(holders)
         return wait_view(view)
 
     async def waits(self, run_id: str | None = None, *, owner: str | None = None) -> list[WaitView]:
@@ -321,10 +343,19 @@ class Engine:
         from_step: str | None = None,
         *,
         input: Any = UNSET,  # noqa: A002  named as in the config
+        new_definition: bool = False,
         dry_run: bool = False,
     ) -> RetryPlan | Run:
-        """Start a new run that keeps what doesn't follow from a step; with `dry_run` only tell what it would do."""
-        plan = await retrying.plan(self.core, run_id, from_step, input)
+        """Start a new run that keeps what doesn't follow from a step.
+
+        Args:
+            run_id: a root run that has ended.
+            from_step: where to begin; default: what failed.
+            input: other input.
+            new_definition: take the workflow as the config has it now; kept is what it doesn't change.
+            dry_run: only tell what it would do.
+        """
+        plan = await retrying.plan(self.core, run_id, from_step, input, new_definition=new_definition)
         if dry_run:
             return plan.view
         new = await retrying.start(self.core, self.host, plan)
@@ -360,6 +391,13 @@ class Engine:
         if not foreign and not all(holders):
             foreign = others(self.store.directory, self.store.holder)
         ring(self.store.directory, foreign)
+
+
+async def _stand_down(core: Core, group: TaskGroup) -> None:
+    """End the engine when its version can't use the store any more."""
+    await core.over.wait()
+    core.stopping = True
+    group.cancel_scope.cancel()
 
 
 async def _serve(core: Core, host: Host, *, task_status: Any) -> None:

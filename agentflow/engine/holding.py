@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -34,6 +35,8 @@ class Holding(Surroundings):
         self.store = store
         self.trees: dict[int, Tree] = {}
         self.runs: dict[int, RunState] = {}
+        self.keys: dict[str, int] = {}
+        """Keys of these runs by id."""
         self.slots = Slots(self, store, host_parallel, self.runs)
         self.stopping = False
         self.always_replay = False
@@ -42,6 +45,10 @@ class Holding(Surroundings):
         """Holders that are known to be dead."""
         self.unreadable: set[int] = set()
         """Roots that this process can't go on with: their definitions are damaged, or need what it lacks."""
+        self.outdated: StoreError | None = None
+        """Why this process can't go on at all: a newer version has changed the store."""
+        self.over = anyio.Event()
+        """Set with `outdated`."""
         self._inputs: deque[Input | Finished] = deque()
         self._seen: set[int] = set()
         self._wake = anyio.Event()
@@ -74,7 +81,7 @@ class Holding(Surroundings):
         else:
             if isinstance(item, Finished):
                 return False
-            loaded = await self.store.acquire(root, self.dead) if root not in self.unreadable else None
+            loaded = await self._find(root) if root not in self.unreadable else None
         if loaded is None:
             self._refuse(item)
             return False
@@ -84,9 +91,22 @@ class Holding(Surroundings):
             if tree is None:
                 await self._leave_alone(loaded, error)
             raise
-        if tree is None:
-            self.slots.note(self.now())  # it may have timers
         return True
+
+    async def _find(self, root: int) -> LoadedTree | None:
+        """Load a tree that may be had. One that nobody holds is taken by the commit of what happens to it now."""
+        loaded = await self.store.load(root)
+        if loaded is None or loaded.holder is None:
+            return loaded
+        return await self.store.acquire(root, self.dead) if loaded.holder in self.dead else None
+
+    def _notice(self, error: Exception) -> None:
+        """Let everything go where a newer version has changed the store: its processes go on with the runs."""
+        if isinstance(error, StoreError) and error.code == "AF-STORE-NEWER":
+            self.outdated = error
+            self.over.set()
+            for root in list(self.trees):
+                self._lost(root)
 
     def _refuse(self, item: Input | Finished) -> None:
         """Tell who waits for an input that the tree is somebody else's."""
@@ -99,6 +119,7 @@ class Holding(Surroundings):
     async def _not_held(self, item: Input | Finished, error: Exception) -> None:
         """A tree couldn't be read: tell who waits for the input, and keep results of steps for later."""
         log.error("run %s couldn't be read: %s", item.root, error)
+        self._notice(error)
         if item.done is not None:
             item.done.error = error
             self._refuse(item)
@@ -115,9 +136,10 @@ class Holding(Surroundings):
         if not isinstance(error, StoreError) or error.code == "AF-STORE-DAMAGED":
             self.unreadable.add(loaded.root)
             log.error("run %s is left alone: %s", loaded.runs[0].row.id, error)
-        await self.store.commit([RunChange(loaded.root, loaded.root, loaded.epoch, release=True)])
+        if loaded.holder is not None:
+            await self.store.commit([RunChange(loaded.root, loaded.root, loaded.epoch, release=True)])
 
-    async def _load(self, loaded: Any, old: Tree | None, ended: Collection[Finished] = ()) -> None:
+    async def _load(self, loaded: LoadedTree, old: Tree | None, ended: Collection[Finished] = ()) -> None:
         for run in loaded.runs:
             if run.row.definition not in self.programs:
                 raw = await self.store.get_definition(run.row.definition)
@@ -127,7 +149,10 @@ class Holding(Surroundings):
             for run in old.runs.values():
                 executing.update({(run.key, n): node.lease for n, node in run.live.items() if node.phase == "run"})
         executing.update({(item.run.key, item.node.n): None for item in ended})
-        tree = restore(self, loaded, self.program, executing)
+        taking = loaded.holder is None
+        tree = restore(self, replace(loaded, epoch=loaded.epoch + 1) if taking else loaded, self.program, executing)
+        if taking:
+            tree.root.changes().take = True
         self.adopt_tree(tree)
         for item in loaded.inbox:
             if item.id not in self._seen:
@@ -137,13 +162,31 @@ class Holding(Surroundings):
     def adopt_tree(self, tree: Tree) -> None:
         """Hold a tree from now on."""
         self.trees[tree.key] = tree
-        self.runs.update(tree.runs)
+        self.keep_runs(tree)
+
+    def keep_runs(self, tree: Tree) -> None:
+        """Know all runs of a held tree."""
+        for key, run in tree.runs.items():
+            self.runs[key] = run
+            self.keys[run.id] = key
+
+    def working(self, run_id: str) -> int | None:
+        """Return the key of a run that this process is at work on: whoever waits for it needn't read it."""
+        key = self.keys.get(run_id)
+        return key if key is not None and self.runs[key].state == "working" else None
+
+    def _forget(self, run: RunState) -> None:
+        """Forget a run below others: it has ended."""
+        run.tree.runs.pop(run.key, None)
+        self.runs.pop(run.key, None)
+        self.keys.pop(run.id, None)
 
     def _drop(self, tree: Tree) -> None:
         """Forget a tree; its rows are all there is."""
         self.trees.pop(tree.key, None)
-        for key in tree.runs:
+        for key, run in tree.runs.items():
             self.runs.pop(key, None)
+            self.keys.pop(run.id, None)
 
     def _lost(self, run: int, inputs: Sequence[Input | Finished] = ()) -> None:
         """Somebody else holds a tree now: stop what we execute of it, and tell who waits for inputs to it."""
@@ -153,6 +196,8 @@ class Holding(Surroundings):
         for item in inputs:
             if item.root == state.tree.key and item.done is not None:
                 item.done.held = False
+        if state.tree.taking:  # whoever was quicker may not have seen what it was for
+            self.look_at_inbox()
         for other in state.tree.runs.values():
             for node in list(other.live.values()):
                 if node.lease is not None:
@@ -161,7 +206,7 @@ class Holding(Surroundings):
 
     async def _failed(self, inputs: Sequence[Input | Finished], trees: Sequence[Tree], error: StoreError) -> None:
         """Nothing was committed: forget what was planned, rebuild from the store, and apply the inputs once more."""
-        log.error("the store refused a commit: %s", error.what)
+        log.error("the store refused a commit: %s %s", error.what, error.why or "")
         again: list[Input | Finished] = []
         for item in inputs:
             if item.done is not None:
@@ -172,6 +217,9 @@ class Holding(Surroundings):
                 item.done.event.set()
             else:
                 again.append(item)
+        self._notice(error)
+        if self.outdated is not None:
+            return
         await anyio.sleep(0.2)
         for tree in trees:
             for run in tree.touched.values():
@@ -183,6 +231,8 @@ class Holding(Surroundings):
             except StoreError:
                 self.trees[tree.key] = tree
                 continue
+            if tree.taking:
+                continue  # it wasn't taken
             if loaded is not None and loaded.epoch != tree.epoch:
                 self.adopt_tree(tree)
                 self._lost(tree.key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Literal
 
 import anyio
@@ -11,12 +12,14 @@ from anyio.abc import TaskGroup
 
 from agentflow.engine.core import Core
 from agentflow.engine.hosting import HostLock, answer_bell
-from agentflow.engine.inputs import Done, Input, fired
+from agentflow.engine.inputs import Answering, Done, Input, fired
 from agentflow.engine.state import Tree
+from agentflow.errors import StoreError
 from agentflow.store.contract import Store
 from agentflow.store.rows import (
     HELD,
     TERMINAL,
+    AnswerRow,
     RunChange,
 )
 
@@ -37,7 +40,7 @@ class Host:
         self.mode: HostMode = mode
         self.lock = lock
         self.own: set[int] = set()
-        """Roots that this host executes in mode `own`."""
+        """Roots that this host executes, in mode `own`."""
         self._look = anyio.Event()
         self._shelters: list[anyio.CancelScope] = []
         self._over = False
@@ -117,13 +120,30 @@ class Host:
     async def take(self, root: int) -> bool:
         """Execute a tree from now on, if no live host has it."""
         await self.find_dead()
-        self.own.add(root)
+        if self.mode != "all":
+            self.own.add(root)
+        self.core.slots.note(self.core.now())  # it may have timers
         done = Done()
         self.core.put(Input(root, _continue, done))
         await done.wait()
         if not done.held:
             self.own.discard(root)
         return done.held
+
+    async def answer(self, root: int, answer: AnswerRow) -> bool:
+        """Answer a wait of a tree that nobody holds, and go on with it, in one commit; False: it can't be done so."""
+        core = self.core
+        if self.mode == "none" or core.stopping or root in core.trees or root in core.unreadable:
+            return False
+        if self.mode == "own" and root not in self.own:
+            return False
+        carry_out = Answering(answer)
+        try:
+            return await core.apply(root, carry_out) and carry_out.done
+        except StoreError:
+            if root in core.unreadable:
+                raise
+            return False  # logged where it came about
 
     async def _watch(self) -> None:
         """Look for what other processes have committed, and for dead hosts."""
@@ -149,7 +169,9 @@ class Host:
 
     # timers
 
-    def _committed(self, changes: Collection[RunChange]) -> None:
+    def _committed(self, changes: Collection[RunChange], _: object) -> None:
+        if self.mode == "all":
+            return
         for change in changes:
             if change.run == change.root and change.create is not None:
                 self.own.add(change.root)
@@ -219,7 +241,7 @@ class Host:
         for root in list(core.trees):
             done = Done()
             core.put(Input(root, _release, done))
-            with anyio.move_on_after(5):
+            with anyio.move_on_after(5), suppress(StoreError):  # of a full disk, say: then it counts as crashed
                 await done.wait()
 
 

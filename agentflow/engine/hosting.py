@@ -7,16 +7,19 @@ so a lock that can be taken belongs to a dead host. A datagram socket beside it 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import UNIXDatagramSocket
 
 from agentflow.errors import StoreError
+
+if TYPE_CHECKING:
+    from agentflow.engine.views import Run
 
 try:
     import fcntl
@@ -48,7 +51,7 @@ class HostLock:
         self.name = name
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self._path(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._file = self._take(self._path(name))
         except OSError as error:
             raise StoreError(
                 f"The folder {self.folder} can't be written.",
@@ -56,41 +59,47 @@ class HostLock:
                 why=(error.strerror or str(error)).lower(),
                 hint="name a place that this user may write: --store PATH, or AGENTFLOW_STORE",
             ) from error
-        if fcntl is not None:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.write(self._file, f"{os.getpid()}\n".encode())
         _held.add(self._file)
+        self.sweep()
+
+    @staticmethod
+    def _take(path: Path) -> int:
+        """Make a lock's file and lock it."""
+        while True:
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if fcntl is None:
+                return file
+            fcntl.flock(file, fcntl.LOCK_EX)  # nobody has this name; whoever looks at it is done in a moment
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file), os.stat(path)):
+                    return file
+            os.close(file)  # before it was locked, it was swept away: it would lock nothing
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.lock"
 
     def dead(self, names: Iterable[str]) -> set[str]:
         """Return those of the named hosts that live no more."""
-        return {name for name in names if name and name != self.name and self._is_dead(name)}
+        return {name for name in names if name and name != self.name and _is_dead(self._path(name))}
 
-    def _is_dead(self, name: str) -> bool:
+    def sweep(self) -> None:
+        """Remove the files of dead hosts: a lock that isn't there says the same as one that is free."""
         if fcntl is None:
-            return False
+            return
+        folder = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            file = os.open(self._path(name), os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return True
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            return error.errno not in {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}
-        else:
-            fcntl.flock(file, fcntl.LOCK_UN)
-            return True
+            # one at a time: a second one could take a new host's file for the old one that it looked at
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for path in self.folder.glob("*.lock"):
+                _sweep(path)
+            for path in self.folder.glob("*.sock"):
+                if not path.with_suffix(".lock").exists():
+                    path.unlink(missing_ok=True)
+        except OSError:
+            pass  # another one sweeps, or they belong to another user
         finally:
-            os.close(file)
-
-    def sweep(self, names: Iterable[str]) -> None:
-        """Remove the files of dead hosts that no lease names any more."""
-        for name in names:
-            for path in (self._path(name), self.folder / f"{name}.sock"):
-                with contextlib.suppress(OSError):
-                    path.unlink()
+            os.close(folder)
 
     def known(self) -> set[str]:
         """Return the names of all hosts that have files here."""
@@ -98,9 +107,72 @@ class HostLock:
 
     def release(self) -> None:
         """Give the lock back."""
-        self.sweep([self.name])
+        for path in (self._path(self.name), self.folder / f"{self.name}.sock"):
+            with contextlib.suppress(OSError):
+                path.unlink()
         _held.discard(self._file)
         os.close(self._file)
+
+
+def _is_dead(path: Path) -> bool:
+    """Tell whether nobody holds a lock."""
+    with _looking(path) as free:
+        return free
+
+
+def _sweep(path: Path) -> None:
+    """Remove the files of a host, if it is dead. A host that begins finds that out as it locks its file."""
+    with _looking(path) as free:
+        if free:
+            path.unlink(missing_ok=True)
+            path.with_suffix(".sock").unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _looking(path: Path) -> Generator[bool]:
+    """Tell whether a lock is free. Looking shares it, so that two who look don't take each other for a host."""
+    if fcntl is None:
+        yield False
+        return
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield True
+        return
+    except PermissionError:  # another user's
+        yield False
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        free = True
+    except OSError:  # it is held, or nobody can know
+        free = False
+    try:
+        yield free
+    finally:
+        os.close(file)
+
+
+def executed(directory: str | None, runs: Sequence[Run]) -> dict[str, bool | None]:
+    """Tell of each run, by id, whether a live process executes it; None: it has ended, or nobody can know.
+
+    A run that only waits for a time has no holder, but the process that let go of it may still look after it.
+    """
+    if directory is None or all(run.ended for run in runs):
+        return {run.id: None for run in runs}
+    live = living(directory)
+
+    def told(run: Run) -> bool | None:
+        if run.holder:
+            return run.holder in live
+        return None if live else False
+
+    return {run.id: None if run.ended else told(run) for run in runs}
+
+
+def living(directory: str) -> set[str]:
+    """Return the names of the hosts that live, beside a store in this folder."""
+    return {path.stem for path in (Path(directory) / "hosts").glob("*.lock") if not _is_dead(path)}
 
 
 def ring(directory: str | None, names: Iterable[str | None]) -> None:

@@ -16,8 +16,11 @@ from agentflow.engine.plan.recovery import interrupted_once
 from agentflow.engine.plan.runs import cancel_run, pause_run
 from agentflow.engine.state import Node, RunState, Tree
 from agentflow.errors import Failure
+from agentflow.store.common import passed
 from agentflow.store.rows import (
+    AnswerRow,
     Inbox,
+    added,
 )
 
 if TYPE_CHECKING:
@@ -149,7 +152,8 @@ def command(item: Inbox) -> Callable[[Tree], None]:
     def apply(tree: Tree) -> None:
         run = tree.runs.get(item.run)
         if run is None:
-            tree.root.changes().inbox_done.append(item.id)
+            change = tree.root.changes()
+            change.inbox_done = added(change.inbox_done, item.id)
         elif item.kind == "answer":
             waiting.answered(run, item.n, item.task, item.data, item.id)
         elif item.kind == "cancel":
@@ -157,9 +161,32 @@ def command(item: Inbox) -> Callable[[Tree], None]:
         elif item.kind in {"pause", "unpause"}:
             pause_run(run, item.kind == "pause", item.id)
         else:
-            run.changes().inbox_done.append(item.id)
+            change = run.changes()
+            change.inbox_done = added(change.inbox_done, item.id)
 
     return apply
+
+
+class Answering:
+    """Carries out an answer in the transition that takes the tree, and has the store keep it there."""
+
+    __slots__ = ("answer", "done")
+
+    def __init__(self, answer: AnswerRow) -> None:
+        """Make what carries out an answer."""
+        self.answer = answer
+        self.done = False
+        """Whether it could be carried out. Else somebody got the tree before, or the wait isn't open any more."""
+
+    def __call__(self, tree: Tree) -> None:
+        """Carry it out, if the tree is just being taken."""
+        row = self.answer
+        run = tree.runs.get(row.run)
+        if tree.taking and run is not None and row.task in run.waits:
+            change = tree.root.changes()
+            change.answers = added(change.answers, row)
+            waiting.answered(run, row.n, row.task, passed(row))
+            self.done = True
 
 
 def fired(run: int, n: int, kind: str, entry: int) -> Callable[[Tree], None]:

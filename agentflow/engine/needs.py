@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from agentflow.definition.models import Step, Workflow
 from agentflow.engine.program import Program
@@ -20,7 +20,12 @@ def missing_skills(program: Program, checker: Checker) -> list[str]:
 
 def all_steps(workflow: Workflow) -> Iterator[Step]:
     """Yield every step of a workflow, nested ones and hooks included."""
-    stack = [*workflow.steps, *workflow.on_success, *workflow.on_failure, *workflow.finally_]
+    return with_nested([*workflow.steps, *workflow.on_success, *workflow.on_failure, *workflow.finally_])
+
+
+def with_nested(steps: Iterable[Step]) -> Iterator[Step]:
+    """Yield steps and what is nested in them, hooks and compensations included."""
+    stack = list(steps)
     while stack:
         step = stack.pop()
         yield step

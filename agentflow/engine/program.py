@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel
 
-from agentflow.data import is_object
+from agentflow.data import encode, is_object
 from agentflow.definition.models import Body, ForEachField, RetryPolicy, Step, Workflow
 from agentflow.definition.order import Order, order
 from agentflow.definition.pointers import segment
+from agentflow.engine.lazily import lazy
 from agentflow.errors import DefinitionError, Problem
-from agentflow.expressions import NAMESPACES, Compiled, Condition, NamedValues, compile_condition, compile_value
+from agentflow.expressions import (
+    NAMESPACES,
+    Compiled,
+    Condition,
+    NamedValues,
+    compile_condition,
+    compile_value,
+    is_plain,
+)
 from agentflow.steps.containers import Container
 from agentflow.steps.contract import StepType
 
@@ -50,20 +58,29 @@ class Program:
             on_failure=workflow.on_failure,
         ).model_copy(update={"finally_": workflow.finally_})
         self.root = StepProgram(self, root, NAMESPACES, is_root=True)
+        self._configs: dict[tuple[str, bytes], BaseModel] = {}
 
-    @cached_property
+    def shared_config(self, spec: StepType, config: Mapping[str, Any]) -> BaseModel:
+        """Return a validated config; equal steps share one, as big graphs have many."""
+        key = (spec.name, encode(config))
+        found = self._configs.get(key)
+        if found is None:
+            found = self._configs[key] = spec.config.model_validate(config)
+        return found
+
+    @lazy
     def output(self) -> Compiled | None:
         """The workflow's `output` template."""
         if self.workflow.output is None:
             return None
         return compile_value(self.workflow.output, NAMESPACES, dialect=self.workflow.dialect)
 
-    @cached_property
+    @lazy
     def input_validator(self) -> Callable[[Any], list[str]] | None:
         """Checks an input against the workflow's schema."""
         return validator(self.workflow.input_schema) if self.workflow.input_schema else None
 
-    @cached_property
+    @lazy
     def output_validator(self) -> Callable[[Any], list[str]] | None:
         """Checks an output against the workflow's schema."""
         return validator(self.workflow.output_schema) if self.workflow.output_schema else None
@@ -170,64 +187,69 @@ class StepProgram:
         """Whether a worker executes it."""
         return self.spec.execute is not None
 
-    @cached_property
+    @lazy
     def with_(self) -> Compiled | None:
         """The step's `with`, compiled."""
         if self.loop or self.step.with_ is None:
             return None
         return self._compile(self.step.with_, self.outer_names)
 
-    @cached_property
+    @lazy
     def if_(self) -> Condition | None:
         """Runs when true. Of a step with `for_each`, the condition belongs to the whole."""
         return None if self.inner or self.step.if_ is None else self._condition(self.step.if_)
 
-    @cached_property
+    @lazy
     def skip_if(self) -> Condition | None:
         """Is skipped when true."""
         return None if self.inner or self.step.skip_if is None else self._condition(self.step.skip_if)
 
-    @cached_property
+    @lazy
     def delay(self) -> Compiled | None:
         """Pause before the step."""
         return None if self.inner or self.step.delay is None else self._compile(self.step.delay)
 
-    @cached_property
+    @lazy
     def at(self) -> Compiled | None:
         """Earliest time."""
         return None if self.inner or self.step.at is None else self._compile(self.step.at)
 
-    @cached_property
+    @lazy
     def update(self) -> Compiled | None:
         """Shared keys to write."""
         return None if self.loop or self.step.update is None else self._compile(self.step.update)
 
-    @cached_property
+    @lazy
     def concurrency(self) -> Compiled | None:
         """Key of a store-wide limit."""
         return None if self.step.concurrency is None else self._compile(self.step.concurrency.key)
 
-    @cached_property
+    @lazy
     def has_gate(self) -> bool:
         """Whether anything stands between being ready and running."""
         step = self.step
         return not (step.if_ is None and step.skip_if is None and step.delay is None and step.at is None)
 
-    @cached_property
+    @property
+    def needy(self) -> bool:
+        """Whether the step needs skills."""
+        return bool(self.spec.skills or self.step.requires) and self.loop is None and not self.is_root
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """Skills that the step needs, its type's first."""
-        if self.loop or self.is_root:
+        if not self.needy:
             return ()
         return tuple(dict.fromkeys((*self.spec.skills, *(need.skill for need in self.step.requires))))
 
-    @cached_property
+    @lazy
     def raw_config(self) -> dict[str, Any]:
         """Fields that are no templates."""
         if self.loop:
             return {"item": self.loop.item, "index": self.loop.index}
         return {k: v for k, v in self.step.config.items() if k in self.spec.raw}
 
-    @cached_property
+    @lazy
     def config(self) -> Compiled:
         """The type's template fields."""
         if self.loop:
@@ -235,13 +257,13 @@ class StepProgram:
         skip = {*self.spec.raw, *self.spec.conditions}
         return self._compile({k: v for k, v in self.step.config.items() if k not in skip})
 
-    @cached_property
+    @lazy
     def fields(self) -> dict[str, Compiled]:
         """The template fields one by one, as containers read them."""
         source: Mapping[str, Any] = {"in": self.loop.in_} if self.loop else self.step.config
         return {k: self._compile(v) for k, v in source.items() if k not in self.spec.raw}
 
-    @cached_property
+    @lazy
     def conditions(self) -> dict[str, list[Condition]]:
         """The type's condition fields; a single one is a list of one."""
         found: dict[str, list[Condition]] = {}
@@ -252,16 +274,19 @@ class StepProgram:
                 found[name] = [self._condition(item) for item in values]
         return found
 
-    @cached_property
+    @lazy
     def constant(self) -> BaseModel | None:
         """The validated config, where no template is in it."""
-        if not self.config.constant or (self.spec.takes_input and self.step.with_ is not None):
+        spec, step = self.spec, self.step
+        if spec.takes_input and step.with_ is not None:
             return None
-        return self.spec.config.model_validate(
-            {**self.plain_conditions, **self.raw_config, **self.config.render(NOTHING)}
-        )
+        if not spec.raw and not spec.conditions and not self.loop and is_plain(step.config):
+            return self.program.shared_config(spec, step.config)
+        if not self.config.constant:
+            return None
+        return spec.config.model_validate({**self.plain_conditions, **self.raw_config, **self.config.render(NOTHING)})
 
-    @cached_property
+    @lazy
     def plain_conditions(self) -> dict[str, Any]:
         """Condition fields as they are written, for types that read them themselves."""
         return {k: self.step.config[k] for k in self.spec.conditions if k in self.step.config}
@@ -276,7 +301,7 @@ class StepProgram:
             return names | {str(config.get("item", "item")), str(config.get("index", "index"))}
         return names | {"index"} if self.spec.name in {"while", "until", "recur"} else names
 
-    @cached_property
+    @lazy
     def undoable(self) -> bool:
         """Whether a step inside it can be undone."""
         stack = [step for body in self.step.bodies.values() for step in body.steps]
@@ -287,7 +312,7 @@ class StepProgram:
             stack.extend(inner for body in step.bodies.values() for inner in body.steps)
         return False
 
-    @cached_property
+    @lazy
     def bodies(self) -> dict[str, ScopeProgram]:
         """Nested scopes by body key."""
         if self.loop:
@@ -310,7 +335,7 @@ class StepProgram:
         scope.single = body.single
         return scope
 
-    @cached_property
+    @lazy
     def hooks(self) -> dict[str, ScopeProgram]:
         """Scopes of `on_success`, `on_failure` and `finally` that aren't empty."""
         if self.loop:
@@ -322,7 +347,7 @@ class StepProgram:
             if found
         }
 
-    @cached_property
+    @lazy
     def compensation(self) -> ScopeProgram | None:
         """The scope that undoes the step."""
         body = self.step.compensate

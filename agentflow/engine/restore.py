@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from agentflow.data import decode
 from agentflow.engine.frame import NodeFrame
-from agentflow.engine.plan import containers, saga, shared
+from agentflow.engine.plan import containers, order, saga, shared
 from agentflow.engine.program import Program
 from agentflow.engine.state import Node, RunState, Scope, Tree
 from agentflow.engine.view import NodeView
@@ -173,7 +173,7 @@ class _Restorer:
         if found is None or row.state == "submitted":
             program = found[0].program.member(found[1]) if found else run.program.root
             old = Node(None, 0, program, row.n, row.address)
-            old.attempt, old.entry, old.crashes = row.attempt, row.entry, row.crashes
+            old.state, old.attempt, old.entry, old.crashes = row.state, row.attempt, row.entry, row.crashes
             old.undone = decode(row.memo).get("undone", 0) if row.memo else 0
             run.past[row.address] = old
             return
@@ -229,14 +229,14 @@ class _Restorer:
 
     def _recount(self, scope: Scope) -> None:
         """Work out from its steps what a scope waits for."""
-        order = scope.program.order
+        edges = scope.program.order
         done = [node for node in scope.nodes.values() if node.settled]
-        scope.open = order.size - len(done)
+        scope.open = edges.size - len(done)
         stack = [node.member for node in done if node.satisfied]
         while stack:
-            for number in order.successors[stack.pop()]:
+            for number in edges.successors[stack.pop()]:
                 scope.waiting[number] -= 1
-                if scope.waiting[number] == 0 and number >= order.size:
+                if scope.waiting[number] == 0 and number >= edges.size:
                     stack.append(number)
         failed = [node for node in done if node.state == "failed"]
         if failed:
@@ -266,7 +266,7 @@ class _Restorer:
                 over = True
             if scope.stage not in {"body", "compensate"}:
                 over = over or stages is None or scope.stage not in stages[:1]
-            if scope.active == 0 and (scope.open == 0 or over or scope.halted is not None):
+            if scope.active == 0 and (scope.open == 0 or over or scope.halted is not None or not order.startable(scope)):
                 scope.closed = True
                 if scope.stage == "body":
                     owner.closed += 1

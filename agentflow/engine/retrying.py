@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from agentflow.data import decode, encode
+from agentflow.definition.models import EntryPoint
+from agentflow.engine import mending
 from agentflow.engine.plan import order, shared
 from agentflow.engine.program import Program
 from agentflow.engine.restore import restore
-from agentflow.engine.starting import create, prepare_input
+from agentflow.engine.starting import create, pin, prepare_input
 from agentflow.engine.state import ROOT, Node, RunState, Scope
 from agentflow.engine.views import RetryPlan
 from agentflow.errors import ConflictError, NotFoundError
@@ -22,6 +24,7 @@ from agentflow.store.rows import (
     RunRow,
     SharedRow,
     StepRow,
+    added,
 )
 
 if TYPE_CHECKING:
@@ -43,36 +46,109 @@ class Plan:
     """Top-level steps that are kept, by id; a container's result is assembled in its row."""
     shared: list[SharedRow]
     """Updates of shared keys by kept steps."""
+    pins: dict[str, str]
+    """Hashes of the workflows that it calls, by id."""
 
 
-async def plan(core: Core, run_id: str, from_step: str | None, given: Any) -> Plan:
+async def plan(core: Core, run_id: str, from_step: str | None, given: Any, *, new_definition: bool = False) -> Plan:
     """Work out a retry.
 
+    Args:
+        core: the engine's.
+        run_id: which run.
+        from_step: where it begins; None: with what failed.
+        given: other input, or `UNSET`.
+        new_definition: by the definition that its workflow has now, rather than by that of the run.
+
     Raises:
-        NotFoundError: no such run or step.
-        ConflictError: the run hasn't ended.
-        InputError: the new input doesn't fit.
+        NotFoundError: no such run, step, workflow or entry point.
+        ConflictError: the run hasn't ended, or another run started it.
+        InputError: the input doesn't fit.
     """
+    row = await _ended(core, run_id)
+    before = core.learn(row.definition, await core.store.get_definition(row.definition))
+    program = _current(core, row) if new_definition else before
+    mended = program is not before and program.digest != before.digest
+    pins = dict(await pin(core, program)) if new_definition else dict(row.pins)
+    changed = mending.changed(core, before, program, row.pins, pins) if new_definition else []
+    mended = mended or bool(changed)
+    rows = await core.store.list_steps(run_id)
+    top = {r.address: r for r in rows if "/" not in r.address and "[" not in r.address and "#" not in r.address}
+    start = _top_step(from_step) if from_step is not None else _first_failed(program, rows, top)
+    if mended and from_step is None and start not in program.root.bodies["steps"].index:
+        start = None  # it isn't there any more
+    follow = _following(program, start, changed, everything=not mended)
+    keep = _kept_ids(program, top, follow, entered=_entry(before, row) == _entry(program, row))
+    old = await _restored(core, row)
+    kept = {name: _with_result(old, top[name]) for name in keep}
+    declared = program.workflow.context
+    shared = [u for u in old.shared.updates if _top_step(u.address) in kept and (not mended or u.key in declared)]
+    value = decode(row.input) if given is UNSET else given
+    if given is not UNSET or mended:
+        value = prepare_input(program, value, core.limits.input_size)
+    view = _view(core, program, row, start, kept, top)
+    view = replace(view, input=value, new_definition=mended, changed=[name for name in changed if name not in kept])
+    return Plan(view, row, program, value, kept, shared, pins)
+
+
+async def _ended(core: Core, run_id: str) -> RunRow:
+    """Return a root run that has ended."""
     row = await core.store.get_run(run_id)
     if row is None:
         raise NotFoundError(f'no run "{run_id}"', hint="agentflow runs list")
+    if row.parent_id is not None:
+        address = await _begun_by(core, row)
+        raise ConflictError(
+            f'run {run_id[-6:]} was started by step "{address}" of run {row.root_id[-6:]}, and is retried with it',
+            code="AF-RUN-CHILD",
+            hint=f"agentflow runs retry {row.root_id[-6:]} --from {_top_step(address)}",
+        )
     if row.state not in TERMINAL:
         raise ConflictError(
             f"the run is {row.state}; only a run that has ended is retried", code="AF-RUN-ACTIVE",
             hint=f"agentflow runs cancel {run_id[-6:]}",
         )  # fmt: skip
-    raw = await core.store.get_definition(row.definition)
-    program = core.learn(row.definition, raw)
-    rows = await core.store.list_steps(run_id)
-    top = {r.address: r for r in rows if "/" not in r.address and "[" not in r.address and "#" not in r.address}
-    start = _top_step(from_step) if from_step is not None else _first_failed(program, rows, top)
-    keep = _kept_ids(program, top, start)
-    old = await _restored(core, row)
-    kept = {name: _with_result(old, top[name]) for name in keep}
-    shared = [update for update in old.shared.updates if _top_step(update.address) in kept]
-    value = decode(row.input) if given is UNSET else prepare_input(program, given, core.limits.input_size)
+    return row
+
+
+async def _begun_by(core: Core, row: RunRow) -> str:
+    """Return the address of the root run's step that a child run belongs to."""
+    address = ""
+    while row.parent_id is not None:
+        steps = await core.store.list_steps(row.parent_id)
+        address = next((step.address for step in steps if step.n == row.parent_step), "")
+        above = await core.store.get_run(row.parent_id)
+        if above is None:
+            break
+        row = above
+    return address
+
+
+def _current(core: Core, row: RunRow) -> Program:
+    """Return the definition that a run's workflow has now."""
+    program = core.find_workflow(row.workflow)
+    if program is None:
+        known = ", ".join(list(core.current)[:8]) or "none"
+        raise NotFoundError(
+            f'the config has no workflow "{row.workflow}" any more', code="AF-WORKFLOW-UNKNOWN",
+            hint=f"workflows here: {known}; without a new definition the run is retried by its old one",
+        )  # fmt: skip
+    if row.entry_point is not None and _entry(program, row) is None:
+        raise NotFoundError(
+            f'workflow "{row.workflow}" has no entry point "{row.entry_point}" any more', code="AF-ENTRY-UNKNOWN"
+        )
+    return program
+
+
+def _entry(program: Program, row: RunRow) -> EntryPoint | None:
+    return next((entry for entry in program.workflow.entry_points if entry.id == row.entry_point), None)
+
+
+def _view(
+    core: Core, program: Program, row: RunRow, start: str | None, kept: dict[str, StepRow], top: dict[str, StepRow]
+) -> RetryPlan:
     again = [step for step in program.workflow.steps if step.id not in kept]
-    view = RetryPlan(
+    return RetryPlan(
         workflow=row.workflow,
         from_step=start,
         kept=[name for name, r in kept.items() if r.state == "completed"],
@@ -83,9 +159,7 @@ async def plan(core: Core, run_id: str, from_step: str | None, given: Any) -> Pl
             for step in again
             if step.id in top and (step.at_most_once or getattr(core.types(step.type), "unsafe", False))
         ],
-        input=value,
     )
-    return Plan(view, row, program, value, kept, shared)
 
 
 def _top_step(address: str) -> str:
@@ -104,23 +178,30 @@ def _first_failed(program: Program, rows: list[StepRow], top: dict[str, StepRow]
     return missing[0] if missing else None
 
 
-def _kept_ids(program: Program, top: dict[str, StepRow], start: str | None) -> list[str]:
-    """Return the top-level steps that don't follow from `start` and have ended well; compensated ones run again."""
+def _following(program: Program, start: str | None, changed: Sequence[str], *, everything: bool) -> set[int]:
+    """Return the steps that run again: what follows from `start` and from what has changed.
+
+    `everything` is meant where neither says where to begin.
+    """
     body = program.root.bodies["steps"]
-    if start is None:
-        follow: set[int] = set(range(len(body.steps)))
-    elif start not in body.index:
+    if start is None and everything:
+        return set(range(len(body.steps)))
+    if start is not None and start not in body.index:
         raise NotFoundError(
             f'workflow "{program.workflow.id}" has no step "{start}"',
             code="AF-STEP-UNKNOWN",
             hint=f"its steps: {', '.join(list(body.index)[:12])}",
         )
-    else:
-        follow = order.reachable(_blank(program), body.index[start])
+    names = [*changed, *([start] if start is not None else [])]
+    return order.reachable(_blank(program), *(body.index[name] for name in names))
+
+
+def _kept_ids(program: Program, top: dict[str, StepRow], follow: set[int], *, entered: bool) -> list[str]:
+    """Return the top-level steps that needn't run again and have ended well; compensated ones run again."""
     kept: list[str] = []
-    for number, step in enumerate(body.steps):
+    for number, step in enumerate(program.workflow.steps):
         row = top.get(step.id)
-        if row is None or number in follow:
+        if row is None or number in follow or (row.reason == "entry_point" and not entered):
             continue
         if (row.state == "completed" and row.reason is None) or (
             row.state == "canceled" and row.reason in _KEPT_REASONS
@@ -137,9 +218,9 @@ async def start(core: Core, host: Host, plan: Plan) -> str:
     """Start the new run; returns its id."""
     old = plan.row
     new = NewRun(
-        id=core.new_id(), workflow=old.workflow, definition=old.definition, input=encode(plan.input),
+        id=core.new_id(), workflow=old.workflow, definition=plan.program.digest, input=encode(plan.input),
         created_at=core.now(), owner=old.owner, entry_point=old.entry_point, context_id=old.context_id,
-        labels=dict(old.labels), door=old.door, message=old.start_message, retry_of=old.id, pins=dict(old.pins),
+        labels=dict(old.labels), door=old.door, message=old.start_message, retry_of=old.id, pins=dict(plan.pins),
     )  # fmt: skip
     await create(core, host, new, plan.program, seed=_seed(plan))
     return new.id
@@ -170,6 +251,7 @@ def _seed(plan: Plan) -> Callable[[RunState], None]:
         for update in plan.shared:
             row = update._replace(run=run.key)
             shared.fold(run, row, decode(row.value))
-            run.changes().shared.append(row)
+            change = run.changes()
+            change.shared = added(change.shared, row)
 
     return seed

@@ -15,10 +15,12 @@ from agentflow.engine.inputs import Done, Input
 from agentflow.engine.needs import all_steps
 from agentflow.engine.program import Program
 from agentflow.engine.state import RunState, Tree
+from agentflow.engine.stored import stored_row
 from agentflow.errors import ConflictError, InputError, NotFoundError
 from agentflow.store.rows import (
     NewRun,
     RunChange,
+    RunRow,
 )
 
 if TYPE_CHECKING:
@@ -141,8 +143,8 @@ def prepare_input(program: Program, given: Any, limit: int, entry: EntryPoint | 
     return value
 
 
-async def start(core: Core, host: Host, config: Config, request: Request) -> str:
-    """Start a run, or return the one that its idempotency key names; returns the run's id."""
+async def start(core: Core, host: Host, config: Config, request: Request) -> RunRow | str:
+    """Start a run, or find the one that its idempotency key names; returns its row or its id."""
     if core.stopping:
         raise ConflictError("the engine is shutting down and starts nothing more", code="AF-SHUTTING-DOWN")
     program = _program(core, config, request.workflow)
@@ -162,12 +164,13 @@ async def start(core: Core, host: Host, config: Config, request: Request) -> str
         idempotency_key=request.idempotency_key, fingerprint=print_, labels=dict(request.labels), door=request.door,
         message=encode(dict(request.message)) if request.message is not None else None, pins=await pin(core, program),
     )  # fmt: skip
-    if not await create(core, host, new, program):
+    created = await create(core, host, new, program)
+    if not created:
         known = await _known(core, request, workflow.id, print_)
         if known is not None:
             return known
         raise ConflictError("the run could not be created: it exists already")
-    return run_id
+    return run_id if created is True else created
 
 
 async def _known(core: Core, request: Request, workflow: str, print_: str) -> str | None:
@@ -218,9 +221,13 @@ def sub_workflows(workflow: Workflow) -> list[str]:
     return list(dict.fromkeys(name for name in names if isinstance(name, str) and "{" not in name))
 
 
-async def create(core: Core, host: Host, new: NewRun, program: Program, seed: Any = None) -> bool:
-    """Commit a new root run; False when it exists already. `seed` fills in kept steps before it begins."""
-    key = core.allocate()
+async def create(core: Core, host: Host, new: NewRun, program: Program, seed: Any = None) -> RunRow | bool:
+    """Commit a new root run; False when it exists already. `seed` fills in kept steps before it begins.
+
+    Returns:
+        Its row where this process begins it, else whether it was created.
+    """
+    key = await core.store.new_key()
     if host.mode == "none":
         new.state = "submitted"
         change = RunChange(key, key, 0, create=new)
@@ -240,4 +247,4 @@ async def create(core: Core, host: Host, new: NewRun, program: Program, seed: An
     core.adopt_tree(tree)
     core.put(Input(key, begin, done))
     await done.wait()
-    return done.held
+    return done.held and (stored_row(state, core.store.holder) or True)

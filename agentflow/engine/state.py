@@ -21,9 +21,11 @@ from agentflow.store.rows import (
     RunPatch,
     RunRow,
     SharedRow,
+    Stamp,
     State,
     StepRow,
     TimerRow,
+    added,
 )
 
 SOON = 5.0
@@ -182,6 +184,8 @@ class RunState:
         self.children: dict[int, RunState] = {}
         """Child runs in progress."""
         self.paused = False
+        self.held: list[Node] = []
+        """Waits and containers that were reached while it was paused; no rows tell of them."""
         self.cancel: dict[str, Any] | None = None
         self.shared = Shared()
         self.info: dict[str, Any] | None = None
@@ -189,6 +193,10 @@ class RunState:
         self.last_response: int | None = None
         self.failures: list[Failure] = []
         self.change: RunChange | None = None
+        self.stamp: Stamp | None = None
+        """Where its log stood after the last commit."""
+        self.patched: dict[str, Any] = {}
+        """Fields of its row that commits of this holder have changed."""
         self.order = 0
         self.seeds: Mapping[str, StepRow] = {}
         """Of a retry: rows of top-level steps that are kept, by id."""
@@ -275,7 +283,8 @@ class RunState:
     def set_timer(self, node: Node, due: float, kind: str) -> None:
         """Make something due."""
         stored = due + HELD if self.paused else due
-        self.changes().timers.append(TimerRow(stored, self.key, node.n, kind, node.entry))
+        change = self.changes()
+        change.timers = added(change.timers, TimerRow(stored, self.key, node.n, kind, node.entry))
         if kind in {"timer", "backoff"}:
             if node.due is None:
                 self.timing += 1
@@ -283,7 +292,8 @@ class RunState:
 
     def drop_timer(self, node: Node, kind: str) -> None:
         """Forget a timer."""
-        self.changes().drop_timers.append((node.n, kind))
+        change = self.changes()
+        change.drop_timers = added(change.drop_timers, (node.n, kind))
         if kind in {"timer", "backoff"} and node.due is not None:
             self.timing -= 1
             node.due = None
@@ -349,6 +359,12 @@ class Tree:
     def busy(self) -> bool:
         """Whether a step of it runs, or could."""
         return any(run.running or (run.ready and not run.paused) for run in self.runs.values())
+
+    @property
+    def taking(self) -> bool:
+        """Whether its lease is taken by the current transition."""
+        change = self.root.change
+        return change is not None and change.take
 
     def push(self, operation: str, *args: Any) -> None:
         """Leave something to do in this transition."""

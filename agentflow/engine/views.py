@@ -150,4 +150,8 @@ class RetryPlan:
     """Waits that are asked again."""
     unsafe: list[str] = field(default_factory=list[str])
     """Of those that run again: the ones with effects outside."""
+    changed: list[str] = field(default_factory=list[str])
+    """Of those that run again: the ones that the new definition changes or adds."""
+    new_definition: bool = False
+    """Whether it runs by another definition than the old run."""
     input: Any = None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 import anyio
 
+from agentflow.engine.state import RunState
+from agentflow.engine.stored import stored_row
 from agentflow.store.contract import Store
-from agentflow.store.rows import (
-    RunChange,
-)
+from agentflow.store.rows import RunChange, RunRow
 
 LOOK = 0.25
 """Seconds between two looks, where other processes may commit."""
@@ -19,16 +19,21 @@ LOOK = 0.25
 class Watcher:
     """One who waits for changes of a run. Nothing that happens after it was made is missed."""
 
-    __slots__ = ("_store", "_watching", "event")
+    __slots__ = ("_store", "_watching", "event", "row")
 
     def __init__(self, watching: Watching, store: Store) -> None:
         """Made by `Watching`."""
         self.event = anyio.Event()
+        self.row: RunRow | None = None
         self._watching = watching
         self._store = store
 
-    async def next(self) -> None:
-        """Return after the next change; where other processes may commit, look for theirs now and then."""
+    async def next(self) -> RunRow | None:
+        """Return after the next change; where other processes may commit, look for theirs now and then.
+
+        Returns:
+            The run's row, where the change tells it: of an end that this process has committed.
+        """
         if not self._watching.polls:
             await self.event.wait()
         while not self.event.is_set():
@@ -37,6 +42,7 @@ class Watcher:
             if not self.event.is_set() and self._store.changed():
                 self._watching.everybody()
         self.event = anyio.Event()
+        return self.row
 
 
 class Watching:
@@ -55,13 +61,16 @@ class Watching:
         self._states: dict[int, list[Watcher]] = {}
         self._events: dict[int, list[Watcher]] = {}
 
-    def committed(self, changes: Sequence[RunChange]) -> None:
-        """Wake those who watch runs that a commit changed."""
+    def committed(self, changes: Sequence[RunChange], ended: Mapping[int, RunState]) -> None:
+        """Wake those who watch runs that a commit changed; `ended` are those that have come to their end by it."""
         if not self._states and not self._events:
             return
         for change in changes:
-            if change.inbox_done or (change.patch is not None and change.patch.state is not None):
-                self._wake(self._states, change.run)
+            if change.run in self._states and (change.inbox_done or (change.patch and change.patch.state)):
+                run = ended.get(change.run)
+                self._wake(self._states, change.run, self._row(run) if run is not None else None)
+            if change.inbox_done and change.root != change.run:  # a root isn't at rest while its tree has commands
+                self._wake(self._states, change.root)
             if self._events and change.events:
                 self._wake(self._events, change.run)
                 if change.root != change.run:
@@ -73,9 +82,13 @@ class Watching:
             for key in list(table):
                 self._wake(table, key)
 
+    def _row(self, run: RunState) -> RunRow | None:
+        return stored_row(run, None if run.tree.root.ended else self._store.holder)
+
     @staticmethod
-    def _wake(table: dict[int, list[Watcher]], run: int) -> None:
+    def _wake(table: dict[int, list[Watcher]], run: int, row: RunRow | None = None) -> None:
         for watcher in table.get(run, ()):
+            watcher.row = row
             watcher.event.set()
 
     def states(self, run: int) -> AbstractContextManager[Watcher]:

@@ -3,7 +3,7 @@
 from agentflow.expressions.condition import Condition, compile_condition
 from agentflow.expressions.failures import ExpressionError, ReferenceMissing
 from agentflow.expressions.filters import filter_matches
-from agentflow.expressions.template import Compiled, compile_value
+from agentflow.expressions.template import Compiled, compile_value, is_plain
 from agentflow.expressions.view import NAMESPACES, NULLED, Escape, NamedValues, Reference, View
 
 __all__ = (
@@ -20,4 +20,5 @@ __all__ = (
     "compile_condition",
     "compile_value",
     "filter_matches",
+    "is_plain",
 )

@@ -47,10 +47,23 @@ def compile_value(value: Any, names: frozenset[str] = NAMESPACES, *, dialect: Di
     Raises:
         ExpressionError: a template is written wrongly; it says where.
     """
+    if is_plain(value):
+        return Compiled(lambda _: value, (), (), constant=True)
     builder = _Builder(grammar(names, dialect))
     constant, made = builder.build(value, ())
     render: Render = (lambda _: made) if constant else made
     return Compiled(render, tuple(builder.references), tuple(builder.escapes), constant=constant)
+
+
+def is_plain(value: Any, depth: int = 0) -> bool:
+    """Tell quickly whether nothing in a value can be a template, as is so for most steps of a big graph."""
+    if isinstance(value, str):
+        return "{" not in value
+    if is_mapping(value):
+        return depth < _DEEPEST and all(is_plain(item, depth + 1) for item in value.values())
+    if is_list(value):
+        return depth < _DEEPEST and all(is_plain(item, depth + 1) for item in value)
+    return True
 
 
 class _Builder:

@@ -71,6 +71,14 @@ class ModuleLoader:
             raise _error(f'"{target}" is no function but a {type(found).__name__}', "AF-PYTHON-UNKNOWN")
         return found
 
+    def read(self, module: str) -> None:
+        """Import an allowed module for what it registers.
+
+        Raises:
+            StepError: it isn't there, or fails.
+        """
+        self._import(module)
+
     def close(self) -> None:
         """Take the folder off the path again."""
         with _lock:

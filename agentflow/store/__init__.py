@@ -11,6 +11,15 @@ from agentflow.store.contract import Store
 
 __all__ = ("Store", "open_store")
 
+KIND_HINT = "use a path such as .agentflow/runs.db, or sqlite:///path/to/runs.db"
+"""What to do about an unknown kind of store."""
+
+
+def unknown_kind(location: str) -> str | None:
+    """Say that there is no such kind of store as a URL names; None for a path or a known kind."""
+    kind, found, _ = location.partition("://")
+    return f'there is no kind of store named "{kind}"' if found and kind != "sqlite" else None
+
 
 async def open_store(
     location: str | Path, *, durability: Literal["strict", "relaxed"] = "strict", clock: Clock | None = None
@@ -30,13 +39,10 @@ async def open_store(
         from agentflow.store.memory import MemoryStore  # noqa: PLC0415  only who uses a store pays for it
 
         return MemoryStore(clock=clock)
-    scheme, found, rest = text.partition("://")
-    if found and scheme != "sqlite":
-        raise StoreError(
-            f"There is no kind of store named {scheme!r}.",
-            code="AF-STORE-KIND",
-            hint="Use a path such as .agentflow/runs.db, or sqlite:///path/to/runs.db",
-        )
+    _, found, rest = text.partition("://")
+    unknown = unknown_kind(text)
+    if unknown is not None:
+        raise StoreError(unknown, code="AF-STORE-KIND", hint=KIND_HINT)
     from agentflow.store.sqlite import open_sqlite  # noqa: PLC0415  the database driver is loaded where it is used
 
     return await open_sqlite(Path(rest.removeprefix("/") if found else text), durability=durability, clock=clock)

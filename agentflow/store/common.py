@@ -10,6 +10,7 @@ from agentflow.data import canonical, decode, encode, is_array, is_object
 from agentflow.ids import SHORTEST
 from agentflow.store.rows import (
     TERMINAL,
+    AnswerRow,
     RunChange,
     State,
 )
@@ -37,6 +38,16 @@ def closing_state(answer: Mapping[str, Any]) -> State:
     if "value" in answer:
         return "completed"
     return "rejected" if "decline" in answer else "failed"
+
+
+def event_answer(task: str, run: int, n: int, step: str, data: Any, at: float) -> AnswerRow:
+    """Return the answer that a published event is to a wait."""
+    return AnswerRow(task, run, n, step, {"value": data}, EVENT_DOOR, EVENT_DOOR, None, at)
+
+
+def passed(row: AnswerRow) -> dict[str, Any]:
+    """Return what a holder is told of an answer."""
+    return {"answer": row.answer, "by": row.by, "door": row.door}
 
 
 def same_answer(stored: bytes, given: Mapping[str, Any], stored_message: str | None, message: str | None) -> bool:
@@ -115,6 +126,7 @@ def frozen(changes: Sequence[RunChange]) -> list[RunChange]:
             messages=[*change.messages],
             inbox_done=[*change.inbox_done],
             free=[*change.free],
+            answers=[*change.answers],
         )
         for change in changes
     ]

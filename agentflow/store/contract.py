@@ -99,7 +99,11 @@ class Ledger(Protocol):
     """What executing runs needs: commits, leases, timers, commands."""
 
     def allocate(self) -> int:
-        """Return a fresh integer key for a run; unique in the store, over processes and restarts. Never waits."""
+        """Return a fresh integer key for a run; unique in the store, over processes and restarts."""
+        ...
+
+    async def new_key(self) -> int:
+        """Return a fresh key as `allocate` does, without holding up the event loop where keys have to be reserved."""
         ...
 
     async def commit(self, changes: Sequence[RunChange]) -> Sequence[Fenced]:

@@ -8,12 +8,13 @@ from typing import Any
 
 from agentflow.data import decode, encode
 from agentflow.errors import Defect
-from agentflow.store.common import EVENT_DOOR, OPEN, ended, judge_ended
+from agentflow.store.common import OPEN, ended, event_answer, judge_ended
 from agentflow.store.contract import Matches
 from agentflow.store.memory_records import Base, Runs, Tasks
 from agentflow.store.memory_state import LogEntry, MemoryRun
 from agentflow.store.rows import (
     Answered,
+    AnswerRow,
     Event,
     EventRow,
     Fenced,
@@ -31,10 +32,10 @@ from agentflow.store.rows import (
 class _Ledger(Base):
     async def commit(self, changes: Sequence[RunChange]) -> Sequence[Fenced]:
         """Land many transitions, each of them wholly or not at all."""
-        tables, refused = self.tables, list[Fenced]()
+        tables, refused, kept = self.tables, list[Fenced](), set[int]()
         for change in changes:
             root, create = tables.runs.get(change.root), change.create
-            if (create is None or create.parent is not None) and (root is None or root.epoch != change.epoch):
+            if (create is None or create.parent is not None) and not self._fits(root, change, kept):
                 run = None
             elif create is None:
                 run = tables.runs.get(change.run)
@@ -47,6 +48,27 @@ class _Ledger(Base):
                 continue
             tables.apply(run, change)
         return refused
+
+    def _fits(self, root: MemoryRun | None, change: RunChange, kept: set[int]) -> bool:
+        """Tell whether a change comes from the holder of its tree, or from one who takes it now."""
+        if root is None:
+            return False
+        if not change.take:
+            return root.epoch == change.epoch and change.root not in kept
+        if not self._take(root, change):
+            kept.add(change.root)  # whoever was quicker has the same epoch
+            return False
+        return True
+
+    def _take(self, root: MemoryRun, change: RunChange) -> bool:
+        """Take the lease of a tree, if nobody holds it and it is as the change knows it."""
+        if root.epoch != change.epoch - 1 or root.parent or root.holder is not None:
+            return False
+        tasks = (self.tables.tasks.get(row.task) for row in change.answers)
+        if any(task is None or task.row.state not in OPEN for task in tasks):
+            return False
+        root.holder, root.epoch, root.asleep = self.holder, change.epoch, False
+        return True
 
     async def put_definitions(self, definitions: Mapping[str, bytes]) -> None:
         """Keep definitions by hash."""
@@ -84,12 +106,7 @@ class _Ledger(Base):
         if top is None:
             return None
         runs = [
-            LoadedRun(
-                run.row(),
-                list(run.steps.values()),
-                [task.row for task in run.tasks.values() if task.row.state in OPEN],
-                list(run.shared),
-            )
+            LoadedRun(run.row(), list(run.steps.values()), list(run.shared))
             for run in top.tree()
             if run is top or not ended(run.state)
         ]
@@ -132,7 +149,8 @@ class _Ledger(Base):
         holder = tables.runs[task.row.run].root.holder
         if task.row.state not in OPEN:
             return Answered(judge_ended(task.answer, answer, task.message_id, message_id), tables.view(task), holder)
-        tables.answer(task, answer, by, door, message_id, at)
+        given = task.row
+        tables.pass_answer(AnswerRow(given.id, given.run, given.n, given.step, answer, by, door, message_id, at))
         return Answered("accepted", tables.view(task), holder)
 
     async def request(self, run_id: str, kind: str, data: Any, events: Sequence[EventRow] = ()) -> str | None:
@@ -159,13 +177,16 @@ class _Ledger(Base):
             if event_id in tables.published_ids:
                 return 0, []
             tables.published_ids.add(event_id)
-        tables.published.append((at, topic, encode(data), event_id))
+        # It is later than the start of every run that is there, whatever clocks say that were set back.
+        when = max([at, *(run.new.created_at for run in tables.runs.values() if run.parent is None)])
+        tables.published.append((when, topic, encode(data), event_id))
         reached, holders = 0, dict[str, None]()
         for row in list(tables.subscriptions.values()):
-            if row.topic != topic or at < row.since:
+            if row.topic != topic or when < row.since:
                 continue
             if row.filter is None or matches(decode(row.filter), data):
-                tables.answer(tables.tasks[row.task], {"value": data}, EVENT_DOOR, EVENT_DOOR, None, at)
+                task = tables.tasks[row.task].row
+                tables.pass_answer(event_answer(task.id, task.run, task.n, task.step, data, at))
                 reached += 1
                 holder = tables.runs[row.run].root.holder
                 if holder is not None:

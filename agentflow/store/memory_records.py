@@ -60,6 +60,10 @@ class Base:
         self._last_key += 1
         return self._last_key
 
+    async def new_key(self) -> int:
+        """Return a fresh integer key for a run."""
+        return self.allocate()
+
     async def close(self) -> None:
         """Forget nothing yet: what reads this store afterwards still may."""
 

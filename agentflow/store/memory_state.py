@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from agentflow.data import decode, encode
-from agentflow.store.common import EVENT_DOOR, OPEN, RUNNABLE, closing_state, ended, subset
+from agentflow.store.common import OPEN, RUNNABLE, closing_state, ended, event_answer, passed, subset
 from agentflow.store.contract import Matches
 from agentflow.store.rows import (
     HELD,
+    AnswerRow,
     ArtifactRow,
     EventRow,
     Inbox,
@@ -20,6 +21,7 @@ from agentflow.store.rows import (
     RunPatch,
     RunRow,
     SharedRow,
+    Stamp,
     State,
     StepRow,
     SubscriptionRow,
@@ -222,6 +224,8 @@ class Tables:
     def apply(self, run: MemoryRun, change: RunChange) -> None:
         """Land one change whose fence has been checked."""
         patch = change.patch
+        for answer in change.answers:
+            self.answer(answer)
         for step in change.steps:
             self.upsert_step(run, step)
         if patch is not None and patch.paused is not None:
@@ -252,6 +256,7 @@ class Tables:
             self._subscribe(run, subscription, at)
         if change.release:
             run.holder, run.asleep = None, change.asleep
+        change.stamp = Stamp(run.seq, run.generation, run.updated_at)
 
     def upsert_step(self, run: MemoryRun, step: StepRow) -> None:
         """Insert or update one step."""
@@ -288,16 +293,20 @@ class Tables:
         row = Inbox(self.inbox_id, run.key, kind, n, task, decode(encode(data)))
         self.inbox[self.inbox_id] = (run.root.key, row)
 
-    def answer(self, task: MemoryTask, answer: Any, by: str, door: str, message_id: str | None, at: float) -> None:
+    def answer(self, row: AnswerRow) -> None:
         """Answer an open wait."""
-        run = self.runs[task.row.run]
-        task.row = task.row._replace(state=closing_state(answer), updated_at=at)
-        task.answer, task.by, task.door = encode(answer), by, door
-        task.message_id, task.answered_at = message_id, at
-        self.subscriptions.pop(task.row.id, None)
-        self.command(run, "answer", task.row.n, task.row.id, {"answer": answer, "by": by, "door": door})
-        data = encode({"by": by, "door": door})
-        self.append(run, [EventRow("step_resumed", task.row.step, data, at, task.row.id, bumps=True)])
+        task = self.tasks[row.task]
+        task.row = task.row._replace(state=closing_state(row.answer), updated_at=row.at)
+        task.answer, task.by, task.door = encode(row.answer), row.by, row.door
+        task.message_id, task.answered_at = row.message_id, row.at
+        self.subscriptions.pop(row.task, None)
+        data = encode({"by": row.by, "door": row.door})
+        self.append(self.runs[row.run], [EventRow("step_resumed", row.step, data, row.at, row.task, bumps=True)])
+
+    def pass_answer(self, row: AnswerRow) -> None:
+        """Answer an open wait, and leave it to the holder to carry that out."""
+        self.answer(row)
+        self.command(self.runs[row.run], "answer", row.n, row.task, passed(row))
 
     def close_task(self, task_id: str, state: State, message: str | None, at: float) -> None:
         """End an open task."""
@@ -337,7 +346,7 @@ class Tables:
         return TaskView(
             task.row, run.new.id, run.root.new.id, run.new.workflow, run.new.owner,
             None if task.answer is None else decode(task.answer), task.by, task.door, task.message_id,
-            task.answered_at, task.generation,
+            task.answered_at, task.generation, run.root.key,
         )  # fmt: skip
 
     def forget_published(self, before: float) -> None:
@@ -361,7 +370,8 @@ class Tables:
             if topic == row.topic and published_at >= row.since:
                 data = decode(raw)
                 if wanted is None or self.matches(wanted, data):
-                    self.answer(task, {"value": data}, EVENT_DOOR, EVENT_DOOR, None, at)
+                    given = task.row
+                    self.pass_answer(event_answer(given.id, given.run, given.n, given.step, data, at))
                     return
         self.subscriptions[row.task] = row._replace(run=run.key)
 

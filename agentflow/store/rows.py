@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
+T = TypeVar("T")
 State = Literal[
     "submitted", "working", "input-required", "auth-required", "completed", "failed", "canceled", "rejected"
 ]
@@ -211,9 +212,46 @@ class RunPatch(NamedTuple):
     """JSON: the run's own decisions (hooks, cancel in progress). `b""` clears it."""
 
 
+class AnswerRow(NamedTuple):
+    """The answer to an open wait."""
+
+    task: str
+    """Id of the wait's task."""
+    run: int
+    n: int
+    """Step that waits."""
+    step: str
+    """Address of that step."""
+    answer: Mapping[str, Any]
+    """`{"value": …}`, `{"decline": reason}` or `{"failure": message}`."""
+    by: str
+    door: str
+    message_id: str | None
+    at: float
+
+
+class Stamp(NamedTuple):
+    """Where a run's log stands after a commit."""
+
+    seq: int
+    generation: int
+    updated_at: float
+
+
+def added(rows: Sequence[T], row: T) -> list[T]:
+    """Return the rows of one kind with one more, for a change that may have had none of them."""
+    if isinstance(rows, list):
+        rows.append(row)
+        return rows
+    return [*rows, row]
+
+
 @dataclass(slots=True)
 class RunChange:
-    """Everything that one transition changes in one run: it lands in one transaction, or not at all."""
+    """Everything that one transition changes in one run: it lands in one transaction, or not at all.
+
+    Most changes have steps and events only, and there are many: the other kinds of rows are added by `added`.
+    """
 
     run: int
     root: int
@@ -223,24 +261,32 @@ class RunChange:
     patch: RunPatch | None = None
     steps: list[StepRow] = field(default_factory=list[StepRow])
     events: list[EventRow] = field(default_factory=list[EventRow])
-    timers: list[TimerRow] = field(default_factory=list[TimerRow])
-    drop_timers: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    timers: Sequence[TimerRow] = ()
+    drop_timers: Sequence[tuple[int, str]] = ()
     """(step number, kind) of timers to delete."""
-    tasks: list[TaskRow] = field(default_factory=list[TaskRow])
-    close_tasks: list[tuple[str, State, str | None]] = field(default_factory=list[tuple[str, State, str | None]])
+    tasks: Sequence[TaskRow] = ()
+    close_tasks: Sequence[tuple[str, State, str | None]] = ()
     """(task id, state, message) of open tasks to end. One that is ended already stays as it is."""
-    shared: list[SharedRow] = field(default_factory=list[SharedRow])
-    subscriptions: list[SubscriptionRow] = field(default_factory=list[SubscriptionRow])
-    artifacts: list[ArtifactRow] = field(default_factory=list[ArtifactRow])
-    messages: list[MessageRow] = field(default_factory=list[MessageRow])
-    inbox_done: list[int] = field(default_factory=list[int])
+    shared: Sequence[SharedRow] = ()
+    subscriptions: Sequence[SubscriptionRow] = ()
+    artifacts: Sequence[ArtifactRow] = ()
+    messages: Sequence[MessageRow] = ()
+    inbox_done: Sequence[int] = ()
     """Ids of inbox rows that this transition has dealt with."""
-    free: list[int] = field(default_factory=list[int])
+    free: Sequence[int] = ()
     """Steps whose concurrency slots are given back. A run that ends gives all back."""
+    take: bool = False
+    """Take the lease of the tree in this transaction: `epoch` is the one that it gets. The changes of the whole tree are
+    refused unless nobody holds it, its epoch is the one before, and all waits of `answers` are open. Only on the
+    root's change, which then comes first."""
+    answers: Sequence[AnswerRow] = ()
+    """With `take`: answers to waits of this tree, which this transition carries out."""
     release: bool = False
     """Give up the lease of the tree: it is parked or ended. Only on the root's change."""
     asleep: bool = False
     """With `release`: there is nothing to do until a command comes or a timer is due. Such a tree isn't claimable."""
+    stamp: Stamp | None = None
+    """Told by the commit, of a change that landed."""
 
 
 class Fenced(NamedTuple):
@@ -249,8 +295,7 @@ class Fenced(NamedTuple):
     run: int
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
+class RunRow(NamedTuple):
     """A run as it is stored: A2A task and sidecar in one view."""
 
     run: int
@@ -318,8 +363,6 @@ class LoadedRun:
 
     row: RunRow
     steps: Sequence[StepRow]
-    tasks: Sequence[TaskRow]
-    """Its open wait tasks."""
     shared: Sequence[SharedRow]
     """In commit order."""
 
@@ -333,6 +376,11 @@ class LoadedTree:
     runs: Sequence[LoadedRun]
     """Parents before children."""
     inbox: Sequence[Inbox]
+
+    @property
+    def holder(self) -> str | None:
+        """Who holds it."""
+        return self.runs[0].row.holder
 
 
 class TaskView(NamedTuple):
@@ -350,13 +398,15 @@ class TaskView(NamedTuple):
     message_id: str | None
     answered_at: float | None
     generation: int
+    root: int
+    """Key of the root run."""
 
 
 class Answered(NamedTuple):
     """What became of an answer."""
 
     outcome: Literal["accepted", "same", "conflict", "closed", "unknown"]
-    """`same`: this answer was given before; `conflict`: another one was; `closed`: the wait ended without an answer."""
+    """`same`: given before; `conflict`: another one was; `closed`: the wait ended without an answer."""
     task: TaskView | None
     holder: str | None = None
     """Who holds the tree, to be woken."""

@@ -7,19 +7,22 @@
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from agentflow.testing.clock import FakeClock
+    from agentflow.testing.disk import SlowDisk, slow_disk
     from agentflow.testing.kit import Harness, harness
     from agentflow.testing.outcome import RunOutcome, StepOutcome
     from agentflow.testing.stubs import in_turn
 
-__all__ = ("FakeClock", "Harness", "RunOutcome", "StepOutcome", "harness", "in_turn")
+__all__ = ("FakeClock", "Harness", "RunOutcome", "SlowDisk", "StepOutcome", "harness", "in_turn", "slow_disk")
 
 _HOMES = {
     "FakeClock": "agentflow.testing.clock",
     "Harness": "agentflow.testing.kit",
     "RunOutcome": "agentflow.testing.outcome",
+    "SlowDisk": "agentflow.testing.disk",
     "StepOutcome": "agentflow.testing.outcome",
     "harness": "agentflow.testing.kit",
     "in_turn": "agentflow.testing.stubs",
+    "slow_disk": "agentflow.testing.disk",
 }
 
 

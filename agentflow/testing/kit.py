@@ -88,7 +88,7 @@ class Harness:
         self._giving: set[str] = set()
         self._trouble: Exception | None = None
         clock.may_jump = self._may_jump
-        engine.core.on_commit.append(lambda _: clock.tell())
+        engine.core.on_commit.append(lambda _, __: clock.tell())
 
     # running
 

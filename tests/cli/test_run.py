@@ -67,6 +67,21 @@ def test_an_answer_in_advance_lets_the_run_complete(project: Any, tmp_path: Path
     assert json.loads(done.stdout)["output"]["decision"] == "reject"
 
 
+def test_an_answer_for_a_step_that_does_not_exist_names_the_nearest_and_starts_nothing(
+    project: Any, tmp_path: Path
+) -> None:
+    done = project.run("run", "report", "--answer", "reviw=1")
+    assert done.returncode == 2
+    assert done.stderr == (
+        'error[AF-USAGE]: --answer: workflow "report" has no step "reviw"\n  hint: did you mean "review"?\n'
+    )
+    assert project.run("run", "report", "--answer", "nope=1").stderr.endswith("hint: steps that wait: review\n")
+    assert not (tmp_path / ".agentflow").exists()
+    project.run("run", "report")
+    watched = project.run("runs", "watch", "@last", "--answer", "sned=1")
+    assert (watched.returncode, watched.stderr.endswith('hint: did you mean "send"?\n')) == (2, True)
+
+
 def test_an_answer_in_advance_that_does_not_fit_is_told_and_exits_65(project: Any) -> None:
     done = project.run("run", "report", "--answer", 'review={"decision": "maybe"}')
     assert done.returncode == 65

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 
@@ -153,3 +154,25 @@ def test_looking_at_runs_works_while_the_config_is_broken(project: Any) -> None:
     (project.folder / "agentflow.yaml").write_text("workflows: {a: {steps: 3}}\n", encoding="utf-8")
     assert len(project.json("runs", "list")["runs"]) == 1
     assert project.run("runs", "show", "@last").returncode == 0
+
+
+def test_a_retry_by_the_mended_config_keeps_what_it_does_not_change(project: Any, tmp_path: Path) -> None:
+    project.run("run", "failing", "-q")
+    config = tmp_path / "agentflow.yaml"
+    mended = config.read_text(encoding="utf-8").replace(
+        '{id: boom, type: python, function: "helpers:boom"}', "{id: boom, type: set, values: {a: 2}}"
+    )
+    config.write_text(mended, encoding="utf-8")
+    old = project.run("runs", "retry", "@last", "--dry-run")
+    assert old.stdout.endswith("retry keeps the definition of its run; --new-definition takes the new one\n")
+    told = project.run("runs", "retry", "@last", "--new-definition", "--dry-run")
+    assert told.stdout.splitlines() == [
+        "retry failing from boom: a new run by the config's new definition",
+        "  keeps                 1 step: first",
+        "  runs again            2 steps: boom, after",
+        "  new or changed        1 step: boom",
+    ]
+    done = project.run("runs", "retry", "@last", "--new-definition", "--yes")
+    assert (done.returncode, done.stdout) == (0, '{"b": 2}\n'), done.stderr
+    again = project.run("runs", "retry", "@last", "--new-definition", "--dry-run")
+    assert again.stdout.endswith("  the config's definition is the one of the run\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -10,7 +11,7 @@ import pytest
 
 from agentflow.engine import Answer
 from agentflow.errors import AgentflowError
-from agentflow.steps import delay, for_each, parallel, sequence, set_, wait_for_input
+from agentflow.steps import delay, end, for_each, parallel, sequence, set_, wait_for_input
 from agentflow.steps import workflow as sub
 from tests.engine.hands import Fails, Gate, by_hand, eventually
 from tests.engine.lab import LIMIT, Lab, until
@@ -192,6 +193,70 @@ async def test_while_paused_timers_are_held_and_answers_are_stored(lab: Lab) -> 
         assert (await still.finish(engine, other)).state == "completed"
         await engine.unpause(run.id)
         await until(engine, run.id, "step_completed", "nap")
+
+
+@pytest.mark.parametrize("kind", ["wait", "container", "child run", "early end"])
+async def test_what_takes_no_slot_is_held_too_until_the_run_goes_on(lab: Lab, kind: str) -> None:
+    gate = Gate()
+    held = {
+        "wait": wait_for_input("held", message="?"),
+        "container": sequence("held", steps=[set_("x", value=1)]),
+        "child run": sub("held", workflow="child"),
+        "early end": end("held", output=1),
+    }[kind]
+    flows = lab.workflow(lab.call("first", gate), held), lab.workflow(set_("x", value=1), id="child")
+    async with lab.open(*flows) as engine:
+        run = await engine.start("main")
+        await gate.inside()
+        await engine.pause(run.id)
+        gate.open()
+        await until(engine, run.id, "step_completed", "first")
+        await engine.core.idle()
+        paused = await lab.look(engine, run.id)
+        assert (paused.state, paused.states, paused.waits) == (
+            "working",
+            {"first": "completed", "held": "submitted"},
+            [],
+        )
+        await engine.unpause(run.id)
+        done = await lab.finish(engine, run)
+        if kind == "wait":
+            await engine.resume(done.waits[0].id, Answer(1))
+            done = await lab.finish(engine, run)
+    assert (done.state, done.states["held"]) == ("completed", "completed")
+    assert done.steps_of("step_completed") == ["first", *(["held/x"] if kind == "container" else []), "held"]
+
+
+async def test_a_wait_that_is_held_is_asked_by_another_host_once_the_run_goes_on(lab: Lab, tmp_path: Path) -> None:
+    gate, db = Gate(), tmp_path / "runs.db"
+    flow = lab.workflow(lab.call("first", gate), wait_for_input("held", message="?"))
+    async with lab.open(flow, store=db) as engine:
+        run = await engine.start("main")
+        await gate.inside()
+        await engine.pause(run.id)
+        gate.open()
+        await until(engine, run.id, "step_completed", "first")
+    async with lab.open(flow, store=db) as engine:
+        assert await engine.waits(run.id) == []
+        await engine.unpause(run.id)
+        done = await lab.finish(engine, run)
+    assert [wait.step for wait in done.waits] == ["held"]
+
+
+async def test_a_paused_run_that_is_cancelled_runs_its_final_container(lab: Lab) -> None:
+    gate, final = Gate(), Fails(0)
+    box = sequence("box", steps=[lab.call("final", final)])
+    async with lab.open(lab.workflow(lab.call("a", gate), finally_=[box])) as engine:
+        run = await engine.start("main")
+        await gate.inside()
+        await engine.pause(run.id)
+        gate.open()
+        await until(engine, run.id, "step_completed", "a")
+        await engine.core.idle()
+        assert final.calls == 0
+        await engine.cancel(run.id)
+        await lab.finish(engine, run)
+    assert final.calls == 1
 
 
 async def test_pause_goes_down_to_child_runs(lab: Lab) -> None:

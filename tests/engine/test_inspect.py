@@ -34,7 +34,7 @@ WORKFLOW = Workflow(
 
 
 def run_row(state: State = "working", **changes: Any) -> RunRow:
-    fields: dict[str, Any] = dict.fromkeys(RunRow.__slots__)
+    fields: dict[str, Any] = dict.fromkeys(RunRow._fields)
     fields |= {"run": 1, "id": "r", "root": 1, "root_id": "r", "workflow": "report", "definition": "d", "input": b"{}"}
     fields |= {"state": state, "owner": "local", "context_id": "c", "door": "cli", "labels": {}, "pins": {}}
     fields |= {"paused": False, "epoch": 1, "seq": 1, "generation": 1, "created_at": 0.0, "updated_at": 0.0}
@@ -111,7 +111,7 @@ def test_a_run_without_a_process_and_a_paused_run_say_so() -> None:
 
 def test_a_wait_shows_what_it_asks_and_later_who_answered() -> None:
     task = TaskRow("w", 1, 1, "review", "input", "input-required", "Approve the report?")
-    asked = TaskView(task, "r", "r", "report", "local", None, None, None, None, None, 1)
+    asked = TaskView(task, "r", "r", "report", "local", None, None, None, None, None, 1, 1)
     rows = [row(0, "fetch", "completed"), row(1, "review", "input-required", phase="wait", task="w")]
     view = look(rows, tasks={"w": asked})
     assert why(view, "review") == "waits: Approve the report?"

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from agentflow.engine import Answer
 from agentflow.engine.hosting import HostLock
 from agentflow.errors import StoreError
-from agentflow.steps import set_, wait_for_input
+from agentflow.steps import delay, set_, wait_for_input
 from agentflow.store import open_store
 from agentflow.store.contract import Fenced, RunChange, Store
-from tests.engine.hands import Fails, Gate
+from tests.engine.hands import Fails, Gate, by_hand
 from tests.engine.lab import LIMIT, Lab, until
 
 pytestmark = pytest.mark.anyio
@@ -59,6 +60,27 @@ async def test_a_lock_that_can_be_taken_belongs_to_a_dead_host(tmp_path: Path) -
     one.release()
     assert two.dead(["one"]) == {"one"}
     two.release()
+
+
+async def test_whether_a_run_is_executed_shows_in_its_hosts_lock(lab: Lab, db: Path) -> None:
+    """A run that only waits for a time has no holder: it is abandoned only when no host is left at all."""
+    lab, gate = by_hand(lab), Gate()
+    flow, later = lab.workflow(lab.call("long", gate)), lab.workflow(delay("nap", for_="1h"), id="later")
+    async with lab.open(store=db, host="none") as looking:
+        async with lab.open(flow, later, store=db) as engine:
+            run, napping = await engine.start("main"), await engine.start("later")
+            await gate.inside()
+            with anyio.fail_after(LIMIT):
+                while (await looking.get(napping.id)).holder is not None:
+                    await checkpoint()
+            open_ones = [await looking.get(run.id), await looking.get(napping.id)]
+            assert looking.hosted(open_ones) == {run.id: True, napping.id: None}
+            gate.open()
+            done = await lab.finish(engine, run)
+        again = [await looking.get(run.id), await looking.get(napping.id)]
+        assert (done.state, looking.hosted(again)) == ("completed", {run.id: None, napping.id: False})
+    async with lab.open(flow) as engine:
+        assert list(engine.hosted([await engine.start("main")]).values()) == [None]
 
 
 @pytest.mark.case("F-D-7", "F-D-8", "W-E-17")
@@ -116,7 +138,7 @@ async def test_a_commit_that_the_store_refuses_is_made_again_and_no_result_is_lo
     assert done.results == {"beside": "beside", "a": "once", "b": "b"}
 
 
-async def test_an_answer_whose_effect_the_store_refused_is_carried_out_later(lab: Lab, db: Path) -> None:
+async def test_an_answer_whose_effect_the_store_refused_is_kept_and_carried_out_after_all(lab: Lab, db: Path) -> None:
     flow = lab.workflow(wait_for_input("ask", message="?"), set_("b", value="{steps.ask}"))
     async with opened(db) as store, lab.open(flow, store=store) as engine:
         parked = await lab.finish(engine, await engine.start("main"))
@@ -130,8 +152,7 @@ async def test_an_answer_whose_effect_the_store_refused_is_carried_out_later(lab
             return await commit(changes)
 
         store.commit = full
-        with pytest.raises(StoreError):
-            await engine.resume(parked.run.id, Answer(5))
+        await engine.resume(parked.run.id, Answer(5))
         await until(engine, parked.run.id, "run_completed")
         assert (await engine.get(parked.run.id)).output == 5
 

@@ -82,7 +82,7 @@ def answer(common: Common, wanted: Reply) -> int:
             console.data(wait_data(done))
         return 0
 
-    return drive(console, project, work, host="none" if wanted.detach else "own")
+    return drive(console, project, work, host="none" if wanted.detach else "own", kind="wait")
 
 
 def _reply(view: WaitView, wanted: Reply) -> Answer | Decline | ToolFailure:
@@ -156,4 +156,4 @@ def publish(common: Common, topic: str, data: str, event_id: str | None, *, deta
             console.data({"delivered": count, "runs": moved})
         return 0
 
-    return drive(console, project, work, host="none" if detach else "own")
+    return drive(console, project, work, host="none" if detach else "own", makes=True)

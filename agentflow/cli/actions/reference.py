@@ -7,12 +7,15 @@ from typing import Any
 
 from agentflow.cli.format import one_line
 from agentflow.cli.options import Common
+from agentflow.cli.session import plain_config
 from agentflow.cli.tables import Column, layout, tabbed
 from agentflow.codes import CODES, door
+from agentflow.config import find_config
 from agentflow.data import is_array, is_object
 from agentflow.errors import NotFoundError
 from agentflow.steps import registry
 from agentflow.steps.contract import StepType
+from agentflow.steps.own import OwnTypes
 
 TYPES = (Column("TYPE"), Column("DOES", cut=True, least=20), Column("NEEDS", drop=1))
 FIELDS = (Column("FIELD"), Column("TYPE", cut=True), Column("DEFAULT", drop=1), Column("MEANS", cut=True, least=16))
@@ -36,7 +39,8 @@ def steps(common: Common, name: str | None) -> int:
 
 def _one(common: Common, name: str) -> int:
     console = common.console()
-    found = registry.find(name)
+    plain = plain_config(find_config())
+    found = OwnTypes(plain.folder, plain.python_modules)(name)
     if found is None:
         near = get_close_matches(name, registry.names(), n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(near)}?" if near else "agentflow steps lists them"

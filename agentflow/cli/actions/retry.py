@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agentflow.cli.actions.start import follow, read_answers, read_input, read_timeout
+from agentflow.cli.actions.start import follow, known_answers, read_input, read_timeout
+from agentflow.cli.answers import check_answers, read_answers
 from agentflow.cli.ask import yes_or_no
 from agentflow.cli.follow import Manner
 from agentflow.cli.format import plural
@@ -29,6 +30,7 @@ class Retry:
     start: str | None = None
     inputs: tuple[str, ...] = ()
     input_json: str | None = None
+    new_definition: bool = False
     dry_run: bool = False
     yes: bool = False
     answers: tuple[str, ...] = ()
@@ -45,8 +47,11 @@ def retry(common: Common, wanted: Retry) -> int:
         engine = session.engine
         run_id = await engine.find(wanted.run)
         await session.learn([run_id], "run")
+        mended = wanted.new_definition
+        if not mended:
+            await known_answers(session, run_id, manner.answers)
         data = await _input(session, run_id, wanted)
-        plan = await engine.retry(run_id, wanted.start, input=data, dry_run=True)
+        plan = await engine.retry(run_id, wanted.start, input=data, new_definition=mended, dry_run=True)
         if not isinstance(plan, RetryPlan):
             raise Defect("a dry run has started a run")
         if wanted.dry_run and console.mode != "text":
@@ -54,7 +59,9 @@ def retry(common: Common, wanted: Retry) -> int:
             return 0
         current = engine.core.find_workflow(plan.workflow)
         old = current is not None and current.digest != (await engine.get(run_id)).definition
-        for line in preview(plan, old=old):
+        if mended and current is not None:
+            check_answers(manner.answers, current.workflow, project.config.workflows if project.config else {})
+        for line in preview(plan, old=old and not mended, asked=mended):
             (console.result if wanted.dry_run else console.say)(line)
         if wanted.dry_run:
             return 0
@@ -66,7 +73,7 @@ def retry(common: Common, wanted: Retry) -> int:
             if not await yes_or_no(console, "Start it?"):
                 console.say("nothing was started")
                 return 0
-        run = await engine.retry(run_id, wanted.start, input=data)
+        run = await engine.retry(run_id, wanted.start, input=data, new_definition=mended)
         if not isinstance(run, Run):
             raise Defect("a retry hasn't started a run")
         await session.learn([run.id], "run")
@@ -89,19 +96,27 @@ async def _input(session: Session, run_id: str, wanted: Retry) -> Any:
     return changed
 
 
-def preview(plan: RetryPlan, *, old: bool = False) -> list[str]:
-    """Return what a retry would do; `old`: by a definition that the config doesn't have any more."""
+def preview(plan: RetryPlan, *, old: bool = False, asked: bool = False) -> list[str]:
+    """Return what a retry would do.
+
+    Args:
+        plan: the retry.
+        old: whether it runs by a definition that the config doesn't have any more.
+        asked: whether the config's definition was asked for.
+    """
     start = f" from {plan.from_step}" if plan.from_step else ""
-    lines = [f"retry {plan.workflow}{start}: a new run"]
+    by = " by the config's new definition" if plan.new_definition else ""
+    lines = [f"retry {plan.workflow}{start}: a new run{by}"]
     lines += _named("keeps", plan.kept)
     lines += _named("runs again", plan.again)
     lines += _named("asks again", plan.asked)
+    lines += _named("new or changed", plan.changed)
     lines += _named("! has effects outside", plan.unsafe)
+    if asked and not plan.new_definition:
+        lines.append("  the config's definition is the one of the run")
     if old:
-        lines.append(
-            "  ! the config has changed since: a retry keeps the definition of its run; "
-            f"agentflow run {plan.workflow} starts with the new one"
-        )
+        told = "a retry keeps the definition of its run; --new-definition takes the new one"
+        lines.append(f"  ! the config has changed since: {told}")
     return lines
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import anyio
 
 from agentflow.cli.actions.start import pairs, read_timeout
 from agentflow.cli.complete import STATES
-from agentflow.cli.documents import run_data
+from agentflow.cli.documents import hosted_data
 from agentflow.cli.format import GLYPHS, STYLES, ago, duration, iso, one_line
 from agentflow.cli.options import Common
 from agentflow.cli.session import Session, drive, exists, find_project
@@ -96,17 +96,22 @@ def list_runs(common: Common, wanted: Listing) -> int:
             found = replace(query, before=await session.engine.find(wanted.before))
         runs = await session.engine.list(found)
         total = await session.engine.store.count_runs(query)
+        hosted = session.engine.hosted(runs)
         if console.mode != "text":
-            console.data({"runs": [run_data(run) for run in runs], "total": total})
+            console.data({"runs": hosted_data(runs, hosted), "total": total})
             return 0
         if not runs:
             console.say("No run matches." if filtered else "No runs yet. Start one: agentflow run WORKFLOW")
             return 0
         await session.learn([run.id for run in runs], "run")
-        await write_runs(session, runs)
+        left = [run for run in runs if abandoned(run, hosted[run.id])]
+        await write_runs(session, runs, {run.id for run in left})
         older = f" · older: --before {session.short(runs[-1].id)}" if len(runs) == wanted.limit < total else ""
         if console.out_terminal:
             console.say(f"{len(runs)} of {total}{older}")
+        if left:
+            more = f" ({len(left) - 1} more)" if len(left) > 1 else ""
+            console.say(f"! no process runs {session.short(left[0].id)}{more}: {go_on(session, left[0])}")
         return 0
 
     if not exists(project):
@@ -118,15 +123,33 @@ def list_runs(common: Common, wanted: Listing) -> int:
     return drive(console, project, work, host="none")
 
 
-async def write_runs(session: Session, runs: Sequence[Run]) -> None:
-    """Write the table of runs: for a terminal, or tab-separated for a pipe."""
+def abandoned(run: Run, hosted: bool | None) -> bool:
+    """Whether a run should be executing, and no live process does it."""
+    return hosted is False and not run.ended and not run.waiting and not run.paused
+
+
+def go_on(session: Session, run: Run) -> str:
+    """Return what carries an abandoned run on."""
+    return f"{session.command(f'runs watch {session.short(run.id)}')} carries it on"
+
+
+async def write_runs(session: Session, runs: Sequence[Run], left: Collection[str] = ()) -> None:
+    """Write the table of runs, for a terminal, or tab-separated for a pipe.
+
+    Args:
+        session: engine and console.
+        runs: what to write.
+        left: ids of those that no process executes.
+    """
     console = session.console
     waits: dict[str, list[WaitView]] = {}
     if any(run.state in WAITING for run in runs):
         for view in await session.engine.waits():
             waits.setdefault(view.root_id, []).append(view)
     now = time.time()
-    nows = [await now_of(session.engine, run, waits) for run in runs]
+    nows = [
+        ("no process runs it: " if run.id in left else "") + await now_of(session.engine, run, waits) for run in runs
+    ]
     titles = [column.title for column in COLUMNS]
     if not console.out_terminal:
         rows = [

@@ -7,8 +7,9 @@ import math
 from collections.abc import Sequence
 from shlex import quote
 
+from agentflow.cli.actions.runs import abandoned, go_on
 from agentflow.cli.console import printable
-from agentflow.cli.documents import event_data, run_data, step_data, wait_data
+from agentflow.cli.documents import event_data, hosted_data, step_data, wait_data
 from agentflow.cli.errors import failure_lines
 from agentflow.cli.format import GLYPHS, STYLES, ago, answer_line, clock_time, compact, duration, one_line, shorten
 from agentflow.cli.options import Common
@@ -45,14 +46,15 @@ def show(common: Common, wanted: str, step: str | None, *, events: bool, tree: b
         if console.mode != "text":
             children = await session.engine.list(RunQuery(parent=run.id, limit=1000))
             waits = await session.engine.waits(run.id) if not run.ended else []
-            document = {**run_data(run), "steps": [step_data(each) for each in view.steps]}
-            document |= {"waits": [wait_data(w) for w in waits], "children": [run_data(child) for child in children]}
+            hosted = session.engine.hosted([run, *children])
+            document = {**hosted_data([run], hosted)[0], "steps": [step_data(each) for each in view.steps]}
+            document |= {"waits": [wait_data(w) for w in waits], "children": hosted_data(children, hosted)}
             console.data(document)
             return 0
         console.page(await _lines(session, run, view, everything=tree))
         return 0
 
-    return drive(console, project, work, host="own")
+    return drive(console, project, work, host="none")
 
 
 async def look(session: Session, run: Run) -> tuple[RunView, Workflow]:
@@ -65,14 +67,8 @@ async def look(session: Session, run: Run) -> tuple[RunView, Workflow]:
     workflow = engine.core.learn(run.definition, await store.get_definition(run.definition)).workflow
     tasks = {view.task.id: view for view in await store.list_tasks(run_id=run.id, open_only=False)}
     timers = [timer for _, timer in await store.due(math.inf, [row.root], 5000) if timer.run == row.run]
-    root = row if row.id == row.root_id else await store.get_run(row.root_id)
-    hosted: bool | None = None
-    if root is not None and not run.ended:
-        lock = engine.host.lock
-        hosted = bool(root.holder) and not (lock is not None and lock.dead({root.holder or ""}))
-    around = Surroundings(
-        engine.core.now(), tasks, timers, hosted, workflow.max_parallel or engine.config.limits.max_parallel
-    )
+    most = workflow.max_parallel or engine.config.limits.max_parallel
+    around = Surroundings(engine.core.now(), tasks, timers, engine.hosted([run])[run.id], most)
     return snapshot(workflow, row, await engine.steps(run.id), around), workflow
 
 
@@ -101,6 +97,8 @@ async def _lines(session: Session, run: Run, view: RunView, *, everything: bool)
     head += [f" entry: {run.entry_point}"] if run.entry_point else []
     lines = ["  ".join(head)]
     lines += _cause(view, run)
+    if abandoned(run, session.engine.hosted([run])[run.id]):
+        lines.append(f"! no process runs it: {go_on(session, run)}")
     lines.append("")
     lines += step_lines(session, [s for s in view.steps if everything or _shown(s)])
     if everything:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from agentflow.cli.answers import check_answers, read_answers
 from agentflow.cli.documents import outcome
 from agentflow.cli.errors import failure_lines, tell_lines
 from agentflow.cli.follow import Ending, Follower, Manner
@@ -22,7 +23,7 @@ from agentflow.data import is_object
 from agentflow.definition.durations import parse_duration
 from agentflow.definition.models import Workflow
 from agentflow.engine import Run
-from agentflow.errors import InputError, NotFoundError, Place
+from agentflow.errors import NotFoundError, Place
 
 if TYPE_CHECKING:
     from agentflow.config import Config
@@ -127,26 +128,6 @@ def undeclared(data: Any, workflow: Workflow) -> list[str]:
     return lines
 
 
-def read_answers(items: Sequence[str]) -> dict[str, Any]:
-    """Read `--answer step=@file` and `--answer step=JSON`.
-
-    Raises:
-        InputError: one can't be read.
-    """
-    found: dict[str, Any] = {}
-    for item in items:
-        step, equals, text = item.partition("=")
-        if not step or not equals:
-            raise usage(f'--answer takes STEP=@file or STEP=JSON, not "{item}"', "--answer review=@answer.json")
-        try:
-            found[step] = document(text, "--answer")
-        except InputError:
-            if text[:1] in "@-{[":
-                raise
-            found[step] = text
-    return found
-
-
 def read_timeout(text: str | None) -> float | None:
     """Read a duration of the command line.
 
@@ -183,9 +164,10 @@ def start(common: Common, wanted: Start) -> int:
     project = find_project(common, file=file, config="needed")
     if project.config is None:
         raise no_config(file)
-    workflow = pick(project.config, name, file)
+    config = project.config
+    workflow = pick(config, name, file)
     if file is not None and not common.config:
-        project = Project(project.store, project.config, f" -f {file}{project.flags}")
+        project = Project(project.store, config, f" -f {file}{project.flags}")
     data = read_input(wanted.inputs, wanted.input_json, workflow)
     manner = Manner(
         wait=wanted.wait,
@@ -195,6 +177,7 @@ def start(common: Common, wanted: Start) -> int:
         cancel_on_interrupt=wanted.cancel_on_interrupt,
     )
     labels = pairs(wanted.labels, "--label")
+    check_answers(manner.answers, workflow, config.workflows)
 
     async def work(session: Session) -> int:
         began = session.engine.core.now()
@@ -221,7 +204,7 @@ def start(common: Common, wanted: Start) -> int:
         ours = run.ended or await session.engine.adopt(run.root_id)
         return await follow(session, run.id, manner, ours=ours)
 
-    return drive(console, project, work)
+    return drive(console, project, work, makes=True)
 
 
 def watch(common: Common, wanted: Watch) -> int:
@@ -239,6 +222,7 @@ def watch(common: Common, wanted: Watch) -> int:
     async def work(session: Session) -> int:
         run = await session.engine.get(await session.engine.find(wanted.run))
         run_id = run.root_id
+        await known_answers(session, run_id, manner.answers)
         await session.learn([run_id], "run")
         gap = "  " if console.err_terminal else " "
         console.say(gap.join([f"run {session.short(run_id)}", run.workflow, run.state]))
@@ -254,6 +238,15 @@ def watch(common: Common, wanted: Watch) -> int:
         return await follow(session, run_id, manner, ours=ours)
 
     return drive(console, project, work)
+
+
+async def known_answers(session: Session, run_id: str, answers: Mapping[str, Any]) -> None:
+    """Refuse answers for steps that a run doesn't have."""
+    if answers:
+        run = await session.engine.get(run_id)
+        raw = await session.engine.store.get_definition(run.definition)
+        workflow = session.engine.core.learn(run.definition, raw).workflow
+        check_answers(answers, workflow, session.project.config.workflows if session.project.config else {})
 
 
 async def follow(session: Session, run_id: str, manner: Manner, *, ours: bool) -> int:

@@ -157,7 +157,7 @@ def show(common: Common, wanted: str) -> int:
         console.page(printable(lines))
         return 0
 
-    return drive(console, project, work, host="none")
+    return drive(console, project, work, host="none", kind="wait")
 
 
 def known_waits() -> list[str]:

@@ -169,6 +169,10 @@ def retry(
     ] = None,
     inputs: Annotated[list[str] | None, typer.Option("--input", "-i", metavar="KEY=VALUE", help="Change it.")] = None,
     input_json: Annotated[str | None, typer.Option("--input-json", metavar="JSON", help="Replace all input.")] = None,
+    new_definition: Annotated[
+        bool,
+        typer.Option("--new-definition", help="By the config's workflow of now; keeps what it hasn't changed."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would happen.")] = False,
     yes: Yes = False,
     answers: options.Answers = None,
@@ -184,11 +188,13 @@ def retry(
 
     \f
     agentflow runs retry 61c9d4 --from send
-    agentflow runs retry @last --yes
+    agentflow runs retry @last --new-definition --yes
     """
     from agentflow.cli.actions import retry as actions  # noqa: PLC0415  help must not pay for it
 
-    wanted = actions.Retry(run, start, tuple(inputs or ()), input_json, dry_run, yes, tuple(answers or ()), timeout)
+    wanted = actions.Retry(
+        run, start, tuple(inputs or ()), input_json, new_definition, dry_run, yes, tuple(answers or ()), timeout
+    )
     return actions.retry(options.Common(config, store, json, jsonl, quiet, no_color), wanted)
 
 

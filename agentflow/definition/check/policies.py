@@ -10,8 +10,9 @@ from agentflow.definition.check.report import Report, Spot, known, meant
 from agentflow.definition.check.schemas import check_schema, check_value
 from agentflow.definition.check.sites import mentions
 from agentflow.definition.check.triggers import check_cron, check_filter
-from agentflow.definition.models import Step, Workflow
+from agentflow.definition.models import RetryPolicy, Step, Workflow
 from agentflow.definition.places import MAX_BYTES, MAX_DEPTH
+from agentflow.definition.repeats import FAILURES_HINT, unknown_failures
 from agentflow.definition.requires import NATIVE, skill_fault
 from agentflow.definition.scopes import Located, Scope
 from agentflow.definition.types import StepTypeLike, TypeLookup
@@ -45,10 +46,14 @@ class Policies:
 
     def check(self, types: TypeLookup) -> None:
         """Check the workflow's schemas, then every step."""
+        severity = "warning" if self._workflow.dialect == "distri" else "error"
         for field in ("input_schema", "output_schema"):
             schema = getattr(self._workflow, field)
             if schema is not None:
-                check_schema(schema, Spot("", field), self._report)
+                check_schema(schema, Spot("", field), self._report, severity=severity)
+        if self._workflow.defaults.retry is not None:
+            owner = f'"defaults" of workflow "{self._workflow.id}"'
+            self._check_retry(self._workflow.defaults.retry, owner, Spot("", "defaults", ("retry",)))
         specs: dict[str, StepTypeLike | None] = {}
         for scope in self._scopes:
             for located in scope.located:
@@ -66,6 +71,8 @@ class Policies:
             self._check_granted(located, spec)
         if step.at_most_once:
             self._check_once(located)
+        if step.retry is not None:
+            self._check_retry(step.retry, f'"retry" of step "{step.id}"', Spot(located.address, "retry"))
         if step.update:
             self._check_update(located)
         special = self._special.get(step.type)
@@ -128,6 +135,11 @@ class Policies:
                 return
             holder = holder.scope.owner
 
+    def _check_retry(self, policy: RetryPolicy, owner: str, spot: Spot) -> None:
+        for number, name, label in unknown_failures(policy):
+            what = f'{owner} repeats on "{name}", which is no kind of failure'
+            self._report.add("AF-RETRY-KIND", what, spot.below("on", number), label=label, hint=FAILURES_HINT)
+
     def _check_update(self, located: Located) -> None:
         declared = self._workflow.context
         for name in located.step.update or {}:
@@ -147,7 +159,11 @@ class Policies:
             return
         spot = Spot(located.address, "schema")
         config = located.step.config
-        if check_schema(schema, spot, self._report) and "default" in config and not mentions(config["default"]):
+        if (
+            check_schema(schema, spot, self._report, templates=True)
+            and "default" in config
+            and not mentions(config["default"])
+        ):
             what = f'the default of step "{located.step.id}"'
             check_value(config["default"], schema, what, Spot(located.address, "default"), self._report)
 

@@ -9,17 +9,36 @@ from typing import Any
 
 from agentflow.data import is_array, is_object
 from agentflow.definition.check.report import Report, Spot, meant
+from agentflow.definition.check.sites import mentions
 from agentflow.definition.json_schema import errors_of, make_validator, schema_faults
+from agentflow.errors import Severity
 
 TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 
 
-def check_schema(schema: object, spot: Spot, report: Report) -> bool:
-    """Report what is wrong with a JSON Schema; returns whether it can be used."""
+def check_schema(
+    schema: object, spot: Spot, report: Report, *, templates: bool = False, severity: Severity = "error"
+) -> bool:
+    """Report what is wrong with a JSON Schema and with the defaults inside it; returns whether it can be used.
+
+    Args:
+        schema: what stands where a schema belongs.
+        spot: where it stands.
+        report: takes the problems.
+        templates: whether defaults may hold templates; those are left alone.
+        severity: of a default that doesn't fit.
+    """
     found = _faults(schema)
     for path, message, label, hint in found:
         report.add("AF-SCHEMA-INVALID", message, spot.below(*path), label=label, hint=hint)
-    return not found
+    if found:
+        return False
+    for path, name, value, message in _misfits(json.dumps(schema)):
+        if not (templates and mentions(value)):
+            what = f'the default of "{name}"' if name else "the default"
+            text = f"{what} doesn't fit its schema: {message}"
+            report.add("AF-SCHEMA-DEFAULT", text, spot.below(*path), severity=severity)
+    return True
 
 
 def check_value(value: object, schema: Mapping[str, Any], what: str, spot: Spot, report: Report) -> None:
@@ -49,6 +68,50 @@ def _faults_of(text: str) -> list[_Fault]:
     for path, message in schema_faults(schema):
         faults.setdefault(path, (path, *_explain(schema, path, message)))
     return list(faults.values())
+
+
+_Misfit = tuple[tuple[str | int, ...], str, Any, str]
+_NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+_LISTED = ("anyOf", "oneOf", "allOf", "prefixItems")
+_SINGLE = ("items", "additionalProperties", "contains", "then", "else")
+
+
+@lru_cache(maxsize=256)
+def _misfits(text: str) -> list[_Misfit]:
+    """Return (path, property, default, what is wrong) of the defaults that don't fit the schema they stand in."""
+    whole: dict[str, Any] = json.loads(text)
+    shared = {key: whole[key] for key in ("$defs", "definitions") if key in whole}
+    found: list[_Misfit] = []
+    for path, schema in _schemas(whole):
+        if "default" not in schema:
+            continue
+        try:
+            errors = errors_of(make_validator({**shared, **schema}), schema["default"])
+        except ValueError:  # it refers to a part of the whole that it can't see from here
+            continue
+        if errors:
+            name = str(path[-1]) if len(path) > 1 and path[-2] == "properties" else ""
+            found.append(((*path, "default"), name, schema["default"], errors[0]))
+    return found
+
+
+def _schemas(whole: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], dict[str, Any]]]:
+    """Yield a schema and the schemas inside it, each with its path, in the order of the text."""
+    stack: list[tuple[tuple[str | int, ...], Any]] = [((), whole)]
+    while stack:
+        path, schema = stack.pop()
+        if not is_object(schema):
+            continue
+        yield path, schema
+        inner: list[tuple[tuple[str | int, ...], Any]] = []
+        for key, value in schema.items():
+            if key in _NAMED and is_object(value):
+                inner += [((*path, key, name), each) for name, each in value.items()]
+            elif key in _LISTED and is_array(value):
+                inner += [((*path, key, number), each) for number, each in enumerate(value)]
+            elif key in _SINGLE:
+                inner.append(((*path, key), value))
+        stack.extend(reversed(inner))
 
 
 def _explain(schema: Any, path: tuple[str | int, ...], message: str) -> tuple[str, str | None, str | None]:

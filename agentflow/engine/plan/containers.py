@@ -45,7 +45,7 @@ def begin(run: RunState, node: Node) -> None:
 
 def restart(run: RunState, node: Node) -> None:
     """Enter a container again after a failed attempt: its steps go on with their attempt numbers."""
-    _forget_let_go(run, node)
+    _forget_past(run, node)
     for scope in (node.scopes or {}).values():
         forget(run, scope)
     begin(run, node)
@@ -54,7 +54,8 @@ def restart(run: RunState, node: Node) -> None:
 def forget(run: RunState, scope: Scope) -> None:
     """Reset the steps of a scope that is opened anew; their rows keep only what numbers them."""
     for node in scope.nodes.values():
-        _forget_let_go(run, node)
+        if node.program.spec.name in KEEPS_LAST:
+            _forget_past(run, node)
         for inner in (node.scopes or {}).values():
             forget(run, inner)
         run.past[node.address] = node
@@ -62,13 +63,13 @@ def forget(run: RunState, scope: Scope) -> None:
         _reset(run, node)
 
 
-def _forget_let_go(run: RunState, node: Node) -> None:
-    """Reset the steps of a loop's iterations that are in memory no more."""
-    if node.program.spec.name in KEEPS_LAST:
-        prefix = f"{node.address}["
-        for address, old in run.past.items():
-            if address.startswith(prefix):
-                _reset(run, old)
+def _forget_past(run: RunState, node: Node) -> None:
+    """Reset the steps inside a container that are in memory no more: of older iterations, of compensations."""
+    inside = tuple(f"{node.address}{sign}" for sign in "/[#")
+    for address, old in run.past.items():
+        if old.settled and address.startswith(inside):
+            _reset(run, old)
+            old.state = "submitted"
 
 
 def _reset(run: RunState, node: Node) -> None:

@@ -21,6 +21,7 @@ OPERATIONS: dict[str, Callable[..., None]] = {
     "end_run": runs.end_run,
     "enter": steps.enter,
     "gate": steps.gate,
+    "go_on": steps.go_on,
     "halt_child": runs.halt_child,
     "halt_node": halting.halt_node,
     "next_stage": containers.next_stage,

@@ -58,6 +58,14 @@ def _any_ready(scope: Scope, number: int) -> bool:
     return skipped
 
 
+def startable(scope: Scope) -> bool:
+    """Tell whether a step of a scope could start that wasn't reached yet. A failure may keep all of them from it."""
+    if scope.failure is None:
+        return True
+    numbers = range(scope.program.order.size)
+    return any(scope.waiting[n] == 0 and n not in scope.nodes and _any_ready(scope, n) for n in numbers)
+
+
 def _completed(scope: Scope, member: int) -> bool:
     node = scope.nodes.get(member)
     return node is not None and node.state == "completed"
@@ -101,11 +109,11 @@ def _stuck(scope: Scope) -> Failure:
     )
 
 
-def reachable(scope: Scope, start: int) -> set[int]:
-    """Return the steps that follow from a step, itself included; implicit edges count."""
+def reachable(scope: Scope, *starts: int) -> set[int]:
+    """Return the steps that follow from some steps, these included; implicit edges count."""
     order = scope.program.order
-    seen = {start}
-    stack = [start]
+    seen = set(starts)
+    stack = list(starts)
     while stack:
         number = stack.pop()
         followers = order.successors[number]

@@ -14,8 +14,10 @@ from agentflow.errors import Failure, StepError
 from agentflow.steps.containers import Child, End, Opening
 from agentflow.steps.contract import UNSET
 from agentflow.store.rows import (
+    HELD,
     NewRun,
     State,
+    added,
 )
 
 MAX_DEPTH = 100
@@ -221,13 +223,14 @@ def output_value(run: RunState) -> Any:
 def cancel_run(run: RunState, data: dict[str, Any], inbox: int | None = None) -> None:
     """Cancel a run and everything below it."""
     if inbox is not None:
-        run.changes().inbox_done.append(inbox)
+        change = run.changes()
+        change.inbox_done = added(change.inbox_done, inbox)
     if run.ended or (run.cancel is not None and not data.get("force")):
         return
     run.cancel = data
     if run.paused:
-        run.paused = False
-        run.patch(paused=False)
+        _hold(run, False)
+        run.tree.push("go_on", run)
     root = run.root
     memo = dict(root.memo or {})
     memo["cancel"] = data
@@ -243,6 +246,17 @@ def cancel_run(run: RunState, data: dict[str, Any], inbox: int | None = None) ->
         halting.halt_hooks(run, root, data.get("reason") or "run_canceled")
     elif not still and memo.get("stages") is None:
         run.tree.push("body_done", run, root)
+
+
+def _hold(run: RunState, paused: bool) -> None:
+    """Change whether a run is paused, for the timers of this transition too: the store moves only older ones."""
+    run.paused = paused
+    change = run.changes()
+    change.timers = [timer._replace(due=timer.due + (HELD if paused else -HELD)) for timer in change.timers]
+    if change.patch is not None and change.patch.paused is not None:  # back to what the store has
+        change.patch = change.patch._replace(paused=None)
+    else:
+        run.patch(paused=paused)
 
 
 def halt_child(run: RunState, node: Node, reason: str, interrupt: bool) -> None:
@@ -261,11 +275,13 @@ def halt_child(run: RunState, node: Node, reason: str, interrupt: bool) -> None:
 def pause_run(run: RunState, paused: bool, inbox: int | None = None) -> None:
     """Hold or go on with a run: while paused nothing starts and timers are held. It goes down to child runs."""
     if inbox is not None:
-        run.changes().inbox_done.append(inbox)
+        change = run.changes()
+        change.inbox_done = added(change.inbox_done, inbox)
     if run.ended or run.paused == paused:
         return
-    run.paused = paused
-    run.patch(paused=paused)
+    _hold(run, paused)
+    if not paused:
+        run.tree.push("go_on", run)
     run.emit("run_status", None, {"state": run.state, "paused": paused}, bumps=True)
     for child in run.children.values():
         run.tree.push("pause_run", child, paused)

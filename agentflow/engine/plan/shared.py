@@ -27,7 +27,8 @@ def update(run: RunState, node: Node) -> None:
         run.shared.values = before
         del run.shared.updates[count:]
         raise
-    run.changes().shared.extend(rows)
+    change = run.changes()
+    change.shared = [*change.shared, *rows]
 
 
 def fold(run: RunState, row: SharedRow, value: Any) -> None:

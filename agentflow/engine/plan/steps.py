@@ -17,6 +17,7 @@ from agentflow.engine.state import ROOT, SATISFYING, Node, RunState
 from agentflow.engine.view import NodeView
 from agentflow.errors import Failure, StepError
 from agentflow.steps.contract import Outcome, Park, Result, Skip
+from agentflow.store.rows import added
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -88,7 +89,7 @@ def _values(run: RunState, node: Node) -> Any:
 def enter(run: RunState, node: Node) -> None:
     """Start an attempt: queue a leaf for a slot, ask a prompt, expand a container."""
     program = node.program
-    if program.needs:
+    if program.needy:
         missing = run.tree.world.missing(program)
         if missing is not None:
             hint = "grant it in the config: skills: [" + ", ".join(n for n in program.needs if n in missing) + "]"
@@ -96,6 +97,9 @@ def enter(run: RunState, node: Node) -> None:
             return
     if program.is_leaf:
         heappush(run.ready, (node.n, node))
+        return
+    if run.paused:
+        run.held.append(node)
         return
     try:
         _values(run, node)
@@ -105,6 +109,14 @@ def enter(run: RunState, node: Node) -> None:
         ask(run, node)
     except (StepError, ValidationError, ValueError) as error:
         fail(run, node, failure_of(error))
+
+
+def go_on(run: RunState) -> None:
+    """Enter the waits and containers that were reached while the run was paused."""
+    held, run.held = run.held, []
+    for node in held:
+        if run.live.get(node.n) is node:
+            enter(run, node)
 
 
 def ask(run: RunState, node: Node) -> None:
@@ -234,7 +246,8 @@ def close(run: RunState, node: Node) -> None:
 def give_back(run: RunState, node: Node) -> None:
     """Give a step's slot of its key back: it has ended, or waits."""
     if node.program.concurrency is not None:
-        run.changes().free.append(node.n)
+        change = run.changes()
+        change.free = added(change.free, node.n)
 
 
 def fail(run: RunState, node: Node, failure: Failure) -> None:

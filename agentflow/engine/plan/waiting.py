@@ -13,6 +13,7 @@ from agentflow.steps.contract import UNSET, EventWait, Park, Timer, Wait
 from agentflow.store.rows import (
     SubscriptionRow,
     TaskRow,
+    added,
 )
 
 OPERATOR_SCHEMA = {
@@ -42,7 +43,9 @@ def park(run: RunState, node: Node, what: Park) -> None:
         _open(run, node, on, "event", message, {"topic": on.topic})
         since = run.row.created_at - (on.since or 0.0)
         wanted = None if on.filter is None else encode(on.filter)
-        run.changes().subscriptions.append(SubscriptionRow(node.task or "", run.key, node.n, on.topic, wanted, since))
+        row = SubscriptionRow(node.task or "", run.key, node.n, on.topic, wanted, since)
+        change = run.changes()
+        change.subscriptions = added(change.subscriptions, row)
 
 
 def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: str, details: dict[str, Any]) -> None:
@@ -61,13 +64,13 @@ def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: s
     node.task = run.tree.world.new_id()
     run.waits[node.task] = node
     run.save(node, memo=True)
-    run.changes().tasks.append(
-        TaskRow(
-            node.task, run.key, node.n, node.address, kind, node.state, message,
-            encode(dict(schema)) if schema is not None else None,
-            encode({k: v for k, v in details.items() if v not in ([], None) or k == "default"}), expires, now, now,
-        )
+    row = TaskRow(
+        node.task, run.key, node.n, node.address, kind, node.state, message,
+        encode(dict(schema)) if schema is not None else None,
+        encode({k: v for k, v in details.items() if v not in ([], None) or k == "default"}), expires, now, now,
     )  # fmt: skip
+    change = run.changes()
+    change.tasks = added(change.tasks, row)
     if expires is not None:
         run.set_timer(node, expires, "timeout")
     data = {"wait_task_id": node.task, "kind": kind, "message": message}
@@ -89,7 +92,8 @@ def close_wait(run: RunState, node: Node, message: str | None = None) -> None:
     """Close a step's open wait without an answer."""
     if node.task is not None and node.task in run.waits:
         del run.waits[node.task]
-        run.changes().close_tasks.append((node.task, "canceled", message))
+        change = run.changes()
+        change.close_tasks = added(change.close_tasks, (node.task, "canceled", message))
         run.drop_timer(node, "timeout")
         run.emit("task_closed", node.address, {"state": "canceled"}, task=node.task, bumps=True)
 
@@ -97,7 +101,8 @@ def close_wait(run: RunState, node: Node, message: str | None = None) -> None:
 def answered(run: RunState, n: int, task: str | None, data: Any, inbox: int | None = None) -> None:
     """Carry out an answer that was committed: `{"answer": {"value" | "decline" | "failure": …}, "by", "door"}`."""
     if inbox is not None:
-        run.changes().inbox_done.append(inbox)
+        change = run.changes()
+        change.inbox_done = added(change.inbox_done, inbox)
     node = run.live.get(n)
     if node is None or node.phase != "wait" or node.task != task or task is None:
         return
@@ -150,6 +155,7 @@ def _operator(run: RunState, node: Node, action: Any) -> None:
         node.state, node.phase, node.reason = "failed", None, None
         node.ended = run.tree.world.now()
         run.save(node, memo=True)
+        run.emit("step_failed", node.address, {"error": failure.to_data(), "will_retry": False})
         run.failures.append(failure)
         if node.scope is not None:
             run.tree.push("scope_failed", run, node.scope, failure)
@@ -160,7 +166,8 @@ def fired(run: RunState, n: int, kind: str, entry: int) -> None:
     """Something has come due."""
     node = run.live.get(n)
     if node is None or node.entry != entry:
-        run.changes().drop_timers.append((n, kind))
+        change = run.changes()
+        change.drop_timers = added(change.drop_timers, (n, kind))
         return
     if kind == "timer" and node.phase == "timer":
         run.drop_timer(node, kind)
@@ -175,7 +182,8 @@ def fired(run: RunState, n: int, kind: str, entry: int) -> None:
         run.drop_timer(node, kind)
         run.tree.push("timed_out", run, node)
     else:
-        run.changes().drop_timers.append((n, kind))
+        change = run.changes()
+        change.drop_timers = added(change.drop_timers, (n, kind))
 
 
 def _due(run: RunState, node: Node) -> None:
@@ -204,7 +212,8 @@ def _timed_out(run: RunState, node: Node) -> None:
     task = node.task
     if task is not None:
         run.waits.pop(task, None)
-        run.changes().close_tasks.append((task, "canceled", "timed out"))
+        change = run.changes()
+        change.close_tasks = added(change.close_tasks, (task, "canceled", "timed out"))
         run.emit("task_closed", node.address, {"state": "canceled", "reason": "timeout"}, task=task, bumps=True)
     run.drop_timer(node, "timeout")
     if "default" in memo:

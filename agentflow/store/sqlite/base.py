@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import anyio
 import apsw
 
 from agentflow.clock import Clock
@@ -14,13 +15,14 @@ from agentflow.errors import NotFoundError
 from agentflow.store.common import subset
 from agentflow.store.contract import Matches
 from agentflow.store.sqlite.batch import Batch
-from agentflow.store.sqlite.connection import Opener
+from agentflow.store.sqlite.connection import Opener, reserve
+from agentflow.store.sqlite.log import Growth
 from agentflow.store.sqlite.sql import number, one
 from agentflow.store.sqlite.writer import Writer
 
 T = TypeVar("T")
 
-_FIRST_BLOCK = 16
+_FIRST_BLOCK = 64
 _LARGEST_BLOCK = 4096
 
 
@@ -37,11 +39,21 @@ class Keys:
     def take(self) -> int:
         """Return a key."""
         if self._next >= self._end:
-            if not self._blocks:
-                self.add(self._opener.reserve(self._size))
+            if not self._blocks:  # many child runs are started at once
+                self.add(self._opener.reserve(self.more), self.more)
             self._next, self._end = self._blocks.popleft()
         self._next += 1
         return self._next
+
+    @property
+    def empty(self) -> bool:
+        """Whether none is left."""
+        return self._next >= self._end and not self._blocks
+
+    @property
+    def more(self) -> int:
+        """How many keys to reserve when none is left."""
+        return self._size if self._end == 0 else min(self._size * 4, _LARGEST_BLOCK)
 
     @property
     def wanted(self) -> int:
@@ -66,10 +78,12 @@ class Base:
         self._opener = opener
         self._clock = clock
         self._writer = Writer(connections[0], opener.path)
-        self._reader = connections[1]
+        self._beside = connections[1]
         self._faults = opener.faults
         self._keys = Keys(opener)
+        self._reserving = anyio.Lock()
         self._sized = False
+        self._growth = Growth(opener.path)
 
     @property
     def path(self) -> Path:
@@ -83,23 +97,42 @@ class Base:
 
     def changed(self) -> bool:
         """Tell cheaply whether another process has committed since this was last asked."""
+        if self._writer.idle:
+            with self._faults:
+                self._growth.look(self._writer.db)
         return self._writer.changed()
+
+    @property
+    def _reader(self) -> apsw.Connection:
+        """The connection to read by: the writer's while it is idle, as it still has the pages of its last commit."""
+        return self._writer.db if self._writer.idle else self._beside
 
     def allocate(self) -> int:
         """Return a fresh integer key for a run."""
         return self._keys.take()
 
+    async def new_key(self) -> int:
+        """Return a fresh integer key for a run; where keys have to be reserved first, the loop goes on meanwhile."""
+        if not self._keys.empty:
+            return self._keys.take()
+        async with self._reserving:
+            if self._keys.empty:
+                db, count = self._writer.db, self._keys.more
+                self._keys.add(await self._write(lambda _: reserve(db, count)), count)
+            return self._keys.take()
+
     async def close(self) -> None:
         """Finish what is under way and close. The last to close copies the log into the database."""
         with self._faults:
-            self._reader.close()
+            self._beside.close()
         await self._writer.close()
 
     async def _write(self, work: Callable[[Batch], T]) -> T:
         """Run some work in a transaction, with a batch that is flushed at its end."""
 
         def run(work: Callable[[Batch], T]) -> T:
-            batch = Batch(self._writer.db, self.holder, self.matches)
+            self._writer.known.clear()
+            batch = Batch(self._writer.db, self.holder, self.matches, {})
             result = work(batch)
             batch.flush()
             return result

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from zlib import crc32
 
 import apsw
 
 from agentflow.data import decode, encode
-from agentflow.store.common import EVENT_DOOR, closing_state, ended
+from agentflow.store.common import closing_state, ended, event_answer, passed
 from agentflow.store.contract import Matches
 from agentflow.store.rows import (
     HELD,
+    AnswerRow,
     EventRow,
     Fenced,
     NewRun,
     RunChange,
     RunPatch,
+    Stamp,
     State,
     StepRow,
     SubscriptionRow,
@@ -25,6 +27,8 @@ from agentflow.store.rows import (
 )
 from agentflow.store.sqlite import statements as sql
 from agentflow.store.sqlite.sql import do, do_many, number, one, rows
+
+_MOST_HEADS = 4096
 
 
 def step_key(run: int, n: int) -> int:
@@ -52,12 +56,12 @@ class Head:
 class Batch:
     """Collects the rows of one transaction; `flush` writes them, one statement a table."""
 
-    def __init__(self, db: apsw.Connection, holder: str, matches: Matches) -> None:
-        """Begin with nothing. The transaction is open already."""
+    def __init__(self, db: apsw.Connection, holder: str, matches: Matches, heads: dict[int, Head]) -> None:
+        """Begin with nothing but the heads that are known to be true still. The transaction is open already."""
         self._db = db
         self._holder = holder
         self._matches = matches
-        self._heads: dict[int, Head | None] = {}
+        self._heads = heads
         self._touched: dict[int, Head] = {}
         self._generations: dict[str, int] = {}
         self._pos = -1
@@ -73,7 +77,16 @@ class Batch:
         self._messages: list[tuple[Any, ...]] = []
         self._done: list[tuple[int]] = []
         self._freed: list[tuple[int, int]] = []
+        self._taken: list[tuple[str | None, int, int]] = []
+        self._kept: set[int] = set()
+        """Roots of trees that could not be taken."""
         self._released: list[tuple[bool, int]] = []
+        self._gone: list[int] = []
+        self._new_heads: list[tuple[Any, ...]] = []
+        self._new_runs: list[tuple[Any, ...]] = []
+        self._new_labels: list[tuple[str, str, int]] = []
+        self._new_ids: set[str] = set()
+        self._new_contexts: dict[int, str] = {}
 
     # -- changes
 
@@ -90,10 +103,12 @@ class Batch:
 
     def head(self, run: int) -> Head | None:
         """Return the head of a run as it is in this transaction."""
-        if run not in self._heads:
+        head = self._heads.get(run)
+        if head is None:
             found = one(self._db, sql.HEAD, (run,))
-            self._heads[run] = Head(found) if found else None
-        return self._heads[run]
+            if found is not None:
+                head = self._heads[run] = Head(found)
+        return head
 
     def create(self, key: int, new: NewRun, root: int, context_id: str, holder: str) -> Head:
         """Add a run; the caller has checked that it may be there."""
@@ -102,35 +117,30 @@ class Batch:
         self._heads[key] = self._touched[key] = head
         labels = encode(new.labels).decode() if new.labels else None
         pins = encode(new.pins).decode() if new.pins else None
-        do_many(
-            self._db,
-            sql.NEW_HEAD,
-            [
-                (
-                    key, root, new.parent, new.created_at, epoch, holder if epoch else None, new.state, new.workflow,
-                    new.owner, context_id, new.idempotency_key, new.created_at,
-                )
-            ],
+        self._new_heads.append(
+            (
+                key, root, new.parent, new.created_at, epoch, holder if epoch else None, new.state, new.workflow,
+                new.owner, context_id, new.idempotency_key, new.created_at,
+            )
         )  # fmt: skip
-        do_many(
-            self._db,
-            sql.NEW_RUN,
-            [
-                (
-                    key, new.id, new.id[::-1], new.parent_step, new.definition, new.entry_point, new.door, labels,
-                    pins, new.fingerprint, new.retry_of, new.message, new.input,
-                )
-            ],
+        self._new_runs.append(
+            (
+                key, new.id, new.id[::-1], new.parent_step, new.definition, new.entry_point, new.door, labels,
+                pins, new.fingerprint, new.retry_of, new.message, new.input,
+            )
         )  # fmt: skip
-        if new.labels:
-            do_many(self._db, sql.NEW_LABEL, [(name, value, key) for name, value in new.labels.items()])
+        self._new_labels.extend((name, value, key) for name, value in new.labels.items())
+        self._new_ids.add(new.id)
+        self._new_contexts[key] = context_id
+        if new.idempotency_key is not None:  # the next one with the same key has to find it
+            self.flush()
         return head
 
     def _admit(self, change: RunChange) -> Head | None:
         create = change.create
         if create is None or create.parent is not None:
             root = self.head(change.root)
-            if root is None or root.epoch != change.epoch:
+            if root is None or not self._fits(change, root):
                 return None
         head = self.head(change.run)
         if create is None:
@@ -142,25 +152,51 @@ class Batch:
             return None
         context_id = create.context_id
         if context_id is None and create.parent is not None:
-            found = one(self._db, "SELECT context_id FROM heads WHERE key = ?", (create.parent,))
-            context_id = found[0] if found else None
+            context_id = self._new_contexts.get(create.parent)
+            if context_id is None:
+                found = one(self._db, "SELECT context_id FROM heads WHERE key = ?", (create.parent,))
+                context_id = found[0] if found else None
         return self.create(change.run, create, change.root, context_id or create.id, self._holder)
 
+    def _fits(self, change: RunChange, root: Head) -> bool:
+        """Tell whether a change comes from the holder of its tree, or from one who takes it now."""
+        if not change.take:
+            return root.epoch == change.epoch and change.root not in self._kept
+        if self._take(change, root):
+            return True
+        self._kept.add(change.root)  # whoever was quicker has the same epoch
+        return False
+
+    def _take(self, change: RunChange, root: Head) -> bool:
+        """Take the lease of a tree, if nobody holds it and it is as the change knows it."""
+        if root.epoch != change.epoch - 1 or one(self._db, sql.HOLDER, (change.root,)) != (None,):
+            return False
+        for row in change.answers:
+            task = one(self._db, sql.OPEN_TASK, (row.task[::-1],))
+            if task is None:
+                return False
+            self._generations.setdefault(row.task, task[2])
+        root.epoch = change.epoch
+        self._taken.append((None if change.release else self._holder, change.epoch, change.root))
+        return True
+
     def _exists(self, new: NewRun) -> bool:
-        if one(self._db, "SELECT 1 FROM runs WHERE ending = ?", (new.id[::-1],)):
+        if new.id in self._new_ids or one(self._db, "SELECT 1 FROM runs WHERE ending = ?", (new.id[::-1],)):
             return True
         key = new.idempotency_key
         return key is not None and one(self._db, sql.IDEMPOTENT, (new.owner, new.workflow, key)) is not None
 
     def _apply(self, change: RunChange, head: Head) -> None:
         run, patch = change.run, change.patch
+        for answer in change.answers:
+            self.answer(answer)
         for step in change.steps:
             self.step(run, head, step)
         if change.timers or change.drop_timers:
             self._set_timers(change, head)
         for task in change.tasks:
             self._task(run, head, task)
-        at = patch.at if patch else max((event.at for event in change.events), default=head.updated_at)
+        at = patch.at if patch else max([head.updated_at, *[event.at for event in change.events]])
         for task_id, state, message in change.close_tasks:
             self._close_task(task_id, state, message, at)
         if change.shared:
@@ -180,6 +216,8 @@ class Batch:
             self._subscribe(run, head, subscription, at)
         if change.release:
             self._released.append((change.asleep, run))
+            self._gone.append(run)
+        change.stamp = Stamp(head.seq, head.generation, head.updated_at)
 
     # -- rows
 
@@ -216,29 +254,28 @@ class Batch:
         """Leave a command for the holder of a run."""
         do(self._db, sql.NEW_COMMAND, (head.root, run, kind, n, task, encode(data)))
 
-    def answer(
-        self,
-        task: tuple[str, int, int, str],
-        answer: Mapping[str, Any],
-        by: str,
-        door: str,
-        message_id: str | None,
-        at: float,
-    ) -> None:
-        """Answer an open wait: (id, run, step number, step address)."""
-        task_id, run, n, step = task
-        head = self.head(run)
+    def answer(self, row: AnswerRow) -> Head | None:
+        """Answer an open wait."""
+        task, at = row.task, row.at
+        head = self.head(row.run)
         if head is None:
-            return
+            return None
+        data = encode({"by": row.by, "door": row.door})
+        self.append(row.run, head, [EventRow("step_resumed", row.step, data, at, task, bumps=True)])
+        state, generation = closing_state(row.answer), self._generations.pop(task, None)
         do(
             self._db,
             sql.ANSWER_TASK,
-            (closing_state(answer), encode(answer), by, door, message_id, at, at, task_id[::-1]),
+            (state, encode(row.answer), row.by, row.door, row.message_id, at, at, generation, task[::-1]),
         )
-        do(self._db, "DELETE FROM subscriptions WHERE task = ?", (task_id,))
-        self.command(run, head, "answer", n, task_id, {"answer": answer, "by": by, "door": door})
-        data = encode({"by": by, "door": door})
-        self.append(run, head, [EventRow("step_resumed", step, data, at, task_id, bumps=True)])
+        do(self._db, "DELETE FROM subscriptions WHERE task = ?", (task,))
+        return head
+
+    def pass_answer(self, row: AnswerRow) -> None:
+        """Answer an open wait, and leave it to the holder to carry that out."""
+        head = self.answer(row)
+        if head is not None:
+            self.command(row.run, head, "answer", row.n, row.task, passed(row))
 
     def _bump(self, head: Head, task: str | None) -> int | None:
         if task is None:
@@ -316,11 +353,11 @@ class Batch:
         for (raw,) in rows(self._db, sql.PUBLISHED, (row.topic, row.since)):
             data = decode(raw)
             if wanted is None or self._matches(wanted, data):
-                self.answer((row.task, run, *task), {"value": data}, EVENT_DOOR, EVENT_DOOR, None, at)
+                self.pass_answer(event_answer(row.task, run, task[0], task[1], data, at))
                 return
         head.extras = 1
         self._touched[run] = head
-        do(self._db, sql.NEW_SUBSCRIPTION, (row.task, run, *task, row.topic, row.filter, row.since))
+        do(self._db, sql.NEW_SUBSCRIPTION, (row.task, run, task[0], task[1], row.topic, row.filter, row.since))
 
     # -- writing
 
@@ -339,6 +376,9 @@ class Batch:
         self._generations.clear()
         self._touched.clear()
         batches: tuple[tuple[str, list[Any]], ...] = (
+            (sql.NEW_HEAD, self._new_heads),
+            (sql.NEW_RUN, self._new_runs),
+            (sql.NEW_LABEL, self._new_labels),
             (sql.UPSERT_STEP, self._steps),
             (sql.NEW_EVENT, self._events),
             (sql.UPDATE_HEAD, hot),
@@ -353,9 +393,17 @@ class Batch:
             (sql.NEW_MESSAGE, self._messages),
             (sql.DROP_COMMAND, self._done),
             (sql.DROP_SLOT, self._freed),
+            (sql.TAKE, self._taken),
             (sql.RELEASE, self._released),
         )
         for statement, batch in batches:
             if batch:
                 do_many(db, statement, batch)
                 batch.clear()
+
+    def forget(self) -> None:
+        """Forget the heads that nobody will ask for soon: of trees that were let go of."""
+        for run in self._gone:
+            self._heads.pop(run, None)
+        if len(self._heads) > _MOST_HEADS:
+            self._heads.clear()

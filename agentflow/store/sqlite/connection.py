@@ -13,6 +13,9 @@ import apsw
 
 from agentflow.errors import StoreError
 from agentflow.store.sqlite.faults import Faults
+from agentflow.store.sqlite.locks import users
+from agentflow.store.sqlite.log import damaged, frames_fault, header_fault
+from agentflow.store.sqlite.mounts import refuse_network
 from agentflow.store.sqlite.schema import check_version, migrate, migrations
 from agentflow.store.sqlite.sql import do, number, one
 
@@ -24,11 +27,18 @@ BUSY_AFTER = 10.0
 """Seconds after which a lock of another process is reported."""
 LOG_PAGES = 1000
 """Size of the write-ahead log after which it is copied to the database."""
+LOG_KEPT = LOG_PAGES * 8192
+"""Bytes that the log keeps when it begins anew, after a long reader has let it grow."""
 
 
 def pause() -> float:
     """Return how long to wait before asking for the lock again: short and random, so that nobody starves."""
     return random.uniform(0.0002, 0.002)  # noqa: S311  not a secret
+
+
+def reserve(db: apsw.Connection, count: int) -> int:
+    """Reserve run keys; returns the last one."""
+    return number(db, "UPDATE meta SET value = value + ? WHERE name = 'run_keys' RETURNING value", (count,))
 
 
 def check_sqlite(version: int | None = None) -> None:
@@ -44,24 +54,32 @@ def check_sqlite(version: int | None = None) -> None:
 class Opener:
     """Opens connections to one database."""
 
-    def __init__(self, path: Path, durability: Durability) -> None:
-        """Say which database, and how safe its commits are."""
+    def __init__(self, path: Path, durability: Durability, mounts: Path | None = None) -> None:
+        """Say which database, how safe its commits are, and where the table of mounts is."""
         self.path = path
+        self._mounts = mounts
         self.faults = Faults(path)
         self._sync = "FULL" if durability == "strict" else "NORMAL"
 
+    def _connect(self) -> apsw.Connection:
+        db = apsw.Connection(str(self.path))
+        # Else SQLite plans a query anew for each value that is bound to it, which costs more than the query.
+        db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+        return db
+
     def writer(self) -> apsw.Connection:
         """Open a connection that writes."""
-        db = apsw.Connection(str(self.path))
+        db = self._connect()
         # Even its settings may meet the lock of a process that makes, recovers or closes the file at this moment.
         db.set_busy_timeout(int(BUSY_AFTER * 1000))
         do(db, f"PRAGMA synchronous={self._sync}")
         do(db, f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
+        one(db, f"PRAGMA journal_size_limit={LOG_KEPT}")
         return db
 
     def reader(self) -> apsw.Connection:
         """Open a connection that only reads."""
-        db = apsw.Connection(str(self.path))
+        db = self._connect()
         db.set_busy_timeout(int(BUSY_AFTER * 1000))
         do(db, "PRAGMA query_only=1")
         return db
@@ -73,6 +91,7 @@ class Opener:
             StoreError: it isn't a store, or can't be used.
         """
         check_sqlite()
+        refuse_network(self.path, self._mounts)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -82,10 +101,16 @@ class Opener:
                 why=(error.strerror or str(error)).lower(),
                 hint="name a place that this user may write: --store PATH, or AGENTFLOW_STORE",
             ) from error
+        # SQLite drops what it can't read of a log. The first to open it is the only one who can still tell.
+        first = not users(self.path)
+        fault = header_fault(self.path) if first else None
+        if fault is not None:
+            raise damaged(fault, self.path)
         with self.faults:
             db = self.writer()
             try:
                 await self._prepare(db)
+                self._check_frames(db, first)
                 # From now on the writer asks again by itself, without blocking the event loop.
                 db.set_busy_timeout(0)
                 return db, self.reader()
@@ -106,7 +131,14 @@ class Opener:
                     raise
                 await anyio.sleep(pause())
 
+    def _check_frames(self, db: apsw.Connection, first: bool) -> None:
+        fault = frames_fault(db, self.path) if first else None
+        if fault is not None:
+            db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # it stays as it is
+            raise damaged(fault, self.path)
+
     def _upgrade(self, db: apsw.Connection) -> None:
+        do(db, "PRAGMA auto_vacuum=INCREMENTAL")  # of a new file only
         one(db, "PRAGMA journal_mode=WAL")
         do(db, "BEGIN IMMEDIATE")
         try:
@@ -132,7 +164,7 @@ class Opener:
         with self.faults:
             db = self.writer()
             try:
-                return number(db, "UPDATE meta SET value = value + ? WHERE name = 'run_keys' RETURNING value", (count,))
+                return reserve(db, count)
             finally:
                 db.close()
 
@@ -145,7 +177,7 @@ class Opener:
         with suppress(OSError):
             if log.stat().st_size > LOG_PAGES * 1024:
                 return
-        with suppress(apsw.BusyError, apsw.LockedError):
+        with suppress(apsw.Error):  # what is in its way, such as a full disk, the commits will tell
             do(db, "PRAGMA wal_autocheckpoint=0")
             do(db, "PRAGMA synchronous=OFF")
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -9,6 +10,7 @@ from typing import Literal
 import apsw
 
 from agentflow.errors import StoreError
+from agentflow.store.sqlite.locks import writers
 
 _MEANINGS: tuple[tuple[type[apsw.Error], str, str, str], ...] = (
     (
@@ -67,8 +69,22 @@ def store_error(error: apsw.Error, path: Path) -> StoreError:
     for kind, code, what, hint in _MEANINGS:
         if isinstance(error, kind):
             names = {"path": path, "folder": path.parent}
-            return StoreError(what.format(**names), code=code, why=str(error), hint=hint.format(**names))
+            told = (str(error), hint.format(**names))
+            why, hint = _who(path) or told if code == "AF-STORE-BUSY" else told
+            return StoreError(what.format(**names), code=code, why=why, hint=hint)
     return StoreError(f"The database {path} refused a statement.", why=f"{type(error).__name__}: {error}")
+
+
+def _who(path: Path) -> tuple[str, str] | None:
+    """Tell which process keeps a database locked, and what to do about it; None where that can't be told."""
+    for user in writers(path) or ():
+        if user.pid == os.getpid():
+            continue
+        if user.stopped:
+            hint = f"Let it go on: kill -CONT {user.pid}; or end it, its runs go on elsewhere: kill -9 {user.pid}"
+            return f"{user} writes to it, and is stopped.", hint
+        return f"{user} writes to it.", f"Wait for it, or end it: kill {user.pid}"
+    return None
 
 
 class Faults:

@@ -7,10 +7,11 @@ from typing import Any
 
 from agentflow.data import decode, encode
 from agentflow.errors import Defect
-from agentflow.store.common import EVENT_DOOR, OPEN, frozen, judge_ended
+from agentflow.store.common import OPEN, event_answer, frozen, judge_ended
 from agentflow.store.contract import Matches
 from agentflow.store.rows import (
     Answered,
+    AnswerRow,
     EventRow,
     Fenced,
     Inbox,
@@ -19,8 +20,9 @@ from agentflow.store.rows import (
 )
 from agentflow.store.sqlite.base import Base
 from agentflow.store.sqlite.batch import Batch
+from agentflow.store.sqlite.connection import reserve
 from agentflow.store.sqlite.rows import TASK, inbox_row, listed, run_rows, task_view
-from agentflow.store.sqlite.sql import do, do_many, number, one, rows
+from agentflow.store.sqlite.sql import do, do_many, one, rows
 
 
 class Ledger(Base):
@@ -32,20 +34,24 @@ class Ledger(Base):
             self._sized = True
             with self._faults:
                 self._opener.size_log(self._writer.db)
-        refused, last, count = await self._writer.transact(self._land, changes, frozen)
+        landed, refused, last, count = await self._writer.transact(self._land, changes, frozen)
+        if landed is not changes:  # they had to wait, and copies of them landed
+            for change, copy in zip(changes, landed, strict=True):
+                change.stamp = copy.stamp
         if count:
             self._keys.add(last, count)
         return refused
 
-    def _land(self, changes: Sequence[RunChange]) -> tuple[list[Fenced], int, int]:
+    def _land(self, changes: Sequence[RunChange]) -> tuple[Sequence[RunChange], list[Fenced], int, int]:
         db = self._writer.db
-        batch = Batch(db, self.holder, self.matches)
+        batch = Batch(db, self.holder, self.matches, self._writer.known)
         refused = batch.commit(changes)
         batch.flush()
+        batch.forget()
         count, last = self._keys.wanted, 0
         if count:
-            last = number(db, "UPDATE meta SET value = value + ? WHERE name = 'run_keys' RETURNING value", (count,))
-        return refused, last, count
+            last = reserve(db, count)
+        return changes, refused, last, count
 
     async def put_definitions(self, definitions: Mapping[str, bytes]) -> None:
         """Keep definitions by hash; known ones are left alone."""
@@ -99,7 +105,8 @@ class Commands(Base):
                 outcome = judge_ended(found[5], answer, found[6], message_id)
             else:
                 outcome = "accepted"
-                batch.answer((found[0], found[1], found[2], found[3]), answer, by, door, message_id, at)
+                task, run, n, step = found[:4]
+                batch.pass_answer(AnswerRow(task, run, n, step, answer, by, door, message_id, at))
                 batch.flush()
             view = one(db, f"{TASK} WHERE k.ending = ?", (task_id[::-1],))
             return Answered(outcome, task_view(view) if view else None, found[7])
@@ -143,17 +150,24 @@ class Commands(Base):
         def work(batch: Batch) -> tuple[int, list[str]]:
             if event_id is not None and one(db, "SELECT 1 FROM published WHERE id = ?", (event_id,)):
                 return 0, []
-            do(db, "INSERT INTO published (id, topic, at, data) VALUES (?, ?, ?, ?)", (event_id, topic, at, raw))
+            # It is later than the start of every run that is there, whatever clocks say that were set back.
+            newer = one(
+                db,
+                "SELECT created_at FROM heads WHERE parent IS NULL AND created_at > ? ORDER BY created_at DESC LIMIT 1",
+                (at,),
+            )
+            when = newer[0] if newer else at
+            do(db, "INSERT INTO published (id, topic, at, data) VALUES (?, ?, ?, ?)", (event_id, topic, when, raw))
             reached, holders = 0, dict[str, None]()
             for task, run, n, step, wanted, holder in rows(
                 db,
                 "SELECT s.task, s.run, s.n, s.step, s.filter, t.holder FROM subscriptions s"
                 " JOIN heads h ON h.key = s.run JOIN heads t ON t.key = h.root"
                 " WHERE s.topic = ? AND s.since <= ? ORDER BY s.rowid",
-                (topic, at),
+                (topic, when),
             ):
                 if wanted is None or matches(decode(wanted), data):
-                    batch.answer((task, run, n, step), {"value": data}, EVENT_DOOR, EVENT_DOOR, None, at)
+                    batch.pass_answer(event_answer(task, run, n, step, data, at))
                     reached += 1
                     if holder is not None:
                         holders[holder] = None

@@ -119,10 +119,34 @@ def forget_published(db: apsw.Connection, before: float) -> None:
     )
 
 
+def thin_out(db: apsw.Connection, keys: Collection[int], room: int) -> int:
+    """Delete the bulk of whole trees' rows, at most `room` of them; returns how many more could have been deleted."""
+    _keep_position(db)
+    for key in keys:
+        for table, where, args in (
+            ("steps", "key BETWEEN ? AND ?", (key << 32, key << 32 | 0xFFFFFFFF)),
+            *((table, "run = ?", (key,)) for table in ("events", "shared", "tasks", "artifacts", "messages")),
+        ):
+            do(
+                db,
+                f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE {where} LIMIT ?)",
+                (*args, room),
+            )
+            room -= db.changes()
+            if room <= 0:
+                return 0
+    return room
+
+
+def _keep_position(db: apsw.Connection) -> None:
+    """Note the highest position of an event, which may be deleted now: positions are never used again."""
+    last = number(db, "SELECT max(pos) FROM events")
+    do(db, "UPDATE meta SET value = ?1 WHERE name = 'pos' AND value < ?1", (last,))
+
+
 def delete_runs(db: apsw.Connection, keys: Collection[int]) -> None:
     """Delete runs with all their rows; the caller names whole trees."""
-    last = number(db, "SELECT max(pos) FROM events")
-    do(db, "UPDATE meta SET value = max(value, ?) WHERE name = 'pos'", (last,))
+    _keep_position(db)
     one_each = [(key,) for key in keys]
     do_many(
         db,

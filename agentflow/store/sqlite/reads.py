@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
+
+import anyio.lowlevel
 
 from agentflow.store.rows import (
     Event,
@@ -12,12 +15,12 @@ from agentflow.store.rows import (
 )
 from agentflow.store.sqlite.base import Base
 from agentflow.store.sqlite.batch import Batch
-from agentflow.store.sqlite.queries import delete_runs, ended_before, forget_published, run_where
+from agentflow.store.sqlite.queries import delete_runs, ended_before, forget_published, run_where, thin_out
 from agentflow.store.sqlite.rows import EVENT, event, listed, run_rows, step_result, tree_keys
 from agentflow.store.sqlite.sql import number, rows
 
-_BATCH = 25
-"""Root runs that one transaction deletes: commits of others go between."""
+_ROOM = 2000
+"""Rows that one transaction deletes: commits of others go between, and the event loop isn't held up."""
 
 
 class Reads(Base):
@@ -67,18 +70,23 @@ class Reads(Base):
         """Delete one batch of root runs that ended before a time."""
         db = self._writer.db
 
-        def work(count: int) -> int:
-            roots = ended_before(db, older_than, states, count)
-            if roots:
-                delete_runs(db, [key for root in roots for key in tree_keys(db, root)])
-            return len(roots)
+        def work(_: Batch, most: int) -> tuple[int, bool]:
+            gone, room = 0, _ROOM
+            for root in ended_before(db, older_than, states, min(most, _ROOM // 20)):
+                tree = tree_keys(db, root)
+                # Of a large run first the bulk goes, a part at a time, then what makes it a run.
+                room = thin_out(db, tree, room)
+                if room <= 0:
+                    return gone, True
+                delete_runs(db, tree)
+                gone += 1
+            return gone, gone > 0
 
-        gone = 0
-        while gone < limit:
-            count = await self._writer.transact(work, min(_BATCH, limit - gone))
+        gone, more = 0, True
+        while more and gone < limit:
+            count, more = await self._write(partial(work, most=limit - gone))
             gone += count
-            if count < _BATCH:
-                break
+            await anyio.lowlevel.checkpoint()
 
         def forget(_: Batch) -> None:
             forget_published(db, older_than)

@@ -27,7 +27,7 @@ class Runs(Base):
     async def create_run(self, run: NewRun) -> RunRow:
         """Create a run; one with the same id is overwritten."""
         db = self._writer.db
-        key = self.allocate()
+        key = await self.new_key()
 
         def work(batch: Batch) -> RunRow:
             known = number(db, "SELECT key FROM runs WHERE ending = ?", (run.id[::-1],))
@@ -36,6 +36,7 @@ class Runs(Base):
             parent = one(db, "SELECT root, context_id FROM heads WHERE key = ?", (run.parent,))
             root, context_id = parent or (key, run.id)
             batch.create(key, run, root, run.context_id or context_id, "")
+            batch.flush()
             return run_rows(db, "WHERE h.key = ?", (key,))[0]
 
         return await self._write(work)

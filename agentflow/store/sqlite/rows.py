@@ -41,7 +41,8 @@ FROM steps
 """
 TASK = """
 SELECT k.id, k.run, k.n, k.step, k.kind, k.state, k.message, k.schema, k.details, k.expires_at, k.created_at,
-  k.updated_at, r.id, t.id, h.workflow, h.owner, k.answer, k.by, k.door, k.message_id, k.answered_at, k.generation
+  k.updated_at, r.id, t.id, h.workflow, h.owner, k.answer, k.by, k.door, k.message_id, k.answered_at, k.generation,
+  h.root
 FROM tasks k JOIN heads h ON h.key = k.run JOIN runs r ON r.key = k.run JOIN runs t ON t.key = h.root
 """
 EVENT = """
@@ -66,7 +67,7 @@ def _run(values: tuple[Any, ...]) -> RunRow:
     fields[23] = decode(fields[23]) if fields[23] else {}
     fields[24] = decode(fields[24]) if fields[24] else {}
     fields[28] = bool(fields[28])
-    return RunRow(*fields)
+    return RunRow._make(fields)
 
 
 def step_rows(db: apsw.Connection, run: int) -> list[StepRow]:
@@ -153,11 +154,5 @@ def load_tree(db: apsw.Connection, root: int) -> LoadedTree | None:
 
 
 def _loaded(db: apsw.Connection, row: RunRow) -> LoadedRun:
-    tasks = rows(db, f"{TASK} WHERE k.run = ? AND k.state IN {OPEN_STATES} ORDER BY k.key", (row.run,))
     shared = rows(db, "SELECT run, key, address, value FROM shared WHERE run = ? ORDER BY pos", (row.run,))
-    return LoadedRun(
-        row,
-        step_rows(db, row.run),
-        [TaskRow._make(values[:12]) for values in tasks],
-        [SharedRow._make(values) for values in shared],
-    )
+    return LoadedRun(row, step_rows(db, row.run), [SharedRow._make(values) for values in shared])

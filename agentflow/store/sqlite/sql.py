@@ -33,6 +33,16 @@ def rows(db: apsw.Connection, sql: str, args: Sequence[Any] = ()) -> list[tuple[
     return _execute(db, sql, args).fetchall()
 
 
+def until_error(db: apsw.Connection, sql: str) -> tuple[list[tuple[Any, ...]], apsw.Error | None]:
+    """Return the rows of a query up to where it fails, and why it did."""
+    found: list[tuple[Any, ...]] = []
+    try:
+        found.extend(_execute(db, sql))
+    except apsw.Error as error:
+        return found, error
+    return found, None
+
+
 def one(db: apsw.Connection, sql: str, args: Sequence[Any] = ()) -> tuple[Any, ...] | None:
     """Return the first row of a query that has few."""
     found = rows(db, sql, args)

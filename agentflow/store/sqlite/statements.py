@@ -9,7 +9,7 @@ IDEMPOTENT = "SELECT key FROM heads WHERE owner = ? AND workflow = ? AND idempot
 LAST_POS = """
 SELECT max((SELECT coalesce(max(pos), 0) FROM events), (SELECT value FROM meta WHERE name = 'pos'))
 """
-OPEN_TASK = f"SELECT n, step FROM tasks WHERE ending = ? AND state IN {OPEN_STATES}"
+OPEN_TASK = f"SELECT n, step, generation FROM tasks WHERE ending = ? AND state IN {OPEN_STATES}"
 PUBLISHED = "SELECT data FROM published WHERE topic = ? AND at >= ? ORDER BY pos"
 
 NEW_HEAD = """
@@ -38,7 +38,9 @@ PATCH_STATE = f"""{_PATCH}
   state = ?, paused = coalesce(?, paused), ended_at = coalesce(?, ended_at)
 WHERE key = ?
 """
+TAKE = "UPDATE heads SET holder = ?, epoch = ?, asleep = 0 WHERE key = ?"
 RELEASE = "UPDATE heads SET holder = NULL, asleep = ? WHERE key = ?"
+HOLDER = "SELECT holder FROM heads WHERE key = ? AND parent IS NULL"
 
 UPSERT_STEP = """
 INSERT INTO steps (key, born, address, state, reason, phase, attempt, tries, entry, crashes, task, started_at, ended_at,
@@ -74,7 +76,8 @@ CLOSE_TASKS = f"""
 UPDATE tasks SET state = 'canceled', updated_at = max(updated_at, ?) WHERE run = ? AND state IN {OPEN_STATES}
 """
 ANSWER_TASK = f"""
-UPDATE tasks SET state = ?, answer = ?, by = ?, door = ?, message_id = ?, answered_at = ?, updated_at = ?
+UPDATE tasks SET state = ?, answer = ?, by = ?, door = ?, message_id = ?, answered_at = ?, updated_at = ?,
+  generation = coalesce(?, generation)
 WHERE ending = ? AND state IN {OPEN_STATES}
 """
 SET_GENERATION = "UPDATE tasks SET generation = ? WHERE ending = ?"

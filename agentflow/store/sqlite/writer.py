@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 import apsw
 
+from agentflow.store.sqlite.batch import Head
 from agentflow.store.sqlite.connection import BUSY_AFTER, pause
 from agentflow.store.sqlite.faults import Faults
 from agentflow.store.sqlite.schema import check_version
@@ -41,6 +42,8 @@ class Writer:
         self._cost = 0.0
         self._version = -1
         self._seen = self._data_version()
+        self.known: dict[int, Head] = {}
+        """Heads of runs as this connection wrote them: forgotten when another one has committed, or nothing was."""
 
     async def transact(self, work: Callable[[A], T], argument: A, freeze: Callable[[A], A] | None = None) -> T:
         """Run some work in a transaction of its own, and return its result once that is durable.
@@ -109,6 +112,7 @@ class Writer:
                 self._roll_back()
                 raise
             self._version = version
+            self.known.clear()
         self._busy = True
         return True
 
@@ -160,5 +164,6 @@ class Writer:
         return time.perf_counter() - started
 
     def _roll_back(self) -> None:
+        self.known.clear()
         if self.db.in_transaction:
             do(self.db, "ROLLBACK")

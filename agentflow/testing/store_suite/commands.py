@@ -151,6 +151,15 @@ class CommandSuite:
         assert await store.publish("paid", {}, "e1", 210.0, subset) == (0, [])
         assert (await store.publish("paid", {}, "e2", 211.0, subset))[0] == 1
 
+    async def test_a_clock_set_back_hides_no_event_from_a_run_that_began_before_it(self, store: Store) -> None:
+        key = await start(store, "r1", created_at=5000.0)
+        await store.commit([listening(key, "w1", "paid", since=5000.0)])
+        assert (await store.publish("paid", {"n": 1}, "e1", 1400.0, subset))[0] == 1
+        await store.commit([listening(key, "w2", "paid", since=5000.0, n=1)])
+        view = await store.get_task(text_id("w2"))
+        assert view is not None
+        assert view.answer == {"value": {"n": 1}}
+
     async def test_a_wait_sees_events_that_were_published_since_its_time(self, store: Store) -> None:
         """Matched in the transaction that opens the wait: the wait, its answer and the command appear together."""
         for n, at in enumerate((50.0, 100.0, 150.0)):

@@ -1,0 +1,100 @@
+"""`store backup|restore|check|vacuum`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from agentflow.cli import options
+from agentflow.cli.commands.runs import Yes
+
+
+def store() -> None:
+    """The database of the runs: copy it, put a copy back, look for damage, give space back.
+
+    \f
+    agentflow store backup runs-backup.db
+    agentflow store check
+    """
+
+
+def backup(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Where the copy goes.")],
+    yes: Yes = False,
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Copy the store into one file, while runs go on; the copy is checked.
+
+    \f
+    agentflow store backup runs-backup.db
+    agentflow store backup /backups/runs.db --yes
+    """
+    from agentflow.cli.actions.store import backup as do  # noqa: PLC0415  help must not pay for it
+
+    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color), file, yes=yes)
+
+
+def restore(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="What `backup` has written.")],
+    yes: Yes = False,
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Put a copy in place of the store; what was there is kept beside it.
+
+    \f
+    agentflow store restore runs-backup.db
+    """
+    from agentflow.cli.actions.store import restore as do  # noqa: PLC0415  help must not pay for it
+
+    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color), file, yes=yes)
+
+
+def check(
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Look for damage, and name each run and step that has some.
+
+    \f
+    agentflow store check
+    agentflow store check --store runs-backup.db
+    """
+    from agentflow.cli.actions.store import check as do  # noqa: PLC0415  help must not pay for it
+
+    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color))
+
+
+def vacuum(
+    full: Annotated[bool, typer.Option("--full", help="Write the file anew; nobody may use it meanwhile.")] = False,
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Give space back that deleted runs have left, while runs go on.
+
+    \f
+    agentflow runs purge --older-than 30d
+    agentflow store vacuum
+    """
+    from agentflow.cli.actions.store import vacuum as do  # noqa: PLC0415  help must not pay for it
+
+    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color), full=full)
+
+
+COMMANDS: Mapping[str, Callable[..., Any]] = {"backup": backup, "restore": restore, "check": check, "vacuum": vacuum}
+"""Commands of the group, in the order of its help."""

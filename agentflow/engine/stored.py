@@ -1,0 +1,61 @@
+"""The stored row of a run that is in memory, without reading it: as the last commit of its holder left it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agentflow.engine.state import RunState
+from agentflow.store.rows import NewRun, RunChange, RunRow
+
+
+def landed(run: RunState, change: RunChange) -> None:
+    """Note what a commit has changed in a run."""
+    run.stamp = change.stamp
+    patch = change.patch
+    if patch is None:
+        return
+    fields: dict[str, Any] = {name: value for name, value in zip(patch._fields[1:], patch[1:], strict=True) if value is not None}
+    if patch.state is not None:
+        fields["reason"] = patch.reason
+    if patch.memo == b"":
+        fields["memo"] = None
+    run.patched = {**run.patched, **fields} if run.patched else fields
+
+
+def stored_row(run: RunState, holder: str | None) -> RunRow | None:
+    """Return a run's row; None when this process hasn't committed anything of it yet.
+
+    Args:
+        run: a run of a held tree, or of one that was let go just now.
+        holder: who holds its tree.
+    """
+    stamp = run.stamp
+    if stamp is None:
+        return None
+    base = run.row if isinstance(run.row, RunRow) else _first(run, run.row)
+    fields: dict[str, Any] = {**run.patched, "holder": holder, **stamp._asdict()}
+    if fields.get("output_step") is not None and base.output is None and fields.get("output") is None:
+        fields["output"] = _result(run, fields["output_step"])
+    return base._replace(**fields)
+
+
+def _first(run: RunState, new: NewRun) -> RunRow:
+    """Return the row of a run as it was created."""
+    parent, root = run.parent_run, run.tree.root
+    return RunRow(
+        run=run.key, id=new.id, root=root.key, root_id=root.id, parent=new.parent,
+        parent_id=parent.id if parent is not None else None, parent_step=new.parent_step, workflow=new.workflow,
+        definition=new.definition, entry_point=new.entry_point, input=new.input, state=new.state, reason=None,
+        error=None, output=None, output_step=None, message=None, start_message=new.message, memo=None, now_text=None,
+        owner=new.owner, context_id=new.context_id or root.row.context_id or root.id, door=new.door,
+        labels=new.labels, pins=new.pins, idempotency_key=new.idempotency_key, fingerprint=new.fingerprint,
+        retry_of=new.retry_of, paused=False, last_response=None, holder=None, epoch=run.tree.epoch, seq=0,
+        generation=0, created_at=new.created_at, updated_at=new.created_at, ended_at=None,
+    )  # fmt: skip
+
+
+def _result(run: RunState, n: int) -> bytes | None:
+    """Return the result of a top-level step, which is the run's output."""
+    body = (run.root.scopes or {}).get("steps")
+    node = body.nodes.get(n) if body is not None else None
+    return node.result if node is not None else None

@@ -1,0 +1,167 @@
+"""Care of a store: copying it while it is in use, putting a copy back, looking for damage, giving free space back.
+
+These work on a store's place, not on an open store: what they find must not depend on what a process has in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agentflow.errors import StoreError
+
+Progress = Callable[[int, int], None]
+"""Told (pages done, pages in all), now and then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong with a store."""
+
+    message: str
+    """What is wrong, one sentence."""
+    hint: str
+    """What to do."""
+    run: str | None = None
+    """Id of the run it is in."""
+    step: str | None = None
+    """Address of the step it is in."""
+    page: int | None = None
+    """Number of the damaged page of the file."""
+
+    def to_data(self) -> dict[str, Any]:
+        """Return its JSON form."""
+        names = ("message", "hint", "run", "step", "page")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(slots=True)
+class Report:
+    """What a look at a store found."""
+
+    path: str
+    schema: int = 0
+    """Version of its tables."""
+    bytes: int = 0
+    """Size of the file, the log included."""
+    free: int = 0
+    """Bytes of it that nothing is stored in."""
+    runs: int = 0
+    steps: int = 0
+    results: int = 0
+    """Stored results that were compared with their hashes."""
+    findings: list[Finding] = field(default_factory=list[Finding])
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What restoring did."""
+
+    runs: int
+    kept: str | None
+    """File that now has the database that was there before."""
+
+
+def place_of(location: str | Path) -> Path:
+    """Return the file of a store's location.
+
+    Raises:
+        StoreError: it isn't kept in a file, or there is no such file.
+    """
+    path = file_of(location)
+    if not path.exists():
+        raise StoreError(f"There is no store {path}.", code="AF-STORE-MISSING", hint="Name another one: --store PATH")
+    return path
+
+
+def file_of(location: str | Path) -> Path:
+    """Return the file that a store's location means, whether it is there or not."""
+    scheme, found, rest = str(location).partition("://")
+    if str(location) in (":memory:", "memory:") or (found and scheme != "sqlite"):
+        raise StoreError(
+            f"The store {str(location)!r} isn't kept in a file.",
+            code="AF-STORE-KIND",
+            hint="Name a path such as .agentflow/runs.db",
+        )
+    return Path(rest.removeprefix("/") if found else str(location))
+
+
+async def backup(
+    location: str | Path, target: Path, *, replace: bool = False, progress: Progress | None = None
+) -> Report:
+    """Copy a store into one file, while engines go on using it; the copy is checked before it gets its name.
+
+    Args:
+        location: the store.
+        target: file to write.
+        replace: a file that is there may be replaced.
+        progress: told how far it is.
+
+    Returns:
+        What the copy holds.
+
+    Raises:
+        StoreError: the store can't be read, is damaged, or the copy can't be written. `target` is as it was.
+    """
+    from agentflow.store.sqlite.backups import back_up  # noqa: PLC0415  the database driver is loaded where it is used
+
+    return await back_up(place_of(location), target, replace=replace, progress=progress)
+
+
+async def restore(location: str | Path, source: Path, *, replace: bool = False) -> Restored:
+    """Put a copy in place of a store that nobody uses; what was there before is kept in a file beside it.
+
+    Args:
+        location: the store.
+        source: a file that `backup` has written.
+        replace: a store that has runs may be replaced.
+
+    Raises:
+        StoreError: the copy is damaged or from a newer version, or somebody uses the store. Nothing was changed.
+    """
+    from agentflow.store.sqlite.backups import put_back  # noqa: PLC0415
+
+    return await put_back(file_of(location), source, replace=replace)
+
+
+async def check(location: str | Path) -> Report:
+    """Look for damage: the file's structure, the stored hash of every result, rows that belong to nothing.
+
+    Raises:
+        StoreError: it isn't a store, or comes from a newer version.
+    """
+    from agentflow.store.sqlite.check import look_over  # noqa: PLC0415
+
+    return await look_over(place_of(location))
+
+
+async def vacuum(location: str | Path, *, full: bool = False, progress: Progress | None = None) -> int:
+    """Give free space back to the disk, in small steps while engines go on; returns the bytes given back.
+
+    Args:
+        location: the store.
+        full: write the whole file anew instead; nobody may use the store meanwhile. It also goes on from a damaged log
+            with the commits that can be read.
+        progress: told how far it is.
+
+    Raises:
+        StoreError: somebody uses it and shouldn't, or there is no room for it.
+    """
+    from agentflow.store.sqlite.compact import compact, rebuild  # noqa: PLC0415
+
+    path = place_of(location)
+    return await (rebuild(path) if full else compact(path, progress))
+
+
+def first_problem(path: Path, findings: Sequence[Finding]) -> StoreError:
+    """Return the error of a store that was found damaged."""
+    first, more = findings[0], len(findings) - 1
+    return StoreError(
+        f"{path} is damaged: {first.message}",
+        code="AF-STORE-DAMAGED",
+        why=f"and {more} more" if more else None,
+        hint=f"agentflow store check --store {path} tells everything",
+        data={"findings": [finding.to_data() for finding in findings]},
+    )

@@ -1,0 +1,151 @@
+"""The write-ahead log as a file: whether commits in it can't be read any more, and that it doesn't grow for ever."""
+
+from __future__ import annotations
+
+import logging
+import os
+import struct
+from contextlib import suppress
+from pathlib import Path
+
+import apsw
+
+from agentflow.errors import StoreError
+from agentflow.store.sqlite.locks import listed, readers
+from agentflow.store.sqlite.sql import one
+
+log = logging.getLogger("agentflow")
+
+LARGE = 64 << 20
+"""Bytes of a log that somebody keeps from being copied to the database."""
+_HEADER = 32
+_FRAME = 24
+_MAGIC = 0x377F0682
+_MANY = 2
+"""Whole commits behind the readable end of a log: one may be what a power cut broke off, more were there before."""
+
+
+def log_of(path: Path) -> Path:
+    """Return the file of a database's write-ahead log."""
+    return path.with_name(path.name + "-wal")
+
+
+def size_of(path: Path) -> int:
+    """Return the size of a database's log in bytes."""
+    with suppress(OSError):
+        return log_of(path).stat().st_size
+    return 0
+
+
+def checkpointed(db: apsw.Connection, mode: str) -> tuple[int, int, int]:
+    """Checkpoint, or with `NOOP` only look; returns whether it was held up, pages in the log, pages copied."""
+    found = one(db, f"PRAGMA wal_checkpoint({mode})") or (1, 0, 0)
+    return found[0], found[1], found[2]
+
+
+# damage
+
+
+def damaged(why: str, path: Path) -> StoreError:
+    """Return the error of a log with commits that can't be read."""
+    return StoreError(
+        f"The write-ahead log of {path} is damaged: commits of its last minutes can't be read. Nothing was changed.",
+        code="AF-STORE-DAMAGED",
+        why=why,
+        hint="Restore a backup: agentflow store restore FILE\n"
+        "or go on with what can be read: agentflow store vacuum --full",
+    )
+
+
+def header_fault(path: Path) -> str | None:
+    """Tell what is wrong with the head of a log that nobody uses; SQLite would take it for an empty one."""
+    try:
+        with log_of(path).open("rb") as file:
+            head = file.read(_HEADER)
+    except OSError:
+        return None
+    if len(head) < _HEADER or not head.strip(b"\0"):  # begun, but nothing was committed to it
+        return None
+    magic, _, size = struct.unpack(">3I", head[:12])
+    if magic & ~1 != _MAGIC or size < 512 or _sum(head[:24], magic) != struct.unpack(">2I", head[24:]):
+        return "Its head isn't that of a log."
+    return None
+
+
+def frames_fault(db: apsw.Connection, path: Path) -> str | None:
+    """Tell whether whole commits stand behind the part of a log that SQLite can read.
+
+    Only for the first who opens the database: whoever else uses it may be writing there.
+    """
+    if size_of(path) <= _HEADER:
+        return None
+    _, end, _ = checkpointed(db, "NOOP")
+    lost = _commits_behind(path, end)
+    if lost < _MANY or checkpointed(db, "NOOP")[1] != end:
+        return None
+    return f"It can be read up to page {end}, and {lost} commits stand behind that."
+
+
+def _commits_behind(path: Path, end: int) -> int:
+    try:
+        file = log_of(path).open("rb")
+    except OSError:
+        return 0
+    with file:
+        head = file.read(_HEADER)
+        if len(head) < _HEADER:
+            return 0
+        step = _FRAME + struct.unpack(">I", head[8:12])[0]
+        salts, found = head[16:24], 0
+        file.seek(_HEADER + end * step)
+        while len(frame := file.read(_FRAME)) == _FRAME:
+            found += frame[8:16] == salts and frame[4:8] != b"\0\0\0\0"
+            file.seek(step - _FRAME, os.SEEK_CUR)
+        return found
+
+
+def _sum(data: bytes, magic: int) -> tuple[int, int]:
+    first = second = 0
+    words = struct.unpack(f"{'>' if magic & 1 else '<'}{len(data) // 4}I", data)
+    for one_word, other in zip(words[::2], words[1::2], strict=True):
+        first = (first + one_word + second) & 0xFFFFFFFF
+        second = (second + other + first) & 0xFFFFFFFF
+    return first, second
+
+
+# growth
+
+
+class Growth:
+    """Looks now and then whether the log has become large, and sees to it that it gets small again.
+
+    Commits copy the log to the database, and begin it anew once all is copied; a reader that keeps an old snapshot
+    holds that up, and nothing helps but that it ends. Then the log is cut to its usual size.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Begin with a small log."""
+        self._path = path
+        self._told = LARGE
+
+    def look(self, db: apsw.Connection) -> None:
+        """Look; the connection writes, and is in no transaction."""
+        size = size_of(self._path)
+        if size < LARGE:
+            self._told = LARGE
+            return
+        _, pages, copied = checkpointed(db, "NOOP")
+        if pages == copied:
+            with suppress(apsw.BusyError, apsw.LockedError):
+                checkpointed(db, "TRUNCATE")
+            size = size_of(self._path)
+        if size >= self._told:
+            self._told = size * 2
+            others = listed(readers(self._path)) or "a process that can't be named"
+            log.warning(
+                "the write-ahead log of %s has %d MB, because a reader keeps an old state of the database: %s; "
+                "it shrinks when that reader ends",
+                self._path,
+                size >> 20,
+                others,
+            )

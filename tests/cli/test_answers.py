@@ -1,0 +1,40 @@
+"""Which steps may be answered in advance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agentflow import Workflow
+from agentflow.cli.answers import check_answers
+from agentflow.errors import InputError
+from agentflow.steps import condition, set_, wait_for_input, workflow
+
+ASK = wait_for_input("ask", message="Well?")
+
+
+@pytest.mark.parametrize("name", ["ask", "gate/if_true/ask", "each[2]", "below", "gate"])
+def test_a_step_is_known_by_its_id_or_its_address_wherever_it_stands(name: str) -> None:
+    child = Workflow(id="child", steps=[wait_for_input("below", message="Well?")])
+    flow = Workflow(
+        id="main",
+        steps=[
+            condition("gate", expression="true", if_true=[ASK]),
+            wait_for_input("each", message="Well?", for_each=[1, 2]),
+            workflow("call", workflow="child"),
+        ],
+    )
+    check_answers({name: 1}, flow, {"child": child})
+
+
+def test_any_step_may_be_meant_where_the_called_workflow_is_computed() -> None:
+    flow = Workflow(id="main", steps=[workflow("call", workflow="{input.which}")])
+    check_answers({"whatever": 1}, flow, {})
+
+
+def test_workflows_that_call_each_other_are_looked_at_once() -> None:
+    flow: Any = Workflow(id="main", steps=[workflow("again", workflow="main"), set_("a", values={})])
+    with pytest.raises(InputError, match='workflow "main" has no step "b"') as caught:
+        check_answers({"b": 1}, flow, {"main": flow})
+    assert caught.value.hint == "none of its steps waits"

@@ -1,0 +1,239 @@
+"""A random workflow comes to life: its functions, the people who answer, the crashes, and what is noted of it all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from agentflow.definition.models import Step
+from agentflow.engine import Answer, Decline, Engine, Event, Run, ToolFailure, WaitView
+from agentflow.errors import ConflictError, InputError
+from agentflow.store import open_store
+from agentflow.store.contract import Store
+from agentflow.store.rows import RunQuery, RunRow, StepRow, TaskView, TimerRow
+from agentflow.testing.clock import FakeClock
+from agentflow.testing.faults import Crashed, dying, fault, inherit
+from tests.engine.lab import LIMIT, Lab
+from tests.engine.oracle import value_of
+from tests.engine.plans import TOPIC, Builder, Plan
+
+Crash = tuple[str, int]
+"""A fault point, and at which reach of it the host dies."""
+ALL = RunQuery(limit=1000)
+
+
+class Alien(BaseException):
+    """What no step should raise, and no engine may break on."""
+
+
+@dataclass
+class Look:
+    """Everything that a store holds of one run."""
+
+    path: str
+    """Empty, or the path of the step whose child run it is, and `>`."""
+    row: RunRow
+    steps: list[StepRow]
+    events: list[Event]
+    waits: list[TaskView]
+    timers: list[TimerRow]
+
+
+@dataclass
+class Life:
+    """What one host did before it died, or came to the end."""
+
+    begun: list[tuple[str, str, int]] = field(default_factory=list[tuple[str, str, int]])
+    """Run, address and attempt of each call."""
+    failed: list[tuple[str, str, int]] = field(default_factory=list[tuple[str, str, int]])
+
+
+class World:
+    """Runs one workflow, whatever happens to its hosts."""
+
+    def __init__(self, plan: Plan, *, always_replay: bool, path: Path | None) -> None:
+        """Make the workflow. `path`: of the database; None: in memory."""
+        self.plan = plan
+        self.path = path
+        self.lab = Lab(FakeClock(), always_replay)
+        builder = Builder(self._call)
+        builder.flow(plan, "main")
+        self.flows = builder.flows
+        self.failures: Counter[tuple[str, str]] = Counter()
+        """How often a call failed, where that was committed."""
+        self.actions: dict[tuple[str, str], str | None] = {}
+        self.offered: dict[str, list[Any]] = {}
+        """Wait → the answers that were tried."""
+        self.acked: dict[str, Any] = {}
+        """Wait → the answer that was taken."""
+        self.lost: set[tuple[str, str, int]] = set()
+        """Attempts whose host died before their end was committed."""
+        self.lives: list[Life] = [Life()]
+        self.store: Store
+
+    # functions
+
+    def _call(self, plan: Plan, **fields: Any) -> Step:
+        async def act(ctx: Any, seen: Any = None) -> Any:
+            key = (ctx.run_id, ctx.address)
+            self.actions[key] = plan.action
+            self.lives[-1].begun.append((*key, ctx.attempt))
+            await anyio.lowlevel.checkpoint()
+            if self.failures[key] < plan.fails:
+                self.failures[key] += 1
+                self.lives[-1].failed.append((*key, ctx.attempt))
+                return _fail(plan.how)
+            return value_of(ctx.address, plan, seen)
+
+        return self.lab.call(plan.id, act, **fields)
+
+    # lives
+
+    async def live(self, crashes: Sequence[Crash], meddle: Meddler | None = None) -> list[Look]:
+        """Bring the run to its end over some deaths of its host, and return all that is stored."""
+        for point, nth in crashes:
+            async with self._open():
+                with fault(point, nth):
+                    async with dying(self.lab.open(*self.flows, store=self.store)) as engine:
+                        await inherit(engine, self.store)
+                        await self._go_on(engine, meddle)
+                await self._bury()
+        async with self._open(), self.lab.open(*self.flows, store=self.store) as engine:
+            await inherit(engine, self.store)
+            await self._go_on(engine, meddle)
+            return await self.looks()
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncGenerator[None]:
+        if self.path is None:
+            if not hasattr(self, "store"):
+                self.store = await open_store(":memory:")
+            yield
+            return
+        self.store = await open_store(self.path, durability="relaxed")
+        try:
+            yield
+        finally:
+            await self.store.close()
+
+    async def _go_on(self, engine: Engine, meddle: Meddler | None) -> None:
+        with anyio.fail_after(LIMIT):
+            run = await engine.start("main", {}, idempotency_key="the one")
+            if meddle is not None:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(meddle.watch, engine, run.id)
+                    await self._attend(engine, run)
+                    group.cancel_scope.cancel()
+            else:
+                await self._attend(engine, run)
+
+    async def _attend(self, engine: Engine, run: Run) -> None:
+        while not (run := await engine.wait(run.id)).ended:
+            await anyio.lowlevel.checkpoint()
+            for view in await engine.waits(run.id):
+                await self._answer(engine, view)
+
+    async def _answer(self, engine: Engine, view: WaitView) -> None:
+        if view.message in {"late", "missed"}:
+            return
+        if view.kind == "event":
+            await engine.publish(TOPIC, {"about": TOPIC}, id="once")
+            return
+        if view.kind == "operator":
+            answer: Any = Answer({"action": self.actions[view.run_id, view.step]})
+        elif view.kind == "tool":
+            answer = ToolFailure("as planned")
+        elif view.message == "decline":
+            answer = Decline("as planned")
+        else:
+            answer = Answer(f"{view.step} in life {len(self.lives)}")
+            with pytest.raises(InputError):
+                await engine.resume(view.id, Answer(len(self.lives)))
+        self.offered.setdefault(view.id, []).append(answer)
+        try:
+            await engine.resume(view.id, answer, message_id=f"{view.id}/{len(self.lives)}")
+        except ConflictError as error:  # its timeout, its scope's end or a cancel was faster, or it was answered before
+            assert error.code == "AF-WAIT-CLOSED" or len(self.offered[view.id]) > 1, "invariant 11"
+            return
+        self.acked[view.id] = answer
+        await engine.resume(view.id, answer, message_id=f"{view.id}/{len(self.lives)}")
+        with pytest.raises(ConflictError):
+            await engine.resume(view.id, Decline("something else"), message_id="somebody else")
+
+    async def _bury(self) -> None:
+        """See what a dead host had committed: the next one begins with that, and so does the world."""
+        life = self.lives[-1]
+        executing = {
+            (look.row.id, row.address, row.attempt)
+            for look in await self.looks()
+            for row in look.steps
+            if row.phase == "run"
+        }
+        self.lost |= executing
+        for run, address, attempt in life.failed:
+            self.failures[run, address] -= (run, address, attempt) in executing
+        self.lives.append(Life())
+
+    # looks
+
+    async def looks(self) -> list[Look]:
+        """Return all that is stored, the root run first."""
+        timers = [timer for _, timer in await self.store.due(float("inf"))]
+        return [look for root in await self.store.list_runs(ALL) for look in await self._looks(root, "", timers)]
+
+    async def _looks(self, row: RunRow, path: str, timers: list[TimerRow]) -> list[Look]:
+        steps = await self.store.list_steps(row.id)
+        events = await self.store.events(row.id, 0, 100_000, False)
+        waits = await self.store.list_tasks(run_id=row.id, open_only=False)
+        found = [Look(path, row, steps, events, waits, [timer for timer in timers if timer.run == row.run])]
+        addresses = {step.n: step.address for step in steps}
+        for child in await self.store.list_runs(RunQuery(parent=row.id, limit=1000)):
+            found += await self._looks(child, f"{path}{addresses[child.parent_step or 0]}>", timers)
+        return found
+
+
+def _fail(how: str) -> Any:
+    if how == "nojson":
+        return object()
+    if how == "recursion":
+        return _fail(how)
+    raise {
+        "base": Alien("as planned"),
+        "exit": SystemExit(3),
+        "cancelled": asyncio.CancelledError("as planned"),
+    }.get(how, RuntimeError("as planned"))
+
+
+class Meddler:
+    """Somebody who cancels or pauses a run when it comes to a certain event."""
+
+    def __init__(self, what: str, at: int) -> None:
+        """Do `what` (`cancel`, `pause`) at the event of that number."""
+        self.what = what
+        self.at = at
+        self.done = False
+
+    async def watch(self, engine: Engine, run: str) -> None:
+        """Look on, and act when it is time."""
+        async for event in engine.subscribe(run):
+            if event.seq >= self.at:
+                break
+        if self.what == "cancel":
+            await engine.cancel(run)
+        else:
+            await engine.pause(run)
+            for _ in range(5):
+                await anyio.lowlevel.checkpoint()
+            await engine.unpause(run)
+        self.done = True
+
+
+__all__ = ("ALL", "Alien", "Crash", "Crashed", "Life", "Look", "Meddler", "World")
