@@ -38,6 +38,9 @@ from agentflow.store.rows import (
 
 log = logging.getLogger("agentflow")
 
+MOST = 128
+"""Inputs of one flush: about 5 ms of planning."""
+
 
 class Core(Holding):
     """Executes runs. Implements the runtime's `Handler`."""
@@ -50,6 +53,8 @@ class Core(Holding):
         self.runtime = runtime
         self.originals: dict[str, Workflow] = {}
         """Workflows as they were given, by id."""
+        self.unstored: dict[str, bytes] = {}
+        """Definitions as JSON that the store may not have yet, by hash."""
         self.stored: dict[str, dict[str, str]] = {}
         """Hashes of definitions that the store has → hashes of their sub-workflows by id."""
         self.checker: Checker
@@ -183,9 +188,9 @@ class Core(Holding):
             await self._quiet.wait()
 
     async def _flush(self) -> Sequence[Work]:
-        """Apply all inputs, plan, claim, commit."""
-        inputs = self._inputs
-        self._inputs = deque()
+        """Apply what has come in, plan, claim, commit."""
+        self.moment = self.now()
+        inputs = self._taken()
         held: list[Input | Finished] = []
         for item in inputs:
             if isinstance(item, Finished):
@@ -218,6 +223,14 @@ class Core(Holding):
             self._quiet.set()
         return [Work(run.key, node.n, node.address, node.attempt, node.entry) for run, node in ready]
 
+    def _taken(self) -> deque[Input | Finished]:
+        """Take the inputs of one flush: not so many that the loop stands still for long."""
+        inputs = self._inputs
+        if len(inputs) <= MOST:
+            self._inputs = deque()
+            return inputs
+        return deque([inputs.popleft() for _ in range(MOST)])
+
     def _apply(self, inputs: Sequence[Input | Finished]) -> list[Tree]:
         """Apply inputs and let the planner work; a fault of ours ends the run it happened in, not the loop."""
         touched: dict[int, Tree] = {}
@@ -227,9 +240,9 @@ class Core(Holding):
                 continue
             touched[item.root] = tree
             try:
-                item.apply(tree)
-                if tree.todo:
+                if tree.todo:  # of an input before this one
                     drain(tree)
+                item.apply(tree)
             except Exception as error:
                 log.exception("a fault of agentflow in run %s", tree.root.id)
                 self._broken(tree, error)

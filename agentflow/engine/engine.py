@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from anyio.abc import TaskGroup
 
 from agentflow.clock import Clock, SystemClock
 from agentflow.config import Config
@@ -17,6 +16,7 @@ from agentflow.data import decode
 from agentflow.definition.models import Workflow
 from agentflow.engine import answers, retrying, starting
 from agentflow.engine.assembly import build_core
+from agentflow.engine.collector import frozen_heap
 from agentflow.engine.core import Core
 from agentflow.engine.host import Host, HostMode
 from agentflow.engine.hosting import HostLock, executed, others, ring
@@ -89,8 +89,7 @@ class Engine:
 
         Raises:
             DefinitionError: a workflow isn't valid.
-            StoreError: the store can't be opened; or a newer version has changed it meanwhile, and goes on with the
-                runs: then also out of the block.
+            StoreError: the store can't be opened. Out of the block: a newer version has changed it meanwhile.
         """
         clock = clock or SystemClock()
         config = starting.extended(config or Config(), workflows)
@@ -113,8 +112,8 @@ class Engine:
                 try:
                     await group.start(_serve, core, engine.host)
                     engine.host.start(group)
-                    group.start_soon(_stand_down, core, group)
-                    yield engine
+                    with frozen_heap():
+                        yield engine
                 except BaseException as error:  # told after the group, which would wrap it
                     if isinstance(error, (anyio.get_cancelled_exc_class(), GeneratorExit)):
                         raise
@@ -391,13 +390,6 @@ class Engine:
         if not foreign and not all(holders):
             foreign = others(self.store.directory, self.store.holder)
         ring(self.store.directory, foreign)
-
-
-async def _stand_down(core: Core, group: TaskGroup) -> None:
-    """End the engine when its version can't use the store any more."""
-    await core.over.wait()
-    core.stopping = True
-    group.cancel_scope.cancel()
 
 
 async def _serve(core: Core, host: Host, *, task_status: Any) -> None:

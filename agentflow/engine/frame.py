@@ -61,7 +61,7 @@ class NodeFrame:
 
     def now(self) -> float:
         """Return the engine's time."""
-        return self.run.tree.world.now()
+        return self.run.tree.world.moment
 
     def field(self, name: str, default: Any = None) -> Any:
         """Return a field of the step, its templates computed."""

@@ -51,11 +51,18 @@ class Host:
         """Start the tasks."""
         group.start_soon(self._guard, self.core.pump)
         group.start_soon(self._guard, self._timers)
+        group.start_soon(self._stand_down, group)
         if self.lock is not None:
             group.start_soon(self._guard, self._watch)
             group.start_soon(answer_bell, self.lock, self.look)
         if self.mode == "all":
             group.start_soon(self._first_look)
+
+    async def _stand_down(self, group: TaskGroup) -> None:
+        """End the engine when its version can't use the store any more."""
+        await self.core.over.wait()
+        self.core.stopping = True
+        group.cancel_scope.cancel()
 
     def look(self) -> None:
         """Look for commands soon."""

@@ -60,6 +60,10 @@ class Program:
         self.root = StepProgram(self, root, NAMESPACES, is_root=True)
         self._configs: dict[tuple[str, bytes], BaseModel] = {}
 
+    def prepare(self) -> None:
+        """Work out the order of the steps now, which takes long in a big graph, and not when the first run starts."""
+        _ = self.root.bodies
+
     def shared_config(self, spec: StepType, config: Mapping[str, Any]) -> BaseModel:
         """Return a validated config; equal steps share one, as big graphs have many."""
         key = (spec.name, encode(config))

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from agentflow.data import canonical, digest, encode, is_object, normalise
-from agentflow.definition.canonical import definition_hash, to_data
+from agentflow.definition.canonical import to_data
 from agentflow.definition.models import Defaults, EntryPoint, Workflow
 from agentflow.engine.frame import RUN_PARALLEL
 from agentflow.engine.inputs import Done, Input
@@ -60,8 +60,11 @@ def extended(config: Config, workflows: Iterable[Workflow]) -> Config:
 def register(core: Core, workflow: Workflow, config: Config) -> Program:
     """Make a checked workflow known by its id, with the config's defaults where it has none."""
     effective = with_defaults(workflow, config)
-    name = definition_hash(effective)
+    raw = canonical(to_data(effective))
+    name = digest(raw)
     program = core.programs.get(name) or Program(effective, name, core.types, core.http_timeout)
+    program.prepare()
+    core.unstored[name] = raw
     core.programs[name] = program
     if core.current.get(workflow.id) is not program:
         core.stored.clear()  # what others pinned of this name is out of date
@@ -152,8 +155,9 @@ async def start(core: Core, host: Host, config: Config, request: Request) -> Run
     value = prepare_input(program, request.input, core.limits.input_size, entry)
     preflight(core, program)
     workflow = program.workflow
-    print_ = digest(canonical([workflow.id, request.entry_point, value]))
+    print_: str | None = None
     if request.idempotency_key is not None:
+        print_ = digest(canonical([workflow.id, request.entry_point, value]))
         known = await _known(core, request, workflow.id, print_)
         if known is not None:
             return known
@@ -173,7 +177,7 @@ async def start(core: Core, host: Host, config: Config, request: Request) -> Run
     return run_id if created is True else created
 
 
-async def _known(core: Core, request: Request, workflow: str, print_: str) -> str | None:
+async def _known(core: Core, request: Request, workflow: str, print_: str | None) -> str | None:
     key = request.idempotency_key
     known = await core.store.find_idempotent(request.owner, workflow, key) if key is not None else None
     if known is None:
@@ -209,8 +213,10 @@ async def pin(core: Core, program: Program) -> dict[str, str]:
             if child is not None and name not in found:
                 found[name] = child
                 stack.append(child)
-    definitions = {p.digest: canonical(to_data(p.workflow)) for p in (program, *found.values())}
-    await core.store.put_definitions(definitions)
+    wanted = [p.digest for p in (program, *found.values())]
+    await core.store.put_definitions({name: core.unstored[name] for name in wanted if name in core.unstored})
+    for name in wanted:
+        core.unstored.pop(name, None)
     pins = core.stored[program.digest] = {name: p.digest for name, p in found.items()}
     return pins
 

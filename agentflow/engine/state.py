@@ -154,6 +154,12 @@ class Shared:
 class RunState:
     """A held run."""
 
+    __slots__ = (
+        "cancel", "change", "children", "failures", "held", "id", "info", "input", "key", "last_response", "live",
+        "next_n", "order", "parent", "parent_run", "past", "patched", "paused", "program", "queued", "ready",
+        "root", "row", "running", "seeds", "shared", "stamp", "state", "timing", "tree", "waits",
+    )  # fmt: skip
+
     def __init__(self, tree: Tree, row: RunRow | NewRun, key: int, program: Program, parent: Node | None) -> None:
         """Make the state of a run without any steps."""
         self.tree = tree
@@ -221,7 +227,7 @@ class RunState:
         """Whether a time comes so soon that letting go of the run isn't worth it."""
         if not self.timing or self.paused:
             return False
-        limit = self.tree.world.now() + SOON
+        limit = self.tree.world.moment + SOON
         return any(node.due is not None and node.due <= limit for node in self.live.values())
 
     # what the current transition changes
@@ -268,7 +274,7 @@ class RunState:
     ) -> None:  # fmt: skip
         """Append an event in this transition."""
         self.changes().events.append(
-            EventRow(kind, step, encode(data) if data else None, self.tree.world.now(), task, bumps)
+            EventRow(kind, step, encode(data) if data else None, self.tree.world.moment, task, bumps)
         )
 
     def patch(self, **fields: Any) -> None:
@@ -276,7 +282,7 @@ class RunState:
         change = self.changes()
         old = change.patch
         if old is None:
-            change.patch = RunPatch(at=self.tree.world.now(), **fields)
+            change.patch = RunPatch(at=self.tree.world.moment, **fields)
         else:  # None means "unchanged": it mustn't undo what this transition said before
             change.patch = old._replace(**{name: value for name, value in fields.items() if value is not None})
 
@@ -336,6 +342,8 @@ class RunState:
 
 class Tree:
     """A root run with the descendants that haven't ended: one lease, one holder."""
+
+    __slots__ = ("checks", "epoch", "key", "runs", "todo", "touched", "world")
 
     def __init__(self, world: World, key: int, epoch: int) -> None:
         """Make an empty tree."""

@@ -62,6 +62,8 @@ class Surroundings:
         self.current: dict[str, Program] = {}
         """Programs of the workflows of the current config, by id."""
         self.now = clock.now
+        self.moment = clock.now()
+        """Time of the transition that is being planned."""
         self.new_id = ids
         self.allocate = allocate
         self._missing = missing

@@ -19,12 +19,13 @@ LOOK = 0.25
 class Watcher:
     """One who waits for changes of a run. Nothing that happens after it was made is missed."""
 
-    __slots__ = ("_store", "_watching", "event", "row")
+    __slots__ = ("_changed", "_event", "_row", "_store", "_watching")
 
     def __init__(self, watching: Watching, store: Store) -> None:
         """Made by `Watching`."""
-        self.event = anyio.Event()
-        self.row: RunRow | None = None
+        self._changed = False
+        self._event: anyio.Event | None = None
+        self._row: RunRow | None = None
         self._watching = watching
         self._store = store
 
@@ -34,15 +35,23 @@ class Watcher:
         Returns:
             The run's row, where the change tells it: of an end that this process has committed.
         """
-        if not self._watching.polls:
-            await self.event.wait()
-        while not self.event.is_set():
+        while not self._changed:
+            event = self._event = anyio.Event()
+            if not self._watching.polls:
+                await event.wait()
+                continue
             with anyio.move_on_after(LOOK):
-                await self.event.wait()
-            if not self.event.is_set() and self._store.changed():
+                await event.wait()
+            if not self._changed and self._store.changed():
                 self._watching.everybody()
-        self.event = anyio.Event()
-        return self.row
+        self._changed = False
+        return self._row
+
+    def tell(self, row: RunRow | None) -> None:
+        """Tell it of a change, and of the run's row where that is known."""
+        self._changed, self._row = True, row
+        if self._event is not None:
+            self._event.set()
 
 
 class Watching:
@@ -88,8 +97,7 @@ class Watching:
     @staticmethod
     def _wake(table: dict[int, list[Watcher]], run: int, row: RunRow | None = None) -> None:
         for watcher in table.get(run, ()):
-            watcher.row = row
-            watcher.event.set()
+            watcher.tell(row)
 
     def states(self, run: int) -> AbstractContextManager[Watcher]:
         """Watch a run's state, and the commands that are carried out in it."""

@@ -22,8 +22,9 @@ class World(Protocol):
 
     random: random.Random
 
-    def now(self) -> float:
-        """Return the time."""
+    @property
+    def moment(self) -> float:
+        """Time of the transition that is being planned: what is committed together has happened at one time."""
         ...
 
     def new_id(self) -> str:

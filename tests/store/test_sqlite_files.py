@@ -298,6 +298,9 @@ async def test_lists_and_commands_use_an_index(tmp_path: Path) -> None:
         "SELECT key FROM heads h WHERE h.parent IS NULL ORDER BY h.created_at DESC, h.key DESC LIMIT 50",
         "SELECT key FROM heads h WHERE h.parent IS NULL AND h.state IN ('working') ORDER BY h.created_at DESC LIMIT 5",
         "SELECT key FROM heads h WHERE h.parent IS NULL AND h.workflow = 'w' ORDER BY h.created_at DESC LIMIT 50",
+        "SELECT key FROM heads h WHERE h.parent IS NULL AND h.owner = 'ann' ORDER BY h.created_at DESC LIMIT 50",
+        "SELECT key FROM heads h WHERE h.parent IS NULL AND h.context_id = 'c' ORDER BY h.created_at DESC LIMIT 50",
+        "SELECT created_at FROM heads WHERE parent IS NULL AND created_at > 5 ORDER BY created_at DESC LIMIT 1",
         "SELECT key FROM heads WHERE parent IS NULL AND holder IS NULL AND asleep = 0 AND paused = 0"
         " AND state IN ('submitted', 'working')",
         "SELECT DISTINCT holder FROM heads WHERE holder IS NOT NULL",

@@ -33,13 +33,13 @@ def begin(run: RunState, node: Node) -> None:
     if node.entered is None:
         node.tries += 1
     node.state, node.phase, node.reason = "working", "scope", None
-    node.started = run.tree.world.now()
+    node.started = run.tree.world.moment
     node.opened = node.closed = 0
     node.scopes = {}
     node.memo = {}
     run.emit("step_started", node.address, {"attempt": node.tries})
     if node.program.timeout is not None:
-        run.set_timer(node, run.tree.world.now() + node.program.timeout, "scope_timeout")
+        run.set_timer(node, run.tree.world.moment + node.program.timeout, "scope_timeout")
     _let(run, node, lambda container, frame: container.start(frame))
 
 
@@ -298,7 +298,7 @@ def _settle(run: RunState, node: Node, outcome: str) -> None:
         run.drop_timer(node, "scope_timeout")
     if node.program.is_root:
         node.state = "completed" if outcome == "completed" else "failed"
-        node.ended = run.tree.world.now()
+        node.ended = run.tree.world.moment
         run.tree.push("end_run", run)
         return
     if outcome == "completed":

@@ -25,6 +25,6 @@ def fail_tree(tree: Tree, error: Defect) -> None:
         run.running = 0
         change = run.changes()
         change.create = created
-        now = tree.world.now()
+        now = tree.world.moment
         run.patch(state="failed", error=encode(failure.to_data()), ended_at=now, now_text=failure.message)
         run.emit("run_failed", None, {"error": failure.to_data()}, bumps=True)

@@ -46,7 +46,7 @@ def _enter_at(run: RunState, scope: Scope) -> None:
     if entry is None or entry.starts_at is None:
         return
     keep = order.reachable(scope, scope.program.index[entry.starts_at])
-    now = run.tree.world.now()
+    now = run.tree.world.moment
     for number, step in enumerate(scope.program.steps):
         if number in keep:
             continue
@@ -89,7 +89,7 @@ def end_run(run: RunState) -> None:
         output = encode(memo["end"]["output"])
     state: State = "canceled" if outcome == "canceled" else outcome  # type: ignore[assignment]
     run.state = state
-    now = run.tree.world.now()
+    now = run.tree.world.moment
     reason = run.root.halting if outcome == "canceled" else None
     error = failure.to_data() if failure is not None and outcome in {"failed", "rejected"} else None
     if error is not None and len(run.failures) > 1:
@@ -153,7 +153,7 @@ def start_child(run: RunState, node: Node, child: Child) -> None:
     key = world.allocate()
     new = NewRun(
         id=world.new_id(), workflow=program.workflow.id, definition=program.digest, input=encode(child.input),
-        created_at=world.now(), owner=run.row.owner, context_id=run.row.context_id, parent=run.key, parent_step=node.n,
+        created_at=world.moment, owner=run.row.owner, context_id=run.row.context_id, parent=run.key, parent_step=node.n,
         door=run.row.door, pins=dict(getattr(run.row, "pins", {})),
     )  # fmt: skip
     state = RunState(run.tree, new, key, program, node)
@@ -312,7 +312,7 @@ def end_early(run: RunState, node: Node, end: End) -> None:
 
 def _leave_out(run: RunState, scope: Scope) -> None:
     """Mark the steps that an early end leaves out."""
-    now = run.tree.world.now()
+    now = run.tree.world.moment
     for number in range(len(scope.program.steps)):
         if number not in scope.nodes:
             left = run.begin_node(scope, number)

@@ -41,7 +41,7 @@ def gate(run: RunState, node: Node) -> None:
         conditions(run, node)
         return
     view = NodeView(run, node.scope)
-    now = run.tree.world.now()
+    now = run.tree.world.moment
     try:
         due = now if program.at is None else max(parse_time(program.at.render(view)), now)
         if program.delay is not None:
@@ -128,7 +128,7 @@ def ask(run: RunState, node: Node) -> None:
         raise ValueError(f'step type "{program.spec.name}" can do nothing')
     node.attempt += 1
     node.tries += 1
-    node.started = run.tree.world.now()
+    node.started = run.tree.world.moment
     outcome = prompt(config, PromptView(run, node))
     apply(run, node, outcome)
 
@@ -145,7 +145,7 @@ class PromptView:
 
     def now(self) -> float:
         """Return the engine's time."""
-        return self._run.tree.world.now()
+        return self._run.tree.world.moment
 
 
 def render_config(run: RunState, node: Node) -> Any:
@@ -191,7 +191,7 @@ def complete(run: RunState, node: Node, raw: bytes | None) -> None:
     node.state, node.phase, node.reason = "completed", None, None
     node.result = raw
     node.failure = None
-    node.ended = run.tree.world.now()
+    node.ended = run.tree.world.moment
     if node.program.update is not None:
         try:
             shared.update(run, node)
@@ -210,7 +210,7 @@ def complete(run: RunState, node: Node, raw: bytes | None) -> None:
 def skip(run: RunState, node: Node, reason: str, message: str | None = None) -> None:
     """Skip a step: it counts as satisfied. `reason` is one of `SATISFYING`, `message` says more."""
     node.state, node.phase, node.reason = "canceled", None, reason
-    node.ended = run.tree.world.now()
+    node.ended = run.tree.world.moment
     run.save(node, memo=node.memo is not None)
     run.emit("step_skipped", node.address, {"reason": reason, "message": message} if message else {"reason": reason})
     close(run, node)
@@ -219,7 +219,7 @@ def skip(run: RunState, node: Node, reason: str, message: str | None = None) -> 
 def cancel(run: RunState, node: Node, reason: str) -> None:
     """End a step because something else ended."""
     node.state, node.phase, node.reason = "canceled", None, reason
-    node.ended = run.tree.world.now()
+    node.ended = run.tree.world.moment
     run.save(node)
     run.emit("step_canceled", node.address, {"reason": reason})
     close(run, node)
@@ -271,12 +271,12 @@ def fail(run: RunState, node: Node, failure: Failure) -> None:
         if program.on_error == "continue":
             run.emit("step_failed", node.address, {"error": failure.to_data(), "will_retry": False, "tolerated": True})
             node.state, node.phase, node.reason = "canceled", None, "tolerated"
-            node.ended = run.tree.world.now()
+            node.ended = run.tree.world.moment
             run.save(node)
             close(run, node)
             return
     node.state, node.phase, node.reason = "failed", None, _reason(failure)
-    node.ended = run.tree.world.now()
+    node.ended = run.tree.world.moment
     run.save(node)
     run.emit("step_failed", node.address, {"error": failure.to_data(), "will_retry": False})
     if not node.scopes or program.container is None or node.n == ROOT:
@@ -298,7 +298,7 @@ def _again(run: RunState, node: Node, failure: Failure) -> None:
     run.emit("step_retrying", node.address, {"attempt": node.tries + 1, "delay": delay})
     node.state, node.phase, node.entered = "working", "backoff", None
     give_back(run, node)
-    run.set_timer(node, run.tree.world.now() + delay, "backoff")
+    run.set_timer(node, run.tree.world.moment + delay, "backoff")
     run.save(node)
 
 
@@ -312,7 +312,7 @@ def claim(run: RunState, node: Node) -> None:
         node.memo = None
     node.state, node.phase = "working", "run"
     if node.started is None or node.entered is None:
-        node.started = run.tree.world.now()
+        node.started = run.tree.world.moment
     run.running += 1
     run.save(node, memo=node.entered is None and (decided or node.attempt > 1))
     run.emit("step_started", node.address, {"attempt": node.tries})

@@ -50,7 +50,7 @@ def park(run: RunState, node: Node, what: Park) -> None:
 
 def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: str, details: dict[str, Any]) -> None:
     """Make the task that stands for a wait."""
-    now = run.tree.world.now()
+    now = run.tree.world.moment
     own = node.program.timeout if node.program.spec.whole_timeout and kind != "operator" else None
     timeouts = [t for t in (on.timeout, own) if t is not None]
     expires = now + min(timeouts) if timeouts else None
@@ -153,7 +153,7 @@ def _operator(run: RunState, node: Node, action: Any) -> None:
     else:
         failure = node.failure or Failure("AF-STEP-FAILED", "an operator failed the step")
         node.state, node.phase, node.reason = "failed", None, None
-        node.ended = run.tree.world.now()
+        node.ended = run.tree.world.moment
         run.save(node, memo=True)
         run.emit("step_failed", node.address, {"error": failure.to_data(), "will_retry": False})
         run.failures.append(failure)

@@ -12,7 +12,7 @@ import apsw
 from agentflow.errors import StoreError
 from agentflow.store.sqlite.connection import Opener, check_sqlite
 from agentflow.store.sqlite.locks import listed, users
-from agentflow.store.sqlite.log import frames_fault, header_fault
+from agentflow.store.sqlite.log import log_fault
 from agentflow.store.sqlite.schema import check_version
 from agentflow.store.sqlite.sql import do, one, rows
 
@@ -26,18 +26,14 @@ def inspected(path: Path) -> Generator[tuple[apsw.Connection, int, str | None]]:
     """
     check_sqlite()
     opener = Opener(path, "strict")
-    first = not users(path)
-    fault = header_fault(path) if first else None
+    fault = log_fault(path)
     with opener.faults:
         db = opener.reader()
     try:
         # A damaged log stays as it is, also when we are the last to close.
-        db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(fault is not None))
         with opener.faults:
             schema = check_version(db, path)
-            if first and fault is None:
-                fault = frames_fault(db, path)
-        db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(fault is not None))
         yield db, schema, fault
     finally:
         db.close()

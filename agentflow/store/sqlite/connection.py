@@ -13,8 +13,7 @@ import apsw
 
 from agentflow.errors import StoreError
 from agentflow.store.sqlite.faults import Faults
-from agentflow.store.sqlite.locks import users
-from agentflow.store.sqlite.log import damaged, frames_fault, header_fault
+from agentflow.store.sqlite.log import damaged, log_fault
 from agentflow.store.sqlite.mounts import refuse_network
 from agentflow.store.sqlite.schema import check_version, migrate, migrations
 from agentflow.store.sqlite.sql import do, number, one
@@ -101,16 +100,13 @@ class Opener:
                 why=(error.strerror or str(error)).lower(),
                 hint="name a place that this user may write: --store PATH, or AGENTFLOW_STORE",
             ) from error
-        # SQLite drops what it can't read of a log. The first to open it is the only one who can still tell.
-        first = not users(self.path)
-        fault = header_fault(self.path) if first else None
+        fault = log_fault(self.path)
         if fault is not None:
             raise damaged(fault, self.path)
         with self.faults:
             db = self.writer()
             try:
                 await self._prepare(db)
-                self._check_frames(db, first)
                 # From now on the writer asks again by itself, without blocking the event loop.
                 db.set_busy_timeout(0)
                 return db, self.reader()
@@ -130,12 +126,6 @@ class Opener:
                 if time.monotonic() > limit:
                     raise
                 await anyio.sleep(pause())
-
-    def _check_frames(self, db: apsw.Connection, first: bool) -> None:
-        fault = frames_fault(db, self.path) if first else None
-        if fault is not None:
-            db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # it stays as it is
-            raise damaged(fault, self.path)
 
     def _upgrade(self, db: apsw.Connection) -> None:
         do(db, "PRAGMA auto_vacuum=INCREMENTAL")  # of a new file only

@@ -57,13 +57,30 @@ def damaged(why: str, path: Path) -> StoreError:
     )
 
 
-def header_fault(path: Path) -> str | None:
-    """Tell what is wrong with the head of a log that nobody uses; SQLite would take it for an empty one."""
-    try:
-        with log_of(path).open("rb") as file:
-            head = file.read(_HEADER)
-    except OSError:
+def log_fault(path: Path) -> str | None:
+    """Tell what is wrong with the log of a database that nobody uses; SQLite would drop what it can't read of it.
+
+    Where others use the database the first of them has looked, and only that one could: they may be writing there now.
+    """
+    if size_of(path) <= _HEADER:
         return None
+    try:
+        db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # it stays as it is
+            db.set_busy_timeout(0)
+            one(db, "PRAGMA locking_mode=EXCLUSIVE")
+            one(db, "SELECT count(*) FROM sqlite_master")
+            return _head_fault(path) or _frames_fault(db, path)
+        finally:
+            db.close()
+    except apsw.Error:  # in use; or whoever opens it will tell
+        return None
+
+
+def _head_fault(path: Path) -> str | None:
+    with log_of(path).open("rb") as file:
+        head = file.read(_HEADER)
     if len(head) < _HEADER or not head.strip(b"\0"):  # begun, but nothing was committed to it
         return None
     magic, _, size = struct.unpack(">3I", head[:12])
@@ -72,26 +89,14 @@ def header_fault(path: Path) -> str | None:
     return None
 
 
-def frames_fault(db: apsw.Connection, path: Path) -> str | None:
-    """Tell whether whole commits stand behind the part of a log that SQLite can read.
-
-    Only for the first who opens the database: whoever else uses it may be writing there.
-    """
-    if size_of(path) <= _HEADER:
-        return None
+def _frames_fault(db: apsw.Connection, path: Path) -> str | None:
     _, end, _ = checkpointed(db, "NOOP")
     lost = _commits_behind(path, end)
-    if lost < _MANY or checkpointed(db, "NOOP")[1] != end:
-        return None
-    return f"It can be read up to page {end}, and {lost} commits stand behind that."
+    return None if lost < _MANY else f"It can be read up to page {end}, and {lost} commits stand behind that."
 
 
 def _commits_behind(path: Path, end: int) -> int:
-    try:
-        file = log_of(path).open("rb")
-    except OSError:
-        return 0
-    with file:
+    with log_of(path).open("rb") as file:
         head = file.read(_HEADER)
         if len(head) < _HEADER:
             return 0
