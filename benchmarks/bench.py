@@ -115,7 +115,7 @@ def main() -> None:
         for plan in plans:
             measure(plan, found, results)
         if not (given.quick or given.workloads or given.systems):
-            more, waiting = alone.measure(given.rounds or 5)
+            more, waiting = alone.measure(given.rounds or 5, results)
     finally:
         if results.samples:
             keep(results, all_ratios(results))

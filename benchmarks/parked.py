@@ -77,7 +77,9 @@ def beside(store: Path, count: int, skip: int) -> list[float]:
     return [started[n] - at for n, at in times.items()]
 
 
-def measure_parked(runs: int = 100_000, *, rounds: int = 5, answers: int = 200, seconds: float = 10.0) -> dict[str, Any]:
+def measure_parked(
+    runs: int = 100_000, *, rounds: int = 5, answers: int = 200, seconds: float = 10.0
+) -> dict[str, Any]:
     """Park runs in a store and measure what they cost.
 
     Args:
@@ -150,7 +152,10 @@ def print_parked(found: dict[str, Any]) -> None:
     print(f"with none {found['rest_empty']['cpu']:.3f} s")
     same, other, ratios = found["same_process"], found["other_process"], found["ratios"]
     print(f"answer to next step: p50 {same['answer']['p50'] * 1e3:.2f} ms, p95 {same['answer']['p95'] * 1e3:.2f} ms")
-    for kind, what, ratio in (("raw_all_rows", "the same rows", "answer"), ("raw", "one step's rows", "answer_one_step")):
+    for kind, what, ratio in (
+        ("raw_all_rows", "the same rows", "answer"),
+        ("raw", "one step's rows", "answer_one_step"),
+    ):
         raw = same[kind]
         print(f"  over a raw commit of {what}: {_verdict(ratios[ratio], ANSWER_LIMIT)}; ", end="")
         print(f"that takes p50 {raw['p50'] * 1e3:.2f} ms, p95 {raw['p95'] * 1e3:.2f} ms")

@@ -1,4 +1,4 @@
-"""The floors of `parked.py`: rows committed by bare SQL, with a strict store's settings and log, nothing around them."""
+"""The floors of `parked.py`: rows committed by bare SQL, with the settings and the log of a strict store."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from agentflow.store.rows import RunQuery
 TOGETHER = 500
 """Runs that are started at once."""
 TURNS = 50
-"""Turns of the event loop in which a host that has just opened has looked for work and for timers; it needs about 10."""
+"""Turns of the event loop in which a host that has just opened has looked for work and timers; it needs about 10."""
 ANSWER = {"approve": True, "note": "looks good"}
 SCHEMA = {"type": "object", "properties": {"approve": {"type": "boolean"}, "note": {"type": "string"}}}
 
@@ -95,7 +95,7 @@ async def seed(args: argparse.Namespace) -> dict[str, Any]:
             raise SystemExit(f"{waiting} of {args.count} runs wait")
     step = max(1, len(ids) // args.sample)
     Path(args.store).with_suffix(".sample").write_text(json.dumps(ids[::step][: args.sample]), encoding="utf-8")
-    return {"seconds": took, "bytes": Path(args.store).stat().st_size}
+    return {"seconds": took, "bytes": (await anyio.Path(args.store).stat()).st_size}
 
 
 async def boot(args: argparse.Namespace) -> dict[str, Any]:
@@ -207,8 +207,11 @@ async def timers(args: argparse.Namespace) -> dict[str, Any]:
     async with Engine.open(args.store, config=config()) as engine:
         first = time.time() + args.lead
 
+        ids: list[str] = []
+
         async def one(n: int) -> None:
-            await engine.start("nap", {"until": first + n * args.seconds / args.count})
+            run = await engine.start("nap", {"until": first + n * args.seconds / args.count})
+            ids.append(run.id)
 
         started = time.perf_counter()
         await _many(args.count, one)
@@ -220,10 +223,10 @@ async def timers(args: argparse.Namespace) -> dict[str, Any]:
         if time.time() > first:
             raise SystemExit("starting the runs took too long: give --lead more seconds")
         used = cpu()
-        await anyio.sleep(first + args.seconds - time.time())
-        while await engine.store.count_runs(RunQuery(states=("working", "submitted"))):
-            await anyio.sleep(0.1)
+        await anyio.sleep(first + args.seconds + 1 - time.time())
         busy = cpu() - used
+        for run_id in ids:
+            await engine.wait(run_id)
         late = await _lateness(engine, args.count)
     return {"started": took, "rest_cpu": at_rest, "rest": rested, "fire_cpu": busy, "late": spread(late)}
 

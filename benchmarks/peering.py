@@ -6,12 +6,15 @@ Standard library only, as it is imported in the peers' own environments.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 import traceback
+import urllib.request
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -20,6 +23,8 @@ from typing import Any
 from protocol import Clock, Report, Task, latency, main, spread, tenths
 from workloads import Node, Workload, check_order, value
 
+PATIENCE = 60.0
+"""Seconds that a server has to start."""
 WARM = Workload("chain", 2, 1.0)
 """What every system runs before the clock starts: whatever is loaded late is loaded then."""
 
@@ -130,7 +135,8 @@ async def until(cap: float | None, work: Awaitable[Any]) -> bool:
 
 def leave(system: str, run: Callable[[Task], Report], promises: Sequence[str]) -> None:
     """Do what `protocol.main` does, then end the process at once, whatever threads and tasks are still busy."""
-    code: Any = 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are stopped
+    code = 0
     try:
         main(system, run, promises)
     except SystemExit as error:
@@ -193,3 +199,25 @@ class Server:
     def __exit__(self, *error: object) -> None:
         """Stop it."""
         self.stop()
+
+
+def ask(url: str, body: Any = None) -> bytes:
+    """Ask a server; with a body as POST."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+        return response.read()
+
+
+def answers(url: str, server: Server) -> None:
+    """Wait until a server answers."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        server.alive()
+        try:
+            ask(url)
+            return
+        except OSError:
+            if time.monotonic() > end:
+                raise SystemExit(f"{server.name} didn't answer in {PATIENCE:.0f} s") from None
+            time.sleep(0.02)

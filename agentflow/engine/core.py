@@ -8,6 +8,7 @@ waits for one turn of the loop, so that all that finishes in it shares the commi
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -40,6 +41,10 @@ log = logging.getLogger("agentflow")
 
 MOST = 128
 """Inputs of one flush: about 5 ms of planning."""
+ADMITTED = 64
+"""Runs that are begun in one turn of the event loop."""
+BREATH = 0.004
+"""Seconds after which steps that never wait let the others in the event loop have their turn."""
 
 
 class Core(Holding):
@@ -64,6 +69,11 @@ class Core(Holding):
         self.roots: Callable[[], Collection[int] | None] = lambda: None
         """The roots whose commands this process carries out; None: all."""
         self._flushing = False
+        self._admitted = 0
+        self._waiting: deque[anyio.Event] = deque()
+        """Those who want to begin a run."""
+        self._breath = 0.0
+        """When the event loop last had its turn."""
         self._quiet = anyio.Event()
 
     # inputs
@@ -110,6 +120,24 @@ class Core(Holding):
         await self.take_inbox(self.roots())
         return count
 
+    async def admit(self) -> None:
+        """Return when one more run may be begun: of very many at once some wait for the next turn of the loop."""
+        if self._admitted < ADMITTED:
+            self._admitted += 1
+            return
+        event = anyio.Event()
+        self._waiting.append(event)
+        self._wake.set()
+        await event.wait()
+
+    def _admit_more(self) -> None:
+        self._admitted = 0
+        while self._waiting and self._admitted < ADMITTED:
+            self._admitted += 1
+            self._waiting.popleft().set()
+        if self._waiting:
+            self._wake.set()
+
     # the loop
 
     async def pump(self) -> None:
@@ -117,6 +145,7 @@ class Core(Holding):
         while True:
             await self._wake.wait()
             self._wake = anyio.Event()
+            self._admit_more()
             if self.inbox_due:
                 self.inbox_due = False
                 await self.take_inbox(self.roots())
@@ -127,7 +156,7 @@ class Core(Holding):
                 finally:
                     self._flushing = False
                 self.runtime.push(ready)
-            if self._inputs:
+            if self._inputs and not self._flushing:  # who flushes now wakes us afterwards
                 self._wake.set()
 
     async def perform(self, work: Work, lease: WorkLease) -> Sequence[Work]:
@@ -150,13 +179,15 @@ class Core(Holding):
         self.slots.stopped(run.key, node.n, node.attempt)
         self._let_go(work, node, lease)
         self._inputs.append(Finished(run, node, node.attempt, outcome, context))
-        if self._flushing:
-            self._wake.set()
+        breathless = time.monotonic() - self._breath > BREATH
+        if self._flushing or (self.runtime.waiting and not breathless and len(self._inputs) < MOST):
+            self._wake.set()  # if this worker comes to wait in its next step, the pump flushes
             return ()
         self._flushing = True
         try:
-            if self.slots.running > 1:
+            if breathless or self.slots.running > len(self._inputs):
                 await anyio.lowlevel.checkpoint()
+                self._breath = time.monotonic()
             return await self._flush()
         finally:
             self._flushing = False

@@ -18,8 +18,8 @@ from agentflow.engine.surroundings import Surroundings
 from agentflow.engine.world import Lease
 from agentflow.errors import StoreError
 from agentflow.store.contract import Store
+from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import (
-    LoadedTree,
     RunChange,
 )
 

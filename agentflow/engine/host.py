@@ -167,7 +167,8 @@ class Host:
                 continue
             if changed or rung:
                 self.core.slots.note(self.core.now())  # there may be new timers
-                await self.core.take_inbox(self.roots)
+                if await self.core.take_inbox(self.roots):
+                    await anyio.lowlevel.checkpoint()  # they come first
                 self.core.tell_everybody()
             if self.mode == "all" or self.own:
                 await self.claim()

@@ -18,10 +18,9 @@ from agentflow.engine.view import NodeView
 from agentflow.engine.world import Lease, World
 from agentflow.errors import Failure
 from agentflow.steps.containers import Opening
+from agentflow.store.loaded import LoadedRun, LoadedTree
 from agentflow.store.rows import (
     TERMINAL,
-    LoadedRun,
-    LoadedTree,
     StepRow,
 )
 
@@ -266,7 +265,9 @@ class _Restorer:
                 over = True
             if scope.stage not in {"body", "compensate"}:
                 over = over or stages is None or scope.stage not in stages[:1]
-            if scope.active == 0 and (scope.open == 0 or over or scope.halted is not None or not order.startable(scope)):
+            if scope.active == 0 and (
+                scope.open == 0 or over or scope.halted is not None or not order.startable(scope)
+            ):
                 scope.closed = True
                 if scope.stage == "body":
                     owner.closed += 1

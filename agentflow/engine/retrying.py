@@ -17,9 +17,9 @@ from agentflow.engine.state import ROOT, Node, RunState, Scope
 from agentflow.engine.views import RetryPlan
 from agentflow.errors import ConflictError, NotFoundError
 from agentflow.steps.contract import UNSET
+from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import (
     TERMINAL,
-    LoadedTree,
     NewRun,
     RunRow,
     SharedRow,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from agentflow.engine.frame import RUN_PARALLEL
@@ -178,6 +178,9 @@ class Slots:
     def stopped(self, run: int, n: int, attempt: int) -> None:
         """Note that a step with a deadline runs no more."""
         self._timed.discard((run, n, attempt))
+        if len(self._deadlines) > 2 * len(self._timed) + 64:  # else those of long timeouts would pile up
+            self._deadlines = [item for item in self._deadlines if item[1:] in self._timed]
+            heapify(self._deadlines)
 
     def overdue(self, now: float) -> list[tuple[int, int, int]]:
         """Take the (run, step, attempt) whose deadline has passed."""

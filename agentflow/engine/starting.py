@@ -150,6 +150,8 @@ async def start(core: Core, host: Host, config: Config, request: Request) -> Run
     """Start a run, or find the one that its idempotency key names; returns its row or its id."""
     if core.stopping:
         raise ConflictError("the engine is shutting down and starts nothing more", code="AF-SHUTTING-DOWN")
+    if host.mode != "none":
+        await core.admit()
     program = _program(core, config, request.workflow)
     entry = _entry(program.workflow, request.entry_point, request.input)
     value = prepare_input(program, request.input, core.limits.input_size, entry)

@@ -14,7 +14,9 @@ def landed(run: RunState, change: RunChange) -> None:
     patch = change.patch
     if patch is None:
         return
-    fields: dict[str, Any] = {name: value for name, value in zip(patch._fields[1:], patch[1:], strict=True) if value is not None}
+    fields: dict[str, Any] = {
+        name: value for name, value in zip(patch._fields[1:], patch[1:], strict=True) if value is not None
+    }
     if patch.state is not None:
         fields["reason"] = patch.reason
     if patch.memo == b"":

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
+from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import (
     Answered,
     Event,
     EventRow,
     Fenced,
     Inbox,
-    LoadedTree,
     NewRun,
     RunChange,
     RunQuery,

@@ -10,6 +10,7 @@ from agentflow.data import decode, encode
 from agentflow.errors import Defect
 from agentflow.store.common import OPEN, ended, event_answer, judge_ended
 from agentflow.store.contract import Matches
+from agentflow.store.loaded import LoadedRun, LoadedTree
 from agentflow.store.memory_records import Base, Runs, Tasks
 from agentflow.store.memory_state import LogEntry, MemoryRun
 from agentflow.store.rows import (
@@ -19,8 +20,6 @@ from agentflow.store.rows import (
     EventRow,
     Fenced,
     Inbox,
-    LoadedRun,
-    LoadedTree,
     RunChange,
     RunQuery,
     RunRow,

@@ -40,7 +40,7 @@ class StepRow(NamedTuple):
     memo: bytes | None = None
     """JSON: a container's decisions, a saved state. On an update None keeps what is there, `b""` clears it."""
     task: str | None = None
-    """Id of its open wait's task, of its agent's task, or of its child run."""
+    """Id of its open wait's task, its agent's task or its child run."""
     started_at: float | None = None
     ended_at: float | None = None
     crashes: int = 0
@@ -77,8 +77,7 @@ class Event(NamedTuple):
 
 
 HELD = 1e11
-"""Added to the due times of a paused run's timers, which is later than any real time: unpausing takes it
-off again."""
+"""Added to the due times of a paused run's timers, later than any real time; unpausing takes it off again."""
 
 
 class TimerRow(NamedTuple):
@@ -276,9 +275,8 @@ class RunChange:
     free: Sequence[int] = ()
     """Steps whose concurrency slots are given back. A run that ends gives all back."""
     take: bool = False
-    """Take the lease of the tree in this transaction: `epoch` is the one that it gets. The changes of the whole tree are
-    refused unless nobody holds it, its epoch is the one before, and all waits of `answers` are open. Only on the
-    root's change, which then comes first."""
+    """Take the lease of the tree, which gets this `epoch`. All changes of the tree are refused unless nobody holds it,
+    its epoch is the one before, and all waits of `answers` are open. Only on the root's change, which comes first."""
     answers: Sequence[AnswerRow] = ()
     """With `take`: answers to waits of this tree, which this transition carries out."""
     release: bool = False
@@ -342,8 +340,7 @@ class RunRow(NamedTuple):
     """JSON: the free context keys of `update_context`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inbox:
+class Inbox(NamedTuple):
     """A command that another door or process committed for the holder of a tree."""
 
     id: int
@@ -355,32 +352,6 @@ class Inbox:
     task: str | None
     data: Any
     """Payload: for an answer `{"answer": {"value"|"decline"|"failure": …}, "by": …, "door": …}`."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedRun:
-    """All that a holder needs to go on with a run."""
-
-    row: RunRow
-    steps: Sequence[StepRow]
-    shared: Sequence[SharedRow]
-    """In commit order."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedTree:
-    """A run with its descendants that haven't ended, and the commands that wait for them."""
-
-    root: int
-    epoch: int
-    runs: Sequence[LoadedRun]
-    """Parents before children."""
-    inbox: Sequence[Inbox]
-
-    @property
-    def holder(self) -> str | None:
-        """Who holds it."""
-        return self.runs[0].row.holder
 
 
 class TaskView(NamedTuple):

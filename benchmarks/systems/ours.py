@@ -57,7 +57,7 @@ def definition(work: Workload, promise: str) -> dict[str, Any]:
     call = {"type": "python", "function": "bench:warm", "input": {"index": 0}}
     warm = {"steps": [{"id": "a", **call}, {"id": "b", **call}]}
     # As many steps side by side as the widest workload has: the peers have no limit at all.
-    limits = {"max_parallel": WIDTH, "host_parallel": 256}
+    limits = {"max_parallel": WIDTH, "host_parallel": max(256, work.runs)}
     return {"durability": promise, "limits": limits, "workflows": {"flow": flow, "warm": warm}}
 
 
@@ -151,9 +151,7 @@ async def execute(engine: Engine, work: Workload, marks: Marks) -> list[Run]:
     if work.runs == 1:
         await one()
         return ended
-    async with anyio.create_task_group() as group:
-        for _ in range(work.runs):
-            group.start_soon(one)
+    await asyncio.gather(*[one() for _ in range(work.runs)])
     return ended
 
 

@@ -11,20 +11,18 @@ import subprocess
 import sys
 import time
 import tomllib
-import urllib.error
-import urllib.request
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from peering import Bench, Server, free_ports, leave, until
+from peering import Bench, Server, answers, ask, free_ports, leave, until
 from protocol import Clock, Report, Task, allocated, cpu, pss_mb, sqlite_versions
 from workloads import Workload
 
 HERE = Path(__file__).resolve().parent
-START = 60.0
+PATIENCE = 60.0
 QUIET = {"RESTATE_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"}
 CONFIG = """\
 cluster-name = "bench"
@@ -61,32 +59,10 @@ def binary() -> Path:
     return found[0]
 
 
-def ask(url: str, body: Any = None) -> bytes:
-    """Ask a server; with a body as POST."""
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=START) as response:
-        return response.read()
-
-
-def ready(url: str, server: Server) -> None:
-    """Wait until a server answers."""
-    end = time.monotonic() + START
-    while True:
-        server.alive()
-        try:
-            ask(url)
-            return
-        except OSError:
-            if time.monotonic() > end:
-                raise SystemExit(f"{server.name} didn't answer in {START:.0f} s") from None
-            time.sleep(0.02)
-
-
 def durability(config: Path) -> dict[str, Any]:
     """Return what decides about fsync, from the configuration as the server reads it."""
     command = [str(binary()), "--config-file", str(config), "--dump-config", "--no-logo"]
-    text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=START).stdout
+    text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
     found = tomllib.loads(text)
     local: dict[str, Any] = found["bifrost"]["local"]
     names = ("rocksdb-disable-wal", "rocksdb-disable-wal-fsync")
@@ -98,7 +74,7 @@ async def call(port: int, kind: str, runs: list[float] | None = None) -> None:
     begun = time.perf_counter()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     body = json.dumps(kind)
-    head = f"POST /bench/flow HTTP/1.1\r\nhost: bench\r\nconnection: close\r\ncontent-type: application/json\r\n"
+    head = "POST /bench/flow HTTP/1.1\r\nhost: bench\r\nconnection: close\r\ncontent-type: application/json\r\n"
     writer.write(f"{head}content-length: {len(body)}\r\n\r\n{body}".encode())
     answer = await reader.read()
     writer.close()
@@ -113,15 +89,6 @@ async def execute(work: Workload, port: int, runs: list[float]) -> None:
     await asyncio.gather(*(call(port, "real", runs) for _ in range(work.runs)))
 
 
-def worker_command(port: int) -> list[str]:
-    """Return how the worker is served."""
-    import os
-    if os.environ.get("T_SERVER") == "hypercorn":
-        return [sys.executable, "-m", "hypercorn", "--bind", f"127.0.0.1:{port}", "--workers", "0", "--log-level", "error", "restate_worker:app"]
-    serve = ["-m", "granian", "--interface", "asgi", "--http", "auto", "--host", "127.0.0.1", "--port", str(port)]
-    return [sys.executable, *serve, "--no-ws", "--log-level", "error", *os.environ.get("T_ARGS", "").split(), "restate_worker:app"]
-
-
 async def repetition(task: Task) -> Report:
     """Do one repetition."""
     folder, work = task.folder.resolve(), task.workload
@@ -130,15 +97,15 @@ async def repetition(task: Task) -> Report:
     config.write_text(CONFIG.format(folder=folder, node=node, admin=admin, ingress=ingress), encoding="utf-8")
     report, bench = Report(), Bench(work)
     started = time.perf_counter()
-    env = {"BENCH_WORKLOAD": work.name, "BENCH_SCALE": repr(work.scale), "PYTHONPATH": str(HERE), **QUIET}
+    program = [sys.executable, str(HERE / "restate_worker.py"), str(port), work.name, repr(work.scale)]
     with (
-        Server("worker", worker_command(port), folder, env) as worker,
+        Server("worker", program, folder) as worker,
         Server("restate", [str(binary()), "--config-file", str(config), "--no-logo"], folder, QUIET) as server,
     ):
-        ready(f"http://127.0.0.1:{port}/health", worker)
-        ready(f"http://127.0.0.1:{admin}/health", server)
+        answers(f"http://127.0.0.1:{port}/health", worker)
+        answers(f"http://127.0.0.1:{admin}/health", server)
         ask(f"http://127.0.0.1:{admin}/deployments", {"uri": f"http://127.0.0.1:{port}"})
-        ready(f"http://127.0.0.1:{ingress}/restate/health", server)
+        answers(f"http://127.0.0.1:{ingress}/restate/health", server)
         for _ in range(8):  # every partition once, and the connections
             await call(ingress, "warm")
         report.setup_seconds = time.perf_counter() - started
@@ -161,7 +128,7 @@ async def repetition(task: Task) -> Report:
 
 def versions() -> dict[str, str]:
     """Return what was measured."""
-    text = subprocess.run([str(binary()), "--version"], capture_output=True, text=True, check=True, timeout=START).stdout
+    text = subprocess.run([str(binary()), "--version"], capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
     return {"restate-server": text.split()[1], **{name: version(name) for name in ("restate-sdk", "granian")}}
 
 

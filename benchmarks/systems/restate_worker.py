@@ -1,12 +1,13 @@
-"""Restate's worker: an ASGI app whose handler does a run of the workload that the environment names.
+"""Restate's worker: an ASGI app whose handler does a run of the workload, served by granian in this process.
 
-`restate_peer.py` has it served by an HTTP server; `GET /marks` tells what was executed when, and what was wrong.
+`restate_peer.py` starts it with a port, a workload and its scale. `GET /marks` tells what was executed when, and what
+was wrong.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -23,37 +24,15 @@ gather: Any = restate.gather
 wait_completed: Any = restate.wait_completed
 Context: Any = restate.Context
 
-real = Bench(workload(os.environ["BENCH_WORKLOAD"], float(os.environ["BENCH_SCALE"])))
+port, name, scale = sys.argv[1:]
+real = Bench(workload(name, float(scale)))
 service: Any = restate.Service("bench")
-MODE = os.environ.get("T_MODE", "gather")
 
 
 async def graph(ctx: Any, bench: Bench) -> list[Any]:
-    """Execute the steps of a graph, wave by wave."""
+    """Execute the steps of a graph, wave by wave: twice as fast as beginning each step as soon as it may."""
     results: list[Any] = [None] * len(bench.work.nodes)
     run = ctx.run_typed
-    if MODE == "fifo":
-        from peering import interpret
-        def begin(node, res):
-            return run(node.id, bench.step, index=node.index)
-        return await interpret(bench.work.nodes, begin)
-    if MODE == "any":
-        nodes = bench.work.nodes
-        missing = [len(n.after) for n in nodes]
-        followers = [[] for _ in nodes]
-        for n in nodes:
-            for o in n.after: followers[o].append(n.index)
-        under = {}
-        for n in nodes:
-            if not n.after: under[run(n.id, bench.step, index=n.index)] = n.index
-        while under:
-            done, _ = await wait_completed(*under)
-            for f in done:
-                i = under.pop(f); results[i] = await f
-                for o in followers[i]:
-                    missing[o] -= 1
-                    if not missing[o]: under[run(nodes[o].id, bench.step, index=o)] = o
-        return results
     for wave in waves(bench.work.nodes):
         if bench.work.texts:
             started = [run(node.id, bench.add, index=node.index, seen=results) for node in wave]
@@ -107,3 +86,15 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     marks = {"times": real.times, "order": real.order, "wrong": real.wrong, "peak_rss_mb": peak_rss_mb()}
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": json.dumps(marks).encode()})
+
+
+async def serve() -> None:
+    """Serve until the process is ended."""
+    embedded: Any = load("granian.server.embed").Server
+    constants: Any = load("granian.constants")
+    server = embedded(app, port=int(port), interface=constants.Interfaces.ASGI, websockets=False, log_enabled=False)
+    await server.serve()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())

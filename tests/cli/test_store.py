@@ -4,54 +4,75 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import apsw
+import pytest
 
+from agentflow.cli.app import execute
 from agentflow.store.sqlite.sql import do
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(project: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return what runs a command in this process, as the project's `run` does in one of its own."""
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setenv("PYTHONUTF8", "1")
+
+    def command(*arguments: str) -> Any:
+        capsys.readouterr()
+        code = execute(list(arguments))
+        out, err = capsys.readouterr()
+        return SimpleNamespace(returncode=code, stdout=out, stderr=err)
+
+    return command
 
 
 def _store(project: Any) -> Path:
     return project.folder / ".agentflow" / "runs.db"
 
 
-def _workflows(project: Any, *arguments: str) -> list[str]:
-    return [run["workflow"] for run in project.json("runs", "list", *arguments)["runs"]]
+def _workflows(run: Run, *arguments: str) -> list[str]:
+    return [each["workflow"] for each in json.loads(run("runs", "list", "--json", *arguments).stdout)["runs"]]
 
 
-def test_a_backup_is_restored_and_what_was_there_is_kept(project: Any) -> None:
-    project.run("run", "hello", "-q")
-    done = project.run("store", "backup", "copy.db")
+def test_a_backup_is_restored_and_what_was_there_is_kept(project: Any, run: Run) -> None:
+    run("run", "hello", "-q")
+    done = run("store", "backup", "copy.db")
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"1 run in copy\.db, \d+ kB\n", done.stdout)
     assert done.stderr == ""
-    assert _workflows(project, "--store", "copy.db") == ["hello"]
-    project.run("run", "failing", "-q")
-    refused = project.run("store", "restore", "copy.db")
+    assert _workflows(run, "--store", "copy.db") == ["hello"]
+    run("run", "failing", "-q")
+    refused = run("store", "restore", "copy.db")
     assert refused.returncode == 73
     assert refused.stderr == (
         f"error[AF-STORE-EXISTS]: There is a store {_store(project)} already.\n"
         "  It has 2 runs.\n"
         "  hint: Replace it with --yes: it is kept in a file beside.\n"
     )
-    assert _workflows(project) == ["failing", "hello"]
-    done = project.run("store", "restore", "copy.db", "--yes")
+    assert _workflows(run) == ["failing", "hello"]
+    done = run("store", "restore", "copy.db", "--yes")
     assert (done.returncode, done.stdout) == (0, "1 run restored\n"), done.stderr
-    assert _workflows(project) == ["hello"]
+    assert _workflows(run) == ["hello"]
     kept = re.fullmatch(r"what was there before is in (\S+)\n", done.stderr)
     assert kept is not None
-    assert _workflows(project, "--store", kept[1]) == ["failing", "hello"]
+    assert _workflows(run, "--store", kept[1]) == ["failing", "hello"]
 
 
-def test_a_backup_replaces_a_file_only_with_a_yes(project: Any) -> None:
-    project.run("run", "hello", "-q")
+def test_a_backup_replaces_a_file_only_with_a_yes(project: Any, run: Run) -> None:
+    run("run", "hello", "-q")
     (project.folder / "copy.db").write_text("precious", encoding="utf-8")
-    refused = project.run("store", "backup", "copy.db")
+    refused = run("store", "backup", "copy.db")
     assert refused.returncode == 73
     assert "There is a file copy.db already" in refused.stderr
     assert (project.folder / "copy.db").read_text(encoding="utf-8") == "precious"
-    document = json.loads(project.run("store", "backup", "copy.db", "--yes", "--json").stdout)
+    document = json.loads(run("store", "backup", "copy.db", "--yes", "--json").stdout)
     assert document == {"file": "copy.db", "bytes": document["bytes"], "runs": 1, "schema": document["schema"]}
 
 
@@ -78,16 +99,16 @@ def test_a_backup_while_a_run_executes_has_it_and_a_restore_is_refused_meanwhile
     assert json.loads(done.stdout)["output"] == {"done": True}
 
 
-def test_check_names_the_damaged_step_and_how_to_mend_it(project: Any) -> None:
-    project.run("run", "hello", "-q")
-    sound = project.run("store", "check")
+def test_check_names_the_damaged_step_and_how_to_mend_it(project: Any, run: Run) -> None:
+    run("run", "hello", "-q")
+    sound = run("store", "check")
     assert sound.returncode == 0, sound.stderr
     assert re.fullmatch(r"✔ \S+: schema \d+, 1 run, 1 step, 1 result, \d+ kB, 0 B of it free\n", sound.stdout)
-    run_id = project.json("runs", "list")["runs"][0]["id"]
+    run_id = json.loads(run("runs", "list", "--json").stdout)["runs"][0]["id"]
     db = apsw.Connection(str(_store(project)))
     do(db, "UPDATE steps SET result = CAST('{}' AS BLOB)")
     db.close()
-    found = project.run("store", "check")
+    found = run("store", "check")
     assert found.returncode == 1
     assert found.stdout.splitlines()[1:] == [
         f"  run {run_id} step greet: Its stored result is damaged.",
@@ -95,32 +116,30 @@ def test_check_names_the_damaged_step_and_how_to_mend_it(project: Any) -> None:
         f"agentflow runs retry {run_id} --from greet",
     ]
     assert found.stderr == "1 problem\n"
-    document = project.json("store", "check")
+    document = json.loads(run("store", "check", "--json").stdout)
     assert document["problems"][0] | {"hint": ""} == {
         "message": "Its stored result is damaged.", "hint": "", "run": run_id, "step": "greet", "page": None,
     }  # fmt: skip
 
 
-def test_vacuum_gives_the_space_of_purged_runs_back(project: Any) -> None:
+def test_vacuum_gives_the_space_of_purged_runs_back(project: Any, run: Run) -> None:
     for _ in range(3):
-        project.run(
-            "run", "report", "-q", "--answer", 'review={"decision": "approve", "note": "' + "x" * 100_000 + '"}'
-        )
-    project.run("runs", "purge", "--older-than", "0s", "--yes")
+        run("run", "report", "-q", "--answer", 'review={"decision": "approve", "note": "' + "x" * 100_000 + '"}')
+    run("runs", "purge", "--older-than", "0s", "--yes")
     before = _store(project).stat().st_size
-    done = project.run("store", "vacuum")
+    done = run("store", "vacuum")
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"\d+ kB given back\n", done.stdout)
     assert _store(project).stat().st_size < before - 100_000
-    assert project.json("store", "vacuum", "--full")["bytes"] >= 0
+    assert json.loads(run("store", "vacuum", "--full", "--json").stdout)["bytes"] >= 0
 
 
-def test_without_a_store_every_command_says_so(project: Any) -> None:
+def test_without_a_store_every_command_says_so(project: Any, run: Run) -> None:
     for command in (("backup", "copy.db"), ("check",), ("vacuum",)):
-        done = project.run("store", *command)
+        done = run("store", *command)
         assert done.returncode == 66, command
         assert done.stderr.startswith(f"error[AF-STORE-MISSING]: There is no store {_store(project)}.")
-    assert project.run("store", "restore", "copy.db").returncode == 66
+    assert run("store", "restore", "copy.db").returncode == 66
     assert not (project.folder / ".agentflow").exists()
 
 

@@ -15,6 +15,9 @@ workflows:
   long:
     steps:
       - {id: nap, type: python, function: "work:nap", input: {seconds: 1.5}}
+  blocks:
+    steps:
+      - {id: nap, type: python, function: "work:block", input: {seconds: 1.5}}
   ends:
     steps:
       - {id: first, type: python, function: "work:hold"}
@@ -73,6 +76,12 @@ def log(ctx):
 async def nap(seconds, ctx):
     note(ctx)
     await asyncio.sleep(seconds)
+    return {"step": ctx.address}
+
+
+async def block(seconds, ctx):
+    note(ctx)
+    time.sleep(seconds)
     return {"step": ctx.address}
 
 

@@ -85,12 +85,14 @@ async def test_two_hosts_never_run_one_step_twice(scene: Scene) -> None:
 
 
 @pytest.mark.case("W-E-17")
-async def test_a_step_longer_than_all_looks_for_dead_hosts_runs_once(scene: Scene) -> None:
+@pytest.mark.parametrize("workflow", ["long", "blocks"])
+async def test_a_step_longer_than_all_looks_for_dead_hosts_runs_once(scene: Scene, workflow: str) -> None:
+    """Also when it keeps the event loop of its host from doing anything else."""
     async with Engine.open(scene.database, config=_config(scene), host="none") as engine:
         _host(scene)
         _host(scene)
         with anyio.fail_after(LIMIT):
-            run = await engine.start("long")
+            run = await engine.start(workflow)
             assert run.state == "submitted"  # whoever only starts runs executes nothing
             assert (await engine.wait(run.id)).state == "completed"
     assert len(scene.lines()) == 1

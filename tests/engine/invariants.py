@@ -170,7 +170,9 @@ def agrees(world: World, looks: Sequence[Look]) -> None:
     assert looks[0].row.state == ("completed" if end.good else "failed")
     states = {path: (row.state, row.reason) for path, row in rows.items()}
     assert dict(states.items() - oracle.states.items()) == dict(oracle.states.items() - states.items())
-    leaves = {path: value for path, value in oracle.results.items() if oracle.plans[path].kind in LEAVES[:4] + LEAVES[5:]}
+    leaves = {
+        path: value for path, value in oracle.results.items() if oracle.plans[path].kind in LEAVES[:4] + LEAVES[5:]
+    }
     results = {path: decode(row.result) for path, row in rows.items() if row.result and path in leaves}
     assert results == {path: value for path, value in leaves.items() if oracle.plans[path].kind != "each"}
     tried = {path: row.tries for path, row in rows.items() if path in oracle.tries}
@@ -208,9 +210,7 @@ def newest(looks: Sequence[Look]) -> list[Look]:
 
 def reached(looks: Sequence[Look]) -> dict[str, StepRow]:
     """Return the rows of the steps that were reached in the last try of all that encloses them, by path."""
-    return {
-        look.path + row.address: row for look in newest(looks) for row in look.steps if row.state != "submitted"
-    }
+    return {look.path + row.address: row for look in newest(looks) for row in look.steps if row.state != "submitted"}
 
 
 def completions(looks: Sequence[Look]) -> Counter[str]:

@@ -330,4 +330,3 @@ class Builder:
 def single(steps: list[Step]) -> Step | list[Step]:
     """Return a list of one step as the step: bodies of that kind give its result, and not a map."""
     return steps[0] if len(steps) == 1 else steps
-

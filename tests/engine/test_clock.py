@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from pathlib import Path
 
 import anyio
 import pytest
 
+from agentflow.definition.models import RetryPolicy
 from agentflow.engine import Answer, Engine
 from agentflow.steps import Workflow, delay, python, wait_for_event, wait_for_input
 from agentflow.store import open_store
@@ -119,6 +121,45 @@ async def test_purging_after_a_jump_deletes_nothing_that_ended_later(tmp_path: P
     store = await open_store(tmp_path / "runs.db")
     assert await store.get_run(run.id) is None
     await store.close()
+
+
+async def test_times_of_a_real_host_come_although_its_wall_clock_is_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pause, a pause before a retry, and the timeout of a step that runs already."""
+    began, wall = anyio.Event(), time.time
+    tries = 0
+
+    async def hang() -> None:
+        began.set()
+        await anyio.sleep_forever()
+
+    async def flaky() -> str:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise RuntimeError("the first try fails")
+        return "done"
+
+    flow = Workflow(
+        id="flow",
+        execution="parallel",
+        steps=(
+            python("hang", function="m:hang", timeout=0.3, on_error="continue"),
+            delay("nap", for_="300ms"),
+            python("flaky", function="m:flaky", retry=RetryPolicy(base=0.3), depends_on=("nap",)),
+        ),
+    )
+    functions = {"m:hang": hang, "m:flaky": flaky}
+    async with Engine.open(tmp_path / "runs.db", workflows=[flow], functions=functions) as engine:
+        with anyio.fail_after(10):
+            run = await engine.start("flow")
+            await began.wait()
+            monkeypatch.setattr(time, "time", lambda: wall() - HOUR)
+            done = await engine.wait(run.id)
+            steps = {step.address: step for step in await engine.steps(run.id)}
+    assert (done.state, tries) == ("completed", 2)
+    assert b"AF-TIMEOUT" in (steps["hang"].error or b"")
 
 
 async def _reached(engine: Engine, run_id: str, kind: str, step: str) -> None:

@@ -36,19 +36,29 @@ Test = Callable[..., None]
 
 def few(test: Test, examples: int, **given_: Any) -> None:
     """Run a fixed choice of examples."""
-    settings(max_examples=examples, derandomize=True, database=None, deadline=None, phases=_PHASES,
-        suppress_health_check=_CALM, report_multiple_bugs=False)(
-        given(**given_)(test)
-    )()
+    settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=_PHASES,
+        suppress_health_check=_CALM,
+        report_multiple_bugs=False,
+    )(given(**given_)(test))()
 
 
 def many(test: Test, examples: int, **given_: Any) -> None:
     """Run examples at random, and tell the seed."""
     print(f"AGENTFLOW_PROPERTY_SEED={SEED}")
-    settings(max_examples=examples, print_blob=True, database=None, deadline=None, phases=_PHASES,
-        suppress_health_check=_CALM, report_multiple_bugs=False)(
-        seed(SEED)(given(**given_)(test))
-    )()
+    settings(
+        max_examples=examples,
+        print_blob=True,
+        database=None,
+        deadline=None,
+        phases=_PHASES,
+        suppress_health_check=_CALM,
+        report_multiple_bugs=False,
+    )(seed(SEED)(given(**given_)(test)))()
 
 
 def live(
@@ -91,7 +101,7 @@ def test_whatever_crashes_on_the_way_the_end_is_the_oracles(stored: bool, replay
     def test(plan: Plan, crashes: list[Crash]) -> None:
         the_end_is_the_oracles(plan, crashes, stored=stored, replay=replay)
 
-    few(test, int(os.environ.get("N","60")), plan=flows(), crashes=CRASHES)
+    few(test, int(os.environ.get("N", "60")), plan=flows(), crashes=CRASHES)
 
 
 @pytest.mark.slow
@@ -112,7 +122,9 @@ def the_race_ends_well(
     hold(world, looks)
     inv.in_order(plan.body, looks[0].events)
     inv.invariant_10_paused(world, looks)
-    canceled = [event for event in looks[0].events if event.type == "run_status" and (event.data or {}).get("canceling")]
+    canceled = [
+        event for event in looks[0].events if event.type == "run_status" and (event.data or {}).get("canceling")
+    ]
     if canceled:
         inv.invariant_10(looks, canceled[0].pos)
 
@@ -126,7 +138,7 @@ def test_in_a_race_whoever_wins_the_invariants_hold(stored: bool, replay: bool) 
     def test(plan: Plan, crashes: list[Crash]) -> None:
         the_race_ends_well(plan, crashes, None, stored=stored, replay=replay)
 
-    few(test, int(os.environ.get("N","60")), plan=flows(racing=True), crashes=CRASHES)
+    few(test, int(os.environ.get("N", "60")), plan=flows(racing=True), crashes=CRASHES)
 
 
 @STORES
@@ -135,4 +147,4 @@ def test_whenever_it_is_canceled_or_paused_the_invariants_hold(stored: bool, rep
     def test(plan: Plan, crashes: list[Crash], meddle: Meddler) -> None:
         the_race_ends_well(plan, crashes, meddle, stored=stored, replay=replay)
 
-    few(test, int(os.environ.get("N","60")), plan=flows() | flows(racing=True), crashes=CRASHES, meddle=MEDDLERS)
+    few(test, int(os.environ.get("N", "60")), plan=flows() | flows(racing=True), crashes=CRASHES, meddle=MEDDLERS)

@@ -75,6 +75,19 @@ async def test_requests_of_other_runs_go_on_while_a_commit_waits_for_the_disk(la
                 assert disk.on_loop == on_loop
 
 
+async def test_many_starts_at_once_wait_for_the_disk_and_the_loop_does_not(lab: Lab, tmp_path: Path) -> None:
+    chain = lab.workflow(*(set_(f"s{n}", value=n) for n in range(6)), id="chain")
+    with slow_disk(0.02) as disk:
+        async with lab.open(chain, store=tmp_path / "runs.db") as engine:
+            await learn(lab, engine)
+            on_loop = disk.on_loop
+            with anyio.fail_after(LIMIT):
+                async with anyio.create_task_group() as group:
+                    for _ in range(300):
+                        group.start_soon(engine.start, "chain")
+            assert disk.on_loop == on_loop
+
+
 async def test_what_piles_up_behind_a_slow_disk_is_bounded_by_the_slots(lab: Lab, tmp_path: Path) -> None:
     """While a commit waits, nothing new starts: at most what runs can end, and whoever starts a run waits for it."""
     slots, items = 10, 60

@@ -12,9 +12,12 @@ import apsw
 import pytest
 
 from agentflow.errors import StoreError
+from agentflow.store import open_store
+from agentflow.store.sqlite import SqliteStore
 from agentflow.store.sqlite.connection import Opener
 from agentflow.store.sqlite.sql import do, rows
 from agentflow.store.sqlite.writer import Writer
+from agentflow.testing.store_suite.builders import start
 
 pytestmark = pytest.mark.anyio
 
@@ -200,3 +203,22 @@ async def test_closing_waits_for_what_is_under_way(slow: SlowWriter, tmp_path: P
             await anyio.lowlevel.checkpoint()
             slow.go.set()
     assert _kept(tmp_path / "runs.db") == [0, 1]
+
+
+async def test_keys_are_reserved_while_a_slow_commit_is_under_way(tmp_path: Path) -> None:
+    """Who needs one at once must not wait for a COMMIT that waits for the loop."""
+    store = await open_store(tmp_path / "runs.db")
+    assert isinstance(store, SqliteStore)
+    store._writer._cost = 1.0  # pyright: ignore[reportPrivateUsage]  a slow disk
+    keys = set[int]()
+
+    async def one(n: int) -> None:
+        keys.update(store.allocate() for _ in range(50))
+        keys.add(await start(store, f"r{n}"))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            for n in range(100, 120):
+                group.start_soon(one, n)
+    assert len(keys) == 20 * 51
+    await store.close()

@@ -1,7 +1,8 @@
 """The embedded runtime: a pool of long-lived workers in the process of the engine.
 
 A task and a cancel scope per step would cost more than the step itself, so workers live on and keep their scope: a
-cancel or a timeout of a step cancels its worker's scope, and the worker enters a fresh one.
+cancel or a timeout of a step cancels its worker's scope, and the worker enters a fresh one. Nor is a worker woken per
+step: one that works through the queue wakes a second one, which goes on as soon as a step of the first has to wait.
 """
 
 from __future__ import annotations
@@ -25,25 +26,38 @@ class EmbeddedRuntime:
         self._queue: deque[Work] = deque()
         self._idle: list[Worker] = []
         self._workers = 0
+        self._woken = 0
+        """Workers that were woken or started and haven't come to it yet."""
         self._slots = 0
         self._handler: Handler | None = None
         self._group: TaskGroup | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether works are queued: whoever asks, as a worker, takes the next."""
+        return bool(self._queue)
 
     async def dispatch(self, works: Sequence[Work]) -> None:
         """Queue works and wake workers for them."""
         self.push(works)
 
     def push(self, works: Sequence[Work]) -> None:
-        """Queue works and wake workers for them; never waits."""
+        """Queue works and see to it that somebody takes them; never waits."""
         self._queue.extend(works)
-        for _ in range(len(works)):
-            if self._idle:
-                self._idle.pop().wake.set()
-            elif self._workers < self._slots and self._group is not None and self._handler is not None:
-                self._workers += 1
-                self._group.start_soon(Worker(self, self._handler).serve)
-            else:
-                break
+        self._rouse()
+
+    def _rouse(self) -> None:
+        """Wake or start a worker, unless one is on its way."""
+        if not self._queue or self._woken:
+            return
+        if self._idle:
+            self._idle.pop().wake.set()
+        elif self._workers < self._slots and self._group is not None and self._handler is not None:
+            self._workers += 1
+            self._group.start_soon(Worker(self, self._handler).serve)
+        else:
+            return
+        self._woken += 1
 
     async def withdraw(self, keys: Sequence[str]) -> None:
         """Take back queued works."""
@@ -62,9 +76,17 @@ class EmbeddedRuntime:
         """Return None: it lives in this process."""
         return None
 
+    def come(self) -> None:
+        """Note that a worker that was woken or started has come to it."""
+        self._woken -= 1
+
     def take(self) -> Work | None:
         """Return the next work, or None."""
-        return self._queue.popleft() if self._queue else None
+        if not self._queue:
+            return None
+        work = self._queue.popleft()
+        self._rouse()
+        return work
 
     def rest(self, worker: Worker) -> None:
         """Note that a worker has nothing to do."""
@@ -98,6 +120,7 @@ class Worker:
 
     async def serve(self) -> None:
         """Work until the runtime is cancelled."""
+        self._runtime.come()
         while True:
             with anyio.CancelScope() as scope:
                 self._scope = scope
@@ -118,6 +141,7 @@ class Worker:
                 self.wake = anyio.Event()
                 runtime.rest(self)
                 await self.wake.wait()
+                runtime.come()
                 continue
             while work is not None:
                 ready = await handler.perform(work, self)

@@ -16,6 +16,7 @@ from agentflow.store.common import subset
 from agentflow.store.contract import Matches
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.connection import Opener, reserve
+from agentflow.store.sqlite.known import Known
 from agentflow.store.sqlite.log import Growth
 from agentflow.store.sqlite.sql import number, one
 from agentflow.store.sqlite.writer import Writer
@@ -81,7 +82,7 @@ class Base:
         self._beside = connections[1]
         self._faults = opener.faults
         self._keys = Keys(opener)
-        self._reserving = anyio.Lock()
+        self._reserving: anyio.Event | None = None
         self._sized = False
         self._growth = Growth(opener.path)
 
@@ -113,13 +114,21 @@ class Base:
 
     async def new_key(self) -> int:
         """Return a fresh integer key for a run; where keys have to be reserved first, the loop goes on meanwhile."""
-        if not self._keys.empty:
-            return self._keys.take()
-        async with self._reserving:
-            if self._keys.empty:
-                db, count = self._writer.db, self._keys.more
-                self._keys.add(await self._write(lambda _: reserve(db, count)), count)
-            return self._keys.take()
+        while self._keys.empty:
+            if self._reserving is not None:  # all go on at once then, or each would be a commit of its own
+                await self._reserving.wait()
+                continue
+            reserved = self._reserving = anyio.Event()
+            try:
+                await self._reserve(self._keys.more)
+            finally:
+                self._reserving = None
+                reserved.set()
+        return self._keys.take()
+
+    async def _reserve(self, count: int) -> None:
+        db = self._writer.db
+        self._keys.add(await self._write(lambda _: reserve(db, count)), count)
 
     async def close(self) -> None:
         """Finish what is under way and close. The last to close copies the log into the database."""
@@ -132,7 +141,7 @@ class Base:
 
         def run(work: Callable[[Batch], T]) -> T:
             self._writer.known.clear()
-            batch = Batch(self._writer.db, self.holder, self.matches, {})
+            batch = Batch(self._writer.db, self.holder, self.matches, Known())
             result = work(batch)
             batch.flush()
             return result

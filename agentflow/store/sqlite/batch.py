@@ -26,9 +26,8 @@ from agentflow.store.rows import (
     TaskRow,
 )
 from agentflow.store.sqlite import statements as sql
+from agentflow.store.sqlite.known import Head, Known
 from agentflow.store.sqlite.sql import do, do_many, number, one, rows
-
-_MOST_HEADS = 4096
 
 
 def step_key(run: int, n: int) -> int:
@@ -36,35 +35,18 @@ def step_key(run: int, n: int) -> int:
     return run << 32 | n
 
 
-class Head:
-    """The part of a run's row that every commit reads and changes."""
-
-    __slots__ = ("born", "epoch", "extras", "generation", "root", "seq", "state", "updated_at")
-
-    def __init__(self, values: Sequence[Any]) -> None:
-        """Take the values of `sql.HEAD`."""
-        self.root: int = values[0]
-        self.seq: int = values[1]
-        self.generation: int = values[2]
-        self.born: int = values[3]
-        self.extras: int = values[4]
-        self.updated_at: float = values[5]
-        self.epoch: int = values[6]
-        self.state: State = values[7]
-
-
 class Batch:
     """Collects the rows of one transaction; `flush` writes them, one statement a table."""
 
-    def __init__(self, db: apsw.Connection, holder: str, matches: Matches, heads: dict[int, Head]) -> None:
-        """Begin with nothing but the heads that are known to be true still. The transaction is open already."""
+    def __init__(self, db: apsw.Connection, holder: str, matches: Matches, known: Known) -> None:
+        """Begin with nothing but what is known to be true still. The transaction is open already."""
         self._db = db
         self._holder = holder
         self._matches = matches
-        self._heads = heads
+        self._known = known
+        self._heads = known.heads
         self._touched: dict[int, Head] = {}
         self._generations: dict[str, int] = {}
-        self._pos = -1
         self._steps: list[tuple[Any, ...]] = []
         self._events: list[tuple[Any, ...]] = []
         self._holds: list[tuple[float, int]] = []
@@ -238,17 +220,18 @@ class Batch:
         """Append events to a run's log."""
         if not events:
             return
-        if self._pos < 0:
-            self._pos = number(self._db, sql.LAST_POS)
+        known = self._known
+        if known.pos < 0:
+            known.pos = number(self._db, sql.LAST_POS)
         self._touched[run] = head
         for row in events:
             generation: int | None = None
             if row.bumps:
                 generation = self._bump(head, row.task)
             head.seq += 1
-            self._pos += 1
+            known.pos += 1
             head.updated_at = max(head.updated_at, row.at)
-            self._events.append((self._pos, run, head.seq, row.task, generation, row.type, row.step, row.data, row.at))
+            self._events.append((known.pos, run, head.seq, row.task, generation, row.type, row.step, row.data, row.at))
 
     def command(self, run: int, head: Head, kind: str, n: int, task: str | None, data: Any) -> None:
         """Leave a command for the holder of a run."""
@@ -403,7 +386,4 @@ class Batch:
 
     def forget(self) -> None:
         """Forget the heads that nobody will ask for soon: of trees that were let go of."""
-        for run in self._gone:
-            self._heads.pop(run, None)
-        if len(self._heads) > _MOST_HEADS:
-            self._heads.clear()
+        self._known.forget(self._gone)

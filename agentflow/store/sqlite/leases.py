@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from agentflow.errors import Defect
+from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import (
-    LoadedTree,
     TimerRow,
 )
 from agentflow.store.sqlite.base import Base

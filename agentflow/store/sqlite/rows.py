@@ -11,11 +11,10 @@ import apsw
 from agentflow.data import decode, encode
 from agentflow.errors import StoreError
 from agentflow.store.common import parents_first
+from agentflow.store.loaded import LoadedRun, LoadedTree
 from agentflow.store.rows import (
     Event,
     Inbox,
-    LoadedRun,
-    LoadedTree,
     RunRow,
     SharedRow,
     StepRow,

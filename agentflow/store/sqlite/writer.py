@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,9 +13,9 @@ import anyio
 import anyio.to_thread
 import apsw
 
-from agentflow.store.sqlite.batch import Head
 from agentflow.store.sqlite.connection import BUSY_AFTER, pause
 from agentflow.store.sqlite.faults import Faults
+from agentflow.store.sqlite.known import Known
 from agentflow.store.sqlite.schema import check_version
 from agentflow.store.sqlite.sql import do, number
 
@@ -40,10 +41,10 @@ class Writer:
         self._busy = False
         self._queue: deque[anyio.Event] = deque()
         self._cost = 0.0
+        self._disk = ThreadPoolExecutor(1, "agentflow-commit")
         self._version = -1
         self._seen = self._data_version()
-        self.known: dict[int, Head] = {}
-        """Heads of runs as this connection wrote them: forgotten when another one has committed, or nothing was."""
+        self.known = Known()
 
     async def transact(self, work: Callable[[A], T], argument: A, freeze: Callable[[A], A] | None = None) -> T:
         """Run some work in a transaction of its own, and return its result once that is durable.
@@ -93,6 +94,7 @@ class Writer:
             with anyio.CancelScope(shield=True):
                 await self._wait()
         self._busy = True
+        self._disk.shutdown(wait=False)
         with self._faults:
             self.db.close()
 
@@ -155,7 +157,9 @@ class Writer:
             taken = 0.0
             # Shielded: whoever waits for a commit learns what became of it.
             with anyio.CancelScope(shield=True):
-                taken = await anyio.to_thread.run_sync(self._commit_now)
+                # It begins at once: whoever reserves keys before the loop comes round would wait for it without end.
+                committing = self._disk.submit(self._commit_now)
+                taken = await anyio.to_thread.run_sync(committing.result)
         self._cost += (taken - self._cost) * 0.2
 
     def _commit_now(self) -> float:

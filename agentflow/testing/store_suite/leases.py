@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from agentflow.store.contract import Store
 from agentflow.store.rows import (
+    AnswerRow,
     Fenced,
     RunChange,
     RunPatch,
@@ -15,6 +16,7 @@ from agentflow.testing.store_suite.builders import (
     ending,
     listening,
     new_run,
+    note,
     parked,
     start,
     start_child,
@@ -83,6 +85,46 @@ class LeaseSuite:
         run = await store.get_run(text_id("r1"))
         assert run is not None
         assert (run.holder, run.epoch) == ("host-b", 2)
+
+    async def test_an_answer_that_comes_with_the_taking_lands_with_what_follows_from_it(self, store: Store) -> None:
+        key = await start(store, "r1")
+        child = await start_child(store, "c1", key, key)
+        await store.commit([parked(child, key, wait_task(child, "w1", 3)), RunChange(key, key, 1, release=True)])
+        store.holder = "host-b"
+        answer = AnswerRow(text_id("w1"), child, 3, "step3", {"value": 7}, "ann", "cli", "m1", 120.0)
+        goes_on = RunChange(child, key, 2, steps=[step(child, 4, phase="run")], events=[note("step_started", at=121.0)])
+        assert list(await store.commit([RunChange(key, key, 2, take=True, answers=[answer]), goes_on])) == []
+        view = await store.get_task(text_id("w1"))
+        assert view is not None
+        assert (view.task.state, view.answer, view.by, view.door) == ("completed", {"value": 7}, "ann", "cli")
+        assert (view.message_id, view.answered_at, view.generation, view.root) == ("m1", 120.0, 2, key)
+        assert [event.type for event in await store.events(text_id("c1"))][-2:] == ["step_resumed", "step_started"]
+        assert await store.inbox() == []
+        assert await store.hosts() == ["host-b"]
+
+    async def test_an_answer_that_comes_with_the_taking_lands_only_in_an_open_wait(self, store: Store) -> None:
+        key = await start(store, "r1")
+        child = await start_child(store, "c1", key, key)
+        tasks = wait_task(key, "w1", 1), wait_task(key, "w2", 2)
+        await store.commit([parked(key, key, *tasks)])
+        await store.answer(text_id("w2"), {"value": 1}, by="bob", door="api", message_id=None, at=110.0)
+        answers = [
+            AnswerRow(text_id(name), key, n, f"step{n}", {"value": 2}, "ann", "cli", None, 120.0)
+            for n, name in ((1, "w1"), (2, "w2"))
+        ]
+        goes_on = RunChange(child, key, 2, steps=[step(child, 4, phase="run")])
+        taking = RunChange(key, key, 2, take=True, answers=answers)
+        assert list(await store.commit([taking, goes_on])) == [Fenced(key), Fenced(child)]
+        views = [await store.get_task(text_id(name)) for name in ("w1", "w2")]
+        assert [view.by for view in views if view is not None] == [None, "bob"]
+        assert await store.hosts() == []
+        assert await store.list_steps(text_id("c1")) == []
+        again = RunChange(key, key, 2, take=True, answers=answers[:1], release=True, asleep=True)
+        assert list(await store.commit([again])) == []
+        run = await store.get_run(text_id("r1"))
+        assert run is not None
+        assert (run.holder, run.epoch) == (None, 2)
+        assert await store.claimable() == [key]  # for the other answer, which waits in the inbox
 
     async def test_a_released_tree_counts_no_crash(self, store: Store) -> None:
         key = await start(store, "r1")

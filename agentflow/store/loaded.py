@@ -1,0 +1,34 @@
+"""What a holder reads of a tree to go on with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agentflow.store.rows import Inbox, RunRow, SharedRow, StepRow
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRun:
+    """All that a holder needs to go on with a run."""
+
+    row: RunRow
+    steps: Sequence[StepRow]
+    shared: Sequence[SharedRow]
+    """In commit order."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTree:
+    """A run with its descendants that haven't ended, and the commands that wait for them."""
+
+    root: int
+    epoch: int
+    runs: Sequence[LoadedRun]
+    """Parents before children."""
+    inbox: Sequence[Inbox]
+
+    @property
+    def holder(self) -> str | None:
+        """Who holds it."""
+        return self.runs[0].row.holder

@@ -1,0 +1,51 @@
+"""What a connection has written itself and needn't read again, while no other connection commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from agentflow.store.rows import State
+
+_MOST_HEADS = 4096
+
+
+class Head:
+    """The part of a run's row that every commit reads and changes."""
+
+    __slots__ = ("born", "epoch", "extras", "generation", "root", "seq", "state", "updated_at")
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        """Take the values of `sql.HEAD`."""
+        self.root: int = values[0]
+        self.seq: int = values[1]
+        self.generation: int = values[2]
+        self.born: int = values[3]
+        self.extras: int = values[4]
+        self.updated_at: float = values[5]
+        self.epoch: int = values[6]
+        self.state: State = values[7]
+
+
+class Known:
+    """Rows as the last transaction of this connection has left them."""
+
+    __slots__ = ("heads", "pos")
+
+    def __init__(self) -> None:
+        """Know nothing."""
+        self.heads: dict[int, Head] = {}
+        self.pos = -1
+        """Position of the last event; below 0: not known."""
+
+    def clear(self) -> None:
+        """Know nothing any more: another connection has committed, or what was written was rolled back."""
+        self.heads.clear()
+        self.pos = -1
+
+    def forget(self, runs: Iterable[int]) -> None:
+        """Forget runs that nobody will ask for soon."""
+        for run in runs:
+            self.heads.pop(run, None)
+        if len(self.heads) > _MOST_HEADS:
+            self.heads.clear()

@@ -1,0 +1,69 @@
+"""Lock files of hosts: those of killed ones go away, and sweeping them never takes a living one's."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from agentflow.engine import hosting
+from agentflow.engine.hosting import HostLock, living
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+
+
+def test_files_of_killed_hosts_are_gone_after_the_next_start_and_those_of_living_ones_stay(tmp_path: Path) -> None:
+    one = HostLock(str(tmp_path), "one")
+    for name in ("killed.lock", "killed.sock", "killed-long-ago.sock"):
+        (one.folder / name).touch()
+    (one.folder / "one.sock").touch()
+    two = HostLock(str(tmp_path), "two")
+    assert {path.name for path in one.folder.iterdir()} == {"one.lock", "one.sock", "two.lock"}
+    assert living(str(tmp_path)) == {"one", "two"}
+    assert two.dead(["one", "killed"]) == {"killed"}
+    one.release()
+    two.release()
+    assert list(one.folder.iterdir()) == []
+
+
+def test_a_lock_that_is_swept_between_its_making_and_its_locking_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is there and nobody has locked it yet: just then another host sweeps."""
+    import fcntl  # noqa: PLC0415  not on Windows
+
+    other = HostLock(str(tmp_path), "other")
+    lock, swept = fcntl.flock, list[str]()
+
+    def flock(file: int, how: int) -> None:
+        if how == fcntl.LOCK_EX and not swept:
+            swept.append("now")
+            other.sweep()
+            assert not (other.folder / "new.lock").exists()
+        lock(file, how)
+
+    monkeypatch.setattr(hosting.fcntl, "flock", flock)
+    new = HostLock(str(tmp_path), "new")
+    assert swept == ["now"]
+    assert other.dead(["new"]) == set()
+    assert living(str(tmp_path)) == {"new", "other"}
+    new.release()
+    other.release()
+
+
+def test_while_one_sweeps_another_does_not(tmp_path: Path) -> None:
+    import fcntl  # noqa: PLC0415  not on Windows
+
+    one = HostLock(str(tmp_path), "one")
+    killed = one.folder / "killed.lock"
+    killed.touch()
+    folder = os.open(one.folder, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    one.sweep()
+    assert killed.exists()
+    os.close(folder)
+    one.sweep()
+    assert not killed.exists()
+    one.release()
