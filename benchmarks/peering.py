@@ -135,7 +135,7 @@ async def until(cap: float | None, work: Awaitable[Any]) -> bool:
 
 def leave(system: str, run: Callable[[Task], Report], promises: Sequence[str]) -> None:
     """Do what `protocol.main` does, then end the process at once, whatever threads and tasks are still busy."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers are stopped
+    signal.signal(signal.SIGTERM, _terminated)
     code = 0
     try:
         main(system, run, promises)
@@ -149,6 +149,10 @@ def leave(system: str, run: Callable[[Task], Report], promises: Sequence[str]) -
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _terminated(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)  # through the blocks that stop servers
 
 
 def free_ports(count: int) -> list[int]:

@@ -43,7 +43,7 @@ MOST = 128
 """Inputs of one flush: about 5 ms of planning."""
 ADMITTED = 64
 """Runs that are begun in one turn of the event loop."""
-BREATH = 0.004
+BREATH = 0.002
 """Seconds after which steps that never wait let the others in the event loop have their turn."""
 
 
@@ -179,15 +179,14 @@ class Core(Holding):
         self.slots.stopped(run.key, node.n, node.attempt)
         self._let_go(work, node, lease)
         self._inputs.append(Finished(run, node, node.attempt, outcome, context))
-        breathless = time.monotonic() - self._breath > BREATH
+        breathless = self._breathless
         if self._flushing or (self.runtime.waiting and not breathless and len(self._inputs) < MOST):
             self._wake.set()  # if this worker comes to wait in its next step, the pump flushes
             return ()
         self._flushing = True
         try:
             if breathless or self.slots.running > len(self._inputs):
-                await anyio.lowlevel.checkpoint()
-                self._breath = time.monotonic()
+                await self._breathe()
             return await self._flush()
         finally:
             self._flushing = False
@@ -218,6 +217,15 @@ class Core(Holding):
                 self._quiet = anyio.Event()
             await self._quiet.wait()
 
+    @property
+    def _breathless(self) -> bool:
+        return time.monotonic() - self._breath > BREATH
+
+    async def _breathe(self) -> None:
+        """Let the others in the event loop have their turn."""
+        await anyio.lowlevel.checkpoint()
+        self._breath = time.monotonic()
+
     async def _flush(self) -> Sequence[Work]:
         """Apply what has come in, plan, claim, commit."""
         self.moment = self.now()
@@ -238,12 +246,19 @@ class Core(Holding):
             await self.slots.fill(trees, claimed)
             changes = self._collect(trees)
             if changes:
+                if self._breathless:
+                    await self._breathe()
                 reach("before-commit")
                 fenced = await self.store.commit(changes)
                 reach("after-commit")
         except StoreError as error:
             self.slots.running -= len(claimed)
             await self._failed(held, trees, error)
+            return ()
+        except Exception as error:  # a fault of ours: doing the same once more would end the same
+            log.exception("a fault of agentflow: runs %s are left alone", [tree.root.id for tree in trees])
+            self.slots.running -= len(claimed)
+            self._abandon(held, trees, error)
             return ()
         for refused in fenced:
             self._lost(refused.run, held)

@@ -204,6 +204,16 @@ class Holding(Surroundings):
                     node.lease.interrupt("fenced")
         self._drop(state.tree)
 
+    def _abandon(self, inputs: Sequence[Input | Finished], trees: Sequence[Tree], error: Exception) -> None:
+        """Let go of trees as they are in the store, to whoever takes them when this process has ended."""
+        for item in inputs:
+            if item.done is not None:
+                item.done.error = error
+                item.done.event.set()
+        for tree in trees:
+            self.unreadable.add(tree.key)
+            self._lost(tree.key)
+
     async def _failed(self, inputs: Sequence[Input | Finished], trees: Sequence[Tree], error: StoreError) -> None:
         """Nothing was committed: forget what was planned, rebuild from the store, and apply the inputs once more."""
         log.error("the store refused a commit: %s %s", error.what, error.why or "")

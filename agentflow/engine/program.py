@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel
@@ -30,6 +31,8 @@ Types: TypeAlias = Callable[[str], StepType | None]
 HOOKS = ("on_success", "on_failure", "finally")
 
 
+MANY = 1000
+"""Steps of a workflow that are compiled on first use instead of ahead."""
 NOTHING = NamedValues({})
 """For templates without references: they only have escapes."""
 
@@ -61,8 +64,11 @@ class Program:
         self._configs: dict[tuple[str, bytes], BaseModel] = {}
 
     def prepare(self) -> None:
-        """Work out the order of the steps now, which takes long in a big graph, and not when the first run starts."""
-        _ = self.root.bodies
+        """Do now what the first run would wait for: the order of the steps, and their templates unless there are many."""
+        body = self.root.bodies["steps"]
+        if len(body.steps) <= MANY:
+            for number in range(len(body.steps)):
+                body.member(number).prepare()
 
     def shared_config(self, spec: StepType, config: Mapping[str, Any]) -> BaseModel:
         """Return a validated config; equal steps share one, as big graphs have many."""
@@ -172,6 +178,11 @@ class StepProgram:
         workflow = program.workflow
         siblings = workflow.on_error_siblings if is_root else step.on_error_siblings
         self.siblings = siblings or defaults.on_error_siblings or "finish"
+
+    def prepare(self) -> None:
+        """Compile what most steps have; whatever is wrong with it, the step tells when it comes to it."""
+        with suppress(Exception):
+            _ = self.has_gate, self.with_, self.update, self.concurrency, self.constant
 
     def _default_timeout(self, default: float | None) -> float | None:
         waits = self.spec.whole_timeout or self.container is not None

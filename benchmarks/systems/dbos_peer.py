@@ -34,7 +34,7 @@ def relaxed_engine(path: Path) -> Any:
     """Return an engine like its own, but with WAL and NORMAL."""
     engine = alchemy.create_engine(f"sqlite:///{path}")
 
-    def connected(connection: Any, record: object) -> None:  # noqa: ARG001  the listener's signature
+    def connected(connection: Any, record: object) -> None:
         connection.isolation_level = "IMMEDIATE"
         for pragma in ("busy_timeout=30000", "foreign_keys=ON", "journal_mode=WAL", "synchronous=NORMAL"):
             connection.execute(f"PRAGMA {pragma}")

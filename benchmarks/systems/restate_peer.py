@@ -128,7 +128,9 @@ async def repetition(task: Task) -> Report:
 
 def versions() -> dict[str, str]:
     """Return what was measured."""
-    text = subprocess.run([str(binary()), "--version"], capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
+    text = subprocess.run(
+        [str(binary()), "--version"], capture_output=True, text=True, check=True, timeout=PATIENCE
+    ).stdout
     return {"restate-server": text.split()[1], **{name: version(name) for name in ("restate-sdk", "granian")}}
 
 
