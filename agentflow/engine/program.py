@@ -31,8 +31,6 @@ Types: TypeAlias = Callable[[str], StepType | None]
 HOOKS = ("on_success", "on_failure", "finally")
 
 
-MANY = 1000
-"""Steps of a workflow that are compiled on first use instead of ahead."""
 NOTHING = NamedValues({})
 """For templates without references: they only have escapes."""
 
@@ -64,11 +62,10 @@ class Program:
         self._configs: dict[tuple[str, bytes], BaseModel] = {}
 
     def prepare(self) -> None:
-        """Do now what the first run would wait for: the order of the steps, and their templates unless there are many."""
+        """Do now what the first run would wait for: work out the order of the steps, and compile their templates."""
         body = self.root.bodies["steps"]
-        if len(body.steps) <= MANY:
-            for number in range(len(body.steps)):
-                body.member(number).prepare()
+        for number in range(len(body.steps)):
+            body.member(number).prepare()
 
     def shared_config(self, spec: StepType, config: Mapping[str, Any]) -> BaseModel:
         """Return a validated config; equal steps share one, as big graphs have many."""

@@ -145,7 +145,7 @@ class World:
         if view.message in {"late", "missed"}:
             return
         if view.kind == "event":
-            await engine.publish(TOPIC, {"about": TOPIC}, id="once")
+            await engine.publish(TOPIC, {"about": TOPIC}, id=view.id)
             return
         if view.kind == "operator":
             answer: Any = Answer({"action": self.actions[view.run_id, view.step]})
