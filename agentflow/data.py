@@ -41,6 +41,11 @@ def decode(raw: bytes | str) -> Any:
     return from_json(raw)
 
 
+def copied(value: Any) -> Any:
+    """Return a JSON value for code that may change it: what it came from stays as it is."""
+    return decode(encode(value)) if isinstance(value, dict | list) else value
+
+
 def normalise(value: object) -> Any:
     """Turn what user code returned into plain JSON data, once, before anybody reads it.
 

@@ -45,6 +45,10 @@ async def resume(
     """
     view = await find(store, task_id)
     payload = check(view, answer, by, limit)
+    try:
+        encode([payload, by, door, message_id])
+    except ValueError as error:
+        raise InputError(f"the answer can't be kept: {error}", code="AF-WAIT-INVALID") from None
     task = view.task
     row = AnswerRow(task.id, task.run, task.n, task.step, payload, by, door, message_id, at)
     trouble: StoreError | None = None

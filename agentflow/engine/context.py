@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from agentflow.data import encode, normalise
+from agentflow.data import copied, encode, normalise
 from agentflow.engine.state import Node, RunState
 from agentflow.engine.view import NodeView
 from agentflow.expressions import NULLED
@@ -73,7 +73,7 @@ class StepContext:
     @property
     def input(self) -> Any:
         """The run's input."""
-        return self._run.input
+        return copied(self._run.input)
 
     @property
     def steps(self) -> Mapping[str, Any]:
@@ -83,7 +83,7 @@ class StepContext:
     @property
     def values(self) -> Mapping[str, Any]:
         """The step's `with`."""
-        return self._node.values or {}
+        return copied(self._node.values or {})
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -195,7 +195,7 @@ class StepResults(Mapping[str, Any]):
     def __getitem__(self, key: str) -> Any:
         """Return a result; null where the step was skipped."""
         value = self._view.step(key)
-        return None if value is NULLED else value
+        return None if value is NULLED else copied(value)
 
     def __iter__(self) -> Iterator[str]:
         """Yield the ids of steps that have ended."""

@@ -40,9 +40,11 @@ from agentflow.store.rows import (
 log = logging.getLogger("agentflow")
 
 MOST = 128
-"""Inputs of one flush: about 5 ms of planning."""
+"""Inputs of one flush."""
 ADMITTED = 64
 """Runs that are begun in one turn of the event loop."""
+SLICE = 0.003
+"""Seconds after which a flush takes no more inputs."""
 BREATH = 0.002
 """Seconds after which steps that never wait let the others in the event loop have their turn."""
 
@@ -71,7 +73,9 @@ class Core(Holding):
         self._flushing = False
         self._admitted = 0
         self._waiting: deque[anyio.Event] = deque()
-        """Those who want to begin a run."""
+        """What those who want to begin a run wait for, one for each turn of the loop."""
+        self._joined = 0
+        """How many have come to wait, since nobody waited."""
         self._breath = 0.0
         """When the event loop last had its turn."""
         self._quiet = anyio.Event()
@@ -125,18 +129,21 @@ class Core(Holding):
         if self._admitted < ADMITTED:
             self._admitted += 1
             return
-        event = anyio.Event()
-        self._waiting.append(event)
+        if self._joined % ADMITTED == 0:
+            self._waiting.append(anyio.Event())
+        self._joined += 1
         self._wake.set()
-        await event.wait()
+        await self._waiting[-1].wait()
 
     def _admit_more(self) -> None:
         self._admitted = 0
-        while self._waiting and self._admitted < ADMITTED:
-            self._admitted += 1
+        if self._waiting:
             self._waiting.popleft().set()
+            self._admitted = ADMITTED
         if self._waiting:
             self._wake.set()
+        else:
+            self._joined = 0
 
     # the loop
 
@@ -229,17 +236,7 @@ class Core(Holding):
     async def _flush(self) -> Sequence[Work]:
         """Apply what has come in, plan, claim, commit."""
         self.moment = self.now()
-        inputs = self._taken()
-        held: list[Input | Finished] = []
-        for item in inputs:
-            if isinstance(item, Finished):
-                self.slots.running -= 1
-            try:
-                if await self._hold(item):
-                    held.append(item)
-            except Exception as error:  # of one run: the others go on
-                await self._not_held(item, error)
-        trees = self._apply(held)
+        held, trees = await self._take_in()
         claimed: list[tuple[RunState, Node]] = []
         fenced: Sequence[Fenced] = ()
         try:
@@ -249,7 +246,7 @@ class Core(Holding):
                 if self._breathless:
                     await self._breathe()
                 reach("before-commit")
-                fenced = await self.store.commit(changes)
+                fenced = await self._commit(trees, changes, held)
                 reach("after-commit")
         except StoreError as error:
             self.slots.running -= len(claimed)
@@ -263,44 +260,79 @@ class Core(Holding):
         for refused in fenced:
             self._lost(refused.run, held)
         self._settle(trees, held, changes)
+        if fenced:  # who waits for what we hold no more has to look at the store
+            self.tell_everybody()
         ready = [(run, node) for run, node in claimed if run.tree.key in self.trees]
         self.slots.running -= len(claimed) - len(ready)  # claims of trees that somebody else holds now
         if not self._inputs and not self.slots.running and not self._quiet.is_set():
             self._quiet.set()
         return [Work(run.key, node.n, node.address, node.attempt, node.entry) for run, node in ready]
 
-    def _taken(self) -> deque[Input | Finished]:
-        """Take the inputs of one flush: not so many that the loop stands still for long."""
-        inputs = self._inputs
-        if len(inputs) <= MOST:
-            self._inputs = deque()
-            return inputs
-        return deque([inputs.popleft() for _ in range(MOST)])
+    async def _commit(
+        self, trees: Sequence[Tree], changes: Sequence[RunChange], held: Sequence[Input | Finished]
+    ) -> Sequence[Fenced]:
+        """Commit; where a fault of ours is in the way, each tree by itself: it is of one of them."""
+        made = {change.create.definition for change in changes if change.create is not None} & self.unstored.keys()
+        if made:  # of child runs that a template named
+            await self.store.put_definitions({name: self.unstored[name] for name in made})
+            for name in made:
+                self.unstored.pop(name, None)
+        try:
+            return await self.store.commit(changes)
+        except Exception as error:
+            if isinstance(error, StoreError) or len(trees) < 2:
+                raise
+        fenced: list[Fenced] = []
+        for tree in trees:
+            own = [run.change for run in tree.touched.values() if run.change is not None]
+            try:
+                fenced.extend(await self.store.commit(own))
+            except Exception as error:
+                log.exception("a fault of agentflow: runs %s are left alone", [tree.root.id])
+                for change in own:
+                    change.stamp = None
+                self._abandon([item for item in held if item.root == tree.key], [tree], error)
+        return fenced
 
-    def _apply(self, inputs: Sequence[Input | Finished]) -> list[Tree]:
-        """Apply inputs and let the planner work; a fault of ours ends the run it happened in, not the loop."""
+    async def _take_in(self) -> tuple[list[Input | Finished], list[Tree]]:
+        """Apply the inputs of one flush, not so many that the loop stands still for long; let the planner work.
+
+        A fault of ours ends the run it happened in, not the loop.
+        """
+        inputs, began = self._inputs, time.monotonic()
+        held: list[Input | Finished] = []
         touched: dict[int, Tree] = {}
-        for item in inputs:
-            tree = self.trees.get(item.root)
-            if tree is None:
+        while inputs and len(held) < MOST and time.monotonic() - began < SLICE:
+            item = inputs.popleft()
+            if isinstance(item, Finished):
+                self.slots.running -= 1
+            try:
+                if not await self._hold(item):
+                    continue
+            except Exception as error:  # of one run: the others go on
+                await self._not_held(item, error)
                 continue
-            touched[item.root] = tree
-            try:
-                if tree.todo:  # of an input before this one
-                    drain(tree)
-                item.apply(tree)
-            except Exception as error:
-                log.exception("a fault of agentflow in run %s", tree.root.id)
-                self._broken(tree, error)
+            held.append(item)
+            tree = self.trees.get(item.root)
+            if tree is not None:
+                touched[item.root] = tree
+                self._apply(tree, item)
         for tree in touched.values():
-            try:
-                drain(tree)
-            except Exception as error:
-                log.exception("a fault of agentflow in run %s", tree.root.id)
-                self._broken(tree, error)
+            self._apply(tree)
             if len(tree.runs) > 1:  # there may be new child runs
                 self.keep_runs(tree)
-        return list(touched.values())
+        return held, list(touched.values())
+
+    def _apply(self, tree: Tree, item: Input | Finished | None = None) -> None:
+        """Apply an input; without one, carry out what is left to do."""
+        try:
+            if tree.todo or item is None:
+                drain(tree)
+            if item is not None:
+                item.apply(tree)
+        except Exception as error:
+            log.exception("a fault of agentflow in run %s", tree.root.id)
+            self._broken(tree, error)
 
     def _broken(self, tree: Tree, error: Exception) -> None:
         from agentflow.engine.plan.faults import fail_tree  # noqa: PLC0415  for our own faults only

@@ -166,7 +166,9 @@ class Engine:
             labels or {}, door,
         )  # fmt: skip
         started = await starting.start(self.core, self.host, self.config, request)
-        return run_view(started) if isinstance(started, RunRow) else await self.get(started)
+        if not isinstance(started, RunRow):
+            return await self.get(started)
+        return run_view(started, await output_of(self.core, started))
 
     async def get(self, run_id: str) -> Run:
         """Return a run by its whole id; raises NotFoundError."""

@@ -309,9 +309,9 @@ class _Restorer:
         tree = run.tree
         node.arrived = (node.memo or {}).get("arrived")
         if node.phase == "run":
+            run.running += 1
             if (run.key, node.n) in self.executing:
                 node.lease = self.executing[run.key, node.n]
-                run.running += 1
             else:
                 tree.push("interrupted", run, node)
         elif node.phase in {"timer", "backoff"}:

@@ -152,6 +152,7 @@ async def start(core: Core, host: Host, config: Config, request: Request) -> Run
         raise ConflictError("the engine is shutting down and starts nothing more", code="AF-SHUTTING-DOWN")
     if host.mode != "none":
         await core.admit()
+    _check_texts(request)
     program = _program(core, config, request.workflow)
     entry = _entry(program.workflow, request.entry_point, request.input)
     value = prepare_input(program, request.input, core.limits.input_size, entry)
@@ -177,6 +178,15 @@ async def start(core: Core, host: Host, config: Config, request: Request) -> Run
             return known
         raise ConflictError("the run could not be created: it exists already")
     return run_id if created is True else created
+
+
+def _check_texts(request: Request) -> None:
+    """Refuse what no store can keep: it would be in the way of the runs that are committed together with this one."""
+    texts = (request.context_id, request.owner, request.idempotency_key, request.door)
+    try:
+        encode([texts, dict(request.labels), dict(request.message or {})])
+    except ValueError as error:
+        raise InputError(f"what the run is given beside its input can't be kept: {error}") from None
 
 
 async def _known(core: Core, request: Request, workflow: str, print_: str | None) -> str | None:
@@ -255,4 +265,4 @@ async def create(core: Core, host: Host, new: NewRun, program: Program, seed: An
     core.adopt_tree(tree)
     core.put(Input(key, begin, done))
     await done.wait()
-    return done.held and (stored_row(state, core.store.holder) or True)
+    return done.held and (stored_row(state, core.store.holder if key in core.trees else None) or True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from agentflow.data import is_object
+from agentflow.data import copied, is_object
 from agentflow.definition.models import Model
 from agentflow.errors import StepError
 from agentflow.steps.contract import AgentAsks, AgentTurn, Context, Outcome, Park, Result, StepType
@@ -43,7 +43,7 @@ async def execute(config: AgentRunConfig, ctx: Context) -> Outcome:
     turn = AgentTurn(
         agent=config.agent,
         prompt=config.prompt,
-        input=config.input,
+        input=copied(config.input),
         tools=config.tools,
         skills=config.skills,
         model=config.model,

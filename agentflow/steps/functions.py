@@ -12,7 +12,7 @@ from typing import Any, cast
 from anyio import CapacityLimiter, from_thread, to_thread
 from anyio.lowlevel import RunVar
 
-from agentflow.data import is_object
+from agentflow.data import copied, is_object
 from agentflow.errors import StepError
 from agentflow.steps.contract import Context, Outcome, Park, Result, Skip
 from agentflow.steps.failing import is_cancellation, step_error
@@ -121,7 +121,7 @@ async def call(
     if value is None and shape.bare:
         args, keywords = (), {}
     else:
-        args, keywords = _bind(shape, value, ctx, name)
+        args, keywords = _bind(shape, copied(value), ctx, name)
     return await invoke(function, shape, args, keywords, code=code)
 
 

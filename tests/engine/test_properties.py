@@ -28,6 +28,7 @@ SEED = int(os.environ.get("AGENTFLOW_PROPERTY_SEED") or SystemRandom().randrange
 CRASHES = st.lists(st.tuples(st.sampled_from(POINTS), st.integers(1, 12)), max_size=3)
 STORES = pytest.mark.parametrize("stored", [False, True], ids=["memory", "sqlite"])
 MODES = pytest.mark.parametrize("replay", [False, True], ids=["cached", "replayed"])
+MEDDLERS = st.builds(Meddler, st.sampled_from(("cancel", "cancel", "pause")), st.integers(1, 25))
 _PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 _CALM = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
@@ -74,18 +75,29 @@ def live(
 
 
 def the_end_is_the_oracles(plan: Plan, crashes: Sequence[Crash], *, stored: bool, replay: bool) -> None:
+    """Check a workflow in which it is foretold what comes of every step."""
     try:
         Oracle({}).flow(plan)
     except Ambiguous:
         assume(False)
     world, looks = live(plan, crashes, stored=stored, replay=replay)
     inv.agrees(world, looks)
-    inv.in_order(plan.body, looks[0].events)
     hold(world, looks)
 
 
+def the_race_ends_well(
+    plan: Plan, crashes: Sequence[Crash], meddle: Meddler | None = None, *, stored: bool, replay: bool
+) -> None:
+    """Check what holds whoever is first: who wins a race isn't foretold, only what may come of it."""
+    world, looks = live(plan, crashes, stored=stored, replay=replay, meddle=meddle)
+    hold(world, looks)
+    inv.invariant_10_paused(world, looks)
+    inv.invariant_10(looks)
+
+
 def hold(world: World, looks: Sequence[Look]) -> None:
-    """Check the invariants that hold at the end of every run."""
+    """Check what holds at the end of every run."""
+    inv.in_order(world.plan.body, looks[0].events)
     inv.invariant_1(looks)
     inv.invariant_2(looks)
     inv.invariant_3(world, looks)
@@ -94,57 +106,38 @@ def hold(world: World, looks: Sequence[Look]) -> None:
     inv.invariant_23(looks)
 
 
-@pytest.mark.case("F-CP-1", "A-29")
+Run = Callable[..., None]
+KINDS = pytest.mark.parametrize(
+    ("check", "given_"),
+    [
+        pytest.param(the_end_is_the_oracles, {"plan": flows()}, id="foretold"),
+        pytest.param(the_race_ends_well, {"plan": flows(racing=True)}, id="racing"),
+        pytest.param(the_race_ends_well, {"plan": flows() | flows(racing=True), "meddle": MEDDLERS}, id="meddled"),
+    ],
+)
+
+
+@pytest.mark.case("F-CP-1", "A-29", "INV-1", "INV-2", "INV-3", "INV-10", "INV-11", "INV-13", "INV-23")
+@KINDS
 @STORES
 @MODES
-def test_whatever_crashes_on_the_way_the_end_is_the_oracles(stored: bool, replay: bool) -> None:
-    def test(plan: Plan, crashes: list[Crash]) -> None:
-        the_end_is_the_oracles(plan, crashes, stored=stored, replay=replay)
+def test_whatever_crashes_on_the_way_the_end_is_the_oracles_and_the_invariants_hold(
+    check: Run, given_: dict[str, Any], stored: bool, replay: bool
+) -> None:
+    def test(**drawn: Any) -> None:
+        check(**drawn, stored=stored, replay=replay)
 
-    few(test, int(os.environ.get("N", "60")), plan=flows(), crashes=CRASHES)
+    few(test, (20 if replay else 25) if stored else (40 if replay else 80), crashes=CRASHES, **given_)
 
 
 @pytest.mark.slow
+@KINDS
 @STORES
 @MODES
-def test_many_more_random_workflows_come_to_the_oracles_end(stored: bool, replay: bool) -> None:
-    def test(plan: Plan, crashes: list[Crash]) -> None:
-        the_end_is_the_oracles(plan, crashes, stored=stored, replay=replay)
-
-    many(test, 2000, plan=flows(), crashes=CRASHES)
-
-
-def the_race_ends_well(
-    plan: Plan, crashes: Sequence[Crash], meddle: Meddler | None, *, stored: bool, replay: bool
+def test_so_it_is_with_many_more_random_workflows(
+    check: Run, given_: dict[str, Any], stored: bool, replay: bool
 ) -> None:
-    """Check what holds whoever is first: who wins a race isn't foretold, only what each step may come to."""
-    world, looks = live(plan, crashes, stored=stored, replay=replay, meddle=meddle)
-    hold(world, looks)
-    inv.in_order(plan.body, looks[0].events)
-    inv.invariant_10_paused(world, looks)
-    canceled = [
-        event for event in looks[0].events if event.type == "run_status" and (event.data or {}).get("canceling")
-    ]
-    if canceled:
-        inv.invariant_10(looks, canceled[0].pos)
+    def test(**drawn: Any) -> None:
+        check(**drawn, stored=stored, replay=replay)
 
-
-MEDDLERS = st.builds(Meddler, st.sampled_from(("cancel", "cancel", "pause")), st.integers(1, 25))
-
-
-@STORES
-@MODES
-def test_in_a_race_whoever_wins_the_invariants_hold(stored: bool, replay: bool) -> None:
-    def test(plan: Plan, crashes: list[Crash]) -> None:
-        the_race_ends_well(plan, crashes, None, stored=stored, replay=replay)
-
-    few(test, int(os.environ.get("N", "60")), plan=flows(racing=True), crashes=CRASHES)
-
-
-@STORES
-@MODES
-def test_whenever_it_is_canceled_or_paused_the_invariants_hold(stored: bool, replay: bool) -> None:
-    def test(plan: Plan, crashes: list[Crash], meddle: Meddler) -> None:
-        the_race_ends_well(plan, crashes, meddle, stored=stored, replay=replay)
-
-    few(test, int(os.environ.get("N", "60")), plan=flows() | flows(racing=True), crashes=CRASHES, meddle=MEDDLERS)
+    many(test, 250 if stored else 1000, crashes=CRASHES, **given_)

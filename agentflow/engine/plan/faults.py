@@ -16,7 +16,7 @@ def fail_tree(tree: Tree, error: Defect) -> None:
         for node in list(run.live.values()):
             if node.lease is not None:
                 node.lease.interrupt("fenced")
-        created = run.change.create if run.change is not None else None
+        created, taken = (run.change.create, run.change.take) if run.change is not None else (None, False)
         run.change = None
         if run.ended:
             continue
@@ -24,7 +24,7 @@ def fail_tree(tree: Tree, error: Defect) -> None:
         run.ready.clear()
         run.running = 0
         change = run.changes()
-        change.create = created
+        change.create, change.take = created, taken
         now = tree.world.moment
         run.patch(state="failed", error=encode(failure.to_data()), ended_at=now, now_text=failure.message)
         run.emit("run_failed", None, {"error": failure.to_data()}, bumps=True)

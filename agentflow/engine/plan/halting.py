@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentflow.engine.plan import steps, waiting
+from agentflow.engine.plan import recovery, steps, waiting
 from agentflow.engine.state import Node, RunState, Scope
 
 
@@ -30,6 +30,7 @@ def halt_node(run: RunState, node: Node, reason: str, interrupt: bool) -> None:
                 node.lease.interrupt(reason)
             else:
                 run.running -= 1
+                recovery.reap(node)
                 steps.cancel(run, node, reason)
     elif node.phase == "child":
         run.tree.push("halt_child", run, node, reason, interrupt)

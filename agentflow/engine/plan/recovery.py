@@ -16,8 +16,8 @@ def interrupted(run: RunState, node: Node) -> None:
     """A step was executing when its host died: it is entered again, unless it may not be."""
     if node.phase != "run":
         return
-    if node.program.spec.reap is not None and node.memo:
-        node.program.spec.reap(node.memo.get("saved"))
+    run.running -= 1
+    reap(node)
     if node.halting is not None or _stopped(node):
         steps.cancel(run, node, node.halting or (node.scope.halted if node.scope else None) or "run_canceled")
     elif node.program.step.at_most_once:
@@ -31,6 +31,12 @@ def interrupted(run: RunState, node: Node) -> None:
         node.entered = "crash"
         run.save(node)  # while it only queues, a crash isn't one of its own
         heappush(run.ready, (node.n, node))
+
+
+def reap(node: Node) -> None:
+    """End what an attempt has left behind."""
+    if node.program.spec.reap is not None and node.memo:
+        node.program.spec.reap(node.memo.get("saved"))
 
 
 def interrupted_once(node: Node) -> Failure:

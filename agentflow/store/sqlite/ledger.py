@@ -24,6 +24,9 @@ from agentflow.store.sqlite.connection import reserve
 from agentflow.store.sqlite.rows import TASK, inbox_row, listed, run_rows, task_view
 from agentflow.store.sqlite.sql import do, do_many, one, rows
 
+LARGE = 128
+"""Step rows of a commit that is large: writing them takes many times as long as a hop to a thread."""
+
 
 class Ledger(Base):
     """Commits."""
@@ -34,7 +37,9 @@ class Ledger(Base):
             self._sized = True
             with self._faults:
                 self._opener.size_log(self._writer.db)
-        landed, refused, last, count = await self._writer.transact(self._land, changes, frozen)
+        landed, refused, last, count = await self._writer.transact(
+            self._land, changes, frozen, large=sum([len(change.steps) for change in changes]) >= LARGE
+        )
         if landed is not changes:  # they had to wait, and copies of them landed
             for change, copy in zip(changes, landed, strict=True):
                 change.stamp = copy.stamp

@@ -42,17 +42,22 @@ class Writer:
         self._queue: deque[anyio.Event] = deque()
         self._cost = 0.0
         self._disk = ThreadPoolExecutor(1, "agentflow-commit")
+        self._limiter = anyio.CapacityLimiter(1)  # steps may have all of the common threads, for long
         self._version = -1
         self._seen = self._data_version()
         self.known = Known()
 
-    async def transact(self, work: Callable[[A], T], argument: A, freeze: Callable[[A], A] | None = None) -> T:
+    async def transact(
+        self, work: Callable[[A], T], argument: A, freeze: Callable[[A], A] | None = None, *, large: bool = False
+    ) -> T:
         """Run some work in a transaction of its own, and return its result once that is durable.
 
         Args:
             work: reads and writes by `db`; never suspends.
             argument: what the work gets.
             freeze: copies the argument when it has to wait for its turn.
+            large: the work takes so long that the hop to a thread doesn't count: whatever the disk does, the event
+                loop goes on.
 
         Raises:
             StoreError: nothing was committed.
@@ -64,7 +69,7 @@ class Writer:
                 await self._turn()
             try:
                 result = work(argument)
-                await self._commit()
+                await self._commit(large)
             except BaseException:
                 self._roll_back()
                 raise
@@ -150,8 +155,8 @@ class Writer:
         else:
             self._busy = False
 
-    async def _commit(self) -> None:
-        if self._cost < SLOW:
+    async def _commit(self, large: bool) -> None:
+        if self._cost < SLOW and not large:
             taken = self._commit_now()
         else:
             taken = 0.0
@@ -159,7 +164,7 @@ class Writer:
             with anyio.CancelScope(shield=True):
                 # It begins at once: whoever reserves keys before the loop comes round would wait for it without end.
                 committing = self._disk.submit(self._commit_now)
-                taken = await anyio.to_thread.run_sync(committing.result)
+                taken = await anyio.to_thread.run_sync(committing.result, limiter=self._limiter)
         self._cost += (taken - self._cost) * 0.2
 
     def _commit_now(self) -> float:
