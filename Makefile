@@ -6,9 +6,13 @@ STAMP := $(VENV)/.installed
 # The first of these that is new enough makes the environment. Another one: make PYTHON=/path/to/python3 test
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# How many tests run side by side.
+JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)))
 # uv would otherwise fetch an interpreter of its own.
 export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Tests start many processes, and each would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow check format docs bench bench-quick constraints clean distclean
@@ -28,8 +32,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## run a workflow over this repository's files; it asks you something
 	@$(BIN)/python examples/demo/run.py
 
-test: $(STAMP)  ## run the tests
-	@$(BIN)/python -m pytest -q
+test: $(STAMP)  ## run the tests, one more at a time than there are processors: many wait for processes
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 
 test-slow: $(STAMP)  ## run the long tests: many kills, big graphs
 	@$(BIN)/python -m pytest -q -m slow --timeout 1800

@@ -43,7 +43,7 @@ def decode(raw: bytes | str) -> Any:
 
 def copied(value: Any) -> Any:
     """Return a JSON value for code that may change it: what it came from stays as it is."""
-    return decode(encode(value)) if isinstance(value, dict | list) else value
+    return decode(encode(value)) if is_object(value) or is_array(value) else value
 
 
 def normalise(value: object) -> Any:

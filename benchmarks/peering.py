@@ -170,9 +170,18 @@ def free_ports(count: int) -> list[int]:
 class Server:
     """A process beside ours, in a folder, with a log: `with Server(...) as server`. It never outlives the block."""
 
-    def __init__(self, name: str, command: Sequence[str], folder: Path, env: dict[str, str] | None = None) -> None:
-        """Start it."""
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        folder: Path,
+        env: dict[str, str] | None = None,
+        *,
+        patience: float = 5.0,
+    ) -> None:
+        """Start it; `patience` is how many seconds it gets to end by itself."""
         self.name = name
+        self._patience = patience
         self.log = folder / f"{name}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -186,12 +195,12 @@ class Server:
             last = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
             raise SystemExit(f"{self.name} ended with {self.process.returncode}: {' / '.join(last)}")
 
-    def stop(self, patience: float = 5.0) -> None:
+    def stop(self) -> None:
         """Ask it to end; end it."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(patience)
+                self.process.wait(self._patience)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

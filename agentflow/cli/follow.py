@@ -81,6 +81,8 @@ class Follower:
         self._queue: deque[Event] = deque()
         self._arrived = anyio.Event()
         self._over = False
+        self._gone = False
+        """Whether the run was seen ended, though its end wasn't heard of."""
         self._open: dict[str, Row] = {}
         self._mine: set[str] = set()
         self._told: set[str] = set()
@@ -195,6 +197,9 @@ class Follower:
         """Look at the run when nothing was heard of it for a while."""
         run = await self.engine.get(self.run_id)
         if run.ended and not self._queue:
+            if not self._gone:  # another process ended it, and its last events are on their way
+                self._gone = True
+                return None
             self.tree.state = run.state
             return "ended"
         if run.waiting:

@@ -45,10 +45,7 @@ async def resume(
     """
     view = await find(store, task_id)
     payload = check(view, answer, by, limit)
-    try:
-        encode([payload, by, door, message_id])
-    except ValueError as error:
-        raise InputError(f"the answer can't be kept: {error}", code="AF-WAIT-INVALID") from None
+    _refuse_odd([payload, by, door, message_id])
     task = view.task
     row = AnswerRow(task.id, task.run, task.n, task.step, payload, by, door, message_id, at)
     trouble: StoreError | None = None
@@ -76,6 +73,14 @@ async def resume(
             data={"answer": answered.task.answer, "by": answered.task.by, "at": answered.task.answered_at},
         )
     return answered.task, (answered.holder,)
+
+
+def _refuse_odd(given: Any) -> None:
+    """Refuse what no store can keep."""
+    try:
+        encode(given)
+    except ValueError as error:
+        raise InputError(f"the answer can't be kept: {error}", code="AF-WAIT-INVALID") from None
 
 
 def _answered(view: TaskView, row: AnswerRow) -> TaskView:

@@ -162,6 +162,7 @@ class Core(Holding):
                     ready = await self._flush()
                 finally:
                     self._flushing = False
+                    self._look_if_quiet()
                 self.runtime.push(ready)
             if self._inputs and not self._flushing:  # who flushes now wakes us afterwards
                 self._wake.set()
@@ -197,6 +198,7 @@ class Core(Holding):
             return await self._flush()
         finally:
             self._flushing = False
+            self._look_if_quiet()
             if self._inputs:
                 self._wake.set()
 
@@ -215,6 +217,10 @@ class Core(Holding):
         if root is not None:
             self.put(Input(root, look_again))
         elif not self._inputs and not self._flushing and not self.slots.running:
+            self._quiet.set()
+
+    def _look_if_quiet(self) -> None:
+        if not self._inputs and not self.slots.running:
             self._quiet.set()
 
     async def idle(self) -> None:
@@ -253,9 +259,9 @@ class Core(Holding):
             await self._failed(held, trees, error)
             return ()
         except Exception as error:  # a fault of ours: doing the same once more would end the same
-            log.exception("a fault of agentflow: runs %s are left alone", [tree.root.id for tree in trees])
             self.slots.running -= len(claimed)
             self._abandon(held, trees, error)
+            self.tell_everybody()
             return ()
         for refused in fenced:
             self._lost(refused.run, held)
@@ -264,8 +270,6 @@ class Core(Holding):
             self.tell_everybody()
         ready = [(run, node) for run, node in claimed if run.tree.key in self.trees]
         self.slots.running -= len(claimed) - len(ready)  # claims of trees that somebody else holds now
-        if not self._inputs and not self.slots.running and not self._quiet.is_set():
-            self._quiet.set()
         return [Work(run.key, node.n, node.address, node.attempt, node.entry) for run, node in ready]
 
     async def _commit(
@@ -288,10 +292,10 @@ class Core(Holding):
             try:
                 fenced.extend(await self.store.commit(own))
             except Exception as error:
-                log.exception("a fault of agentflow: runs %s are left alone", [tree.root.id])
                 for change in own:
                     change.stamp = None
                 self._abandon([item for item in held if item.root == tree.key], [tree], error)
+                self.tell_everybody()
         return fenced
 
     async def _take_in(self) -> tuple[list[Input | Finished], list[Tree]]:

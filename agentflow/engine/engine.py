@@ -31,15 +31,7 @@ from agentflow.ids import IdSource, is_id, new_id
 from agentflow.steps.contract import UNSET
 from agentflow.store import open_store
 from agentflow.store.contract import Store
-from agentflow.store.rows import (
-    ENDED,
-    TERMINAL,
-    Event,
-    RunQuery,
-    RunRow,
-    State,
-    StepRow,
-)
+from agentflow.store.rows import ENDED, TERMINAL, Event, RunQuery, RunRow, State, StepRow
 
 
 class Engine:
@@ -209,7 +201,10 @@ class Engine:
         return found[0]
 
     async def wait(self, run_id: str, timeout: float | None = None) -> Run:  # noqa: ASYNC109  it gives the state then, and doesn't fail
-        """Return when a run has ended or only waits for answers; after `timeout` seconds as it is then."""
+        """Return when a run has ended or only waits for answers; after `timeout` seconds as it is then.
+
+        Raises StoreError when this process can't go on with it: its definition is damaged, or needs what isn't here.
+        """
         row, key = None, self.core.working(run_id)
         if key is None:
             row = await self._row(run_id)
@@ -226,6 +221,8 @@ class Engine:
 
     async def _rest(self, run_id: str, row: RunRow | None, watcher: Watcher) -> RunRow:
         while row is None or not await self._at_rest(row):
+            if row is not None and row.root in self.core.unreadable:
+                raise self.core.unreadable[row.root]
             row = await watcher.next() or await self._row(run_id)
         return row
 

@@ -43,7 +43,7 @@ class Holding(Surroundings):
         self.inbox_due = False
         self.dead: set[str] = set()
         """Holders that are known to be dead."""
-        self.unreadable: set[int] = set()
+        self.unreadable: dict[int, Exception] = {}
         """Roots that this process can't go on with: their definitions are damaged, or need what it lacks."""
         self.outdated: StoreError | None = None
         """Why this process can't go on at all: a newer version has changed the store."""
@@ -134,7 +134,7 @@ class Holding(Surroundings):
     async def _leave_alone(self, loaded: LoadedTree, error: Exception) -> None:
         """Give back a tree that can't be rebuilt here: another host may have what this one lacks."""
         if not isinstance(error, StoreError) or error.code == "AF-STORE-DAMAGED":
-            self.unreadable.add(loaded.root)
+            self.unreadable[loaded.root] = error
             log.error("run %s is left alone: %s", loaded.runs[0].row.id, error)
         if loaded.holder is not None:
             await self.store.commit([RunChange(loaded.root, loaded.root, loaded.epoch, release=True)])
@@ -206,12 +206,14 @@ class Holding(Surroundings):
 
     def _abandon(self, inputs: Sequence[Input | Finished], trees: Sequence[Tree], error: Exception) -> None:
         """Let go of trees as they are in the store, to whoever takes them when this process has ended."""
+        names = ", ".join(tree.root.id for tree in trees)
+        log.error("a fault of agentflow: left alone as they are: %s", names, exc_info=error)
         for item in inputs:
             if item.done is not None:
                 item.done.error = error
                 item.done.event.set()
         for tree in trees:
-            self.unreadable.add(tree.key)
+            self.unreadable[tree.key] = error
             self._lost(tree.key)
 
     async def _failed(self, inputs: Sequence[Input | Finished], trees: Sequence[Tree], error: StoreError) -> None:

@@ -59,7 +59,8 @@ class HostLock:
                 why=(error.strerror or str(error)).lower(),
                 hint="name a place that this user may write: --store PATH, or AGENTFLOW_STORE",
             ) from error
-        os.write(self._file, f"{os.getpid()}\n".encode())
+        with contextlib.suppress(OSError):  # a full disk: the number is only for people who look
+            os.write(self._file, f"{os.getpid()}\n".encode())
         _held.add(self._file)
         self.sweep()
 

@@ -123,6 +123,7 @@ def _stopped(run: RunState, node: Node, reason: str) -> None:
 
 def note(run: RunState, node: Node, kind: str, data: dict[str, Any]) -> Callable[[Tree], None]:
     """Return what appends an event of a running step."""
+    encode(data)
 
     def apply(tree: Tree) -> None:
         held = tree.runs.get(run.key)

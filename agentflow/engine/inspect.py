@@ -13,6 +13,7 @@ from agentflow.definition.models import Body, Step, Workflow
 from agentflow.definition.order import order
 from agentflow.errors import Failure
 from agentflow.store.rows import (
+    HELD,
     TERMINAL,
     RunRow,
     StepRow,
@@ -180,7 +181,11 @@ class _Snapshot:
         self.inside: dict[str, list[StepRow]] = {}
         for row in rows:
             self.inside.setdefault(self._around(row.address), []).append(row)
-        self.due = {timer.n: timer.due for timer in around.timers if timer.kind in ("timer", "backoff")}
+        self.due = {
+            timer.n: timer.due - HELD if timer.due >= HELD else timer.due
+            for timer in around.timers
+            if timer.kind in ("timer", "backoff")
+        }
         self.failure = Failure.from_data(decode(run.error)) if run.error else None
         self.executing = sum(1 for row in rows if row.phase == "run" and row.state == "working")
 

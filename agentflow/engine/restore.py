@@ -181,10 +181,12 @@ class _Restorer:
         scope.nodes[member] = node
         node.state, node.reason, node.phase = row.state, row.reason, row.phase
         node.attempt, node.tries, node.entry, node.crashes = row.attempt, row.tries, row.entry, row.crashes
-        if row.state == "completed" or row.reason == "entry_point":  # else an earlier attempt of its container left it
-            node.result = row.result
         node.failure = Failure.from_data(decode(row.error)) if row.error else None
         node.memo = decode(row.memo) if row.memo else None
+        if row.state == "completed" or row.reason == "entry_point":  # else an earlier attempt of its container left it
+            node.result = row.result
+            if row.result == b"null" and node.program.container is not None and "end" not in (node.memo or {}):
+                node.result = None  # so did it leave this: what it holds gives its result
         node.undone = (node.memo or {}).get("undone", 0)
         node.task, node.started, node.ended = row.task, row.started_at, row.ended_at
         if row.state not in TERMINAL:

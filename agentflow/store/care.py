@@ -158,8 +158,9 @@ async def vacuum(location: str | Path, *, full: bool = False, progress: Progress
 def first_problem(path: Path, findings: Sequence[Finding]) -> StoreError:
     """Return the error of a store that was found damaged."""
     first, more = findings[0], len(findings) - 1
+    place = f"run {first.run}" + (f", step {first.step}" if first.step else "") + ": " if first.run else ""
     return StoreError(
-        f"{path} is damaged: {first.message}",
+        f"{path} is damaged: {place}{first.message}",
         code="AF-STORE-DAMAGED",
         why=f"and {more} more" if more else None,
         hint=f"agentflow store check --store {path} tells everything",

@@ -11,13 +11,18 @@ import os
 import signal
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from agentflow.engine import Engine
 from agentflow.errors import Defect
 from agentflow.faultpoints import POINTS, enable
 from agentflow.store.contract import Store
 from agentflow.store.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from agentflow.testing.kit import Harness
+
+Opened = TypeVar("Opened", "Engine", "Harness")
 
 
 class Crashed(BaseException):
@@ -75,17 +80,20 @@ def fault(point: str, nth: int = 1, act: Callable[[], None] = crash) -> Generato
 
 
 @asynccontextmanager
-async def dying(opening: AbstractAsyncContextManager[Engine]) -> AsyncGenerator[Engine]:
-    """Open an engine that drops dead at the end of the block, or when a fault breaks off its work.
+async def dying(opening: AbstractAsyncContextManager[Opened]) -> AsyncGenerator[Opened]:
+    """Open an engine or a harness that drops dead at the end of the block, or when a fault breaks off its work.
 
     Nothing is shut down in good order: leases stay with it, what runs is cut off, nothing more is stored.
+
+    Args:
+        opening: what `Engine.open(…)` or `harness(…)` gives.
     """
     try:
-        async with opening as engine:
+        async with opening as opened:
             try:
-                yield engine
+                yield opened
             finally:
-                doom(engine)
+                doom(opened if isinstance(opened, Engine) else opened.engine)
                 enable(_crash_anywhere)
     except BaseExceptionGroup as group:
         rest = group.split(Crashed)[1]

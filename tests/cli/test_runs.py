@@ -112,6 +112,7 @@ def test_cancel_ends_a_waiting_run_and_a_second_cancel_is_a_conflict(project: An
 def test_a_paused_run_stores_answers_and_goes_on_after_unpause(project: Any) -> None:
     project.run("run", "report", "-q")
     assert project.run("runs", "pause", "@last").returncode == 0
+    assert "\tpaused: " in project.run("runs", "list").stdout
     wait = project.json("waits")["waits"][0]["id"]
     assert project.run("waits", "answer", wait, "--set", "decision=approve").returncode == 0
     assert project.json("runs", "list")["runs"][0]["state"] != "completed"
@@ -130,6 +131,7 @@ def test_retry_previews_needs_a_yes_and_makes_a_linked_run(project: Any) -> None
     refused = project.run("runs", "retry", "@last")
     assert refused.returncode == 2
     assert "nothing was started" in refused.stderr
+    assert "the same command with --yes" in refused.stderr
     assert len(project.json("runs", "list")["runs"]) == 1
     helpers = project.folder / "helpers.py"
     helpers.write_text(helpers.read_text().replace('raise RuntimeError("upstream down")', 'return {"ok": True}'))

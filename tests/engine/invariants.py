@@ -77,7 +77,8 @@ def invariant_3(world: World, looks: Sequence[Look]) -> None:
 def invariant_10(looks: Sequence[Look]) -> None:
     """After a cancel nothing starts but compensation and `finally`, and what was canceled stays so."""
     root = looks[0]
-    at = next((e.pos for e in root.events if e.type == "run_status" and (e.data or {}).get("canceling")), None)
+    cancels = (event for event in root.events if event.type == "run_status" and event.data.get("canceling"))
+    at = next((event.pos for event in cancels), None)
     if at is None:
         return
     over = any((event.step or "").startswith("#") for event in root.events if event.pos < at)
@@ -95,7 +96,7 @@ def invariant_10_paused(world: World, looks: Sequence[Look]) -> None:
     for look in looks:
         paused = False
         for event in look.events:
-            if event.type == "run_status" and "paused" in (event.data or {}):
+            if event.type == "run_status" and "paused" in event.data:
                 paused = event.data["paused"]
             started = event.type == "step_started" and (look.row.id, event.step) in calls
             assert not (paused and started), f"invariant 10: {event.step} started in a paused run"
@@ -107,7 +108,7 @@ def invariant_11(world: World, looks: Sequence[Look]) -> None:
     for wait, answer in world.acked.items():
         view = waits[wait]
         given = getattr(answer, "value", None)
-        kept = view.answer or {}
+        kept: dict[str, Any] = view.answer or {}
         assert view.task.state in TERMINAL, "invariant 11: an answered wait is open"
         assert kept, "invariant 11: an answer was taken and is lost"
         assert kept.get("value") == given, f"invariant 11: {given} was taken, {kept} is stored"
@@ -120,7 +121,7 @@ def invariant_11(world: World, looks: Sequence[Look]) -> None:
 
 
 def invariant_13(looks: Sequence[Look]) -> None:
-    """What a saga undoes, it undoes in reverse order of its completion, inner scopes first, and each with its reason."""
+    """What a saga undoes, it undoes in reverse order of completion, inner scopes first, each with its reason."""
     for look in looks:
         rows = {row.address: row for row in look.steps}
         for event in look.events:

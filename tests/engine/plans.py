@@ -296,9 +296,9 @@ class Builder:
         if plan.kind == "tool":
             return external_tool_call(plan.id, tool_name="tool", message="tool", **common)
         if plan.kind == "late":
-            return wait_for_input(plan.id, message="late", default="too late", timeout="7s", **common)
+            return wait_for_input(plan.id, message="late", default="too late", **{**common, "timeout": "7s"})
         if plan.kind == "missed":
-            return wait_for_input(plan.id, message="missed", timeout="7s", **common)
+            return wait_for_input(plan.id, message="missed", **{**common, "timeout": "7s"})
         return wait_for_input(plan.id, message=plan.kind, schema=TEXT, **common)
 
     def _container(self, plan: Plan, common: Common) -> Step:

@@ -39,7 +39,9 @@ async def test_a_fault_in_a_commit_leaves_the_run_to_the_next_process_and_others
             other = await engine.start("other")
             assert (await engine.wait(other.id)).state == "completed"
             assert (await engine.get(run.id)).state == "working"
-        assert f"runs ['{run.id}'] are left alone" in caplog.text
+            with pytest.raises(RuntimeError, match="a fault"):  # who waits for it isn't left in the dark
+                await engine.wait(run.id)
+        assert f"left alone as they are: {run.id}" in caplog.text
         async with Engine.open(path, workflows=[MAIN, OTHER]) as engine:
             ended = await engine.wait(run.id)
             assert (ended.state, ended.output) == ("completed", 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -66,4 +67,14 @@ def test_while_one_sweeps_another_does_not(tmp_path: Path) -> None:
     os.close(folder)
     one.sweep()
     assert not killed.exists()
+    one.release()
+
+
+def test_a_full_disk_leaves_the_lock_without_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_file: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(hosting.os, "write", full)
+    one = HostLock(str(tmp_path), "one")
+    assert living(str(tmp_path)) == {"one"}
     one.release()

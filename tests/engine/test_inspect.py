@@ -9,6 +9,7 @@ from agentflow.definition.models import Body, Step, Workflow
 from agentflow.engine.inspect import RunView, Surroundings, locate, snapshot
 from agentflow.errors import Failure
 from agentflow.store.rows import (
+    HELD,
     RunRow,
     State,
     StepRow,
@@ -107,6 +108,12 @@ def test_a_run_without_a_process_and_a_paused_run_say_so() -> None:
     rows = [row(0, "fetch", "working", phase="run")]
     assert why(look(rows, hosted=False), "fetch") == "no process runs it"
     assert why(look([], run_row(paused=True)), "fetch") == "the run is paused"
+
+
+def test_a_paused_timer_tells_the_time_it_was_for_and_not_the_one_it_is_put_off_to() -> None:
+    timers = [TimerRow(160.0 + HELD, 1, 0, "timer")]
+    view = look([row(0, "fetch", "working", phase="timer")], run_row(paused=True), timers=timers)
+    assert why(view, "fetch") == "waits for a time in 1m; the run is paused"
 
 
 def test_a_wait_shows_what_it_asks_and_later_who_answered() -> None:

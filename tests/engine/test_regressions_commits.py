@@ -10,11 +10,12 @@ import anyio
 import pytest
 
 from agentflow.engine import Answer, Decline
+from agentflow.engine.inputs import Input
 from agentflow.engine.plan import waiting
 from agentflow.errors import InputError, NotFoundError
 from agentflow.steps import delay, script, set_, wait_for_input
 from agentflow.steps import workflow as sub
-from agentflow.steps.contract import Context
+from agentflow.steps.contract import Context, Park, Timer
 from agentflow.store import open_store
 from agentflow.store.rows import Fenced, RunChange
 from agentflow.store.sqlite import SqliteStore
@@ -53,7 +54,7 @@ async def test_a_fault_in_the_commit_of_one_run_leaves_those_that_are_committed_
             done = await lab.finish(engine, run)
             assert (done.state, done.output) == ("completed", "done")
         assert (together, (await engine.get(bad.id)).state) == (4, "working")
-    assert f"runs ['{bad.id}'] are left alone" in caplog.text
+    assert f"left alone as they are: {bad.id}" in caplog.text
     async with lab.open(flow, store=db) as engine:
         assert (await lab.finish(engine, bad)).state == "completed"
 
@@ -138,13 +139,14 @@ async def test_a_child_run_that_a_template_named_goes_on_where_the_config_has_it
 
 async def test_who_waits_for_a_run_that_is_deleted_elsewhere_is_told(lab: Lab, db: Path) -> None:
     gate = Gate()
-    async with lab.open(lab.workflow(lab.call("a", gate)), store=db) as engine, anyio.create_task_group() as group:
+    flow = lab.workflow(lab.call("a", gate), set_("b", value=1))
+    async with lab.open(flow, store=db) as engine, anyio.create_task_group() as group:
         run = await engine.start("main")
         await gate.inside()
         other = await open_store(db)
         await other.delete_run(run.id)
         await other.close()
-        engine.host.look()
+        engine.store.changed()  # the host has looked before anybody waits
 
         async def waits() -> None:
             with anyio.fail_after(LIMIT), pytest.raises(NotFoundError):
@@ -195,3 +197,38 @@ async def test_what_a_function_does_to_its_arguments_stays_its_own(lab: Lab) -> 
         for _ in range(2):  # the second run has the same configs
             done = await lab.finish(engine, await engine.start("main", {"l": [1]}))
             assert (done.state, done.output) == ("completed", [[1, 2], [1, 2], [1, 2], [1, 2], [1], [1]])
+
+
+async def test_a_run_that_a_fault_has_ended_isnt_completed_by_the_step_that_ran(
+    lab: Lab, db: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def faulty(_: object) -> None:
+        raise RuntimeError("a fault")
+
+    async def last() -> None:
+        engine.core.put(Input(next(iter(engine.core.trees)), faulty))
+
+    flow = lab.workflow(lab.call("a", last))
+    async with lab.open(flow, store=db) as engine:
+        run = await engine.start("main")
+        done = await lab.finish(engine, run)
+        await engine.core.idle()
+    assert (done.state, done.run.failure and done.run.failure.code) == ("failed", "AF-DEFECT")
+    assert done.kinds()[-1] == "run_failed"
+
+
+async def test_a_log_line_that_no_store_can_keep_fails_its_step_only(lab: Lab, db: Path) -> None:
+    def odd(ctx: Context) -> None:
+        ctx.log(ODD)
+
+    flow = lab.workflow(lab.call("a", odd, on_error="continue"), set_("b", value=1))
+    async with lab.open(flow, store=db) as engine:
+        done = await lab.finish(engine, await engine.start("main"))
+    assert (done.state, done.reasons["a"], done.output) == ("completed", "tolerated", 1)
+
+
+async def test_a_step_that_waits_for_no_time_at_all_fails(lab: Lab, db: Path) -> None:
+    flow = lab.workflow(lab.call("a", lambda: Park(Timer(float("nan")))))
+    async with lab.open(flow, store=db) as engine:
+        done = await lab.finish(engine, await engine.start("main"))
+    assert (done.state, done.errors["a"]["code"]) == ("failed", "AF-FIELD-VALUE")

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from agentflow.engine import Answer
+from agentflow.engine.plan.runs import pause_run
+from agentflow.engine.state import Tree
 from agentflow.steps import delay, parallel, saga, sequence, set_, wait_for_input, while_
 from agentflow.steps import until as until_
 from tests.engine.hands import Fails, Gate
@@ -175,3 +177,27 @@ async def test_an_update_that_its_reducer_refuses_leaves_no_trace(lab: Lab) -> N
     step = lab.call("a", Fails(0), update={"x": 1, "n": "{steps.a}"}, on_error="continue")
     done = await lab.run(step, lab.call("b", Fails(0)), set_("c", value={"x": "{context.x}"}), context=keys)
     assert (done.states["a"], done.output) == ("canceled", {"x": None})
+
+
+@pytest.mark.parametrize("toggles", [(True,), (True, False), (False, True)], ids=["late", "both", "early"])
+async def test_a_time_that_is_set_in_the_commit_of_a_pause_is_held_like_the_others(
+    lab: Lab, toggles: tuple[bool, ...]
+) -> None:
+    """`toggles`: whether the run is paused, first before the time is set, then after it."""
+    async with lab.open(lab.workflow(wait_for_input("w", message="?"))) as engine:
+        run = await engine.start("main")
+        await engine.wait(run.id)
+        now = lab.clock.now()
+
+        def both(tree: Tree) -> None:
+            root = tree.root
+            for number, paused in enumerate(toggles):
+                if number or len(toggles) == 1:
+                    root.set_timer(next(iter(root.live.values())), now + 60, "timeout")
+                pause_run(root, paused)
+
+        row = await engine.store.get_run(run.id)
+        assert row is not None
+        assert await engine.core.apply(row.run, both)
+        held = [timer.due > now + 1e9 for _, timer in await engine.store.due(float("inf"))]
+        assert held == [toggles[-1]]

@@ -268,3 +268,26 @@ async def test_the_torn_end_of_a_log_is_what_a_power_cut_leaves_and_no_damage(pa
     store = await open_store(left)
     assert len(await store.events(text_id("late"))) == 12
     await store.close()
+
+
+async def test_a_result_that_became_a_text_is_damaged_like_any_other(path: Path) -> None:
+    """What `sqlite3` makes of an UPDATE by hand."""
+    _change(
+        path,
+        "UPDATE steps SET result = '\"mine\"' WHERE address = 'step17' AND key >> 32 = (SELECT max(key) FROM runs)",
+    )
+    assert await _found(path) == [(text_id("r2"), "step17", None, "Its stored result is damaged.")]
+    with pytest.raises(StoreError, match=f"is damaged: run {text_id('r2')}, step step17: Its stored result"):
+        await care.backup(path, path.with_name("copy.db"))
+    store = await open_store(path)
+    with pytest.raises(StoreError, match="step17"):
+        await store.list_steps(text_id("r2"))
+    await store.close()
+
+
+async def test_an_empty_file_is_no_store(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.db"
+    empty.touch()
+    assert await _verdict(empty) == "AF-STORE-MISSING"
+    with pytest.raises(StoreError, match="is empty"):
+        await care.restore(tmp_path / "runs.db", empty)

@@ -185,7 +185,7 @@ def purge(common: Common, older_than: str, names: Sequence[str], *, yes: bool) -
     if open_ones:
         raise usage(f"runs in state \"{open_ones[0]}\" haven't ended and can't be deleted")
     if not yes and not console.asks:
-        raise usage("deleting runs needs a yes", f"agentflow runs purge --older-than {older_than} --yes")
+        raise usage("deleting runs needs a yes", "the same command with --yes")
     project = find_project(common, config="none")
     if not exists(project):
         _deleted(console, 0)

@@ -67,9 +67,7 @@ def retry(common: Common, wanted: Retry) -> int:
             return 0
         if not wanted.yes:
             if not console.asks:
-                raise usage(
-                    "a retry needs a yes: nothing was started", f"{session.command(f'runs retry {wanted.run}')} --yes"
-                )
+                raise usage("a retry needs a yes: nothing was started", "the same command with --yes")
             if not await yes_or_no(console, "Start it?"):
                 console.say("nothing was started")
                 return 0

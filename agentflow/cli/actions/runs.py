@@ -153,7 +153,7 @@ async def write_runs(session: Session, runs: Sequence[Run], left: Collection[str
     titles = [column.title for column in COLUMNS]
     if not console.out_terminal:
         rows = [
-            [run.id, run.state, run.workflow, text, iso(run.created_at) or "", took(run)]
+            [run.id, run.state, run.workflow, "paused: " * run.paused + text, iso(run.created_at) or "", took(run)]
             for run, text in zip(runs, nows, strict=True)
         ]
         console.page(tabbed(titles, rows))

@@ -22,6 +22,7 @@ def fail_tree(tree: Tree, error: Defect) -> None:
             continue
         run.state = "failed"
         run.ready.clear()
+        run.live.clear()  # what comes of a step that ends now is too late
         run.running = 0
         change = run.changes()
         change.create, change.take = created, taken

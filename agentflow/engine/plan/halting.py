@@ -47,6 +47,13 @@ def halt_node(run: RunState, node: Node, reason: str, interrupt: bool) -> None:
 
 
 def _halt_container(run: RunState, node: Node, reason: str, *, interrupt: bool) -> None:
+    if node.phase in {"backoff", "wait"}:  # between two attempts, or its operator's: its hooks are over
+        if node.phase == "wait":
+            waiting.close_wait(run, node, reason)
+        else:
+            run.drop_timer(node, "backoff")
+        steps.cancel(run, node, reason)
+        return
     if (node.memo or {}).get("stages") is not None:
         if run.forced:
             _halt_stages(run, node, reason)
@@ -55,11 +62,8 @@ def _halt_container(run: RunState, node: Node, reason: str, *, interrupt: bool) 
         return
     if node.halting is None:
         node.halting = reason
-    if node.phase in {"timer", "backoff"}:
-        run.drop_timer(node, node.phase)
-        node.phase = "scope"
-    elif node.phase == "wait":  # its operator's
-        waiting.close_wait(run, node, reason)
+    if node.phase == "timer":
+        run.drop_timer(node, "timer")
         node.phase = "scope"
     still = [scope for scope in node.scopes.values() if not scope.closed] if node.scopes else []
     for scope in still:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heapq import heappush
+from math import isnan
 from typing import Any
 
 from agentflow.data import encode, is_object
@@ -26,10 +27,13 @@ OPERATOR_SCHEMA = {
 
 def park(run: RunState, node: Node, what: Park) -> None:
     """Let a step wait for an answer, an event or a time."""
+    on = what.on
+    if isinstance(on, Timer) and isnan(on.due):
+        steps.fail(run, node, Failure("AF-FIELD-VALUE", "the time that it waits for isn't a number", retryable=False))
+        return
     node.memo = {"park": {"then": what.then, "state": what.state}}
     node.state = "working"
     steps.give_back(run, node)
-    on = what.on
     if isinstance(on, Timer):
         node.phase = "timer"
         run.set_timer(node, on.due, "timer")

@@ -34,6 +34,10 @@ def inspected(path: Path) -> Generator[tuple[apsw.Connection, int, str | None]]:
         db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(fault is not None))
         with opener.faults:
             schema = check_version(db, path)
+        if not schema:
+            raise StoreError(
+                f"The file {path} is empty.", code="AF-STORE-MISSING", hint="Name the file of a store, or of a backup."
+            )
         yield db, schema, fault
     finally:
         db.close()

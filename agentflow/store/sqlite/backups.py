@@ -156,7 +156,7 @@ async def _over(path: Path, source: Path, beside: Path, *, replace: bool) -> Pat
     with alone(path) as db:
         runs = number(db, "SELECT count(*) FROM heads WHERE parent IS NULL")
         if runs:
-            _refuse_replacing(path, f"It has {runs} runs.", replace=replace)
+            _refuse_replacing(path, f"It has {runs} run{'s' if runs != 1 else ''}.", replace=replace)
             kept = beside
             with Faults(beside):
                 await _copy_to(db, beside, None)

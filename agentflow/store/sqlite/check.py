@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from zlib import crc32
 
 import anyio.to_thread
 import apsw
@@ -16,6 +15,7 @@ from agentflow.data import decode, digest
 from agentflow.store.care import Finding, Report
 from agentflow.store.sqlite.alone import inspected
 from agentflow.store.sqlite.log import size_of
+from agentflow.store.sqlite.rows import is_sound
 from agentflow.store.sqlite.sql import number, rows, until_error
 
 # ruff: noqa: S608  the only texts put in are constants
@@ -160,7 +160,7 @@ class _Checker:
                     continue
                 self._report.results += 1
                 run, n = key >> 32, key & _NUMBER
-                if crc32(result, n) != hash_:
+                if not is_sound(result, n, hash_):
                     name = self._ids.get(run, "RUN")
                     again = f"run it again: agentflow runs retry {name} --from {address}"
                     self._find("Its stored result is damaged.", f"{_RESTORE}, or {again}", run, step=address)

@@ -41,13 +41,14 @@ _MEANINGS: tuple[tuple[type[apsw.Error], str, str, str], ...] = (
         apsw.NotADBError,
         "AF-STORE-FORMAT",
         "{path} isn't a database.",
-        "Name another file with --store, or move this one away: mv {path} {path}.old",
+        "Name another file. If it is your store: agentflow store restore FILE puts a backup in its place.",
     ),
     (
         apsw.CorruptError,
         "AF-STORE-DAMAGED",
         "The database {path} is damaged.",
-        "Restore it from a backup. What can be read: sqlite3 {path} .recover",
+        "See what is damaged: agentflow store check\nput a backup in its place: agentflow store restore FILE\n"
+        "or look what can be read: sqlite3 {path} .recover",
     ),
     (
         apsw.CantOpenError,
@@ -101,6 +102,7 @@ class Faults:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False]:
         """Translate."""
-        if isinstance(error, apsw.Error):
+        # A row that breaks a rule is our fault, not the disk's: trying again would end the same.
+        if isinstance(error, apsw.Error) and not isinstance(error, apsw.ConstraintError):
             raise store_error(error, self.path) from error
         return False

@@ -1,0 +1,86 @@
+"""What random workflows have found, reduced: each with a crash at any of its fault points, in both modes.
+
+They go through the oracle and the invariants, as in `test_properties`.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from agentflow.faultpoints import POINTS
+from tests.engine.plans import Plan
+from tests.engine.test_properties import MODES, the_end_is_the_oracles, the_race_ends_well
+from tests.engine.world import Meddler
+
+CALL = Plan("call")
+UNDONE = Plan("pay", undo=(Plan("u0"),))
+FORETOLD = {
+    "a step in order waits for the losers of depends_on_any too": (
+        Plan("fast"),
+        Plan("slow", "delay"),
+        Plan("first", any_of=("slow", "fast")),
+        Plan("after"),
+    ),
+    "a step that its operator fails has its end in the log": (Plan("bad", fails=1, action="fail"),),
+    "a loop that goes on after a failed iteration doesn't end that iteration twice": (
+        Plan("loop", "while", rounds=0, body=(Plan("bad", fails=1), Plan("more"))),
+        Plan("nap", "delay"),
+    ),
+    "who waits for a run hears of an answer that moved only its child run": (
+        Plan("child", "sub", body=(Plan("each", "each", fails=1, action="skip"),)),
+        CALL,
+    ),
+    "a saga that is tried again undoes anew": (
+        Plan(
+            "trip", "saga", tries=2, body=(UNDONE, Plan("bad", fails=2), Plan("worse", "sequence", body=(UNDONE, CALL)))
+        ),
+    ),
+    "a loop in a saga that is tried again undoes anew": (
+        Plan(
+            "trip", "saga", tries=2, body=(Plan("loop", "recur", limit=1, body=(UNDONE,), last=(Plan("h", fails=1),)),)
+        ),
+    ),
+    "a container inside one that is tried again keeps its result": (
+        Plan(
+            "box", "sequence", tries=2, body=(Plan("inner", "sequence", body=(CALL,)), CALL), last=(Plan("h", fails=1),)
+        ),
+        Plan("next", sees="box"),
+    ),
+}
+CANCELED = Plan(
+    "main",
+    "flow",
+    body=(Plan("box", "parallel", pause=True, body=(Plan("nap", "delay"), CALL)), Plan("more")),
+    last=(Plan("tidy"),),
+)
+RETRIED = Plan("main", "flow", body=(Plan("bad", fails=2, tries=3, tolerated=True), Plan("ask", "wait")))
+
+
+@MODES
+@pytest.mark.parametrize("name", FORETOLD)
+def test_what_random_workflows_found_stays_mended(name: str, replay: bool) -> None:
+    plan = Plan("main", "flow", body=FORETOLD[name])
+    the_end_is_the_oracles(plan, [], stored=False, replay=replay)
+    for point in POINTS:
+        for nth in range(1, 9):
+            the_end_is_the_oracles(plan, [(point, nth)], stored=False, replay=replay)
+
+
+AGAIN = Plan(
+    "main",
+    "flow",
+    body=(Plan("box", "sequence", tries=2, body=(CALL,), last=(Plan("h", fails=1),)), Plan("more")),
+)
+
+
+@MODES
+@pytest.mark.parametrize("at", range(1, 8))
+@pytest.mark.parametrize(
+    ("what", "plan"),
+    [("cancel", CANCELED), ("cancel", AGAIN), ("pause", RETRIED)],
+    ids=["while a step runs", "between two tries", "paused"],
+)
+def test_a_cancel_or_a_pause_among_crashes_leaves_no_run_behind(what: str, plan: Plan, at: int, replay: bool) -> None:
+    for point in POINTS[:2]:
+        for nth in range(1, 7):
+            the_race_ends_well(plan, [(point, nth)], Meddler(what, at), stored=False, replay=replay)
