@@ -112,8 +112,7 @@ def test_check_names_the_damaged_step_and_how_to_mend_it(project: Any, run: Run)
     assert found.returncode == 1
     assert found.stdout.splitlines()[1:] == [
         f"  run {run_id} step greet: Its stored result is damaged.",
-        "    fix: Restore a backup: agentflow store restore FILE, or run it again: "
-        f"agentflow runs retry {run_id} --from greet",
+        "    fix: Restore a backup: agentflow store restore FILE, or start it anew",
     ]
     assert found.stderr == "1 problem\n"
     document = json.loads(run("store", "check", "--json").stdout)

@@ -101,7 +101,7 @@ async def test_a_result_that_was_changed_is_named_with_its_run_and_step(path: Pa
     db.close()
     assert await _found(path) == [(text_id("r1"), "step17", None, "Its stored result is damaged.")]
     report = await care.check(path)
-    assert f"agentflow runs retry {text_id('r1')} --from step17" in report.findings[0].hint
+    assert report.findings[0].hint == "Restore a backup: agentflow store restore FILE, or start it anew"
 
 
 async def test_a_result_that_was_swapped_with_another_steps_is_found(path: Path) -> None:

@@ -161,9 +161,7 @@ class _Checker:
                 self._report.results += 1
                 run, n = key >> 32, key & _NUMBER
                 if not is_sound(result, n, hash_):
-                    name = self._ids.get(run, "RUN")
-                    again = f"run it again: agentflow runs retry {name} --from {address}"
-                    self._find("Its stored result is damaged.", f"{_RESTORE}, or {again}", run, step=address)
+                    self._find("Its stored result is damaged.", f"{_RESTORE}, or start it anew", run, step=address)
             low = found[-1][0] + 1
 
     def _relations(self) -> None:

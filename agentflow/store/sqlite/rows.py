@@ -103,7 +103,7 @@ def _step(db: apsw.Connection, values: tuple[Any, ...]) -> StepRow:
         raise StoreError(
             f"The stored result of step {values[1]!r} of run {found[0] if found else run} is damaged.",
             code="AF-STORE-DAMAGED",
-            hint="Restore the database from a backup, or retry the run from this step.",
+            hint="Restore the database from a backup, or start the run anew.",
             data={"run": found[0] if found else run, "step": values[1]},
         )
     return StepRow._make((run, n, *values[1:10], values[10] or None, *values[11:15]))
