@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 
+from tests.cli.forks import Forker
+from tests.cli.project import Project, clean_environ, make
 
-def load() -> ModuleType:
-    """Import `project.py` beside this file: the tests are no package."""
-    name = "agentflow_cli_test_project"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("project.py"))
-        assert spec is not None
-        assert spec.loader is not None
-        module = sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules[name]
+
+@pytest.fixture(scope="session")
+def forker() -> Iterator[Forker]:
+    """Return what runs commands without the time of their start."""
+    made = Forker(clean_environ())
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Any:
+def project(tmp_path: Path, forker: Forker) -> Project:
     """Return a project in a fresh folder."""
-    return load().make(tmp_path)
+    return make(tmp_path, forker)

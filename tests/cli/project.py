@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.cli.forks import COMMAND, Forker
+
 LIMIT = 30
-COMMAND = str(Path(sys.executable).with_name("agentflow"))
 
 CONFIG = """\
 python:
@@ -90,19 +91,22 @@ class Project:
     """The folder."""
 
     folder: Path
+    forker: Forker
 
     @property
     def environ(self) -> dict[str, str]:
         """Return an environment without settings of whoever runs the tests."""
-        kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "AGENTFLOW_DEBUG")}
-        return {**kept, "TERM": "xterm-256color", "PYTHONUTF8": "1", "COLUMNS": "100", "LINES": "40", "PAGER": "cat"}
+        return clean_environ()
 
     def run(self, *arguments: str, stdin: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
+        """Run a command to its end: forked if that does the same as starting it."""
+        env = {**self.environ, **environ}
+        if sys.platform == "linux" and self.forker.fits(env):
+            return self.forker.run(arguments, cwd=self.folder, environ=env, stdin=stdin, limit=LIMIT)
         return subprocess.run(
             [COMMAND, *arguments],
             cwd=self.folder,
-            env={**self.environ, **environ},
+            env=env,
             input=stdin,
             capture_output=True,
             text=True,
@@ -122,13 +126,25 @@ class Project:
             text=True,
         )
 
+    def json_of(self, *arguments: str, **environ: str) -> Any:
+        """Return the document that a command printed; it must succeed."""
+        done = self.run(*arguments, **environ)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
     def json(self, *arguments: str) -> Any:
         """Return the document of a command with `--json`."""
         return json.loads(self.run(*arguments, "--json").stdout)
 
 
-def make(folder: Path) -> Project:
+def clean_environ() -> dict[str, str]:
+    """Return an environment without settings of whoever runs the tests."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "AGENTFLOW_DEBUG")}
+    return {**kept, "TERM": "xterm-256color", "PYTHONUTF8": "1", "COLUMNS": "100", "LINES": "40", "PAGER": "cat"}
+
+
+def make(folder: Path, forker: Forker) -> Project:
     """Write a project into a folder."""
     (folder / "agentflow.yaml").write_text(CONFIG, encoding="utf-8")
     (folder / "helpers.py").write_text(HELPERS, encoding="utf-8")
-    return Project(folder)
+    return Project(folder, forker)
