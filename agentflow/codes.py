@@ -71,7 +71,9 @@ CODES: dict[str, Code] = {
     "AF-STORE-READONLY": Code("denied", "The store can't be written.", "Give this user write access to it."),
     "AF-STORE-FULL": Code("failed", "The disk is full.", "Make room on it, then go on with the run."),
     "AF-STORE-IO": Code("failed", "The disk failed.", "Check the disk."),
-    "AF-STORE-DAMAGED": Code("failed", "The store is damaged.", "Restore it from a backup."),
+    "AF-STORE-DAMAGED": Code(
+        "failed", "The store, or a result in it, is damaged.", "`agentflow store check` tells what helps."
+    ),
     "AF-REPLY-BUTTONS": Code(
         "failed", "A reply's buttons can't be made.", "Give buttons_from a list, and texts for each button's fields."
     ),

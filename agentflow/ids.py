@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NewType, TypeAlias
+from functools import cache
+from typing import TYPE_CHECKING, NewType, TypeAlias
+
+if TYPE_CHECKING:
+    from uuid_utils import UUID
 
 RunId = NewType("RunId", str)
 """The id of a run, which is its root task's id."""
@@ -22,9 +26,14 @@ SHORTEST = 6
 
 def new_id() -> str:
     """Make a new id."""
+    return encode_id(_source()().int)
+
+
+@cache
+def _source() -> Callable[[], UUID]:
     from uuid_utils import uuid7  # noqa: PLC0415  its import is only worth it where ids are made
 
-    return encode_id(uuid7().int)
+    return uuid7
 
 
 def encode_id(number: int) -> str:

@@ -98,6 +98,7 @@ def step_data(step: StepView) -> dict[str, Any]:
         "ended_at": iso(step.ended_at),
         "due": iso(step.due),
         "result": decode(step.result) if step.result is not None else None,
+        "damaged": step.damaged,
         "error": step.error.to_data() if step.error else None,
         "answer": step.answer,
         "by": step.by,

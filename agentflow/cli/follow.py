@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import anyio
 
+from agentflow.cli.asides import Asides
 from agentflow.cli.ask import Form, Left
 from agentflow.cli.errors import error_lines, tell_lines
 from agentflow.cli.format import duration, one_line
@@ -85,6 +86,7 @@ class Follower:
         """Whether the run was seen ended, though its end wasn't heard of."""
         self._open: dict[str, Row] = {}
         self._mine: set[str] = set()
+        self.asides = None if manner.settle else Asides(session, self.screen, run_id)
         self._told: set[str] = set()
         self._views: dict[str, WaitView] = {}
         self._start = 0
@@ -137,6 +139,8 @@ class Follower:
         looked = time.monotonic()
         while True:
             await anyio.sleep(REFRESH)
+            if self.asides is not None and not self._asking:
+                self.asides.look()
             if self.console.live and not self._asking:  # it would be drawn over the form
                 self.screen.refresh()
             if time.monotonic() - looked >= LOOK:
@@ -155,7 +159,7 @@ class Follower:
         loops = [row for row in active if row.is_loop and row.total is None and row.run_id == self.run_id]
         if not loops:
             return
-        memos = {row.address: row.memo for row in await self.engine.steps(self.run_id)}
+        memos = {row.address: row.memo for row in (await self.engine.store.salvage_steps(self.run_id))[0]}
         for row in loops:
             raw = memos.get(row.address)
             memo = decode(raw) if raw else None
@@ -163,7 +167,7 @@ class Follower:
                 row.total = len(memo["items"])
 
     async def _learn_timers(self) -> None:
-        rows = {row.n: row for row in await self.engine.steps(self.run_id) if row.phase == "timer"}
+        rows = {row.n: row for row in (await self.engine.store.salvage_steps(self.run_id))[0] if row.phase == "timer"}
         if not rows:
             return
         key = next(iter(rows.values())).run
@@ -180,6 +184,8 @@ class Follower:
                 event = await self._next()
             if event is not None:
                 await self.teller.tell(await self._apply(event))
+                if self.asides is not None:
+                    self.asides.hear(event)
                 if self._queue:
                     continue
             elif not idle.cancelled_caught:
@@ -214,7 +220,7 @@ class Follower:
             parent = (await self.engine.get(event.run_id)).parent_id
         except NotFoundError:
             return
-        for row in await self.engine.steps(parent) if parent is not None else []:
+        for row in (await self.engine.store.salvage_steps(parent))[0] if parent is not None else []:
             if row.task == event.run_id and parent is not None:
                 self.tree.hang(event.run_id, parent, row.address)
 

@@ -142,11 +142,20 @@ def no_config(name: str | None) -> NotFoundError:
 
 
 def exists(project: Project) -> bool:
-    """Whether the project has a store already."""
+    """Whether the project has a store already.
+
+    Raises:
+        StoreError: there is a file without anything in it.
+    """
+    from agentflow.store.care import refuse_empty  # noqa: PLC0415  not for every command
+
     scheme, found, rest = project.store.partition("://")
     if found and scheme != "sqlite":
         return True  # opening it tells what is wrong
-    return Path(rest.removeprefix("/") if found else scheme).exists()
+    if not Path(rest.removeprefix("/") if found else scheme).exists():
+        return False
+    refuse_empty(project.store)
+    return True
 
 
 def drive(
@@ -173,6 +182,7 @@ def drive(
 
     Raises:
         NotFoundError: there is no store here yet.
+        StoreError: there is an empty file.
     """
     if not makes and not exists(project):
         raise NotFoundError(

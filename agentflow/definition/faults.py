@@ -33,6 +33,15 @@ _KINDS = {
 _LIMITS = {"greater_than_equal": "at least", "less_than_equal": "at most", "greater_than": "more than"}
 
 
+_LISTED = 10
+"""Names of fields that a hint gives."""
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"fields are {', '.join(names[:_LISTED])}{more}"
+
+
 class Faults:
     """The problems found so far."""
 
@@ -74,7 +83,7 @@ class Faults:
     ) -> str | None:
         """Say that there is no such field, and return which one is nearest (or surely meant)."""
         near = [sure] if sure else nearest(name, known, 1)
-        hint = f"fields are {', '.join(known)}" if not near and not lenient and 0 < len(known) <= 8 else None
+        hint = _listed(list(known)) if known and not near and not lenient else None
         self.add(
             "AF-FIELD-UNKNOWN",
             f'{owner} has no field "{shorten(name, 60)}"' + ("; it is ignored" if lenient else ""),

@@ -16,7 +16,7 @@ from agentflow.data import decode
 from agentflow.definition.models import Workflow
 from agentflow.engine import answers, retrying, starting
 from agentflow.engine.assembly import build_core
-from agentflow.engine.collector import frozen_heap
+from agentflow.engine.collector import rare_collections
 from agentflow.engine.core import Core
 from agentflow.engine.host import Host, HostMode
 from agentflow.engine.hosting import HostLock, executed, others, ring
@@ -43,9 +43,10 @@ class Engine:
         self.host = host
         self.store = store
         self.config = config
-        self.watching = Watching(store, polls=host.lock is None and store.directory is not None)
+        self.watching = Watching(store, core.signals, polls=host.lock is None and store.directory is not None)
         core.on_commit.append(self.watching.committed)
         core.on_change.append(self.watching.everybody)
+        core.tell_waiting = core.tell_everybody
 
     @classmethod
     @asynccontextmanager
@@ -104,7 +105,7 @@ class Engine:
                 try:
                     await group.start(_serve, core, engine.host)
                     engine.host.start(group)
-                    with frozen_heap():
+                    with rare_collections():
                         yield engine
                 except BaseException as error:  # told after the group, which would wrap it
                     if isinstance(error, (anyio.get_cancelled_exc_class(), GeneratorExit)):
@@ -162,10 +163,10 @@ class Engine:
             return await self.get(started)
         return run_view(started, await output_of(self.core, started))
 
-    async def get(self, run_id: str) -> Run:
-        """Return a run by its whole id; raises NotFoundError."""
+    async def get(self, run_id: str, *, output: bool = True) -> Run:
+        """Return a run by its whole id, `output` with it; raises NotFoundError, and StoreError if that is damaged."""
         row = await self._row(run_id)
-        return run_view(row, await output_of(self.core, row))
+        return run_view(row, await output_of(self.core, row) if output else None)
 
     async def list(self, query: RunQuery | None = None) -> list[Run]:
         """Return runs, newest first; without outputs."""
@@ -256,7 +257,7 @@ class Engine:
                     row = await self._row(run_id)
 
     async def steps(self, run_id: str) -> list[StepRow]:
-        """Return the steps of a run that were reached."""
+        """Return the steps of a run that were reached; raises StoreError if a stored result is damaged."""
         return await self.store.list_steps(run_id)
 
     async def result(self, run_id: str, address: str) -> Any:

@@ -68,7 +68,7 @@ def encode_result(value: Any, limit: int) -> bytes | Failure:
     """Turn a result into JSON, or say what is wrong with it."""
     try:
         raw = to_json(value)
-        if b"NaN" in raw or b"Infinity" in raw:
+        if raw.find(b"NaN") >= 0 or raw.find(b"Infinity") >= 0:  # `in` would try bytes as a number first
             raw = encode(normalise(value))
     except Exception as error:  # serialisers raise many types
         return Failure("AF-RESULT-INVALID", f"the result has no JSON form: {error}", kind="invalid", retryable=False)

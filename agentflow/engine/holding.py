@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import anyio
 
+from agentflow.data import decode
+from agentflow.engine.damaged import ended, is_damaged, wants_end
 from agentflow.engine.inputs import Finished, Input, command
+from agentflow.engine.inspect import locate
 from agentflow.engine.restore import restore
+from agentflow.engine.signals import Signals
 from agentflow.engine.slots import Slots
 from agentflow.engine.state import RunState, Tree
 from agentflow.engine.surroundings import Surroundings
 from agentflow.engine.world import Lease
 from agentflow.errors import StoreError
 from agentflow.store.contract import Store
-from agentflow.store.loaded import LoadedTree
+from agentflow.store.loaded import LoadedRun, LoadedTree
 from agentflow.store.rows import (
     RunChange,
+    StepRow,
 )
 
 log = logging.getLogger("agentflow")
@@ -33,6 +39,7 @@ class Holding(Surroundings):
         """Hold nothing yet."""
         super().__init__(**surroundings)
         self.store = store
+        self.signals = Signals()
         self.trees: dict[int, Tree] = {}
         self.runs: dict[int, RunState] = {}
         self.keys: dict[str, int] = {}
@@ -45,6 +52,10 @@ class Holding(Surroundings):
         """Holders that are known to be dead."""
         self.unreadable: dict[int, Exception] = {}
         """Roots that this process can't go on with: their definitions are damaged, or need what it lacks."""
+        self.refused: StoreError | None = None
+        """Why the store refused the last commit that it refused; it is tried again until it succeeds."""
+        self.tell_waiting: Callable[[], None] = lambda: None
+        """Lets those who wait for runs look at them."""
         self.outdated: StoreError | None = None
         """Why this process can't go on at all: a newer version has changed the store."""
         self.over = anyio.Event()
@@ -56,6 +67,9 @@ class Holding(Surroundings):
     def put(self, item: Input | Finished) -> None:
         """Leave an input for the next flush."""
         self._inputs.append(item)
+        self._wake_up()
+
+    def _wake_up(self) -> None:
         if not self._wake.is_set():
             self._wake.set()
 
@@ -81,7 +95,7 @@ class Holding(Surroundings):
         else:
             if isinstance(item, Finished):
                 return False
-            loaded = await self._find(root) if root not in self.unreadable else None
+            loaded = await self._find(root)
         if loaded is None:
             self._refuse(item)
             return False
@@ -90,15 +104,58 @@ class Holding(Surroundings):
         except Exception as error:
             if tree is None:
                 await self._leave_alone(loaded, error)
+                if await self._end_damaged(root, error):
+                    self._refuse(item)
+                    return False
             raise
         return True
 
     async def _find(self, root: int) -> LoadedTree | None:
         """Load a tree that may be had. One that nobody holds is taken by the commit of what happens to it now."""
-        loaded = await self.store.load(root)
-        if loaded is None or loaded.holder is None:
-            return loaded
-        return await self.store.acquire(root, self.dead) if loaded.holder in self.dead else None
+        known = self.unreadable.get(root)
+        if known is not None:
+            if await self.store.inbox([root]):
+                await self._end_damaged(root, known)
+            return None
+        try:
+            loaded = await self.store.load(root)
+            if loaded is None or loaded.holder is None:
+                return loaded
+            return await self.store.acquire(root, self.dead) if loaded.holder in self.dead else None
+        except StoreError as error:
+            if not is_damaged(error):
+                raise
+            if await self._end_damaged(root, error):
+                return None
+            self.unreadable[root] = error
+            self.tell_waiting()
+            raise
+
+    async def _end_damaged(self, root: int, error: Exception) -> bool:
+        """End a damaged tree that is to be cancelled, unless another host is at work on it."""
+        if not isinstance(error, StoreError) or not is_damaged(error):
+            return False
+        tree = await self.store.salvage_tree(root)
+        if tree is None or not wants_end(tree) or (tree.holder is not None and tree.holder not in self.dead):
+            return False
+        with suppress(Exception):  # without them it can't be told what to end with the steps
+            await self._learn(tree)
+        if tree.holder is not None:
+            await self.store.commit([RunChange(root, root, tree.epoch, release=True)])
+        if await self.store.commit(ended(tree, error, self.now(), self._reap)):
+            return False
+        self.unreadable.pop(root, None)
+        self.tell_waiting()
+        return True
+
+    def _reap(self, run: LoadedRun, step: StepRow) -> None:
+        """End what an attempt of a dead host has left behind, as far as the definition tells."""
+        program = self.programs.get(run.row.definition)
+        found = locate(program.workflow, step.address) if program is not None else None
+        spec = self.types(found.type) if found is not None else None
+        if spec is not None and spec.reap is not None and step.memo:
+            memo: dict[str, Any] = decode(step.memo)
+            spec.reap(memo.get("saved"))
 
     def _notice(self, error: Exception) -> None:
         """Let everything go where a newer version has changed the store: its processes go on with the runs."""
@@ -139,11 +196,14 @@ class Holding(Surroundings):
         if loaded.holder is not None:
             await self.store.commit([RunChange(loaded.root, loaded.root, loaded.epoch, release=True)])
 
-    async def _load(self, loaded: LoadedTree, old: Tree | None, ended: Collection[Finished] = ()) -> None:
+    async def _learn(self, loaded: LoadedTree) -> None:
         for run in loaded.runs:
             if run.row.definition not in self.programs:
                 raw = await self.store.get_definition(run.row.definition)
                 self.learn(run.row.definition, raw)
+
+    async def _load(self, loaded: LoadedTree, old: Tree | None, ended: Collection[Finished] = ()) -> None:
+        await self._learn(loaded)
         executing: dict[tuple[int, int], Lease | None] = {}
         if old is not None:
             for run in old.runs.values():
@@ -219,6 +279,7 @@ class Holding(Surroundings):
     async def _failed(self, inputs: Sequence[Input | Finished], trees: Sequence[Tree], error: StoreError) -> None:
         """Nothing was committed: forget what was planned, rebuild from the store, and apply the inputs once more."""
         log.error("the store refused a commit: %s %s", error.what, error.why or "")
+        self.refused = error
         again: list[Input | Finished] = []
         for item in inputs:
             if item.done is not None:

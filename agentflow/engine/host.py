@@ -130,7 +130,7 @@ class Host:
         if self.mode != "all":
             self.own.add(root)
         self.core.slots.note(self.core.now())  # it may have timers
-        done = Done()
+        done = Done(self.core.signals.new())
         self.core.put(Input(root, _continue, done))
         await done.wait()
         if not done.held:
@@ -172,7 +172,7 @@ class Host:
                 self.core.tell_everybody()
             if self.mode == "all" or self.own:
                 await self.claim()
-            if self.core.slots.blocked:
+            if self.core.slots.blocks:
                 self.core.put(Input(next(iter(self.core.trees), 0), _nothing))
 
     # timers
@@ -216,7 +216,7 @@ class Host:
                 node.lease.interrupt("timeout")
         waiting: list[Done] = []
         for root, timer in await self.store.due(now, self.roots):
-            done = Done()
+            done = Done(self.core.signals.new())
             core.put(Input(root, fired(timer.run, timer.n, timer.kind, timer.entry), done))
             waiting.append(done)
         refused = False
@@ -247,7 +247,7 @@ class Host:
         with anyio.move_on_after(5):
             await core.idle()
         for root in list(core.trees):
-            done = Done()
+            done = Done(self.core.signals.new())
             core.put(Input(root, _release, done))
             with anyio.move_on_after(5), suppress(StoreError):  # of a full disk, say: then it counts as crashed
                 await done.wait()

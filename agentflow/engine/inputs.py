@@ -32,10 +32,10 @@ class Done:
 
     __slots__ = ("error", "event", "held", "inbox")
 
-    def __init__(self, inbox: int | None = None) -> None:
-        """Make one that is not done; `inbox` is the id of the command that it carries out."""
+    def __init__(self, event: anyio.Event, inbox: int | None = None) -> None:
+        """Make one that is not done, told by an event; `inbox` is the id of the command that it carries out."""
         self.inbox = inbox
-        self.event = anyio.Event()
+        self.event = event
         self.error: BaseException | None = None
         self.held = True
         """False: the tree was held by somebody else, and nothing was done."""

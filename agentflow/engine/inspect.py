@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -61,6 +61,8 @@ class StepView:
     """Id of the run that it started."""
     why: str | None = None
     """Why it isn't running: blocked by, slot, timer, wait, no host, not run."""
+    damaged: bool = False
+    """Whether its stored result is damaged: it isn't shown."""
 
     @property
     def seconds(self) -> float | None:
@@ -98,6 +100,8 @@ class Surroundings:
     """Whether a live process has the run; None: nobody knows."""
     slots: int = 64
     """How many steps of the run may execute at once."""
+    damaged: Collection[int] = ()
+    """Numbers of the steps whose stored result is damaged."""
 
 
 def locate(workflow: Workflow, address: str) -> Step | None:
@@ -281,6 +285,7 @@ class _Snapshot:
             wait=open_wait,
             child=row.task if task is None and kind == "workflow" else None,
             why=self._why(row, blocked, task),
+            damaged=row.n in self.around.damaged,
         )
 
     def _items(self, row: StepRow, kind: str) -> tuple[int, int] | None:

@@ -82,11 +82,12 @@ class _Restorer:
         run.last_response = row.last_response
         memo = decode(row.memo) if row.memo else None
         run.root.memo = memo
-        if row.state == "submitted" or (row.epoch <= 1 and not self.loaded.steps and row.seq == 0):
-            run.tree.push("begin_run", run)
-            return
         for update in self.loaded.shared:
             shared.fold(run, update, decode(update.value))
+        if row.state == "submitted" or (row.epoch <= 1 and not self.loaded.steps and row.seq == 0):
+            run.seeds = {step.address: step for step in self.loaded.steps}  # what a retry keeps
+            run.tree.push("begin_run", run)
+            return
         rows = sorted(self.loaded.steps, key=lambda r: len(r.address))
         self._collect_labels(rows)
         self._root()
@@ -188,7 +189,7 @@ class _Restorer:
             if row.result == b"null" and node.program.container is not None and "end" not in (node.memo or {}):
                 node.result = None  # so did it leave this: what it holds gives its result
         node.undone = (node.memo or {}).get("undone", 0)
-        node.task, node.started, node.ended = row.task, row.started_at, row.ended_at
+        node.task, node.started, node.ended, node.order = row.task, row.started_at, row.ended_at, row.ended_order
         if row.state not in TERMINAL:
             scope.active += 1
             run.live[node.n] = node
@@ -222,11 +223,11 @@ class _Restorer:
         return None
 
     def _order(self) -> None:
-        """Number ended steps by the time of their end, as far as it tells."""
-        ended = [n for scope in self.all for n in scope.nodes.values() if n.settled]
-        for position, node in enumerate(sorted(ended, key=lambda n: (n.ended or 0.0, n.n)), 1):
+        """Go on counting ended steps. Those that ended before they were counted come first, by their times."""
+        self.run.order = max((row.ended_order for row in self.loaded.steps), default=0)
+        nodes = [node for scope in self.all for node in scope.nodes.values() if node.settled and not node.order]
+        for position, node in enumerate(sorted(nodes, key=lambda n: (n.ended or 0.0, n.n)), -len(nodes)):
             node.order = position
-        self.run.order = len(ended)
 
     def _recount(self, scope: Scope) -> None:
         """Work out from its steps what a scope waits for."""
@@ -245,7 +246,8 @@ class _Restorer:
             scope.failure = first.failure or Failure("AF-STEP-FAILED", "the step failed")
             if scope.program.holder.siblings != "continue":
                 scope.halted = "sibling_failed"
-            self.run.failures.extend(n.failure for n in failed if n.failure is not None and not n.scopes)
+            failures = [n.failure for n in failed if n.failure is not None and not n.scopes]
+            self.run.failures = [*self.run.failures, *failures]
         owner = scope.owner
         if scope.stage == "body":
             if owner.halting is not None:

@@ -12,7 +12,7 @@ from agentflow.engine import mending
 from agentflow.engine.plan import order, shared
 from agentflow.engine.program import Program
 from agentflow.engine.restore import restore
-from agentflow.engine.starting import create, pin, prepare_input
+from agentflow.engine.starting import create, pinned, prepare_input
 from agentflow.engine.state import ROOT, Node, RunState, Scope
 from agentflow.engine.views import RetryPlan
 from agentflow.errors import ConflictError, NotFoundError
@@ -21,6 +21,7 @@ from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import (
     TERMINAL,
     NewRun,
+    RunChange,
     RunRow,
     SharedRow,
     StepRow,
@@ -69,17 +70,20 @@ async def plan(core: Core, run_id: str, from_step: str | None, given: Any, *, ne
     before = core.learn(row.definition, await core.store.get_definition(row.definition))
     program = _current(core, row) if new_definition else before
     mended = program is not before and program.digest != before.digest
-    pins = dict(await pin(core, program)) if new_definition else dict(row.pins)
+    pins = dict(pinned(core, program)) if new_definition else dict(row.pins)
     changed = mending.changed(core, before, program, row.pins, pins) if new_definition else []
     mended = mended or bool(changed)
-    rows = await core.store.list_steps(run_id)
+    rows, lost = await core.store.salvage_steps(run_id)
     top = {r.address: r for r in rows if "/" not in r.address and "[" not in r.address and "#" not in r.address}
     start = _top_step(from_step) if from_step is not None else _first_failed(program, rows, top)
     if mended and from_step is None and start not in program.root.bodies["steps"].index:
         start = None  # it isn't there any more
-    follow = _following(program, start, changed, everything=not mended)
+    damaged = _damaged(program, rows, lost)
+    if start is None and damaged:
+        start = damaged[0]
+    follow = _following(program, start, [*changed, *damaged], everything=not mended)
     keep = _kept_ids(program, top, follow, entered=_entry(before, row) == _entry(program, row))
-    old = await _restored(core, row)
+    old = await _restored(core, row, keep)
     kept = {name: _with_result(old, top[name]) for name in keep}
     declared = program.workflow.context
     shared = [u for u in old.shared.updates if _top_step(u.address) in kept and (not mended or u.key in declared)]
@@ -87,7 +91,8 @@ async def plan(core: Core, run_id: str, from_step: str | None, given: Any, *, ne
     if given is not UNSET or mended:
         value = prepare_input(program, value, core.limits.input_size)
     view = _view(core, program, row, start, kept, top)
-    view = replace(view, input=value, new_definition=mended, changed=[name for name in changed if name not in kept])
+    changed = [name for name in changed if name not in kept]
+    view = replace(view, input=value, new_definition=mended, changed=changed, damaged=damaged)
     return Plan(view, row, program, value, kept, shared, pins)
 
 
@@ -115,7 +120,7 @@ async def _begun_by(core: Core, row: RunRow) -> str:
     """Return the address of the root run's step that a child run belongs to."""
     address = ""
     while row.parent_id is not None:
-        steps = await core.store.list_steps(row.parent_id)
+        steps, _ = await core.store.salvage_steps(row.parent_id)
         address = next((step.address for step in steps if step.n == row.parent_step), "")
         above = await core.store.get_run(row.parent_id)
         if above is None:
@@ -178,8 +183,14 @@ def _first_failed(program: Program, rows: list[StepRow], top: dict[str, StepRow]
     return missing[0] if missing else None
 
 
+def _damaged(program: Program, rows: Sequence[StepRow], lost: frozenset[int]) -> list[str]:
+    """Return the top-level steps that have a damaged result, or hold a step that has one, in their order."""
+    named = {_top_step(row.address) for row in rows if row.n in lost}
+    return [step.id for step in program.workflow.steps if step.id in named]
+
+
 def _following(program: Program, start: str | None, changed: Sequence[str], *, everything: bool) -> set[int]:
-    """Return the steps that run again: what follows from `start` and from what has changed.
+    """Return the steps that run again: what follows from `start` and from what has changed or is damaged.
 
     `everything` is meant where neither says where to begin.
     """
@@ -222,16 +233,37 @@ async def start(core: Core, host: Host, plan: Plan) -> str:
         created_at=core.now(), owner=old.owner, entry_point=old.entry_point, context_id=old.context_id,
         labels=dict(old.labels), door=old.door, message=old.start_message, retry_of=old.id, pins=dict(plan.pins),
     )  # fmt: skip
-    await create(core, host, new, plan.program, seed=_seed(plan))
+    if host.mode == "none":
+        await _leave(core, new, plan)
+    else:
+        await create(core, host, new, plan.program, seed=_seed(plan))
     return new.id
 
 
-async def _restored(core: Core, row: RunRow) -> RunState:
-    """Return an ended run's state, rebuilt to be read."""
-    loaded = await core.store.load(row.root)
+async def _leave(core: Core, new: NewRun, plan: Plan) -> None:
+    """Leave the new run with its kept steps to the process that takes it."""
+    key = await core.store.new_key()
+    number = plan.program.root.bodies["steps"].index
+    new.state = "submitted"
+    steps = [
+        StepRow(
+            key, number[name], name, row.state, row.reason,
+            result=row.result, started_at=row.started_at, ended_at=row.ended_at,
+        )
+        for name, row in plan.kept.items()
+    ]  # fmt: skip
+    shared_rows = [row._replace(run=key) for row in plan.shared]
+    await core.commit([RunChange(key, key, 0, create=new, steps=steps, shared=shared_rows)])
+
+
+async def _restored(core: Core, row: RunRow, keep: Sequence[str]) -> RunState:
+    """Return an ended run's state, rebuilt to read the steps that are kept; of a damaged run it has these alone."""
+    loaded = await core.store.salvage_tree(row.root)
     found = next((run for run in loaded.runs if run.row.run == row.run), None) if loaded is not None else None
     if loaded is None or found is None:
         raise NotFoundError(f'no run "{row.id}"', hint="agentflow runs list")
+    if loaded.damaged:
+        found = replace(found, steps=[step for step in found.steps if _top_step(step.address) in keep])
     alone = LoadedTree(row.run, loaded.epoch, [found], [])
     return restore(core, alone, core.program).runs[row.run]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,8 @@ class Slots:
         """Make a set of free slots; `runs` are those that are held."""
         self.limit = limit
         self.running = 0
+        self.passed_over: set[int] = set()
+        """Roots of trees that could have had a slot, but were being committed."""
         self.earliest: float | None = None
         """Earliest time of the timers that were committed since somebody looked."""
         self._world = world
@@ -44,13 +46,16 @@ class Slots:
         self._blocked: list[tuple[RunState, Node]] = []
         self._solo: tuple[int, int] | None = None
 
-    async def fill(self, trees: list[Tree], claimed: list[tuple[RunState, Node]]) -> None:
+    async def fill(
+        self, trees: list[Tree], claimed: list[tuple[RunState, Node]], landing: Collection[int] = ()
+    ) -> None:
         """Claim steps for free slots, in the transition that is being planned.
 
         Args:
             trees: the trees of this transition; runs of theirs with ready steps queue up. Trees of others that get a
                 slot are added.
             claimed: what is claimed is added.
+            landing: roots of trees that are being committed: they are passed over, and told so by `passed_over`.
         """
         for tree in trees:
             for run in tree.runs.values():
@@ -59,19 +64,23 @@ class Slots:
         for run, _ in blocked:
             self.queue(run)
         try:
-            await self._fill(trees, claimed)
+            await self._fill(trees, claimed, landing)
         finally:
             for run, node in self._blocked:
                 heappush(run.ready, (node.n, node))
 
-    async def _fill(self, trees: list[Tree], claimed: list[tuple[RunState, Node]]) -> None:
+    async def _fill(self, trees: list[Tree], claimed: list[tuple[RunState, Node]], landing: Collection[int]) -> None:
         queue = self._queue
+        passed: list[RunState] = []
         known = set(map(id, trees))
         while queue and self.running < self.limit:
             run = queue.popleft()
             run.queued = False
             if self._runs.get(run.key) is not run:
                 continue  # it was read anew from the store, or is gone
+            if run.tree.key in landing:
+                passed.append(run)
+                continue
             node = self._take(run)
             if node is None:
                 continue
@@ -88,6 +97,9 @@ class Slots:
             if run.tree.touched and id(run.tree) not in known:
                 known.add(id(run.tree))
                 trees.append(run.tree)
+        for run in passed:
+            self.passed_over.add(run.tree.key)
+            self.queue(run)
 
     def queue(self, run: RunState) -> None:
         """Let a run queue for slots, if it has use for them."""
@@ -146,6 +158,10 @@ class Slots:
         return next((run.tree.key for run in self._queue if self._runs.get(run.key) is run), None)
 
     @property
+    def blocks(self) -> bool:
+        """Whether a step waits for a slot that others hold."""
+        return bool(self._blocked)
+
     def blocked(self) -> set[int]:
         """Roots of the runs with a step that waits for a slot that others hold."""
         return {run.tree.key for run, _ in self._blocked}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentflow.data import canonical, digest, encode, is_object, normalise
 from agentflow.definition.canonical import to_data
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from agentflow.engine.host import Host
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What a caller asks to start."""
 
     workflow: str | Workflow
@@ -67,7 +66,7 @@ def register(core: Core, workflow: Workflow, config: Config) -> Program:
     core.unstored[name] = raw
     core.programs[name] = program
     if core.current.get(workflow.id) is not program:
-        core.stored.clear()  # what others pinned of this name is out of date
+        core.pins.clear()  # what others pinned of this name is out of date
     core.current[workflow.id] = program
     core.originals[workflow.id] = workflow
     return program
@@ -151,7 +150,7 @@ async def start(core: Core, host: Host, config: Config, request: Request) -> Run
     if core.stopping:
         raise ConflictError("the engine is shutting down and starts nothing more", code="AF-SHUTTING-DOWN")
     if host.mode != "none":
-        await core.admit()
+        await core.admission.enter()
     _check_texts(request)
     program = _program(core, config, request.workflow)
     entry = _entry(program.workflow, request.entry_point, request.input)
@@ -169,7 +168,7 @@ async def start(core: Core, host: Host, config: Config, request: Request) -> Run
         id=run_id, workflow=workflow.id, definition=program.digest, input=encode(value), created_at=core.now(),
         owner=request.owner, entry_point=request.entry_point, context_id=request.context_id,
         idempotency_key=request.idempotency_key, fingerprint=print_, labels=dict(request.labels), door=request.door,
-        message=encode(dict(request.message)) if request.message is not None else None, pins=await pin(core, program),
+        message=encode(dict(request.message)) if request.message is not None else None, pins=pinned(core, program),
     )  # fmt: skip
     created = await create(core, host, new, program)
     if not created:
@@ -212,9 +211,9 @@ def preflight(core: Core, program: Program) -> None:
         )
 
 
-async def pin(core: Core, program: Program) -> dict[str, str]:
-    """Store a definition and those of its statically named sub-workflows; returns the latter's hashes by id."""
-    known = core.stored.get(program.digest)
+def pinned(core: Core, program: Program) -> dict[str, str]:
+    """Return the hashes of the sub-workflows that a definition names without templates, by id."""
+    known = core.pins.get(program.digest)
     if known is not None:
         return known
     found: dict[str, Program] = {}
@@ -225,11 +224,7 @@ async def pin(core: Core, program: Program) -> dict[str, str]:
             if child is not None and name not in found:
                 found[name] = child
                 stack.append(child)
-    wanted = [p.digest for p in (program, *found.values())]
-    await core.store.put_definitions({name: core.unstored[name] for name in wanted if name in core.unstored})
-    for name in wanted:
-        core.unstored.pop(name, None)
-    pins = core.stored[program.digest] = {name: p.digest for name, p in found.items()}
+    pins = core.pins[program.digest] = {name: p.digest for name, p in found.items()}
     return pins
 
 
@@ -249,7 +244,7 @@ async def create(core: Core, host: Host, new: NewRun, program: Program, seed: An
     if host.mode == "none":
         new.state = "submitted"
         change = RunChange(key, key, 0, create=new)
-        refused = await core.store.commit([change])
+        refused = await core.commit([change])
         return not refused
 
     def begin(tree: Tree) -> None:
@@ -261,7 +256,7 @@ async def create(core: Core, host: Host, new: NewRun, program: Program, seed: An
     state = RunState(tree, new, key, program, None)
     tree.runs[key] = state
     state.changes().create = new
-    done = Done()
+    done = Done(core.signals.new())
     core.adopt_tree(tree)
     core.put(Input(key, begin, done))
     await done.wait()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -133,7 +133,7 @@ class Scope:
         self.closed = False
         self.previous: Scope | None = None
         self.limit: int | None = None
-        self.held: deque[int] = deque()
+        self.held: deque[int] | None = None
         """Steps that are ready and wait for the scope's own limit."""
         self.saga: Node | None = None
         """Of a compensation: the saga that it belongs to."""
@@ -155,9 +155,9 @@ class RunState:
     """A held run."""
 
     __slots__ = (
-        "cancel", "change", "children", "failures", "held", "id", "info", "input", "key", "last_response", "live",
-        "next_n", "order", "parent", "parent_run", "past", "patched", "paused", "program", "queued", "ready",
-        "root", "row", "running", "seeds", "shared", "stamp", "state", "timing", "tree", "waits",
+        "_shared", "cancel", "change", "children", "failures", "held", "id", "info", "input", "key", "last_response",
+        "live", "next_n", "order", "parent", "parent_run", "past", "patched", "paused", "program", "queued", "ready",
+        "root", "row", "running", "seeds", "stamp", "state", "timing", "tree", "waits",
     )  # fmt: skip
 
     def __init__(self, tree: Tree, row: RunRow | NewRun, key: int, program: Program, parent: Node | None) -> None:
@@ -190,22 +190,29 @@ class RunState:
         self.children: dict[int, RunState] = {}
         """Child runs in progress."""
         self.paused = False
-        self.held: list[Node] = []
+        self.held: Sequence[Node] = ()
         """Waits and containers that were reached while it was paused; no rows tell of them."""
         self.cancel: dict[str, Any] | None = None
-        self.shared = Shared()
+        self._shared: Shared | None = None
         self.info: dict[str, Any] | None = None
         self.queued = False
         self.last_response: int | None = None
-        self.failures: list[Failure] = []
+        self.failures: Sequence[Failure] = ()
         self.change: RunChange | None = None
         self.stamp: Stamp | None = None
         """Where its log stood after the last commit."""
         self.patched: dict[str, Any] = {}
         """Fields of its row that commits of this holder have changed."""
         self.order = 0
-        self.seeds: Mapping[str, StepRow] = {}
+        self.seeds: Mapping[str, StepRow] | None = None
         """Of a retry: rows of top-level steps that are kept, by id."""
+
+    @property
+    def shared(self) -> Shared:
+        """Its shared keys; most runs have none."""
+        if self._shared is None:
+            self._shared = Shared()
+        return self._shared
 
     @property
     def ended(self) -> bool:
@@ -245,9 +252,12 @@ class RunState:
         if node.n == ROOT:
             self.patch(memo=encode(node.memo) if node.memo else b"")
             return
+        if not node.order and node.state in TERMINAL:
+            self.order += 1
+            node.order = self.order
         failure = node.failure
         kept = {**(node.memo or {}), "undone": node.undone} if node.undone else node.memo
-        self.changes().steps.append(
+        (self.change or self.changes()).steps.append(
             StepRow(
                 self.key,
                 node.n,
@@ -258,13 +268,14 @@ class RunState:
                 node.attempt,
                 node.tries,
                 node.entry,
-                node.result if result else None,
-                encode(failure.to_data()) if failure is not None else None,
-                (encode(kept) if kept else b"") if memo else None,
+                node.crashes,
                 node.task,
                 node.started,
                 node.ended,
-                node.crashes,
+                encode(failure.to_data()) if failure is not None else None,
+                (encode(kept) if kept else b"") if memo else None,
+                node.result if result else None,
+                node.order,
             )
         )
 
@@ -273,7 +284,7 @@ class RunState:
         task: str | None = None, bumps: bool = False,
     ) -> None:  # fmt: skip
         """Append an event in this transition."""
-        self.changes().events.append(
+        (self.change or self.changes()).events.append(
             EventRow(kind, step, encode(data) if data else None, self.tree.world.moment, task, bumps)
         )
 

@@ -34,7 +34,9 @@ def stored_row(run: RunState, holder: str | None) -> RunRow | None:
     stamp = run.stamp
     if stamp is None:
         return None
-    base = run.row if isinstance(run.row, RunRow) else _first(run, run.row)
+    base = run.row
+    if not isinstance(base, RunRow):
+        base = run.row = _first(run, base)
     fields: dict[str, Any] = {**run.patched, "holder": holder, **stamp._asdict()}
     if fields.get("output_step") is not None and base.output is None and fields.get("output") is None:
         fields["output"] = _result(run, fields["output_step"])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
 
 import anyio
 
+from agentflow.engine.signals import Signals
 from agentflow.engine.state import RunState
 from agentflow.engine.stored import stored_row
 from agentflow.store.contract import Store
@@ -17,17 +17,31 @@ LOOK = 0.25
 
 
 class Watcher:
-    """One who waits for changes of a run. Nothing that happens after it was made is missed."""
+    """One who waits for changes of a run, as a context. Nothing that happens after its entry is missed."""
 
-    __slots__ = ("_changed", "_event", "_row", "_store", "_watching")
+    __slots__ = ("_changed", "_event", "_row", "_run", "_store", "_table", "_watching")
 
-    def __init__(self, watching: Watching, store: Store) -> None:
+    def __init__(self, watching: Watching, store: Store, table: dict[int, list[Watcher]], run: int) -> None:
         """Made by `Watching`."""
         self._changed = False
         self._event: anyio.Event | None = None
         self._row: RunRow | None = None
         self._watching = watching
         self._store = store
+        self._table = table
+        self._run = run
+
+    def __enter__(self) -> Watcher:
+        """Begin to watch."""
+        self._table.setdefault(self._run, []).append(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Stop."""
+        watchers = self._table[self._run]
+        watchers.remove(self)
+        if not watchers:
+            del self._table[self._run]
 
     async def next(self) -> RunRow | None:
         """Return after the next change; where other processes may commit, look for theirs now and then.
@@ -36,7 +50,7 @@ class Watcher:
             The run's row, where the change tells it: of an end that this process has committed.
         """
         while not self._changed:
-            event = self._event = anyio.Event()
+            event = self._event = self._watching.signals.new()
             if not self._watching.polls:
                 await event.wait()
                 continue
@@ -57,15 +71,17 @@ class Watcher:
 class Watching:
     """Wakes those who watch runs."""
 
-    def __init__(self, store: Store, *, polls: bool) -> None:
+    def __init__(self, store: Store, signals: Signals, *, polls: bool) -> None:
         """Watch nothing yet.
 
         Args:
             store: where the runs are.
+            signals: makes events.
             polls: watchers look for commits of other processes themselves, as no host of this process does. Who asks
                 the store for changes is told of them once: a host must be the only one to ask.
         """
         self._store = store
+        self.signals = signals
         self.polls = polls
         self._states: dict[int, list[Watcher]] = {}
         self._events: dict[int, list[Watcher]] = {}
@@ -99,21 +115,10 @@ class Watching:
         for watcher in table.get(run, ()):
             watcher.tell(row)
 
-    def states(self, run: int) -> AbstractContextManager[Watcher]:
+    def states(self, run: int) -> Watcher:
         """Watch a run's state, and the commands that are carried out in it."""
-        return self._watch(self._states, run)
+        return Watcher(self, self._store, self._states, run)
 
-    def events(self, run: int) -> AbstractContextManager[Watcher]:
+    def events(self, run: int) -> Watcher:
         """Watch a run's events, and those of the runs below it."""
-        return self._watch(self._events, run)
-
-    @contextmanager
-    def _watch(self, table: dict[int, list[Watcher]], run: int) -> Generator[Watcher]:
-        watcher = Watcher(self, self._store)
-        table.setdefault(run, []).append(watcher)
-        try:
-            yield watcher
-        finally:
-            table[run].remove(watcher)
-            if not table[run]:
-                del table[run]
+        return Watcher(self, self._store, self._events, run)

@@ -22,6 +22,7 @@ _POSITIONAL = (
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
     inspect.Parameter.VAR_POSITIONAL,
 )
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _TOLD = frozenset({"progress", "log", "heartbeat", "artifact", "message", "status"})
 _AWAITED = frozenset({"save", "publish"})
 MAX_THREADS = 256
@@ -47,6 +48,8 @@ class Shape:
     """The parameter that takes a single value."""
     rest: str | None
     """Name of the `**` parameter."""
+    keywords: frozenset[str] | None
+    """The names, where it can be called with keywords alone."""
 
     @property
     def bare(self) -> bool:
@@ -69,7 +72,7 @@ def _shape(function: Callable[..., Any]) -> Shape:
     try:
         signature = inspect.signature(cast("Callable[..., Any]", function))
     except (TypeError, ValueError):
-        return Shape(asynchronous, None, None, (), (), None, None)
+        return Shape(asynchronous, None, None, (), (), None, None, None)
     context, rest = None, None
     names: list[str] = []
     required: list[str] = []
@@ -87,7 +90,9 @@ def _shape(function: Callable[..., Any]) -> Shape:
             names.append(parameter.name)
             if parameter.default is inspect.Parameter.empty:
                 required.append(parameter.name)
-    return Shape(asynchronous, signature, context, tuple(names), tuple(required), first, rest)
+    simple = all(parameter.kind in _BY_NAME for parameter in signature.parameters.values())
+    keywords = frozenset(names) if simple else None
+    return Shape(asynchronous, signature, context, tuple(names), tuple(required), first, rest, keywords)
 
 
 def _is_context(parameter: inspect.Parameter) -> bool:
@@ -212,13 +217,15 @@ def arrange(shape: Shape, given: dict[str, Any], ctx: Context) -> tuple[tuple[An
     """Return arguments by name as a call's arguments, the context added where the function wants it."""
     if shape.context is not None:
         given[shape.context] = ctx if shape.asynchronous else ThreadContext(ctx)
-    if shape.signature is None:
+    if shape.signature is None or shape.keywords is not None:
         return (), given
     bound = inspect.BoundArguments(shape.signature, cast("Any", given))
     return bound.args, bound.kwargs
 
 
 def _by_name(shape: Shape, value: dict[str, Any]) -> dict[str, Any] | None:
+    if value.keys() == shape.keywords:  # what nearly every step gives
+        return dict(value)
     given = {key: one for key, one in value.items() if key in shape.names}
     others = {key: one for key, one in value.items() if key not in shape.names}
     if any(key not in given for key in shape.required) or (others and shape.rest is None):

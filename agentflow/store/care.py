@@ -12,6 +12,14 @@ from typing import Any
 
 from agentflow.errors import StoreError
 
+_MAGIC = b"SQLite format 3\0"
+_HEAD = 105
+_LEAF = 100
+_TABLE_LEAF = 13
+_TABLES = slice(103, 105)
+"""Of a database's first page: how much we look at, its kind, and how many tables and indexes are named on it."""
+_TOLD = 10
+"""Findings that an error names."""
 Progress = Callable[[int, int], None]
 """Told (pages done, pages in all), now and then."""
 
@@ -76,6 +84,31 @@ def place_of(location: str | Path) -> Path:
     return path
 
 
+def refuse_empty(location: str | Path) -> None:
+    """Refuse a file that is there and holds nothing: only who makes a store may turn it into one.
+
+    Raises:
+        StoreError: it is empty, or a database without any table.
+    """
+    path = file_of(location)
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+        log = path.with_name(path.name + "-wal")
+        if log.exists() and log.stat().st_size:  # what it holds may still stand there
+            return
+    except OSError:  # opening it tells what is wrong
+        return
+    holds = len(head) < _HEAD or not head.startswith(_MAGIC) or head[_TABLES] != b"\0\0" or head[_LEAF] != _TABLE_LEAF
+    if head and holds:
+        return
+    raise StoreError(
+        f"The file {path} is empty: it isn't a store. Nothing was changed.",
+        code="AF-STORE-MISSING",
+        hint="Name the file of a store with --store, or remove this one: the next run makes a store",
+    )
+
+
 def file_of(location: str | Path) -> Path:
     """Return the file that a store's location means, whether it is there or not."""
     scheme, found, rest = str(location).partition("://")
@@ -103,27 +136,30 @@ async def backup(
         What the copy holds.
 
     Raises:
-        StoreError: the store can't be read, is damaged, or the copy can't be written. `target` is as it was.
+        StoreError: the store can't be read, or the copy can't be written: `target` is as it was. With
+            `AF-STORE-DAMAGED` and `data["copy"]` everything was copied as it is, but some of it is damaged: the copy is
+            `target`, or `target` with `.damaged` behind it where a file was there.
     """
     from agentflow.store.sqlite.backups import back_up  # noqa: PLC0415  the database driver is loaded where it is used
 
     return await back_up(place_of(location), target, replace=replace, progress=progress)
 
 
-async def restore(location: str | Path, source: Path, *, replace: bool = False) -> Restored:
+async def restore(location: str | Path, source: Path, *, replace: bool = False, damaged: bool = False) -> Restored:
     """Put a copy in place of a store that nobody uses; what was there before is kept in a file beside it.
 
     Args:
         location: the store.
         source: a file that `backup` has written.
         replace: a store that has runs may be replaced.
+        damaged: a copy that is damaged is taken too, as it is.
 
     Raises:
         StoreError: the copy is damaged or from a newer version, or somebody uses the store. Nothing was changed.
     """
     from agentflow.store.sqlite.backups import put_back  # noqa: PLC0415
 
-    return await put_back(file_of(location), source, replace=replace)
+    return await put_back(file_of(location), source, replace=replace, damaged_too=damaged)
 
 
 async def check(location: str | Path) -> Report:
@@ -155,14 +191,35 @@ async def vacuum(location: str | Path, *, full: bool = False, progress: Progress
     return await (rebuild(path) if full else compact(path, progress))
 
 
-def first_problem(path: Path, findings: Sequence[Finding]) -> StoreError:
-    """Return the error of a store that was found damaged."""
-    first, more = findings[0], len(findings) - 1
-    place = f"run {first.run}" + (f", step {first.step}" if first.step else "") + ": " if first.run else ""
+def first_problem(
+    path: Path, findings: Sequence[Finding], *, copy: Path | None = None, restoring: bool = False
+) -> StoreError:
+    """Return the error of a store that was found damaged.
+
+    Args:
+        path: the store.
+        findings: what was found.
+        copy: where everything was copied to nevertheless.
+        restoring: it is a backup that should be put back.
+    """
+    lines = [_line(finding) for finding in findings[1:_TOLD]]
+    if len(findings) > _TOLD:
+        lines.append(f"and {len(findings) - _TOLD} more")
+    if copy is not None:
+        lines.append(f"Everything was copied as it is, the damage too: {copy}")
+    hint = f"agentflow store check --store {path} tells everything"
+    if restoring:
+        hint += "\nput it back as it is, the damage too: the same command with --damaged"
+    data: dict[str, Any] = {"findings": [finding.to_data() for finding in findings]}
     return StoreError(
-        f"{path} is damaged: {place}{first.message}",
+        f"{path} is damaged: {_line(findings[0])}",
         code="AF-STORE-DAMAGED",
-        why=f"and {more} more" if more else None,
-        hint=f"agentflow store check --store {path} tells everything",
-        data={"findings": [finding.to_data() for finding in findings]},
+        why="\n".join(lines) or None,
+        hint=hint,
+        data=data if copy is None else {**data, "copy": str(copy)},
     )
+
+
+def _line(finding: Finding) -> str:
+    place = f"run {finding.run}" + (f", step {finding.step}" if finding.step else "") + ": " if finding.run else ""
+    return place + finding.message

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import (
-    Answered,
     Event,
     EventRow,
     Fenced,
@@ -24,6 +23,18 @@ from agentflow.store.rows import (
 
 Matches = Callable[[Any, Any], bool]
 """(filter, event data) → whether a subscription wants the event. Pure."""
+Definitions: TypeAlias = Mapping[str, bytes] | None
+"""Definitions by hash, to be kept with a commit."""
+
+
+class Answered(NamedTuple):
+    """What became of an answer."""
+
+    outcome: Literal["accepted", "same", "conflict", "closed", "unknown"]
+    """`same`: given before; `conflict`: another one was; `closed`: the wait ended without an answer."""
+    task: TaskView | None
+    holder: str | None = None
+    """Who holds the tree, to be woken."""
 
 
 class WorkflowStore(Protocol):
@@ -106,11 +117,12 @@ class Ledger(Protocol):
         """Return a fresh key as `allocate` does, without holding up the event loop where keys have to be reserved."""
         ...
 
-    async def commit(self, changes: Sequence[RunChange]) -> Sequence[Fenced]:
+    async def commit(self, changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
         """Commit many transitions in one durable transaction; each of them wholly or not at all.
 
-        A change that creates a root run also takes its lease for `holder` (see `Store.holder`) at epoch 1. Row values
-        are read before the first suspension: callers may go on changing their objects afterwards.
+        Definitions are kept in the same transaction; known ones are left alone. A change that creates a root run also
+        takes its lease for `holder` (see `Store.holder`) at epoch 1. Row values are read before the first suspension:
+        callers may go on changing their objects afterwards.
 
         Returns:
             The changes that were refused because their epoch isn't current.
@@ -118,10 +130,6 @@ class Ledger(Protocol):
         Raises:
             StoreError: nothing was committed.
         """
-        ...
-
-    async def put_definitions(self, definitions: Mapping[str, bytes]) -> None:
-        """Keep definitions by hash; known ones are left alone."""
         ...
 
     async def get_definition(self, digest: str) -> bytes | None:
@@ -226,6 +234,17 @@ class Reads(Protocol):
 
     async def result(self, run: int, n: int) -> bytes | None:
         """Return one step's result."""
+        ...
+
+    async def salvage_steps(self, run_id: str) -> tuple[list[StepRow], frozenset[int]]:
+        """Return the steps of a run where `list_steps` refuses to, and the numbers of those with a damaged result.
+
+        A damaged result isn't given: the row has none.
+        """
+        ...
+
+    async def salvage_tree(self, root: int) -> LoadedTree | None:
+        """Load a tree where `load` refuses to, without its damaged results: to end it or to retry it, not to go on."""
         ...
 
     async def purge(self, older_than: float, states: Collection[State], limit: int = 500) -> int:

@@ -27,6 +27,8 @@ class LoadedTree:
     runs: Sequence[LoadedRun]
     """Parents before children."""
     inbox: Sequence[Inbox]
+    damaged: frozenset[tuple[int, int]] = frozenset()
+    """Steps (run, number) whose stored result is damaged and isn't given; only `salvage_tree` returns such trees."""
 
     @property
     def holder(self) -> str | None:

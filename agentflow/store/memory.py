@@ -9,12 +9,11 @@ from typing import Any
 from agentflow.data import decode, encode
 from agentflow.errors import Defect
 from agentflow.store.common import OPEN, ended, event_answer, judge_ended
-from agentflow.store.contract import Matches
+from agentflow.store.contract import Answered, Definitions, Matches
 from agentflow.store.loaded import LoadedRun, LoadedTree
 from agentflow.store.memory_records import Base, Runs, Tasks
 from agentflow.store.memory_state import LogEntry, MemoryRun
 from agentflow.store.rows import (
-    Answered,
     AnswerRow,
     Event,
     EventRow,
@@ -24,13 +23,16 @@ from agentflow.store.rows import (
     RunQuery,
     RunRow,
     State,
+    StepRow,
     TimerRow,
 )
 
 
 class _Ledger(Base):
-    async def commit(self, changes: Sequence[RunChange]) -> Sequence[Fenced]:
-        """Land many transitions, each of them wholly or not at all."""
+    async def commit(self, changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
+        """Land many transitions, each of them wholly or not at all; keep definitions by hash."""
+        if definitions:
+            self.definitions = {**definitions, **self.definitions}
         tables, refused, kept = self.tables, list[Fenced](), set[int]()
         for change in changes:
             root, create = tables.runs.get(change.root), change.create
@@ -68,10 +70,6 @@ class _Ledger(Base):
             return False
         root.holder, root.epoch, root.asleep = self.holder, change.epoch, False
         return True
-
-    async def put_definitions(self, definitions: Mapping[str, bytes]) -> None:
-        """Keep definitions by hash."""
-        self.definitions = {**definitions, **self.definitions}
 
     async def get_definition(self, digest: str) -> bytes | None:
         """Return a definition, or None."""
@@ -240,6 +238,14 @@ class MemoryStore(Runs, Tasks, _Ledger):
         known = self.tables.runs.get(run)
         step = known.steps.get(n) if known else None
         return step.result if step else None
+
+    async def salvage_steps(self, run_id: str) -> tuple[list[StepRow], frozenset[int]]:
+        """Return the steps of a run; none of them is damaged."""
+        return await self.list_steps(run_id), frozenset()
+
+    async def salvage_tree(self, root: int) -> LoadedTree | None:
+        """Load a tree; nothing of it is damaged."""
+        return await self.load(root)
 
     async def purge(self, older_than: float, states: Collection[State], limit: int = 500) -> int:
         """Delete one batch of root runs that ended before a time."""

@@ -33,18 +33,20 @@ class StepRow(NamedTuple):
     attempt: int = 0
     tries: int = 0
     entry: int = 0
-    result: bytes | None = None
-    """JSON. None on an update keeps what is there."""
-    error: bytes | None = None
-    """JSON of a `Failure`. None on an update clears it."""
-    memo: bytes | None = None
-    """JSON: a container's decisions, a saved state. On an update None keeps what is there, `b""` clears it."""
+    crashes: int = 0
+    """How many deaths of a host it was running in."""
     task: str | None = None
     """Id of its open wait's task, its agent's task or its child run."""
     started_at: float | None = None
     ended_at: float | None = None
-    crashes: int = 0
-    """How many deaths of a host it was running in."""
+    error: bytes | None = None
+    """JSON of a `Failure`. None on an update clears it."""
+    memo: bytes | None = None
+    """JSON: a container's decisions, a saved state. On an update None keeps what is there, `b""` clears it."""
+    result: bytes | None = None
+    """JSON. None on an update keeps what is there."""
+    ended_order: int = 0
+    """Position among the run's steps in the order in which they ended: times can be equal, and go back."""
 
 
 class EventRow(NamedTuple):
@@ -258,8 +260,8 @@ class RunChange:
     """Fence: refused unless it is the root's current epoch."""
     create: NewRun | None = None
     patch: RunPatch | None = None
-    steps: list[StepRow] = field(default_factory=list[StepRow])
-    events: list[EventRow] = field(default_factory=list[EventRow])
+    steps: list[StepRow] = field(default_factory=list)  # calling `list[StepRow]` takes three times as long
+    events: list[EventRow] = field(default_factory=list)
     timers: Sequence[TimerRow] = ()
     drop_timers: Sequence[tuple[int, str]] = ()
     """(step number, kind) of timers to delete."""
@@ -371,16 +373,6 @@ class TaskView(NamedTuple):
     generation: int
     root: int
     """Key of the root run."""
-
-
-class Answered(NamedTuple):
-    """What became of an answer."""
-
-    outcome: Literal["accepted", "same", "conflict", "closed", "unknown"]
-    """`same`: given before; `conflict`: another one was; `closed`: the wait ended without an answer."""
-    task: TaskView | None
-    holder: str | None = None
-    """Who holds the tree, to be woken."""
 
 
 @dataclass(frozen=True, slots=True)

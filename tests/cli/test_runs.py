@@ -7,6 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import apsw
+import pytest
+
+from agentflow.store.sqlite.sql import do
+
 
 def test_no_runs_yet_says_how_to_make_one(project: Any) -> None:
     done = project.run("runs", "list")
@@ -178,3 +183,94 @@ def test_a_retry_by_the_mended_config_keeps_what_it_does_not_change(project: Any
     assert (done.returncode, done.stdout) == (0, '{"b": 2}\n'), done.stderr
     again = project.run("runs", "retry", "@last", "--new-definition", "--dry-run")
     assert again.stdout.endswith("  the config's definition is the one of the run\n")
+
+
+# a stored result that isn't what was written
+
+
+def _spoil(project: Any, step: str) -> None:
+    db = apsw.Connection(str(project.folder / ".agentflow" / "runs.db"))
+    do(db, 'UPDATE steps SET result = CAST(\'{"text":"wrong","total":9}\' AS BLOB) WHERE address = ?', (step,))
+    db.close()
+
+
+def test_a_run_with_a_damaged_result_is_shown_and_the_step_is_marked(project: Any) -> None:
+    project.run("run", "hello", "-q")
+    _spoil(project, "greet")
+    done = project.run("runs", "show")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    short = re.search(r"run (\w+)", lines[0])
+    assert short is not None
+    assert lines[1] == '! the stored result of step "greet" is damaged [AF-STORE-DAMAGED]'
+    assert lines[2].endswith(f"or run again: agentflow runs retry {short[1]}")
+    assert re.match(
+        r"✔ greet +set +\S+ +damaged: what is stored isn't what the step gave \[AF-STORE-DAMAGED\]", lines[4]
+    )
+    assert "output  damaged: what is stored isn't what the step gave" in lines
+    assert lines[-1].startswith(f"retry   agentflow runs retry {short[1]} --from greet")
+    assert "wrong" not in done.stdout
+    document = project.json("runs", "show")
+    assert (document["output"], document["steps"][0]["result"], document["steps"][0]["damaged"]) == (None, None, True)
+    step = project.run("runs", "show", "@last", "--step", "greet")
+    assert "result  damaged" in step.stdout
+    assert "wrong" not in step.stdout
+    assert project.run("runs", "list").returncode == 0
+    assert "error[AF-RUN-ENDED]" in project.run("runs", "cancel", "@last").stderr
+
+
+def test_a_retry_of_a_damaged_run_says_which_result_is_and_makes_it_anew(project: Any) -> None:
+    project.run("run", "hello", "-q")
+    _spoil(project, "greet")
+    done = project.run("runs", "retry", "@last", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "! result is damaged   1 step: greet" in done.stderr
+    assert done.stdout == '{"text": "hello world"}\n'
+
+
+def test_a_damaged_run_in_progress_is_refused_and_goes_on_as_a_retry_after_a_cancel(project: Any) -> None:
+    project.run("run", "report", "-q")
+    _spoil(project, "summarise")
+    wait = project.json("waits", "list")["waits"][0]["id"]
+    refused = project.run("waits", "answer", wait, "--set", "decision=approve")
+    assert "error[AF-STORE-DAMAGED]" in refused.stderr
+    shown = project.run("runs", "show")
+    assert re.search(r"or run again: agentflow runs cancel \w+, then agentflow runs retry \w+", shown.stdout)
+    watched = project.run("runs", "watch")
+    assert watched.returncode == 1
+    assert "error[AF-STORE-DAMAGED]: The stored result of step 'summarise'" in watched.stderr
+    assert re.search(r"agentflow runs cancel \w+, then agentflow runs retry \w+", watched.stderr)
+    canceled = project.run("runs", "cancel", "@last")
+    assert canceled.returncode == 0, canceled.stderr
+    assert re.fullmatch(r"\w+ canceled\n", canceled.stdout)
+    assert "! canceled without its hooks and compensation: The stored result of step 'summarise'" in canceled.stderr
+    assert project.json("runs", "show")["state"] == "canceled"
+    again = project.run("runs", "retry", "@last", "--yes", "--answer", 'review={"decision": "approve"}')
+    assert again.returncode == 0, again.stderr
+    assert "keeps" in again.stderr
+    assert again.stdout.startswith('{"sent": 12,')
+
+
+@pytest.mark.parametrize("kind", ["empty", "a database without tables"])
+def test_a_file_without_anything_in_it_is_no_store_and_is_left_alone(project: Any, kind: str) -> None:
+    path = project.folder / ".agentflow" / "runs.db"
+    path.parent.mkdir()
+    path.touch()
+    if kind != "empty":
+        db = apsw.Connection(str(path))
+        do(db, "VACUUM")
+        do(db, "CREATE TABLE t (a)")
+        do(db, "DROP TABLE t")
+        db.close()
+    before = path.read_bytes()
+    for command in (("runs", "list"), ("runs", "show"), ("waits", "list"), ("runs", "cancel", "abcdef")):
+        done = project.run(*command)
+        assert done.returncode == 66, done.stderr
+        assert done.stderr == (
+            f"error[AF-STORE-MISSING]: The file {path} is empty: it isn't a store. Nothing was changed.\n"
+            "  hint: Name the file of a store with --store, or remove this one: the next run makes a store\n"
+        )
+    assert path.read_bytes() == before
+    assert [each.name for each in path.parent.iterdir()] == ["runs.db"]
+    assert project.run("run", "hello", "-q").returncode == 0
+    assert project.run("runs", "list").returncode == 0

@@ -112,13 +112,34 @@ def test_check_names_the_damaged_step_and_how_to_mend_it(project: Any, run: Run)
     assert found.returncode == 1
     assert found.stdout.splitlines()[1:] == [
         f"  run {run_id} step greet: Its stored result is damaged.",
-        "    fix: Restore a backup: agentflow store restore FILE, or start it anew",
+        "    fix: Restore a backup: agentflow store restore FILE,"
+        f" or run the step again: agentflow runs retry {run_id}",
     ]
     assert found.stderr == "1 problem\n"
     document = json.loads(run("store", "check", "--json").stdout)
     assert document["problems"][0] | {"hint": ""} == {
         "message": "Its stored result is damaged.", "hint": "", "run": run_id, "step": "greet", "page": None,
     }  # fmt: skip
+
+
+def test_a_backup_of_a_damaged_store_is_made_says_what_is_damaged_and_fails(project: Any, run: Run) -> None:
+    run("run", "hello", "-q")
+    run_id = json.loads(run("runs", "list", "--json").stdout)["runs"][0]["id"]
+    db = apsw.Connection(str(_store(project)))
+    do(db, "UPDATE steps SET result = CAST('{}' AS BLOB)")
+    db.close()
+    done = run("store", "backup", "copy.db")
+    assert (done.returncode, done.stdout) == (1, "")
+    what = f"run {run_id}, step greet: Its stored result is damaged."
+    assert done.stderr.splitlines()[:2] == [
+        f"error[AF-STORE-DAMAGED]: {_store(project)} is damaged: {what}",
+        "  Everything was copied as it is, the damage too: copy.db",
+    ]
+    assert _workflows(run, "--store", "copy.db") == ["hello"]
+    refused = run("store", "restore", "copy.db", "--yes")
+    assert refused.returncode == 1
+    assert "--damaged" in refused.stderr
+    assert run("store", "restore", "copy.db", "--yes", "--damaged").returncode == 0
 
 
 def test_vacuum_gives_the_space_of_purged_runs_back(project: Any, run: Run) -> None:

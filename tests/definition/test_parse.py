@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -219,6 +220,20 @@ def test_a_mistyped_field_is_not_reported_missing_as_well(text: str) -> None:
 def test_an_unknown_field_names_the_one_that_was_meant(field: str, label: str | None) -> None:
     [problem] = parse(f"steps: [{{id: a, type: delay, for: 1s, {field}}}]").problems
     assert (problem.code, problem.label) == ("AF-FIELD-UNKNOWN", label)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("steps: [{id: a, type: delay, for: 1s, xylophone: 3}]", r"fields are for, until, (\w+, ){7}\w+ and \d+ more"),
+        ("{xylophone: 3, steps: [{id: a, type: set, value: 1}]}", r"fields are (\w+, ){9}\w+ and \d+ more"),
+        ("steps: [{id: a, type: set, value: 1, retry: {xylophone: 3}}]", r"fields are max_attempts, .*, on"),
+    ],
+)
+def test_an_unknown_field_that_is_near_to_none_tells_which_there_are(text: str, hint: str) -> None:
+    [problem] = parse(text).problems
+    assert (problem.code, problem.label) == ("AF-FIELD-UNKNOWN", None)
+    assert re.fullmatch(hint, problem.hint or "")
 
 
 def test_a_value_with_a_template_is_checked_when_it_is_rendered() -> None:

@@ -28,7 +28,7 @@ from agentflow.steps import (
 )
 from agentflow.steps import workflow as sub
 from agentflow.store import open_store
-from agentflow.store.contract import Fenced, RunChange
+from agentflow.store.contract import Definitions, Fenced, RunChange
 from agentflow.testing.clock import FakeClock
 from tests.engine.hands import doom
 from tests.engine.lab import LIMIT, Done, Lab
@@ -160,13 +160,13 @@ async def until_commit(
     store = await open_store(path, durability="relaxed")
     commit, count, reached = store.commit, 0, anyio.Event()
 
-    async def counted(changes: Sequence[RunChange]) -> Sequence[Fenced]:
+    async def counted(changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
         nonlocal count
         count += 1
         if count >= number and before:
             reached.set()
             await anyio.sleep_forever()
-        found = await commit(changes)
+        found = await commit(changes, definitions)
         if count >= number:
             reached.set()
             await anyio.sleep_forever()

@@ -11,6 +11,7 @@ import pytest
 from agentflow.definition.models import Workflow
 from agentflow.engine import Engine
 from agentflow.steps import set_
+from agentflow.store.contract import Definitions
 from agentflow.store.rows import Fenced, RunChange
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +28,7 @@ async def test_a_fault_in_a_commit_leaves_the_run_to_the_next_process_and_others
         async with Engine.open(path, workflows=[MAIN, OTHER]) as engine:
             real = engine.store.commit
 
-            async def faulty(changes: Sequence[RunChange]) -> Sequence[Fenced]:
+            async def faulty(changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
                 if not struck.is_set() and any(e.type == "step_completed" for c in changes for e in c.events):
                     struck.set()
                     raise RuntimeError("a fault")
@@ -53,7 +54,7 @@ async def test_who_starts_a_run_is_told_of_the_fault_that_kept_it_from_being_mad
     with anyio.fail_after(20):
         async with Engine.open(tmp_path / "runs.db", workflows=[MAIN]) as engine:
 
-            async def faulty(changes: Sequence[RunChange]) -> Sequence[Fenced]:
+            async def faulty(changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
                 raise RuntimeError("a fault")
 
             with monkeypatch.context() as patch:

@@ -19,7 +19,7 @@ from agentflow.engine import Answer, Engine
 from agentflow.engine.state import Node, RunState, Scope, Tree
 from agentflow.steps import delay, python, set_, wait_for_event, wait_for_input, workflow
 from agentflow.store import open_store
-from agentflow.store.contract import Fenced, RunChange
+from agentflow.store.contract import Definitions, Fenced, RunChange
 from tests.engine.hands import Gate
 from tests.engine.lab import LIMIT, Lab
 
@@ -93,9 +93,9 @@ async def test_an_answer_wakes_one_run_with_one_commit(lab: Lab, tmp_path: Path)
             loads.append(root)
             return await load(root)
 
-        async def committing(changes: Sequence[RunChange]) -> Sequence[Fenced]:
+        async def committing(changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
             commits.append([change.run for change in changes])
-            return await commit(changes)
+            return await commit(changes, definitions)
 
         store.load, store.commit = loading, committing
         (wait,) = await engine.waits(ids[3])
@@ -123,9 +123,9 @@ async def test_answers_given_at_once_share_a_commit(lab: Lab, tmp_path: Path) ->
         ids = await park(engine, 30)
         commit, sizes = store.commit, list[int]()
 
-        async def committing(changes: Sequence[RunChange]) -> Sequence[Fenced]:
+        async def committing(changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
             sizes.append(len(changes))
-            return await commit(changes)
+            return await commit(changes, definitions)
 
         store.commit = committing
         with anyio.fail_after(LIMIT):

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from agentflow.engine import Answer, Decline
+from agentflow.engine import Answer, Decline, core
 from agentflow.engine.inputs import Input
 from agentflow.engine.plan import waiting
 from agentflow.errors import InputError, NotFoundError
@@ -17,6 +17,7 @@ from agentflow.steps import delay, script, set_, wait_for_input
 from agentflow.steps import workflow as sub
 from agentflow.steps.contract import Context, Park, Timer
 from agentflow.store import open_store
+from agentflow.store.contract import Definitions
 from agentflow.store.rows import Fenced, RunChange
 from agentflow.store.sqlite import SqliteStore
 from tests.engine.hands import Gate
@@ -35,13 +36,15 @@ def db(tmp_path: Path) -> Path:
 async def test_a_fault_in_the_commit_of_one_run_leaves_those_that_are_committed_with_it_alone(
     lab: Lab, db: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    for limit in ("SLICE", "BREATH"):  # however slow the machine is, all of them share the commit
+        monkeypatch.setattr(core, limit, 60.0)
     gate, together = Gate("done"), 0
     flow = lab.workflow(lab.call("a", gate), set_("b", value="{steps.a}"))
     async with lab.open(flow, store=db) as engine:
         bad, *good = [await engine.start("main") for _ in range(4)]
         real, broken = engine.store.commit, engine.core.keys[bad.id]
 
-        async def faulty(changes: Sequence[RunChange]) -> Sequence[Fenced]:
+        async def faulty(changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
             nonlocal together
             if any(change.run == broken for change in changes):
                 together = max(together, len(changes))

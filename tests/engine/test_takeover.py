@@ -15,7 +15,7 @@ from agentflow.engine.hosting import HostLock
 from agentflow.errors import StoreError
 from agentflow.steps import delay, set_, wait_for_input
 from agentflow.store import open_store
-from agentflow.store.contract import Fenced, RunChange, Store
+from agentflow.store.contract import Definitions, Fenced, RunChange, Store
 from tests.engine.hands import Fails, Gate, by_hand
 from tests.engine.lab import LIMIT, Lab, until
 
@@ -120,12 +120,12 @@ async def test_a_commit_that_the_store_refuses_is_made_again_and_no_result_is_lo
     async with opened(db) as store, lab.open(flow, store=store) as engine:
         commit, refused = store.commit, 0
 
-        async def full(changes: Sequence[RunChange]) -> Sequence[Fenced]:
+        async def full(changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
             nonlocal refused
             if not refused and any(row.address == "a" and row.state == "completed" for c in changes for row in c.steps):
                 refused += 1
                 raise StoreError("the disk is full", code="AF-STORE-FULL")
-            return await commit(changes)
+            return await commit(changes, definitions)
 
         store.commit = full
         run = await engine.start("main")
@@ -144,12 +144,12 @@ async def test_an_answer_whose_effect_the_store_refused_is_kept_and_carried_out_
         parked = await lab.finish(engine, await engine.start("main"))
         commit, refused = store.commit, 0
 
-        async def full(changes: Sequence[RunChange]) -> Sequence[Fenced]:
+        async def full(changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
             nonlocal refused
             if not refused:
                 refused += 1
                 raise StoreError("the disk is full", code="AF-STORE-FULL")
-            return await commit(changes)
+            return await commit(changes, definitions)
 
         store.commit = full
         await engine.resume(parked.run.id, Answer(5))

@@ -14,7 +14,7 @@ from agentflow.engine import Answer, Engine
 from agentflow.errors import ConflictError, InputError
 from agentflow.steps import for_each, saga, set_, wait_for_input
 from agentflow.steps.contract import Park, Wait
-from agentflow.store.contract import RunQuery
+from agentflow.store.contract import Definitions, RunQuery
 from tests.engine.hands import Fails, Gate, by_hand, eventually
 from tests.engine.lab import LIMIT, Lab, until
 
@@ -228,10 +228,10 @@ async def test_a_chain_of_a_hundred_steps_takes_one_commit_a_step(lab: Lab) -> N
     async with lab.open(lab.workflow(*(set_(f"s{n}", value=n) for n in range(100)))) as engine:
         commit = engine.store.commit
 
-        async def counted(changes: Any) -> Any:
+        async def counted(changes: Any, definitions: Definitions = None) -> Any:
             nonlocal commits
             commits += 1
-            return await commit(changes)
+            return await commit(changes, definitions)
 
         engine.store.commit = counted
         done = await lab.finish(engine, await engine.start("main"))

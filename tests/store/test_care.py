@@ -132,8 +132,32 @@ async def test_a_backup_never_replaces_a_file_unasked_nor_by_a_damaged_copy(tmp_
     db.close()
     error = await _refused("AF-STORE-DAMAGED", care.backup(path, target, replace=True))
     assert error.data["findings"][0]["step"] == "step7"
+    assert error.data["copy"] == str(target) + ".damaged"
     assert target.read_bytes() == before
-    assert sorted(os.listdir(tmp_path)) == ["backup.db", "runs.db"]
+    assert sorted(os.listdir(tmp_path)) == ["backup.db", "backup.db.damaged", "runs.db"]
+
+
+async def test_a_damaged_store_is_copied_as_it_is_and_put_back_only_when_that_is_asked_for(tmp_path: Path) -> None:
+    path, target = tmp_path / "runs.db", tmp_path / "backup.db"
+    await (await _filled(path)).close()
+    with apsw.Connection(str(path)) as db:
+        do(db, "UPDATE steps SET result = CAST('\"y\"' AS BLOB) WHERE address = 'step7'")
+    db.close()
+    error = await _refused("AF-STORE-DAMAGED", care.backup(path, target))
+    assert [(finding["run"], finding["step"]) for finding in error.data["findings"]] == [
+        (text_id(f"r{n}"), "step7") for n in range(3)
+    ]
+    assert f"run {text_id('r2')}, step step7: Its stored result is damaged." in (error.why or "")
+    assert f"Everything was copied as it is, the damage too: {target}" in (error.why or "")
+    copied = await care.check(target)
+    assert (copied.runs, copied.steps, len(copied.findings)) == (3, 120, 3)
+    error = await _refused("AF-STORE-DAMAGED", care.restore(tmp_path / "new.db", target))
+    assert "--damaged" in (error.hint or "")
+    assert (await care.restore(tmp_path / "new.db", target, damaged=True)).runs == 3
+    store = await open_store(tmp_path / "new.db")
+    with pytest.raises(StoreError, match="step7"):
+        await store.list_steps(text_id("r1"))
+    await store.close()
 
 
 async def test_a_backup_that_is_broken_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ async def path(tmp_path: Path) -> Path:
     """Return a closed store with three runs, the last of them open."""
     path = tmp_path / "runs.db"
     store = await open_store(path, durability="relaxed")
-    await store.put_definitions({digest(b"{}"): b"{}"})
+    await store.commit([], {digest(b"{}"): b"{}"})
     for n in range(3):
         key = await start(store, f"r{n}", definition=digest(b"{}"))
         done = [step(key, i, "completed", result=f'"{n}-{i}-{"x" * 500}"'.encode()) for i in range(60)]
@@ -72,6 +72,10 @@ def _cut(path: Path) -> None:
         file.truncate(path.stat().st_size // 2)
 
 
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes()
+
+
 async def _verdict(path: Path) -> str:
     """Return the code of a refusal to look at a file, `findings`, or `sound`."""
     try:
@@ -101,7 +105,11 @@ async def test_a_result_that_was_changed_is_named_with_its_run_and_step(path: Pa
     db.close()
     assert await _found(path) == [(text_id("r1"), "step17", None, "Its stored result is damaged.")]
     report = await care.check(path)
-    assert report.findings[0].hint == "Restore a backup: agentflow store restore FILE, or start it anew"
+    again = f"or run the step again: agentflow runs retry {text_id('r1')}"
+    assert report.findings[0].hint == f"Restore a backup: agentflow store restore FILE, {again}"
+    _change(path, "UPDATE steps SET hash = 0 WHERE address = 'step3'")
+    report = await care.check(path)
+    assert f"agentflow runs cancel {text_id('r2')}, then agentflow runs retry" in report.findings[-1].hint
 
 
 async def test_a_result_that_was_swapped_with_another_steps_is_found(path: Path) -> None:
@@ -127,10 +135,66 @@ async def test_a_page_of_steps_with_garbage_is_named_with_the_runs_it_had(path: 
         await care.backup(path, path.with_name("copy.db"))
 
 
-async def test_a_damaged_page_of_an_index_is_named(path: Path) -> None:
-    page = _pages(path, "heads_newest")[0]
+BESIDE = ("heads_newest", "runs_ending", "slots_run", "sqlite_autoindex_events_1", "sqlite_autoindex_definitions_1")
+
+
+def _everything(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Return all rows of all tables."""
+    db = apsw.Connection(str(path))
+    tables = rows(db, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+    found = {name: sorted(rows(db, f"SELECT * FROM {name}"), key=repr) for (name,) in tables}
+    assert number(db, "PRAGMA auto_vacuum") == 2
+    db.close()
+    return found
+
+
+@pytest.mark.parametrize("index", [*BESIDE, "the map of the pages"])
+async def test_damage_beside_the_data_is_named_and_mended_by_writing_the_file_anew(path: Path, index: str) -> None:
+    before = _everything(path)
+    page = 2 if index not in BESIDE else _pages(path, index)[0]
     _spoil(path, page)
-    assert (None, None, page, "A page of index heads_newest is damaged.") in await _found(path)
+    what = f"A page of index {index} is damaged." if index in BESIDE else "The map of the file's pages is damaged."
+    report = await care.check(path)
+    assert [(finding.message, finding.run) for finding in report.findings] == [(what, None)]
+    assert "Make the indexes anew: agentflow store vacuum --full" in report.findings[0].hint
+    assert "restore" not in report.findings[0].hint
+    await care.vacuum(path, full=True)
+    assert await _verdict(path) == "sound"
+    assert _everything(path) == before
+    assert sorted(os.listdir(path.parent)) == ["runs.db"]
+
+
+async def test_an_index_that_lacks_a_row_is_mended_from_its_table(path: Path) -> None:
+    db = apsw.Connection(str(path))
+    columns = "type, name, tbl_name, rootpage, sql"
+    (entry,) = rows(db, f"SELECT {columns} FROM sqlite_master WHERE name = 'runs_ending'")
+    do(db, "PRAGMA writable_schema=ON")
+    do(db, "DELETE FROM sqlite_master WHERE name = ?", (entry[1],))
+    db.close()
+    _change(path, "INSERT INTO runs SELECT 99, '99', '99', parent_step, definition, entry_point, door, labels, pins,"
+                  " fingerprint, retry_of, start_message, input FROM runs WHERE key = 1")  # fmt: skip
+    db = apsw.Connection(str(path))
+    do(db, "PRAGMA writable_schema=ON")
+    do(db, "INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", entry)
+    db.close()
+    assert (None, None, None, f"The index {entry[1]} doesn't fit its table.") in await _found(path)
+    await care.vacuum(path, full=True)
+    db = apsw.Connection(str(path))
+    assert rows(db, "PRAGMA integrity_check") == [("ok",)]
+    assert rows(db, "SELECT key FROM runs WHERE ending = '99'") == [(99,)]
+    db.close()
+
+
+async def test_a_damaged_table_is_not_written_anew_and_stays_as_it_is(path: Path) -> None:
+    _spoil(path, _pages(path, "steps")[2])
+    before = _bytes(path)
+    report = await care.check(path)
+    assert all("restore" in finding.hint for finding in report.findings)
+    with pytest.raises(StoreError) as caught:
+        await care.vacuum(path, full=True)
+    assert caught.value.code == "AF-STORE-DAMAGED"
+    assert _bytes(path)[100:] == before[100:], "but for what is counted in its head"
+    assert sorted(os.listdir(path.parent)) == ["runs.db"]
 
 
 async def test_every_page_is_either_spare_or_its_damage_is_found(path: Path, tmp_path: Path) -> None:

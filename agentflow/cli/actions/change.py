@@ -95,7 +95,7 @@ def cancel(common: Common, wanted: Sequence[str], *, force: bool) -> int:
     async def work(session: Session) -> int:
         ids = [await session.engine.find(each) for each in wanted]
         await session.learn(ids, "run")
-        before = [await session.engine.get(run_id) for run_id in ids]
+        before = [await session.engine.get(run_id, output=len(ids) > 1) for run_id in ids]
         ended = [run for run in before if run.ended]
         if ended and len(ids) == 1:
             raise ConflictError(f"run {session.short(ids[0])} has ended already: {ended[0].state}", code="AF-RUN-ENDED")
@@ -109,6 +109,8 @@ def cancel(common: Common, wanted: Sequence[str], *, force: bool) -> int:
                 run = await session.engine.get(run.id)
                 if console.mode == "text":
                     console.result(f"{session.short(run.id)} {run.state if run.ended else 'is being canceled'}")
+                    if run.state == "canceled" and run.message:
+                        console.say(f"! {run.message}")
             elif console.mode == "text":
                 console.say(f"{session.short(run.id)} has ended already: {run.state}")
             runs.append(run)
@@ -162,7 +164,7 @@ def unpause(common: Common, wanted: str) -> int:
 
 
 async def _open_run(session: Session, wanted: str) -> Run:
-    run = await session.engine.get(await session.engine.find(wanted))
+    run = await session.engine.get(await session.engine.find(wanted), output=False)
     await session.learn([run.id], "run")
     if run.ended:
         raise ConflictError(f"run {session.short(run.id)} has ended already: {run.state}", code="AF-RUN-ENDED")

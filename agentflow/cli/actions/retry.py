@@ -58,7 +58,7 @@ def retry(common: Common, wanted: Retry) -> int:
             console.data(asdict(plan))
             return 0
         current = engine.core.find_workflow(plan.workflow)
-        old = current is not None and current.digest != (await engine.get(run_id)).definition
+        old = current is not None and current.digest != (await engine.get(run_id, output=False)).definition
         if mended and current is not None:
             check_answers(manner.answers, current.workflow, project.config.workflows if project.config else {})
         for line in preview(plan, old=old and not mended, asked=mended):
@@ -85,7 +85,7 @@ def retry(common: Common, wanted: Retry) -> int:
 async def _input(session: Session, run_id: str, wanted: Retry) -> Any:
     if not wanted.inputs and wanted.input_json is None:
         return UNSET
-    run = await session.engine.get(run_id)
+    run = await session.engine.get(run_id, output=False)
     config = session.project.config
     workflow = config.workflows.get(run.workflow) if config is not None else None
     changed = read_input(wanted.inputs, wanted.input_json, workflow)
@@ -109,6 +109,7 @@ def preview(plan: RetryPlan, *, old: bool = False, asked: bool = False) -> list[
     lines += _named("runs again", plan.again)
     lines += _named("asks again", plan.asked)
     lines += _named("new or changed", plan.changed)
+    lines += _named("! result is damaged", plan.damaged)
     lines += _named("! has effects outside", plan.unsafe)
     if asked and not plan.new_definition:
         lines.append("  the config's definition is the one of the run")

@@ -190,7 +190,7 @@ async def now_of(engine: Engine, run: Run, waits: Mapping[str, Sequence[WaitView
         return one_line(f"{first.step}: {first.message}{also}")
     if run.ended:
         return one_line(run.now_text or "") if run.failure is not None else ""
-    return doing(await engine.steps(run.id))
+    return doing((await engine.store.salvage_steps(run.id))[0])
 
 
 def doing(rows: Sequence[StepRow]) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from shlex import quote
+from typing import Any
 
 from agentflow.cli.actions.runs import abandoned, go_on
 from agentflow.cli.console import printable
@@ -21,11 +23,14 @@ from agentflow.data import decode
 from agentflow.definition.models import Workflow
 from agentflow.engine import RetryPlan, Run
 from agentflow.engine.inspect import RunView, StepView, Surroundings, locate, snapshot
-from agentflow.errors import AgentflowError, NotFoundError
+from agentflow.engine.outputs import output_of
+from agentflow.errors import AgentflowError, NotFoundError, StoreError
 from agentflow.store.rows import (
     RunQuery,
 )
 
+_CODE = "AF-STORE-DAMAGED"
+_DAMAGED = "damaged: what is stored isn't what the step gave"
 SHOWN = 4000
 """Characters of a value that are shown; `--json` gives all of it."""
 
@@ -36,11 +41,12 @@ def show(common: Common, wanted: str, step: str | None, *, events: bool, tree: b
     project = find_project(common, config="none")
 
     async def work(session: Session) -> int:
-        run = await session.engine.get(await session.engine.find(wanted))
+        run = await session.engine.get(await session.engine.find(wanted), output=False)
         await session.learn([run.id], "run")
         if events:
             return await _events(session, run)
         view, workflow = await look(session, run)
+        run = replace(run, output=await _output(session, view))
         if step is not None:
             return await _step(session, run, view, workflow, step)
         if console.mode != "text":
@@ -68,8 +74,24 @@ async def look(session: Session, run: Run) -> tuple[RunView, Workflow]:
     tasks = {view.task.id: view for view in await store.list_tasks(run_id=run.id, open_only=False)}
     timers = [timer for _, timer in await store.due(math.inf, [row.root], 5000) if timer.run == row.run]
     most = workflow.max_parallel or engine.config.limits.max_parallel
-    around = Surroundings(engine.core.now(), tasks, timers, engine.hosted([run])[run.id], most)
-    return snapshot(workflow, row, await engine.steps(run.id), around), workflow
+    steps, lost = await engine.store.salvage_steps(run.id)
+    around = Surroundings(engine.core.now(), tasks, timers, engine.hosted([run])[run.id], most, lost)
+    return snapshot(workflow, row, steps, around), workflow
+
+
+async def _output(session: Session, view: RunView) -> Any:
+    """Return a run's output; None where the result that it is has been damaged."""
+    try:
+        return await output_of(session.engine.core, view.run)
+    except StoreError:
+        if not damaged(view):
+            raise
+        return None
+
+
+def damaged(view: RunView) -> list[StepView]:
+    """Return the steps whose stored results are damaged."""
+    return [step for step in view.steps if step.damaged]
 
 
 async def _events(session: Session, run: Run) -> int:
@@ -97,6 +119,7 @@ async def _lines(session: Session, run: Run, view: RunView, *, everything: bool)
     head += [f" entry: {run.entry_point}"] if run.entry_point else []
     lines = ["  ".join(head)]
     lines += _cause(view, run)
+    lines += _damage(session, run, view)
     if abandoned(run, session.engine.hosted([run])[run.id]):
         lines.append(f"! no process runs it: {go_on(session, run)}")
     lines.append("")
@@ -105,20 +128,34 @@ async def _lines(session: Session, run: Run, view: RunView, *, everything: bool)
         lines += await _children(session, run)
     lines += ["", f"input   {one_line(run.input, 200)}"]
     if run.state == "completed":
-        lines.append(f"output  {one_line(run.output, 200)}")
+        lost = _DAMAGED if run.output is None and damaged(view) else one_line(run.output, 200)
+        lines.append(f"output  {lost}")
     lines += [f"label   {key}={one_line(value, 200)}" for key, value in run.labels.items()]
-    lines += await _next(session, run)
+    lines += await _next(session, run, lost=bool(damaged(view)))
     return lines
+
+
+def _damage(session: Session, run: Run, view: RunView) -> list[str]:
+    """Say which stored results are damaged, and what helps."""
+    steps = damaged(view)
+    if not steps:
+        return []
+    short = session.short(run.root_id)
+    named = ", ".join(f'"{step.address}"' for step in steps[:8]) + (f" and {len(steps) - 8} more" * (len(steps) > 8))
+    what = "the stored result of step" if len(steps) == 1 else "the stored results of steps"
+    again = session.command(f"runs retry {short}")
+    cancel = "" if run.ended else f"{session.command(f'runs cancel {short}')}, then "
+    return [
+        f"! {what} {named} {'is' if len(steps) == 1 else 'are'} damaged [{_CODE}]",
+        f"  fix: {session.command('store restore FILE')} puts a backup back; or run again: {cancel}{again}",
+    ]
 
 
 def _cause(view: RunView, run: Run) -> list[str]:
     failure = run.failure
     if failure is None:
-        return (
-            [f"reason: {reason_text(run.reason)}"]
-            if run.state == "canceled" and run.reason not in (None, "run_canceled")
-            else []
-        )
+        told = run.message if run.reason == "run_canceled" else reason_text(run.reason)
+        return [f"reason: {told}"] if run.state == "canceled" and told else []
     step = view.step(failure.step) if failure.step else None
     tries = f", {step.tries} attempts" if step is not None and step.tries > 1 else ""
     where = f"{failure.step}: " if failure.step else ""
@@ -126,9 +163,10 @@ def _cause(view: RunView, run: Run) -> list[str]:
 
 
 def _shown(step: StepView) -> bool:
-    """Top steps, and inside them what runs, waits, failed or is about to be tried again."""
+    """Top steps, and inside them what runs, waits, failed, is damaged or is about to be tried again."""
     return (
         step.depth == 0
+        or step.damaged
         or step.state in ("failed", "working", "input-required", "auth-required")
         or step.wait is not None
     )
@@ -174,6 +212,8 @@ def _took(step: StepView, now: float) -> str:
 
 
 def _note(step: StepView) -> str:
+    if step.damaged:
+        return f"{_DAMAGED} [{_CODE}]"
     if step.why is not None:
         again = step.error is not None and step.state == "working"
         return one_line(step.why + (f" (last: {cause(step.error)})" if again and step.error is not None else ""), 200)
@@ -200,10 +240,10 @@ async def _children(session: Session, run: Run) -> list[str]:
     return lines
 
 
-async def _next(session: Session, run: Run) -> list[str]:
-    """Say which command moves the run on."""
+async def _next(session: Session, run: Run, *, lost: bool) -> list[str]:
+    """Say which command moves the run on; `lost`: a result of it is damaged."""
     short = session.short(run.id)
-    if run.state in ("failed", "rejected", "canceled"):
+    if run.state in ("failed", "rejected", "canceled") or (run.ended and lost):
         try:
             plan = await session.engine.retry(run.id, dry_run=True)
         except AgentflowError:
@@ -258,6 +298,8 @@ async def _step(session: Session, run: Run, view: RunView, workflow: Workflow, w
         lines += ["", *failure_lines(step.error)]
     if step.answer is not None:
         lines += ["", f"answer  {answer_line(step.answer)}, by {step.by} ({step.door})"]
+    elif step.damaged:
+        lines += ["", f"result  {_DAMAGED} [{_CODE}]", *_damage(session, run, view)[1:]]
     elif step.result is not None:
         text = json.dumps(decode(step.result), ensure_ascii=False, indent=2)
         lines += ["", "result", *printable(shorten(text, SHOWN).splitlines())]

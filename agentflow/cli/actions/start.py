@@ -243,7 +243,7 @@ def watch(common: Common, wanted: Watch) -> int:
 async def known_answers(session: Session, run_id: str, answers: Mapping[str, Any]) -> None:
     """Refuse answers for steps that a run doesn't have."""
     if answers:
-        run = await session.engine.get(run_id)
+        run = await session.engine.get(run_id, output=False)
         raw = await session.engine.store.get_definition(run.definition)
         workflow = session.engine.core.learn(run.definition, raw).workflow
         check_answers(answers, workflow, session.project.config.workflows if session.project.config else {})

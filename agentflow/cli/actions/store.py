@@ -36,18 +36,18 @@ def backup(common: Common, file: str, *, yes: bool) -> int:
     return anyio.run(work)
 
 
-def restore(common: Common, file: str, *, yes: bool) -> int:
+def restore(common: Common, file: str, *, yes: bool, damaged: bool = False) -> int:
     """Put a copy in place of the store."""
     console, place = common.console(), find_project(common, config="none").store
 
     async def work() -> int:
         try:
-            done = await care.restore(place, Path(file), replace=yes)
+            done = await care.restore(place, Path(file), replace=yes, damaged=damaged)
         except StoreError as error:
             question = f"{error.what} {error.why or ''} Put {file} in its place?"
             if error.code != _EXISTS or not await _agreed(console, question):
                 raise
-            done = await care.restore(place, Path(file), replace=True)
+            done = await care.restore(place, Path(file), replace=True, damaged=damaged)
         if console.mode != "text":
             console.data({"runs": done.runs, "kept": done.kept})
             return 0

@@ -43,6 +43,7 @@ def backup(
 def restore(
     file: Annotated[str, typer.Argument(metavar="FILE", help="What `backup` has written.")],
     yes: Yes = False,
+    damaged: Annotated[bool, typer.Option("--damaged", help="Take a damaged copy too, as it is.")] = False,
     config: options.Config = None,
     store: options.Store = None,
     json: options.Json = False,
@@ -56,7 +57,7 @@ def restore(
     """
     from agentflow.cli.actions.store import restore as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color), file, yes=yes)
+    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color), file, yes=yes, damaged=damaged)
 
 
 def check(

@@ -75,8 +75,8 @@ def _forget_past(run: RunState, node: Node) -> None:
 def _reset(run: RunState, node: Node) -> None:
     run.changes().steps.append(
         StepRow(
-            run.key, node.n, node.address, "submitted", None, None, node.attempt, 0, node.entry, b"null",
-            None, encode({"undone": node.undone}) if node.undone else b"", None, None, None, node.crashes,
+            run.key, node.n, node.address, "submitted", attempt=node.attempt, entry=node.entry, crashes=node.crashes,
+            memo=encode({"undone": node.undone}) if node.undone else b"", result=b"null",
         )
     )  # fmt: skip
 

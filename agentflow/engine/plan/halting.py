@@ -14,7 +14,7 @@ def halt_scope(run: RunState, scope: Scope, reason: str, *, interrupt: bool) -> 
         scope.halted = reason
     elif not interrupt:
         return
-    scope.held.clear()
+    scope.held = None
     for node in list(scope.nodes.values()):
         if not node.settled:
             halt_node(run, node, reason, interrupt)

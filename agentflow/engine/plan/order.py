@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from agentflow.engine.state import Node, RunState, Scope
 from agentflow.errors import Failure
 
@@ -35,8 +37,9 @@ def settled(run: RunState, scope: Scope, node: Node) -> None:
     for number in scope.program.order.any_successors[node.member]:
         if scope.waiting[number] == 0 and number not in scope.nodes and _any_ready(scope, number):
             run.tree.push("consider", run, scope, number)
-    while scope.held and (scope.limit is None or scope.active < scope.limit):
-        run.tree.push("consider", run, scope, scope.held.popleft())
+    held = scope.held
+    while held and (scope.limit is None or scope.active < scope.limit):
+        run.tree.push("consider", run, scope, held.popleft())
         if scope.limit is not None:
             break
     run.tree.checks[scope] = run
@@ -76,6 +79,8 @@ def consider(run: RunState, scope: Scope, member: int) -> None:
     if member in scope.nodes or scope.halted is not None or scope.closed:
         return
     if scope.limit is not None and scope.active >= scope.limit:
+        if scope.held is None:
+            scope.held = deque()
         scope.held.append(member)
         return
     node = run.begin_node(scope, member)

@@ -61,7 +61,7 @@ def _enter_at(run: RunState, scope: Scope) -> None:
 
 def _keep(run: RunState, scope: Scope) -> None:
     """Fill in the steps that a retry keeps."""
-    for name, row in run.seeds.items():
+    for name, row in (run.seeds or {}).items():
         number = scope.program.index[name]
         if number in scope.nodes:
             continue

@@ -99,7 +99,7 @@ def enter(run: RunState, node: Node) -> None:
         heappush(run.ready, (node.n, node))
         return
     if run.paused:
-        run.held.append(node)
+        run.held = added(run.held, node)
         return
     try:
         _values(run, node)
@@ -113,7 +113,7 @@ def enter(run: RunState, node: Node) -> None:
 
 def go_on(run: RunState) -> None:
     """Enter the waits and containers that were reached while the run was paused."""
-    held, run.held = run.held, []
+    held, run.held = run.held, ()
     for node in held:
         if run.live.get(node.n) is node:
             enter(run, node)
@@ -228,8 +228,6 @@ def cancel(run: RunState, node: Node, reason: str) -> None:
 def close(run: RunState, node: Node) -> None:
     """Take an ended step out of what is in progress, and let its scope go on."""
     run.live.pop(node.n, None)
-    run.order += 1
-    node.order = run.order
     node.lease = None
     node.arrived = None
     if node.n == ROOT:
@@ -280,7 +278,7 @@ def fail(run: RunState, node: Node, failure: Failure) -> None:
     run.save(node)
     run.emit("step_failed", node.address, {"error": failure.to_data(), "will_retry": False})
     if not node.scopes or program.container is None or node.n == ROOT:
-        run.failures.append(failure)
+        run.failures = added(run.failures, failure)
     if node.scope is not None:
         run.tree.push("scope_failed", run, node.scope, failure)
     close(run, node)

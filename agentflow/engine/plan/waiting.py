@@ -160,7 +160,7 @@ def _operator(run: RunState, node: Node, action: Any) -> None:
         node.ended = run.tree.world.moment
         run.save(node, memo=True)
         run.emit("step_failed", node.address, {"error": failure.to_data(), "will_retry": False})
-        run.failures.append(failure)
+        run.failures = added(run.failures, failure)
         if node.scope is not None:
             run.tree.push("scope_failed", run, node.scope, failure)
         steps.close(run, node)

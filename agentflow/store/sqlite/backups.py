@@ -33,8 +33,7 @@ RESTARTS = 3
 async def back_up(path: Path, target: Path, *, replace: bool, progress: Progress | None) -> Report:
     """Copy a store; see `agentflow.store.care.backup`."""
     _refuse_existing(path, target, replace=replace)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with fresh(target) as part:
         with inspected(path) as (db, _, fault):
             if fault:
                 raise damaged(fault, path)
@@ -43,11 +42,11 @@ async def back_up(path: Path, target: Path, *, replace: bool, progress: Progress
                 shutil.copymode(path, part)
         report = await look_over(part)
         if report.findings:
-            raise first_problem(path, report.findings)
+            target = _beside_good(target)
         with _at(path, target):
             _put(part, target)
-    finally:
-        _remove(part)
+    if report.findings:
+        raise first_problem(path, report.findings, copy=target)
     report.path = str(target)
     return report
 
@@ -63,10 +62,15 @@ def _refuse_existing(path: Path, target: Path, *, replace: bool) -> None:
         raise StoreError(f"There is a file {target} already.", code="AF-STORE-EXISTS", hint="Replace it with --yes.")
 
 
+def _beside_good(target: Path) -> Path:
+    """Return where a damaged copy goes: it never replaces what may be a good one."""
+    return target.with_name(f"{target.name}.damaged") if target.exists() else target
+
+
 async def _copy_to(db: apsw.Connection, part: Path, progress: Progress | None) -> None:
     """Copy a database into a new file."""
     with apsw.Connection(str(part)) as target:
-        await _copy(db, target, progress)
+        await copy_pages(db, target, progress)
     target.close()
     # A copy is one file: with a log beside it, half of it would soon be forgotten somewhere.
     target = apsw.Connection(str(part))
@@ -76,7 +80,7 @@ async def _copy_to(db: apsw.Connection, part: Path, progress: Progress | None) -
         target.close()
 
 
-async def _copy(source: apsw.Connection, target: apsw.Connection, progress: Progress | None = None) -> None:
+async def copy_pages(source: apsw.Connection, target: apsw.Connection, progress: Progress | None = None) -> None:
     """Copy page by page. Between two steps nobody is held up; a commit of somebody else lets it begin anew.
 
     A busy engine commits all the time: after a few vain attempts the copy keeps one snapshot to its end, which lets the
@@ -108,13 +112,13 @@ async def _copy(source: apsw.Connection, target: apsw.Connection, progress: Prog
 # restoring
 
 
-async def put_back(path: Path, source: Path, *, replace: bool) -> Restored:
+async def put_back(path: Path, source: Path, *, replace: bool, damaged_too: bool) -> Restored:
     """Put a copy in place of a store; see `agentflow.store.care.restore`."""
     _refuse_source(path, source)
     refuse_network(path)
     report = await look_over(source)
-    if report.findings:
-        raise first_problem(source, report.findings)
+    if report.findings and not damaged_too:
+        raise first_problem(source, report.findings, restoring=True)
     kept: Path | None = None
     if not _something(path):
         await _fresh(path, source)
@@ -161,20 +165,16 @@ async def _over(path: Path, source: Path, beside: Path, *, replace: bool) -> Pat
             with Faults(beside):
                 await _copy_to(db, beside, None)
         with inspected(source) as (copy, _, _):
-            await _copy(copy, db)
+            await copy_pages(copy, db)
         checkpointed(db, "TRUNCATE")
     return kept
 
 
 async def _fresh(path: Path, source: Path) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with inspected(source) as (copy, _, _), _at(source, path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            await _copy_to(copy, part, None)
-            _put(part, path)
-    finally:
-        _remove(part)
+    with fresh(path) as part, inspected(source) as (copy, _, _), _at(source, path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        await _copy_to(copy, part, None)
+        _put(part, path)
 
 
 def _move_away(path: Path, beside: Path, *, replace: bool) -> None:
@@ -224,6 +224,16 @@ def _at(source: Path, target: Path) -> Generator[None]:
             why=(error.strerror or str(error)).lower(),
             hint="Name a file in a folder that this user may write.",
         ) from error
+
+
+@contextmanager
+def fresh(target: Path) -> Generator[Path]:
+    """Give the name of a file to write beside a target; what is left of it is removed."""
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        yield part
+    finally:
+        _remove(part)
 
 
 def _put(part: Path, target: Path) -> None:

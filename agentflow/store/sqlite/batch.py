@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any
 from zlib import crc32
@@ -35,6 +36,18 @@ def step_key(run: int, n: int) -> int:
     return run << 32 | n
 
 
+def _moment(change: RunChange, head: Head) -> float:
+    """Return the time of a change."""
+    return change.patch.at if change.patch else max([head.updated_at, *[event.at for event in change.events]])
+
+
+def _write(db: apsw.Connection, rows_: dict[str, list[tuple[Any, ...]]], statements: Sequence[str]) -> None:
+    for statement in statements:
+        batch = rows_.get(statement)
+        if batch:
+            do_many(db, statement, batch)
+
+
 class Batch:
     """Collects the rows of one transaction; `flush` writes them, one statement a table."""
 
@@ -49,24 +62,13 @@ class Batch:
         self._generations: dict[str, int] = {}
         self._steps: list[tuple[Any, ...]] = []
         self._events: list[tuple[Any, ...]] = []
-        self._holds: list[tuple[float, int]] = []
+        self._rare: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        """Rows of the other statements."""
         self._timers: dict[int, dict[tuple[int, str], tuple[Any, ...] | None]] = {}
-        self._patches: list[tuple[Any, ...]] = []
-        self._states: list[tuple[Any, ...]] = []
         self._stated: set[int] = set()
-        self._shared: list[tuple[Any, ...]] = []
-        self._artifacts: list[tuple[Any, ...]] = []
-        self._messages: list[tuple[Any, ...]] = []
-        self._done: list[tuple[int]] = []
-        self._freed: list[tuple[int, int]] = []
-        self._taken: list[tuple[str | None, int, int]] = []
         self._kept: set[int] = set()
         """Roots of trees that could not be taken."""
-        self._released: list[tuple[bool, int]] = []
         self._gone: list[int] = []
-        self._new_heads: list[tuple[Any, ...]] = []
-        self._new_runs: list[tuple[Any, ...]] = []
-        self._new_labels: list[tuple[str, str, int]] = []
         self._new_ids: set[str] = set()
         self._new_contexts: dict[int, str] = {}
 
@@ -99,19 +101,19 @@ class Batch:
         self._heads[key] = self._touched[key] = head
         labels = encode(new.labels).decode() if new.labels else None
         pins = encode(new.pins).decode() if new.pins else None
-        self._new_heads.append(
+        self._rare[sql.NEW_HEAD].append(
             (
                 key, root, new.parent, new.created_at, epoch, holder if epoch else None, new.state, new.workflow,
                 new.owner, context_id, new.idempotency_key, new.created_at,
             )
         )  # fmt: skip
-        self._new_runs.append(
+        self._rare[sql.NEW_RUN].append(
             (
                 key, new.id, new.id[::-1], new.parent_step, new.definition, new.entry_point, new.door, labels,
                 pins, new.fingerprint, new.retry_of, new.message, new.input,
             )
         )  # fmt: skip
-        self._new_labels.extend((name, value, key) for name, value in new.labels.items())
+        self._rare[sql.NEW_LABEL].extend((name, value, key) for name, value in new.labels.items())
         self._new_ids.add(new.id)
         self._new_contexts[key] = context_id
         if new.idempotency_key is not None:  # the next one with the same key has to find it
@@ -159,7 +161,7 @@ class Batch:
                 return False
             self._generations.setdefault(row.task, task[2])
         root.epoch = change.epoch
-        self._taken.append((None if change.release else self._holder, change.epoch, change.root))
+        self._rare[sql.TAKE].append((None if change.release else self._holder, change.epoch, change.root))
         return True
 
     def _exists(self, new: NewRun) -> bool:
@@ -178,26 +180,29 @@ class Batch:
             self._set_timers(change, head)
         for task in change.tasks:
             self._task(run, head, task)
-        at = patch.at if patch else max([head.updated_at, *[event.at for event in change.events]])
         for task_id, state, message in change.close_tasks:
-            self._close_task(task_id, state, message, at)
+            self._close_task(task_id, state, message, _moment(change, head))
         if change.shared:
-            self._shared.extend((run, row.key, row.address, row.value) for row in change.shared)
+            self._rare[sql.NEW_SHARED].extend((run, row.key, row.address, row.value) for row in change.shared)
         if change.artifacts:
-            self._artifacts.extend((run, row.artifact_id, row.append, row.at, row.data) for row in change.artifacts)
+            self._rare[sql.NEW_ARTIFACT].extend(
+                (run, row.artifact_id, row.append, row.at, row.data) for row in change.artifacts
+            )
         if change.messages:
-            self._messages.extend((run, row.task, row.at, row.data) for row in change.messages)
+            self._rare[sql.NEW_MESSAGE].extend((run, row.task, row.at, row.data) for row in change.messages)
         if patch:
             self._patch(run, head, patch)
         self.append(run, head, change.events)
-        self._done.extend((number_,) for number_ in change.inbox_done)
-        self._freed.extend((run, n) for n in change.free)
-        if ended(head.state):
-            self._close(run, head, at)
+        if change.inbox_done:
+            self._rare[sql.DROP_COMMAND].extend([(number_,) for number_ in change.inbox_done])
+        if change.free:
+            self._rare[sql.DROP_SLOT].extend([(run, n) for n in change.free])
+        if head.extras and ended(head.state):
+            self._close(run, head, _moment(change, head))
         for subscription in change.subscriptions:
-            self._subscribe(run, head, subscription, at)
+            self._subscribe(run, head, subscription, _moment(change, head))
         if change.release:
-            self._released.append((change.asleep, run))
+            self._rare[sql.RELEASE].append((change.asleep, run))
             self._gone.append(run)
         change.stamp = Stamp(head.seq, head.generation, head.updated_at)
 
@@ -208,13 +213,8 @@ class Batch:
         key, result = step_key(run, row.n), row.result
         head.born += 1
         self._touched[run] = head
-        self._steps.append(
-            (
-                key, head.born, row.address, row.state, row.reason, row.phase, row.attempt, row.tries, row.entry,
-                row.crashes, row.task, row.started_at, row.ended_at, row.error, row.memo,
-                None if result is None else crc32(result, row.n), result,
-            )
-        )  # fmt: skip
+        hash_ = None if result is None else crc32(result, row.n)
+        self._steps.append((key, head.born, *row[2:-2], hash_, *row[-2:]))  # as the columns of the table
 
     def append(self, run: int, head: Head, events: Collection[EventRow]) -> None:
         """Append events to a run's log."""
@@ -225,13 +225,13 @@ class Batch:
             known.pos = number(self._db, sql.LAST_POS)
         self._touched[run] = head
         for row in events:
-            generation: int | None = None
-            if row.bumps:
-                generation = self._bump(head, row.task)
+            _, _, _, at, task, bumps = row
+            generation = self._bump(head, task) if bumps else None
             head.seq += 1
             known.pos += 1
-            head.updated_at = max(head.updated_at, row.at)
-            self._events.append((known.pos, run, head.seq, row.task, generation, row.type, row.step, row.data, row.at))
+            if at > head.updated_at:
+                head.updated_at = at
+            self._events.append((known.pos, run, head.seq, task, generation, *row[:4]))  # as the columns
 
     def command(self, run: int, head: Head, kind: str, n: int, task: str | None, data: Any) -> None:
         """Leave a command for the holder of a run."""
@@ -300,13 +300,13 @@ class Batch:
         head.updated_at = max(head.updated_at, patch.at)
         self._touched[run] = head
         if patch.paused is not None:
-            self._holds.append((HELD if patch.paused else -HELD, run))
+            self._rare[sql.HOLD_TIMERS].append((HELD if patch.paused else -HELD, run))
         over = ended(head.state)
         outcome = (None, None, None) if over else (patch.error, patch.output, patch.output_step)
         reason = None if over else patch.reason
         texts = (patch.message, patch.now_text, patch.last_response, patch.memo, patch.memo)
         if (patch.state is None or over) and patch.paused is None and run not in self._stated:
-            self._patches.append((*outcome, *texts, reason, run))
+            self._rare[sql.PATCH_HEAD].append((*outcome, *texts, reason, run))
             return
         # From here on this run's patches stay together, so that a later one wins.
         self._stated.add(run)
@@ -316,11 +316,11 @@ class Batch:
             head.state = patch.state
             if ended(patch.state):
                 ended_at = patch.at if patch.ended_at is None else patch.ended_at
-        self._states.append((*outcome, *texts, replaces, reason, reason, head.state, patch.paused, ended_at, run))
+        self._rare[sql.PATCH_STATE].append(
+            (*outcome, *texts, replaces, reason, reason, head.state, patch.paused, ended_at, run)
+        )
 
     def _close(self, run: int, head: Head, at: float) -> None:
-        if not head.extras:
-            return
         head.extras = 0
         self._touched[run] = head
         self._timers.pop(run, None)
@@ -346,43 +346,39 @@ class Batch:
 
     def flush(self) -> None:
         """Write all that was collected; the batch can go on afterwards."""
-        db = self._db
-        timers = [(run, *key, row) for run, of_run in self._timers.items() for key, row in of_run.items()]
-        gone = [(run, n, kind) for run, n, kind, row in timers if row is None]
-        timers_set = [row for _, _, _, row in timers if row is not None]
+        db, rare = self._db, self._rare
         hot = [
             (head.seq, head.generation, head.born, head.extras, head.updated_at, run)
             for run, head in self._touched.items()
         ]
-        generations = [(generation, task[::-1]) for task, generation in self._generations.items()]
-        self._timers.clear()
-        self._generations.clear()
         self._touched.clear()
-        batches: tuple[tuple[str, list[Any]], ...] = (
-            (sql.NEW_HEAD, self._new_heads),
-            (sql.NEW_RUN, self._new_runs),
-            (sql.NEW_LABEL, self._new_labels),
-            (sql.UPSERT_STEP, self._steps),
-            (sql.NEW_EVENT, self._events),
-            (sql.UPDATE_HEAD, hot),
-            (sql.PATCH_HEAD, self._patches),
-            (sql.PATCH_STATE, self._states),
-            (sql.HOLD_TIMERS, self._holds),
-            (sql.DROP_TIMER, gone),
-            (sql.SET_TIMER, timers_set),
-            (sql.SET_GENERATION, generations),
-            (sql.NEW_SHARED, self._shared),
-            (sql.NEW_ARTIFACT, self._artifacts),
-            (sql.NEW_MESSAGE, self._messages),
-            (sql.DROP_COMMAND, self._done),
-            (sql.DROP_SLOT, self._freed),
-            (sql.TAKE, self._taken),
-            (sql.RELEASE, self._released),
-        )
-        for statement, batch in batches:
-            if batch:
-                do_many(db, statement, batch)
-                batch.clear()
+        if self._timers:
+            self._flush_timers()
+        if self._generations:
+            rare[sql.SET_GENERATION] = [(number_, task[::-1]) for task, number_ in self._generations.items()]
+            self._generations.clear()
+        if rare:
+            _write(db, rare, sql.FIRST)
+        if self._steps:
+            do_many(db, sql.UPSERT_STEP, self._steps)
+            self._steps.clear()
+        if self._events:
+            do_many(db, sql.NEW_EVENT, self._events)
+            self._events.clear()
+        if hot:
+            do_many(db, sql.UPDATE_HEAD, hot)
+        if rare:
+            _write(db, rare, sql.THEN)
+            rare.clear()
+
+    def _flush_timers(self) -> None:
+        for run, timers in self._timers.items():
+            for (n, kind), row in timers.items():
+                if row is None:
+                    self._rare[sql.DROP_TIMER].append((run, n, kind))
+                else:
+                    self._rare[sql.SET_TIMER].append(row)
+        self._timers.clear()
 
     def forget(self) -> None:
         """Forget the heads that nobody will ask for soon: of trees that were let go of."""

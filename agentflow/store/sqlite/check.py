@@ -15,7 +15,7 @@ from agentflow.data import decode, digest
 from agentflow.store.care import Finding, Report
 from agentflow.store.sqlite.alone import inspected
 from agentflow.store.sqlite.log import size_of
-from agentflow.store.sqlite.rows import is_sound
+from agentflow.store.sqlite.rows import is_sound, leaving
 from agentflow.store.sqlite.sql import number, rows, until_error
 
 # ruff: noqa: S608  the only texts put in are constants
@@ -26,7 +26,10 @@ _SLICE = 500
 """Rows that are read in one go: no snapshot is kept for long."""
 _NUMBER = 0xFFFFFFFF
 _RESTORE = "Restore a backup: agentflow store restore FILE"
+_REBUILD = "The data isn't touched by that. Make the indexes anew: agentflow store vacuum --full, then check again"
 _RECOVER = "what can be read of this one: sqlite3 {} .recover"
+_BESIDE = ("A page of index ", "The index ", "The map ")
+"""How findings begin that leave the data alone."""
 _OF_RUN = ("events", "timers", "tasks", "subscriptions", "slots", "shared", "artifacts", "messages", "context")
 _JSON = (
     ("runs", "key", ("input", "labels", "pins", "start_message")),
@@ -69,6 +72,8 @@ class _Checker:
         self._ids = dict[int, str]()
         self._broken = False
         """Whether the structure of the file is damaged, so that reading rows may fail."""
+        self._beside = True
+        """Whether that is beside the data: in indexes and the like."""
 
     def parts(self) -> Iterator[Callable[[], None]]:
         """Return the parts of the look, to be called in this order."""
@@ -113,8 +118,10 @@ class _Checker:
         self._broken = bool(told)
         # An index that doesn't fit follows from a page that is lost.
         pages = [place for place in told if place[0].startswith("A page of")]
+        self._beside = all(message.startswith(_BESIDE) for message, _ in told)
+        hint = _REBUILD if self._beside else f"{_RESTORE}; {_RECOVER.format(self._report.path)}"
         for message, page in pages or told:
-            self._find(message, f"{_RESTORE}; {_RECOVER.format(self._report.path)}", page=page)
+            self._find(message, hint, page=page)
 
     def _names(self) -> None:
         """Learn the ids of runs: from the index as well, as a damaged page of one spares the other."""
@@ -129,7 +136,7 @@ class _Checker:
 
     def _results(self) -> None:
         """Compare every result with its hash, run by run where some can't be read."""
-        if not self._broken:
+        if self._beside:
             self._hashes(0, 1 << 62)
             return
         for run in sorted(self._ids):
@@ -161,11 +168,14 @@ class _Checker:
                 self._report.results += 1
                 run, n = key >> 32, key & _NUMBER
                 if not is_sound(result, n, hash_):
-                    self._find("Its stored result is damaged.", f"{_RESTORE}, or start it anew", run, step=address)
+                    hint = f"{_RESTORE}, or {leaving(self._db, run)}"
+                    self._find("Its stored result is damaged.", hint, run, step=address)
             low = found[-1][0] + 1
 
     def _relations(self) -> None:
-        """Find rows that belong to nothing, and runs that lack a part."""
+        """Find rows that belong to nothing, and runs that lack a part; a damaged index would make some up."""
+        if self._broken and self._beside:
+            return
         both = "SELECT key FROM heads UNION SELECT key FROM runs"
         for run in self._runs(f"{both} EXCEPT SELECT h.key FROM heads h JOIN runs r ON r.key = h.key"):
             self._find("A part of its own row is missing.", _RESTORE, run)
@@ -189,11 +199,13 @@ class _Checker:
 
     def _definitions(self) -> None:
         broken = set[str]()
-        for name, body in self._try(partial(rows, self._db, "SELECT digest, body FROM definitions"), []):
+        for name, body in self._try(partial(rows, self._db, "SELECT digest, body FROM definitions NOT INDEXED"), []):
             if digest(body) != name:
                 broken.add(name)
         open_runs = "SELECT key, definition FROM runs"
-        known = {values[0] for values in self._try(partial(rows, self._db, "SELECT digest FROM definitions"), [])}
+        known = {
+            values[0] for values in self._try(partial(rows, self._db, "SELECT digest FROM definitions NOT INDEXED"), [])
+        }
         for key, name in self._try(partial(rows, self._db, open_runs), []):
             if name in broken or (known and name not in known):
                 what = "damaged" if name in broken else "missing"
@@ -230,11 +242,13 @@ def _explained(line: str, names: dict[int, str]) -> tuple[str, int | None]:
     tree = re.search(r"[Tt]ree (\d+)", line)
     page = re.search(r"[Pp]age (\d+)", line)
     number_ = int(page[1]) if page else None
+    if "ptrmap" in line or "ptr map" in line:
+        return "The map of the file's pages is damaged.", None
     if tree:
         place = names.get(int(tree[1]), f"tree {tree[1]}")
         return f"A page of {place} is damaged.", number_
     if "missing from index" in line or "wrong # of entries in index" in line:
         return f"The index {line.rsplit(maxsplit=1)[-1]} doesn't fit its table.", None
     if "non-unique entry in index" in line:
-        return f"The index {line.rsplit(maxsplit=1)[-1]} has an entry twice.", None
+        return f"There is an entry twice in index {line.rsplit(maxsplit=1)[-1]}.", None
     return f"The file's structure is damaged: {line}.", number_

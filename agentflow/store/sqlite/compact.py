@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,9 +14,13 @@ import apsw
 from agentflow.errors import StoreError
 from agentflow.store.care import Progress
 from agentflow.store.sqlite.alone import alone, inspected
+from agentflow.store.sqlite.backups import copy_pages, fresh
 from agentflow.store.sqlite.connection import BUSY_AFTER, Opener, pause
+from agentflow.store.sqlite.faults import Faults
 from agentflow.store.sqlite.log import checkpointed, damaged
-from agentflow.store.sqlite.sql import number, one, rows
+from agentflow.store.sqlite.sql import do, number, one, rows, script, until_error
+
+# ruff: noqa: S608  the only texts put in are names of our own tables
 
 PAGES = 200
 """Pages that one transaction gives back."""
@@ -75,11 +80,56 @@ async def _shrink(db: apsw.Connection) -> None:
         await anyio.to_thread.run_sync(checkpointed, db, "TRUNCATE")
 
 
+async def _from_tables(db: apsw.Connection, path: Path) -> None:
+    """Write the file anew from what its tables hold: a VACUUM would take over what is wrong with an index.
+
+    A table that can't be read ends it, and nothing is changed.
+    """
+    with fresh(path) as part:
+        await anyio.to_thread.run_sync(_extract, db, part)
+        source = apsw.Connection(str(part))
+        try:
+            await copy_pages(source, db)
+        finally:
+            source.close()
+
+
+def _extract(db: apsw.Connection, part: Path) -> None:
+    """Copy all rows into a new file, whose indexes are made from them."""
+    schema = rows(db, "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'")
+    headers = [f"PRAGMA {name} = {number(db, f'PRAGMA {name}')}" for name in ("application_id", "user_version")]
+    _run(part, ["PRAGMA auto_vacuum=INCREMENTAL", *headers, *(sql for kind, _, sql in schema if kind == "table")])
+    do(db, "ATTACH ? AS fresh", (str(part),))
+    try:
+        for name in (*(name for kind, name, _ in schema if kind == "table"), "sqlite_sequence"):
+            without = number(db, "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?", (name,))
+            keys = rows(db, "SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (name,)) if without else ()
+            order = ", ".join(key for (key,) in keys) or "rowid"
+            # By its order, as else SQLite may read an index instead of the table, or copy the pages of its indexes.
+            do(db, f"DELETE FROM fresh.{name}")
+            do(db, f"INSERT INTO fresh.{name} SELECT * FROM main.{name} NOT INDEXED ORDER BY {order}")
+    finally:
+        do(db, "DETACH fresh")
+    _run(part, [sql for kind, _, sql in schema if kind != "table"])
+
+
+def _run(path: Path, statements: Sequence[str]) -> None:
+    db = apsw.Connection(str(path))
+    try:
+        script(db, ";".join(statements))
+    finally:
+        db.close()
+
+
 async def rebuild(path: Path) -> int:
     """Write the whole file anew; see `agentflow.store.care.vacuum`."""
-    with alone(path) as db:
+    with alone(path) as db, Faults(path):
         before = number(db, "PRAGMA page_count")
         one(db, "PRAGMA auto_vacuum=INCREMENTAL")
-        await anyio.to_thread.run_sync(rows, db, "VACUUM")
+        found, error = await anyio.to_thread.run_sync(until_error, db, "PRAGMA integrity_check(1)")
+        if error is None and found == [("ok",)]:
+            await anyio.to_thread.run_sync(rows, db, "VACUUM")
+        else:
+            await _from_tables(db, path)
         await _shrink(db)
         return max(0, before - number(db, "PRAGMA page_count")) * number(db, "PRAGMA page_size")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from agentflow.data import decode, encode
 from agentflow.errors import Defect
 from agentflow.store.common import OPEN, event_answer, frozen, judge_ended
-from agentflow.store.contract import Matches
+from agentflow.store.contract import Answered, Definitions, Matches
 from agentflow.store.rows import (
-    Answered,
     AnswerRow,
     EventRow,
     Fenced,
@@ -27,18 +26,26 @@ from agentflow.store.sqlite.sql import do, do_many, one, rows
 LARGE = 128
 """Step rows of a commit that is large: writing them takes many times as long as a hop to a thread."""
 
+Transitions: TypeAlias = tuple[Sequence[RunChange], Definitions]
+"""Changes, and definitions by hash that they need."""
+
+
+def _frozen(work: Transitions) -> Transitions:
+    return frozen(work[0]), work[1]
+
 
 class Ledger(Base):
     """Commits."""
 
-    async def commit(self, changes: Sequence[RunChange]) -> Sequence[Fenced]:
+    async def commit(self, changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
         """Commit many transitions in one durable transaction; each of them wholly or not at all."""
         if not self._sized and self.holder and self._writer.idle:
             self._sized = True
             with self._faults:
                 self._opener.size_log(self._writer.db)
+        large = sum([len(change.steps) for change in changes]) >= LARGE
         landed, refused, last, count = await self._writer.transact(
-            self._land, changes, frozen, large=sum([len(change.steps) for change in changes]) >= LARGE
+            self._land, (changes, definitions), _frozen, large=large
         )
         if landed is not changes:  # they had to wait, and copies of them landed
             for change, copy in zip(changes, landed, strict=True):
@@ -47,8 +54,11 @@ class Ledger(Base):
             self._keys.add(last, count)
         return refused
 
-    def _land(self, changes: Sequence[RunChange]) -> tuple[Sequence[RunChange], list[Fenced], int, int]:
+    def _land(self, work: Transitions) -> tuple[Sequence[RunChange], list[Fenced], int, int]:
+        changes, definitions = work
         db = self._writer.db
+        if definitions:
+            do_many(db, "INSERT OR IGNORE INTO definitions VALUES (?, ?)", definitions.items())
         batch = Batch(db, self.holder, self.matches, self._writer.known)
         refused = batch.commit(changes)
         batch.flush()
@@ -57,19 +67,6 @@ class Ledger(Base):
         if count:
             last = reserve(db, count)
         return changes, refused, last, count
-
-    async def put_definitions(self, definitions: Mapping[str, bytes]) -> None:
-        """Keep definitions by hash; known ones are left alone."""
-        with self._faults:
-            known = rows(
-                self._reader,
-                "SELECT digest FROM definitions WHERE digest IN (SELECT value FROM json_each(?))",
-                (listed(definitions.keys()),),
-            )
-        new = [item for item in definitions.items() if (item[0],) not in known]
-        if new:
-            db = self._writer.db
-            await self._write(lambda _: do_many(db, "INSERT OR IGNORE INTO definitions VALUES (?, ?)", new))
 
     async def get_definition(self, digest: str) -> bytes | None:
         """Return a definition, or None."""

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
 
 import anyio.lowlevel
 
+from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import (
     Event,
     RunQuery,
     RunRow,
     State,
+    StepRow,
 )
 from agentflow.store.sqlite.base import Base
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.queries import delete_runs, ended_before, forget_published, run_where, thin_out
-from agentflow.store.sqlite.rows import EVENT, event, listed, run_rows, step_result, tree_keys
+from agentflow.store.sqlite.rows import EVENT, event, listed, load_tree, run_rows, step_result, step_rows, tree_keys
 from agentflow.store.sqlite.sql import number, rows
 
 _ROOM = 2000
@@ -65,6 +68,22 @@ class Reads(Base):
         """Return one step's result."""
         with self._faults:
             return step_result(self._reader, run, n)
+
+    async def salvage_steps(self, run_id: str) -> tuple[list[StepRow], frozenset[int]]:
+        """Return the steps of a run without damaged results, and the numbers of the steps that have these."""
+        lost: set[tuple[int, int]] = set()
+        with self._faults:
+            key = self._key(run_id)
+            found = [] if key is None else step_rows(self._reader, key, lost)
+        return found, frozenset(n for _, n in lost)
+
+    async def salvage_tree(self, root: int) -> LoadedTree | None:
+        """Load a tree without its damaged results."""
+        lost: set[tuple[int, int]] = set()
+        db = self._reader
+        with self._faults, db:
+            tree = load_tree(db, root, lost)
+            return None if tree is None else replace(tree, damaged=frozenset(lost))
 
     async def purge(self, older_than: float, states: Collection[State], limit: int = 500) -> int:
         """Delete one batch of root runs that ended before a time."""

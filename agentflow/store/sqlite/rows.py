@@ -10,7 +10,7 @@ import apsw
 
 from agentflow.data import decode, encode
 from agentflow.errors import StoreError
-from agentflow.store.common import parents_first
+from agentflow.store.common import ended, parents_first
 from agentflow.store.loaded import LoadedRun, LoadedTree
 from agentflow.store.rows import (
     Event,
@@ -34,8 +34,8 @@ JOIN heads th ON th.key = h.root JOIN runs t ON t.key = h.root
 LEFT JOIN runs p ON p.key = h.parent LEFT JOIN context c ON c.run = h.key
 """
 _STEP = """
-SELECT key, address, state, reason, phase, attempt, tries, entry, result, error, memo, task, started_at, ended_at,
-  crashes, hash, born
+SELECT key, address, state, reason, phase, attempt, tries, entry, crashes, task, started_at, ended_at, error,
+  memo, result, ended_order, hash, born
 FROM steps
 """
 TASK = """
@@ -49,6 +49,8 @@ SELECT e.pos, e.run, r.id, e.seq, coalesce(e.task, r.id), e.generation, e.type, 
 FROM events e JOIN runs r ON r.key = e.run
 """
 _NUMBER = 0xFFFFFFFF
+Lost = set[tuple[int, int]]
+"""Takes the steps (run, number) whose stored result is damaged."""
 
 
 def listed(values: Collection[Any]) -> str:
@@ -69,12 +71,16 @@ def _run(values: tuple[Any, ...]) -> RunRow:
     return RunRow._make(fields)
 
 
-def step_rows(db: apsw.Connection, run: int) -> list[StepRow]:
-    """Return the steps of a run in order of their first insertion."""
+def step_rows(db: apsw.Connection, run: int, lost: Lost | None = None) -> list[StepRow]:
+    """Return the steps of a run in order of their first insertion; `lost` takes those whose result is damaged.
+
+    Raises:
+        StoreError: a result is damaged, and there is no `lost`.
+    """
     low = run << 32
     found = rows(db, f"{_STEP} WHERE key BETWEEN ? AND ?", (low, low | _NUMBER))
-    found.sort(key=lambda values: values[16])
-    return [_step(db, values) for values in found]
+    found.sort(key=lambda values: values[17])
+    return [_step(db, values, lost) for values in found]
 
 
 def step_at(db: apsw.Connection, run: int, address: str) -> StepRow | None:
@@ -95,18 +101,35 @@ def is_sound(result: Any, n: int, hash_: int) -> bool:
     return isinstance(result, bytes) and crc32(result, n) == hash_
 
 
-def _step(db: apsw.Connection, values: tuple[Any, ...]) -> StepRow:
-    key, result = values[0], values[8]
+def _step(db: apsw.Connection, values: tuple[Any, ...], lost: Lost | None = None) -> StepRow:
+    key, result = values[0], values[14]
     run, n = key >> 32, key & _NUMBER
-    if result is not None and not is_sound(result, n, values[15]):
-        found = one(db, "SELECT id FROM runs WHERE key = ?", (run,))
-        raise StoreError(
-            f"The stored result of step {values[1]!r} of run {found[0] if found else run} is damaged.",
-            code="AF-STORE-DAMAGED",
-            hint="Restore the database from a backup, or start the run anew.",
-            data={"run": found[0] if found else run, "step": values[1]},
-        )
-    return StepRow._make((run, n, *values[1:10], values[10] or None, *values[11:15]))
+    if result is not None and not is_sound(result, n, values[16]):
+        if lost is None:
+            raise _damaged(db, run, values[1])
+        lost.add((run, n))
+        result = None
+    return StepRow._make((run, n, *values[1:13], values[13] or None, result, values[15]))
+
+
+def _damaged(db: apsw.Connection, run: int, step: str) -> StoreError:
+    """Return the error of a stored result that isn't what was written."""
+    found = one(db, "SELECT id FROM runs WHERE key = ?", (run,))
+    name = found[0] if found else run
+    return StoreError(
+        f"The stored result of step {step!r} of run {name} is damaged.",
+        code="AF-STORE-DAMAGED",
+        hint=f"Restore a backup: agentflow store restore FILE\nor {leaving(db, run)}",
+        data={"run": name, "step": step},
+    )
+
+
+def leaving(db: apsw.Connection, run: int) -> str:
+    """Return what leaves a damaged result of a run behind: the step runs again, with all that follows from it."""
+    sql = "SELECT r.id, t.state FROM heads h JOIN heads t ON t.key = h.root JOIN runs r ON r.key = h.root"
+    root, state = one(db, f"{sql} WHERE h.key = ?", (run,)) or (run, "")
+    cancel = "" if ended(state) else f"agentflow runs cancel {root}, then "
+    return f"run the step again: {cancel}agentflow runs retry {root}"
 
 
 def task_view(values: tuple[Any, ...]) -> TaskView:
@@ -138,8 +161,8 @@ def tree_keys(db: apsw.Connection, run: int) -> list[int]:
     return [values[0] for values in found]
 
 
-def load_tree(db: apsw.Connection, root: int) -> LoadedTree | None:
-    """Return all that a holder needs, inside the caller's transaction."""
+def load_tree(db: apsw.Connection, root: int, lost: Lost | None = None) -> LoadedTree | None:
+    """Return all that a holder needs, inside the caller's transaction; `lost` as for `step_rows`."""
     top = run_rows(db, "WHERE h.key = ?", (root,))
     if not top:
         return None
@@ -152,11 +175,11 @@ def load_tree(db: apsw.Connection, root: int) -> LoadedTree | None:
     return LoadedTree(
         root,
         top[0].epoch,
-        [_loaded(db, members[run]) for run in order],
+        [_loaded(db, members[run], lost) for run in order],
         [inbox_row(values)[1] for values in commands],
     )
 
 
-def _loaded(db: apsw.Connection, row: RunRow) -> LoadedRun:
+def _loaded(db: apsw.Connection, row: RunRow, lost: Lost | None) -> LoadedRun:
     shared = rows(db, "SELECT run, key, address, value FROM shared WHERE run = ? ORDER BY pos", (row.run,))
-    return LoadedRun(row, step_rows(db, row.run), [SharedRow._make(values) for values in shared])
+    return LoadedRun(row, step_rows(db, row.run, lost), [SharedRow._make(values) for values in shared])

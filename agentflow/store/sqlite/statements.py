@@ -25,7 +25,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 NEW_LABEL = "INSERT INTO labels VALUES (?, ?, ?)"
 
 # The columns with indexes are named only where they change: else every commit would write the indexes too.
-UPDATE_HEAD = "UPDATE heads SET seq = ?, generation = ?, born = ?, extras = ?, updated_at = ? WHERE key = ?"
+UPDATE_HEAD = "UPDATE heads SET seq=?,generation=?,born=?,extras=?,updated_at=? WHERE key=?"
 _PATCH = """
 UPDATE heads SET
   error = coalesce(?, error), output = coalesce(?, output), output_step = coalesce(?, output_step),
@@ -42,19 +42,13 @@ TAKE = "UPDATE heads SET holder = ?, epoch = ?, asleep = 0 WHERE key = ?"
 RELEASE = "UPDATE heads SET holder = NULL, asleep = ? WHERE key = ?"
 HOLDER = "SELECT holder FROM heads WHERE key = ? AND parent IS NULL"
 
-UPSERT_STEP = """
-INSERT INTO steps (key, born, address, state, reason, phase, attempt, tries, entry, crashes, task, started_at, ended_at,
-  error, memo, hash, result)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (key) DO UPDATE SET
-  address = excluded.address, state = excluded.state, reason = excluded.reason, phase = excluded.phase,
-  attempt = excluded.attempt, tries = excluded.tries, entry = excluded.entry, crashes = excluded.crashes,
-  task = excluded.task, started_at = excluded.started_at, ended_at = excluded.ended_at, error = excluded.error,
-  memo = coalesce(excluded.memo, memo), hash = coalesce(excluded.hash, hash), result = coalesce(excluded.result, result)
-"""
-NEW_EVENT = """
-INSERT INTO events (pos, run, seq, task, generation, type, step, data, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
+# Short: the driver looks a text up by all of its characters, for each row. The columns are those of the table in order.
+UPSERT_STEP = (
+    f"INSERT INTO steps VALUES({','.join('?' * 18)})ON CONFLICT DO UPDATE SET address=?3,state=?4,reason=?5,phase=?6,"
+    "attempt=?7,tries=?8,entry=?9,crashes=?10,task=?11,started_at=?12,ended_at=?13,error=?14,memo=coalesce(?15,memo),"
+    "hash=coalesce(?16,hash),result=coalesce(?17,result),ended_order=?18"
+)
+NEW_EVENT = "INSERT INTO events VALUES(?,?,?,?,?,?,?,?,?)"
 
 HOLD_TIMERS = "UPDATE timers SET due = due + ? WHERE run = ?"
 DROP_TIMER = "DELETE FROM timers WHERE run = ? AND n = ? AND kind = ?"
@@ -96,3 +90,11 @@ NEW_SHARED = "INSERT INTO shared (run, key, address, value) VALUES (?, ?, ?, ?)"
 NEW_ARTIFACT = "INSERT INTO artifacts (run, artifact, append, at, data) VALUES (?, ?, ?, ?, ?)"
 NEW_MESSAGE = "INSERT INTO messages (run, task, at, data) VALUES (?, ?, ?, ?)"
 DROP_SLOT = "DELETE FROM slots WHERE run = ? AND n = ?"
+
+FIRST = (NEW_HEAD, NEW_RUN, NEW_LABEL)
+"""What a commit writes before its steps and events, in order; then come these."""
+THEN = (
+    PATCH_HEAD, PATCH_STATE, HOLD_TIMERS, DROP_TIMER, SET_TIMER, SET_GENERATION, NEW_SHARED, NEW_ARTIFACT, NEW_MESSAGE,
+    DROP_COMMAND, DROP_SLOT, TAKE, RELEASE,
+)  # fmt: skip
+"""What it writes after them, in order."""

@@ -44,7 +44,8 @@ class Writer:
         self._disk = ThreadPoolExecutor(1, "agentflow-commit")
         self._limiter = anyio.CapacityLimiter(1)  # steps may have all of the common threads, for long
         self._version = -1
-        self._seen = self._data_version()
+        """Of the data, as our last transaction left it."""
+        self._seen = self._others()
         self.known = Known()
 
     async def transact(
@@ -70,6 +71,7 @@ class Writer:
             try:
                 result = work(argument)
                 await self._commit(large)
+                self._version = self.db.data_version()
             except BaseException:
                 self._roll_back()
                 raise
@@ -87,7 +89,7 @@ class Writer:
         if self._busy:
             return False
         with self._faults:
-            version = self._data_version()
+            version = self._others()
         if version == self._seen:
             return False
         self._seen = version
@@ -103,7 +105,8 @@ class Writer:
         with self._faults:
             self.db.close()
 
-    def _data_version(self) -> int:
+    def _others(self) -> int:
+        """Return a number that changes with the commits of others; `Connection.data_version` does with ours too."""
         return number(self.db, "PRAGMA data_version")
 
     def _begin(self) -> bool:
@@ -111,7 +114,7 @@ class Writer:
             do(self.db, "BEGIN IMMEDIATE")
         except (apsw.BusyError, apsw.LockedError):
             return False
-        version = self._data_version()
+        version = self.db.data_version()
         if version != self._version:
             try:
                 check_version(self.db, self._path)

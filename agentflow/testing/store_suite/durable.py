@@ -35,7 +35,7 @@ class DurableSuite:
     async def test_everything_is_there_when_it_is_opened_again(self, opener: Opener) -> None:
         store = await opener()
         key = await start(store, "r1", labels={"a": "b"})
-        await store.put_definitions({"h": b"{}"})
+        await store.commit([], {"h": b"{}"})
         change = listening(key, "w1", "paid")
         change.steps = [step(key, 0, "completed", result=b'{"x":1}')]
         await store.commit([change])

@@ -87,6 +87,14 @@ class RecordSuite:
         assert [row.address for row in await store.list_steps(one.id)] == ["a", "b", "c"]
         assert [row.address for row in await store.list_steps(two.id)] == ["x"]
 
+    async def test_what_is_sound_is_salvaged_whole(self, store: Store) -> None:
+        key = await start(store, "r1")
+        await store.commit([RunChange(key, key, 1, steps=[step(key, 0, "completed", result=b"1"), step(key, 1)])])
+        assert await store.salvage_steps(text_id("r1")) == (await store.list_steps(text_id("r1")), frozenset())
+        assert await store.salvage_steps(text_id("nobody")) == ([], frozenset())
+        assert await store.salvage_tree(key) == await store.load(key)
+        assert await store.salvage_tree(99_999) is None
+
     async def test_a_deleted_run_is_gone_with_its_descendants_and_all_rows(self, store: Store) -> None:
         root = await start(store, "r1", labels={"a": "b"}, idempotency_key="k")
         child = await start_child(store, "c1", root, root)
@@ -132,8 +140,8 @@ class RecordSuite:
     async def test_every_field_of_a_step_round_trips(self, store: Store) -> None:
         key = await start(store, "r1")
         row = StepRow(
-            key, 5, "box/child[3]/x", "working", "why", "wait", 3, 2, 4, b'{"r":1}', b'{"e":1}', b'{"memo":[1]}',
-            text_id("t1"), 1.5, 2.5, 1,
+            key, 5, "box/child[3]/x", "working", "why", "wait", 3, 2, 4, 1, text_id("t1"), 1.5, 2.5, b'{"e":1}',
+            b'{"memo":[1]}', b'{"r":1}', 7,
         )  # fmt: skip
         await store.commit([RunChange(key, key, 1, steps=[row])])
         assert await store.get_step(text_id("r1"), "box/child[3]/x") == row
@@ -208,8 +216,8 @@ class RecordSuite:
         assert [row.value for row in tree.runs[0].shared] == [b"1", b"2"]
 
     async def test_definitions_are_kept_by_hash(self, store: Store) -> None:
-        await store.put_definitions({"h1": b"{}", "h2": b"[]"})
-        await store.put_definitions({"h1": b"other"})
+        await store.commit([], {"h1": b"{}", "h2": b"[]"})
+        await store.commit([], {"h1": b"other"})
         assert await store.get_definition("h1") == b"{}"
         assert await store.get_definition("h3") is None
 

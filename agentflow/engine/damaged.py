@@ -1,0 +1,74 @@
+"""Ending a tree that can't be rebuilt, because what is stored of it is damaged: what `runs cancel` does with it then.
+
+Nothing is computed from its results, so nothing can come of wrong ones: hooks and compensation are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from agentflow.data import decode, encode
+from agentflow.errors import StoreError
+from agentflow.store.loaded import LoadedRun, LoadedTree
+from agentflow.store.rows import TERMINAL, EventRow, RunChange, RunPatch, StepRow
+
+REASON = "run_canceled"
+
+
+def is_damaged(error: object) -> bool:
+    """Tell whether an error means that something stored is damaged."""
+    return isinstance(error, StoreError) and error.code == "AF-STORE-DAMAGED"
+
+
+def wants_end(tree: LoadedTree) -> bool:
+    """Tell whether a tree has ended, or is to be cancelled: a command waits for that, or it was begun already."""
+    root = tree.runs[0].row
+    if root.state in TERMINAL:
+        return True
+    begun = root.memo is not None and "cancel" in (decode(root.memo) or {})
+    return begun or any(item.kind == "cancel" and item.run == tree.root for item in tree.inbox)
+
+
+def ended(
+    tree: LoadedTree, why: StoreError, now: float, reap: Callable[[LoadedRun, StepRow], None]
+) -> Sequence[RunChange]:
+    """Return what ends a tree that nobody holds; of one that has ended it takes the commands away.
+
+    Args:
+        tree: the tree, loaded for that.
+        why: what is damaged.
+        now: the time.
+        reap: ends what an attempt of a step has left behind.
+    """
+    epoch = tree.epoch + 1
+    taking = RunChange(tree.root, tree.root, epoch, take=True)
+    over = tree.runs[0].row.state in TERMINAL
+    changes = [] if over else [_ended(tree, item, why, now, reap) for item in reversed(tree.runs)]
+    changes = changes or [RunChange(tree.root, tree.root, epoch)]
+    changes[-1].inbox_done = [item.id for item in tree.inbox]
+    changes[-1].release = True
+    for change in changes:
+        change.epoch = epoch
+    return [taking, *changes]
+
+
+def _ended(
+    tree: LoadedTree, item: LoadedRun, why: StoreError, now: float, reap: Callable[[LoadedRun, StepRow], None]
+) -> RunChange:
+    row = item.row
+    change = RunChange(row.run, tree.root, 0)
+    for step in item.steps:
+        if step.state in TERMINAL or (step.state == "submitted" and step.attempt == 0):
+            continue
+        if step.phase == "run":
+            reap(item, step)
+        change.steps.append(
+            step._replace(state="canceled", reason=REASON, phase=None, result=None, memo=None, ended_at=now)
+        )
+        change.events.append(EventRow("step_canceled", step.address, encode({"reason": REASON}), now))
+    told = f"canceled without its hooks and compensation: {why.what}"
+    change.patch = RunPatch(now, "canceled", REASON, message=told, ended_at=now, now_text="", memo=b"")
+    data: dict[str, Any] = {"without_hooks": True, "damaged": {"code": why.code, "message": why.what}}
+    change.events.append(EventRow("run_canceled", None, encode(data), now, bumps=True))
+    return change
