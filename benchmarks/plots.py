@@ -67,7 +67,7 @@ def bars(title: str, groups: Mapping[str, Sequence[tuple[str, float, bool]]]) ->
 
 def lines(title: str, series: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     """Draw microseconds per step against steps, both logarithmic: name → points."""
-    points = [point for line in series.values() for point in line]
+    points = [point for line in series.values() for point in line] or [(100.0, 1.0), (1_000.0, 10.0)]  # empty axes
     box = [[math.log10(of(point[axis] for point in points)) for of in (min, max)] for axis in (0, 1)]
     box[1] = [math.floor(box[1][0]), math.ceil(box[1][1])]
     top, height, room = 36.0, 300.0, WIDTH - 70 - 190
