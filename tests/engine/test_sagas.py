@@ -248,6 +248,23 @@ async def test_parallel_steps_that_still_end_are_undone_too(lab: Lab, ledger: Le
     assert (done.state, ledger.log) == ("failed", ["undo slow"])
 
 
+async def test_steps_that_ended_at_the_same_time_are_undone_in_the_reverse_of_the_order_in_which_they_ended(
+    lab: Lab, ledger: Ledger
+) -> None:
+    gate = Gate()  # the clock stands still meanwhile
+
+    def undo() -> None:
+        ledger.log.append("undo slow")
+
+    body = parallel("both", steps=[lab.call("slow", gate, compensate=lab.call("undo", undo)), ledger.do("fast")])
+    async with lab.open(lab.workflow(saga("trip", steps=[body, ledger.fail()]))) as engine:
+        run = await engine.start("main")
+        await until(engine, run.id, "step_completed", "trip/both/fast")
+        gate.open()
+        await lab.finish(engine, run)
+    assert ledger.log == ["fast", "undo slow", "undo fast"]
+
+
 async def test_an_early_end_that_fails_the_saga_undoes_it(lab: Lab, ledger: Ledger) -> None:
     body = [ledger.do("a"), end("stop", state="failed", scope="trip", message="no seats")]
     done = await lab.run(saga("trip", steps=body))

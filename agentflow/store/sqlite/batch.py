@@ -58,6 +58,8 @@ class Batch:
         self._matches = matches
         self._known = known
         self._heads = known.heads
+        if known.pos < 0:
+            known.pos = number(db, sql.LAST_POS)
         self._touched: dict[int, Head] = {}
         self._generations: dict[str, int] = {}
         self._steps: list[tuple[Any, ...]] = []
@@ -97,7 +99,7 @@ class Batch:
     def create(self, key: int, new: NewRun, root: int, context_id: str, holder: str) -> Head:
         """Add a run; the caller has checked that it may be there."""
         epoch = 1 if holder and new.parent is None else 0
-        head = Head((root, 0, 0, 0, 0, new.created_at, epoch, new.state))
+        head = Head((root, 0, 0, 0, new.created_at, epoch, new.state))
         self._heads[key] = self._touched[key] = head
         labels = encode(new.labels).decode() if new.labels else None
         pins = encode(new.pins).decode() if new.pins else None
@@ -175,7 +177,7 @@ class Batch:
         for answer in change.answers:
             self.answer(answer)
         for step in change.steps:
-            self.step(run, head, step)
+            self.step(run, step)
         if change.timers or change.drop_timers:
             self._set_timers(change, head)
         for task in change.tasks:
@@ -208,29 +210,32 @@ class Batch:
 
     # -- rows
 
-    def step(self, run: int, head: Head, row: StepRow) -> None:
+    def step(self, run: int, row: StepRow) -> None:
         """Insert or update one step."""
         key, result = step_key(run, row.n), row.result
-        head.born += 1
-        self._touched[run] = head
         hash_ = None if result is None else crc32(result, row.n)
-        self._steps.append((key, head.born, *row[2:-2], hash_, *row[-2:]))  # as the columns of the table
+        self._known.pos += 1  # tells which step was inserted first
+        self._steps.append((key, self._known.pos, *row[2:-2], hash_, *row[-2:]))  # as the columns of the table
+
+    def follow(self, position: int) -> None:
+        """Number what comes from here on after a position: a step without an event leaves none."""
+        self._known.pos = max(self._known.pos, position)
 
     def append(self, run: int, head: Head, events: Collection[EventRow]) -> None:
         """Append events to a run's log."""
         if not events:
             return
         known = self._known
-        if known.pos < 0:
-            known.pos = number(self._db, sql.LAST_POS)
-        self._touched[run] = head
         for row in events:
             _, _, _, at, task, bumps = row
-            generation = self._bump(head, task) if bumps else None
+            generation = None
+            if bumps:
+                generation = self._bump(head, task)
+                self._touched[run] = head
             head.seq += 1
-            known.pos += 1
             if at > head.updated_at:
                 head.updated_at = at
+            known.pos += 1
             self._events.append((known.pos, run, head.seq, task, generation, *row[:4]))  # as the columns
 
     def command(self, run: int, head: Head, kind: str, n: int, task: str | None, data: Any) -> None:
@@ -347,10 +352,7 @@ class Batch:
     def flush(self) -> None:
         """Write all that was collected; the batch can go on afterwards."""
         db, rare = self._db, self._rare
-        hot = [
-            (head.seq, head.generation, head.born, head.extras, head.updated_at, run)
-            for run, head in self._touched.items()
-        ]
+        hot = [(head.seq, head.generation, head.extras, head.updated_at, run) for run, head in self._touched.items()]
         self._touched.clear()
         if self._timers:
             self._flush_timers()

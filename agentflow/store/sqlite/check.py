@@ -189,7 +189,7 @@ class _Checker:
                 self._find(f"There are {table} of a run that isn't there.", _RESTORE, run)
         gaps = (
             "SELECT h.key FROM heads h LEFT JOIN (SELECT run, count(*) n, max(seq) last FROM events GROUP BY run) e"
-            " ON e.run = h.key WHERE h.seq <> coalesce(e.n, 0) OR h.seq <> coalesce(e.last, 0)"
+            " ON e.run = h.key WHERE h.seq > coalesce(e.last, 0) OR e.n <> e.last"
         )
         for run in self._runs(gaps):
             self._find("Events of it are missing.", f"{_RESTORE}; its steps and results aren't touched by that", run)

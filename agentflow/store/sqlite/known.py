@@ -13,18 +13,17 @@ _MOST_HEADS = 4096
 class Head:
     """The part of a run's row that every commit reads and changes."""
 
-    __slots__ = ("born", "epoch", "extras", "generation", "root", "seq", "state", "updated_at")
+    __slots__ = ("epoch", "extras", "generation", "root", "seq", "state", "updated_at")
 
     def __init__(self, values: Sequence[Any]) -> None:
         """Take the values of `sql.HEAD`."""
         self.root: int = values[0]
         self.seq: int = values[1]
         self.generation: int = values[2]
-        self.born: int = values[3]
-        self.extras: int = values[4]
-        self.updated_at: float = values[5]
-        self.epoch: int = values[6]
-        self.state: State = values[7]
+        self.extras: int = values[3]
+        self.updated_at: float = values[4]
+        self.epoch: int = values[5]
+        self.state: State = values[6]
 
 
 class Known:

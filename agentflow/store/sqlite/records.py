@@ -80,7 +80,10 @@ class Runs(Base):
             head = batch.head(key)
             if head is None:
                 raise Defect(f"Run {run_id} has no head.")
-            batch.step(key, head, step if known is None else step._replace(n=known.n))
+            batch.follow(
+                number(db, "SELECT max(born) FROM steps WHERE key BETWEEN ? AND ?", (key << 32, (key + 1 << 32) - 1))
+            )
+            batch.step(key, step if known is None else step._replace(n=known.n))
 
         await self._write(work)
 

@@ -22,17 +22,17 @@ from agentflow.store.rows import (
     TaskView,
 )
 from agentflow.store.sqlite.sql import one, rows
-from agentflow.store.sqlite.statements import OPEN_STATES
+from agentflow.store.sqlite.statements import LAST_AT, LAST_SEQ, OPEN_STATES
 
-RUN = """
+RUN = f"""
 SELECT h.key, r.id, h.root, t.id, h.parent, p.id, r.parent_step, h.workflow, r.definition, r.entry_point, r.input,
   h.state, h.reason, h.error, h.output, h.output_step, h.message, r.start_message, h.memo, h.now_text, h.owner,
   h.context_id, r.door, r.labels, r.pins, h.idempotency_key, r.fingerprint, r.retry_of, h.paused, h.last_response,
-  th.holder, th.epoch, h.seq, h.generation, h.created_at, h.updated_at, h.ended_at, c.data
+  th.holder, th.epoch, {LAST_SEQ}, h.generation, h.created_at, {LAST_AT}, h.ended_at, c.data
 FROM heads h JOIN runs r ON r.key = h.key
 JOIN heads th ON th.key = h.root JOIN runs t ON t.key = h.root
 LEFT JOIN runs p ON p.key = h.parent LEFT JOIN context c ON c.run = h.key
-"""
+"""  # noqa: S608  constants
 _STEP = """
 SELECT key, address, state, reason, phase, attempt, tries, entry, crashes, task, started_at, ended_at, error,
   memo, result, ended_order, hash, born

@@ -4,7 +4,14 @@
 
 OPEN_STATES = "('submitted', 'working', 'input-required', 'auth-required')"
 
-HEAD = "SELECT root, seq, generation, born, extras, updated_at, epoch, state FROM heads WHERE key = ?"
+# Most commits add to the log of a run and change nothing else of it: how far the log goes, it tells itself.
+LAST_SEQ = "max(h.seq, coalesce((SELECT max(e.seq) FROM events e WHERE e.run = h.key), 0))"
+LAST_AT = """
+max(h.updated_at, coalesce((SELECT e.at FROM events e WHERE e.run = h.key ORDER BY e.seq DESC LIMIT 1), 0))
+"""
+HEAD = f"""
+SELECT h.root, {LAST_SEQ}, h.generation, h.extras, {LAST_AT}, h.epoch, h.state FROM heads h WHERE h.key = ?
+"""
 IDEMPOTENT = "SELECT key FROM heads WHERE owner = ? AND workflow = ? AND idempotency_key = ?"
 LAST_POS = """
 SELECT max((SELECT coalesce(max(pos), 0) FROM events), (SELECT value FROM meta WHERE name = 'pos'))
@@ -25,7 +32,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 NEW_LABEL = "INSERT INTO labels VALUES (?, ?, ?)"
 
 # The columns with indexes are named only where they change: else every commit would write the indexes too.
-UPDATE_HEAD = "UPDATE heads SET seq=?,generation=?,born=?,extras=?,updated_at=? WHERE key=?"
+UPDATE_HEAD = "UPDATE heads SET seq=?,generation=?,extras=?,updated_at=? WHERE key=?"
 _PATCH = """
 UPDATE heads SET
   error = coalesce(?, error), output = coalesce(?, output), output_step = coalesce(?, output_step),
