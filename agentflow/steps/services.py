@@ -105,15 +105,18 @@ class ProcessServices:
         Raises:
             StepError: it isn't allowed or isn't there.
         """
-        function = self._functions.get(target) or self._loaded.get(target)
+        function = self.loaded(target)
         if function is None:
             function = self._loaded[target] = self._loader.load(target)
         return function
 
+    def loaded(self, target: str) -> Callable[..., Any] | None:
+        """Return the function `module:function`, if it was used before."""
+        return self._functions.get(target) or self._loaded.get(target)
+
     async def function(self, target: str) -> Callable[..., Any]:
         """Return the function `module:function`; its module is imported outside of the loop's thread."""
-        function = self._functions.get(target) or self._loaded.get(target)
-        return function or await to_thread.run_sync(self.python, target)
+        return self.loaded(target) or await to_thread.run_sync(self.python, target)
 
     def secret(self, name: str) -> str | None:
         """Return a value of the config's `env`, or None."""
@@ -199,7 +202,9 @@ def services_of(ctx: Context) -> ProcessServices:
 async def load_function(target: str, ctx: Context) -> Callable[..., Any]:
     """Return the function `module:function`, imported on first use."""
     services = ctx.services
-    return await services.function(target) if isinstance(services, ProcessServices) else services.python(target)
+    if not isinstance(services, ProcessServices):
+        return services.python(target)
+    return services.loaded(target) or await services.function(target)
 
 
 def _unknown(what: str, code: str, hint: str | None) -> StepError:

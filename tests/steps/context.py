@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ import anyio
 from agentflow.steps import registry
 from agentflow.steps.contract import Artifact, Outcome, Result
 from agentflow.steps.services import ProcessServices
+
+KEY = f"key-{os.getpid()}"
+"""Marks the processes of scripts: tests that run side by side must not end each other's."""
 
 
 class FakeContext:
@@ -22,7 +26,7 @@ class FakeContext:
         attempt: int = 1,
         state: Any = None,
         arrived: Any = None,
-        key: str = "key-1",
+        key: str = KEY,
     ) -> None:
         self.services = services or ProcessServices()
         self.run_id = "run-1"

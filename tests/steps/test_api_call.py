@@ -20,7 +20,7 @@ from agentflow.steps.api_call import TYPES, ApiCallConfig
 from agentflow.steps.contract import Context
 from agentflow.steps.http import MAX_BODY
 from agentflow.steps.services import ProcessServices
-from tests.steps.context import FakeContext, run
+from tests.steps.context import KEY, FakeContext, run
 from tests.steps.http_server import Answer, Handler, Request, Server, serve
 
 pytestmark = pytest.mark.anyio
@@ -112,7 +112,7 @@ async def test_unsafe_methods_send_the_same_idempotency_key_each_attempt(method:
             ctx.attempt = attempt
             await run("api_call", {"method": method, "url": server.url}, ctx)
         await run("api_call", {"method": method, "url": server.url, "headers": {"Idempotency-Key": "mine"}}, ctx)
-    assert [request.headers["idempotency-key"] for request in server.requests] == ["key-1", "key-1", "mine"]
+    assert [request.headers["idempotency-key"] for request in server.requests] == [KEY, KEY, "mine"]
 
 
 async def test_safe_methods_send_no_idempotency_key() -> None:

@@ -21,7 +21,7 @@ from agentflow.errors import StepError
 from agentflow.steps import process, processes
 from agentflow.steps.script import TYPES, ScriptConfig, reap
 from agentflow.steps.services import ProcessServices
-from tests.steps.context import FakeContext, run
+from tests.steps.context import KEY, FakeContext, run
 
 pytestmark = pytest.mark.anyio
 
@@ -240,7 +240,7 @@ async def test_a_timed_out_script_leaves_no_process(tmp_path: Path, text: str) -
     assert len(pids) == 3
     assert not [pid for pid in pids if alive(pid)]
     assert not exists(ctx.saved[0]["script"]["group"]), "a zombie"
-    assert processes.marked("key-1") == []
+    assert processes.marked(KEY) == []
 
 
 async def test_a_cancelled_script_takes_along_what_left_its_group(tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ async def test_a_cancelled_script_takes_along_what_left_its_group(tmp_path: Path
             pid = int(await until_written(tmp_path / "pids"))
             tasks.cancel_scope.cancel()
     assert not alive(pid)
-    assert processes.marked("key-1") == []
+    assert processes.marked(KEY) == []
 
 
 async def test_children_that_outlive_a_good_script_end_with_it(tmp_path: Path) -> None:
@@ -302,7 +302,8 @@ class Telling(FakeContext):
         print(json.dumps(state), flush=True)
 
 async def main():
-    await run("script", {{"run": {text!r}}}, Telling(ProcessServices(folder=Path({str(tmp_path)!r}))))
+    services = ProcessServices(folder=Path({str(tmp_path)!r}))
+    await run("script", {{"run": {text!r}}}, Telling(services, key={KEY!r}))
 
 anyio.run(main)
 """

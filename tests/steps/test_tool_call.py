@@ -13,7 +13,7 @@ from agentflow.errors import StepError
 from agentflow.steps.contract import Context
 from agentflow.steps.services import ProcessServices
 from agentflow.steps.tool_call import TYPES
-from tests.steps.context import FakeContext, run
+from tests.steps.context import KEY, FakeContext, run
 
 pytestmark = pytest.mark.anyio
 
@@ -89,7 +89,7 @@ async def test_a_server_is_asked_with_the_arguments_and_the_context() -> None:
     services = ProcessServices(tools={"crm": crm, "other": Crm(), "local": lambda: 1})
     assert await call(services, tool_name="search", input={"q": "x"}, server="crm") == {"found": 1}
     assert await call(services, tool_name="search", input={"q": "y"}) == {"found": 1}
-    assert crm.calls == [("search", {"q": "x"}, "key-1"), ("search", {"q": "y"}, "key-1")]
+    assert crm.calls == [("search", {"q": "x"}, KEY), ("search", {"q": "y"}, KEY)]
 
 
 @pytest.mark.case("D-KIND-2", "A-25")
