@@ -34,6 +34,11 @@ class Admission:
         self._ask()
         await self._waiting[-1].wait()
 
+    def end(self) -> None:
+        """Let everybody in: they are told that nothing is begun any more."""
+        for event in self._waiting:
+            event.set()
+
     def turn(self) -> None:
         """Let the next ones in: the event loop has come round."""
         self._admitted = 0

@@ -28,7 +28,7 @@ from agentflow.engine.runtime.base import Work, WorkLease
 from agentflow.engine.runtime.embedded import EmbeddedRuntime
 from agentflow.engine.state import Node, RunState, Tree
 from agentflow.engine.surroundings import check_size
-from agentflow.errors import Defect
+from agentflow.errors import Defect, StoreError
 from agentflow.expressions import filter_matches
 from agentflow.faultpoints import reach
 from agentflow.requirements import Checker
@@ -120,7 +120,11 @@ class Core(Landing):
             self.admission.turn()
             if self.inbox_due:
                 self.inbox_due = False
-                await self.take_inbox(self.roots())
+                try:
+                    await self.take_inbox(self.roots())
+                except StoreError:
+                    self.look_at_inbox()  # the pump starts anew
+                    raise
             if self._inputs and self._may_plan:
                 self.runtime.push(await self._flush())
 
@@ -166,11 +170,7 @@ class Core(Landing):
     def _not_executed(self) -> None:
         """Give back the slot of a claimed step whose tree is lost, or that was stopped before it began."""
         self.slots.running -= 1
-        root = self.slots.first
-        if root is not None:
-            self.put(Input(root, look_again))
-        else:
-            self._look_if_quiet()
+        self._go_on()
 
     def _look_if_quiet(self) -> None:
         if not self._busy:
@@ -203,6 +203,8 @@ class Core(Landing):
             if breathe:
                 await self._breathe()
             flush = await self._plan()
+            if flush is None:
+                return ()
             while self._landing is not None:
                 await self._landing.landed()
             self._landing = flush
@@ -210,37 +212,39 @@ class Core(Landing):
             self._planning = False
             if self._landing is None or self._inputs:
                 self._go_on()
-        if flush is None:
-            return ()
         try:
             return await self.land(flush)
         finally:
             self._landing = None
+            self.put_back(flush)
             flush.end()
             self._go_on()
 
     def _go_on(self) -> None:
-        """See to what has come in meanwhile."""
-        passed = self.slots.passed_over
-        while passed and self._landing is None:
-            self.put(Input(passed.pop(), look_again))
+        """See to what has come in meanwhile, and to free slots: a tree was landing, or claims came to nothing."""
+        root = self.slots.first if self._landing is None else None
+        if root is not None:
+            self.put(Input(root, look_again))
         if self._inputs:
             self._wake.set()
         elif not self.slots.running:
             self._look_if_quiet()
 
     async def _plan(self) -> Flush | None:
-        """Apply what has come in, plan and claim; None when that failed."""
+        """Apply what has come in, plan and claim; None when that failed, or all has to wait for what lands."""
         self.moment = self.now()
         held, trees = await self._take_in()
         flush = Flush(held, trees)
         try:
             await self.slots.fill(trees, flush.claimed, self._landing.roots if self._landing is not None else ())
             flush.changes = self._collect(trees)
+            if not flush.changes and not held:
+                return None
             if flush.changes and self._breathless:
                 await self._breathe()
         except Exception as error:
             await self.undo(flush, error)
+            self.put_back(flush)
             return None
         return flush
 
@@ -251,14 +255,13 @@ class Core(Landing):
         """
         inputs, began = self._inputs, time.monotonic()
         held: list[Input | Finished] = []
-        aside: list[Input | Finished] = []
         touched: dict[int, Tree] = {}
-        landing = self._landing.roots if self._landing is not None else ()
         while inputs and len(held) < MOST and time.monotonic() - began < SLICE:
             item = inputs.popleft()
             root = item.root
-            if root in landing:
-                aside.append(item)
+            landing = self._landing  # looked at anew each time: it may land while a tree is read
+            if landing is not None and root in landing.roots:
+                landing.later.append(item)
                 continue
             if isinstance(item, Finished):
                 self.slots.running -= 1
@@ -275,7 +278,6 @@ class Core(Landing):
             if tree is not None:
                 touched[root] = tree
                 self._apply(tree, item)
-        inputs.extendleft(reversed(aside))
         for tree in touched.values():
             self._apply(tree)
             if len(tree.runs) > 1:  # there may be new child runs

@@ -21,6 +21,8 @@ class Flush:
         self.trees = trees
         self.claimed: list[tuple[RunState, Node]] = []
         self.changes: list[RunChange] = []
+        self.later: list[Input | Finished] = []
+        """What comes in for these trees while it is being committed."""
         self._landed: anyio.Event | None = None
 
     @cached_property

@@ -276,8 +276,10 @@ class Holding(Surroundings):
             self.unreadable[tree.key] = error
             self._lost(tree.key)
 
-    async def _failed(self, inputs: Sequence[Input | Finished], trees: Sequence[Tree], error: StoreError) -> None:
-        """Nothing was committed: forget what was planned, rebuild from the store, and apply the inputs once more."""
+    async def _failed(
+        self, inputs: Sequence[Input | Finished], trees: Sequence[Tree], error: StoreError
+    ) -> Sequence[Input | Finished]:
+        """Nothing was committed: forget what was planned, rebuild from the store; returns the inputs to apply again."""
         log.error("the store refused a commit: %s %s", error.what, error.why or "")
         self.refused = error
         again: list[Input | Finished] = []
@@ -292,18 +294,20 @@ class Holding(Surroundings):
                 again.append(item)
         self._notice(error)
         if self.outdated is not None:
-            return
+            return ()
         await anyio.sleep(0.2)
         for tree in trees:
             for run in tree.touched.values():
                 if run.change is not None:  # commands that came with the tree
                     self._seen.difference_update(run.change.inbox_done)
-            self._drop(tree)
             try:
-                loaded = await self.store.load(tree.key)
-            except StoreError:
-                self.trees[tree.key] = tree
+                loaded = await self._read_again(tree.key)
+            except StoreError as damage:
+                self.unreadable[tree.key] = damage
+                self._lost(tree.key)
+                self.tell_waiting()
                 continue
+            self._drop(tree)
             if tree.taking:
                 continue  # it wasn't taken
             if loaded is not None and loaded.epoch != tree.epoch:
@@ -315,8 +319,18 @@ class Holding(Surroundings):
         for item in again:
             if isinstance(item, Finished):
                 self.slots.running += 1
-        self._inputs.extendleft(reversed(again))
-        self._wake.set()
+        return again
+
+    async def _read_again(self, root: int) -> LoadedTree | None:
+        """Read a tree whose commit was refused: what keeps the store from writing may keep it from reading too."""
+        while True:
+            try:
+                return await self.store.load(root)
+            except StoreError as error:
+                if is_damaged(error):
+                    raise
+                log.error("the store can't be read: %s %s", error.what, error.why or "")
+                await anyio.sleep(0.2)
 
 
 def look_again(tree: Tree) -> None:

@@ -237,6 +237,7 @@ class Host:
         """Start nothing more, give running steps their time, then stop them in good order and let all trees go."""
         core = self.core
         core.stopping = True
+        core.admission.end()
         with anyio.move_on_after(grace):
             await core.idle()
         for tree in list(core.trees.values()):

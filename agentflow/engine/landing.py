@@ -63,10 +63,15 @@ class Landing(Holding):
         """Nothing was committed. After a fault of ours the same would happen once more, so the runs are let go."""
         self.slots.running -= len(flush.claimed)
         if isinstance(error, StoreError):
-            await self._failed(flush.held, flush.trees, error)
+            again = await self._failed(flush.held, flush.trees, error)
+            flush.later[:0] = again
         else:
             self._abandon(flush.held, flush.trees, error)
             self.tell_everybody()
+
+    def put_back(self, flush: Flush) -> None:
+        """Leave as inputs, in order, what is to be done again, and what has come in for these trees meanwhile."""
+        self._inputs.extendleft(reversed(flush.later))
 
     async def commit(self, changes: Sequence[RunChange]) -> Sequence[Fenced]:
         """Commit changes, with the definitions of new runs that the store may not have yet."""

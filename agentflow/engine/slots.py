@@ -19,7 +19,7 @@ from agentflow.store.rows import (
 )
 
 if TYPE_CHECKING:
-    from agentflow.engine.surroundings import Surroundings
+    from agentflow.engine.holding import Holding
 
 SOLO_AFTER = 2
 """Steps that were running in this many crashes run one at a time."""
@@ -28,12 +28,10 @@ SOLO_AFTER = 2
 class Slots:
     """Hands out slots: round robin among runs, in definition order within a run."""
 
-    def __init__(self, world: Surroundings, store: Store, limit: int, runs: Mapping[int, RunState]) -> None:
+    def __init__(self, world: Holding, store: Store, limit: int, runs: Mapping[int, RunState]) -> None:
         """Make a set of free slots; `runs` are those that are held."""
         self.limit = limit
         self.running = 0
-        self.passed_over: set[int] = set()
-        """Roots of trees that could have had a slot, but were being committed."""
         self.earliest: float | None = None
         """Earliest time of the timers that were committed since somebody looked."""
         self._world = world
@@ -55,7 +53,7 @@ class Slots:
             trees: the trees of this transition; runs of theirs with ready steps queue up. Trees of others that get a
                 slot are added.
             claimed: what is claimed is added.
-            landing: roots of trees that are being committed: they are passed over, and told so by `passed_over`.
+            landing: roots of trees that are being committed: their runs go on queueing.
         """
         for tree in trees:
             for run in tree.runs.values():
@@ -63,15 +61,23 @@ class Slots:
         blocked, self._blocked = self._blocked, []
         for run, _ in blocked:
             self.queue(run)
+        passed: list[RunState] = []
         try:
-            await self._fill(trees, claimed, landing)
+            await self._fill(trees, claimed, landing, passed)
         finally:
+            for run in passed:
+                self.queue(run)
             for run, node in self._blocked:
                 heappush(run.ready, (node.n, node))
 
-    async def _fill(self, trees: list[Tree], claimed: list[tuple[RunState, Node]], landing: Collection[int]) -> None:
+    async def _fill(
+        self,
+        trees: list[Tree],
+        claimed: list[tuple[RunState, Node]],
+        landing: Collection[int],
+        passed: list[RunState],
+    ) -> None:
         queue = self._queue
-        passed: list[RunState] = []
         known = set(map(id, trees))
         while queue and self.running < self.limit:
             run = queue.popleft()
@@ -91,15 +97,13 @@ class Slots:
                 claimed.append((run, node))
             elif run.tree.touched:  # its key had no value, and it failed
                 drain(run.tree)
+                self._world.keep_runs(run.tree)
                 for other in run.tree.runs.values():
                     self.queue(other)
             self.queue(run)
             if run.tree.touched and id(run.tree) not in known:
                 known.add(id(run.tree))
                 trees.append(run.tree)
-        for run in passed:
-            self.passed_over.add(run.tree.key)
-            self.queue(run)
 
     def queue(self, run: RunState) -> None:
         """Let a run queue for slots, if it has use for them."""
@@ -154,7 +158,9 @@ class Slots:
 
     @property
     def first(self) -> int | None:
-        """Root of the first run that queues for a slot."""
+        """Root of the first run that queues, while a slot is free."""
+        if not self._queue or self.running >= self.limit:
+            return None
         return next((run.tree.key for run in self._queue if self._runs.get(run.key) is run), None)
 
     @property

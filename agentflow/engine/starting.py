@@ -147,10 +147,10 @@ def prepare_input(program: Program, given: Any, limit: int, entry: EntryPoint | 
 
 async def start(core: Core, host: Host, config: Config, request: Request) -> RunRow | str:
     """Start a run, or find the one that its idempotency key names; returns its row or its id."""
+    if host.mode != "none" and not core.stopping:
+        await core.admission.enter()
     if core.stopping:
         raise ConflictError("the engine is shutting down and starts nothing more", code="AF-SHUTTING-DOWN")
-    if host.mode != "none":
-        await core.admission.enter()
     _check_texts(request)
     program = _program(core, config, request.workflow)
     entry = _entry(program.workflow, request.entry_point, request.input)

@@ -10,7 +10,8 @@ import anyio
 import pytest
 
 from agentflow.engine import Answer
-from agentflow.errors import AgentflowError
+from agentflow.engine.admission import ADMITTED
+from agentflow.errors import AgentflowError, ConflictError
 from agentflow.steps import delay, end, for_each, parallel, sequence, set_, wait_for_input
 from agentflow.steps import workflow as sub
 from tests.engine.hands import Fails, Gate, by_hand, eventually
@@ -335,3 +336,25 @@ async def test_shutdown_without_grace_stops_what_runs_and_it_goes_on_with_the_ne
         done = await lab.finish(engine, run)
         (row,) = await engine.steps(run.id)
     assert (done.state, row.tries, row.crashes, gate.entered) == ("completed", 1, 0, 2)
+
+
+async def test_who_still_waits_to_begin_a_run_when_the_engine_shuts_down_is_told_and_every_start_returns(
+    lab: Lab,
+) -> None:
+    begun, refused = list[str](), list[ConflictError]()
+    async with lab.open(lab.workflow(set_("a", value=1))) as engine, anyio.create_task_group() as tasks:
+
+        async def start() -> None:
+            try:
+                begun.append((await engine.start("main")).id)
+            except ConflictError as error:
+                refused.append(error)
+
+        with anyio.fail_after(LIMIT):
+            for _ in range(ADMITTED * 3):
+                tasks.start_soon(start)
+            await anyio.lowlevel.checkpoint()
+            await engine.shutdown(0.0)
+    assert len(begun) + len(refused) == ADMITTED * 3
+    assert refused
+    assert {error.code for error in refused} == {"AF-SHUTTING-DOWN"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,20 @@ import pytest
 from agentflow.engine import Answer, Decline, core
 from agentflow.engine.inputs import Input
 from agentflow.engine.plan import waiting
-from agentflow.errors import InputError, NotFoundError
+from agentflow.errors import InputError, NotFoundError, StoreError
 from agentflow.steps import delay, script, set_, wait_for_input
 from agentflow.steps import workflow as sub
 from agentflow.steps.contract import Context, Park, Timer
 from agentflow.store import open_store
 from agentflow.store.contract import Definitions
-from agentflow.store.rows import Fenced, RunChange
+from agentflow.store.loaded import LoadedTree
+from agentflow.store.rows import Fenced, Inbox, RunChange
 from agentflow.store.sqlite import SqliteStore
 from tests.engine.hands import Gate
 from tests.engine.lab import LIMIT, Lab
 
 pytestmark = pytest.mark.anyio
+FULL = StoreError("the disk is full", code="AF-STORE-FULL")
 ODD = "\ud800"
 """Half of a character: no JSON text and no database can keep it."""
 
@@ -235,3 +237,66 @@ async def test_a_step_that_waits_for_no_time_at_all_fails(lab: Lab, db: Path) ->
     async with lab.open(flow, store=db) as engine:
         done = await lab.finish(engine, await engine.start("main"))
     assert (done.state, done.errors["a"]["code"]) == ("failed", "AF-FIELD-VALUE")
+
+
+async def test_commands_that_couldnt_be_read_once_are_read_again(
+    lab: Lab, db: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate, refusals = Gate(1), [FULL]
+    async with lab.open(lab.workflow(lab.call("a", gate)), store=db) as engine:
+        run = await engine.start("main")
+        await gate.inside()
+        inbox = engine.store.inbox
+
+        async def fails(roots: Collection[int] | None = None, after: int = 0) -> list[tuple[int, Inbox]]:
+            if refusals:
+                raise refusals.pop()
+            return await inbox(roots, after)
+
+        monkeypatch.setattr(engine.store, "inbox", fails)
+        await engine.store.request(run.id, "cancel", {"by": "local"})
+        engine.core.look_at_inbox()
+        assert (await lab.finish(engine, run)).state == "canceled"
+    assert "a task of the host failed and starts anew" in caplog.text
+
+
+async def test_a_run_goes_on_though_the_store_could_neither_be_written_nor_read_for_a_while(
+    lab: Lab, db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, refusals = Gate(1), list[StoreError]()
+    flow = lab.workflow(lab.call("a", gate), set_("b", value=2))
+    async with lab.open(flow, store=db) as engine:
+        run = await engine.start("main")
+        await gate.inside()
+        await anyio.wait_all_tasks_blocked()
+        commit, load = engine.store.commit, engine.store.load
+
+        async def unwritable(changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
+            if engine.core.refused is None:
+                refusals.append(FULL)
+                raise FULL
+            return await commit(changes, definitions)
+
+        async def unreadable(root: int) -> LoadedTree | None:
+            if refusals:
+                raise refusals.pop()
+            return await load(root)
+
+        monkeypatch.setattr(engine.store, "commit", unwritable)
+        monkeypatch.setattr(engine.store, "load", unreadable)
+        gate.open()
+        done = await lab.finish(engine, run)
+        with anyio.fail_after(LIMIT):
+            await engine.core.idle()
+        assert engine.core.slots.running == 0
+    assert (done.state, done.steps_of("step_completed"), gate.entered) == ("completed", ["a", "b"], 1)
+
+
+async def test_a_child_run_begins_though_the_step_before_failed_for_want_of_a_concurrency_key(
+    lab: Lab, db: Path
+) -> None:
+    limit = {"key": "{input.nope}", "limit": 1}
+    flow = lab.workflow(set_("a", value=1, concurrency=limit, on_error="continue"), sub("call", workflow="child"))
+    async with lab.open(flow, lab.workflow(set_("x", value=7), id="child"), store=db) as engine:
+        done = await lab.finish(engine, await engine.start("main"))
+    assert (done.state, done.reasons["a"], done.output) == ("completed", "tolerated", 7)
