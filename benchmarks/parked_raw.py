@@ -46,7 +46,7 @@ class RawCommits:
         """Commit what a step's end and the next one's start write; then all that an answer to this run's wait does."""
         (run,) = rows(self._db, "SELECT key FROM runs WHERE ending = ?", (run_id[::-1],))[0]
         (task,) = rows(self._db, "SELECT ending FROM tasks WHERE run = ?", (run,))[0]
-        self.one_step.append(self._timed(lambda: self._step(run)))
+        self.one_step.append(self._timed(self._step))
         self.all_rows.append(self._timed(lambda: self._answer(run, task)))
 
     def _timed(self, work: Callable[[], None]) -> float:
@@ -56,19 +56,18 @@ class RawCommits:
         do(self._db, "COMMIT")
         return time.perf_counter() - started
 
-    def _step(self, run: int) -> None:
-        """Two step rows and two events, at the end of their tables as in a run that goes on, and its head."""
+    def _step(self) -> None:
+        """Two step rows and two events, at the end of their tables as in a run that goes on."""
         steps = [_step_row(1 << 62 | self._pos + n, n) for n in (0, 1)]
         do_many(self._db, sql.UPSERT_STEP, steps)
         do_many(self._db, sql.NEW_EVENT, self._events(1 << 30, 2))
-        do_many(self._db, sql.UPDATE_HEAD, [(9, 2, 3, 1, AT, run)])
 
     def _answer(self, run: int, task: str) -> None:
         """The wait's task, its step and the next one, the events, the run's state and its holder."""
         do(self._db, sql.ANSWER_TASK, ("completed", RESULT, "local", "api", None, AT, AT, 2, task))
         do_many(self._db, sql.UPSERT_STEP, [_step_row(run << 32 | n, n) for n in (0, 1)])
         do_many(self._db, sql.NEW_EVENT, self._events(run, 4))
-        do_many(self._db, sql.UPDATE_HEAD, [(9, 2, 3, 1, AT, run)])
+        do_many(self._db, sql.UPDATE_HEAD, [(9, 2, 1, AT, run)])
         nothing = (None,) * 9
         do_many(self._db, sql.PATCH_STATE, [(*nothing[:8], True, None, None, "working", None, None, run)])
         do_many(self._db, sql.TAKE, [("0123456789abcdefghjkmnpqrs", 2, run)])
@@ -87,4 +86,4 @@ class RawCommits:
 
 def _step_row(key: int, n: int) -> tuple[object, ...]:
     result = RESULT if n == 0 else None
-    return (key, 3 + n, "next", "working", None, "run", 1, 1, 0, 0, None, AT, AT, None, None, 0, result)
+    return (key, 3 + n, "next", "working", None, "run", 1, 1, 0, 0, None, AT, AT, None, None, 0, result, 0)

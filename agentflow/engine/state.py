@@ -284,12 +284,13 @@ class RunState:
         )  # fmt: skip
 
     def emit(
-        self, kind: str, step: str | None = None, data: Mapping[str, Any] | None = None, *,
+        self, kind: str, step: str | None = None, data: Mapping[str, Any] | bytes | None = None, *,
         task: str | None = None, bumps: bool = False,
     ) -> None:  # fmt: skip
-        """Append an event in this transition."""
+        """Append an event in this transition; its data may be JSON already."""
+        raw = data if isinstance(data, bytes) else encode(data) if data else None
         (self.change or self.changes()).events.append(
-            _row(EventRow, (kind, step, encode(data) if data else None, self.tree.world.moment, task, bumps))
+            _row(EventRow, (kind, step, raw, self.tree.world.moment, task, bumps))
         )
 
     def patch(self, **fields: Any) -> None:

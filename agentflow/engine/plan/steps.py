@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from heapq import heappush
 from typing import Any
 
@@ -313,4 +314,9 @@ def claim(run: RunState, node: Node) -> None:
         node.started = run.tree.world.moment
     run.running += 1
     run.save(node, memo=node.entered is None and (decided or node.attempt > 1))
-    run.emit("step_started", node.address, {"attempt": node.tries})
+    run.emit("step_started", node.address, _begun(node.tries))
+
+
+@lru_cache(maxsize=64)
+def _begun(attempt: int) -> bytes:
+    return encode({"attempt": attempt})  # nearly always of the first
