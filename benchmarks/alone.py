@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from subprocess import CalledProcessError
 from typing import Any
 
 import anyio
@@ -39,6 +40,8 @@ def measure(rounds: int, results: Results) -> tuple[list[Ratio], dict[str, Any]]
     for name, part in parts.items():
         try:
             part()
+        except CalledProcessError as error:  # its command names places of this machine; what it printed was seen
+            fail(results, name, None, f"ended with exit code {error.returncode}")
         except (Exception, SystemExit) as error:  # the hour before it isn't lost
             fail(results, name, None, f"{type(error).__name__}: {error}")
     return ratios, found
