@@ -28,7 +28,7 @@ async def test_a_wall_clock_that_is_set_back_is_not_followed(monkeypatch: pytest
         _shift(patch, -3600)
         after = clock.now()
         assert before <= after < before + 60
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             await clock.sleep_until(before + 0.01, _nothing)
             while clock.now() < before + 0.01:
                 await anyio.lowlevel.checkpoint()
@@ -41,5 +41,5 @@ async def test_a_wall_clock_that_is_set_forward_is_followed(monkeypatch: pytest.
     with monkeypatch.context() as patch:
         _shift(patch, 3600)
         assert 3600 <= clock.now() - before < 3660
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             await clock.sleep_until(before + 3000, _nothing)

@@ -87,6 +87,7 @@ class Harness:
         self._limit = limit
         self._giving: set[str] = set()
         self._trouble: Exception | None = None
+        self._stuck = False
         clock.may_jump = self._may_jump
         engine.core.on_commit.append(lambda _, __: clock.tell())
 
@@ -122,7 +123,10 @@ class Harness:
         except TimeoutError:
             now = await self.look(run_id)
             raise AssertionError(f"{now.headline} still, after {self._limit:g} s\n{now}") from None
-        return await self.look(run_id)
+        now = await self.look(run_id)
+        if self._stuck:
+            raise AssertionError(f"{now.headline} still, and nothing is left that could carry it on\n{now}")
+        return now
 
     async def _settle(self, run_id: str) -> None:
         while True:
@@ -134,7 +138,28 @@ class Harness:
                 return
             if run.waiting and not await self._busy() and not await self._scripted(run_id):
                 return
+            await self._progress(changed)
+            if self._stuck:
+                return
+
+    async def _progress(self, changed: anyio.Event) -> None:
+        """Return when something has changed, or nothing is left that could change anything."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._notice_if_stuck, changed, group.cancel_scope)
             await changed.wait()
+            group.cancel_scope.cancel()
+
+    async def _notice_if_stuck(self, changed: anyio.Event, scope: anyio.CancelScope) -> None:
+        core = self.engine.core
+        await core.idle()
+        for _ in range(3):  # whoever was woken by the last commit acts first
+            await anyio.lowlevel.checkpoint()
+        await core.idle()
+        later = (await self.engine.store.next_due(None), core.slots.first_deadline())
+        left = await self._busy() or await self._scripted() or any(time is not None for time in later)
+        if not (left or changed.is_set()):
+            self._stuck = True
+            scope.cancel()
 
     async def answer(self, run: str | RunOutcome, step: str, value: Any) -> RunOutcome:
         """Answer the open wait of a step, and return what became of the run."""
@@ -247,7 +272,7 @@ async def harness(
     store: Store | Path | str = ":memory:",
     start: float = 1_700_000_000.0,
     always_replay: bool = False,
-    limit: float = 5.0,
+    limit: float = 60.0,
 ) -> AsyncGenerator[Harness]:
     """Open an engine for a test.
 
@@ -268,7 +293,7 @@ async def harness(
         store: where runs are kept.
         start: the virtual time at the beginning, in seconds since the epoch.
         always_replay: rebuild the engine's state from the store before every decision.
-        limit: real seconds after which a run that neither ends nor parks fails the test.
+        limit: real seconds after which a step that hangs fails the test; a run that is stuck fails at once.
 
     Raises:
         DefinitionError: a workflow isn't valid.

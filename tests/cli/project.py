@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.cli.forks import COMMAND, Forker
 
-LIMIT = 30
+LIMIT = 60
 
 CONFIG = """\
 python:

@@ -47,7 +47,7 @@ async def test_a_run_that_is_seen_ended_before_its_last_events_came_is_told_to_i
         monkeypatch.setattr(engine, "get", seen)
         monkeypatch.setattr(engine, "subscribe", late)
         session = Session(Common().console(), Project(":memory:"), engine)
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             assert await Follower(session, run.id, Manner(), ours=True).follow() == "ended"
     told = capsys.readouterr().err
     assert "step last completed" in told
@@ -68,7 +68,7 @@ async def test_a_disk_that_is_full_in_the_middle_of_a_run_is_told_once_and_that_
     try:
         async with Engine.open(tmp_path / "runs.db", workflows=[flow], functions={"m:big": big}, grace=0.0) as engine:
             session = Session(Common().console(), Project(str(tmp_path / "runs.db")), engine)
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 run = await engine.start("flow", {})
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(Follower(session, run.id, Manner(), ours=True).follow)
@@ -115,7 +115,7 @@ async def test_a_pause_by_another_process_is_told_and_that_it_goes_on(
     path = tmp_path / "runs.db"
     async with Engine.open(path, workflows=[flow], functions={"m:hold": hold}) as engine:
         session = Session(Common().console(), Project(str(path)), engine)
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             run = await engine.start("flow", {})
             async with anyio.create_task_group() as tasks, Engine.open(path, host="none") as other:
                 tasks.start_soon(Follower(session, run.id, Manner(), ours=True).follow)
@@ -140,7 +140,7 @@ async def test_a_pause_that_was_over_before_the_following_began_is_not_told(
     flow = Workflow(id="flow", steps=(wait_for_input("ask", message="?", schema={}),))
     async with Engine.open(tmp_path / "runs.db", workflows=[flow]) as engine:
         session = Session(Common().console(), Project(""), engine)
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             run = await engine.start("flow", {})
             await engine.wait(run.id)
             await engine.pause(run.id)

@@ -124,10 +124,10 @@ def test_a_forked_command_finds_all_that_a_started_one_finds(own: Project) -> No
         input="",
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=True,
     )
-    forked = own.forker.run(command, cwd=own.folder, environ=environ, limit=30)
+    forked = own.forker.run(command, cwd=own.folder, environ=environ, limit=60)
     assert forked.returncode == 0, forked.stderr
     assert forked.stderr == started.stderr
     assert json.loads(forked.stdout) == json.loads(started.stdout)
@@ -209,9 +209,9 @@ def _gone(pid: int) -> bool:
 
 def test_a_test_is_told_when_the_forking_process_dies(own: Project, other: Forker) -> None:
     with pytest.raises(RuntimeError, match="the process that forks commands failed: exit code -9"):
-        other.run(["run", "orphan"], cwd=own.folder, environ=own.environ, limit=30)
+        other.run(["run", "orphan"], cwd=own.folder, environ=own.environ, limit=60)
     assert _gone(int((own.folder / "pid").read_text()))
-    assert other.run(["--version"], cwd=own.folder, environ=own.environ, limit=30).returncode == 0
+    assert other.run(["--version"], cwd=own.folder, environ=own.environ, limit=60).returncode == 0
 
 
 class InterruptedTest(BaseException):
@@ -228,22 +228,22 @@ def test_a_command_whose_test_is_interrupted_ends_and_its_answer_is_not_the_next
     before = signal.signal(signal.SIGUSR1, interrupt)
     try:
         with pytest.raises(InterruptedTest):
-            other.run(["run", "interrupt"], cwd=own.folder, environ=environ, limit=30)
+            other.run(["run", "interrupt"], cwd=own.folder, environ=environ, limit=60)
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert _gone(int((own.folder / "pid").read_text()))
-    assert other.run(["rum"], cwd=own.folder, environ=environ, limit=30).returncode == 2
+    assert other.run(["rum"], cwd=own.folder, environ=environ, limit=60).returncode == 2
 
 
 def test_an_import_that_prints_or_fails_is_told(own: Project, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys; sys.stderr.write('a warning')", encoding="utf-8")
     loud = Forker({**own.environ, "PYTHONPATH": str(tmp_path)})
     with pytest.raises(RuntimeError, match="a warning"):
-        loud.run(["--version"], cwd=own.folder, environ=own.environ, limit=30)
+        loud.run(["--version"], cwd=own.folder, environ=own.environ, limit=60)
 
 
 def test_the_forking_process_has_one_thread_and_no_file_and_ends_when_it_is_closed(own: Project, other: Forker) -> None:
-    assert other.run(["run", "count", "-q"], cwd=own.folder, environ=own.environ, limit=30).returncode == 0
+    assert other.run(["run", "count", "-q"], cwd=own.folder, environ=own.environ, limit=60).returncode == 0
     assert other.process is not None
     here = Path("/proc") / str(other.process.pid)
     assert len(list((here / "task").iterdir())) == 1
@@ -257,9 +257,9 @@ def test_the_forking_process_and_its_command_end_when_the_tests_are_killed(own: 
     script = (
         "import sys; from pathlib import Path; from tests.cli.forks import Forker; from tests.cli.project import *;"
         "environ = clean_environ(); forker = Forker(environ); folder = Path(sys.argv[1]);"
-        "forker.run(['--version'], cwd=folder, environ=environ, limit=30);"
+        "forker.run(['--version'], cwd=folder, environ=environ, limit=60);"
         "print(forker.process.pid, flush=True);"
-        "forker.run(['run', 'hang'], cwd=folder, environ=environ, limit=30)"
+        "forker.run(['run', 'hang'], cwd=folder, environ=environ, limit=60)"
     )
     command = [sys.executable, "-c", script, str(own.folder)]
     os.mkfifo(own.folder / "pid")  # reading it waits for what the command writes

@@ -29,7 +29,7 @@ async def shout(config, ctx):
 def hanging(project: Any, folder: Path) -> Any:
     """Start a run in a process of its own, and return it when it is in the middle of a step."""
     process = project.start("run", "slow")
-    limit = time.monotonic() + 30
+    limit = time.monotonic() + 60
     while not (folder / "hanging").exists():
         assert time.monotonic() < limit
         assert process.poll() is None, process.communicate()
@@ -41,7 +41,7 @@ def killed(project: Any, folder: Path) -> None:
     """Leave a run behind whose process was killed in the middle of a step."""
     process = hanging(project, folder)
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
 
 
 def test_the_list_says_which_run_no_process_executes_and_what_carries_it_on(project: Any, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_run_that_is_executed_waits_or_has_ended_is_not_called_abandoned(proje
         assert (hosted["slow"], hosted["hello"]) == (True, None)
     finally:
         (tmp_path / "go").write_text("", encoding="utf-8")
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
     assert "no process" not in project.run("runs", "list").stderr
 
 

@@ -90,7 +90,7 @@ def test_a_backup_while_a_run_executes_has_it_and_a_restore_is_refused_meanwhile
         assert checked.returncode == 0, checked.stdout
     finally:
         (project.folder / "go").write_text("x", encoding="utf-8")
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
     assert process.returncode == 0
     project.run("store", "restore", "copy.db", "--yes")
     # Its host is another one in the restored store: dead, so that the run goes on here.

@@ -28,7 +28,7 @@ def terminal(project: Any, *arguments: str, **environ: str) -> Generator[Any]:
         cwd=str(project.folder),
         env={**project.environ, **environ},
         encoding="utf-8",
-        timeout=30,
+        timeout=60,
         dimensions=(40, 100),
     )
     try:

@@ -78,7 +78,7 @@ def test_an_answer_from_a_second_process_moves_the_first(project: Any) -> None:
     done = project.run("waits", "answer", wait[1], "--set", "decision=reject")
     assert done.returncode == 0, done.stderr
     assert "no process runs" not in done.stderr
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert json.loads(out)["decision"] == "reject"
     assert "step review answered" in err

@@ -22,7 +22,7 @@ import apsw
 
 from agentflow.store.sqlite.sql import rows
 
-LIMIT = 30.0
+LIMIT = 60.0
 COMMAND = str(Path(sys.executable).with_name("agentflow"))
 ITEMS = 40
 

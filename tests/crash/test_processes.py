@@ -20,7 +20,7 @@ from tests.crash.small import CONFIG, WORK
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform == "win32", reason="it kills with signals")]
 
-LIMIT = 30
+LIMIT = 60
 SERVING = str(Path(__file__).with_name("serving.py"))
 
 

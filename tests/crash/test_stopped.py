@@ -21,7 +21,7 @@ from tests.crash.small import CONFIG, WORK
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform == "win32", reason="it uses signals")]
 
-LIMIT = 30
+LIMIT = 60
 WRITER = """
 import sys, apsw
 db = apsw.Connection(sys.argv[1])

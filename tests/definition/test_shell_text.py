@@ -128,7 +128,7 @@ def test_no_value_becomes_shell_text(payload: str, command: str, tmp_path: Any) 
         capture_output=True,
         text=True,
         check=True,
-        timeout=20,
+        timeout=60,
     )
     assert list(tmp_path.iterdir()) == []
     assert done.stdout.strip() in (payload.strip(), "")

@@ -22,7 +22,7 @@ from agentflow.steps.contract import UNSET
 from agentflow.store.contract import Store
 from agentflow.testing.clock import FakeClock
 
-LIMIT = 5
+LIMIT = 60
 """Seconds after which a wait of a test has failed."""
 SKILLS = ("native:python", "native:shell", "native:network")
 

@@ -45,7 +45,7 @@ async def test_a_run_keeps_its_order_its_waits_and_its_timers(tmp_path: Path, cl
         ),
     )
     async with Engine.open(tmp_path / "runs.db", workflows=[flow], functions={"m:work": work}, clock=clock) as engine:
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             run = await engine.start("flow")
             await engine.wait(run.id)
             clock.advance(-HOUR)
@@ -70,7 +70,7 @@ async def test_an_event_published_after_the_jump_reaches_a_wait_that_opens_later
 ) -> None:
     flow = Workflow(id="flow", steps=(wait_for_input("ask", message="?"), wait_for_event("paid", topic="paid")))
     async with Engine.open(tmp_path / "runs.db", workflows=[flow], clock=clock) as engine:
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             run = await engine.start("flow")
             await engine.wait(run.id)
             clock.advance(-HOUR)
@@ -94,7 +94,7 @@ async def test_leases_know_no_time(tmp_path: Path, clock: FakeClock) -> None:
     path = tmp_path / "runs.db"
     flow = Workflow(id="flow", steps=(python("slow", function="m:slow"),))
     functions = {"m:slow": slow}
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         async with Engine.open(path, workflows=[flow], functions=functions, clock=clock) as engine:
             run = await engine.start("flow")
             await started.wait()
@@ -111,7 +111,7 @@ async def test_leases_know_no_time(tmp_path: Path, clock: FakeClock) -> None:
 async def test_purging_after_a_jump_deletes_nothing_that_ended_later(tmp_path: Path, clock: FakeClock) -> None:
     flow = Workflow(id="flow", steps=(delay("none", for_="0s"),))
     async with Engine.open(tmp_path / "runs.db", workflows=[flow], clock=clock) as engine:
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             run = await engine.start("flow")
             await engine.wait(run.id)
             clock.advance(-HOUR)
@@ -152,7 +152,7 @@ async def test_times_of_a_real_host_come_although_its_wall_clock_is_set_back(
     )
     functions = {"m:hang": hang, "m:flaky": flaky}
     async with Engine.open(tmp_path / "runs.db", workflows=[flow], functions=functions) as engine:
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             run = await engine.start("flow")
             await began.wait()
             monkeypatch.setattr(time, "time", lambda: wall() - HOUR)

@@ -24,7 +24,7 @@ async def test_a_fault_in_a_commit_leaves_the_run_to_the_next_process_and_others
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     path, struck = tmp_path / "runs.db", anyio.Event()
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with Engine.open(path, workflows=[MAIN, OTHER]) as engine:
             real = engine.store.commit
 
@@ -51,7 +51,7 @@ async def test_a_fault_in_a_commit_leaves_the_run_to_the_next_process_and_others
 async def test_who_starts_a_run_is_told_of_the_fault_that_kept_it_from_being_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with Engine.open(tmp_path / "runs.db", workflows=[MAIN]) as engine:
 
             async def faulty(changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:

@@ -27,7 +27,7 @@ from agentflow.store import care, open_store
 
 pytestmark = pytest.mark.anyio
 
-LIMIT = 20
+LIMIT = 60
 ITEMS = 60
 SIZE = 200_000
 """Bytes of an item's result: together more than the disk has."""

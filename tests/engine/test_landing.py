@@ -151,7 +151,7 @@ async def test_many_runs_of_all_kinds_of_steps_end_as_they_should_while_each_com
 
     async with held_store(place) as held, held.open(lab, flow, child) as engine:
         held.turns, held.after = 9, after
-        with anyio.fail_after(6 * LIMIT):
+        with anyio.fail_after(2 * LIMIT):
             async with anyio.create_task_group() as group:
                 for n in range(RUNS):
                     group.start_soon(one, n)

@@ -50,7 +50,10 @@ async def test_a_step_that_fails_while_the_engine_shuts_down_has_failed_and_noth
 
 
 async def test_a_step_that_raises_something_else_when_it_is_interrupted_ends_as_interrupted(lab: Lab) -> None:
+    began = anyio.Event()
+
     async def stubborn() -> None:
+        began.set()
         try:
             await anyio.sleep_forever()
         finally:
@@ -59,8 +62,7 @@ async def test_a_step_that_raises_something_else_when_it_is_interrupted_ends_as_
     lab = by_hand(lab)
     async with lab.open(lab.workflow(lab.call("a", stubborn, timeout="1s"))) as engine:
         run = await engine.start("main")
-        await until(engine, run.id, "step_started")
-        await anyio.sleep(0.05)
+        await began.wait()
         lab.clock.advance(2)
         done = await lab.finish(engine, run)
     assert (done.state, done.errors["a"]["code"]) == ("failed", "AF-TIMEOUT")

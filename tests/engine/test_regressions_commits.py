@@ -172,7 +172,7 @@ async def test_commits_to_a_slow_disk_dont_wait_for_scripts_that_have_all_thread
         assert isinstance(engine.store, SqliteStore)
         await engine.start("busy")
         limiter = anyio.to_thread.current_default_thread_limiter()
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             while limiter.available_tokens > 0:
                 await anyio.lowlevel.checkpoint()
             engine.store._writer._cost = 1.0  # pyright: ignore[reportPrivateUsage]  as on a slow disk

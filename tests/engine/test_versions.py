@@ -72,7 +72,7 @@ async def test_the_older_version_stops_and_the_newer_one_finishes_its_runs(
             go.set()
             await engine.wait(run_id)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         with pytest.raises(StoreError) as caught:
             await older()
         assert caught.value.code == "AF-STORE-NEWER"

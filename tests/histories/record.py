@@ -39,7 +39,7 @@ async def record(scene: Scene, target: Path) -> None:
             ids=lambda: encode_id((int(START * 1000) << 80) + next(numbers)),
             grace=0.0,
         )
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             async with dying(opening) as engine:
                 run = await engine.start("main", scene.input)
                 await scene.record(engine, run.id, hands, clock)

@@ -32,7 +32,7 @@ async def _finished(path: Path, scene: Scene, **options: Any) -> tuple[Any, list
     hands = Hands(fails=scene.fails)
     opening = Engine.open(path, functions=hands.functions, clock=FakeClock(LATER), grace=0.0, **options)
     async with opening as engine:
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             [run] = await engine.list(RunQuery())
             before = [event.type for event in await engine.store.events(run.id)]
             run = await finish(engine, run.id)

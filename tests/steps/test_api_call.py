@@ -40,7 +40,7 @@ async def serving(handler: Handler, **more: Any) -> AsyncGenerator[tuple[Server,
     async with serve(handler) as server:
         settings = Settings(server.url + "/v1", {"X-Service": "ours"})
         services = ProcessServices(http=settings, network=LOCAL, **more)
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             yield server, FakeContext(services)
         await services.aclose()
 

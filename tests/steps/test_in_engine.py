@@ -44,7 +44,7 @@ async def asks(config: PagesConfig, ctx: Context) -> Result | Park:
 async def ran(*steps: Any, clock: FakeClock | None = None) -> Run:
     """Run steps to the run's end."""
     async with Engine.open(":memory:", clock=clock or FakeClock()) as engine:
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             run = await engine.start(Workflow(id="w", steps=steps), {})
             async for _ in engine.subscribe(run.id):  # ends with the run
                 pass
@@ -69,7 +69,7 @@ async def test_a_step_that_suspends_is_entered_again_with_its_state() -> None:
 @pytest.mark.case("F-N-2")
 async def test_a_step_that_asked_is_entered_again_with_the_answer() -> None:
     async with Engine.open(":memory:", clock=FakeClock()) as engine:
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             run = await engine.start(Workflow(id="w", steps=(step("ask", "asks", {"pages": 3}),)), {})
             run = await engine.wait(run.id)
             assert run.state == "input-required"
@@ -80,7 +80,7 @@ async def test_a_step_that_asked_is_entered_again_with_the_answer() -> None:
 
 async def test_what_a_step_sends_and_adds_is_in_the_run_s_log() -> None:
     async with Engine.open(":memory:", clock=FakeClock()) as engine:
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             steps = (reply("hi", text="Hello"), artifact("file", text="abc", name="File"))
             run = await engine.start(Workflow(id="w", steps=steps), {})
             await engine.wait(run.id)

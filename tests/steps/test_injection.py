@@ -75,7 +75,7 @@ def left_behind(ctx: FakeContext) -> list[str]:
 
 
 async def output(config: dict[str, Any], ctx: FakeContext) -> str:
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         result = await run("script", {**config, "output_format": "text"}, ctx)
     assert left_behind(ctx) == [], "a payload was executed"
     return result["output"]

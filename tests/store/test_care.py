@@ -101,7 +101,7 @@ async def test_a_backup_under_constant_writes_holds_whole_transactions_and_ends(
             writing.set()
             await anyio.lowlevel.checkpoint()
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             group.start_soon(write)
             await writing.wait()
@@ -274,7 +274,7 @@ async def test_purged_space_is_given_back_in_small_steps_while_others_commit(
             counts.append(len(told))
             await anyio.lowlevel.checkpoint()
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             group.start_soon(write)
             freed = await care.vacuum(path, progress=lambda done, total: told.append((done, total)))

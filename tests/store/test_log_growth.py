@@ -125,7 +125,7 @@ async def test_nothing_that_waits_keeps_a_snapshot(tmp_path: Path) -> None:
     flow = Workflow(id="flow", steps=(set_("a", values={"x": 1}), wait_for_input("ask", message="?")))
     async with Engine.open(path, workflows=[flow]) as engine:
         run = await engine.start("flow")
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             await engine.wait(run.id)
 
             async def follow(seen: anyio.Event) -> None:

@@ -93,7 +93,7 @@ async def test_a_slow_disk_never_blocks_the_loop_and_commits_keep_their_order(sl
     async def one(n: int) -> None:
         results.append(await slow.transact(_note(slow.db), n))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             for n in range(1, 4):
                 group.start_soon(one, n)
@@ -119,7 +119,7 @@ async def test_what_waits_is_copied_first(slow: SlowWriter, tmp_path: Path) -> N
     async def waits() -> None:
         await slow.transact(work, values, list)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             group.start_soon(slow.transact, _note(slow.db), 1)
             await anyio.to_thread.run_sync(slow.started.wait)
@@ -139,7 +139,7 @@ async def test_a_cancelled_commit_is_finished_and_a_cancelled_turn_is_given_on(
         with scopes.get(n, anyio.CancelScope()):
             await slow.transact(_note(slow.db), n)
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             for n in (1, 2, 3):
                 group.start_soon(one, n)
@@ -181,7 +181,7 @@ async def test_a_lock_of_another_process_is_waited_for_while_the_loop_goes_on(
     async def one(n: int) -> None:
         done.append(await writer.transact(_note(database), n))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             for n in (1, 2):
                 group.start_soon(one, n)
@@ -195,7 +195,7 @@ async def test_a_lock_of_another_process_is_waited_for_while_the_loop_goes_on(
 
 
 async def test_closing_waits_for_what_is_under_way(slow: SlowWriter, tmp_path: Path) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             group.start_soon(slow.transact, _note(slow.db), 1)
             await anyio.to_thread.run_sync(slow.started.wait)
@@ -216,7 +216,7 @@ async def test_keys_are_reserved_while_a_slow_commit_is_under_way(tmp_path: Path
         keys.update(store.allocate() for _ in range(50))
         keys.add(await start(store, f"r{n}"))
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             for n in range(100, 120):
                 group.start_soon(one, n)

@@ -175,6 +175,20 @@ async def test_a_run_that_hangs_fails_the_test_and_shows_where() -> None:
             await h.run()
 
 
+async def test_a_run_that_nothing_can_carry_on_fails_the_test_without_waiting_for_any_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workflow = Workflow(id="w", steps=(delay("nap", for_="1h"),))
+    async with harness(workflow, limit=float("inf")) as h:
+        monkeypatch.setattr(h.engine.store, "next_due", _never)
+        with pytest.raises(AssertionError, match="working still, and nothing is left"):
+            await h.run()
+
+
+async def _never(*_: object) -> None:
+    """Tell that no timer is due: one was lost."""
+
+
 async def test_a_step_that_hangs_times_out_when_time_passes() -> None:
     workflow = Workflow(id="w", steps=(python("hang", function="m:hang", timeout="1m"),))
     async with harness(workflow, functions={"m:hang": anyio.sleep_forever}) as h:

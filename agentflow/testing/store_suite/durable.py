@@ -97,7 +97,7 @@ class DurableSuite:
             change = RunChange(key, key, 1, create=new_run(name, idempotency_key="k"))
             outcomes.append(len(await store.commit([change])))
 
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             async with anyio.create_task_group() as group:
                 group.start_soon(create, one, "r1")
                 group.start_soon(create, two, "r2")
@@ -114,7 +114,7 @@ class DurableSuite:
                 await store.commit([RunChange(key, key, 1, events=[bump("a"), note("b")])])
                 await anyio.lowlevel.checkpoint()
 
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             async with anyio.create_task_group() as group:
                 for store in stores:
                     group.start_soon(write, store)
