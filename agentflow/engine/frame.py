@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from agentflow.engine.state import Node, RunState, Scope
@@ -75,14 +75,20 @@ class NodeFrame:
             return default
         return compiled.render(self.view)
 
-    def test(self, name: str, number: int | None = None, label: str | None = None) -> bool:
+    def test(
+        self,
+        name: str,
+        number: int | None = None,
+        label: str | None = None,
+        bindings: Mapping[str, Any] | None = None,
+    ) -> bool:
         """Evaluate a condition field."""
         conditions = self.node.program.conditions[name]
         view = self.view
         if label is not None:
             key = f"steps{label}" if "steps" in self.bodies else f"body{label}"
             scope = (self.node.scopes or {}).get(key)
-            view = NodeView(self.run, scope, self.node.values) if scope else _BeforeFirst(self.run, self.node)
+            view = _Deciding(self.run, self.node, scope, bindings or {})
         return conditions[number or 0].evaluate(view)
 
     def result_of(self, body: str, label: str = "") -> Any:
@@ -91,15 +97,19 @@ class NodeFrame:
         return scope_result(self.run, scope) if scope is not None else None
 
 
-class _BeforeFirst(NodeView):
-    """Sees the steps of a loop's body as null: there was no iteration yet."""
+class _Deciding(NodeView):
+    """Sees the iteration that ended last; before the first one, the steps of the loop's body as null."""
 
-    def __init__(self, run: RunState, node: Node) -> None:
-        super().__init__(run, node.scope, node.values)
-        self.names = {name for body in node.program.bodies.values() for name in body.index}
+    def __init__(self, run: RunState, node: Node, last: Scope | None, bindings: Mapping[str, Any]) -> None:
+        super().__init__(run, last or node.scope, node.values)
+        self.bindings = bindings
+        self.nulled = () if last else {name for body in node.program.bodies.values() for name in body.index}
+
+    def get(self, namespace: str) -> object:
+        return self.bindings[namespace] if namespace in self.bindings else super().get(namespace)
 
     def step(self, step_id: str) -> object:
-        return NULLED if step_id in self.names else super().step(step_id)
+        return NULLED if step_id in self.nulled else super().step(step_id)
 
 
 def scope_result(run: RunState, scope: Scope) -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol, cast
 
@@ -15,7 +16,8 @@ MOST_ITEMS = 1000
 """Longer lists are refused: evaluating over them would block the process, and no other thread could go on."""
 _MOST_VALUES = 20_000
 _MOST_LEVELS = 110
-_BIG = 2**63
+EXACT = 2**53
+"""Smaller whole numbers are exact as decimal numbers, too."""
 _PLACE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 
 
@@ -96,46 +98,74 @@ class TooLarge(ValueError):
     """A value that a condition can't take."""
 
 
-def bindable(value: Any) -> Any:
-    """Return a JSON value as CEL takes it: integers beyond 64 bits as doubles.
+class Binder:
+    """Turns the values of one evaluation into what CEL takes, and notices numbers that it would mix up.
 
-    Raises:
-        TooLarge: evaluating over it could take too long.
+    CEL compares whole numbers of 64 bits exactly with each other. Larger ones it is given as decimal numbers, and with
+    those it compares in 53 bits: so it must not be asked where two different numbers become the same one.
     """
-    kind = value.__class__
-    if value is None or kind is str or kind is bool or kind is float:
-        return value
-    if kind is int:
-        return value if -_BIG <= value < _BIG else _double(value)
-    return _Converter().convert(value, 0)
 
+    __slots__ = ("_coarse", "_collided", "_count", "_fine")
 
-def _double(number: int) -> float:
-    try:
-        return float(number)
-    except OverflowError:
-        return float("inf") if number > 0 else float("-inf")
+    def __init__(self, numbers: Iterable[float] = ()) -> None:
+        """Begin an evaluation; `numbers` are the large ones in the condition itself."""
+        self._count = 0
+        self._fine: list[int] = []
+        self._coarse: dict[float, float] = {}
+        """What became a decimal number → what it was."""
+        self._collided = False
+        for number in numbers:
+            self._number(number)
 
+    @property
+    def mixed_up(self) -> bool:
+        """Whether a comparison could take different numbers for equal."""
+        if self._collided or not self._coarse:
+            return self._collided
+        return any(self._coarse.get(float(number), number) != number for number in self._fine)
 
-class _Converter:
-    """Copies a container, counting."""
+    def bind(self, value: Any) -> Any:
+        """Return a JSON value as CEL takes it.
 
-    def __init__(self) -> None:
-        self.count = 0
+        Raises:
+            TooLarge: evaluating over it could take too long.
+        """
+        kind = value.__class__
+        if value is None or kind is str or kind is bool:
+            return value
+        if kind is int or kind is float:
+            return value if -EXACT < value < EXACT else self._number(value)
+        self._count = 0
+        return self._convert(value, 0)
 
-    def convert(self, value: Any, level: int) -> Any:
-        """Return a copy that CEL takes."""
-        self.count += 1
-        if self.count > _MOST_VALUES:
+    def _number(self, value: float) -> float:
+        if isinstance(value, int) and -(2**63) <= value < 2**64:
+            self._fine.append(value)
+            return value
+        double = _double(value)
+        if self._coarse.setdefault(double, value) != value:
+            self._collided = True
+        return double
+
+    def _convert(self, value: Any, level: int) -> Any:
+        self._count += 1
+        if self._count > _MOST_VALUES:
             raise TooLarge(f"it holds more than {_MOST_VALUES:,} values")
         if level > _MOST_LEVELS:
             raise TooLarge("it is nested too deep")
         if is_mapping(value):
-            return {str(key): self.convert(item, level + 1) for key, item in value.items()}
+            return {str(key): self._convert(item, level + 1) for key, item in value.items()}
         if is_list(value):
             if len(value) > MOST_ITEMS:
                 raise TooLarge(f"it holds a list of {len(value):,} items, and a condition takes {MOST_ITEMS:,}")
-            return [self.convert(item, level + 1) for item in value]
-        if isinstance(value, int) and not isinstance(value, bool) and not -_BIG <= value < _BIG:
-            return _double(value)
+            return [self._convert(item, level + 1) for item in value]
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and not -EXACT < value < EXACT:
+            return self._number(value)
         return value
+
+
+def _double(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf

@@ -7,13 +7,13 @@ from typing import Any
 
 from agentflow.definition.suggest import meant
 from agentflow.errors import StepError
-from agentflow.expressions.cel import MOST_VARIABLES, Fault, Program, TooLarge, bindable, compile_cel, evaluate_cel
+from agentflow.expressions.cel import MOST_VARIABLES, Binder, Fault, Program, TooLarge, compile_cel, evaluate_cel
 from agentflow.expressions.failures import ExpressionError, cut, is_list, is_mapping, kind_of
 from agentflow.expressions.forms import read_form, truth
 from agentflow.expressions.operands import Rewritten, Variable, rewrite
-from agentflow.expressions.reading import Operand, Read, lenient, present
+from agentflow.expressions.reading import Operand, lenient, present
 from agentflow.expressions.syntax import Grammar, grammar
-from agentflow.expressions.told import failed, not_understood, undecided
+from agentflow.expressions.told import GIVE_TEXT, failed, not_understood, undecided
 from agentflow.expressions.view import NAMESPACES, Dialect, Reference, View
 
 _LONGEST = 16_384
@@ -110,11 +110,14 @@ def _evaluator(text: str, program: Program, rewritten: Rewritten) -> Callable[[V
 
     def evaluate(view: View) -> bool:
         data: dict[str, Any] = {}
+        binder = Binder(rewritten.numbers)
         for variable, name, bind in binds:
             try:
-                data[name] = bind(view)
+                data[name] = bind(view, binder)
             except TooLarge as error:
                 raise _refused(text, variable, str(error)) from None
+        if binder.mixed_up:
+            raise failed(text, "it has different numbers that are too large to be told apart", GIVE_TEXT)
         try:
             result = evaluate_cel(program, data)
         except Fault as fault:
@@ -134,19 +137,20 @@ def _refused(text: str, variable: Variable, why: str) -> StepError:
     )  # fmt: skip
 
 
-def _binder(variable: Variable) -> Read:
+def _binder(variable: Variable) -> Callable[[View, Binder], Any]:
     if variable.role == "present":
-        return present(variable.operand)
+        is_there = present(variable.operand)
+        return lambda view, _: is_there(view)
     read = lenient(variable.operand)
     if variable.role == "truth":
-        return lambda view: truth(read(view))
+        return lambda view, _: truth(read(view))
     if variable.role == "size":
-        return lambda view: _size(read(view))
-    return lambda view: bindable(read(view))
+        return lambda view, _: _size(read(view))
+    return lambda view, binder: binder.bind(read(view))
 
 
 def _size(value: Any) -> Any:
-    """Measure here what CEL would have to be given as a whole. What has no size is left for CEL to complain about."""
+    """Measure here what CEL would have to be given as a whole. What has no size is null, for CEL to complain about."""
     if isinstance(value, str) or is_mapping(value) or is_list(value):
         return len(value)
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
@@ -19,16 +20,28 @@ _LONGEST = 1000
 _MOST_RESULTS = 100_000
 _MOST_SEARCHED = 100_000
 """`..` looks through so many values at most: more of them would hold up every other run."""
+_ONE_OPERATOR = ("a JSONPath has one operator at most", "compute in steps: set, then set again")
 _HINT = "it begins like $.steps.ID or $.input, and a filter looks like [?(@.ok == true)]"
 
 Node: TypeAlias = Any
 """A node of the library's syntax tree; what matters of it is looked at by class name."""
+
+
+def _quotient(left: float, right: float) -> float:
+    """Divide; whole numbers without a remainder give a whole number, exact whatever its size."""
+    if isinstance(left, int) and isinstance(right, int) and right and left % right == 0:
+        return left // right
+    return left / right
+
+
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": lambda left, right: left + right,
     "-": lambda left, right: left - right,
     "*": lambda left, right: left * right,
-    "/": lambda left, right: left / right,
+    "/": _quotient,
 }
+_QUOTED = re.compile(r"""\"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`""", re.DOTALL)
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 Root: TypeAlias = tuple[str, Path]
 """A namespace, and the definite parts after it."""
 
@@ -67,8 +80,47 @@ class _Refused(Exception):
 def _parse(text: str) -> Node:
     if len(text) > _LONGEST:
         raise _Refused(f"a JSONPath has at most {_LONGEST} characters", None)
-    if text.count("..") > 1:
+    if _syntax(text).count("..") > 1:
         raise _Refused("a JSONPath holds `..` at most once: more of them take without end", None)
+    for quoted in _QUOTED.findall(text):
+        unknown = next((one for one in re.findall(r"\\(.)", quoted, re.DOTALL) if one not in "\"'\\/"), None)
+        if unknown is not None:  # the library would take the letter itself
+            raise _Refused(
+                f"a quoted text has only \\\\ and escaped quotes, no \\{unknown}", "write the character itself"
+            )
+    return _divided(text) or _library(text)
+
+
+def _syntax(text: str) -> str:
+    """Return a path with what is quoted blanked: nothing in there is syntax."""
+    return _QUOTED.sub(lambda found: "_" * len(found[0]), text)
+
+
+def _divided(text: str) -> Node | None:
+    """Read a division, which the library takes for a direction to sort in; None if it is none."""
+    depth, places = 0, list[int]()
+    for place, char in enumerate(_syntax(text)):
+        depth += (char in "[(") - (char in "])")
+        if char == "/" and depth == 0:
+            places.append(place)
+    if not places:
+        return None
+    if len(places) > 1:
+        raise _Refused(*_ONE_OPERATOR)
+    from jsonpath_ng.ext.arithmetic import Operation  # noqa: PLC0415  as below
+
+    left, right = text[: places[0]].strip(), text[places[0] + 1 :].strip()
+    return Operation(_divided_side(left), "/", _divided_side(right))
+
+
+def _divided_side(text: str) -> Node:
+    number = _NUMBER.fullmatch(text)
+    if number is not None:
+        return float(text) if number[1] else int(text)
+    return _library(text)
+
+
+def _library(text: str) -> Node:
     from jsonpath_ng.ext.parser import parse  # noqa: PLC0415  heavy, and few templates need it
 
     try:
@@ -135,7 +187,7 @@ class _Shape:
                 continue
             kind = _kind(side)
             if kind == "Operation":
-                raise _Refused("a JSONPath has one operator at most", "compute in steps: set, then set again")
+                raise _Refused(*_ONE_OPERATOR)
             parts = _spine(side) if not isinstance(side, str) else []
             if not parts or _kind(parts[0]) != "Root" or any(_key(part) is None for part in parts[1:]):
                 raise _Refused("an operator takes numbers and single values")
@@ -187,6 +239,10 @@ class _Shape:
             raise _Refused("this filter isn't supported here")
         if node.op == "=~":
             raise _Refused("a filter has no regular expressions", "filter in a python step, or by a condition")
+        if _kind(node.target) == "Fields":
+            raise _Refused(
+                "a filter compares a path that begins with @ or $", 'the path stands first: [?(@.name == "x")]'
+            )
         if _kind(node.target) not in ("And", "Or", "Expression"):
             self._path(_spine(node.target), whole=False)
         else:
@@ -209,7 +265,7 @@ class _Shape:
 
 
 def _is_node(value: Any) -> bool:
-    return hasattr(value, "find")
+    return hasattr(value, "find") and not isinstance(value, str)
 
 
 def _measured(read: Read, what: str) -> Read:
@@ -253,7 +309,7 @@ def _fail(what: str, hint: str | None = None) -> NoReturn:
 
 def _searched(text: str, tree: Node, roots: tuple[Root, ...], words: Grammar) -> Read:
     search = words.dialect == "distri"
-    deep = ".." in text
+    deep = ".." in _syntax(text)
 
     def find(view: View) -> Any:
         root: dict[str, Any] = {}

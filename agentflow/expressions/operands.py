@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from agentflow.expressions.cel import EXACT
 from agentflow.expressions.failures import ExpressionError, cut
 from agentflow.expressions.reading import Operand
 from agentflow.expressions.syntax import Grammar, make_operand, read_braced
@@ -33,6 +34,11 @@ _VARIABLE = re.compile(r"_r\d+")
 _CONNECT = ("&&", "||")
 _BEFORE = ("", "(", "[", ",", "?", ":", *_CONNECT)
 _AFTER = ("", ")", "]", ",", ":", *_CONNECT)
+
+_READ = {
+    "optional": "({0} != null ? optional.of({0}) : optional.none())",
+    "size": "dyn({} + 0)",  # what has no size is null: a sum with null is an error wherever it stands, unlike "== null"
+}
 
 Role: TypeAlias = Literal["value", "truth", "present", "size", "optional"]
 
@@ -66,6 +72,8 @@ class Rewritten:
     variables: tuple[Variable, ...]
     operands: tuple[Operand, ...]
     """All references, in reading order."""
+    numbers: tuple[float, ...]
+    """The numbers of its own that are too large to be exact as decimal numbers."""
     spans: tuple[tuple[int, int, int, int], ...]
     """For each variable: where it stands in the new text, and what it replaces in the old one."""
 
@@ -102,7 +110,7 @@ def rewrite(text: str, words: Grammar) -> Rewritten:
         if name is None:
             name = names[key] = f"_r{len(names)}"
             variables.append(Variable(name, token.operand, token.role))
-        new = f"({name} != null ? optional.of({name}) : optional.none())" if token.role == "optional" else name
+        new = _READ.get(token.role, "{}").format(name)
         plain = text[position : token.start]
         length += len(plain)
         spans.append((length, length + len(new), token.start, token.end))
@@ -110,7 +118,15 @@ def rewrite(text: str, words: Grammar) -> Rewritten:
         length += len(new)
         position = token.end
     parts.append(text[position:])
-    return Rewritten("".join(parts), tuple(variables), operands, tuple(spans))
+    numbers = tuple(number for token in tokens if token.kind == "number" if (number := _large(token.text)) is not None)
+    return Rewritten("".join(parts), tuple(variables), operands, numbers, tuple(spans))
+
+
+def _large(text: str) -> float | None:
+    if len(text) < len(str(EXACT)) and "e" not in text.lower():
+        return None
+    number = float(text) if re.search(r"[.eE]", text) and text[:2] not in ("0x", "0X") else int(text.rstrip("uU"), 0)
+    return None if -EXACT < number < EXACT else number
 
 
 class _Reader:

@@ -40,12 +40,14 @@ _FUNCTIONS = (
     "matches", "size", "startsWith", "string", "timestamp",
 )  # fmt: skip
 _KINDS = {
-    "int": "a whole number", "int64": "a whole number", "uint": "a whole number", "uint64": "a whole number",
+    "int": "a whole number", "int64": "a whole number",
+    "uint": "a whole number beyond 2^63", "uint64": "a whole number beyond 2^63",
     "double": "a decimal number",
     "string": "a text", "bool": "a boolean", "null_type": "null", "list": "a list", "map": "an object",
     "dyn": "a value", "bytes": "bytes", "timestamp": "a time", "duration": "a duration",
 }  # fmt: skip
 _MIXED = "numbers must be of one kind here: write 2.0 instead of 2, or double(x)"
+GIVE_TEXT = "give such a number as a text: texts are compared exactly"
 _SHOWN = 80
 
 
@@ -78,6 +80,11 @@ def not_understood(text: str, fault: Fault, rewritten: Rewritten, words: Grammar
         hint = "a reference takes one brace on each side" if "{{" in text and text[offset] == "}" else None
     elif (reserved := _RESERVED.search(why)) is not None:
         why, length = f'"{reserved[1]}" can\'t stand here', len(reserved[1])
+    elif "invalid int literal" in why:
+        found = re.match(r"-?\d+", text[offset:])
+        length = len(found[0]) if found is not None else length
+        why = "a whole number beyond 2^63 ends in u, and has at most 64 bits"
+        hint = f"write {text[offset : offset + length]}u"
     else:
         offset, length = (offset, length) if fault.line else (0, len(text))
         hint = _MIXED if "int" in why and "double" in why else None

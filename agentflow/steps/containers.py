@@ -111,8 +111,17 @@ class Frame(Protocol):
         """Return a field of the step, its templates computed."""
         ...
 
-    def test(self, name: str, number: int | None = None, label: str | None = None) -> bool:
-        """Evaluate a condition field (one of a list by number), seeing the steps of the body opened under `label`."""
+    def test(
+        self,
+        name: str,
+        number: int | None = None,
+        label: str | None = None,
+        bindings: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Evaluate a condition field (one of a list by number), seeing the steps of the body opened under `label`.
+
+        `bindings` are names that it sees besides.
+        """
         ...
 
     def result_of(self, body: str, label: str = "") -> Any:

@@ -28,14 +28,17 @@ class Loop:
 
     def start(self, frame: Frame) -> Move:
         """Open the first iteration, if there is to be one."""
-        if frame.type == "while" and not frame.test("condition", label=""):
+        if frame.type == "while" and not self._goes_on(frame, "", 0):
             return Move(done=True, memo={"i": -1})
         return self._open(0)
 
     def ended(self, frame: Frame, label: str) -> Move:
         """Decide on the next iteration, seeing the steps of the one that ended."""
         done = frame.memo["i"] + 1
-        if frame.test("condition", label=label) == (frame.type == "until"):
+        if frame.type == "while":
+            if not self._goes_on(frame, label, done):
+                return DONE
+        elif frame.test("condition", label=label):
             return DONE
         limit = int(frame.field("max_iterations"))
         if done >= limit:
@@ -63,6 +66,11 @@ class Loop:
         """Return the last iteration's results, or null."""
         number = frame.memo.get("i", -1)
         return frame.result_of("steps", f"[{number}]") if number >= 0 else None
+
+    @staticmethod
+    def _goes_on(frame: Frame, label: str, number: int) -> bool:
+        """Ask `while` before an iteration: its number is known, the steps are those of the one before."""
+        return frame.test("condition", label=label, bindings={"index": number})
 
     @staticmethod
     def _open(number: int) -> Move:

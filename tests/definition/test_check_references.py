@@ -327,3 +327,15 @@ def test_comparisons_with_declared_values_are_fine() -> None:
         - {id: c, type: checkpoint, message: m, if: '{input.text} == "anything"'}
     """
     assert check(steps, head) == []
+
+
+@pytest.mark.parametrize("field", ['max_iterations: "{index}"', 'max_iterations: "{steps.look}"'])
+def test_only_the_condition_of_a_loop_sees_its_iterations(field: str) -> None:
+    steps = f"""
+        - id: again
+          type: while
+          condition: "index < 3 && steps.look == null"
+          {field}
+          steps: [{{id: look, type: set, value: 1}}]
+    """
+    assert codes(check(steps)) == ["AF-REF-LOOP" if "index" in field else "AF-REF-STEP"]

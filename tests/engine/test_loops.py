@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import anyio
 import pytest
 
+from agentflow.definition.models import Step
 from agentflow.definition.parse import parse_workflow
 from agentflow.engine import Answer
 from agentflow.steps import (
@@ -142,6 +144,33 @@ async def test_while_repeats_as_long_as_its_condition_holds(lab: Lab) -> None:
     body = [lab.call("n", more, input={"last": "{steps.n?}"})]
     done = await lab.run(while_("loop", condition="steps.n == null || steps.n < 3", max_iterations=10, steps=body))
     assert (done.state, done.output, count.calls) == ("completed", {"n": 3}, 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "test", "last"),
+    [
+        (while_, "{index} < 3", 2),
+        (while_, "index < 3", 2),
+        (while_, "index < 2 || steps.n == null", 1),
+        (until, "index >= 2", 2),
+        (until, "{index} == 2 && true", 2),
+    ],
+)
+async def test_a_loops_condition_reads_the_number_of_its_iteration(
+    lab: Lab, kind: Callable[..., Step], test: str, last: int
+) -> None:
+    loop = kind("loop", condition=test, max_iterations=5, steps=[set_("n", value="{index}")])
+    async with lab.open(lab.workflow(loop)) as engine:
+        done = await lab.finish(engine, await engine.start("main"))
+    assert done.output == {"n": last}
+
+
+async def test_a_while_inside_a_loop_reads_its_own_number_and_the_outer_item(lab: Lab) -> None:
+    inner = while_("again", condition="index < item", max_iterations=9, steps=[set_("n", value="{index} of {item}")])
+    loop = for_each("each", in_=[0, 2], steps=[inner])
+    async with lab.open(lab.workflow(loop)) as engine:
+        done = await lab.finish(engine, await engine.start("main"))
+    assert done.output == [{"again": None}, {"again": {"n": "1 of 2"}}]
 
 
 async def test_a_while_that_never_begins_gives_null_and_until_runs_at_least_once(lab: Lab) -> None:

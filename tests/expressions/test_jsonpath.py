@@ -123,3 +123,102 @@ def test_two_dots_do_not_look_through_a_huge_value() -> None:
         render("{$.steps.a..id}", big)
     assert caught.value.hint == "write the path without .."
     assert len(render("{$.steps.a.x[*].id}", big)) == 60_000
+
+
+TEXTS = [
+    "plain",
+    "it's",
+    'say "hi"',
+    "a b ] } (",
+    "",
+    "ü€",
+    "true",
+    "10",
+    "a/b",
+    "a..b..c",
+    "a\\b",
+    "x?",
+    " x ",
+    "a\nb",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_a_filter_compares_with_any_quoted_text(text: str, quote: str) -> None:
+    written = quote + text.replace("\\", "\\\\").replace(quote, f"\\{quote}") + quote
+    seen = Fake(input={"rows": [{"q": one, "n": number} for number, one in enumerate([*TEXTS, 10, True, None])]})
+    assert render(f"{{$.input.rows[?(@.q == {written})].q}}", seen) == [text]
+    others = render(f"{{$.input.rows[?(@.q != {written})].n}}", seen)
+    assert others == [number for number in range(len(TEXTS) + 3) if number != TEXTS.index(text)]
+
+
+MIX = [{"p": 1, "q": "a"}, {"p": 2, "q": "b"}, {"p": 3, "q": "a"}, {"p": "x", "q": 5}]
+
+
+@pytest.mark.parametrize(
+    ("test", "found"),
+    [
+        ('@.q == "a" || @.q == "b"', [1, 2, 3]),
+        ('@.p > 1 && @.q != "b"', [3]),
+        ('@.p == 1 || @.p == 3 && @.q == "a"', [1, 3]),
+        ('(@.p == 1 || @.p == 2) && @.q == "b"', [2]),
+        ('@["q"] == "a"', [1, 3]),
+        ('@.q < "b"', [1, 3]),
+        ('@.q >= "b"', [2]),
+        ("@.q == $.input.wanted", [2]),
+        ("@.p <= 2", [1, 2]),
+        ("@.p > 1.5", [2, 3]),
+        ("@.q == null", []),
+    ],
+)
+def test_every_documented_comparison_selects(test: str, found: list[int]) -> None:
+    assert render(f"{{$.input.mix[?({test})].p}}", Fake(input={"mix": MIX, "wanted": "b"})) == found
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("$.input.n / 2", 3.5),
+        ("$.input.n/2", 3.5),
+        ("$.input.n / $.input.m", 3.5),
+        ("$.input.n / 3.5", 2.0),
+        ("$.input.n / -2", -3.5),
+        ("$.input['a/b'] / $.input.n", 2),
+        ("$.input.huge / 5", 2 * 10**30),
+        ("$.input.n - 1", 6),
+        ("$.input.n - 1.5", 5.5),
+        ("$.input.n * -2", -14),
+        ("$.input.n + $.input.m", 9),
+    ],
+)
+def test_one_operator_stands_between_two_numbers(path: str, value: float) -> None:
+    made = render(f"{{{path}}}", Fake(input={"n": 7, "m": 2, "a/b": 14, "huge": 10**31}))
+    assert (made, type(made)) == (value, type(value))
+
+
+@pytest.mark.parametrize("path", ["$.input.n / 0", "$.input.s / 2", "$.input.huge / 0.5"])
+def test_a_division_that_gives_no_number_fails_the_step(path: str) -> None:
+    with pytest.raises(StepError) as caught:
+        render(f"{{{path}}}", Fake(input={"n": 7, "s": "text", "huge": 10**400}))
+    assert caught.value.code == "AF-REF-JSONPATH"
+
+
+@pytest.mark.parametrize(
+    ("path", "says", "hint"),
+    [
+        ("{$.input.n / 2 / 2}", "one operator at most", "compute in steps: set, then set again"),
+        ("{$.input.n // 2}", "one operator at most", "compute in steps: set, then set again"),
+        ("{$.input.a[*] / 2}", "an operator takes numbers and single values", None),
+        ('{$.input.a[?("x" == @.q)]}', "a filter compares a path", 'the path stands first: [?(@.name == "x")]'),
+        (
+            r'{$.input.a[?(@.q == "\n")]}',
+            r"a quoted text has only \\ and escaped quotes, no \n",
+            "write the character itself",
+        ),
+    ],
+)
+def test_what_a_path_does_not_know_is_told_with_the_way_to_write_it(path: str, says: str, hint: str | None) -> None:
+    error = refused(lambda: compile_value(path))
+    assert says in error.what
+    assert hint is None or error.hint == hint

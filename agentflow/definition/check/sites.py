@@ -99,7 +99,8 @@ def _gates(step: Step, address: str, bound: frozenset[str]) -> Iterator[Site]:
 def _fields(located: Located, spec: StepTypeLike, bound: frozenset[str]) -> Iterator[Site]:
     step, address = located.step, located.address
     inside = tuple(scope for scope in located.inside if scope.kind == "body") if step.type in REPEATING else ()
-    inner = bound | {"index"} if inside and step.type != "poll" else bound
+    # only conditions are looked at between iterations; other fields when the step begins
+    looped = bound | {"index"} if inside and step.type != "poll" else bound
     values = bool(step.with_)
     for field, value in step.config.items():
         spot = Spot(address, field)
@@ -107,12 +108,12 @@ def _fields(located: Located, spec: StepTypeLike, bound: frozenset[str]) -> Iter
             several = [(spot.below(n), one) for n, one in enumerate(value)] if is_array(value) else [(spot, value)]
             for where, one in several:
                 if isinstance(one, str):
-                    yield Site(where, one, "condition", inner, field, values=values, inside=inside)
+                    yield Site(where, one, "condition", looped, field, values=values, inside=inside)
         elif field == "button_template" and mentions(value):
             yield Site(spot, value, "template", bound | {"item", "index"}, field, values=values)
         elif field not in spec.raw and mentions(value):
             secrets = field in spec.outbound
-            yield Site(spot, value, "template", inner, field, secrets, values, False, inside)
+            yield Site(spot, value, "template", bound, field, secrets, values)
 
 
 def workflow_sites(workflow: Workflow) -> Iterator[Site]:
