@@ -87,7 +87,9 @@ CODES: dict[str, Code] = {
     "AF-HTTP-REQUEST": Code("invalid", "An HTTP request can't be made.", "Correct the step's url, headers or body."),
     "AF-HTTP-STATUS": Code("failed", "A service answered with an HTTP error.", "Read its answer; see `expect`."),
     "AF-HTTP-NETWORK": Code("failed", "A service couldn't be reached or didn't answer.", "Retry when it is back."),
-    "AF-HTTP-DECODE": Code("failed", "A service's answer is damaged.", "Look at its Content-Encoding."),
+    "AF-HTTP-DECODE": Code(
+        "failed", "A service's answer is cut off or damaged.", "Retry; else look at its Content-Encoding."
+    ),
     "AF-HTTP-SIZE": Code("failed", "A service's answer is too large.", "Ask for less, or fetch it into a file."),
     "AF-SCRIPT-START": Code("missing", "A script can't be started.", "Check the command, its folder and arguments."),
     "AF-SCRIPT-EXIT": Code("failed", "A script ended with an error.", "Read what it printed."),

@@ -25,11 +25,11 @@ class ApiCallConfig(Model):
     url: Name
     """Address; a relative one goes below the config's `http.base_url`."""
     query: dict[str, Any] | None = None
-    """Query parameters, added to those in the url; a list repeats its name, null leaves it out."""
+    """Query parameters, appended to the url's own; a list repeats its name, null leaves it out."""
     headers: dict[str, Text] | None = None
     """Headers; they replace the config's `http.headers` of the same name."""
     body: Any = None
-    """What is sent: text as it is, anything else as JSON, or as a form where the Content-Type says so."""
+    """What is sent: text as it is, anything else as JSON, or as a form (urlencoded, multipart) by its Content-Type."""
     connection: Name | None = None
     """A connection, such as `google:drive`, whose credentials are sent."""
     expect: tuple[str, ...] | None = None

@@ -1,0 +1,164 @@
+"""Builds the requests of `api_call`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from agentflow.data import encode, is_array, is_object
+from agentflow.errors import StepError
+from agentflow.steps.api_call import SAFE, ApiCallConfig
+from agentflow.steps.compression import ACCEPTED
+from agentflow.steps.failing import shorten
+from agentflow.steps.fields import as_text
+from agentflow.steps.services import HttpSettings
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_FORM = "application/x-www-form-urlencoded"
+_PARTS = "multipart/form-data"
+
+
+def build(
+    client: httpx.AsyncClient,
+    config: ApiCallConfig,
+    settings: HttpSettings | None,
+    extra: Mapping[str, str],
+    key: str,
+) -> httpx.Request:
+    """Build a step's request.
+
+    Args:
+        client: sends it.
+        config: the step.
+        settings: the config's base url and headers.
+        extra: headers of the step's connection.
+        key: the step's idempotency key.
+
+    Raises:
+        StepError: it can't be made.
+    """
+    url, headers = _target(config.url, settings)
+    for more in (config.headers or {}, extra):
+        headers.update({name.lower(): value.strip(" \t") for name, value in more.items()})
+    _check_headers(headers)
+    headers.setdefault("accept-encoding", ACCEPTED)
+    if config.method not in SAFE:
+        headers.setdefault("idempotency-key", key)
+    if config.query:
+        url = _with_query(url, _pairs(config.query))
+    if is_object(config.body) and _kind(headers) == _PARTS:
+        del headers["content-type"]  # the client gives it anew, with its boundary
+        return client.build_request(config.method, url, headers=headers, files=_parts(config.body))
+    content = None if config.body is None else _content(config.body, headers)
+    return client.build_request(config.method, url, headers=headers, content=content)
+
+
+def origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    """Return what makes two urls ones of the same service."""
+    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
+
+
+def where(request: httpx.Request) -> str:
+    """Name a request without what may be secret in it: user, password, query."""
+    url = request.url.copy_with(username=None, password=None, query=None, fragment=None)
+    return f"{request.method} {shorten(str(url), 300)}"
+
+
+def invalid(what: str, *, hint: str | None = None) -> StepError:
+    """Return the failure of a step whose request can't be made."""
+    return StepError(what, code="AF-HTTP-REQUEST", kind="invalid", retryable=False, hint=hint)
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """Refuse what isn't a header, without showing its value: it is often a secret with a stray line break."""
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise invalid(f'"{shorten(name, 100)}" can\'t be the name of a header')
+        if not _HEADER_VALUE.fullmatch(value):
+            raise invalid(
+                f'header "{name}" has a character that headers can\'t have',
+                hint="line breaks and letters beyond ASCII aren't allowed; does the value end in a line break?",
+            )
+
+
+def _target(text: str, settings: HttpSettings | None) -> tuple[httpx.URL, dict[str, str]]:
+    """Return the whole url, and the config's headers that go there."""
+    base_url = settings.base_url if settings else None
+    headers = {name.lower(): value for name, value in settings.headers.items()} if settings else {}
+    url = httpx.URL(text)
+    if url.is_relative_url:
+        if not base_url:
+            raise invalid(f'the url "{shorten(text, 200)}" is relative, and the config has no http.base_url')
+        base = httpx.URL(base_url)
+        path = base.raw_path.partition(b"?")[0].rstrip(b"/") + b"/" + url.raw_path.lstrip(b"/")
+        return base.copy_with(raw_path=path), headers
+    if url.scheme not in ("http", "https"):
+        raise invalid(f'the url begins with "{url.scheme}:"; it has to be http or https')
+    if not url.host or "%" in url.host or (url.port or 0) > 65535:
+        raise invalid(f'the url "{shorten(str(url.copy_with(query=None)), 200)}" has no usable host')
+    if base_url and origin(httpx.URL(base_url)) != origin(url):
+        return url, {}  # the config's headers hold that service's credentials
+    return url, headers
+
+
+def _with_query(url: httpx.URL, pairs: list[tuple[str, str]]) -> httpx.URL:
+    """Append parameters. The url's own stay as they are to the byte: they may be signed."""
+    path, mark, own = url.raw_path.partition(b"?")
+    added = _encoded(pairs)
+    if not added:
+        return url
+    return url.copy_with(raw_path=b"".join((path, b"?", own, b"&" if mark and own else b"", added)))
+
+
+def _pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return names and texts of a form or a query: a list repeats its name, null leaves it out."""
+    return [(name, as_text(one)) for name, value in values.items() for one in _several(value)]
+
+
+def _several(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if is_array(value) else [value]
+
+
+def _encoded(pairs: list[tuple[str, str]]) -> bytes:
+    return str(httpx.QueryParams(tuple(pairs))).encode()
+
+
+def _parts(body: Mapping[str, Any]) -> list[tuple[str, tuple[None, bytes]]]:
+    """Return the fields of a multipart form, as the client wants them: parts without a file's name."""
+    pairs = _pairs(body)
+    if not pairs:
+        raise invalid("the body of a form has to have a field")
+    return [(name, (None, value.encode())) for name, value in pairs]
+
+
+def _kind(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _content(body: Any, headers: dict[str, str]) -> bytes:
+    kind = _kind(headers)
+    if isinstance(body, str):
+        headers.setdefault("content-type", "text/plain; charset=utf-8")
+        return body.encode()
+    if kind == _FORM:
+        return _encoded(_pairs(_form(body)))
+    if kind.startswith("multipart/"):
+        _form(body)
+        raise invalid(
+            f"a body of {shorten(kind, 100)} can't be made of a mapping",
+            hint=f"write it as text, with its boundaries, or send {_PARTS}",
+        )
+    headers.setdefault("content-type", "application/json")
+    return encode(body)
+
+
+def _form(body: Any) -> Mapping[str, Any]:
+    if not is_object(body):
+        raise invalid("the body of a form has to be a mapping of names to values")
+    return body
