@@ -97,11 +97,17 @@ CODES: dict[str, Code] = {
     "AF-SCRIPT-JSON": Code("failed", "A script didn't print JSON.", "Print JSON only, or use output_format: text."),
     "AF-PYTHON-DENIED": Code("denied", "A Python module isn't allowed.", "List it under python.modules."),
     "AF-PYTHON-UNKNOWN": Code("unknown", "There is no such Python function.", "Check module and name."),
-    "AF-PYTHON-IMPORT": Code("failed", "A Python module fails when it is imported.", "Correct the module."),
+    "AF-PYTHON-IMPORT": Code(
+        "failed", "A Python module fails when it is imported.", "Correct the module at the line that is named."
+    ),
     "AF-PYTHON-ARGUMENTS": Code(
         "invalid", "A Python function doesn't take the step's input.", "Name the input's keys like its parameters."
     ),
-    "AF-PYTHON-RAISED": Code("failed", "A Python function raised an exception.", "Read the message and its frames."),
+    "AF-PYTHON-RAISED": Code(
+        "failed",
+        "A Python function raised an exception.",
+        "Read its class, its message and the lines of your code: agentflow runs show RUN --step STEP.",
+    ),
     "AF-TOOL-UNKNOWN": Code("unknown", "There is no such tool.", "Check its name, and the config's `tools`."),
     "AF-TOOL-FAILED": Code("failed", "A tool failed.", "Read its message."),
     "AF-AGENT-UNKNOWN": Code("unknown", "There is no such agent.", "Check its name, and the config's `agents`."),
@@ -229,7 +235,7 @@ CODES: dict[str, Code] = {
     "AF-STEP-RAISED": Code(
         "failed",
         "The code of a step type raised an exception.",
-        "Read the message and the frames: agentflow runs show --step.",
+        "Read its class, its message and the lines of the code: agentflow runs show RUN --step STEP.",
     ),
     "AF-TIMEOUT": Code(
         "failed",

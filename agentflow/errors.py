@@ -174,6 +174,12 @@ class Failure:
     retry_after: float | None = None
     data: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
+    @property
+    def told(self) -> str:
+        """Its message, with the place in the user's code where that is known: `ValueError: no (lib.py:1)`."""
+        place = self.data.get("at")
+        return f"{self.message} ({place})" if isinstance(place, str) else self.message
+
     def to_data(self) -> dict[str, Any]:
         """Return its JSON form, without empty fields."""
         names = ("code", "message", "kind", "retryable", "step", "why", "hint", "retry_after", "data")

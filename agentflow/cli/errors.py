@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from agentflow.cli.console import Console, printable
+from agentflow.cli.failures import FRAMES, trace_lines
 from agentflow.codes import door
 from agentflow.errors import AgentflowError, Defect, DefinitionError, Failure, Place, Problem
 
@@ -104,6 +105,7 @@ def failure_lines(
     text: str | None = None,
     label: str | None = None,
     retry: str | None = None,
+    frames: int = FRAMES,
 ) -> list[str]:
     """Return the lines of a run's failure.
 
@@ -113,22 +115,21 @@ def failure_lines(
         text: the file's text.
         label: what to say beside the caret, such as the times of the attempts.
         retry: a command that tries again.
+        frames: how many of the user's frames are shown.
     """
     hints = [h for h in (failure.hint, retry) if h]
     named = failure.step is None or f'"{failure.step}"' in failure.message
     message = failure.message if named else f'step "{failure.step}": {failure.message}'
+    more = [*(failure.why or "").splitlines(), *trace_lines(failure.data, frames)]
     if place is None or text is None:
-        lines = [head(failure.code, message)]
-        lines += [f"  {line}" for line in (failure.why or "").splitlines()]
+        lines = [head(failure.code, message), *(f"  {line}" for line in more)]
         return printable([*lines, *(f"  hint: {hint}" for hint in hints)])
     from agentflow.definition.excerpt import render_problem  # noqa: PLC0415  only when something failed
 
     problem = Problem(failure.code, message, place=place, label=label)
     lines = render_problem(problem, {place.file: text}).rstrip("\n").split("\n")
     gutter = " " * (len(str(place.line)) + 1)
-    if failure.why:
-        first, *more = failure.why.splitlines()
-        lines += [f"{gutter}= {first}", *(f"{gutter}  {line}" for line in more)]
+    lines += [f"{gutter}{' ' if n else '='} {line}" for n, line in enumerate(more)]
     return printable([*lines, *(f"{gutter}= hint: {hint}" for hint in hints)])
 
 

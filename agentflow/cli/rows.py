@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agentflow.cli.format import GLYPHS, STYLES, duration, one_line, rough, shorten
+from agentflow.cli.failures import cause
+from agentflow.cli.format import GLYPHS, STYLES, duration, rough, shorten
 from agentflow.cli.tables import cells, cut_to, pad
 from agentflow.cli.tree import Change, Row, RunTree, parent_of, retrying
-from agentflow.errors import Failure
 
 NAME = 16
 NOTE = 40
@@ -18,14 +18,6 @@ def plain(text: str, style: str | None) -> str:
     """Paint nothing."""
     del style
     return text
-
-
-def cause(failure: Failure, limit: int = 60) -> str:
-    """Say a failure in a few words: `HTTP 503`, or the beginning of its message."""
-    status = failure.data.get("status")
-    if isinstance(status, int):
-        return f"HTTP {status}"
-    return one_line(failure.message, limit)
 
 
 def note_of(row: Row, line: str | None) -> str:

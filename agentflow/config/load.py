@@ -209,7 +209,8 @@ def _with_modules(problems: list[Problem], own: OwnTypes, faults: Faults) -> lis
         return problems
     for module, error in own.failures.items():
         at = f"/python/modules/{own.modules.index(module)}"
-        faults.add(error.code, error.what, at, hint=error.hint or error.why)
+        place = error.data.get("at")
+        faults.add(error.code, f"{error.what} ({place})" if place else error.what, at, hint=error.hint or error.why)
     told = own.told
     if told is None:
         return problems

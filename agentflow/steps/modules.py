@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from agentflow.errors import StepError
-from agentflow.steps.failing import message_of, user_frames
+from agentflow.steps.failing import message_of, raised
 
 _lock = threading.RLock()
 """`sys.path` and `sys.modules` are the process's: engines take turns."""
@@ -145,5 +145,5 @@ def _import_failed(name: str, error: BaseException) -> StepError:
         f'module "{name}" can\'t be imported: {message_of(error)}',
         code="AF-PYTHON-IMPORT",
         retryable=False,
-        data={"exception": type(error).__name__, "traceback": user_frames(error)},
+        data=raised(error),
     )

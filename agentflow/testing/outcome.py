@@ -152,7 +152,7 @@ class RunOutcome:
         failure = self.run.failure
         if failure is not None:
             where = f' at step "{failure.step}"' if failure.step else ""
-            text += f" ({failure.code}{where}: {failure.message})"
+            text += f" ({failure.code}{where}: {failure.told})"
         return text
 
     def __str__(self) -> str:
@@ -173,7 +173,7 @@ def table(steps: Sequence[StepOutcome]) -> str:
     lines: list[str] = []
     for step in steps:
         tries = f"{step.attempts} attempts" if step.attempts > 1 else ""
-        why = f"{step.error.code}: {step.error.message}" if step.error else step.why or ""
+        why = f"{step.error.code}: {step.error.told}" if step.error else step.why or ""
         lines.append(f"  {step.address:<{width}}  {_state(step):<16}  {tries:<10}  {why}".rstrip())
     return "\n".join(lines)
 
@@ -192,7 +192,7 @@ def _names(steps: set[str]) -> str:
 
 
 def _check_error(what: str, error: Failure | None, code: str | None, match: str | None, line: str) -> None:
-    found = f"{error.code}: {error.message}" if error is not None else "nothing"
+    found = f"{error.code}: {error.told}" if error is not None else "nothing"
     if code is not None and (error is None or error.code != code):
         raise AssertionError(f"{what} failed with {found}, not with {code}\n{line}")
     if match is not None and (error is None or match not in error.message):

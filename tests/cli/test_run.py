@@ -102,7 +102,7 @@ def test_a_failing_run_shows_cause_place_and_retry_and_exits_1(project: Any) -> 
     assert done.returncode == 1
     assert done.stdout == ""
     err = done.stderr
-    assert 'error[AF-PYTHON-RAISED]: step "boom": upstream down' in err
+    assert 'error[AF-PYTHON-RAISED]: step "boom": RuntimeError: upstream down' in err
     assert "--> agentflow.yaml:34:14" in err
     assert re.search(rf"hint: to try again: agentflow runs retry {ID} --from boom", err)
     assert "Traceback" not in err

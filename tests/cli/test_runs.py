@@ -58,7 +58,8 @@ def test_show_tells_each_step_and_what_was_not_run(project: Any) -> None:
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert re.match(r"run \w{6,} +failing +✘ failed +started \d\d:\d\d:\d\d by cli", lines[0])
-    assert re.match(r"cause: boom: .*upstream down.*\[AF-PYTHON-RAISED\]", lines[1])
+    assert re.match(r"cause: boom: RuntimeError: upstream down \(helpers.py:16\)  \[AF-PYTHON-RAISED\]", lines[1])
+    assert lines.pop(2) == '  at helpers.py:16, in boom: raise RuntimeError("upstream down")'
     assert re.match(r'✔ first +set +\d+ms +\{"a": 1\}', lines[3])
     assert re.match(r"✘ boom +python +\d+ms +.*upstream down", lines[4])
     assert re.match(r"· after +set +- +not run: boom failed", lines[5])

@@ -84,7 +84,9 @@ def test_an_unknown_type_says_which_modules_were_tried(folder: Folder) -> None:
 def test_a_module_that_cannot_be_imported_is_told_beside_the_unknown_type(folder: Folder) -> None:
     broken, unknown = folder.fail("1 / 0", "{id: say, type: zzz, text: hello}")
     assert (broken.code, unknown.code) == ("AF-PYTHON-IMPORT", "AF-STEP-TYPE")
-    assert broken.message == f'module "{folder.module}" can\'t be imported: division by zero'
+    told = f'module "{folder.module}" can\'t be imported: ZeroDivisionError: division by zero ('
+    assert broken.message.startswith(told)
+    assert broken.message.endswith(f"{folder.module}.py:1)")
     assert broken.place is not None
     assert (broken.place.line, broken.pointer) == (1, "/python/modules/0")
 

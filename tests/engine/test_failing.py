@@ -118,7 +118,7 @@ async def test_a_tolerated_failure_lets_its_dependents_run(lab: Lab) -> None:
     )
     assert (done.state, broken.calls) == ("completed", 2)
     assert (done.states["a"], done.reasons["a"]) == ("canceled", "tolerated")
-    assert done.output == {"a": None, "why": "broken"}
+    assert done.output == {"a": None, "why": "RuntimeError: broken"}
 
 
 @pytest.mark.case("A-16")

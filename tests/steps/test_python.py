@@ -202,16 +202,19 @@ async def raising_async(error: BaseException) -> Any:
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (ValueError("boom"), "boom"),
+        (ValueError("boom"), "ValueError: boom"),
         (ValueError(), "ValueError"),
         (KeyError("total"), "KeyError: 'total'"),
         (SystemExit(3), "SystemExit: 3"),
         (KeyboardInterrupt(), "KeyboardInterrupt"),
-        (Own("mine"), "mine"),
-        (StopIteration(1), "1"),
-        (asyncio.CancelledError("inner"), "inner"),
-        (BaseExceptionGroup("two", [Own(), ValueError()]), "two (2 sub-exceptions)"),
-        (UnicodeError("\ud800"), "?"),
+        (Own("mine"), "Own: mine"),
+        (StopIteration(1), "StopIteration: 1"),
+        (asyncio.CancelledError("inner"), "CancelledError: inner"),
+        (
+            BaseExceptionGroup("two", [Own(), ValueError("b")]),
+            "BaseExceptionGroup: two (2 sub-exceptions); Own; ValueError: b",
+        ),
+        (UnicodeError("\ud800"), "UnicodeError: ?"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
@@ -220,7 +223,7 @@ async def test_whatever_a_function_raises_fails_its_step(
 ) -> None:
     failure = await failing(functools.partial(function, error))
     if isinstance(error, StopIteration) and function is raising_async:
-        message = "coroutine raised StopIteration"  # Python itself says so
+        message = "RuntimeError: coroutine raised StopIteration"  # Python itself says so
     assert (str(failure), failure.code, failure.kind, failure.retryable) == (
         message,
         "AF-PYTHON-RAISED",

@@ -154,9 +154,9 @@ async def test_a_failed_assertion_names_the_step_its_state_and_its_error() -> No
     with pytest.raises(AssertionError) as caught:
         run.completed()
     assert str(caught.value).splitlines() == [
-        'run "w" is failed (AF-TOOL-FAILED at step "send": upstream down), not completed',
+        'run "w" is failed (AF-TOOL-FAILED at step "send": RuntimeError: upstream down), not completed',
         "  first  completed",
-        "  send   failed                        AF-TOOL-FAILED: upstream down",
+        "  send   failed                        AF-TOOL-FAILED: RuntimeError: upstream down",
         "  last   submitted                     not run: send failed",
     ]
     with pytest.raises(AssertionError, match='step "send" is failed, not completed'):

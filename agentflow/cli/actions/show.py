@@ -13,9 +13,10 @@ from agentflow.cli.actions.runs import abandoned, go_on
 from agentflow.cli.console import printable
 from agentflow.cli.documents import event_data, hosted_data, step_data, wait_data
 from agentflow.cli.errors import failure_lines
+from agentflow.cli.failures import cause, sentence, trace_lines
 from agentflow.cli.format import GLYPHS, STYLES, ago, answer_line, clock_time, compact, duration, one_line, shorten
 from agentflow.cli.options import Common
-from agentflow.cli.rows import cause, reason_text
+from agentflow.cli.rows import reason_text
 from agentflow.cli.session import Session, drive, find_project
 from agentflow.cli.tables import cells, cut_to, pad
 from agentflow.cli.wait_texts import who
@@ -25,6 +26,7 @@ from agentflow.engine import RetryPlan, Run
 from agentflow.engine.inspect import RunView, StepView, Surroundings, locate, snapshot
 from agentflow.engine.outputs import output_of
 from agentflow.errors import AgentflowError, NotFoundError, StoreError
+from agentflow.steps.failing import MAX_FRAMES
 from agentflow.store.rows import (
     RunQuery,
 )
@@ -159,7 +161,8 @@ def _cause(view: RunView, run: Run) -> list[str]:
     step = view.step(failure.step) if failure.step else None
     tries = f", {step.tries} attempts" if step is not None and step.tries > 1 else ""
     where = f"{failure.step}: " if failure.step else ""
-    return [f"cause: {where}{one_line(failure.message, 500)}  [{failure.code}{tries}]"]
+    lines = [f"cause: {where}{sentence(failure, 500)}  [{failure.code}{tries}]"]
+    return [*lines, *(f"  {line}" for line in printable(trace_lines(failure.data)))]
 
 
 def _shown(step: StepView) -> bool:
@@ -295,7 +298,7 @@ async def _step(session: Session, run: Run, view: RunView, workflow: Workflow, w
         *(f"  {clock_time(e.at)}  {e.type}  {one_line(e.data, 160) if e.data else ''}".rstrip() for e in log),
     ]
     if step.error is not None:
-        lines += ["", *failure_lines(step.error)]
+        lines += ["", *failure_lines(step.error, frames=MAX_FRAMES)]
     if step.answer is not None:
         lines += ["", f"answer  {answer_line(step.answer)}, by {step.by} ({step.door})"]
     elif step.damaged:

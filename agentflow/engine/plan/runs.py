@@ -110,7 +110,7 @@ def end_run(run: RunState) -> None:
 def _summary(failure: Failure | None, error: Any) -> str | None:
     if failure is None or error is None:
         return None
-    return f"{failure.step}: {failure.message}" if failure.step else failure.message
+    return f"{failure.step}: {failure.told}" if failure.step else failure.told
 
 
 def _output(run: RunState, end: dict[str, Any] | None) -> tuple[bytes | None, int | None]:

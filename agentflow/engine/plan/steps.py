@@ -18,6 +18,7 @@ from agentflow.engine.state import ROOT, SATISFYING, Node, RunState
 from agentflow.engine.view import NodeView
 from agentflow.errors import Failure, StepError
 from agentflow.steps.contract import Outcome, Park, Result, Skip
+from agentflow.steps.failing import of_user, step_error
 from agentflow.store.rows import added
 
 
@@ -32,6 +33,8 @@ def failure_of(error: BaseException) -> Failure:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         return Failure("AF-FIELD-VALUE", f"{where}: {first['msg']}", kind="invalid", retryable=False)
+    if of_user(error):  # a reducer, a validator, a prompt
+        return failure_of(step_error(error))
     return Failure("AF-FIELD-VALUE", str(error) or type(error).__name__, kind="invalid", retryable=False)
 
 

@@ -1,0 +1,56 @@
+"""What is told of a failure besides its message: where an exception came from, and what led to it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from agentflow.cli.format import one_line, shorten
+from agentflow.data import is_array, is_object
+from agentflow.errors import Failure
+
+FRAMES = 4
+"""Frames of an exception that are shown beside a run; `runs show --step` has all that are kept."""
+
+
+def cause(failure: Failure, limit: int = 60) -> str:
+    """Say a failure in a few words: `HTTP 503`, or the beginning of its message with the place in the user's code."""
+    status = failure.data.get("status")
+    if isinstance(status, int):
+        return f"HTTP {status}"
+    return sentence(failure, limit)
+
+
+def sentence(failure: Failure, limit: int) -> str:
+    """Return a failure's message with the place in the user's code; a long message is cut, the place isn't."""
+    place = failure.data.get("at")
+    if not isinstance(place, str):
+        return one_line(failure.message, limit)
+    end = f" ({one_line(place, 200)})"
+    return one_line(failure.message, max(limit - len(end), limit // 2)) + end
+
+
+def trace_lines(data: Mapping[str, Any], most: int = FRAMES) -> list[str]:
+    """Return the user's frames of an exception, and those of what led to it.
+
+    Args:
+        data: a failure's data.
+        most: how many frames an exception may show.
+    """
+    lines = list(_frames(data, most))
+    causes = data.get("causes")
+    for each in causes if is_array(causes) else ():
+        if is_object(each):
+            lines.append(f"{each.get('how', 'caused by')} {each.get('message') or each.get('exception')}")
+            lines += [f"  {line}" for line in _frames(each, most)]
+    return lines
+
+
+def _frames(data: Mapping[str, Any], most: int) -> Iterator[str]:
+    frames = data.get("traceback")
+    if not is_array(frames):
+        return
+    if len(frames) > most:
+        yield f"… {len(frames) - most} more"
+    for frame in frames[-most:]:
+        yield f"at {shorten(str(frame), 300)}"
