@@ -280,6 +280,9 @@ CODES: dict[str, Code] = {
     "AF-ENTRY-UNKNOWN": Code(
         "unknown", "The workflow has no such entry point.", "List them: agentflow graph, or look into the config."
     ),
+    "AF-EVENT-INVALID": Code(
+        "invalid", "A published event isn't data that could be read back.", "Correct the place that is named."
+    ),
     "AF-EVENT-TOO-LARGE": Code(
         "invalid", "A published event is larger than limits.event_size.", "Publish the place of a file instead."
     ),

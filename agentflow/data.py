@@ -1,4 +1,7 @@
-"""JSON values: the one kind of data that crosses a boundary of the engine."""
+"""JSON values: the one kind of data that crosses a boundary of the engine, and the gate that they all come in by.
+
+What `admit` lets in can be read back: by `decode`, by Python's `json`, also with the rows of a store around it.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,24 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, Final, TypeAlias, TypeGuard, cast
 
 from pydantic_core import from_json, to_json
 
+from agentflow.errors import StoreError
+from agentflow.unfit import MAX_DIGITS, OutOfRange, UnfitError, find_fault
+
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
-"""A plain JSON value. Integers may have any size; floats are finite."""
+"""A plain JSON value. Integers have up to 4,300 digits; floats are finite."""
+
+MAX_DEPTH: Final = 100
+"""How deep a value may be nested. Decoders end at 200: between lies room for what rows put around a value."""
+_DEEPEST: Final = 200
+_DIGITS: Final = b"0123456789"
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+_TEXT: Final = frozenset({str})
+_SMALL: Final = 2 * MAX_DEPTH
+"""Bytes below which no value is nested too deep."""
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:
@@ -24,54 +39,69 @@ def is_array(value: object) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
 
 
-def encode(value: object) -> bytes:
-    """Encode a JSON value compactly, as stores keep it.
+def admit(value: object, limit: int | None = None, depth: int = MAX_DEPTH) -> bytes:
+    """Encode a value from outside; what it gives can surely be read back, equal.
+
+    Tuples and sets become lists, integer keys texts, models and dataclasses objects.
+
+    Args:
+        value: anything that a user, a step or another system gave.
+        limit: the most bytes that it may have as JSON.
+        depth: how deep it may be nested.
 
     Raises:
-        ValueError: the value isn't JSON (a lone surrogate, a foreign object).
+        UnfitError: it isn't data, or too large.
     """
     try:
-        return to_json(value)
+        raw = to_json(value)
     except Exception as error:  # pydantic_core raises its own types as well as UnicodeEncodeError
-        raise ValueError(str(error)) from error
+        raise find_fault(value, depth) or UnfitError(_words(error)) from None
+    plain = type(value) in _SCALARS or (_plain(value) if len(raw) < _SMALL else _shallow(value, raw, depth))
+    if not plain or raw.find(b"NaN") >= 0 or raw.find(b"Infinity") >= 0 or _many_digits(raw):
+        _look(value, raw, depth, plain=plain)
+    if limit is not None and len(raw) > limit:
+        raise UnfitError(f"it has {len(raw):,} bytes; at most {limit:,} are taken", large=True)
+    return raw
+
+
+def normalise(value: object, limit: int | None = None, depth: int = MAX_DEPTH) -> Any:
+    """Return what came from outside as plain JSON data of its own, once, before anybody reads it.
+
+    Raises:
+        UnfitError: see `admit`.
+    """
+    if value is None or isinstance(value, bool) or (type(value) is str and value.isascii() and limit is None):
+        return value
+    return from_json(admit(value, limit, depth))
+
+
+def encode(value: object) -> bytes:
+    """Encode what is data already (a row around values that were admitted) compactly, as stores keep it.
+
+    Raises:
+        UnfitError: it couldn't be read back.
+    """
+    raw = to_json(value)
+    if len(raw) >= _SMALL and (_many_digits(raw) or not _shallow(value, raw, _DEEPEST)):
+        _look(value, raw, _DEEPEST, plain=True)
+    return raw
 
 
 def decode(raw: bytes | str) -> Any:
-    """Decode what `encode` wrote."""
-    return from_json(raw)
+    """Decode what a store gave back.
+
+    Raises:
+        StoreError: it can't be read: what is stored is damaged, or an older version kept what it couldn't read.
+    """
+    try:
+        return from_json(raw)
+    except ValueError as error:
+        raise StoreError("stored data can't be read", code="AF-STORE-DAMAGED", why=str(error)) from None
 
 
 def copied(value: Any) -> Any:
     """Return a JSON value for code that may change it: what it came from stays as it is."""
-    return decode(encode(value)) if is_object(value) or is_array(value) else value
-
-
-def normalise(value: object) -> Any:
-    """Turn what user code returned into plain JSON data, once, before anybody reads it.
-
-    Tuples and sets become lists, integer keys text, models and dataclasses objects.
-
-    Raises:
-        ValueError: something in it has no JSON form: a foreign object, NaN, a lone surrogate, too deep a nesting.
-    """
-    if value is None or isinstance(value, bool):
-        return value
-    if type(value) is str and value.isascii():
-        return value
-    return _finite(decode(encode(value)))
-
-
-def _finite(value: Any) -> Any:
-    stack: list[Any] = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, float) and not math.isfinite(item):
-            raise ValueError("NaN and infinity have no JSON form")
-        if is_object(item):
-            stack.extend(item.values())
-        elif is_array(item):
-            stack.extend(item)
-    return value
+    return from_json(encode(value)) if is_object(value) or is_array(value) else value
 
 
 def canonical(value: object) -> bytes:
@@ -82,3 +112,114 @@ def canonical(value: object) -> bytes:
 def digest(raw: bytes) -> str:
     """Return a short, collision-safe name of some bytes."""
     return hashlib.blake2b(raw, digest_size=16).hexdigest()
+
+
+# what can be told without reading the text back
+
+
+def _many_digits(raw: bytes) -> bool:
+    """Tell whether there is a run of so many digits that it can't be read if it is a number."""
+    if len(raw) <= MAX_DIGITS:
+        return False
+    for at in range(MAX_DIGITS, len(raw), MAX_DIGITS):  # one of them is under one of these bytes
+        if 48 <= raw[at] <= 57:
+            before, after = raw[at - MAX_DIGITS : at], raw[at : at + MAX_DIGITS + 1]
+            run = len(before) - len(before.rstrip(_DIGITS)) + len(after) - len(after.lstrip(_DIGITS))
+            if run > MAX_DIGITS:
+                return True
+    return False
+
+
+def _plain(value: Any) -> bool:
+    """Tell whether a small value has only texts as keys, and nothing foreign in it."""
+    kind = cast("type[Any]", type(value))
+    if kind is dict:
+        for key, item in value.items():
+            if type(key) is not str or (type(item) not in _SCALARS and not _plain(item)):
+                return False
+        return True
+    if kind is list:
+        return all(type(item) in _SCALARS or _plain(item) for item in value)
+    return kind in _SCALARS
+
+
+def _shallow(value: Any, raw: bytes, depth: int) -> bool:
+    """Look at a value level by level, until all objects and arrays of its text are found: are their keys texts?"""
+    objects, arrays = raw.count(b"{"), raw.count(b"[")
+    rest: list[Any] = [] if type(value) in _SCALARS else [value]
+    for _ in range(depth):
+        dicts: list[dict[Any, Any]] = [item for item in rest if type(item) is dict]
+        lists: list[list[Any]] = [item for item in rest if type(item) is list] if len(dicts) < len(rest) else []
+        if len(dicts) + len(lists) < len(rest) or not _TEXT.issuperset(map(type, set[Any]().union(*dicts))):
+            return False
+        objects -= len(dicts)
+        arrays -= len(lists)
+        if objects <= 0 and arrays <= 0:
+            return True
+        rest = [item for one in dicts for item in one.values() if type(item) not in _SCALARS]
+        rest += [item for one in lists for item in one if type(item) not in _SCALARS]
+    return not rest  # the brackets that are left stand in texts
+
+
+def _look(value: object, raw: bytes, depth: int, *, plain: bool) -> None:
+    """Raise UnfitError when a text can't be read back with rows around it, or isn't all that the value holds."""
+    fault = None if plain else find_fault(value, depth)
+    if fault is not None:
+        raise fault
+    around = _DEEPEST - depth
+    try:
+        back = from_json(b"[" * around + raw + b"]" * around, allow_inf_nan=False)
+    except ValueError as error:
+        raise find_fault(value, depth) or UnfitError(_words(error)) from None
+    if plain:
+        return
+    for _ in range(around):
+        back = back[0]
+    if to_json(back) != raw:
+        raise UnfitError("two of its keys are one as texts")
+
+
+def _words(error: Exception) -> str:
+    return str(error).removeprefix("Error serializing to JSON: ")
+
+
+# JSON text of others
+
+
+def parse(text: str | bytes) -> Any:
+    """Read JSON text that comes from outside; a byte order mark is skipped.
+
+    Raises:
+        UnfitError: it holds what isn't data, such as a number out of range: the message names it and its place.
+        ValueError: it isn't JSON; the message names line and column.
+    """
+    text = text.removeprefix(b"\xef\xbb\xbf") if isinstance(text, bytes) else text.removeprefix("\ufeff")
+    try:
+        value = from_json(text, allow_inf_nan=False)
+    except (ValueError, TypeError) as error:  # TypeError: half of a character pair stands in a str
+        raise _misread(text, error) from None
+    try:
+        admit(value)
+    except UnfitError:
+        raise _misread(text, None) from None
+    return value
+
+
+def _misread(text: str | bytes, error: Exception | None) -> ValueError:
+    """Read a text again, with marks in place of numbers that are out of range, to tell what is wrong with it."""
+    try:
+        value = json.loads(text, parse_int=_whole, parse_float=_real, parse_constant=OutOfRange)
+    except RecursionError:
+        return UnfitError(f"it is nested deeper than {MAX_DEPTH} levels")
+    except ValueError as unreadable:
+        return ValueError(str(error or unreadable))
+    return find_fault(value, MAX_DEPTH) or ValueError(str(error))
+
+
+def _whole(text: str) -> Any:
+    return int(text) if len(text.lstrip("-")) <= MAX_DIGITS else OutOfRange(text)
+
+
+def _real(text: str) -> Any:
+    value = float(text)
+    return value if math.isfinite(value) else OutOfRange(text)

@@ -11,6 +11,7 @@ from agentflow.config import Config
 from agentflow.definition.models import Workflow
 from agentflow.definition.parse import parse_workflow
 from agentflow.engine.core import Core
+from agentflow.engine.gate import Gate
 from agentflow.engine.program import StepProgram
 from agentflow.engine.runtime.embedded import EmbeddedRuntime
 from agentflow.engine.starting import register
@@ -60,7 +61,7 @@ def build_core(
         "missing": _missing(granted),
         "allocate": store.allocate,
         "parse": partial(_parse, types),
-        "redact": _redactor(config),
+        "gate": Gate(config.limits, _redactor(config)),
         "http_timeout": config.http.timeout,
         "limits": config.limits,
     }

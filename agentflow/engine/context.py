@@ -123,14 +123,12 @@ class StepContext:
 
     def progress(self, fraction: float | None, message: str = "") -> None:
         """Tell how far the step is."""
-        data = {"fraction": fraction, "message": self._core.redact_text(message[:1000])}
+        data = {"fraction": fraction, "message": self._core.gate.text(message, 1000)}
         self._core.note(self._run, self._node, "step_progress", data)
 
     def log(self, text: str, level: str = "info") -> None:
         """Add a line to the step's log."""
-        self._core.note(
-            self._run, self._node, "step_log", {"text": self._core.redact_text(text[:10_000]), "level": level}
-        )
+        self._core.note(self._run, self._node, "step_log", {"text": self._core.gate.text(text), "level": level})
 
     def heartbeat(self) -> None:
         """Say that the step is alive: the embedded runtime needs no telling."""
@@ -154,7 +152,7 @@ class StepContext:
 
     async def publish(self, topic: str, data: Any, event_id: str | None = None) -> int:
         """Publish an event."""
-        return await self._core.publish(topic, normalise(data), event_id)
+        return await self._core.publish(topic, data, event_id)
 
     def leave(self, run: RunState, node: Node) -> None:
         """Write what the step left into the current transition."""

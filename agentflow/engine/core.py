@@ -18,6 +18,7 @@ from agentflow.definition.models import Workflow
 from agentflow.engine.admission import Admission
 from agentflow.engine.execute import Stopped, execute
 from agentflow.engine.flush import Flush
+from agentflow.engine.gate import PUBLISHED
 from agentflow.engine.holding import look_again
 from agentflow.engine.inputs import Done, Finished, Input, command, note, saved
 from agentflow.engine.landing import Landing
@@ -27,7 +28,6 @@ from agentflow.engine.program import Program
 from agentflow.engine.runtime.base import Work, WorkLease
 from agentflow.engine.runtime.embedded import EmbeddedRuntime
 from agentflow.engine.state import Node, RunState, Tree
-from agentflow.engine.surroundings import check_size
 from agentflow.errors import Defect, StoreError
 from agentflow.expressions import filter_matches
 from agentflow.faultpoints import reach
@@ -105,7 +105,7 @@ class Core(Landing):
 
     async def publish(self, topic: str, data: Any, event_id: str | None) -> int:
         """Publish an event of a running step."""
-        check_size(data, self.limits.event_size)
+        data = self.gate.data(data, PUBLISHED)
         count, _ = await self.store.publish(topic, data, event_id, self.now(), filter_matches)
         await self.take_inbox(self.roots())
         return count

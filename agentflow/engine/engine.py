@@ -18,11 +18,11 @@ from agentflow.engine import answers, retrying, starting
 from agentflow.engine.assembly import build_core
 from agentflow.engine.collector import rare_collections
 from agentflow.engine.core import Core
+from agentflow.engine.gate import EVENT
 from agentflow.engine.host import Host, HostMode
 from agentflow.engine.hosting import HostLock, executed, others, ring
 from agentflow.engine.outputs import output_of
 from agentflow.engine.program import Program
-from agentflow.engine.surroundings import check_size
 from agentflow.engine.views import Answer, Decline, RetryPlan, Run, ToolFailure, WaitView, run_view, wait_view
 from agentflow.engine.watching import Watcher, Watching
 from agentflow.errors import ConflictError, NotFoundError
@@ -307,7 +307,7 @@ class Engine:
 
     async def publish(self, topic: str, data: Any, *, id: str | None = None) -> int:  # noqa: A002  named as in the config
         """Publish an event; returns how many waits it reached. The same id again reaches none."""
-        check_size(data, self.core.limits.event_size)
+        data = self.core.gate.data(data, EVENT)
         count, holders = await self.store.publish(topic, data, id, self.core.now(), filter_matches)
         await self._wake(holders)
         return count

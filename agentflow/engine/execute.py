@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from pydantic import ValidationError
-from pydantic_core import to_json
 
-from agentflow.data import encode, normalise
 from agentflow.engine.context import StepContext
+from agentflow.engine.gate import RESULT
 from agentflow.engine.plan.steps import failure_of, render_config
 from agentflow.engine.state import Node, RunState
 from agentflow.errors import Failure, StepError
@@ -57,32 +56,21 @@ async def execute(core: Core, run: RunState, node: Node, lease: WorkLease) -> tu
 
 def _outcome(core: Core, outcome: object) -> Any:
     if isinstance(outcome, Result):
-        return encode_result(outcome.value, core.limits.result_size)
+        return encode_result(core, outcome.value)
     if isinstance(outcome, Skip | Park):
         return outcome
     message = f"the step type answered {type(outcome).__name__}, not Result, Skip or Park"
     return Failure("AF-RESULT-INVALID", message, kind="invalid", retryable=False)
 
 
-def encode_result(value: Any, limit: int) -> bytes | Failure:
+def encode_result(core: Core, value: Any) -> bytes | Failure:
     """Turn a result into JSON, or say what is wrong with it."""
     try:
-        raw = to_json(value)
-        if raw.find(b"NaN") >= 0 or raw.find(b"Infinity") >= 0:  # `in` would try bytes as a number first
-            raw = encode(normalise(value))
-    except Exception as error:  # serialisers raise many types
-        return Failure("AF-RESULT-INVALID", f"the result has no JSON form: {error}", kind="invalid", retryable=False)
-    if len(raw) > limit:
-        return Failure(
-            "AF-RESULT-TOO-LARGE",
-            f"the result has {len(raw):,} bytes; at most {limit:,} are kept",
-            kind="invalid",
-            retryable=False,
-            hint="write it to a file or an artifact and return its place",
-        )
-    return raw
+        return core.gate.encoded(value, RESULT)
+    except StepError as error:
+        return failure_of(error)
 
 
 def describe(core: Core, error: BaseException) -> Failure:
     """Turn an exception of a step into a failure: its message first, then only the user's frames."""
-    return core.redact(failure_of(step_error(error, code="AF-STEP-RAISED")))
+    return core.gate.failure(failure_of(step_error(error, code="AF-STEP-RAISED")))

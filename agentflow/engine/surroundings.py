@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import anyio
 
 from agentflow.clock import Clock
 from agentflow.config import Limits
-from agentflow.data import decode, encode
+from agentflow.data import decode
 from agentflow.definition.models import Workflow
+from agentflow.engine.gate import Gate
 from agentflow.engine.program import Program, StepProgram, Types
-from agentflow.errors import Failure, InputError, StoreError
+from agentflow.errors import StoreError
 from agentflow.ids import IdSource
 from agentflow.steps.services import ProcessServices
-
-
-def check_size(data: Any, limit: int) -> None:
-    """Refuse an event that is too large; raises InputError."""
-    size = len(encode(data))
-    if size > limit:
-        what = f"the event has {size:,} bytes; at most {limit:,} are taken"
-        raise InputError(what, code="AF-EVENT-TOO-LARGE", hint="publish the place of a file instead")
 
 
 class Surroundings:
@@ -44,7 +36,7 @@ class Surroundings:
         missing: Callable[[StepProgram], str | None],
         allocate: Callable[[], int],
         parse: Callable[[Any], Workflow],
-        redact: Callable[[str], str],
+        gate: Gate,
         limits: Limits,
         http_timeout: float | None = None,
         seed: int | None = None,
@@ -68,7 +60,7 @@ class Surroundings:
         self.allocate = allocate
         self._missing = missing
         self._parse = parse
-        self.redact_text = redact
+        self.gate = gate
         self.timer_scope: anyio.CancelScope | None = None
 
     def program(self, digest: str) -> Program:
@@ -96,14 +88,6 @@ class Surroundings:
     def function(self, target: str) -> Callable[..., Any]:
         """Return a Python function of the config's modules."""
         return self.services.python(target)
-
-    def redact(self, failure: Failure) -> Failure:
-        """Take secrets out of a failure's texts."""
-        redact = self.redact_text
-        data = decode(redact(encode(dict(failure.data)).decode())) if failure.data else failure.data
-        why = redact(failure.why) if failure.why else failure.why
-        hint = redact(failure.hint) if failure.hint else failure.hint
-        return replace(failure, message=redact(failure.message), why=why, hint=hint, data=data)
 
     def timers_changed(self) -> None:
         """Wake whoever sleeps until the next timer."""

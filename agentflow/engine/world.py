@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from agentflow.engine.gate import Gate
 from agentflow.engine.program import Program, StepProgram
 
 
@@ -25,6 +26,11 @@ class World(Protocol):
     @property
     def moment(self) -> float:
         """Time of the transition that is being planned: what is committed together has happened at one time."""
+        ...
+
+    @property
+    def gate(self) -> Gate:
+        """What values and texts go through that are kept."""
         ...
 
     def new_id(self) -> str:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from agentflow.steps.results import parse_json
+from agentflow.data import parse
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -53,14 +53,14 @@ def json_of(raw: bytes, charset: str | None = None) -> Any:
     """
     found = json.detect_encoding(raw)
     if found == "utf-8" and not known_charset(charset):
-        return parse_json(raw)  # nearly always
+        return parse(raw)  # nearly always
     for encoding in _encodings(None if found == "utf-8" else found, charset):
         try:
             text = raw.decode(encoding)
         except UnicodeError:
             continue
-        return parse_json(text)
-    return parse_json(raw)
+        return parse(text)
+    return parse(raw)
 
 
 def _marked(raw: bytes) -> str | None:

@@ -14,12 +14,12 @@ from typing import IO, Any
 import anyio
 from anyio import to_thread
 
-from agentflow.data import is_object
+from agentflow.data import is_object, parse
 from agentflow.errors import StepError
 from agentflow.steps import processes
 from agentflow.steps.contract import Context
 from agentflow.steps.failing import shorten
-from agentflow.steps.results import parse_json, read_text
+from agentflow.steps.results import read_text
 from agentflow.steps.script import ScriptConfig
 from agentflow.steps.services import services_of
 
@@ -314,7 +314,7 @@ def _result(config: ScriptConfig, process: _Process, ctx: Context) -> Any:
     if config.output_format != "json":
         return read_text(output)
     try:
-        return parse_json(output)
+        return parse(output)
     except ValueError as error:
         raise StepError(
             f"stdout isn't JSON: {error}",

@@ -1,0 +1,125 @@
+"""The gate: whatever the engine keeps or logs goes through it, values as well as texts.
+
+A value gets in as data that can surely be read back, or an error of its door says what is wrong and where in it. Texts
+and failures get in without secrets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple, NoReturn
+
+from agentflow.config import Limits
+from agentflow.data import admit, normalise
+from agentflow.errors import AgentflowError, Failure, InputError, StepError
+from agentflow.unfit import UnfitError, find_fault
+
+TEXT = 10_000
+"""Characters of a text that somebody else wrote, such as a line of a log."""
+
+
+class Door(NamedTuple):
+    """A way by which values come in: how it names them, and what it says to those that it refuses."""
+
+    what: str
+    code: str
+    """Of what isn't data."""
+    large: str = ""
+    """Of what is data, but too large."""
+    limit: str | None = None
+    """The field of `Limits` that says how large it may be."""
+    hint: str | None = None
+    """What to do with what is too large."""
+    step: bool = False
+    """It fails a step; else it is refused to whoever comes with it."""
+
+
+_FILE = "write it to a file or an artifact and return its place"
+INPUT = Door("the input", "AF-INPUT-INVALID", "AF-INPUT-TOO-LARGE", "input_size", "pass the place of a file instead")
+ANSWER = Door("the answer", "AF-WAIT-INVALID", "AF-WAIT-TOO-LARGE", "result_size", "answer with a file's place instead")
+EVENT = Door("the event", "AF-EVENT-INVALID", "AF-EVENT-TOO-LARGE", "event_size", "publish the place of a file instead")
+PUBLISHED = EVENT._replace(step=True)
+RESULT = Door("the result", "AF-RESULT-INVALID", "AF-RESULT-TOO-LARGE", "result_size", _FILE, step=True)
+
+
+class Gate:
+    """Lets values, texts and failures into what is stored."""
+
+    __slots__ = ("_limits", "_redact")
+
+    def __init__(self, limits: Limits, redact: Callable[[str], str]) -> None:
+        """Make a gate.
+
+        Args:
+            limits: how large values may be.
+            redact: takes secrets out of a text.
+        """
+        self._limits = limits
+        self._redact = redact
+
+    def encoded(self, value: object, door: Door) -> bytes:
+        """Return a value as it is stored; raises InputError, or StepError where the door is a step's."""
+        try:
+            return admit(value, getattr(self._limits, door.limit) if door.limit else None)
+        except UnfitError as error:
+            refuse(error, door)
+
+    def data(self, value: object, door: Door) -> Any:
+        """Return a value as plain data of its own; raises InputError, or StepError where the door is a step's."""
+        try:
+            return normalise(value, getattr(self._limits, door.limit) if door.limit else None)
+        except UnfitError as error:
+            refuse(error, door)
+
+    def text(self, text: str, limit: int = TEXT) -> str:
+        """Return a text without secrets, shortened afterwards."""
+        return self._redact(_written(text))[:limit]
+
+    def failure(self, failure: Failure) -> Failure:
+        """Return a failure without secrets, its details as data."""
+        why = self._redact(_written(failure.why)) if failure.why else failure.why
+        hint = self._redact(_written(failure.hint)) if failure.hint else failure.hint
+        message = self._redact(_written(failure.message))
+        return replace(failure, message=message, why=why, hint=hint, data=self._details(failure.data))
+
+    def _details(self, details: Mapping[str, Any]) -> Mapping[str, Any]:
+        if not details:
+            return details
+        try:
+            return self._clean(normalise(dict(details)))
+        except UnfitError as error:  # the step has failed: what else is wrong mustn't hide why
+            return {"unfit": self._redact(str(error))}
+
+    def _clean(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._redact(value)
+        if isinstance(value, dict):
+            return {self._redact(k): self._clean(v) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  plain data
+        if isinstance(value, list):
+            return [self._clean(item) for item in value]  # pyright: ignore[reportUnknownVariableType]  plain data
+        return value
+
+
+def refuse(error: UnfitError, door: Door) -> NoReturn:
+    """Raise a door's error for what isn't data, or is too large."""
+    code = door.large if error.large else door.code
+    hint = door.hint if error.large else None
+    raised: AgentflowError
+    if door.step:
+        raised = StepError(told(error, door), code=code, kind="invalid", retryable=False, hint=hint)
+    else:
+        raised = InputError(told(error, door), code=code, hint=hint)
+    raise raised from None
+
+
+def told(error: UnfitError, door: Door) -> str:
+    """Return what is wrong with a value, as a sentence."""
+    if error.large:
+        return f"{door.what} {error.reason.removeprefix('it ')}"
+    return f"{door.what} isn't data: {error}"
+
+
+def _written(text: str) -> str:
+    """Return a text that can be stored: half character pairs are written out."""
+    return text if text.isascii() or find_fault(text, 1) is None else text.encode("utf-8", "backslashreplace").decode()
