@@ -20,14 +20,14 @@ from agentflow.engine.execute import Stopped, execute
 from agentflow.engine.flush import Flush
 from agentflow.engine.gate import PUBLISHED
 from agentflow.engine.holding import look_again
-from agentflow.engine.inputs import Done, Finished, Input, command, note, saved
+from agentflow.engine.inputs import Done, Finished, Input, begun, command, note, saved
 from agentflow.engine.landing import Landing
 from agentflow.engine.needs import missing_skills
 from agentflow.engine.plan.drive import drain
 from agentflow.engine.program import Program
 from agentflow.engine.runtime.base import Work, WorkLease
 from agentflow.engine.runtime.embedded import EmbeddedRuntime
-from agentflow.engine.state import Node, RunState, Tree
+from agentflow.engine.state import UNBEGUN, Node, RunState, Tree
 from agentflow.errors import Defect, StoreError
 from agentflow.expressions import filter_matches
 from agentflow.faultpoints import reach
@@ -91,7 +91,7 @@ class Core(Landing):
     async def take_inbox(self, roots: Collection[int] | None = None) -> list[Done]:
         """Leave the commands that other doors committed as inputs; returns what tells when each is carried out."""
         taken: list[Done] = []
-        for root, item in await self.store.inbox(roots):
+        for root, item in await self.store.inbox(roots, dead=self.dead):
             if item.id not in self._seen:
                 self._seen.add(item.id)
                 done = Done(self.signals.new(), item.id)
@@ -146,6 +146,8 @@ class Core(Landing):
             outcome, context = Stopped(node.halting), None
         else:
             node.lease = lease
+            if node.memo is not None and UNBEGUN in node.memo:
+                await self._begin(run, node)
             if node.program.timeout is not None:
                 self.slots.deadline(run, node)
             outcome, context = await execute(self, run, node, lease)
@@ -158,6 +160,15 @@ class Core(Landing):
             self._wake.set()  # if this worker comes to wait in its next step, the pump flushes
             return ()
         return await self._flush(breathe=breathless or self.slots.running > len(self._inputs))
+
+    async def _begin(self, run: RunState, node: Node) -> None:
+        """Store that a step begins which the death of its host has broken off before; who dies from now on counts."""
+        while True:
+            try:
+                await self.apply(run.tree.key, begun(run, node))
+                return
+            except StoreError:  # logged where it came about
+                await anyio.sleep(0.2)
 
     def _let_go(self, work: Work, node: Node, lease: WorkLease) -> None:
         """Let nobody interrupt what a worker does after a step; the step's node may have been read anew meanwhile."""

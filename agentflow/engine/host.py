@@ -113,16 +113,17 @@ class Host:
         if self.core.stopping:
             return
         await self.find_dead()
-        for root in await self.store.claimable(self.core.dead):
-            if self.mode != "all" and root not in self.own:
-                continue
+        for root in await self.store.claimable(self.core.dead, roots=self.roots):
             if root not in self.core.trees:
                 self.core.put(Input(root, _continue))
 
     async def find_dead(self) -> None:
         """Find out which holders live no more."""
         if self.lock is not None:
-            self.core.dead = self.lock.dead(await self.store.hosts())
+            dead = self.lock.dead(await self.store.hosts())
+            if not dead <= self.core.dead:
+                self.core.slots.note(self.core.now())  # what they left may be due
+            self.core.dead = dead
 
     async def take(self, root: int) -> bool:
         """Execute a tree from now on, if no live host has it."""
@@ -190,7 +191,7 @@ class Host:
         core, slots = self.core, self.core.slots
         while True:
             slots.earliest = None
-            due = await self.store.next_due(self.roots)
+            due = await self.store.next_due(self.roots, self.core.dead)
             deadline = slots.first_deadline()
             times = [time for time in (due, deadline) if time is not None and time < HELD]
             now = core.now()
@@ -215,7 +216,7 @@ class Host:
             if node is not None and node.attempt == attempt and node.lease is not None:
                 node.lease.interrupt("timeout")
         waiting: list[Done] = []
-        for root, timer in await self.store.due(now, self.roots):
+        for root, timer in await self.store.due(now, self.roots, dead=self.core.dead):
             done = Done(self.core.signals.new())
             core.put(Input(root, fired(timer.run, timer.n, timer.kind, timer.entry), done))
             waiting.append(done)

@@ -14,7 +14,7 @@ from agentflow.engine.execute import Stopped
 from agentflow.engine.plan import steps, waiting
 from agentflow.engine.plan.recovery import interrupted_once
 from agentflow.engine.plan.runs import cancel_run, pause_run
-from agentflow.engine.state import Node, RunState, Tree
+from agentflow.engine.state import UNBEGUN, Node, RunState, Tree
 from agentflow.errors import Failure
 from agentflow.store.common import passed
 from agentflow.store.rows import (
@@ -142,6 +142,19 @@ def saved(run: RunState, node: Node, state: Any) -> Callable[[Tree], None]:
         current = held.live.get(node.n) if held is not None else None
         if held is not None and current is not None and current.phase == "run":
             current.memo = {**(current.memo or {}), "saved": state}
+            held.save(current, memo=True)
+
+    return apply
+
+
+def begun(run: RunState, node: Node) -> Callable[[Tree], None]:
+    """Return what notes that a step has begun which its host's death had broken off: the next one counts again."""
+
+    def apply(tree: Tree) -> None:
+        held = tree.runs.get(run.key)
+        current = held.live.get(node.n) if held is not None else None
+        if held is not None and current is not None and current.phase == "run" and current.memo is not None:
+            current.memo = {name: value for name, value in current.memo.items() if name != UNBEGUN}
             held.save(current, memo=True)
 
     return apply

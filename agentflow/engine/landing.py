@@ -119,6 +119,9 @@ class Landing(Holding):
                 if change is not None:
                     self._landed(run, change)
             tree.touched.clear()
+            if tree.broken_off:
+                tree.broken_off = False
+                self.put(Input(tree.key, look_again))
         if self.slots.blocks and any(change.free or change.release for change in changes):
             for root in self.slots.blocked():
                 self.put(Input(root, look_again))

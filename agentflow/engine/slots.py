@@ -107,7 +107,7 @@ class Slots:
 
     def queue(self, run: RunState) -> None:
         """Let a run queue for slots, if it has use for them."""
-        if run.queued or not run.ready or run.paused or run.ended:
+        if run.queued or not run.ready or run.paused or run.ended or run.tree.broken_off:
             return
         if run.running >= (run.program.workflow.max_parallel or RUN_PARALLEL):
             return

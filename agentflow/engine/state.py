@@ -34,6 +34,9 @@ SOON = 5.0
 ROOT = -1
 """Number of the node that stands for the run itself."""
 
+UNBEGUN = "unbegun"
+"""In a step's memo: it was claimed once more after its host had died, and hasn't begun. Such a death isn't its own."""
+
 SATISFYING = frozenset({"condition", "entry_point", "branch", "tolerated", "ended", "operator"})
 """Reasons with which a canceled step counts as satisfied for its dependents."""
 
@@ -359,7 +362,7 @@ class RunState:
 class Tree:
     """A root run with the descendants that haven't ended: one lease, one holder."""
 
-    __slots__ = ("checks", "epoch", "key", "runs", "todo", "touched", "world")
+    __slots__ = ("broken_off", "checks", "epoch", "key", "runs", "todo", "touched", "world")
 
     def __init__(self, world: World, key: int, epoch: int) -> None:
         """Make an empty tree."""
@@ -373,6 +376,8 @@ class Tree:
         """What the planner still has to do in this transition: operation and arguments."""
         self.checks: dict[Scope, RunState] = {}
         """Scopes to look at once nothing else is to be done: have they ended?"""
+        self.broken_off = False
+        """Whether this transition finds steps that a death broke off: it is stored before they are claimed again."""
 
     @property
     def root(self) -> RunState:

@@ -25,6 +25,9 @@ Matches = Callable[[Any, Any], bool]
 """(filter, event data) → whether a subscription wants the event. Pure."""
 Definitions: TypeAlias = Mapping[str, bytes] | None
 """Definitions by hash, to be kept with a commit."""
+Dead: TypeAlias = Collection[str] | None
+"""Given: only what this holder may see to, of trees that it holds itself, nobody, or one of these dead hosts. What a
+host that lives, or is only stopped, has to do costs the others nothing. None: of all trees."""
 
 
 class Answered(NamedTuple):
@@ -144,8 +147,7 @@ class Ledger(Protocol):
         """Take the lease of a tree that has no holder, or one of `dead`, and load it.
 
         Returns:
-            The tree at its new epoch; None when a live holder has it, or it doesn't exist. Steps that were in phase
-            `run` under a dead holder come with `crashes` one higher.
+            The tree at its new epoch; None when a live holder has it, or it doesn't exist.
         """
         ...
 
@@ -153,16 +155,18 @@ class Ledger(Protocol):
         """Load a tree without taking it."""
         ...
 
-    async def claimable(self, dead: Collection[str] = (), limit: int = 1000) -> list[int]:
+    async def claimable(
+        self, dead: Collection[str] = (), limit: int = 1000, roots: Collection[int] | None = None
+    ) -> list[int]:
         """Return roots with something to do now that nobody (or a dead host) holds: awake, or with commands."""
         ...
 
-    async def next_due(self, roots: Collection[int] | None = None) -> float | None:
+    async def next_due(self, roots: Collection[int] | None = None, dead: Dead = None) -> float | None:
         """Return the earliest due time of a timer, of these roots or of all."""
         ...
 
     async def due(
-        self, now: float, roots: Collection[int] | None = None, limit: int = 500
+        self, now: float, roots: Collection[int] | None = None, limit: int = 500, dead: Dead = None
     ) -> list[tuple[int, TimerRow]]:
         """Return (root, timer) for timers that are due, earliest first."""
         ...
@@ -190,7 +194,9 @@ class Ledger(Protocol):
         """
         ...
 
-    async def inbox(self, roots: Collection[int] | None = None, after: int = 0) -> list[tuple[int, Inbox]]:
+    async def inbox(
+        self, roots: Collection[int] | None = None, after: int = 0, dead: Dead = None
+    ) -> list[tuple[int, Inbox]]:
         """Return (root, command) for waiting commands in order, of these roots or of all."""
         ...
 

@@ -9,7 +9,7 @@ from typing import Any
 from agentflow.data import decode, encode
 from agentflow.errors import Defect
 from agentflow.store.common import OPEN, ended, event_answer, judge_ended
-from agentflow.store.contract import Answered, Definitions, Matches
+from agentflow.store.contract import Answered, Dead, Definitions, Matches
 from agentflow.store.loaded import LoadedRun, LoadedTree
 from agentflow.store.memory_records import Base, Runs, Tasks
 from agentflow.store.memory_state import LogEntry, MemoryRun
@@ -87,14 +87,8 @@ class _Ledger(Base):
         run = self.tables.runs.get(root)
         if run is None or run.parent or (run.holder is not None and run.holder not in dead):
             return None
-        crashed = run.holder is not None
         run.holder, run.asleep = self.holder, False
         run.epoch += 1
-        if crashed:
-            for member in run.tree():
-                for step in member.steps.values() if not ended(member.state) else ():
-                    if step.phase == "run" and step.state == "working":
-                        member.steps[step.n] = step._replace(crashes=step.crashes + 1)
         return await self.load(root)
 
     async def load(self, root: int) -> LoadedTree | None:
@@ -109,30 +103,42 @@ class _Ledger(Base):
         ]
         return LoadedTree(root, top.epoch, runs, [row for key, row in self.tables.inbox.values() if key == root])
 
-    async def claimable(self, dead: Collection[str] = (), limit: int = 1000) -> list[int]:
+    async def claimable(
+        self, dead: Collection[str] = (), limit: int = 1000, roots: Collection[int] | None = None
+    ) -> list[int]:
         """Return roots with something to do now that nobody (or a dead host) holds."""
         runs = self.tables.runs
         awake = (root for root in self.tables.active if not runs[root].asleep)
         wanted = {*awake, *(root for root, _ in self.tables.inbox.values())}
-        free = (root for root in sorted(wanted) if runs[root].holder is None or runs[root].holder in dead)
+        free = (
+            root
+            for root in sorted(wanted)
+            if (runs[root].holder is None or runs[root].holder in dead) and (roots is None or root in roots)
+        )
         return [root for root, _ in zip(free, range(limit), strict=False)]
 
-    async def next_due(self, roots: Collection[int] | None = None) -> float | None:
+    def _concerns(self, root: MemoryRun, roots: Collection[int] | None, dead: Dead) -> bool:
+        """Tell whether a tree is one of these, and one that this holder may see to."""
+        if roots is not None and root.key not in roots:
+            return False
+        return dead is None or root.holder in {None, self.holder, *dead}
+
+    async def next_due(self, roots: Collection[int] | None = None, dead: Dead = None) -> float | None:
         """Return the earliest due time of a timer."""
         runs = self.tables.runs
-        return next((t.due for t in self.tables.timers if roots is None or runs[t.run].root.key in roots), None)
+        return next((t.due for t in self.tables.timers if self._concerns(runs[t.run].root, roots, dead)), None)
 
     async def due(
-        self, now: float, roots: Collection[int] | None = None, limit: int = 500
+        self, now: float, roots: Collection[int] | None = None, limit: int = 500, dead: Dead = None
     ) -> list[tuple[int, TimerRow]]:
         """Return (root, timer) for timers that are due, earliest first."""
         found: list[tuple[int, TimerRow]] = []
         for timer in self.tables.timers:
             if timer.due > now or len(found) >= limit:
                 break
-            root = self.tables.runs[timer.run].root.key
-            if roots is None or root in roots:
-                found.append((root, timer))
+            root = self.tables.runs[timer.run].root
+            if self._concerns(root, roots, dead):
+                found.append((root.key, timer))
         return found
 
     async def answer(
@@ -157,12 +163,14 @@ class _Ledger(Base):
         self.tables.append(run, events)
         return run.root.holder
 
-    async def inbox(self, roots: Collection[int] | None = None, after: int = 0) -> list[tuple[int, Inbox]]:
+    async def inbox(
+        self, roots: Collection[int] | None = None, after: int = 0, dead: Dead = None
+    ) -> list[tuple[int, Inbox]]:
         """Return (root, command) for waiting commands in order."""
         return [
             entry
             for number, entry in self.tables.inbox.items()
-            if number > after and (roots is None or entry[0] in roots)
+            if number > after and self._concerns(self.tables.runs[entry[0]], roots, dead)
         ]
 
     async def publish(

@@ -14,7 +14,7 @@ from agentflow.errors import ConflictError, NotFoundError
 from agentflow.steps import delay, for_each, parallel, saga, sequence, set_, wait_for_input
 from agentflow.steps import workflow as sub
 from tests.engine.hands import Fails, Gate, by_hand, doom, same
-from tests.engine.lab import Done, Lab, until
+from tests.engine.lab import LIMIT, Done, Lab, until
 
 pytestmark = pytest.mark.anyio
 
@@ -322,3 +322,34 @@ async def test_a_parallel_group_with_waits_survives_any_number_of_hosts(lab: Lab
             doom(engine)
     done = await go_on(lab, db, run.id, flow)
     assert (done.state, done.output["leg2"]) == ("completed", {"ask": "all/leg2/ask", "x": "all/leg2/ask"})
+
+
+@pytest.mark.parametrize("died", ["before the claim", "before the step began"])
+async def test_only_a_death_while_the_step_executes_counts(lab: Lab, db: Path, died: str) -> None:
+    """Hosts that have taken the run over and die before they begin the step say nothing about the step."""
+    gate = Gate("done")
+    flow = lab.workflow(lab.call("good", gate))
+    run_id = await crash_in(lab, db, gate, flow)
+    for _ in range(6):
+        async with lab.open(flow, store=db, host="own") as engine:
+            claimed = anyio.Event()
+
+            async def stuck(run: object, node: object, claimed: anyio.Event = claimed) -> None:
+                claimed.set()
+                await anyio.sleep_forever()
+
+            if died == "before the claim":
+                engine.core.slots.limit = 0
+            else:
+                engine.core._begin = stuck  # pyright: ignore[reportPrivateUsage]  a death between two commits
+            assert await engine.adopt(run_id)
+            if died == "before the claim":
+                await anyio.wait_all_tasks_blocked()
+            else:
+                with anyio.fail_after(LIMIT):
+                    await claimed.wait()
+            (row,) = await engine.steps(run_id)
+            assert (row.crashes, gate.entered) == (1, 1)
+            doom(engine)
+    done = await go_on(lab, db, run_id, flow)
+    assert (done.state, done.output, gate.entered) == ("completed", "done", 2)

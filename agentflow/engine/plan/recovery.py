@@ -5,7 +5,7 @@ from __future__ import annotations
 from heapq import heappush
 
 from agentflow.engine.plan import steps
-from agentflow.engine.state import Node, RunState
+from agentflow.engine.state import UNBEGUN, Node, RunState
 from agentflow.errors import Failure
 
 MAX_CRASHES = 5
@@ -18,6 +18,8 @@ def interrupted(run: RunState, node: Node) -> None:
         return
     run.running -= 1
     reap(node)
+    if UNBEGUN not in (node.memo or {}):
+        node.crashes += 1
     if node.halting is not None or _stopped(node):
         steps.cancel(run, node, node.halting or (node.scope.halted if node.scope else None) or "run_canceled")
     elif node.program.step.at_most_once:
@@ -29,6 +31,7 @@ def interrupted(run: RunState, node: Node) -> None:
     else:
         node.phase = None
         node.entered = "crash"
+        run.tree.broken_off = True
         run.save(node)  # while it only queues, a crash isn't one of its own
         heappush(run.ready, (node.n, node))
 

@@ -14,7 +14,7 @@ from agentflow.definition.durations import parse_duration
 from agentflow.definition.times import parse_time
 from agentflow.engine.plan import order, shared
 from agentflow.engine.plan.retries import next_delay, should_retry
-from agentflow.engine.state import ROOT, SATISFYING, Node, RunState
+from agentflow.engine.state import ROOT, SATISFYING, UNBEGUN, Node, RunState
 from agentflow.engine.view import NodeView
 from agentflow.errors import Failure, StepError
 from agentflow.steps.contract import Outcome, Park, Result, Skip
@@ -312,11 +312,13 @@ def claim(run: RunState, node: Node) -> None:
     if node.entered is None:
         node.tries += 1
         node.memo = None
+    elif node.entered == "crash":
+        node.memo = {**(node.memo or {}), UNBEGUN: True}
     node.state, node.phase = "working", "run"
     if node.started is None or node.entered is None:
         node.started = run.tree.world.moment
     run.running += 1
-    run.save(node, memo=node.entered is None and (decided or node.attempt > 1))
+    run.save(node, memo=node.entered == "crash" or (node.entered is None and (decided or node.attempt > 1)))
     run.emit("step_started", node.address, _begun(node.tries))
 
 

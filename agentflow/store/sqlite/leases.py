@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from math import inf
 
 from agentflow.errors import Defect
+from agentflow.store.contract import Dead
 from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import (
     TimerRow,
 )
 from agentflow.store.sqlite.base import Base
-from agentflow.store.sqlite.batch import Batch, step_key
+from agentflow.store.sqlite.batch import Batch
+from agentflow.store.sqlite.queries import concerned
 from agentflow.store.sqlite.rows import listed, load_tree
-from agentflow.store.sqlite.sql import do, do_many, number, one, rows
+from agentflow.store.sqlite.sql import do, number, one, rows
 
 
 class Leases(Base):
@@ -29,8 +32,7 @@ class Leases(Base):
             if found is None or (found[0] is not None and found[0] not in dead):
                 return None
             do(db, "UPDATE heads SET holder = ?, epoch = epoch + 1, asleep = 0 WHERE key = ?", (holder, root))
-            tree = load_tree(db, root)
-            return tree if tree is None or found[0] is None else self._count_crashes(tree)
+            return load_tree(db, root)
 
         with self._faults:
             taken = one(self._reader, "SELECT holder FROM heads WHERE key = ? AND parent IS NULL", (root,))
@@ -38,69 +40,47 @@ class Leases(Base):
             return None
         return await self._write(work)
 
-    def _count_crashes(self, tree: LoadedTree) -> LoadedTree | None:
-        """Note in every step that was running that its host died."""
-        running = [
-            (step_key(step.run, step.n),)
-            for run in tree.runs
-            for step in run.steps
-            if step.phase == "run" and step.state == "working"
-        ]
-        if not running:
-            return tree
-        do_many(self._writer.db, "UPDATE steps SET crashes = crashes + 1 WHERE key = ?", running)
-        return load_tree(self._writer.db, tree.root)
-
     async def load(self, root: int) -> LoadedTree | None:
         """Load a tree without taking it."""
         db = self._reader
         with self._faults, db:
             return load_tree(db, root)
 
-    async def claimable(self, dead: Collection[str] = (), limit: int = 1000) -> list[int]:
+    async def claimable(
+        self, dead: Collection[str] = (), limit: int = 1000, roots: Collection[int] | None = None
+    ) -> list[int]:
         """Return roots with something to do now that nobody (or a dead host) holds."""
         with self._faults:
             found = rows(
                 self._reader,
-                "SELECT key FROM heads WHERE parent IS NULL AND holder IS NULL AND asleep = 0 AND paused = 0"
-                " AND state IN ('submitted', 'working')"
+                "SELECT key FROM (SELECT key FROM heads WHERE parent IS NULL AND holder IS NULL AND asleep = 0"
+                " AND paused = 0 AND state IN ('submitted', 'working')"
                 " UNION SELECT key FROM heads WHERE holder IN (SELECT value FROM json_each(?1)) AND paused = 0"
                 " AND state IN ('submitted', 'working')"
                 " UNION SELECT i.root FROM inbox i JOIN heads h ON h.key = i.root"
-                " WHERE h.holder IS NULL OR h.holder IN (SELECT value FROM json_each(?1))"
-                " ORDER BY 1 LIMIT ?2",
-                (listed(dead), limit),
+                " WHERE h.holder IS NULL OR h.holder IN (SELECT value FROM json_each(?1)))"
+                " WHERE ?3 IS NULL OR key IN (SELECT value FROM json_each(?3)) ORDER BY 1 LIMIT ?2",
+                (listed(dead), limit, None if roots is None else listed(roots)),
             )
         return [values[0] for values in found]
 
-    async def next_due(self, roots: Collection[int] | None = None) -> float | None:
+    async def next_due(self, roots: Collection[int] | None = None, dead: Dead = None) -> float | None:
         """Return the earliest due time of a timer, of these roots or of all."""
-        with self._faults:
-            if roots is None:
-                found = one(self._reader, "SELECT min(due) FROM timers")
-            else:
-                found = one(
-                    self._reader,
-                    "SELECT min((SELECT min(due) FROM timers WHERE root = j.value)) FROM json_each(?) j",
-                    (listed(roots),),
-                )
-        return found[0] if found else None
+        found = await self.due(inf, roots, 1, dead)
+        return found[0][1].due if found else None
 
     async def due(
-        self, now: float, roots: Collection[int] | None = None, limit: int = 500
+        self, now: float, roots: Collection[int] | None = None, limit: int = 500, dead: Dead = None
     ) -> list[tuple[int, TimerRow]]:
         """Return (root, timer) for timers that are due, earliest first."""
-        columns = "SELECT root, due, run, n, kind, entry FROM timers"
+        join, where, args = concerned("d", roots, dead, self.holder)
         with self._faults:
-            if roots is None:
-                found = rows(self._reader, f"{columns} WHERE due <= ? ORDER BY due LIMIT ?", (now, limit))
-            else:
-                found = rows(
-                    self._reader,
-                    f"{columns} WHERE root IN (SELECT value FROM json_each(?)) AND due <= ?"  # noqa: S608  a constant
-                    " ORDER BY due LIMIT ?",
-                    (listed(roots), now, limit),
-                )
+            found = rows(
+                self._reader,
+                f"SELECT d.root, d.due, d.run, d.n, d.kind, d.entry FROM timers d {join}"  # noqa: S608  constants
+                f" WHERE d.due <= ? {where} ORDER BY d.due LIMIT ?",
+                (now, *args, limit),
+            )
         return [(values[0], TimerRow(*values[1:])) for values in found]
 
     async def take_slots(self, wanted: Sequence[tuple[str, int, int, int]]) -> list[bool]:

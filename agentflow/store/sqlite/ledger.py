@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from agentflow.data import decode, encode
 from agentflow.errors import Defect
 from agentflow.store.common import OPEN, event_answer, frozen, judge_ended
-from agentflow.store.contract import Answered, Definitions, Matches
+from agentflow.store.contract import Answered, Dead, Definitions, Matches
 from agentflow.store.rows import (
     AnswerRow,
     EventRow,
@@ -20,7 +20,8 @@ from agentflow.store.rows import (
 from agentflow.store.sqlite.base import Base
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.connection import reserve
-from agentflow.store.sqlite.rows import TASK, inbox_row, listed, run_rows, task_view
+from agentflow.store.sqlite.queries import concerned
+from agentflow.store.sqlite.rows import TASK, inbox_row, run_rows, task_view
 from agentflow.store.sqlite.sql import do, do_many, one, rows
 
 LARGE = 128
@@ -131,15 +132,17 @@ class Commands(Base):
 
         return await self._write(work)
 
-    async def inbox(self, roots: Collection[int] | None = None, after: int = 0) -> list[tuple[int, Inbox]]:
+    async def inbox(
+        self, roots: Collection[int] | None = None, after: int = 0, dead: Dead = None
+    ) -> list[tuple[int, Inbox]]:
         """Return (root, command) for waiting commands in order."""
-        where = "" if roots is None else " AND root IN (SELECT value FROM json_each(?))"
-        args = (after,) if roots is None else (after, listed(roots))
+        join, where, args = concerned("i", roots, dead, self.holder)
         with self._faults:
             found = rows(
                 self._reader,
-                f"SELECT root, id, run, kind, n, task, data FROM inbox WHERE id > ?{where} ORDER BY id",  # noqa: S608  a constant
-                args,
+                f"SELECT i.root, i.id, i.run, i.kind, i.n, i.task, i.data FROM inbox i {join}"  # noqa: S608  constants
+                f" WHERE i.id > ? {where} ORDER BY i.id",
+                (after, *args),
             )
         return [inbox_row(values) for values in found]
 

@@ -55,9 +55,8 @@ class LeaseSuite:
         tree = await store.acquire(key, dead=("host-x", "host-a"))
         assert tree is not None
         assert tree.epoch == 2
-        crashes = {row.n: row.crashes for run in tree.runs for row in run.steps}
-        assert crashes == {0: 1, 1: 0, 2: 0}
-        assert {row.n: row.crashes for row in await store.list_steps(text_id("c1"))} == crashes
+        assert [row for run in tree.runs for row in run.steps] == running  # what a death means the planner says
+        assert await store.list_steps(text_id("c1")) == running
         late = RunChange(child, key, 1, steps=[step(child, 0, "completed", result=b"1")], release=True)
         assert list(await store.commit([late, RunChange(key, key, 1, release=True)])) == [Fenced(child), Fenced(key)]
         run = await store.get_run(text_id("r1"))
@@ -125,13 +124,6 @@ class LeaseSuite:
         assert run is not None
         assert (run.holder, run.epoch) == (None, 2)
         assert await store.claimable() == [key]  # for the other answer, which waits in the inbox
-
-    async def test_a_released_tree_counts_no_crash(self, store: Store) -> None:
-        key = await start(store, "r1")
-        await store.commit([RunChange(key, key, 1, steps=[step(key, 0, phase="run")], release=True)])
-        tree = await store.acquire(key)
-        assert tree is not None
-        assert [row.crashes for row in tree.runs[0].steps] == [0]
 
     async def test_a_loaded_tree_has_all_that_is_open_parents_first(self, store: Store) -> None:
         root = await start(store, "r1")
@@ -216,6 +208,31 @@ class LeaseSuite:
         assert await store.due(25.0) == [(one, timers[1]), (two, TimerRow(20.0, two, -1, "timer"))]
         assert await store.due(99.0, [one]) == [(one, timers[1]), (one, timers[0])]
         assert await store.due(99.0, limit=1) == [(one, timers[1])]
+
+    async def test_a_host_hears_only_of_what_it_may_see_to(self, store: Store) -> None:
+        """Of its own trees, of those that nobody holds, and of those of the dead: a stopped host's cost it nothing."""
+        foreign = [await start(store, f"f{n}") for n in range(3)]
+        dead = await start(store, "d1")
+        free = await start(store, "n1")
+        names = [*(f"f{n}" for n in range(3)), "d1", "n1"]
+        for number, key in enumerate([*foreign, dead, free]):
+            timer = TimerRow(10.0 + number, key, 0, "timer")
+            await store.commit([RunChange(key, key, 1, timers=[timer], release=key == free, asleep=key == free)])
+        store.holder = "host-b"
+        await store.commit([RunChange(dead, dead, 1, release=True)])
+        assert await store.acquire(dead) is not None
+        own = await start(store, "o1", holder="host-c")
+        await store.commit([RunChange(own, own, 1, timers=[TimerRow(20.0, own, 0, "timer")])])
+        for name in [*names, "o1"]:
+            await store.request(text_id(name), "pause", None)
+        assert [root for root, _ in await store.due(99.0, dead=())] == [free, own]
+        assert [root for root, _ in await store.due(99.0, dead=("host-b",))] == [dead, free, own]
+        assert [root for root, _ in await store.due(99.0, [own, *foreign], dead=())] == [own]
+        assert await store.due(99.0, limit=1, dead=("host-b",)) == [(dead, TimerRow(13.0, dead, 0, "timer"))]
+        assert (await store.next_due(dead=()), await store.next_due(None, ("host-b",))) == (14.0, 13.0)
+        assert [root for root, _ in await store.inbox(dead=())] == [free, own]
+        assert [root for root, _ in await store.inbox(dead=("host-b",))] == [dead, free, own]
+        assert await store.claimable(("host-b",), limit=1, roots=[free, *foreign]) == [free]
 
     async def test_a_timer_set_twice_is_one_and_is_delivered_until_it_is_dropped(self, store: Store) -> None:
         key = await start(store, "r1")

@@ -1,0 +1,62 @@
+"""What a stopped host has to do costs the others nothing: no loads of its trees, and their own timers on time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from agentflow.engine.hosting import HostLock
+from agentflow.steps import delay
+from agentflow.store import open_store
+from agentflow.store.rows import RunChange, TimerRow
+from agentflow.testing.store_suite.builders import new_run, text_id
+from tests.engine.hands import by_hand
+from tests.engine.lab import LIMIT, Lab
+
+pytestmark = pytest.mark.anyio
+FOREIGN = 520
+"""More than a host asks for at once."""
+
+
+async def _left_by_a_stopped_host(db: Path, due: float) -> HostLock:
+    """Leave trees with overdue timers and with a command each, held by a host that lives and does nothing."""
+    lock = HostLock(str(db.parent), "stopped")
+    store = await open_store(db)
+    store.holder = lock.name
+    changes: list[RunChange] = []
+    for number in range(FOREIGN):
+        key = store.allocate()
+        timers = [TimerRow(due, key, 0, "timer")]
+        changes.append(RunChange(key, key, 1, create=new_run(f"f{number}"), timers=timers))
+    assert not await store.commit(changes)
+    for number in range(FOREIGN):
+        await store.request(text_id(f"f{number}"), "pause", {})
+    await store.close()
+    return lock
+
+
+async def test_overdue_timers_and_commands_of_a_stopped_host_keep_nobody_from_their_own(
+    lab: Lab, tmp_path: Path
+) -> None:
+    lab = by_hand(lab)
+    db = tmp_path / "runs.db"
+    lock = await _left_by_a_stopped_host(db, lab.clock.now() - 10)
+    async with lab.open(lab.workflow(delay("nap", for_=3)), store=db) as engine:
+        loads, load = list[int](), engine.store.load
+
+        async def counted(root: int) -> Any:
+            loads.append(root)
+            return await load(root)
+
+        engine.store.load = counted
+        run = await engine.start("main")
+        lab.clock.advance(3)
+        with anyio.fail_after(LIMIT):
+            assert (await engine.wait(run.id)).state == "completed"
+        row = await engine.store.get_run(run.id)
+        assert row is not None
+        assert set(loads) <= {row.run}
+    lock.release()
