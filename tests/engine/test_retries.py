@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -52,6 +53,51 @@ async def test_jitter_adds_at_most_what_it_says() -> None:
 async def test_the_other_sides_retry_after_is_a_lower_bound() -> None:
     step = planned(set_("a", value=1, retry={"base": 1}))
     assert next_delay(step, Failure("AF-HTTP-STATUS", "x", "http", retry_after=30), 1, random.Random(1)) == 30
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked", "pause"),
+    [
+        ({"base": 0.1, "max": 1}, 99_999_999_999.0, 1.0),
+        ({"base": 0.1, "max": "2h"}, 99_999_999_999.0, 7200.0),
+        ({"base": 0.1}, 99_999_999_999.0, 3600.0),
+        ({"base": 0.1}, 1800.0, 1800.0),
+        ({"base": 0.1, "max": 60}, 30.0, 30.0),
+    ],
+)
+async def test_nobody_postpones_an_attempt_for_longer_than_the_policy_allows(
+    policy: dict[str, Any], asked: float, pause: float
+) -> None:
+    failure = Failure("AF-HTTP-STATUS", "x", "http", retry_after=asked)
+    assert next_delay(planned(set_("a", value=1, retry=policy)), failure, 1, random.Random(1)) == pause
+    forever = planned(set_("a", value=1, on_error="retry"))
+    assert next_delay(forever, failure, 1, random.Random(1)) == min(asked, 3600.0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        *(
+            (1e300, 1e12),
+            (float("inf"), 1e12),
+            (10**400, 1e12),
+            (float("nan"), None),
+            (-5, 0.0),
+            ("7", 7.0),
+            ("x", None),
+        ),
+        *(([], None), (timedelta(days=1), None), (None, None)),
+    ],
+)
+async def test_a_pause_that_own_code_asks_for_may_be_anything(lab: Lab, asked: Any, seconds: float | None) -> None:
+    def busy() -> None:
+        raise StepError("busy", retry_after=asked)
+
+    done = await lab.run(lab.call("a", busy, retry={"max_attempts": 2, "base": 0, "max": 0.01}))
+    assert (done.state, done.tries["a"]) == ("failed", 2)
+    assert done.errors["a"].get("retry_after") == seconds
+    told = f"it asks to wait {seconds:,.0f} s" if seconds else None
+    assert done.errors["a"].get("why") == told
 
 
 @pytest.mark.case("F-RET-2")

@@ -173,7 +173,22 @@ def test_expect_takes_statuses_only(expect: Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("7", 7.0), ("0", 0.0), ("Fri, 15 Jan 2027 08:01:00 GMT", 60.0), ("soon", None), ("-3", 0.0), ("inf", None)],
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("Fri, 15 Jan 2027 08:01:00 GMT", 60.0),
+        ("soon", None),
+        ("-3", 0.0),
+        ("inf", None),
+        ("nan", None),
+        ("1_0", None),
+        ("9" * 400, 1e12),
+        ("0.5", 0.5),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", 0.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 251_602_300_799.0),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", None),
+        ("", None),
+    ],
 )
 async def test_retry_after_is_passed_on(value: str, seconds: float | None) -> None:
     async with serving(lambda _: Answer(429, headers={"Retry-After": value})) as (server, ctx):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 from agentflow.definition.models import RetryPolicy
@@ -12,6 +13,12 @@ _NEVER = frozenset({"invalid", "reference", "skill", "wait", "canceled"})
 """Kinds of failures that another attempt can't mend."""
 FOREVER = RetryPolicy(max_attempts=1_000_000_000, base=1.0, max=300.0)
 """How `on_error: retry` repeats a step without a policy of its own."""
+
+LONGEST = 3600.0
+"""How long another side may ask to wait, in seconds, where the policy has no `max` of its own."""
+_ALWAYS = 1e12
+"""Seconds; whatever is longer is kept as this."""
+_NO_OWN_MAX = RetryPolicy().max
 
 
 def should_retry(program: StepProgram, failure: Failure, tries: int) -> bool:
@@ -30,12 +37,35 @@ def matches(policy: RetryPolicy, failure: Failure) -> bool:
 
 
 def next_delay(program: StepProgram, failure: Failure, tries: int, chance: random.Random) -> float:
-    """Return the pause in seconds before the next attempt; the other side's `Retry-After` is a lower bound."""
+    """Return the pause in seconds before the next attempt.
+
+    The time that the other side asked for (`Retry-After`) is a lower bound, as far as the policy allows.
+    """
     policy = program.retry or FOREVER
     delay = backoff(policy, tries)
     if policy.jitter:
         delay += policy.jitter * chance.random()
-    return max(delay, failure.retry_after or 0.0)
+    longest = LONGEST if policy.max == _NO_OWN_MAX else policy.max
+    return max(delay, min(failure.retry_after or 0.0, longest))
+
+
+def asked_seconds(value: object) -> float | None:
+    """Return the pause that a step's error asks for, whatever its code wrote there; None if it is no time."""
+    try:
+        seconds = float(value)  # pyright: ignore[reportArgumentType]  a step may have written anything
+    except OverflowError:  # an int of hundreds of digits
+        return _ALWAYS
+    except (TypeError, ValueError):
+        return None
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), _ALWAYS)
+
+
+def told(why: str | None, asked: float | None) -> str | None:
+    """Add to a failure's reason for how long the other side asked to wait."""
+    if not asked:
+        return why
+    text = f"it asks to wait {asked:,.0f} s" if asked >= 1 else f"it asks to wait {asked:g} s"
+    return f"{why}; {text}" if why else text
 
 
 def backoff(policy: RetryPolicy, tries: int) -> float:

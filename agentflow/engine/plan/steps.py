@@ -13,7 +13,7 @@ from agentflow.data import encode, normalise
 from agentflow.definition.durations import parse_duration
 from agentflow.definition.times import parse_time
 from agentflow.engine.plan import order, shared
-from agentflow.engine.plan.retries import next_delay, should_retry
+from agentflow.engine.plan.retries import asked_seconds, next_delay, should_retry, told
 from agentflow.engine.state import ROOT, SATISFYING, UNBEGUN, Node, RunState
 from agentflow.engine.view import NodeView
 from agentflow.errors import Failure, StepError
@@ -25,9 +25,10 @@ from agentflow.store.rows import added
 def failure_of(error: BaseException) -> Failure:
     """Turn an exception of the planner's own work (a template, a config) into a failure."""
     if isinstance(error, StepError):
+        asked = asked_seconds(error.retry_after)
         return Failure(
-            error.code, error.what, error.kind, error.retryable, why=error.why, hint=error.hint,
-            retry_after=error.retry_after, data=error.data,
+            error.code, error.what, error.kind, error.retryable, why=told(error.why, asked), hint=error.hint,
+            retry_after=asked, data=error.data,
         )  # fmt: skip
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False)[0]
