@@ -15,6 +15,7 @@ from typing import Any
 
 from agentflow.errors import StepError
 from agentflow.steps.failing import message_of, raised
+from agentflow.steps.passing import passes
 
 _lock = threading.RLock()
 """`sys.path` and `sys.modules` are the process's: engines take turns."""
@@ -144,6 +145,6 @@ def _import_failed(name: str, error: BaseException) -> StepError:
     return StepError(
         f'module "{name}" can\'t be imported: {message_of(error)}',
         code="AF-PYTHON-IMPORT",
-        retryable=False,
+        retryable=passes(error),
         data=raised(error),
     )

@@ -14,11 +14,13 @@ from typing import IO, Any
 import anyio
 from anyio import to_thread
 
-from agentflow.data import is_object, parse
+from agentflow.data import is_object
 from agentflow.errors import StepError
 from agentflow.steps import processes
+from agentflow.steps.charsets import json_of, text_of
 from agentflow.steps.contract import Context
 from agentflow.steps.failing import shorten
+from agentflow.steps.not_started import cannot_start, not_started, of_windows
 from agentflow.steps.results import read_text
 from agentflow.steps.script import ScriptConfig
 from agentflow.steps.services import services_of
@@ -54,7 +56,7 @@ async def run_script(config: ScriptConfig, ctx: Context) -> Any:
     folder = services_of(ctx).folder or Path.cwd()
     cwd = folder / config.cwd if config.cwd else folder
     if not cwd.is_dir():
-        raise _cannot(f'there is no folder "{config.cwd or cwd}" to run in')
+        raise cannot_start(f'there is no folder "{config.cwd or cwd}" to run in')
     lines = _Lines(lambda text: _tell(ctx, text)) if config.output_format == "stream" else None
     process = _Process.start(_arguments(config), cwd, _environment(config, ctx), ctx.idempotency_key)
     try:
@@ -63,7 +65,7 @@ async def run_script(config: ScriptConfig, ctx: Context) -> Any:
     finally:
         with anyio.CancelScope(shield=True):
             await process.end()
-    return _result(config, process, ctx)
+    return _result(config, process, ctx, cwd)
 
 
 def reap(state: Any) -> None:
@@ -128,8 +130,8 @@ class _Process:
                     start_new_session=True,
                     preexec_fn=processes.die_with_parent(),  # noqa: PLW1509  it takes no lock
                 )
-        except (OSError, ValueError, UnicodeError) as error:
-            raise _not_started(arguments[0], error) from None
+        except (OSError, ValueError, MemoryError) as error:
+            raise not_started(arguments[0], error, cwd, environment.get("PATH")) from None
         return cls(child, mark)
 
     @property
@@ -275,7 +277,7 @@ class _Lines:
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
         self._rest = ""
 
     def feed(self, chunk: bytes) -> None:
@@ -294,7 +296,7 @@ class _Lines:
             self._tell(rest[:_MAX_LINE])
 
 
-def _result(config: ScriptConfig, process: _Process, ctx: Context) -> Any:
+def _result(config: ScriptConfig, process: _Process, ctx: Context, cwd: Path) -> Any:
     if process.overflow:
         raise StepError(
             "the script printed more than 4 MiB, and was ended",
@@ -303,10 +305,12 @@ def _result(config: ScriptConfig, process: _Process, ctx: Context) -> Any:
             retryable=False,
             hint="write large data into a file, and print its path",
         )
-    output = process.output.decode("utf-8", "replace")
-    errors = process.errors.decode("utf-8", "replace").strip()
+    output = text_of(process.output)
+    errors = text_of(process.errors).strip()
     if process.code != 0:
-        raise _exit_error(process.code, errors, output.strip())
+        path = (config.env or {}).get("PATH") or os.environ.get("PATH")
+        hint = of_windows(config.command, cwd, path) if config.command else None
+        raise _exit_error(process.code, errors, output.strip(), hint)
     if errors:
         ctx.log(errors[-_MAX_LINE:], "warning")
     if config.output_format == "text":
@@ -314,7 +318,7 @@ def _result(config: ScriptConfig, process: _Process, ctx: Context) -> Any:
     if config.output_format != "json":
         return read_text(output)
     try:
-        return parse(output)
+        return json_of(process.output)
     except ValueError as error:
         raise StepError(
             f"stdout isn't JSON: {error}",
@@ -325,7 +329,7 @@ def _result(config: ScriptConfig, process: _Process, ctx: Context) -> Any:
         ) from None
 
 
-def _exit_error(code: int, errors: str, output: str) -> StepError:
+def _exit_error(code: int, errors: str, output: str, hint: str | None) -> StepError:
     said = errors or output
     if len(said) > 2000:
         said = "…" + said[-2000:]
@@ -337,22 +341,4 @@ def _exit_error(code: int, errors: str, output: str) -> StepError:
             text += f" ({data['signal']})"
         except ValueError:
             pass
-    return StepError(f"{text}: {said}" if said else text, code="AF-SCRIPT-EXIT", kind="exit", data=data)
-
-
-def _not_started(command: str, error: Exception) -> StepError:
-    if isinstance(error, FileNotFoundError):
-        if " " in command.strip():
-            return _cannot(
-                f'command "{command}" not found', "command is one program: give its arguments as args, or use run"
-            )
-        return _cannot(f'command "{command}" not found', "give its path, or a name that is on the PATH")
-    if isinstance(error, OSError):
-        why = os.strerror(error.errno) if error.errno else str(error)
-        hint = "put large values into a file" if why == "Argument list too long" else None
-        return _cannot(f'command "{command}" can\'t be started: {why}', hint)
-    return _cannot(f'command "{command}" can\'t be started: {error}')
-
-
-def _cannot(what: str, hint: str | None = None) -> StepError:
-    return StepError(what, code="AF-SCRIPT-START", kind="invalid", retryable=False, hint=hint)
+    return StepError(f"{text}: {said}" if said else text, code="AF-SCRIPT-EXIT", kind="exit", hint=hint, data=data)

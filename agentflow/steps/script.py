@@ -48,9 +48,9 @@ class ScriptConfig(Model):
     cwd: Annotated[Name, AfterValidator(_plain_text)] | None = None
     """Folder it runs in, from the config's folder; default: that folder."""
     output_format: Literal["text", "json", "stream"] | None = None
-    """`text` keeps stdout as text, `json` insists on JSON, `stream` tells each line as progress.
+    """`text` keeps stdout as text (`{"output": …}`), `json` insists on JSON, `stream` tells its lines while it runs.
 
-    Default: JSON objects and arrays are read, the rest is text."""
+    Default: JSON objects and arrays are read, the rest is text, `{"output": …}`."""
 
     @field_validator("run")
     @classmethod

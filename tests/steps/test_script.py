@@ -81,6 +81,21 @@ async def test_output_format_decides_how_stdout_is_read() -> None:
     assert (error.code, error.retryable, error.why) == ("AF-SCRIPT-JSON", False, "it begins with: no")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+async def test_json_on_stdout_may_come_in_any_encoding_of_unicode(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "out").write_bytes('{"a": "zürich"}'.encode(encoding))
+    config = {"command": "cat", "args": ["out"], "output_format": "json"}
+    assert await run("script", config, context(tmp_path)) == {"a": "zürich"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+async def test_a_byte_order_mark_is_no_part_of_the_output(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "json").write_bytes('{"a": "zürich"}'.encode(encoding))
+    (tmp_path / "text").write_bytes("zürich\n".encode(encoding))
+    assert await run("script", {"command": "cat", "args": ["json"]}, context(tmp_path)) == {"a": "zürich"}
+    assert await run("script", {"command": "cat", "args": ["text"]}, context(tmp_path)) == {"output": "zürich"}
+
+
 @pytest.mark.case("D-KIND-3", "W-Y-3", "A-25")
 async def test_another_exit_code_fails_with_what_was_printed() -> None:
     error = await failing({"run": "echo out; echo bad >&2; exit 3"})
