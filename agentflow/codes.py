@@ -169,6 +169,11 @@ CODES: dict[str, Code] = {
     "AF-CALL-INPUT": Code("invalid", "A called workflow's input doesn't fit.", "Give the inputs that it declares."),
     "AF-CONDITION-NEVER": Code("invalid", "A comparison can have only one outcome.", "Use one of the declared values."),
     "AF-SECRET-PLACE": Code("invalid", "A secret stands where it would be kept.", "See where secrets may stand."),
+    "AF-SECRET-SHORT": Code(
+        "invalid",
+        "A value is too short to be kept secret: texts have it by chance.",
+        "Mark the variable as `public: true`, or take a value of four characters or more.",
+    ),
     "AF-TEMPLATE-SYNTAX": Code("invalid", "A template is written wrongly.", "Correct it at the place."),
     "AF-CONDITION-SYNTAX": Code("invalid", "A condition can't be understood.", "Correct it at the place."),
     "AF-CONDITION-SIZE": Code("invalid", "A condition is too long.", "Compute a part of it in a step before."),

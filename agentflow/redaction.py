@@ -13,10 +13,11 @@ what it lets through is folded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from functools import cached_property
 from typing import Any, cast
 
-from agentflow.spellings import Layer, Needle, folded, needles, peeled, sieve, squeezed
+from agentflow.spellings import Layer, Needle, folded, needles, peeled, pieces, sieve, squeezed
 
 HIDDEN = "***"
 """What stands in the place of a secret."""
@@ -27,6 +28,19 @@ _WINDOW = 4096
 """Characters of a suspected text that are looked at more closely at once."""
 _WIDEST = 12
 """Characters that one character of a secret takes at most, in a spelling that is cut through."""
+
+
+_current: ContextVar[Redactor] = ContextVar("agentflow_redactor")
+
+
+def current() -> Redactor:
+    """Return what knows the secrets of the engine for which the calling code works."""
+    return _current.get(NOTHING)
+
+
+def use(redactor: Redactor) -> None:
+    """Say whose secrets the rest of this task is to keep: who cuts a text asks `current`."""
+    _current.set(redactor)
 
 
 def too_short(value: str) -> bool:
@@ -150,8 +164,9 @@ class Redactor:
         clean = [self.value(item, found) for item in values]
         if all(one is other for one, other in zip(clean, values, strict=True)):
             return values
-        kind = next(kind for kind in (list, tuple, frozenset, set) if isinstance(values, kind))
-        return kind(clean)
+        if isinstance(values, tuple):
+            return tuple(clean)
+        return clean if isinstance(values, list) else set(clean)
 
     def _mapping(self, value: Mapping[Any, Any], found: set[str] | None) -> Any:
         clean: dict[Any, Any] = {}
@@ -203,6 +218,12 @@ class Redactor:
                 before, after = needle.around(form.text, start, end)
                 yield needle, form.begin(before), form.end(after)
                 start = form.text.find(needle.text, start + 1)
+            if needle.form == "folded":
+                yield from ((needle, form.begin(start), form.end(end)) for start, end in pieces(form.text, needle.text))
+
+
+NOTHING = Redactor({})
+"""Knows no secrets."""
 
 
 def _unused(name: Any, taken: Mapping[Any, Any], given: Mapping[Any, Any]) -> Any:

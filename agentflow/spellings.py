@@ -13,8 +13,8 @@ from pydantic_core import SchemaValidator, core_schema
 
 FEWEST = 4
 """Characters from which on a folded secret, or a line of one, is looked for."""
-_SIEVED = 6
-"""Characters of a folded secret by which a text is suspected."""
+PIECE = 6
+"""Characters of a folded secret by which a text is suspected; fewer aren't known as a piece of one either."""
 _SIEVED_CODE = 8
 """Characters of base64 and hexadecimal digits by which a text is suspected."""
 _SIEVE_SIZE = 30_000
@@ -33,6 +33,7 @@ _PEEL = re.compile(
 )
 _SPACES = " \t\r\n\x0b\x0c\xa0"
 _FOLD = re.compile(rf"[{_SPACES}+]+|['\"\\]+")
+_CUT = re.compile(r"…|\.\.\.")
 _SQUEEZE = re.compile(rf"[{_SPACES}]+")
 
 # The same in Rust's dialect, and generous: any escape may stand for, or before, any character.
@@ -154,6 +155,20 @@ def peeled(layer: Layer) -> Layer | None:
     return made if len(made.here) > 1 else None
 
 
+def pieces(text: str, needle: str) -> Iterator[tuple[int, int]]:
+    """Yield where a piece of a needle stands beside a mark of a cut: its beginning before it, its end after it."""
+    for match in _CUT.finditer(text):
+        start, end = match.span()
+        for size in range(min(len(needle) - 1, start), PIECE - 1, -1):
+            if text.endswith(needle[:size], 0, start):
+                yield start - size, start
+                break
+        for size in range(min(len(needle) - 1, len(text) - end), PIECE - 1, -1):
+            if text.startswith(needle[-size:], end):
+                yield end, end + size
+                break
+
+
 def _made(
     layer: Layer,
     pattern: re.Pattern[str],
@@ -213,7 +228,7 @@ def sieve(wanted: Sequence[Needle]) -> Callable[[str | bytes], bool]:
     """
     groups: list[list[str]] = []
     room = 0
-    for pattern in dict.fromkeys(_pattern(needle) for needle in wanted):
+    for pattern in dict.fromkeys(pattern for needle in wanted for pattern in _patterns(needle)):
         if len(pattern) > room:
             groups.append([])
             room = _SIEVE_SIZE
@@ -229,10 +244,15 @@ def sieve(wanted: Sequence[Needle]) -> Callable[[str | bytes], bool]:
     return suspects
 
 
-def _pattern(needle: Needle) -> str:
+def _patterns(needle: Needle) -> Iterator[str]:
+    """Yield what its beginning looks like, and its end: a text may have been cut by somebody else."""
     if needle.form == "squeezed":
-        return _GAP.join(_code(char) for char in needle.text[:_SIEVED_CODE])
-    return "".join(_any_case(char) for char in folded(Layer(needle.text)).text[:_SIEVED])
+        yield _GAP.join(_code(char) for char in needle.text[:_SIEVED_CODE])
+        return
+    text = folded(Layer(needle.text)).text
+    yield "".join(_any_case(char) for char in text[:PIECE])
+    if len(text) > PIECE:
+        yield r"(?:\x{2026}|\.\.\.)[^\x{2026}]*" + "".join(_any_case(char) for char in text[-PIECE:])
 
 
 def _any_case(char: str) -> str:

@@ -202,6 +202,16 @@ def test_a_text_is_cut_after_its_secrets_are_gone() -> None:
             assert SECRETS["plain"][-kept:] not in redactor.tail(end, 600, cut=True)[:100]
 
 
+def test_what_others_left_of_a_secret_beside_a_mark_of_their_cut_goes_too() -> None:
+    redactor = Redactor({"token": SECRETS["plain"]})
+    for mark in ("...", "…"):
+        for size in range(6, 40):
+            head, tail = SECRETS["plain"][:size], SECRETS["plain"][-size:]
+            assert redactor.text(f"input 'x{head}{mark}") == f"input 'x***{mark}"
+            assert redactor.text(f"input {mark}{tail}' of it") == f"input {mark}***' of it"
+    assert redactor.text("wait ... and see 0123456789") == "wait ... and see 0123456789"
+
+
 def test_a_stream_is_cut_beside_its_secrets() -> None:
     secret = SECRETS["plain"]
     redactor = Redactor({"token": secret})

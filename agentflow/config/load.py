@@ -23,6 +23,7 @@ from agentflow.definition.source import Document
 from agentflow.definition.suggest import meant
 from agentflow.definition.types import TypeLookup
 from agentflow.errors import DefinitionError, NotFoundError, Problem
+from agentflow.redaction import SHORTEST, too_short
 
 if TYPE_CHECKING:
     from agentflow.steps.own import OwnTypes
@@ -131,6 +132,9 @@ def config_from(
     start = base or Config()
     sources = {name: file for name, file in start.sources.items() if name in kept and name not in new}
     made = replace(start, **fields, workflows=kept, parsed=parsed, sources=sources, warnings=[])
+    faults = Faults()
+    _check_secrets(made, faults)
+    problems.extend(faults.problems)
     return _checked(made, lookup, problems, new)
 
 
@@ -199,6 +203,7 @@ def _finish(files: Files, file: Path | None, folder: Path | None = None) -> Conf
         env_values=env_values(env.values(), folder if file else None),
     )
     _check_targets(config, faults)
+    _check_secrets(config, faults)
     problems = _with_modules(files.problems, files.own, faults) if files.own is not None else files.problems
     return _checked(config, files.types, [*problems, *faults.problems], config.workflows)
 
@@ -290,6 +295,15 @@ def _check_env(main: ConfigFile, faults: Faults) -> None:
     for number, name in enumerate(names):
         if name in names[:number]:
             faults.add("AF-FIELD-VALUE", f'"env" lists "{name}" twice', f"/env/{number}")
+
+
+def _check_secrets(config: Config, faults: Faults) -> None:
+    """Refuse secrets that can't be kept secret: so short a text stands everywhere by chance."""
+    for number, name in enumerate(config.env):
+        if too_short(config.secrets.get(name, "")):
+            what = f'the value of "{name}" is too short for a secret: it has fewer than {SHORTEST} characters'
+            hint = f"write it as {{name: {name}, public: true}} if it is no secret, or take a longer one"
+            faults.add("AF-SECRET-SHORT", what, f"/env/{number}", hint=hint)
 
 
 def _check_settings(main: ConfigFile, faults: Faults) -> None:

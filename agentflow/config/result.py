@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from agentflow.definition.models import Defaults, Workflow
 from agentflow.definition.parse import Parsed
 from agentflow.definition.source import Document
 from agentflow.errors import Place, Problem
+from agentflow.redaction import Redactor
 
 _ITERATION = re.compile(r"(?<!/case)\[\d+\]")
 """What a run's addresses have more than a definition's."""
@@ -67,6 +69,16 @@ class Config:
     warnings: list[Problem] = field(default_factory=list[Problem], repr=False)
     env_values: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """Values of `env`: the process's environment, else `.env` beside the file, else the default."""
+
+    @cached_property
+    def redactor(self) -> Redactor:
+        """What takes the values of `env` that aren't public out of texts and data."""
+        return Redactor(self.secrets)
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """Values of `env` that aren't public, by name."""
+        return {n: v for n, v in self.env_values.items() if n not in self.env or not self.env[n].public}
 
     def place(self, workflow_id: str, address: str, field: str | None = None) -> Place | None:
         """Return where a step, or one of its fields, stands.

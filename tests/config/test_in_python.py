@@ -14,13 +14,13 @@ def simple(name: str = "w", value: object = 1) -> Workflow:
 
 
 def test_workflows_and_fields_make_a_config(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOKEN", "t")
+    monkeypatch.setenv("TOKEN", "t0k3n")
     config = config_from(
         [simple()], env=["TOKEN"], skills=["native:shell"], python_modules=["flows"], limits={"max_parallel": 2}
     )
     assert list(config.workflows) == ["w"]
     assert config.env == {"TOKEN": EnvVar("TOKEN")}
-    assert config.env_values == {"TOKEN": "t"}
+    assert config.env_values == {"TOKEN": "t0k3n"}
     assert config.skills == {"native:shell": {}, "native:python": {}}
     assert config.limits.max_parallel == 2
     assert config.place("w", "a") is None
