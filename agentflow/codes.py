@@ -263,7 +263,9 @@ CODES: dict[str, Code] = {
         "A step was running in five crashes of its process.",
         "Look at what it does to the process: memory, native code, signals.",
     ),
-    "AF-LIMIT-DEPTH": Code("failed", "Sub-workflows are nested more than 100 deep.", "Look for one that calls itself."),
+    "AF-LIMIT-DEPTH": Code(
+        "failed", "Sub-workflows are nested more than 100 levels deep.", "Look for one that starts itself."
+    ),
     "AF-OUTPUT-INVALID": Code(
         "failed", "A run's output doesn't fit the workflow's output_schema.", "Mend the output template or the schema."
     ),

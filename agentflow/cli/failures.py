@@ -31,19 +31,31 @@ def sentence(failure: Failure, limit: int) -> str:
 
 
 def trace_lines(data: Mapping[str, Any], most: int = FRAMES) -> list[str]:
-    """Return the user's frames of an exception, and those of what led to it.
+    """Return the way through child runs to where it failed, the user's frames there, and those of what led to it.
 
     Args:
         data: a failure's data.
         most: how many frames an exception may show.
     """
-    lines = list(_frames(data, most))
+    lines = [*_runs(data), *_frames(data, most)]
     causes = data.get("causes")
     for each in causes if is_array(causes) else ():
         if is_object(each):
             lines.append(f"{each.get('how', 'caused by')} {each.get('message') or each.get('exception')}")
             lines += [f"  {line}" for line in _frames(each, most)]
     return lines
+
+
+def _runs(data: Mapping[str, Any]) -> Iterator[str]:
+    runs = data.get("runs")
+    parts: list[str] = []
+    for each in runs if is_array(runs) else ():
+        if not is_object(each):
+            return
+        step = f", step {each.get('step')}" if each.get("step") else ""
+        parts.append(f"… {each['left_out']} more …" if "left_out" in each else f'"{each.get("workflow")}"{step}')
+    if parts:
+        yield f"in {' > '.join(parts)}"
 
 
 def _frames(data: Mapping[str, Any], most: int) -> Iterator[str]:

@@ -84,3 +84,18 @@ def test_more_lines_than_are_shown_are_counted() -> None:
 
 def test_a_failure_that_another_version_wrote_oddly_is_shown_all_the_same() -> None:
     assert trace_lines({"traceback": "x", "causes": [None, {"how": "caused by", "exception": "E"}]}) == ["caused by E"]
+
+
+def test_a_recursion_of_workflows_is_told_once(project: Any) -> None:
+    (project.folder / "agentflow.yaml").write_text(
+        "workflows:\n  dyn:\n    input: {w: {type: string, default: dyn}}\n    steps:\n"
+        '      - {id: r, type: workflow, workflow: "{input.w}", input: {w: "{input.w}"}}\n',
+        encoding="utf-8",
+    )
+    told = project.run("run", "dyn", "-q").stderr
+    assert told.count("failed:") == 1
+    assert 'error[AF-LIMIT-DEPTH]: step "r": the run of "dyn" failed: "dyn" starts itself more than 100 levels' in told
+    assert '= in "dyn", step r > "dyn", step r > "dyn", step r > "dyn", step r > … 92 more … > "dyn", step r' in told
+    shown = project.run("runs", "show", "@last").stdout
+    assert '100 levels deep  [AF-LIMIT-DEPTH]\n  in "dyn", step r > ' in shown
+    assert shown.count("failed:") <= 2  # the cause, and the row of the step

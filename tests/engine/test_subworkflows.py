@@ -146,7 +146,10 @@ async def test_children_that_call_themselves_for_ever_end_at_a_depth(lab: Lab) -
         done = await lab.finish(engine, await engine.start("main", {"name": "main"}))
     assert done.state == "failed"
     assert done.run.failure is not None
-    assert "100 deep" in done.run.failure.message
+    assert done.run.failure.message == 'the run of "main" failed: "main" starts itself more than 100 levels deep'
+    runs = done.run.failure.data["runs"]
+    assert [each.get("left_out") for each in runs] == [None] * 4 + [92] + [None] * 4
+    assert all(each["step"] == "call" for each in runs if "step" in each)
 
 
 async def test_a_child_that_takes_too_long_is_cancelled_and_the_step_times_out(lab: Lab) -> None:

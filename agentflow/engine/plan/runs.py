@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agentflow.data import decode, encode
-from agentflow.engine.plan import halting, order, steps
+from agentflow.engine.plan import chain, halting, order, steps
 from agentflow.engine.plan.containers import open_body
 from agentflow.engine.program import Program
 from agentflow.engine.state import Node, RunState, Scope
@@ -19,9 +19,6 @@ from agentflow.store.rows import (
     State,
     added,
 )
-
-MAX_DEPTH = 100
-"""Child runs in child runs."""
 
 
 def begin_run(run: RunState) -> None:
@@ -173,12 +170,9 @@ def _child_problem(run: RunState, child: Child, program: Program | None) -> Fail
     if program is None:
         message = f'no workflow is called "{child.workflow}"'
         return Failure("AF-WORKFLOW-UNKNOWN", message, kind="invalid", retryable=False)
-    depth, parent = 0, run.parent_run
-    while parent is not None:
-        depth, parent = depth + 1, parent.parent_run
-    if depth >= MAX_DEPTH:
-        message = f"sub-workflows are nested more than {MAX_DEPTH} deep"
-        return Failure("AF-LIMIT-DEPTH", message, kind="invalid", retryable=False)
+    deep = chain.too_deep(run, child.workflow)
+    if deep is not None:
+        return deep
     problems = program.input_validator(child.input) if program.input_validator is not None else []
     if problems:
         message = f'Input validation failed for workflow "{child.workflow}": ' + "; ".join(problems)
@@ -199,13 +193,7 @@ def child_ended(run: RunState, node: Node, child: RunState, failure: Failure | N
         canceled = Failure("AF-CHILD-CANCELED", message, kind="canceled", retryable=False)
         node.failure = node.failure or canceled  # its time was over, if it has one already
     elif node.halting is None:
-        message = failure.message if failure else f"it {child.state}"
-        node.failure = Failure(
-            failure.code if failure else "AF-CHILD-FAILED",
-            f'the run of "{child.row.workflow}" {child.state}: {message}',
-            failure.kind if failure else "exception",
-            data={"run_id": child.id},
-        )
+        node.failure = chain.of_child(child, failure)
     run.tree.push("body_done", run, node)
 
 
