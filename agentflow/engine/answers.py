@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from agentflow.data import decode, encode, normalise
+from agentflow.data import decode, encode
 from agentflow.definition.json_schema import errors_of, make_validator
+from agentflow.engine.gate import ANSWER, Gate
 from agentflow.engine.views import Answer, Decline, ToolFailure
 from agentflow.errors import ConflictError, InputError, NotFoundError, StoreError
 from agentflow.faultpoints import reach
@@ -22,7 +23,7 @@ from agentflow.store.rows import (
 
 async def resume(
     store: Store, task_id: str, answer: Answer | Decline | ToolFailure, *, by: str, door: str,
-    message_id: str | None, at: float, limit: int, carry_out: Callable[[int, AnswerRow], Awaitable[bool]],
+    message_id: str | None, at: float, gate: Gate, carry_out: Callable[[int, AnswerRow], Awaitable[bool]],
 ) -> tuple[TaskView, Sequence[str | None]]:  # fmt: skip
     """Answer a wait.
 
@@ -34,7 +35,7 @@ async def resume(
         door: through which door.
         message_id: the same message again is the same answer.
         at: time of the answer.
-        limit: the most bytes that it may have.
+        gate: lets the answer in.
         carry_out: commits the answer together with what follows from it, where this process can have the tree.
 
     Returns:
@@ -44,8 +45,8 @@ async def resume(
         NotFoundError, InputError, ConflictError: see `Engine.resume`.
     """
     view = await find(store, task_id)
-    payload = check(view, answer, by, limit)
-    _refuse_odd([payload, by, door, message_id])
+    payload = check(view, answer, by, gate)
+    gate.encoded([by, door, message_id], ANSWER)
     task = view.task
     row = AnswerRow(task.id, task.run, task.n, task.step, payload, by, door, message_id, at)
     trouble: StoreError | None = None
@@ -73,14 +74,6 @@ async def resume(
             data={"answer": answered.task.answer, "by": answered.task.by, "at": answered.task.answered_at},
         )
     return answered.task, (answered.holder,)
-
-
-def _refuse_odd(given: Any) -> None:
-    """Refuse what no store can keep."""
-    try:
-        encode(given)
-    except ValueError as error:
-        raise InputError(f"the answer can't be kept: {error}", code="AF-WAIT-INVALID") from None
 
 
 def _answered(view: TaskView, row: AnswerRow) -> TaskView:
@@ -114,7 +107,7 @@ async def find(store: Store, task_id: str) -> TaskView:
     raise ConflictError(f"the run waits for {len(waits)} answers: {names}", code="AF-WAIT-AMBIGUOUS")
 
 
-def check(view: TaskView, answer: Answer | Decline | ToolFailure, by: str, limit: int) -> dict[str, Any]:
+def check(view: TaskView, answer: Answer | Decline | ToolFailure, by: str, gate: Gate) -> dict[str, Any]:
     """Return the answer as it is stored; raises InputError when it doesn't fit."""
     task = view.task
     details: dict[str, Any] = decode(task.details) if task.details else {}
@@ -122,17 +115,12 @@ def check(view: TaskView, answer: Answer | Decline | ToolFailure, by: str, limit
     if assignees and by not in assignees and by != view.owner:
         raise NotFoundError(f'no wait "{task.id}"', code="AF-WAIT-UNKNOWN", hint="agentflow waits list")
     if isinstance(answer, Decline):
-        return {"decline": answer.reason}
+        return {"decline": gate.data(answer.reason, ANSWER)}
     if isinstance(answer, ToolFailure):
         if task.kind != "tool":
             raise InputError(f'"{task.step}" waits for an answer, not for a tool', code="AF-WAIT-INVALID")
-        return {"failure": answer.message}
-    try:
-        value = normalise(answer.value)
-    except ValueError as error:
-        raise InputError(f"the answer isn't JSON: {error}", code="AF-WAIT-INVALID") from None
-    if len(encode(value)) > limit:
-        raise InputError(f"the answer has more than {limit:,} bytes", code="AF-WAIT-TOO-LARGE")
+        return {"failure": gate.data(answer.message, ANSWER)}
+    value = gate.data(answer.value, ANSWER)
     if task.schema is not None:
         problems = errors_of(_validator(task.schema), value)
         if problems:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from agentflow.data import copied, encode, normalise
+from agentflow.data import copied, encode
+from agentflow.engine.gate import ARTIFACT, FIELD, MESSAGE, STATE
 from agentflow.engine.state import Node, RunState
 from agentflow.engine.view import NodeView
 from agentflow.expressions import NULLED
@@ -31,7 +32,8 @@ class StepContext:
         self._run = run
         self._node = node
         self._lease = lease
-        self.artifacts: list[Artifact] | None = None
+        self.artifacts: list[tuple[Artifact, bytes]] | None = None
+        """With what is stored of them."""
         self.messages: list[dict[str, Any]] | None = None
         self.status_text: str | None = None
 
@@ -124,31 +126,38 @@ class StepContext:
     def progress(self, fraction: float | None, message: str = "") -> None:
         """Tell how far the step is."""
         data = {"fraction": fraction, "message": self._core.gate.text(message, 1000)}
-        self._core.note(self._run, self._node, "step_progress", data)
+        self._core.note(self._run, self._node, "step_progress", self._core.gate.data(data, FIELD))
 
     def log(self, text: str, level: str = "info") -> None:
         """Add a line to the step's log."""
-        self._core.note(self._run, self._node, "step_log", {"text": self._core.gate.text(text), "level": level})
+        gate = self._core.gate
+        data = {"text": gate.text(text, 10_000), "level": gate.text(level, 20)}
+        self._core.note(self._run, self._node, "step_log", data)
 
     def heartbeat(self) -> None:
         """Say that the step is alive: the embedded runtime needs no telling."""
 
     def artifact(self, artifact: Artifact) -> None:
         """Add an artifact."""
-        self.artifacts = [*(self.artifacts or []), artifact]
+        data = {
+            "artifactId": artifact.artifact_id, "name": artifact.name, "description": artifact.description,
+            "parts": [dict(part) for part in artifact.parts], "metadata": dict(artifact.metadata),
+        }  # fmt: skip
+        raw = self._core.gate.encoded({k: v for k, v in data.items() if v not in (None, {})}, ARTIFACT)
+        self.artifacts = [*(self.artifacts or []), (artifact, raw)]
 
     def message(self, parts: list[Mapping[str, Any]], metadata: Mapping[str, Any] | None = None) -> None:
         """Send a message."""
         message = {"role": "agent", "parts": [dict(part) for part in parts], "metadata": dict(metadata or {})}
-        self.messages = [*(self.messages or []), message]
+        self.messages = [*(self.messages or []), self._core.gate.data(message, MESSAGE)]
 
     def status(self, text: str) -> None:
         """Set the run's status message."""
-        self.status_text = text
+        self.status_text = self._core.gate.text(text)
 
     async def save(self, state: Any) -> None:
         """Commit a checkpoint inside the attempt."""
-        await self._core.save_state(self._run, self._node, normalise(state))
+        await self._core.save_state(self._run, self._node, self._core.gate.data(state, STATE))
 
     async def publish(self, topic: str, data: Any, event_id: str | None = None) -> int:
         """Publish an event."""
@@ -157,12 +166,7 @@ class StepContext:
     def leave(self, run: RunState, node: Node) -> None:
         """Write what the step left into the current transition."""
         now = self._core.now()
-        for artifact in self.artifacts or ():
-            data = {
-                "artifactId": artifact.artifact_id, "name": artifact.name, "description": artifact.description,
-                "parts": [dict(part) for part in artifact.parts], "metadata": dict(artifact.metadata),
-            }  # fmt: skip
-            raw = encode({k: v for k, v in data.items() if v not in (None, {})})
+        for artifact, raw in self.artifacts or ():
             change = run.changes()
             row = ArtifactRow(run.key, artifact.artifact_id, artifact.append, raw, now)
             change.artifacts = added(change.artifacts, row)

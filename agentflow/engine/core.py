@@ -106,6 +106,7 @@ class Core(Landing):
     async def publish(self, topic: str, data: Any, event_id: str | None) -> int:
         """Publish an event of a running step."""
         data = self.gate.data(data, PUBLISHED)
+        self.gate.encoded([topic, event_id], PUBLISHED)
         count, _ = await self.store.publish(topic, data, event_id, self.now(), filter_matches)
         await self.take_inbox(self.roots())
         return count

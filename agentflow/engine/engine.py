@@ -293,7 +293,7 @@ class Engine:
             door=door,
             message_id=message_id,
             at=self.core.now(),
-            limit=self.core.limits.result_size,
+            gate=self.core.gate,
             carry_out=self.host.answer,
         )
         if holders:
@@ -308,6 +308,7 @@ class Engine:
     async def publish(self, topic: str, data: Any, *, id: str | None = None) -> int:  # noqa: A002  named as in the config
         """Publish an event; returns how many waits it reached. The same id again reaches none."""
         data = self.core.gate.data(data, EVENT)
+        self.core.gate.encoded([topic, id], EVENT)
         count, holders = await self.store.publish(topic, data, id, self.core.now(), filter_matches)
         await self._wake(holders)
         return count

@@ -15,9 +15,6 @@ from agentflow.data import admit, normalise
 from agentflow.errors import AgentflowError, Failure, InputError, StepError
 from agentflow.unfit import UnfitError, find_fault
 
-TEXT = 10_000
-"""Characters of a text that somebody else wrote, such as a line of a log."""
-
 
 class Door(NamedTuple):
     """A way by which values come in: how it names them, and what it says to those that it refuses."""
@@ -37,10 +34,20 @@ class Door(NamedTuple):
 
 _FILE = "write it to a file or an artifact and return its place"
 INPUT = Door("the input", "AF-INPUT-INVALID", "AF-INPUT-TOO-LARGE", "input_size", "pass the place of a file instead")
+BESIDE = INPUT._replace(what="what the run is given beside its input")
 ANSWER = Door("the answer", "AF-WAIT-INVALID", "AF-WAIT-TOO-LARGE", "result_size", "answer with a file's place instead")
 EVENT = Door("the event", "AF-EVENT-INVALID", "AF-EVENT-TOO-LARGE", "event_size", "publish the place of a file instead")
 PUBLISHED = EVENT._replace(step=True)
 RESULT = Door("the result", "AF-RESULT-INVALID", "AF-RESULT-TOO-LARGE", "result_size", _FILE, step=True)
+STATE = RESULT._replace(what="the saved state")
+ARTIFACT = RESULT._replace(what="the artifact")
+MESSAGE = RESULT._replace(what="the message")
+SHARED = RESULT._replace(what="what is written to a shared key")
+REDUCED = Door("what the reducer returned", "AF-RESULT-INVALID", step=True)
+OUTPUT = Door("the run's output", "AF-OUTPUT-INVALID", step=True)
+WAIT = Door("what the wait says", "AF-WAIT-INVALID", "AF-WAIT-TOO-LARGE", "result_size", _FILE, step=True)
+CHILD = INPUT._replace(step=True)
+FIELD = Door("a value of the step", "AF-FIELD-VALUE", step=True)
 
 
 class Gate:
@@ -72,9 +79,9 @@ class Gate:
         except UnfitError as error:
             refuse(error, door)
 
-    def text(self, text: str, limit: int = TEXT) -> str:
-        """Return a text without secrets, shortened afterwards."""
-        return self._redact(_written(text))[:limit]
+    def text(self, text: object, limit: int | None = None) -> str:
+        """Return a text without secrets, shortened afterwards; anything else as text."""
+        return self._redact(_written(str(text)))[:limit]
 
     def failure(self, failure: Failure) -> Failure:
         """Return a failure without secrets, its details as data."""
@@ -117,7 +124,7 @@ def told(error: UnfitError, door: Door) -> str:
     """Return what is wrong with a value, as a sentence."""
     if error.large:
         return f"{door.what} {error.reason.removeprefix('it ')}"
-    return f"{door.what} isn't data: {error}"
+    return f"{door.what} can't be kept: {error}"
 
 
 def _written(text: str) -> str:

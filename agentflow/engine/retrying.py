@@ -89,7 +89,7 @@ async def plan(core: Core, run_id: str, from_step: str | None, given: Any, *, ne
     shared = [u for u in old.shared.updates if _top_step(u.address) in kept and (not mended or u.key in declared)]
     value = decode(row.input) if given is UNSET else given
     if given is not UNSET or mended:
-        value = prepare_input(program, value, core.limits.input_size)
+        value = prepare_input(core.gate, program, value)
     view = _view(core, program, row, start, kept, top)
     changed = [name for name in changed if name not in kept]
     view = replace(view, input=value, new_definition=mended, changed=changed, damaged=damaged)

@@ -7,10 +7,11 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agentflow.data import canonical, digest, encode, is_object, normalise
+from agentflow.data import canonical, digest, encode, is_object
 from agentflow.definition.canonical import to_data
 from agentflow.definition.models import Defaults, EntryPoint, Workflow
 from agentflow.engine.frame import RUN_PARALLEL
+from agentflow.engine.gate import BESIDE, INPUT, Gate
 from agentflow.engine.inputs import Done, Input
 from agentflow.engine.needs import all_steps
 from agentflow.engine.program import Program
@@ -117,25 +118,19 @@ def _entry(workflow: Workflow, name: str | None, given: Any) -> EntryPoint | Non
     return entry
 
 
-def prepare_input(program: Program, given: Any, limit: int, entry: EntryPoint | None = None) -> Any:
+def prepare_input(gate: Gate, program: Program, given: Any, entry: EntryPoint | None = None) -> Any:
     """Return a valid input, defaults filled in; raises InputError.
 
     An entry point in the middle doesn't ask for inputs that only the steps it leaves out need.
     """
-    try:
-        value = normalise(given)
-    except ValueError as error:
-        raise InputError(f"the input isn't JSON: {error}") from None
+    value = gate.data(given, INPUT)
     schema = program.workflow.input_schema
     if schema is not None and is_object(value):
         properties = schema.get("properties")
         if is_object(properties):
             defaults = {k: p["default"] for k, p in properties.items() if is_object(p) and "default" in p}
             value = {**{k: v for k, v in defaults.items() if k not in value}, **value}
-    if len(encode(value)) > limit:
-        raise InputError(
-            f"the input has more than {limit:,} bytes", code="AF-INPUT-TOO-LARGE", hint="pass a file's place instead"
-        )
+            gate.encoded(value, INPUT)
     check = program.input_validator
     problems = check(value) if check is not None else []
     if entry is not None and entry.starts_at is not None:
@@ -151,10 +146,10 @@ async def start(core: Core, host: Host, config: Config, request: Request) -> Run
         await core.admission.enter()
     if core.stopping:
         raise ConflictError("the engine is shutting down and starts nothing more", code="AF-SHUTTING-DOWN")
-    _check_texts(request)
+    _check_beside(core.gate, request)
     program = _program(core, config, request.workflow)
     entry = _entry(program.workflow, request.entry_point, request.input)
-    value = prepare_input(program, request.input, core.limits.input_size, entry)
+    value = prepare_input(core.gate, program, request.input, entry)
     preflight(core, program)
     workflow = program.workflow
     print_: str | None = None
@@ -179,13 +174,13 @@ async def start(core: Core, host: Host, config: Config, request: Request) -> Run
     return run_id if created is True else created
 
 
-def _check_texts(request: Request) -> None:
+def _check_beside(gate: Gate, request: Request) -> None:
     """Refuse what no store can keep: it would be in the way of the runs that are committed together with this one."""
-    texts = (request.context_id, request.owner, request.idempotency_key, request.door)
-    try:
-        encode([texts, dict(request.labels), dict(request.message or {})])
-    except ValueError as error:
-        raise InputError(f"what the run is given beside its input can't be kept: {error}") from None
+    gate.encoded([request.context_id, request.owner, request.idempotency_key, request.door], BESIDE)
+    if request.labels:
+        gate.encoded(dict(request.labels), BESIDE)
+    if request.message:
+        gate.encoded(dict(request.message), BESIDE)
 
 
 async def _known(core: Core, request: Request, workflow: str, print_: str | None) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from agentflow.data import encode
 from agentflow.engine.frame import NodeFrame
+from agentflow.engine.gate import CHILD, FIELD, OUTPUT
 from agentflow.engine.plan import halting, order, saga, steps
 from agentflow.engine.program import ScopeProgram
 from agentflow.engine.state import UNREAD, Node, RunState, Scope
@@ -117,11 +118,24 @@ def _let(run: RunState, node: Node, act: Callable[[Container, NodeFrame], Move])
     """Ask a container for its next move and carry it out."""
     try:
         move = act(_container(node), NodeFrame(run, node))
+        _check(run, move)
     except (StepError, ValueError, TypeError, KeyError) as error:
         node.failure = steps.failure_of(error)
         run.tree.push("body_done", run, node)
         return
     _carry_out(run, node, move)
+
+
+def _check(run: RunState, move: Move) -> None:
+    """Refuse what couldn't be read back of what a container wants to have stored."""
+    gate = run.tree.world.gate
+    if move.memo is not UNSET:
+        for value in move.memo.values():
+            gate.encoded(value, FIELD)
+    if move.child is not None:
+        gate.encoded(move.child.input, CHILD)
+    if move.end is not None and move.end.output is not UNSET:
+        gate.encoded(move.end.output, OUTPUT)
 
 
 def _carry_out(run: RunState, node: Node, move: Move) -> None:

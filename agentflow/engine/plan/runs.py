@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agentflow.data import decode, encode
+from agentflow.engine.gate import OUTPUT, RESULT
 from agentflow.engine.plan import chain, halting, order, steps
 from agentflow.engine.plan.containers import open_body
 from agentflow.engine.program import Program
@@ -50,7 +51,7 @@ def _enter_at(run: RunState, scope: Scope) -> None:
         node = run.begin_node(scope, number)
         node.state, node.reason, node.ended = "canceled", "entry_point", now
         if step.id in entry.preset_results:
-            node.result = encode(entry.preset_results[step.id])
+            node.result = run.tree.world.gate.encoded(entry.preset_results[step.id], RESULT)
         run.save(node, result=True)
         run.emit("step_skipped", node.address, {"reason": "entry_point"})
         steps.close(run, node)
@@ -112,8 +113,9 @@ def _summary(failure: Failure | None, error: Any) -> str | None:
 
 def _output(run: RunState, end: dict[str, Any] | None) -> tuple[bytes | None, int | None]:
     """Return a completed run's output: of an early end, of the `output` template, or of the last step."""
+    gate = run.tree.world.gate
     if end is not None and "output" in end:
-        return encode(end["output"]), None
+        return gate.encoded(end["output"], OUTPUT), None
     template = run.program.output
     if template is not None:
         value = template.render(NodeView(run, None))
@@ -125,6 +127,7 @@ def _output(run: RunState, end: dict[str, Any] | None) -> tuple[bytes | None, in
         if run.program.output_validator is None and last.program.container is None:
             return None, last.n
         value = run.result_value(last)
+    raw = gate.encoded(value, OUTPUT)
     check = run.program.output_validator
     problems = check(value) if check is not None else []
     if problems:
@@ -134,7 +137,7 @@ def _output(run: RunState, end: dict[str, Any] | None) -> tuple[bytes | None, in
             kind="invalid",
             retryable=False,
         )
-    return encode(value), None
+    return raw, None
 
 
 def start_child(run: RunState, node: Node, child: Child) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from agentflow.data import encode, is_array
+from agentflow.data import is_array
+from agentflow.engine.gate import REDUCED, SHARED
 from agentflow.engine.state import Node, RunState
 from agentflow.engine.view import NodeView
 from agentflow.store.rows import (
@@ -18,7 +19,8 @@ def update(run: RunState, node: Node) -> None:
     if compiled is None:
         return
     values: dict[str, Any] = compiled.render(NodeView(run, node.scope, node.values))
-    rows = [SharedRow(run.key, key, node.address, encode(value)) for key, value in values.items()]
+    gate = run.tree.world.gate
+    rows = [SharedRow(run.key, key, node.address, gate.encoded(value, SHARED)) for key, value in values.items()]
     before, count = dict(run.shared.values), len(run.shared.updates)
     try:
         for row in rows:
@@ -54,4 +56,4 @@ def reduced(run: RunState, reducer: str, old: Any, new: Any) -> Any:
     if reducer == "merge":
         merged: dict[str, Any] = {**(old or {}), **new}
         return merged
-    return run.tree.world.function(reducer)(old, new)
+    return run.tree.world.gate.data(run.tree.world.function(reducer)(old, new), REDUCED)

@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agentflow.data import encode, normalise
+from agentflow.data import encode
 from agentflow.definition.durations import parse_duration
 from agentflow.definition.times import parse_time
+from agentflow.engine.gate import FIELD, RESULT
 from agentflow.engine.plan import order, shared
 from agentflow.engine.plan.retries import asked_seconds, next_delay, should_retry, told
 from agentflow.engine.state import ROOT, SATISFYING, UNBEGUN, Node, RunState
@@ -87,7 +88,9 @@ def _wanted(run: RunState, node: Node) -> bool:
 def _values(run: RunState, node: Node) -> Any:
     program = node.program
     if program.with_ is not None and node.values is None:
-        node.values = program.with_.render(NodeView(run, node.scope))
+        values = program.with_.render(NodeView(run, node.scope))
+        run.tree.world.gate.encoded(values, FIELD)
+        node.values = values
     return node.values
 
 
@@ -178,14 +181,15 @@ def apply(run: RunState, node: Node, outcome: Outcome) -> None:
     """Carry out what a step answered."""
     if isinstance(outcome, Result):
         try:
-            raw = encode(normalise(outcome.value))
-        except ValueError as error:
-            fail(run, node, Failure("AF-RESULT-INVALID", f"the result isn't JSON: {error}", retryable=False))
+            raw = run.tree.world.gate.encoded(outcome.value, RESULT)
+        except StepError as error:
+            fail(run, node, failure_of(error))
             return
         complete(run, node, raw)
     elif isinstance(outcome, Skip):
         known = outcome.reason in SATISFYING
-        skip(run, node, outcome.reason if known else "condition", None if known else outcome.reason)
+        message = None if known else run.tree.world.gate.text(outcome.reason)
+        skip(run, node, outcome.reason if known else "condition", message)
     else:
         park: Park = outcome
         run.tree.push("park", run, node, park)

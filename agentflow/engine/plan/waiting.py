@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from heapq import heappush
 from math import isnan
 from typing import Any
 
 from agentflow.data import encode, is_object
+from agentflow.definition.json_schema import errors_of, make_validator
+from agentflow.engine.gate import STATE, WAIT, Gate
 from agentflow.engine.plan import steps
 from agentflow.engine.state import Node, RunState
-from agentflow.errors import Failure
+from agentflow.errors import Failure, StepError
 from agentflow.steps.contract import UNSET, EventWait, Park, Timer, Wait
 from agentflow.store.rows import (
     SubscriptionRow,
@@ -27,11 +31,15 @@ OPERATOR_SCHEMA = {
 
 def park(run: RunState, node: Node, what: Park) -> None:
     """Let a step wait for an answer, an event or a time."""
-    on = what.on
-    if isinstance(on, Timer) and isnan(on.due):
-        steps.fail(run, node, Failure("AF-FIELD-VALUE", "the time that it waits for isn't a number", retryable=False))
+    program = node.program
+    try:
+        on, state = _admitted(run.tree.world.gate, what)
+        if isinstance(on, Wait) and on.schema is not None and not (program.spec.prompt and program.constant):
+            _check_schema(on.schema, on.default)
+    except StepError as error:
+        steps.fail(run, node, steps.failure_of(error))
         return
-    node.memo = {"park": {"then": what.then, "state": what.state}}
+    node.memo = {"park": {"then": what.then, "state": state}}
     node.state = "working"
     steps.give_back(run, node)
     if isinstance(on, Timer):
@@ -50,6 +58,43 @@ def park(run: RunState, node: Node, what: Park) -> None:
         row = SubscriptionRow(node.task or "", run.key, node.n, on.topic, wanted, since)
         change = run.changes()
         change.subscriptions = added(change.subscriptions, row)
+
+
+def _admitted(gate: Gate, what: Park) -> tuple[Wait | Timer | EventWait, Any]:
+    """Return what a step waits for, and its state, as they are kept; raises StepError when they can't be."""
+    on, state = what.on, gate.data(what.state, STATE)
+    time = on.due if isinstance(on, Timer) else on.timeout
+    if time is not None and isnan(time):
+        raise StepError("the time that it waits for isn't a number", code="AF-FIELD-VALUE", retryable=False)
+    if isinstance(on, Timer):
+        return on, state
+    default = on.default if on.default is UNSET else gate.data(on.default, WAIT)
+    message = gate.text(on.message)
+    if isinstance(on, EventWait):
+        topic, wanted = gate.text(on.topic), gate.data(on.filter, WAIT)
+        return replace(on, topic=topic, filter=wanted, message=message, default=default), state
+    schema = None if on.schema is None else gate.data(dict(on.schema), WAIT)
+    assignees = tuple(gate.data(list(on.assignees), WAIT))
+    details = gate.data(dict(on.details), WAIT)
+    return replace(on, message=message, schema=schema, default=default, assignees=assignees, details=details), state
+
+
+def _check_schema(schema: Mapping[str, Any], default: Any) -> None:
+    """Refuse a schema that nothing can be checked by, and a default that doesn't fit.
+
+    Templates may have made both, or a step's own code; what is constant was checked with the definition.
+    """
+    try:
+        validator = make_validator(schema)
+    except ValueError as error:
+        raise _unfit("the wait's schema isn't valid", str(error)) from None
+    problems = [] if default is UNSET else errors_of(validator, default)
+    if problems:
+        raise _unfit("the wait's default doesn't fit its schema", "\n".join(problems))
+
+
+def _unfit(what: str, why: str) -> StepError:
+    return StepError(what, code="AF-WAIT-INVALID", kind="wait", retryable=False, why=why)
 
 
 def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: str, details: dict[str, Any]) -> None:
