@@ -135,7 +135,9 @@ CODES: dict[str, Code] = {
     "AF-FIELD-VALUE": Code("invalid", "A field's value isn't allowed.", "Write one that the message names."),
     "AF-STEP-TYPE": Code("invalid", "There is no such step type.", "See `agentflow steps`."),
     "AF-SHELL-REFERENCE": Code(
-        "invalid", "A reference stands where its value would become shell text.", "Give it to the script by `env`."
+        "invalid",
+        "A reference stands where its value would become a program, or text that a program or a shell runs.",
+        "Give it to the script by `env`.",
     ),
     "AF-WORKFLOW-DUPLICATE": Code("invalid", "Two workflows have the same id.", "Rename one of the two."),
     "AF-INCLUDE-CYCLE": Code("invalid", "Files include each other.", "Remove one of the includes."),

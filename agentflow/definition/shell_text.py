@@ -1,37 +1,32 @@
 """distri's script commands: shell text with references in it becomes shell text that reads environment variables.
 
 A reference outside quotes becomes `"${AF_INPUT_X}"`, one inside double quotes `${AF_INPUT_X}`: always one word, never
-shell text. Where no quoting makes a value harmless (single quotes, arithmetic, here-documents, `${…}`, back-quotes,
-`eval`) the reference is an error.
+shell text. A text is understood as far as `shell_lexer` and `shell_rules` go; where the value could be evaluated, or
+what happens to it isn't understood, the reference is an error.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agentflow.data import is_array, is_object
 from agentflow.definition.faults import Faults
 from agentflow.definition.pointers import join
+from agentflow.definition.shell_lexer import Lexer, Refused
+from agentflow.definition.shell_rules import check
 
 if TYPE_CHECKING:
     from agentflow.expressions import Reference
     from agentflow.expressions.view import Dialect
 
-_UNSAFE = re.compile(
-    r"(?<![\w-])(?:eval|let|source|trap|unset|declare|typeset|printf\s+-v)(?![\w-])"
-    r"|(?:^|[\s;&|(/])(?:ba|z|da|k|a)?sh\s+(?:-\S+\s+)*-\w*c\b"
-    r"|\[\[.*\s-(?:eq|ne|lt|le|gt|ge|v)\s"
-    r"|(?:\[|\btest)\s.*-v\s"
-)
-"""What reads its arguments as shell text or as arithmetic, whatever their quoting."""
-_ZSH_TEST = re.compile(r"(?:\[|\btest)\s.*\s-(?:eq|ne|lt|le|gt|ge)\s")
-_INDEX = re.compile(r"\w\[[^\]]*$")
 _EXPANSION = re.compile(r"\{[A-Za-z_]\w*(?:\[[^\]]*\])?\??\}")
 """What after a `$` is the shell's own: `${input}`, `${item[0]}`, `${env?}`."""
+_MARK = "\U0010fffd"
+"""Stands for a reference while the text is read."""
 _MALFORMED = 50
 """So many braces that only begin like a reference are passed over in one text."""
 
@@ -47,7 +42,15 @@ class _Reference:
         return self.offset + len(self.text)
 
 
-class _Refused(Exception):
+@dataclass(frozen=True, slots=True)
+class _Safe:
+    """Shell text that reads variables, and what they are."""
+
+    text: str
+    variables: dict[str, str]
+
+
+class _Unsafe(Exception):
     def __init__(self, where: str, reference: _Reference) -> None:
         super().__init__(where)
         self.where = where
@@ -72,31 +75,28 @@ def rewrite(flat: dict[str, Any], moved: dict[str, str], faults: Faults, step_id
     source = moved.pop("command", "")
     given: Any = flat.get("env")
     env: dict[str, Any] = dict(given) if is_object(given) else {}
-    variables: dict[str, str] = {}
-    taken = set(env)
+    arguments: Any = flat.pop("args", [])
+    listed = [str(argument) for argument in arguments] if is_array(arguments) else []
     try:
-        text = _replace(command, _references(command, names), variables, taken, zsh=flat.get("shell") == "zsh")
-    except _Refused as refused:
-        found = refused.reference
+        safe = _replaced(command, listed, names, set(env), zsh=flat.get("shell") == "zsh")
+    except _Unsafe as unsafe:
+        found = unsafe.reference
         faults.add(
             "AF-SHELL-REFERENCE",
-            f'step "{step_id}" (script) has {found.text} {refused.where}, where its value would become shell text',
+            f'step "{step_id}" (script) has {found.text} {unsafe.where}, where its value could become shell text',
             source,
             offset=found.offset,
             length=len(found.text),
             hint=f'give it as a variable: env: {{"VALUE": "{found.text}"}}, and write "$VALUE" in the command',
         )
-        text = "true"
-    arguments: Any = flat.pop("args", [])
-    for argument in arguments if is_array(arguments) else []:
-        text += " " + _word(str(argument), _references(str(argument), names), variables, taken)
+        safe = _Safe("true", {})
     del flat["command"]
-    flat["run"] = text
+    flat["run"] = safe.text
     flat.setdefault("shell", "bash")
     moved["run"] = source
-    if variables:
-        flat["env"] = {**env, **variables}
-        for name in variables:
+    if safe.variables:
+        flat["env"] = {**env, **safe.variables}
+        for name in safe.variables:
             moved[join("env", name)] = source
 
 
@@ -149,153 +149,65 @@ def _variable(reference: _Reference, variables: dict[str, str], taken: set[str])
     return name
 
 
-def _word(text: str, references: Sequence[_Reference], variables: dict[str, str], taken: set[str]) -> str:
-    parts: list[str] = []
+def _replaced(text: str, arguments: Sequence[str], names: frozenset[str], taken: set[str], *, zsh: bool) -> _Safe:
+    """Return the text with a variable for each reference.
+
+    Raises:
+        _Unsafe: a value could be evaluated there.
+    """
+    found = _references(text, names)
+    parts = list[str]()
+    marks: dict[int, _Reference] = {}
+    position = length = 0
+    for reference in found:
+        parts += (text[position : reference.offset], _MARK)
+        length += reference.offset - position + 1
+        marks[length - 1] = reference
+        position = reference.end
+    parts.append(text[position:])
+    length += len(text) - position
+    for argument in arguments:
+        pieces = _pieces(argument, _references(argument, names))
+        for piece in (" ", *pieces):
+            if isinstance(piece, _Reference):
+                marks[length] = piece
+            parts.append(_MARK if isinstance(piece, _Reference) else piece)
+            length += len(parts[-1])
+    marked = "".join(parts)
+    if not marks:
+        return _Safe(marked, {})
+    first = next(iter(marks.values()))
+    if marked.count(_MARK) != len(marks):
+        raise _Unsafe("beside a private character", first)
+    lexer = Lexer(marked, marks, zsh=zsh)
+    try:
+        lexer.read()
+        check(lexer)
+    except Refused as refused:
+        raise _Unsafe(refused.where, marks.get(refused.position or 0, first)) from None
+    return _written(marked, lexer.inside, marks, taken)
+
+
+def _pieces(argument: str, references: Sequence[_Reference]) -> list[str | _Reference]:
+    """Return an argument as the parts of one quoted word."""
+    pieces: list[str | _Reference] = []
     position = 0
     for reference in references:
         if reference.offset > position:
-            parts.append(shlex.quote(text[position : reference.offset]))
-        parts.append(f'"${{{_variable(reference, variables, taken)}}}"')
+            pieces.append(shlex.quote(argument[position : reference.offset]))
+        pieces.append(reference)
         position = reference.end
-    if position < len(text) or not parts:
-        parts.append(shlex.quote(text[position:]))
-    return "".join(parts)
+    if position < len(argument) or not pieces:
+        pieces.append(shlex.quote(argument[position:]))
+    return pieces
 
 
-def _replace(
-    text: str, references: Sequence[_Reference], variables: dict[str, str], taken: set[str], *, zsh: bool = False
-) -> str:
-    if not references:
-        return text
-    if _UNSAFE.search(text) or (zsh and _ZSH_TEST.search(text)):
-        raise _Refused("beside a word that reads its arguments as shell text (eval, sh -c, [[ -eq)", references[0])
-    scanner = _Scanner(text)
+def _written(marked: str, inside: Mapping[int, bool], marks: Mapping[int, _Reference], taken: set[str]) -> _Safe:
+    variables: dict[str, str] = {}
     parts: list[str] = []
     position = 0
-    for reference in references:
-        scanner.advance(reference.offset)
-        where = scanner.refusal()
-        if where:
-            raise _Refused(where, reference)
+    for place, reference in marks.items():
         name = _variable(reference, variables, taken)
-        parts.append(text[position : reference.offset])
-        parts.append(f"${{{name}}}" if scanner.mode == '"' else f'"${{{name}}}"')
-        position = reference.end
-        scanner.position = position
-    parts.append(text[position:])
-    return "".join(parts)
-
-
-_WHERE = {
-    "'": "in single quotes",
-    "$'": "in single quotes",
-    "`": "in back-quotes",
-    "((": "in arithmetic",
-    "${": "in a parameter expansion",
-    "[": "in an array index",
-    "#": "in a comment",
-    "\\": "after a backslash",
-    "<<": "in or after a here-document",
-}
-
-
-class _Scanner:
-    """Follows a shell text's quoting, as far as the places of references need it."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.position = 0
-        self.stack: list[str] = [""]
-        self.escaped = False
-        self.here = False
-
-    @property
-    def mode(self) -> str:
-        return self.stack[-1]
-
-    def refusal(self) -> str | None:
-        """Say why a value can't stand here; None if it can."""
-        if self.here:
-            return _WHERE["<<"]
-        if self.escaped:
-            return _WHERE["\\"]
-        if self.text[: self.position].endswith("$"):
-            return _WHERE["${"]
-        if _INDEX.search(self.text, max(0, self.position - 200), self.position):
-            return _WHERE["["]
-        return next((_WHERE[mode] for mode in self.stack if mode in _WHERE), None)
-
-    def advance(self, goal: int) -> None:
-        """Read up to a position."""
-        self.escaped = False
-        while self.position < goal:
-            step = self._quoted() if self.mode in ("'", "$'", '"', "`", "#") else self._plain()
-            self.position += step
-
-    def _quoted(self) -> int:
-        text, at, mode = self.text, self.position, self.mode
-        char = text[at]
-        if mode == "#":
-            if char == "\n":
-                self.stack.pop()
-            return 1
-        if char == "\\" and mode != "'":
-            self.escaped = self._is_reference_next()
-            return 1 if self.escaped else 2
-        if char == ("'" if mode == "$'" else mode):
-            self.stack.pop()
-            return 1
-        if mode == '"':
-            return self._expansion(char)
-        return 1
-
-    def _plain(self) -> int:
-        text, at = self.text, self.position
-        char = text[at]
-        if char == "\\":
-            self.escaped = self._is_reference_next()
-            return 1 if self.escaped else 2
-        if text.startswith("$'", at) and self.mode != "((":
-            self.stack.append("$'")
-            return 2
-        if char in "'\"" and self.mode != "${":
-            self.stack.append(char)
-            return 1
-        if char == "#" and self.mode in ("", "(") and (at == 0 or text[at - 1] in " \t\n;&|("):
-            self.stack.append("#")
-            return 1
-        if (
-            text.startswith("<<", at)
-            and not text.startswith("<<<", at)
-            and text[at - 1 : at] != "<"
-            and self.mode != "(("
-        ):
-            self.here = True
-            return 2
-        if char == "(" and text.startswith("((", at):
-            self.stack.append("((")
-            return 2
-        if char == "(":
-            self.stack.append("(")
-            return 1
-        if char == ")" and self.mode == "((":
-            self.stack.pop()
-            return 2 if text.startswith("))", at) else 1
-        if (char == ")" and self.mode == "(") or (char == "}" and self.mode == "${"):
-            self.stack.pop()
-            return 1
-        return self._expansion(char)
-
-    def _expansion(self, char: str) -> int:
-        text, at = self.text, self.position
-        if char == "`":
-            self.stack.append("`")
-            return 1
-        for opening, mode in (("$((", "(("), ("$(", "("), ("$[", "(("), ("${", "${")):
-            if text.startswith(opening, at):
-                self.stack.append(mode)
-                return len(opening)
-        return 1
-
-    def _is_reference_next(self) -> bool:
-        return self.text[self.position + 1 : self.position + 2] == "{"
+        parts += (marked[position:place], f"${{{name}}}" if inside[place] else f'"${{{name}}}"')
+        position = place + 1
+    return _Safe("".join(parts) + marked[position:], variables)

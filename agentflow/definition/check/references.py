@@ -11,13 +11,13 @@ from agentflow.definition.check.dependencies import Dependencies
 from agentflow.definition.check.info import EnvInfo
 from agentflow.definition.check.ordering import Ordering
 from agentflow.definition.check.report import Report, Spot, known, meant
+from agentflow.definition.check.scripts import check_script
 from agentflow.definition.check.secrets import Secrets
 from agentflow.definition.check.sites import Site, bound_names, step_sites, workflow_sites
 from agentflow.definition.check.typed import check_comparison, check_type
 from agentflow.definition.check.visible import Found, Missing, declared, elsewhere, guess, resolve, schema_of, visible
 from agentflow.definition.models import Workflow
 from agentflow.definition.scopes import Located, Scope
-from agentflow.definition.shell_text import shell_references
 from agentflow.definition.types import StepTypeLike, TypeLookup
 from agentflow.expressions import NAMESPACES, Escape, ExpressionError, Reference, compile_condition, compile_value
 
@@ -63,11 +63,16 @@ class References:
                 self._secrets.enter(located, specs[step.type])
                 for site in step_sites(located, specs[step.type], bound):
                     self._check_site(site, located)
-                if step.type == "script" and isinstance(step.config.get("run"), str):
-                    self._check_shell(located, step.config["run"], bound)
+                if step.type == "script":
+                    check_script(located, self._script_names(located, bound), self._workflow.dialect, self._report)
         for site in workflow_sites(self._workflow):
             self._check_site(site, None)
         self._ordering.finish()
+
+    def _script_names(self, located: Located, bound: frozenset[str]) -> frozenset[str]:
+        loop, values = located.step.for_each, located.step.with_
+        names = NAMESPACES | bound | ({loop.item, loop.index} if loop is not None else frozenset[str]())
+        return names | frozenset(values) if self._workflow.dialect == "distri" and values else names
 
     def _names(self, site: Site, here: Located | None) -> frozenset[str]:
         names = NAMESPACES | site.bound
@@ -274,20 +279,6 @@ class References:
         if found < 0 or part is None:
             return spot.at(ref.offset, ref.length)
         return spot.at(ref.offset + found, len(part))
-
-    def _check_shell(self, located: Located, text: str, bound: frozenset[str]) -> None:
-        loop = located.step.for_each
-        names = NAMESPACES | bound | ({loop.item, loop.index} if loop is not None else set[str]())
-        for ref in shell_references(text, names, self._workflow.dialect):
-            name = re.sub(r"\W+", "_", "_".join(map(str, ref.path)) or ref.namespace).upper()
-            reference = text[ref.offset : ref.offset + ref.length]
-            self._report.add(
-                "AF-SHELL-REFERENCE",
-                f'step "{located.step.id}" has a reference in shell text, where its value could be run as a command',
-                Spot(located.address, "run", (), ref.offset, ref.length),
-                label=f'write "${name}"',
-                hint=f'and give the value by the environment: env: {{{name}: "{reference}"}}',
-            )
 
 
 def texts(value: Any) -> list[tuple[tuple[str | int, ...], str]]:
