@@ -54,11 +54,15 @@ CODES: dict[str, Code] = {
     "AF-DEFECT": Code("defect", "A fault of agentflow itself.", "Report it with the steps that led to it."),
     "AF-USAGE": Code("usage", "The command line was used wrongly.", "See the command's --help."),
     "AF-CONFLICT": Code("conflict", "The state of things doesn't allow it.", "Look at the run's state first."),
+    "AF-PLATFORM": Code("missing", "The system isn't supported.", "Use WSL, a container, Linux or macOS."),
     "AF-STORE-FAILED": Code("failed", "The database refused a statement.", "Read the message."),
     "AF-STORE-KIND": Code("usage", "There is no such kind of store.", "Name a path, or sqlite:///path."),
     "AF-STORE-OPEN": Code("failed", "The database can't be opened.", "Check its path and its folder's permissions."),
     "AF-STORE-FORMAT": Code("invalid", "The file isn't a store.", "Name another file with --store."),
     "AF-STORE-NEWER": Code("conflict", "The store was written by a newer agentflow.", "Upgrade agentflow."),
+    "AF-STORE-GONE": Code(
+        "failed", "The store was deleted or replaced while it was open.", "Put it back, or restore a backup."
+    ),
     "AF-STORE-NETWORK": Code(
         "failed", "The store would stand on a network file system, which damages it.", "Put it on a local disk."
     ),

@@ -20,7 +20,7 @@ from agentflow.engine.collector import rare_collections
 from agentflow.engine.core import Core
 from agentflow.engine.gate import EVENT
 from agentflow.engine.host import Host, HostMode
-from agentflow.engine.hosting import HostLock, executed, others, ring
+from agentflow.engine.hosting import HostLock, executed, others, refuse_platform, ring
 from agentflow.engine.outputs import output_of
 from agentflow.engine.program import Program
 from agentflow.engine.views import Answer, Decline, RetryPlan, Run, ToolFailure, WaitView, run_view, wait_view
@@ -82,8 +82,9 @@ class Engine:
 
         Raises:
             DefinitionError: a workflow isn't valid.
-            StoreError: the store can't be opened. Out of the block: a newer version has changed it meanwhile.
+            StoreError: the store can't be opened. Out of the block: it was changed by a newer version, or deleted.
         """
+        refuse_platform()
         clock = clock or SystemClock()
         config = starting.extended(config or Config(), workflows)
         if isinstance(store, str | Path) or store is None:

@@ -31,6 +31,9 @@ from agentflow.store.rows import (
 
 log = logging.getLogger("agentflow")
 
+LOST = frozenset({"AF-STORE-NEWER", "AF-STORE-GONE"})
+"""Why a store is lost to this process: a newer version has changed it, or it was deleted or replaced."""
+
 
 class Holding(Surroundings):
     """The trees that a core holds, and the inputs that wait for them."""
@@ -57,7 +60,7 @@ class Holding(Surroundings):
         self.tell_waiting: Callable[[], None] = lambda: None
         """Lets those who wait for runs look at them."""
         self.outdated: StoreError | None = None
-        """Why this process can't go on at all: a newer version has changed the store."""
+        """Why this process can't go on at all: one of `LOST`."""
         self.over = anyio.Event()
         """Set with `outdated`."""
         self._inputs: deque[Input | Finished] = deque()
@@ -157,9 +160,9 @@ class Holding(Surroundings):
             memo: dict[str, Any] = decode(step.memo)
             spec.reap(memo.get("saved"))
 
-    def _notice(self, error: Exception) -> None:
-        """Let everything go where a newer version has changed the store: its processes go on with the runs."""
-        if isinstance(error, StoreError) and error.code == "AF-STORE-NEWER":
+    def notice(self, error: Exception) -> None:
+        """Let everything go where the store isn't this process's any more: nothing that it goes on to do is kept."""
+        if isinstance(error, StoreError) and error.code in LOST:
             self.outdated = error
             self.over.set()
             for root in list(self.trees):
@@ -176,7 +179,7 @@ class Holding(Surroundings):
     async def _not_held(self, item: Input | Finished, error: Exception) -> None:
         """A tree couldn't be read: tell who waits for the input, and keep results of steps for later."""
         log.error("run %s couldn't be read: %s", item.root, error)
-        self._notice(error)
+        self.notice(error)
         if item.done is not None:
             item.done.error = error
             self._refuse(item)
@@ -292,7 +295,7 @@ class Holding(Surroundings):
                 item.done.event.set()
             else:
                 again.append(item)
-        self._notice(error)
+        self.notice(error)
         if self.outdated is not None:
             return ()
         await anyio.sleep(0.2)

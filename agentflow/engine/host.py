@@ -59,7 +59,7 @@ class Host:
             group.start_soon(self._first_look)
 
     async def _stand_down(self, group: TaskGroup) -> None:
-        """End the engine when its version can't use the store any more."""
+        """End the engine when the store is lost to it."""
         await self.core.over.wait()
         self.core.stopping = True
         group.cancel_scope.cancel()
@@ -74,8 +74,9 @@ class Host:
             while True:
                 try:
                     await task()  # type: ignore[operator]
-                except Exception:
+                except Exception as error:
                     log.exception("a task of the host failed and starts anew")
+                    self.core.notice(error)
                     await anyio.sleep(0.5)
 
     def shelter(self) -> anyio.CancelScope:

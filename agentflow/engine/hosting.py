@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.abc import UNIXDatagramSocket
@@ -21,10 +23,9 @@ from agentflow.errors import StoreError
 if TYPE_CHECKING:
     from agentflow.engine.views import Run
 
-try:
-    import fcntl
-except ImportError:  # pragma: no cover  not on Windows
-    fcntl = None
+SUPPORTED = sys.platform != "win32"
+"""Whether it can be told on this system which hosts live."""
+fcntl: Any = import_module("fcntl") if SUPPORTED else None
 
 _MAX_SOCKET_PATH = 100
 _held: set[int] = set()
@@ -40,6 +41,21 @@ def _forget() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
+
+
+def refuse_platform() -> None:
+    """Refuse a system on which nobody could tell which hosts live: a dead one's runs would never go on.
+
+    Raises:
+        StoreError: this is Windows.
+    """
+    if not SUPPORTED:
+        raise StoreError(
+            "agentflow doesn't run on Windows.",
+            code="AF-PLATFORM",
+            why="It can't be told there whether a process that executes runs is still alive.",
+            hint="Use it in WSL, in a container, or on Linux or macOS.",
+        )
 
 
 class HostLock:
@@ -69,8 +85,6 @@ class HostLock:
         """Make a lock's file and lock it."""
         while True:
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            if fcntl is None:
-                return file
             fcntl.flock(file, fcntl.LOCK_EX)  # nobody has this name; whoever looks at it is done in a moment
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(file), os.stat(path)):
@@ -86,8 +100,6 @@ class HostLock:
 
     def sweep(self) -> None:
         """Remove the files of dead hosts: a lock that isn't there says the same as one that is free."""
-        if fcntl is None:
-            return
         folder = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
             # one at a time: a second one could take a new host's file for the old one that it looked at
@@ -132,9 +144,6 @@ def _sweep(path: Path) -> None:
 @contextlib.contextmanager
 def _looking(path: Path) -> Generator[bool]:
     """Tell whether a lock is free. Looking shares it, so that two who look don't take each other for a host."""
-    if fcntl is None:
-        yield False
-        return
     try:
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -124,7 +124,8 @@ class Ledger(Protocol):
         """Commit many transitions in one durable transaction; each of them wholly or not at all.
 
         Definitions are kept in the same transaction; known ones are left alone. A change that creates a root run also
-        takes its lease for `holder` (see `Store.holder`) at epoch 1. Row values are read before the first suspension:
+        takes its lease for `holder` (see `Store.holder`) at epoch 1. A change that is `synced` is on the disk when this
+        returns, however safe other commits are. Row values are read before the first suspension:
         callers may go on changing their objects afterwards.
 
         Returns:

@@ -285,6 +285,8 @@ class RunChange:
     """Give up the lease of the tree: it is parked or ended. Only on the root's change."""
     asleep: bool = False
     """With `release`: there is nothing to do until a command comes or a timer is due. Such a tree isn't claimable."""
+    synced: bool = False
+    """The commit has to survive a power cut, also where others needn't: it claims a step that runs at most once."""
     stamp: Stamp | None = None
     """Told by the commit, of a change that landed."""
 

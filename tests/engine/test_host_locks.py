@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from agentflow.engine import hosting
+from agentflow.engine import Engine, hosting
 from agentflow.engine.hosting import HostLock, living
+from agentflow.errors import StoreError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
 
@@ -78,3 +79,15 @@ def test_a_full_disk_leaves_the_lock_without_its_number(tmp_path: Path, monkeypa
     one = HostLock(str(tmp_path), "one")
     assert living(str(tmp_path)) == {"one"}
     one.release()
+
+
+@pytest.mark.anyio
+async def test_where_nobody_can_tell_who_lives_nothing_starts_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosting, "SUPPORTED", False)
+    with pytest.raises(StoreError, match="Windows") as caught:
+        async with Engine.open(tmp_path / "runs.db"):
+            pass
+    assert caught.value.code == "AF-PLATFORM"
+    assert os.listdir(tmp_path) == []

@@ -51,7 +51,7 @@ async def database(tmp_path: Path) -> AsyncIterator[apsw.Connection]:
 @pytest.fixture
 async def slow(database: apsw.Connection, tmp_path: Path) -> SlowWriter:
     """A writer that has just noticed that its disk is slow."""
-    writer = SlowWriter(database, tmp_path / "runs.db")
+    writer = SlowWriter(database, Opener(tmp_path / "runs.db", "strict"))
     writer.go = threading.Event()
     writer.started = threading.Event()
     await writer.transact(_note(database), 0)
@@ -79,7 +79,7 @@ def _kept(path: Path) -> list[int]:
 
 
 async def test_a_fast_disks_commit_needs_no_thread_and_no_turn(database: apsw.Connection, tmp_path: Path) -> None:
-    writer = Writer(database, tmp_path / "runs.db")
+    writer = Writer(database, Opener(tmp_path / "runs.db", "strict"))
     coroutine = writer.transact(_note(database), 1)
     with pytest.raises(StopIteration) as done:
         coroutine.send(None)
@@ -155,7 +155,7 @@ async def test_a_cancelled_commit_is_finished_and_a_cancelled_turn_is_given_on(
 async def test_work_that_fails_is_rolled_back_and_the_next_one_goes_on(
     database: apsw.Connection, tmp_path: Path
 ) -> None:
-    writer = Writer(database, tmp_path / "runs.db")
+    writer = Writer(database, Opener(tmp_path / "runs.db", "strict"))
 
     def breaks(n: int) -> None:
         do(database, "INSERT INTO notes VALUES (?)", (n,))
@@ -173,7 +173,7 @@ async def test_work_that_fails_is_rolled_back_and_the_next_one_goes_on(
 async def test_a_lock_of_another_process_is_waited_for_while_the_loop_goes_on(
     database: apsw.Connection, tmp_path: Path
 ) -> None:
-    writer = Writer(database, tmp_path / "runs.db")
+    writer = Writer(database, Opener(tmp_path / "runs.db", "strict"))
     other = apsw.Connection(str(tmp_path / "runs.db"))
     do(other, "BEGIN IMMEDIATE")
     done: list[int] = []

@@ -323,6 +323,8 @@ def claim(run: RunState, node: Node) -> None:
     if node.started is None or node.entered is None:
         node.started = run.tree.world.moment
     run.running += 1
+    if node.program.step.at_most_once:
+        run.changes().synced = True  # the claim is the mark that it has begun
     run.save(node, memo=node.entered == "crash" or (node.entered is None and (decided or node.attempt > 1)))
     run.emit("step_started", node.address, _begun(node.tries))
 

@@ -78,7 +78,7 @@ class Base:
         self.matches: Matches = subset
         self._opener = opener
         self._clock = clock
-        self._writer = Writer(connections[0], opener.path)
+        self._writer = Writer(connections[0], opener)
         self._beside = connections[1]
         self._faults = opener.faults
         self._keys = Keys(opener)

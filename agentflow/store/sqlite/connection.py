@@ -55,10 +55,14 @@ class Opener:
 
     def __init__(self, path: Path, durability: Durability, mounts: Path | None = None) -> None:
         """Say which database, how safe its commits are, and where the table of mounts is."""
-        self.path = path
+        self.path = path.absolute()  # a step may go to another folder
         self._mounts = mounts
-        self.faults = Faults(path)
+        self.faults = Faults(self.path)
         self._sync = "FULL" if durability == "strict" else "NORMAL"
+
+    def set_sync(self, db: apsw.Connection, *, full: bool) -> None:
+        """Say how safe the next commits of a connection are: in full, or as they usually are."""
+        do(db, f"PRAGMA synchronous={'FULL' if full else self._sync}")
 
     def _connect(self) -> apsw.Connection:
         db = apsw.Connection(str(self.path))
@@ -71,7 +75,7 @@ class Opener:
         db = self._connect()
         # Even its settings may meet the lock of a process that makes, recovers or closes the file at this moment.
         db.set_busy_timeout(int(BUSY_AFTER * 1000))
-        do(db, f"PRAGMA synchronous={self._sync}")
+        self.set_sync(db, full=False)
         do(db, f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
         one(db, f"PRAGMA journal_size_limit={LOG_KEPT}")
         return db
@@ -174,6 +178,6 @@ class Opener:
                 for count in range(LOG_PAGES):
                     do(db, "UPDATE meta SET value = ? WHERE name = 'scratch'", (count,))
             finally:
-                do(db, f"PRAGMA synchronous={self._sync}")
+                self.set_sync(db, full=False)
                 do(db, f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
             one(db, "PRAGMA wal_checkpoint(RESTART)")

@@ -45,8 +45,9 @@ class Ledger(Base):
             with self._faults:
                 self._opener.size_log(self._writer.db)
         large = sum([len(change.steps) for change in changes]) >= LARGE
+        synced = True in [change.synced for change in changes]
         landed, refused, last, count = await self._writer.transact(
-            self._land, (changes, definitions), _frozen, large=large
+            self._land, (changes, definitions), _frozen, large=large, synced=synced
         )
         if landed is not changes:  # they had to wait, and copies of them landed
             for change, copy in zip(changes, landed, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import struct
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,8 @@ LARGE = 64 << 20
 _HEADER = 32
 _FRAME = 24
 _MAGIC = 0x377F0682
+_LOOKS = 20
+_PAUSE = 0.005
 _MANY = 2
 """Whole commits behind the readable end of a log: one may be what a power cut broke off, more were there before."""
 
@@ -62,6 +65,8 @@ def log_fault(path: Path) -> str | None:
 
     Where others use the database the first of them has looked, and only that one could: they may be writing there now.
     """
+    if _removed(path):
+        return f"It isn't there any more, though nobody has closed the database: {log_of(path).name} was removed."
     if size_of(path) <= _HEADER:
         return None
     try:
@@ -76,6 +81,16 @@ def log_fault(path: Path) -> str | None:
             db.close()
     except apsw.Error:  # in use; or whoever opens it will tell
         return None
+
+
+def _removed(path: Path) -> bool:
+    """Tell whether a log was removed by hand: its index stands there alone. Who closes a database removes both."""
+    index = path.with_name(path.name + "-shm")
+    for _ in range(_LOOKS):  # somebody may just be closing it
+        if log_of(path).exists() or not index.exists() or not path.exists():
+            return False
+        time.sleep(_PAUSE)
+    return True
 
 
 def _head_fault(path: Path) -> str | None:

@@ -6,16 +6,16 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TypeVar
 
 import anyio
 import anyio.to_thread
 import apsw
 
-from agentflow.store.sqlite.connection import BUSY_AFTER, pause
+from agentflow.store.sqlite.connection import BUSY_AFTER, Opener, pause
 from agentflow.store.sqlite.faults import Faults
 from agentflow.store.sqlite.known import Known
+from agentflow.store.sqlite.presence import Presence
 from agentflow.store.sqlite.schema import check_version
 from agentflow.store.sqlite.sql import do, number
 
@@ -33,12 +33,17 @@ class Writer:
     each row. Only COMMIT, the part that waits for the disk, goes to a thread when the disk is slow.
     """
 
-    def __init__(self, db: apsw.Connection, path: Path) -> None:
+    def __init__(self, db: apsw.Connection, opener: Opener) -> None:
         """Take over a connection."""
+        path = opener.path
         self.db = db
+        self._opener = opener
         self._path = path
         self._faults = Faults(path)
+        self._presence = Presence(path)
         self._busy = False
+        self._synced = False
+        """Whether the last transaction had to survive a power cut."""
         self._queue: deque[anyio.Event] = deque()
         self._cost = 0.0
         self._disk = ThreadPoolExecutor(1, "agentflow-commit")
@@ -49,8 +54,9 @@ class Writer:
         self.known = Known()
 
     async def transact(
-        self, work: Callable[[A], T], argument: A, freeze: Callable[[A], A] | None = None, *, large: bool = False
-    ) -> T:
+        self, work: Callable[[A], T], argument: A, freeze: Callable[[A], A] | None = None, *, large: bool = False,
+        synced: bool = False,
+    ) -> T:  # fmt: skip
         """Run some work in a transaction of its own, and return its result once that is durable.
 
         Args:
@@ -59,18 +65,20 @@ class Writer:
             freeze: copies the argument when it has to wait for its turn.
             large: the work takes so long that the hop to a thread doesn't count: whatever the disk does, the event
                 loop goes on.
+            synced: it has to survive a power cut, however safe other transactions are.
 
         Raises:
             StoreError: nothing was committed.
         """
         with self._faults:
-            if self._busy or not self._begin():
+            if self._busy or not self._begin(synced):
                 if freeze is not None:
                     argument = freeze(argument)
-                await self._turn()
+                await self._turn(synced)
             try:
                 result = work(argument)
                 await self._commit(large)
+                self._presence.look()  # else it is committed to a file that nobody can open any more
                 self._version = self.db.data_version()
             except BaseException:
                 self._roll_back()
@@ -88,6 +96,7 @@ class Writer:
         """Tell whether another connection has committed since this was last asked."""
         if self._busy:
             return False
+        self._presence.look()
         with self._faults:
             version = self._others()
         if version == self._seen:
@@ -109,8 +118,11 @@ class Writer:
         """Return a number that changes with the commits of others; `Connection.data_version` does with ours too."""
         return number(self.db, "PRAGMA data_version")
 
-    def _begin(self) -> bool:
+    def _begin(self, synced: bool) -> bool:
         try:
+            if synced is not self._synced:  # it can't be said inside a transaction
+                self._synced = synced
+                self._opener.set_sync(self.db, full=synced)
             do(self.db, "BEGIN IMMEDIATE")
         except (apsw.BusyError, apsw.LockedError):
             return False
@@ -126,13 +138,13 @@ class Writer:
         self._busy = True
         return True
 
-    async def _turn(self) -> None:
+    async def _turn(self, synced: bool) -> None:
         if self._busy:
             await self._wait()
         self._busy = True
         limit = time.monotonic() + BUSY_AFTER
         try:
-            while not self._begin():
+            while not self._begin(synced):
                 if time.monotonic() > limit:
                     raise apsw.BusyError("another process kept the lock")
                 await anyio.sleep(pause())
