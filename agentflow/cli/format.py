@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from itertools import pairwise
 
 from agentflow.data import is_object
+from agentflow.definition.times import nearest_date
 from agentflow.ids import SHORTEST
 
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_ENDLESS = 1e13
+"""Seconds; older versions stored times without end."""
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 _ASCII = str.maketrans({"✔": "+", "✘": "x", "✋": "?", "●": "*", "↻": "~", "…": "~", "·": "-", "›": ">", "│": "|"})
 
@@ -54,7 +56,7 @@ def duration(seconds: float) -> str:
     if seconds < 59.95:
         text = f"{seconds:.1f}"
         return f"{text.removesuffix('.0') if seconds >= 10 else text}s"
-    whole = round(seconds)
+    whole = round(min(seconds, _ENDLESS))
     for (size, unit), (below, low) in pairwise(_UNITS):
         if whole >= size:
             rest = whole % size // below
@@ -64,7 +66,7 @@ def duration(seconds: float) -> str:
 
 def rough(seconds: float) -> str:
     """Write a duration in one unit, rounded down: `42s`, `2m`, `9h`, `3d`."""
-    whole = max(int(seconds), 0)
+    whole = int(min(max(0.0, seconds), _ENDLESS))
     for size, unit in _UNITS:
         if whole >= size:
             return f"{whole // size}{unit}"
@@ -78,14 +80,14 @@ def ago(then: float, now: float) -> str:
 
 def clock_time(at: float) -> str:
     """Write the local time of day."""
-    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")
+    return nearest_date(at).astimezone().strftime("%H:%M:%S")
 
 
 def iso(at: float | None) -> str | None:
     """Write a time as ISO 8601 in UTC, as JSON carries it."""
     if at is None:
         return None
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return nearest_date(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def compact(value: object) -> str:

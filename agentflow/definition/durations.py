@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from math import inf
 
 from pydantic import TypeAdapter, ValidationError
 
 _PART = re.compile(r"\s*(\d+(?:\.\d+)?)(ms|s|m|h|d|w)\s*")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _ISO = TypeAdapter(timedelta)
+LONGEST = 94_672_800_000.0
+"""Seconds. What begins today and lasts as long ends before the year 9999."""
+
+
+class UnreadableError(ValueError):
+    """A text or number is no duration or no time; its hint says what may have been meant."""
+
+    def __init__(self, what: str, hint: str | None = None) -> None:
+        """Make an error."""
+        super().__init__(what)
+        self.hint = hint
 
 
 def parse_duration(value: object) -> float:
@@ -19,30 +31,38 @@ def parse_duration(value: object) -> float:
         Seconds.
 
     Raises:
-        ValueError: it isn't a duration, is negative, or counts months or years, whose length varies.
+        UnreadableError: it isn't a duration, is negative, without end, or counts months or years, whose length varies.
     """
-    if isinstance(value, bool):
-        raise ValueError("a duration is a number of seconds or a text such as 30s, 5m, 1h 30m")
-    if isinstance(value, int | float):
-        seconds = float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = number(value)
     elif isinstance(value, str):
         seconds = _parse_text(value.strip())
     else:
-        raise ValueError("a duration is a number of seconds or a text such as 30s, 5m, 1h 30m")
-    if not 0 <= seconds < 1e11:
-        raise ValueError("a duration is neither negative nor without end")
+        raise UnreadableError("a duration is a number of seconds or a text such as 30s, 5m, 1h 30m")
+    if seconds < 0:
+        raise UnreadableError("a duration can't be negative")
+    if not seconds < LONGEST:
+        raise UnreadableError("a duration is less than 3,000 years", "is it a time (until, at), or in milliseconds?")
     return seconds
+
+
+def number(value: float | str) -> float:
+    """Return a number as a float; one that is too large for that is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if str(value)[0] != "-" else -inf
 
 
 def _parse_text(text: str) -> float:
     if text.upper().startswith("P"):
         date = text.upper().partition("T")[0]
         if "Y" in date or "M" in date:
-            raise ValueError("months and years have no fixed length; write days")
+            raise UnreadableError("months and years have no fixed length; write days")
         try:
             return _ISO.validate_python(text).total_seconds()
         except ValidationError:
-            raise ValueError(f'"{text}" is no ISO 8601 duration') from None
+            raise UnreadableError(f'"{text}" is no ISO 8601 duration') from None
     try:
         return float(text)
     except ValueError:
@@ -51,9 +71,9 @@ def _parse_text(text: str) -> float:
     while position < len(text):
         part = _PART.match(text, position)
         if part is None:
-            raise ValueError(f'"{text}" is no duration; write it like 500ms, 30s, 5m, 1h 30m, 2d')
+            raise UnreadableError(f'"{text}" is no duration; write it like 500ms, 30s, 5m, 1h 30m, 2d')
         seconds += float(part[1]) * _SECONDS[part[2]]
         position = part.end()
     if not text:
-        raise ValueError("an empty text is no duration")
+        raise UnreadableError("an empty text is no duration")
     return seconds

@@ -186,7 +186,8 @@ def explain(details: Sequence[Any], value: Any) -> tuple[str, str, str | None]:
     if kind in ("string_too_short", "too_short") and context.get("min_length", 1) == 1:
         return "AF-FIELD-VALUE", " must not be empty", None
     if kind in ("value_error", "assertion_error"):
-        return "AF-FIELD-VALUE", f": {context.get('error', special['msg'])}", None
+        error = context.get("error", special["msg"])
+        return "AF-FIELD-VALUE", f": {error}", getattr(error, "hint", None)
     if kind == "union_tag_not_found":
         return (
             "AF-FIELD-MISSING",

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from agentflow.data import is_array, is_object
 from agentflow.definition import short
-from agentflow.definition.durations import parse_duration
+from agentflow.definition.durations import UnreadableError, parse_duration
 from agentflow.definition.faults import Faults, Path, value_at
 from agentflow.definition.models import Body, Step, written
 from agentflow.definition.pointers import join
@@ -222,8 +222,9 @@ class StepFields:
                 continue
             try:
                 parse(value)
-            except ValueError as error:
-                self.faults.add("AF-FIELD-VALUE", f'"{name}" of {self.owner}: {error}', self.pointer(name))
+            except UnreadableError as error:
+                what = f'"{name}" of {self.owner}: {error}'
+                self.faults.add("AF-FIELD-VALUE", what, self.pointer(name), hint=error.hint)
                 del fields[name]
 
     def _build(self, fields: dict[str, Any]) -> Step:

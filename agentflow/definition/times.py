@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from math import isnan
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from agentflow.definition.durations import UnreadableError, number
 
 NAMED = {
     "@yearly": "0 0 1 1 *",
@@ -14,24 +18,63 @@ NAMED = {
 }
 
 
+EARLIEST = -62_135_596_800.0
+"""The beginning of the year 1, in seconds since the epoch."""
+LATEST = 253_370_764_800.0
+"""The beginning of the year 9999: what comes later can't be written as a date in every time zone."""
+_MILLISECONDS = 1e11
+"""Numbers from here on count milliseconds, as JavaScript's clock does; in seconds it is the year 5138."""
+_DIGITS = re.compile(r"[+-]?\d{9,}(\.\d+)?", re.ASCII)
+"""Text that is a number of seconds or milliseconds: a date has eight digits."""
+
+
 def parse_time(value: object) -> float:
-    """Read a point in time: ISO 8601 (without an offset: UTC), or seconds since the epoch.
+    """Read a point in time: ISO 8601 (without an offset: UTC), or seconds or milliseconds since the epoch.
 
     Returns:
         Seconds since the epoch.
 
     Raises:
-        ValueError: it isn't a time.
+        UnreadableError: it isn't a time, or isn't before the year 9999.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        return _counted(number(value))
     if not isinstance(value, str):
-        raise ValueError("a time is text in ISO 8601, such as 2026-03-01T09:00:00Z")
+        raise UnreadableError("a time is text in ISO 8601, such as 2026-03-01T09:00:00Z")
+    text = value.strip()
+    if _DIGITS.fullmatch(text):
+        return _counted(number(text))
     try:
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f'"{value}" is no ISO 8601 time, such as 2026-03-01T09:00:00Z') from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        raise UnreadableError(f'"{text[:100]}" is no ISO 8601 time, such as 2026-03-01T09:00:00Z') from None
+    return _possible((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp(), f'"{text[:100]}"')
+
+
+def later(moment: float, seconds: float) -> float:
+    """Return the time that comes some seconds after another; raises UnreadableError when that is no date any more."""
+    return _possible(moment + seconds, "it")
+
+
+def nearest_date(moment: float) -> datetime:
+    """Return the date of a stored time, in UTC; of one that no date can be, as older versions took, the nearest."""
+    if isnan(moment):
+        moment = 0.0
+    return datetime.fromtimestamp(min(max(moment, EARLIEST), LATEST), UTC)
+
+
+def _counted(count: float) -> float:
+    seconds = count / 1000 if abs(count) >= _MILLISECONDS else count
+    return _possible(seconds, f"{count:.15g}")
+
+
+def _possible(seconds: float, shown: str) -> float:
+    if EARLIEST <= seconds < LATEST:
+        return seconds
+    raise UnreadableError(
+        f"{shown} is no time between the years 1 and 9999",
+        "a number counts seconds or milliseconds since 1970; divide micro- or nanoseconds first",
+    )
 
 
 def zone(name: str) -> ZoneInfo:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from pydantic import ValidationError
 
 from agentflow.engine.context import StepContext
 from agentflow.engine.gate import RESULT
@@ -37,8 +36,8 @@ async def execute(core: Core, run: RunState, node: Node, lease: WorkLease) -> tu
     spec = node.program.spec
     try:
         config = render_config(run, node)
-    except (StepError, ValidationError, ValueError) as error:
-        return failure_of(error), None
+    except (StepError, ValueError) as error:
+        return core.gate.failure(failure_of(error)), None
     except RecursionError:
         return Failure("AF-FIELD-VALUE", "a value is nested too deeply", kind="invalid", retryable=False), None
     context = StepContext(core, run, node, lease)

@@ -186,7 +186,7 @@ class _Snapshot:
         for row in rows:
             self.inside.setdefault(self._around(row.address), []).append(row)
         self.due = {
-            timer.n: timer.due - HELD if timer.due >= HELD else timer.due
+            timer.n: timer.due - HELD if run.paused else timer.due
             for timer in around.timers
             if timer.kind in ("timer", "backoff")
         }

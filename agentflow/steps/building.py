@@ -29,7 +29,7 @@ Steps: TypeAlias = Step | Sequence[Step]
 Span: TypeAlias = float | str | timedelta
 """A duration: seconds, a text such as `5m`, or a template."""
 Moment: TypeAlias = float | str | datetime
-"""A point in time: ISO 8601, seconds since the epoch, or a template."""
+"""A point in time: ISO 8601, seconds or milliseconds since the epoch, or a template."""
 
 
 class Common(TypedDict, total=False):

@@ -32,6 +32,6 @@ Text = Annotated[str, BeforeValidator(as_text)]
 Name = Annotated[str, Field(min_length=1), BeforeValidator(as_text)]
 """Text that isn't empty."""
 Time = Annotated[float, BeforeValidator(parse_time)]
-"""A point in time, ISO 8601 or seconds since the epoch."""
+"""A point in time, ISO 8601, or seconds or milliseconds since the epoch."""
 Base64 = Annotated[str, AfterValidator(_check_base64)]
 """Bytes, written in base64."""

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from agentflow.cli.format import ago, answer_line, clean, duration, iso, one_line, rough, to_ascii, value_line
+from agentflow.cli.format import (
+    ago,
+    answer_line,
+    clean,
+    clock_time,
+    duration,
+    iso,
+    one_line,
+    rough,
+    to_ascii,
+    value_line,
+)
 
 
 @pytest.mark.parametrize(
@@ -63,3 +74,13 @@ def test_answers_read_like_sentences() -> None:
 
 def test_every_glyph_has_a_form_for_terminals_without_utf_8() -> None:
     assert to_ascii("✔ ✘ ✋ ● ↻ … · › -").isascii()
+
+
+@pytest.mark.parametrize(
+    ("stored", "told"), [(1_764_000_000_000.0, "9999-01-01T00:00:00.000Z"), (float("nan"), "1970-01-01T00:00:00.000Z")]
+)
+def test_a_stored_time_beyond_all_dates_is_shown_as_far_as_it_goes(stored: float, told: str) -> None:
+    assert iso(stored) == told
+    assert len(clock_time(stored)) == 8
+    assert ago(stored, 0.0)
+    assert rough(float("inf")) == duration(float("inf"))[:10] == "115740740d"

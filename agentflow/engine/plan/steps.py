@@ -10,10 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from agentflow.data import encode
-from agentflow.definition.durations import parse_duration
-from agentflow.definition.times import parse_time
+from agentflow.definition.durations import UnreadableError, parse_duration
+from agentflow.definition.times import later, parse_time
 from agentflow.engine.gate import FIELD, RESULT
 from agentflow.engine.plan import order, shared
+from agentflow.engine.plan.misfits import misfit
 from agentflow.engine.plan.retries import asked_seconds, next_delay, should_retry, told
 from agentflow.engine.state import ROOT, SATISFYING, UNBEGUN, Node, RunState
 from agentflow.engine.view import NodeView
@@ -31,10 +32,8 @@ def failure_of(error: BaseException) -> Failure:
             error.code, error.what, error.kind, error.retryable, why=told(error.why, asked), hint=error.hint,
             retry_after=asked, data=error.data,
         )  # fmt: skip
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return Failure("AF-FIELD-VALUE", f"{where}: {first['msg']}", kind="invalid", retryable=False)
+    if isinstance(error, UnreadableError):
+        return Failure("AF-FIELD-VALUE", str(error), kind="invalid", retryable=False, hint=error.hint)
     if of_user(error):  # a reducer, a validator, a prompt
         return failure_of(step_error(error))
     return Failure("AF-FIELD-VALUE", str(error) or type(error).__name__, kind="invalid", retryable=False)
@@ -51,7 +50,7 @@ def gate(run: RunState, node: Node) -> None:
     try:
         due = now if program.at is None else max(parse_time(program.at.render(view)), now)
         if program.delay is not None:
-            due += parse_duration(program.delay.render(view))
+            due = later(due, parse_duration(program.delay.render(view)))
     except (StepError, ValueError) as error:
         fail(run, node, failure_of(error))
         return
@@ -160,8 +159,7 @@ def render_config(run: RunState, node: Node) -> Any:
     """Return the step's validated config, its templates computed.
 
     Raises:
-        StepError: a reference has no value.
-        ValidationError: a computed value doesn't fit its field.
+        StepError: a reference has no value, or a computed value doesn't fit its field.
     """
     program = node.program
     if program.constant is not None:
@@ -174,7 +172,10 @@ def render_config(run: RunState, node: Node) -> Any:
         empty = fields.get("input") == {} and program.program.workflow.dialect == "distri"
         if empty or "input" not in fields:
             fields["input"] = dict(values)
-    return program.spec.config.model_validate(fields)
+    try:
+        return program.spec.config.model_validate(fields)
+    except ValidationError as error:
+        raise misfit(error, fields, program.spec.outbound) from None
 
 
 def apply(run: RunState, node: Node, outcome: Outcome) -> None:

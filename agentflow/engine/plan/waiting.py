@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from heapq import heappush
-from math import isnan
 from typing import Any
 
 from agentflow.data import encode, is_object
+from agentflow.definition.durations import UnreadableError, parse_duration
 from agentflow.definition.json_schema import errors_of, make_validator
+from agentflow.definition.times import parse_time
 from agentflow.engine.gate import STATE, WAIT, Gate
 from agentflow.engine.plan import steps
 from agentflow.engine.state import Node, RunState
@@ -36,7 +37,7 @@ def park(run: RunState, node: Node, what: Park) -> None:
         on, state = _admitted(run.tree.world.gate, what)
         if isinstance(on, Wait) and on.schema is not None and not (program.spec.prompt and program.constant):
             _check_schema(on.schema, on.default)
-    except StepError as error:
+    except (StepError, UnreadableError) as error:
         steps.fail(run, node, steps.failure_of(error))
         return
     node.memo = {"park": {"then": what.then, "state": state}}
@@ -61,11 +62,13 @@ def park(run: RunState, node: Node, what: Park) -> None:
 
 
 def _admitted(gate: Gate, what: Park) -> tuple[Wait | Timer | EventWait, Any]:
-    """Return what a step waits for, and its state, as they are kept; raises StepError when they can't be."""
-    on, state = what.on, gate.data(what.state, STATE)
-    time = on.due if isinstance(on, Timer) else on.timeout
-    if time is not None and isnan(time):
-        raise StepError("the time that it waits for isn't a number", code="AF-FIELD-VALUE", retryable=False)
+    """Return what a step waits for, and its state, as they are kept.
+
+    Raises:
+        StepError: they can't be kept.
+        UnreadableError: a time can't be one.
+    """
+    on, state = _read(what.on), gate.data(what.state, STATE)
     if isinstance(on, Timer):
         return on, state
     default = on.default if on.default is UNSET else gate.data(on.default, WAIT)
@@ -95,6 +98,17 @@ def _check_schema(schema: Mapping[str, Any], default: Any) -> None:
 
 def _unfit(what: str, why: str) -> StepError:
     return StepError(what, code="AF-WAIT-INVALID", kind="wait", retryable=False, why=why)
+
+
+def _read(on: Wait | Timer | EventWait) -> Wait | Timer | EventWait:
+    """Return what a step waits for, its times read: own step types may write anything there."""
+    if isinstance(on, Timer):
+        return replace(on, due=parse_time(on.due))
+    if on.timeout is not None:
+        on = replace(on, timeout=parse_duration(on.timeout))
+    if isinstance(on, EventWait) and on.since is not None:
+        on = replace(on, since=parse_duration(on.since))
+    return on
 
 
 def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: str, details: dict[str, Any]) -> None:
