@@ -161,7 +161,7 @@ class StepContext:
 
     async def publish(self, topic: str, data: Any, event_id: str | None = None) -> int:
         """Publish an event."""
-        return await self._core.publish(topic, data, event_id)
+        return await self._core.publish(topic, data, event_id, self._run.row.owner)
 
     def leave(self, run: RunState, node: Node) -> None:
         """Write what the step left into the current transition."""

@@ -103,11 +103,11 @@ class Core(Landing):
         """Return what the steps of a workflow need and haven't got."""
         return missing_skills(program, self.checker)
 
-    async def publish(self, topic: str, data: Any, event_id: str | None) -> int:
-        """Publish an event of a running step."""
+    async def publish(self, topic: str, data: Any, event_id: str | None, owner: str) -> int:
+        """Publish an event of a running step, as its run's owner."""
         data = self.gate.data(data, PUBLISHED)
         self.gate.encoded([topic, event_id], PUBLISHED)
-        count, _ = await self.store.publish(topic, data, event_id, self.now(), filter_matches)
+        count, _ = await self.store.publish(topic, data, event_id, self.now(), filter_matches, owner=owner)
         await self.take_inbox(self.roots())
         return count
 

@@ -306,11 +306,14 @@ class Engine:
         found = await self.store.list_tasks(run_id=run_id, tree=True, owner=owner)
         return [wait_view(view) for view in found]
 
-    async def publish(self, topic: str, data: Any, *, id: str | None = None) -> int:  # noqa: A002  named as in the config
-        """Publish an event; returns how many waits it reached. The same id again reaches none."""
+    async def publish(self, topic: str, data: Any, *, id: str | None = None, owner: str = "local") -> int:  # noqa: A002  named as in the config
+        """Publish an event to the runs of its owner; returns how many waits it reached.
+
+        The same id again reaches none.
+        """
         data = self.core.gate.data(data, EVENT)
-        self.core.gate.encoded([topic, id], EVENT)
-        count, holders = await self.store.publish(topic, data, id, self.core.now(), filter_matches)
+        self.core.gate.encoded([topic, id, owner], EVENT)
+        count, holders = await self.store.publish(topic, data, id, self.core.now(), filter_matches, owner=owner)
         await self._wake(holders)
         return count
 

@@ -216,6 +216,7 @@ class Host:
             node = state.live.get(n) if state is not None else None
             if node is not None and node.attempt == attempt and node.lease is not None:
                 node.lease.interrupt("timeout")
+        await core.take_inbox(self.roots)  # an answer that is there already comes before a timeout
         waiting: list[Done] = []
         for root, timer in await self.store.due(now, self.roots, dead=self.core.dead):
             done = Done(self.core.signals.new())

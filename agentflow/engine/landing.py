@@ -142,5 +142,5 @@ class Landing(Holding):
             self.slots.note(self.now())  # its timers count again, and some may be due
         if change.subscriptions:
             self.look_at_inbox()
-        if change.release:
+        if change.release and not change.stays:
             self._drop(run.tree)

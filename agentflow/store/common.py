@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from agentflow.data import canonical, decode, encode, is_array, is_object
+from agentflow.data import canonical, decode, digest, encode, is_array, is_object
 from agentflow.ids import SHORTEST
 from agentflow.store.rows import (
     TERMINAL,
     AnswerRow,
     RunChange,
     State,
+    SubscriptionRow,
 )
 
 RUNNABLE: frozenset[str] = frozenset({"submitted", "working"})
@@ -43,6 +44,11 @@ def closing_state(answer: Mapping[str, Any]) -> State:
 def event_answer(task: str, run: int, n: int, step: str, data: Any, at: float) -> AnswerRow:
     """Return the answer that a published event is to a wait."""
     return AnswerRow(task, run, n, step, {"value": data}, EVENT_DOOR, EVENT_DOOR, None, at)
+
+
+def wait_kind(row: SubscriptionRow) -> str:
+    """Return a name that all waits of a tree have in common that want the same events."""
+    return digest(encode([row.owner, row.topic, row.filter, row.since]))
 
 
 def passed(row: AnswerRow) -> dict[str, Any]:

@@ -202,12 +202,15 @@ class Ledger(Protocol):
         ...
 
     async def publish(
-        self, topic: str, data: Any, event_id: str | None, at: float, matches: Matches
+        self, topic: str, data: Any, event_id: str | None, at: float, matches: Matches, *, owner: str = "local"
     ) -> tuple[int, list[str]]:
-        """Store an event and hand it to every matching open subscription: one durable transaction.
+        """Store an event and hand it to every matching open subscription of its owner: one durable transaction.
+
+        What a wait gets, here or when it opens, its tree has taken: no wait of the tree that opens later gets it. A
+        wait that ends before its step has heard of the event hasn't taken it.
 
         Returns:
-            How many waits it reached, and the holders to wake. A repeated `event_id` reaches none.
+            How many waits it reached, and the holders to wake. An `event_id` that the owner repeats reaches none.
         """
         ...
 
@@ -281,7 +284,11 @@ class Store(WorkflowStore, TaskStore, Ledger, Reads, Protocol):
 
     @property
     def matches(self) -> Matches:
-        """Whether a new subscription wants an event published before it. Default: the data has all that it names."""
+        """Whether a new subscription wants an event published before it. Default: the data has all that it names.
+
+        It gets the earliest one that no wait of its tree has taken; those that open in one commit take none from each
+        other.
+        """
         ...
 
     @matches.setter

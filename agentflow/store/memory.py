@@ -34,6 +34,7 @@ class _Ledger(Base):
         if definitions:
             self.definitions = {**definitions, **self.definitions}
         tables, refused, kept = self.tables, list[Fenced](), set[int]()
+        released: list[RunChange] = []
         for change in changes:
             root, create = tables.runs.get(change.root), change.create
             if (create is None or create.parent is not None) and not self._fits(root, change, kept):
@@ -48,6 +49,14 @@ class _Ledger(Base):
                 refused.append(Fenced(change.run))
                 continue
             tables.apply(run, change)
+            if change.release:
+                released.append(change)
+        for change in released:
+            change.stays = change.run in tables.topics.answered
+            run = tables.runs[change.run]
+            if not change.stays:
+                run.holder, run.asleep = None, change.asleep
+        tables.topics.write()
         return refused
 
     def _fits(self, root: MemoryRun | None, change: RunChange, kept: set[int]) -> bool:
@@ -174,28 +183,25 @@ class _Ledger(Base):
         ]
 
     async def publish(
-        self, topic: str, data: Any, event_id: str | None, at: float, matches: Matches
+        self, topic: str, data: Any, event_id: str | None, at: float, matches: Matches, *, owner: str = "local"
     ) -> tuple[int, list[str]]:
-        """Store an event and hand it to every matching open subscription."""
+        """Store an event and hand it to every matching open subscription of its owner."""
         tables = self.tables
-        if event_id is not None:
-            if event_id in tables.published_ids:
-                return 0, []
-            tables.published_ids.add(event_id)
-        # It is later than the start of every run that is there, whatever clocks say that were set back.
-        when = max([at, *(run.new.created_at for run in tables.runs.values() if run.parent is None)])
-        tables.published.append((when, topic, encode(data), event_id))
+        pos = tables.topics.publish(owner, topic, encode(data), event_id, at)
+        if pos is None:
+            return 0, []
         reached, holders = 0, dict[str, None]()
         for row in list(tables.subscriptions.values()):
-            if row.topic != topic or when < row.since:
+            if (row.owner, row.topic) != (owner, topic):
                 continue
             if row.filter is None or matches(decode(row.filter), data):
-                task = tables.tasks[row.task].row
+                task, root = tables.tasks[row.task].row, tables.runs[row.run].root
                 tables.pass_answer(event_answer(task.id, task.run, task.n, task.step, data, at))
+                tables.topics.take(root.key, pos, task.id)
                 reached += 1
-                holder = tables.runs[row.run].root.holder
-                if holder is not None:
-                    holders[holder] = None
+                if root.holder is not None:
+                    holders[root.holder] = None
+        tables.topics.write()
         return reached, list(holders)
 
     async def take_slots(self, wanted: Sequence[tuple[str, int, int, int]]) -> list[bool]:
@@ -270,8 +276,7 @@ class MemoryStore(Runs, Tasks, _Ledger):
         old.sort(key=lambda run: (run.ended_at or 0.0, run.key))
         for run in old[:limit]:
             tables.delete(run)
-        oldest = min((run.new.created_at for run in tables.runs.values() if not ended(run.state)), default=older_than)
-        tables.forget_published(min(oldest, older_than))
+        tables.forget_published(older_than)
         return len(old[:limit])
 
     def changed(self) -> bool:

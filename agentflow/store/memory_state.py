@@ -9,6 +9,7 @@ from typing import Any
 from agentflow.data import decode, encode
 from agentflow.store.common import OPEN, RUNNABLE, closing_state, ended, event_answer, passed, subset
 from agentflow.store.contract import Matches
+from agentflow.store.memory_published import Topics
 from agentflow.store.rows import (
     HELD,
     AnswerRow,
@@ -84,6 +85,8 @@ class MemoryRun:
         self.context: bytes | None = None
         self.steps: dict[int, StepRow] = {}
         self.tasks: dict[str, MemoryTask] = {}
+        self.heard = 0
+        """Of a root: the last event that was published when it began."""
         self.events: list[LogEntry] = []
         self.shared: list[SharedRow] = []
         self.artifacts: list[ArtifactRow] = []
@@ -190,8 +193,7 @@ class Tables:
         self.slots: dict[str, set[tuple[int, int]]] = {}
         self.inbox: dict[int, tuple[int, Inbox]] = {}
         self.subscriptions: dict[str, SubscriptionRow] = {}
-        self.published: list[tuple[float, str, bytes, str | None]] = []
-        self.published_ids: set[str] = set()
+        self.topics = Topics()
         self.log: list[LogEntry] = []
         self.pos = 0
         self.inbox_id = 0
@@ -200,6 +202,7 @@ class Tables:
     def create(self, key: int, new: NewRun, holder: str) -> MemoryRun:
         """Add a run."""
         run = MemoryRun(key, new, self.runs[new.parent] if new.parent is not None else None)
+        run.heard = self.topics.last
         self.runs[key] = run
         self.ids[new.id] = key
         if new.idempotency_key is not None:
@@ -254,8 +257,6 @@ class Tables:
             self._close(run, at)
         for subscription in change.subscriptions:
             self._subscribe(run, subscription, at)
-        if change.release:
-            run.holder, run.asleep = None, change.asleep
         change.stamp = Stamp(run.seq, run.generation, run.updated_at)
 
     def upsert_step(self, run: MemoryRun, step: StepRow) -> None:
@@ -317,6 +318,8 @@ class Tables:
                 state=state, message=row.message if message is None else message, updated_at=max(row.updated_at, at)
             )
             self.subscriptions.pop(task_id, None)
+        elif task:
+            self.topics.give_back(self.runs[task.row.run].root.key, task_id)
 
     def free(self, run: int, steps: Collection[int] | None) -> None:
         """Give back concurrency slots of some steps, or of all."""
@@ -351,8 +354,10 @@ class Tables:
 
     def forget_published(self, before: float) -> None:
         """Forget published events that are older than every run that could still ask for them."""
-        self.published = [event for event in self.published if event[0] >= before]
-        self.published_ids = {event[3] for event in self.published if event[3] is not None}
+        roots = [run for run in self.runs.values() if run.parent is None and not ended(run.state)]
+        oldest = min((run.new.created_at for run in roots), default=before)
+        heard = min((run.heard for run in roots), default=self.topics.last)
+        self.topics.forget(min(oldest, before), heard)
 
     def _upsert_task(self, run: MemoryRun, row: TaskRow) -> None:
         task = self.tasks.get(row.id)
@@ -365,15 +370,12 @@ class Tables:
         task = self.tasks.get(row.task)
         if task is None or task.row.state not in OPEN:
             return
-        wanted = None if row.filter is None else decode(row.filter)
-        for published_at, topic, raw, _ in self.published:
-            if topic == row.topic and published_at >= row.since:
-                data = decode(raw)
-                if wanted is None or self.matches(wanted, data):
-                    given = task.row
-                    self.pass_answer(event_answer(given.id, given.run, given.n, given.step, data, at))
-                    return
-        self.subscriptions[row.task] = row._replace(run=run.key)
+        root, given = run.root, task.row
+        found = self.topics.earliest(root.key, root.heard, row, self.matches)
+        if found is None:
+            self.subscriptions[row.task] = row._replace(run=run.key)
+        else:
+            self.pass_answer(event_answer(given.id, given.run, given.n, given.step, found[0], at))
 
     def _note_active(self, run: MemoryRun) -> None:
         if run.parent is None:
@@ -383,7 +385,8 @@ class Tables:
                 self.active.pop(run.key, None)
 
     def _close(self, run: MemoryRun, at: float) -> None:
-        for task_id in run.tasks:
+        for task_id in [task_id for task_id, task in run.tasks.items() if task.row.state in OPEN]:
             self.close_task(task_id, "canceled", None, at)
         self.timers.drop_run(run.key)
         self.free(run.key, None)
+        self.topics.forget_tree(run.key)

@@ -141,7 +141,7 @@ def publish(common: Common, topic: str, data: str, event_id: str | None, *, deta
     project = find_project(common, config="none" if detach else "wanted")
 
     async def work(session: Session) -> int:
-        before = [view for view in await session.engine.waits() if view.kind == "event"]
+        before = [view for view in await session.engine.waits(owner="local") if view.kind == "event"]
         roots = dict.fromkeys(view.root_id for view in before)
         followers = {} if detach else {root: await observe(session, root) for root in roots}
         count = await session.engine.publish(topic, value, id=event_id)

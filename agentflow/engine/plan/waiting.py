@@ -54,9 +54,9 @@ def park(run: RunState, node: Node, what: Park) -> None:
     else:
         message = on.message or f"Waits for the event {on.topic}"
         _open(run, node, on, "event", message, {"topic": on.topic})
-        since = run.row.created_at - (on.since or 0.0)
+        since = None if on.since is None else run.tree.root.row.created_at - on.since
         wanted = None if on.filter is None else encode(on.filter)
-        row = SubscriptionRow(node.task or "", run.key, node.n, on.topic, wanted, since)
+        row = SubscriptionRow(node.task or "", run.key, node.n, on.topic, wanted, since, run.row.owner)
         change = run.changes()
         change.subscriptions = added(change.subscriptions, row)
 

@@ -9,7 +9,7 @@ from zlib import crc32
 
 import apsw
 
-from agentflow.data import decode, encode
+from agentflow.data import encode
 from agentflow.store.common import closing_state, ended, event_answer, passed
 from agentflow.store.contract import Matches
 from agentflow.store.rows import (
@@ -28,7 +28,8 @@ from agentflow.store.rows import (
 )
 from agentflow.store.sqlite import statements as sql
 from agentflow.store.sqlite.known import Head, Known
-from agentflow.store.sqlite.sql import do, do_many, number, one, rows
+from agentflow.store.sqlite.published import Topics
+from agentflow.store.sqlite.sql import do, do_many, number, one
 
 
 def step_key(run: int, n: int) -> int:
@@ -55,7 +56,7 @@ class Batch:
         """Begin with nothing but what is known to be true still. The transaction is open already."""
         self._db = db
         self._holder = holder
-        self._matches = matches
+        self.topics = Topics(db, matches)
         self._known = known
         self._heads = known.heads
         if known.pos < 0:
@@ -70,6 +71,8 @@ class Batch:
         self._stated: set[int] = set()
         self._kept: set[int] = set()
         """Roots of trees that could not be taken."""
+        self._leases: list[RunChange] = []
+        """Changes that take or release a tree."""
         self._gone: list[int] = []
         self._new_ids: set[str] = set()
         self._new_contexts: dict[int, str] = {}
@@ -85,7 +88,20 @@ class Batch:
                 refused.append(Fenced(change.run))
             else:
                 self._apply(change, head)
+        self._settle_leases()
+        self.topics.write()
         return refused
+
+    def _settle_leases(self) -> None:
+        """Take and release trees. One of whose waits was answered at once goes on where it is."""
+        for change in self._leases:
+            change.stays = change.release and change.run in self.topics.answered
+            release = change.release and not change.stays
+            if change.take:
+                self._rare[sql.TAKE].append((None if release else self._holder, change.epoch, change.root))
+            if release:
+                self._rare[sql.RELEASE].append((change.asleep, change.run))
+                self._gone.append(change.run)
 
     def head(self, run: int) -> Head | None:
         """Return the head of a run as it is in this transaction."""
@@ -163,7 +179,6 @@ class Batch:
                 return False
             self._generations.setdefault(row.task, task[2])
         root.epoch = change.epoch
-        self._rare[sql.TAKE].append((None if change.release else self._holder, change.epoch, change.root))
         return True
 
     def _exists(self, new: NewRun) -> bool:
@@ -183,7 +198,7 @@ class Batch:
         for task in change.tasks:
             self._task(run, head, task)
         for task_id, state, message in change.close_tasks:
-            self._close_task(task_id, state, message, _moment(change, head))
+            self._close_task(head, task_id, state, message, _moment(change, head))
         if change.shared:
             self._rare[sql.NEW_SHARED].extend((run, row.key, row.address, row.value) for row in change.shared)
         if change.artifacts:
@@ -203,9 +218,8 @@ class Batch:
             self._close(run, head, _moment(change, head))
         for subscription in change.subscriptions:
             self._subscribe(run, head, subscription, _moment(change, head))
-        if change.release:
-            self._rare[sql.RELEASE].append((change.asleep, run))
-            self._gone.append(run)
+        if change.take or change.release:
+            self._leases.append(change)
         change.stamp = Stamp(head.seq, head.generation, head.updated_at)
 
     # -- rows
@@ -297,8 +311,10 @@ class Batch:
             ),
         )  # fmt: skip
 
-    def _close_task(self, task_id: str, state: State, message: str | None, at: float) -> None:
+    def _close_task(self, head: Head, task_id: str, state: State, message: str | None, at: float) -> None:
         do(self._db, sql.CLOSE_TASK, (state, message, at, task_id[::-1]))
+        if not self._db.changes():
+            self.topics.give_back(head.root, task_id)
         do(self._db, "DELETE FROM subscriptions WHERE task = ?", (task_id,))
 
     def _patch(self, run: int, head: Head, patch: RunPatch) -> None:
@@ -337,15 +353,14 @@ class Batch:
         task = one(self._db, sql.OPEN_TASK, (row.task[::-1],))
         if task is None:
             return
-        wanted = None if row.filter is None else decode(row.filter)
-        for (raw,) in rows(self._db, sql.PUBLISHED, (row.topic, row.since)):
-            data = decode(raw)
-            if wanted is None or self._matches(wanted, data):
-                self.pass_answer(event_answer(row.task, run, task[0], task[1], data, at))
-                return
-        head.extras = 1
-        self._touched[run] = head
-        do(self._db, sql.NEW_SUBSCRIPTION, (row.task, run, task[0], task[1], row.topic, row.filter, row.since))
+        root = self.head(head.root) or head  # what the tree takes is forgotten at the root's end
+        head.extras = root.extras = 1
+        self._touched.update({run: head, head.root: root})
+        event = self.topics.earliest(head.root, row)
+        if event is None:
+            do(self._db, sql.NEW_SUBSCRIPTION, (row.task, run, *task[:2], row.owner, row.topic, row.filter))
+        else:
+            self.pass_answer(event_answer(row.task, run, task[0], task[1], event.data, at))
 
     # -- writing
 

@@ -17,6 +17,7 @@ from agentflow.store.sqlite.alone import inspected
 from agentflow.store.sqlite.log import size_of
 from agentflow.store.sqlite.rows import is_sound, leaving
 from agentflow.store.sqlite.sql import number, rows, until_error
+from agentflow.store.sqlite.statements import OF_RUN
 
 # ruff: noqa: S608  the only texts put in are constants
 
@@ -30,7 +31,6 @@ _REBUILD = "The data isn't touched by that. Make the indexes anew: agentflow sto
 _RECOVER = "what can be read of this one: sqlite3 {} .recover"
 _BESIDE = ("A page of index ", "The index ", "The map ")
 """How findings begin that leave the data alone."""
-_OF_RUN = ("events", "timers", "tasks", "subscriptions", "slots", "shared", "artifacts", "messages", "context")
 _JSON = (
     ("runs", "key", ("input", "labels", "pins", "start_message")),
     ("heads", "key", ("error", "memo", "output")),
@@ -140,7 +140,7 @@ class _Checker:
             self._hashes(0, 1 << 62)
             return
         for run in sorted(self._ids):
-            lost = [table for table in ("heads", "runs", "steps", *_OF_RUN) if not self._readable(table, run)]
+            lost = [table for table in ("heads", "runs", "steps", *OF_RUN) if not self._readable(table, run)]
             if lost:
                 self._find(
                     f"Rows of it can't be read: {', '.join(lost)}.",
@@ -182,7 +182,7 @@ class _Checker:
         lonely = "SELECT key FROM heads WHERE root NOT IN (SELECT key FROM heads)"
         for run in self._runs(f"{lonely} OR parent NOT IN (SELECT key FROM heads)"):
             self._find("The run that it belongs to is missing.", _RESTORE, run)
-        for table in ("steps", *_OF_RUN):
+        for table in ("steps", *OF_RUN):
             column = "key >> 32" if table == "steps" else "run"
             orphans = self._runs(f"SELECT DISTINCT {column} FROM {table} WHERE {column} NOT IN (SELECT key FROM heads)")
             for run in orphans:

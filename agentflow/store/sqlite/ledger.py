@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from agentflow.data import decode, encode
+from agentflow.data import encode
 from agentflow.errors import Defect
 from agentflow.store.common import OPEN, event_answer, frozen, judge_ended
 from agentflow.store.contract import Answered, Dead, Definitions, Matches
@@ -22,7 +22,7 @@ from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.connection import reserve
 from agentflow.store.sqlite.queries import concerned
 from agentflow.store.sqlite.rows import TASK, inbox_row, run_rows, task_view
-from agentflow.store.sqlite.sql import do, do_many, one, rows
+from agentflow.store.sqlite.sql import do_many, one, rows
 
 LARGE = 128
 """Step rows of a commit that is large: writing them takes many times as long as a hop to a thread."""
@@ -51,7 +51,7 @@ class Ledger(Base):
         )
         if landed is not changes:  # they had to wait, and copies of them landed
             for change, copy in zip(changes, landed, strict=True):
-                change.stamp = copy.stamp
+                change.stamp, change.stays = copy.stamp, copy.stays
         if count:
             self._keys.add(last, count)
         return refused
@@ -148,35 +148,25 @@ class Commands(Base):
         return [inbox_row(values) for values in found]
 
     async def publish(
-        self, topic: str, data: Any, event_id: str | None, at: float, matches: Matches
+        self, topic: str, data: Any, event_id: str | None, at: float, matches: Matches, *, owner: str = "local"
     ) -> tuple[int, list[str]]:
-        """Store an event and hand it to every matching open subscription."""
-        db, raw = self._writer.db, encode(data)
+        """Store an event and hand it to every matching open subscription of its owner."""
+        raw = encode(data)
 
         def work(batch: Batch) -> tuple[int, list[str]]:
-            if event_id is not None and one(db, "SELECT 1 FROM published WHERE id = ?", (event_id,)):
+            topics = batch.topics
+            pos = topics.publish(owner, topic, raw, event_id, at)
+            if pos is None:
                 return 0, []
-            # It is later than the start of every run that is there, whatever clocks say that were set back.
-            newer = one(
-                db,
-                "SELECT created_at FROM heads WHERE parent IS NULL AND created_at > ? ORDER BY created_at DESC LIMIT 1",
-                (at,),
-            )
-            when = newer[0] if newer else at
-            do(db, "INSERT INTO published (id, topic, at, data) VALUES (?, ?, ?, ?)", (event_id, topic, when, raw))
             reached, holders = 0, dict[str, None]()
-            for task, run, n, step, wanted, holder in rows(
-                db,
-                "SELECT s.task, s.run, s.n, s.step, s.filter, t.holder FROM subscriptions s"
-                " JOIN heads h ON h.key = s.run JOIN heads t ON t.key = h.root"
-                " WHERE s.topic = ? AND s.since <= ? ORDER BY s.rowid",
-                (topic, when),
-            ):
-                if wanted is None or matches(decode(wanted), data):
-                    batch.pass_answer(event_answer(task, run, n, step, data, at))
-                    reached += 1
-                    if holder is not None:
-                        holders[holder] = None
+            for listener in topics.listeners(owner, topic, data, matches):
+                task, run, n, step, _, root, holder = listener
+                batch.pass_answer(event_answer(task, run, n, step, data, at))
+                topics.take(root, pos, task)
+                reached += 1
+                if holder is not None:
+                    holders[holder] = None
+            topics.write()
             return reached, list(holders)
 
         return await self._write(work)

@@ -15,7 +15,7 @@ from agentflow.store.rows import (
 )
 from agentflow.store.sqlite.rows import listed
 from agentflow.store.sqlite.sql import do, do_many, number, one, rows
-from agentflow.store.sqlite.statements import OPEN_STATES
+from agentflow.store.sqlite.statements import OF_RUN, OPEN_STATES
 
 # ruff: noqa: S608  the only text put in is constants
 
@@ -128,11 +128,12 @@ def ended_before(db: apsw.Connection, time: float, states: Collection[State], li
 
 def forget_published(db: apsw.Connection, before: float) -> None:
     """Forget published events that are older than every run that could still ask for them."""
+    open_roots = f"FROM heads WHERE parent IS NULL AND state IN {OPEN_STATES}"
     do(
         db,
-        "DELETE FROM published WHERE at < min(?, coalesce((SELECT min(created_at) FROM heads"
-        f" WHERE parent IS NULL AND state IN {OPEN_STATES}), ?))",
-        (before, before),
+        f"DELETE FROM published WHERE at < min(?1, coalesce((SELECT min(created_at) {open_roots}), ?1))"
+        f" AND pos <= coalesce((SELECT min(heard) {open_roots}), 9e18)",
+        (before,),
     )
 
 
@@ -173,7 +174,7 @@ def delete_runs(db: apsw.Connection, keys: Collection[int]) -> None:
     )
     do_many(db, "DELETE FROM steps WHERE key BETWEEN ? AND ?", [(key << 32, key << 32 | 0xFFFFFFFF) for key in keys])
     do_many(db, "DELETE FROM inbox WHERE root = (SELECT root FROM heads WHERE key = ?1) AND run = ?1", one_each)
-    for table in ("events", "timers", "tasks", "subscriptions", "slots", "shared", "artifacts", "messages", "context"):
+    for table in OF_RUN:
         do_many(db, f"DELETE FROM {table} WHERE run = ?", one_each)
     for table in ("runs", "heads"):
         do_many(db, f"DELETE FROM {table} WHERE key = ?", one_each)

@@ -2,6 +2,11 @@
 
 # ruff: noqa: S608  the only text put in is a constant of this module
 
+OF_RUN = (
+    "events", "timers", "tasks", "subscriptions", "taken", "listened", "slots", "shared", "artifacts", "messages",
+    "context",
+)  # fmt: skip
+"""Tables with rows of runs, named in their column `run`."""
 OPEN_STATES = "('submitted', 'working', 'input-required', 'auth-required')"
 
 # Most commits add to the log of a run and change nothing else of it: how far the log goes, it tells itself.
@@ -17,12 +22,12 @@ LAST_POS = """
 SELECT max((SELECT coalesce(max(pos), 0) FROM events), (SELECT value FROM meta WHERE name = 'pos'))
 """
 OPEN_TASK = f"SELECT n, step, generation FROM tasks WHERE ending = ? AND state IN {OPEN_STATES}"
-PUBLISHED = "SELECT data FROM published WHERE topic = ? AND at >= ? ORDER BY pos"
 
 NEW_HEAD = """
 INSERT INTO heads (key, root, parent, seq, generation, born, extras, updated_at, epoch, holder, asleep, state, paused,
-  workflow, owner, context_id, idempotency_key, created_at)
-VALUES (?, ?, ?, 0, 0, 0, 0, ?, ?, ?, 0, ?, 0, ?, ?, ?, ?, ?)
+  workflow, owner, context_id, idempotency_key, created_at, heard)
+VALUES (?1, ?2, ?3, 0, 0, 0, 0, ?4, ?5, ?6, 0, ?7, 0, ?8, ?9, ?10, ?11, ?12,
+  CASE WHEN ?3 IS NULL THEN (SELECT coalesce(max(pos), 0) FROM published) ELSE 0 END)
 """
 NEW_RUN = """
 INSERT INTO runs (key, id, ending, parent_step, definition, entry_point, door, labels, pins, fingerprint, retry_of,
@@ -86,12 +91,14 @@ CLOSE_RUN = (
     "DELETE FROM timers WHERE run = ?",
     "DELETE FROM subscriptions WHERE run = ?",
     "DELETE FROM slots WHERE run = ?",
+    "DELETE FROM taken WHERE run = ?",
+    "DELETE FROM listened WHERE run = ?",
 )
 
 NEW_COMMAND = "INSERT INTO inbox (root, run, kind, n, task, data) VALUES (?, ?, ?, ?, ?, ?)"
 DROP_COMMAND = "DELETE FROM inbox WHERE id = ?"
 NEW_SUBSCRIPTION = """
-REPLACE INTO subscriptions (task, run, n, step, topic, filter, since) VALUES (?, ?, ?, ?, ?, ?, ?)
+REPLACE INTO subscriptions (task, run, n, step, owner, topic, filter) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 NEW_SHARED = "INSERT INTO shared (run, key, address, value) VALUES (?, ?, ?, ?)"
 NEW_ARTIFACT = "INSERT INTO artifacts (run, artifact, append, at, data) VALUES (?, ?, ?, ?, ?)"

@@ -28,11 +28,12 @@ from agentflow.testing.store_suite.commands import CommandSuite
 from agentflow.testing.store_suite.durable import DurableSuite
 from agentflow.testing.store_suite.leases import LeaseSuite
 from agentflow.testing.store_suite.ledger import LedgerSuite
+from agentflow.testing.store_suite.published import EventSuite
 from agentflow.testing.store_suite.reads import ReadSuite
 from agentflow.testing.store_suite.records import RecordSuite
 
 __all__ = ("DurableSuite", "StoreSuite")
 
 
-class StoreSuite(RecordSuite, LedgerSuite, CommandSuite, LeaseSuite, ReadSuite):
+class StoreSuite(RecordSuite, LedgerSuite, CommandSuite, EventSuite, LeaseSuite, ReadSuite):
     """Everything that holds for a store in one process."""

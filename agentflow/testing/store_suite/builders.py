@@ -90,17 +90,27 @@ def parked(run: int, root: int, *tasks: TaskRow, epoch: int = 1) -> RunChange:
     )
 
 
-def listening(run: int, name: str, topic: str, wanted: Any = None, since: float = 0.0, n: int = 0) -> RunChange:
+def listening(
+    run: int,
+    name: str,
+    topic: str,
+    wanted: Any = None,
+    since: float | None = 0.0,
+    n: int = 0,
+    *,
+    root: int | None = None,
+    owner: str = "local",
+) -> RunChange:
     """Describe a wait for an event."""
     task = wait_task(run, name, n, "event")
     filter_ = None if wanted is None else encode(wanted)
     return RunChange(
         run,
-        run,
+        run if root is None else root,
         1,
         tasks=[task],
         events=[bump("step_waiting", task.step, task=task.id)],
-        subscriptions=[SubscriptionRow(task.id, run, n, topic, filter_, since)],
+        subscriptions=[SubscriptionRow(task.id, run, n, topic, filter_, since, owner)],
     )
 
 

@@ -1,4 +1,4 @@
-"""Answers, requests and published events: decided once, left for the holder in order."""
+"""Answers and requests: decided once, left for the holder in order."""
 
 # ruff: noqa: S101  a test suite
 
@@ -13,11 +13,9 @@ from agentflow.store.rows import (
 )
 from agentflow.testing.store_suite.builders import (
     bump,
-    listening,
     parked,
     start,
     start_child,
-    subset,
     text_id,
     wait_task,
 )
@@ -125,73 +123,3 @@ class CommandSuite:
         assert len(await store.inbox()) == 1
         await store.commit([RunChange(key, key, 2, inbox_done=[row.id])])
         assert await store.inbox() == []
-
-    async def test_an_event_reaches_every_wait_that_wants_it(self, store: Store) -> None:
-        keys = [await start(store, f"r{n}") for n in range(4)]
-        await store.commit([listening(keys[0], "w0", "paid", {"order": 7}), listening(keys[1], "w1", "paid")])
-        await store.commit([listening(keys[2], "w2", "paid", {"order": 8}), listening(keys[3], "w3", "sent")])
-        assert await store.publish("paid", {"order": 7, "sum": 9}, None, 110.0, subset) == (2, ["host-a"])
-        view = await store.get_task(text_id("w0"))
-        assert view is not None
-        assert (view.task.state, view.answer) == ("completed", {"value": {"order": 7, "sum": 9}})
-        assert [(row.run, row.kind, row.task) for _, row in await store.inbox()] == [
-            (keys[0], "answer", text_id("w0")),
-            (keys[1], "answer", text_id("w1")),
-        ]
-        assert [event.type for event in await store.events(text_id("r0"))][-1] == "step_resumed"
-        assert await store.publish("paid", {"order": 7}, None, 111.0, subset) == (0, [])
-        assert await store.publish("other", {"order": 7}, None, 112.0, subset) == (0, [])
-
-    async def test_a_repeated_event_reaches_nobody(self, store: Store) -> None:
-        one = await start(store, "r1")
-        await store.commit([listening(one, "w1", "paid")])
-        assert (await store.publish("paid", {}, "e1", 110.0, subset))[0] == 1
-        two = await start(store, "r2")
-        await store.commit([listening(two, "w2", "paid", since=200.0)])
-        assert await store.publish("paid", {}, "e1", 210.0, subset) == (0, [])
-        assert (await store.publish("paid", {}, "e2", 211.0, subset))[0] == 1
-
-    async def test_a_clock_set_back_hides_no_event_from_a_run_that_began_before_it(self, store: Store) -> None:
-        key = await start(store, "r1", created_at=5000.0)
-        await store.commit([listening(key, "w1", "paid", since=5000.0)])
-        assert (await store.publish("paid", {"n": 1}, "e1", 1400.0, subset))[0] == 1
-        await store.commit([listening(key, "w2", "paid", since=5000.0, n=1)])
-        view = await store.get_task(text_id("w2"))
-        assert view is not None
-        assert view.answer == {"value": {"n": 1}}
-
-    async def test_a_wait_sees_events_that_were_published_since_its_time(self, store: Store) -> None:
-        """Matched in the transaction that opens the wait: the wait, its answer and the command appear together."""
-        for n, at in enumerate((50.0, 100.0, 150.0)):
-            await store.publish("paid", {"n": n}, f"e{n}", at, subset)
-        key = await start(store, "r1")
-        await store.commit([listening(key, "w1", "paid", since=100.0)])
-        view = await store.get_task(text_id("w1"))
-        assert view is not None
-        assert (view.task.state, view.answer) == ("completed", {"value": {"n": 1}})
-        kinds = [(event.type, event.task_id, event.generation) for event in await store.events(text_id("r1"), after=1)]
-        assert kinds == [("step_waiting", text_id("w1"), 1), ("step_resumed", text_id("w1"), 2)]
-        ((_, row),) = await store.inbox([key])
-        assert row.data["answer"] == {"value": {"n": 1}}
-        await store.commit([listening(key, "w2", "paid", since=151.0, n=1)])
-        await store.commit([listening(key, "w3", "paid", {"n": 2}, since=0.0, n=2)])
-        views = [await store.get_task(text_id(name)) for name in ("w2", "w3")]
-        assert [view.answer for view in views if view] == [None, {"value": {"n": 2}}]
-
-    async def test_a_wait_that_was_closed_hears_nothing(self, store: Store) -> None:
-        key = await start(store, "r1")
-        await store.commit([listening(key, "w1", "paid")])
-        await store.commit([RunChange(key, key, 1, close_tasks=[(text_id("w1"), "canceled", None)])])
-        assert await store.publish("paid", {}, None, 110.0, subset) == (0, [])
-        await store.commit([listening(key, "w2", "paid")])
-        assert await _answer(store, "w2", {"value": 1}) in ("accepted", "same", "conflict")
-        assert (await store.publish("paid", {}, None, 111.0, subset))[0] == 0
-
-    async def test_a_refused_change_opens_no_wait(self, store: Store) -> None:
-        """The wait, its task and its events are one: all visible, or none."""
-        key = await start(store, "r1")
-        stale = listening(key, "w1", "paid")
-        stale.epoch = 7
-        await store.commit([stale])
-        assert await store.get_task(text_id("w1")) is None
-        assert await store.publish("paid", {}, None, 110.0, subset) == (0, [])

@@ -1,0 +1,32 @@
+-- Published events have an owner, and positions that are never used again.
+ALTER TABLE published RENAME TO published_before;
+CREATE TABLE published (
+  pos INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, id TEXT, topic TEXT NOT NULL, at REAL NOT NULL,
+  data BLOB NOT NULL
+);
+INSERT INTO published SELECT pos, 'local', id, topic, at, data FROM published_before ORDER BY pos;
+DROP TABLE published_before;
+CREATE UNIQUE INDEX published_id ON published (owner, id) WHERE id IS NOT NULL;
+CREATE INDEX published_topic ON published (owner, topic);
+CREATE INDEX published_at ON published (owner, topic, at);
+
+ALTER TABLE subscriptions RENAME TO subscriptions_before;
+CREATE TABLE subscriptions (
+  task TEXT PRIMARY KEY, run INTEGER NOT NULL, n INTEGER NOT NULL, step TEXT NOT NULL, owner TEXT NOT NULL,
+  topic TEXT NOT NULL, filter BLOB
+);
+INSERT INTO subscriptions SELECT s.task, s.run, s.n, s.step, h.owner, s.topic, s.filter
+  FROM subscriptions_before s JOIN heads h ON h.key = s.run ORDER BY s.rowid;
+DROP TABLE subscriptions_before;
+CREATE INDEX subscriptions_topic ON subscriptions (owner, topic);
+CREATE INDEX subscriptions_run ON subscriptions (run);
+
+-- Of a root: the last event that was published when it began.
+ALTER TABLE heads ADD COLUMN heard INTEGER NOT NULL DEFAULT 0;
+UPDATE heads SET heard = coalesce((SELECT max(p.pos) FROM published p WHERE p.at < heads.created_at), 0)
+  WHERE parent IS NULL;
+
+-- Events that waits of a tree have taken, by its root: no later wait of the tree gets them.
+CREATE TABLE taken (run INTEGER, pos INTEGER, task TEXT, PRIMARY KEY (run, pos, task)) WITHOUT ROWID;
+-- Up to where all events that waits of one kind could get are taken: the next one goes on from there.
+CREATE TABLE listened (run INTEGER, wait TEXT, pos INTEGER NOT NULL, PRIMARY KEY (run, wait)) WITHOUT ROWID;

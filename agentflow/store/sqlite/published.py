@@ -1,0 +1,134 @@
+"""Published events: who gets which one. All of it happens inside the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import apsw
+
+from agentflow.data import decode
+from agentflow.store.common import wait_kind
+from agentflow.store.contract import Matches
+from agentflow.store.rows import SubscriptionRow
+from agentflow.store.sqlite.sql import do, do_many, number, one, rows
+
+_PAGE = 64
+"""Events that are read in one go where a filter may refuse them."""
+_NEXT = """
+SELECT p.pos, p.data FROM published p
+WHERE p.owner = ?1 AND p.topic = ?2 AND p.pos > ?3 AND (p.pos > ?4 OR p.at >= ?5)
+  AND NOT EXISTS (SELECT 1 FROM taken t WHERE t.run = ?6 AND t.pos = p.pos)
+ORDER BY p.pos LIMIT ?7
+"""
+_FIRST_SINCE = "SELECT min(pos) FROM published WHERE owner = ? AND topic = ? AND at >= ? AND pos <= ?"
+_LISTENING = """
+SELECT s.task, s.run, s.n, s.step, s.filter, h.root, t.holder FROM subscriptions s
+JOIN heads h ON h.key = s.run JOIN heads t ON t.key = h.root
+WHERE s.owner = ? AND s.topic = ? ORDER BY s.rowid
+"""
+
+
+class Published(NamedTuple):
+    """One published event."""
+
+    pos: int
+    data: Any
+
+
+class Listener(NamedTuple):
+    """An open wait for an event."""
+
+    task: str
+    run: int
+    n: int
+    step: str
+    filter: bytes | None
+    root: int
+    holder: str | None
+
+
+class Topics:
+    """Published events in one transaction.
+
+    Waits that open together take nothing from each other: what they take is noted when all of them have looked.
+    """
+
+    def __init__(self, db: apsw.Connection, matches: Matches) -> None:
+        """Begin a transaction's work."""
+        self._db = db
+        self._matches = matches
+        self.answered: set[int] = set()
+        """Roots of trees that got an event as they opened a wait."""
+        self._taken: list[tuple[int, int, str]] = []
+        self._listened: dict[tuple[int, str], int] = {}
+
+    def publish(self, owner: str, topic: str, raw: bytes, event_id: str | None, at: float) -> int | None:
+        """Keep an event; returns its position, None where the owner has published one of this id."""
+        db = self._db
+        if event_id is not None and one(db, "SELECT 1 FROM published WHERE owner = ? AND id = ?", (owner, event_id)):
+            return None
+        do(
+            db,
+            "INSERT INTO published (owner, id, topic, at, data) VALUES (?, ?, ?, ?, ?)",
+            (owner, event_id, topic, at, raw),
+        )
+        return db.last_insert_rowid()
+
+    def listeners(self, owner: str, topic: str, data: Any, matches: Matches) -> Iterator[Listener]:
+        """Give the open waits that want an event, in the order in which they opened."""
+        for values in rows(self._db, _LISTENING, (owner, topic)):
+            listener = Listener(*values)
+            if listener.filter is None or matches(decode(listener.filter), data):
+                yield listener
+
+    def earliest(self, root: int, row: SubscriptionRow) -> Published | None:
+        """Return the earliest event that a wait which opens now wants and no wait of its tree has taken."""
+        db, kind = self._db, wait_kind(row)
+        # The head of a root that is created in this transaction isn't there yet: nothing was published since.
+        found = one(db, "SELECT heard FROM heads WHERE key = ?", (root,))
+        heard = found[0] if found else number(db, "SELECT max(pos) FROM published")
+        position = self._position(root, kind, row, heard)
+        wanted = None if row.filter is None else decode(row.filter)
+        page = 1 if wanted is None else _PAGE
+        since = float("inf") if row.since is None else row.since
+        while batch := rows(db, _NEXT, (row.owner, row.topic, position, heard, since, root, page)):
+            for pos, raw in batch:
+                position, data = pos, decode(raw)
+                if wanted is None or self._matches(wanted, data):
+                    self._listened[root, kind] = position
+                    self.answered.add(root)
+                    self._taken.append((root, position, row.task))
+                    return Published(position, data)
+        self._listened[root, kind] = position
+        return None
+
+    def _position(self, root: int, kind: str, row: SubscriptionRow, heard: int) -> int:
+        """Return after which position events of this kind of wait may be left."""
+        found = one(self._db, "SELECT pos FROM listened WHERE run = ? AND wait = ?", (root, kind))
+        if found is not None:
+            return int(found[0])
+        if row.since is None:
+            return heard
+        first = one(self._db, _FIRST_SINCE, (row.owner, row.topic, row.since, heard))
+        return heard if first is None or first[0] is None else int(first[0]) - 1
+
+    def take(self, root: int, pos: int, task: str) -> None:
+        """Note that a wait of a tree has taken an event."""
+        self._taken.append((root, pos, task))
+
+    def give_back(self, root: int, task: str) -> None:
+        """Note that a wait ended otherwise before its step heard of the event that it had taken."""
+        do(self._db, "DELETE FROM taken WHERE run = ? AND task = ?", (root, task))
+        if self._db.changes():
+            do(self._db, "DELETE FROM listened WHERE run = ?", (root,))
+
+    def write(self) -> None:
+        """Write what was noted."""
+        if self._taken:
+            do_many(self._db, "INSERT INTO taken (run, pos, task) VALUES (?, ?, ?)", self._taken)
+            self._taken.clear()
+        if self._listened:
+            noted = [(run, kind, pos) for (run, kind), pos in self._listened.items()]
+            do_many(self._db, "REPLACE INTO listened (run, wait, pos) VALUES (?, ?, ?)", noted)
+            self._listened.clear()
