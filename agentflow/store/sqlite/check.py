@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ import anyio.to_thread
 import apsw
 
 from agentflow.data import decode, digest
+from agentflow.errors import StoreError
 from agentflow.store.care import Finding, Report
 from agentflow.store.sqlite.alone import inspected
 from agentflow.store.sqlite.log import size_of
@@ -74,6 +75,8 @@ class _Checker:
         """Whether the structure of the file is damaged, so that reading rows may fail."""
         self._beside = True
         """Whether that is beside the data: in indexes and the like."""
+        self._of_run: Sequence[str] = OF_RUN
+        """Tables with rows of runs; a store of an older version lacks some."""
 
     def parts(self) -> Iterator[Callable[[], None]]:
         """Return the parts of the look, to be called in this order."""
@@ -109,6 +112,9 @@ class _Checker:
         lines, error = until_error(self._db, "PRAGMA integrity_check(100)")
         schema, _ = until_error(self._db, "SELECT rootpage, name, tbl_name FROM sqlite_master")
         names = {root: f"table {name}" if name == table else f"index {name}" for root, name, table in schema}
+        if schema:
+            there = {name for _, name, _ in schema}
+            self._of_run = [table for table in OF_RUN if table in there]
         told = dict[tuple[str, int | None], None]()
         for line in "\n".join(str(values[0]) for values in lines).splitlines():
             if line != "ok" and not line.startswith("***"):
@@ -140,7 +146,7 @@ class _Checker:
             self._hashes(0, 1 << 62)
             return
         for run in sorted(self._ids):
-            lost = [table for table in ("heads", "runs", "steps", *OF_RUN) if not self._readable(table, run)]
+            lost = [table for table in ("heads", "runs", "steps", *self._of_run) if not self._readable(table, run)]
             if lost:
                 self._find(
                     f"Rows of it can't be read: {', '.join(lost)}.",
@@ -182,7 +188,7 @@ class _Checker:
         lonely = "SELECT key FROM heads WHERE root NOT IN (SELECT key FROM heads)"
         for run in self._runs(f"{lonely} OR parent NOT IN (SELECT key FROM heads)"):
             self._find("The run that it belongs to is missing.", _RESTORE, run)
-        for table in ("steps", *OF_RUN):
+        for table in ("steps", *self._of_run):
             column = "key >> 32" if table == "steps" else "run"
             orphans = self._runs(f"SELECT DISTINCT {column} FROM {table} WHERE {column} NOT IN (SELECT key FROM heads)")
             for run in orphans:
@@ -231,8 +237,8 @@ class _Checker:
 
 def _is_json(raw: bytes | str) -> bool:
     try:
-        decode(raw if isinstance(raw, bytes) else raw.encode())
-    except ValueError:
+        decode(raw)
+    except StoreError:
         return False
     return True
 
