@@ -307,10 +307,7 @@ class Engine:
         return [wait_view(view) for view in found]
 
     async def publish(self, topic: str, data: Any, *, id: str | None = None, owner: str = "local") -> int:  # noqa: A002  named as in the config
-        """Publish an event to the runs of its owner; returns how many waits it reached.
-
-        The same id again reaches none.
-        """
+        """Publish an event to its owner's runs; returns how many waits it reached. The same id again reaches none."""
         data = self.core.gate.data(data, EVENT)
         self.core.gate.encoded([topic, id, owner], EVENT)
         count, holders = await self.store.publish(topic, data, id, self.core.now(), filter_matches, owner=owner)

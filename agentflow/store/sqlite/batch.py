@@ -29,7 +29,7 @@ from agentflow.store.rows import (
 from agentflow.store.sqlite import statements as sql
 from agentflow.store.sqlite.known import Head, Known
 from agentflow.store.sqlite.published import Topics
-from agentflow.store.sqlite.sql import do, do_many, number, one
+from agentflow.store.sqlite.sql import do, do_each, do_many, number, one
 
 
 def step_key(run: int, n: int) -> int:
@@ -40,13 +40,6 @@ def step_key(run: int, n: int) -> int:
 def _moment(change: RunChange, head: Head) -> float:
     """Return the time of a change."""
     return change.patch.at if change.patch else max([head.updated_at, *[event.at for event in change.events]])
-
-
-def _write(db: apsw.Connection, rows_: dict[str, list[tuple[Any, ...]]], statements: Sequence[str]) -> None:
-    for statement in statements:
-        batch = rows_.get(statement)
-        if batch:
-            do_many(db, statement, batch)
 
 
 class Batch:
@@ -375,7 +368,7 @@ class Batch:
             rare[sql.SET_GENERATION] = [(number_, task[::-1]) for task, number_ in self._generations.items()]
             self._generations.clear()
         if rare:
-            _write(db, rare, sql.FIRST)
+            do_each(db, rare, sql.FIRST)
         if self._steps:
             do_many(db, sql.UPSERT_STEP, self._steps)
             self._steps.clear()
@@ -385,7 +378,7 @@ class Batch:
         if hot:
             do_many(db, sql.UPDATE_HEAD, hot)
         if rare:
-            _write(db, rare, sql.THEN)
+            do_each(db, rare, sql.THEN)
             rare.clear()
 
     def _flush_timers(self) -> None:

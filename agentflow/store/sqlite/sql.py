@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import apsw
@@ -21,6 +21,14 @@ def do(db: apsw.Connection, sql: str, args: Sequence[Any] = ()) -> None:
 def do_many(db: apsw.Connection, sql: str, batch: Iterable[Sequence[Any]]) -> None:
     """Run a statement once for each tuple of values."""
     _executemany(db, sql, batch)
+
+
+def do_each(db: apsw.Connection, batches: Mapping[str, Sequence[Sequence[Any]]], statements: Iterable[str]) -> None:
+    """Run some statements, in their order, once for each tuple of values that there is for them."""
+    for statement in statements:
+        batch = batches.get(statement)
+        if batch:
+            do_many(db, statement, batch)
 
 
 def script(db: apsw.Connection, sql: str) -> None:
