@@ -145,6 +145,7 @@ CODES: dict[str, Code] = {
     ),
     "AF-WORKFLOW-DUPLICATE": Code("invalid", "Two workflows have the same id.", "Rename one of the two."),
     "AF-INCLUDE-CYCLE": Code("invalid", "Files include each other.", "Remove one of the includes."),
+    "AF-INCLUDE-LIMIT": Code("invalid", "Too many files are included.", "Put several workflows into one file."),
     "AF-INCLUDE-MISSING": Code("invalid", "An include matches no file.", "Paths are relative to the including file."),
     "AF-PYTHON-MODULE": Code("invalid", "A tool or an agent uses a module that isn't listed.", "List it."),
     "AF-SKILL-UNKNOWN": Code("invalid", "There is no such native skill.", "Use one of those that the message names."),

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from agentflow.config.reading import Unreadable, find_file, find_files, read_file
 from agentflow.data import is_array, is_object
 from agentflow.definition import distri, short
 from agentflow.definition.config_file import ConfigFile, IncludedFile
 from agentflow.definition.faults import Faults, below
 from agentflow.definition.models import Model
 from agentflow.definition.parse import Parsed, parse_workflow
-from agentflow.definition.places import MAX_BYTES
 from agentflow.definition.pointers import join
 from agentflow.definition.source import Document, load_document
 from agentflow.definition.types import TypeLookup
@@ -37,6 +37,17 @@ def shown_path(path: Path) -> str:
     return str(path) if relative.count("..") > 2 else relative.replace(os.sep, "/")
 
 
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A file to load."""
+
+    path: Path
+    chain: tuple[Path, ...] = ()
+    """The files that include it."""
+    at: Place | None = None
+    """Where it is included."""
+
+
 @dataclass
 class Files:
     """Everything read so far."""
@@ -52,69 +63,100 @@ class Files:
     """Name and description that distri's agent file gives."""
     own: OwnTypes | None = None
     """Finds step types in the config's own modules too; None where the caller said what finds them."""
+    folder: Path = field(default_factory=Path)
+    """Folder of the main file."""
+    _full: bool = False
     _paths: dict[Path, str] = field(default_factory=dict[Path, str])
 
-    def load(self, path: Path, *, chain: tuple[Path, ...] = (), at: Place | None = None) -> None:
+    def load(self, path: Path) -> None:
         """Load a file and what it includes.
 
         Args:
-            path: the file, absolute.
-            chain: the files that include it.
-            at: where it is included.
+            path: the file, as `find_file` gives it.
         """
-        if path in self._paths:
-            return
-        self._paths[path] = shown_path(path)
+        self.folder = path.parent
+        self._follow([_Named(path)])
+
+    def load_text(self, text: str, file: str, path: Path) -> None:
+        """Load a text as if it stood in a file, and what it includes."""
+        self.folder = path.parent
+        self._follow(self._take(text, file, _Named(path)))
+
+    def _follow(self, files: list[_Named]) -> None:
+        """Load files, each with what it includes before the next one: a chain of them may be long."""
+        stack = files[::-1]
+        while stack:
+            stack += self._load(stack.pop())[::-1]
+
+    def _load(self, named: _Named) -> list[_Named]:
+        if named.path in self._paths or self._full:
+            return []
+        if len(self._paths) >= _MOST_FILES:
+            self._full = True
+            what = f"more than {_MOST_FILES:,} files are included"
+            self.problems.append(Problem("AF-INCLUDE-LIMIT", what, place=named.at))
+            return []
+        file = self._paths[named.path] = shown_path(named.path)
         try:
-            text = _read(path, shown_path(path), at)
+            return self._take(read_file(named.path, file, named.at), file, named)
         except DefinitionError as error:
             self.problems.extend(error.problems)
-            return
-        self.load_text(text, shown_path(path), path, chain=chain)
+            return []
 
-    def load_text(self, text: str, file: str, path: Path, *, chain: tuple[Path, ...] = ()) -> None:
-        """Load a text as if it stood in a file."""
+    def _take(self, text: str, file: str, named: _Named) -> list[_Named]:
+        """Take over what a text says, and return the files that it includes."""
         try:
             document = load_document(text, file)
         except DefinitionError as error:
             self.documents[file] = Document(None, file, text)
-            self.problems.extend(error.problems)
-            return
+            self.problems.extend([self._foreign(file, named)] if self._is_foreign(named) else error.problems)
+            return []
+        if not is_object(document.data) and self._is_foreign(named):
+            self.problems.append(self._foreign(file, named))
+            return []
         self.documents[file] = document
         faults = Faults(document.place)
-        data = document.data
+        data, included = document.data, list[_Named]()
         if data is None:
             faults.add("AF-CONFIG-INVALID", f'"{file}" is empty', "", hint="begin with `workflows:`")
         elif not is_object(data):
-            faults.wrong_type(f'"{file}"', "a mapping", data, "")
+            kind = "a list" if is_array(data) else "a single value"
+            faults.add("AF-FIELD-TYPE", f'"{file}" must be a mapping, not {kind}', "")
         elif distri.is_agent_file(data) or ("steps" in data and "workflows" not in data):
-            self._single(data, document, path, chain)
+            self._single(data, document, named)
         else:
-            self._config(data, document, path, chain, faults)
+            included = self._config(data, document, named, faults)
         self.problems.extend(faults.problems)
+        return included
 
-    def _single(self, data: dict[str, Any], document: Document, path: Path, chain: tuple[Path, ...]) -> None:
-        name = None if isinstance(data.get("id"), str) and data["id"] else path.stem
+    def _is_foreign(self, named: _Named) -> bool:
+        """Tell whether an included file lies elsewhere: it may be none of ours, so nothing of it is shown."""
+        return bool(named.chain) and not named.path.is_relative_to(self.folder)
+
+    @staticmethod
+    def _foreign(file: str, named: _Named) -> Problem:
+        return Problem("AF-CONFIG-INVALID", f'"{file}" is no YAML or JSON mapping', place=named.at)
+
+    def _single(self, data: dict[str, Any], document: Document, named: _Named) -> None:
+        name = None if isinstance(data.get("id"), str) and data["id"] else named.path.stem
         if distri.is_agent_file(data):
             name = None
-            if not chain:
+            if not named.chain:
                 self.agent = (_text(data.get("name")), _text(data.get("description")))
         self._add(parse_workflow(data, self.types, id=name, place=document.place, type_names=self.type_names), document)
 
-    def _config(
-        self, data: dict[str, Any], document: Document, path: Path, chain: tuple[Path, ...], faults: Faults
-    ) -> None:
+    def _config(self, data: dict[str, Any], document: Document, named: _Named, faults: Faults) -> list[_Named]:
         given = dict(data)
         defaults = given.get("defaults")
         if is_object(defaults) and "retry" in defaults:
             given["defaults"] = {**defaults, "retry": short.retry(defaults["retry"])}
-        model: type[Model] = IncludedFile if chain else ConfigFile
-        owner = f'the included file "{document.file}"' if chain else "the config"
+        model: type[Model] = IncludedFile if named.chain else ConfigFile
+        owner = f'the included file "{document.file}"' if named.chain else "the config"
         read, wrong = _validate(model, given, owner, faults)
         if isinstance(read, ConfigFile):
             self.main = read
             if self.own is not None:
-                self.own.folder, self.own.modules = path.parent, read.python.modules
+                self.own.folder, self.own.modules = named.path.parent, read.python.modules
         includes: Any = getattr(read, "include", ())
         if "workflows" not in data and not includes and not wrong:
             faults.add("AF-FIELD-MISSING", f'{owner} needs a field "workflows"', "")
@@ -131,37 +173,40 @@ class Files:
                 document,
             )
         listed = (includes,) if isinstance(includes, str) else tuple(includes)
+        found: list[_Named] = []
         for number, pattern in enumerate(listed):
             pointer = "/include" if isinstance(data.get("include"), str) else f"/include/{number}"
-            self._include(str(pattern), pointer, path, chain, faults)
+            found += self._include(str(pattern), pointer, named, faults)
+        return found
 
-    def _include(self, pattern: str, pointer: str, path: Path, chain: tuple[Path, ...], faults: Faults) -> None:
-        wild = any(char in pattern for char in "*?[")
-        here = (*chain, path)
-        try:
-            found = sorted(_glob(path.parent, pattern)) if wild else [(path.parent / pattern).resolve()]
-            found = [one for one in found if one.is_file() and not (wild and one == path)]
-        except (OSError, ValueError):  # no name that a file can have
-            found = []
-        if not found:
-            faults.add(
-                "AF-INCLUDE-MISSING",
-                f'"{pattern}" matches no file' if wild else f'there is no file "{pattern}"',
-                pointer,
-                severity="warning" if wild else "error",
-                hint=f"it is looked for in {shown_path(path.parent)}",
-            )
-        for one in found:
-            if one in here:
-                way = [*here[here.index(one) :], one]
-                names = " -> ".join(shown_path(member) for member in way)
+    def _include(self, pattern: str, pointer: str, named: _Named, faults: Faults) -> list[_Named]:
+        here = (*named.chain, named.path)
+        files: list[_Named] = []
+        for path in self._matches(pattern, pointer, named.path, faults):
+            if path in here:
+                names = " -> ".join(shown_path(member) for member in (*here[here.index(path) :], path))
                 faults.add("AF-INCLUDE-CYCLE", f"files include each other: {names}", pointer)
-            elif len(self._paths) >= _MOST_FILES:
-                faults.add("AF-INCLUDE-CYCLE", f"more than {_MOST_FILES} files are included", pointer)
-                return
             else:
                 place = faults.place(pointer) if faults.place else None
-                self.load(one, chain=here, at=place)
+                files.append(_Named(path, here, place))
+        return files
+
+    @staticmethod
+    def _matches(pattern: str, pointer: str, path: Path, faults: Faults) -> list[Path]:
+        """Return the files that an include names, and report what is wrong with them."""
+        looked = f"it is looked for in {shown_path(path.parent)}"
+        if any(char in pattern for char in "*?["):
+            found = [one for one in find_files(path.parent, pattern) if one != path]
+            if not found:
+                what = f'"{pattern}" matches no file'
+                faults.add("AF-INCLUDE-MISSING", what, pointer, severity="warning", hint=looked)
+            return found
+        try:
+            return [find_file(path.parent / pattern, pattern)]
+        except Unreadable as wrong:
+            code = "AF-INCLUDE-MISSING" if wrong.missing else "AF-CONFIG-UNREADABLE"
+            faults.add(code, wrong.what, pointer, hint=wrong.hint or looked)
+            return []
 
     def _add(self, parsed: Parsed, document: Document) -> None:
         self.problems.extend(parsed.problems)
@@ -189,40 +234,6 @@ class Files:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def _read(path: Path, file: str, at: Place | None) -> str:
-    place = at or Place(file, 1, 1)
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DefinitionError(
-                [
-                    Problem(
-                        "AF-DEFINITION-SIZE",
-                        f'"{file}" is larger than 16 MiB',
-                        place=place,
-                        hint="split it and use `include:`",
-                    )
-                ]
-            )
-        return path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        what = f'"{file}" isn\'t UTF-8: byte 0x{error.object[error.start]:02x} in line {line}'
-        raise DefinitionError([Problem("AF-CONFIG-UNREADABLE", what, hint="save it as UTF-8")]) from None
-    except OSError as error:
-        what = f'"{file}" can\'t be read: {(error.strerror or "unknown reason").lower()}'
-        raise DefinitionError([Problem("AF-CONFIG-UNREADABLE", what)]) from None
-
-
-def _glob(folder: Path, pattern: str) -> Iterator[Path]:
-    try:
-        absolute = Path(pattern).is_absolute()
-        found = Path(Path(pattern).anchor).glob(pattern.lstrip("/\\")) if absolute else folder.glob(pattern)
-        for path in found:
-            yield path.resolve()
-    except (ValueError, NotImplementedError, OSError):
-        return
 
 
 def _validate(model: type[Model], given: dict[str, Any], owner: str, faults: Faults) -> tuple[Model, set[str]]:

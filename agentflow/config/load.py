@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentflow.config.env import env_values
 from agentflow.config.files import Files, shown_path
+from agentflow.config.reading import Unreadable, find_file
 from agentflow.config.result import Config, EnvVar
 from agentflow.data import is_object
 from agentflow.definition.config_file import ConfigFile, EnvEntry
@@ -64,15 +65,28 @@ def load_config(path: str | Path | None = None, *, types: TypeLookup | None = No
             code="AF-CONFIG-NOT-FOUND",
             hint="name a file",
         )
-    if found.is_dir():
-        found = next((found / name for name in NAMES if (found / name).is_file()), found / NAMES[0])
-    if not found.exists():
-        near = find_config(found.parent if found.parent.is_dir() else None)
-        hint = f"{shown_path(near)} exists; did you mean that?" if near else None
-        raise NotFoundError(f'no file "{shown_path(found)}"', code="AF-CONFIG-NOT-FOUND", hint=hint)
+    try:
+        if found.is_dir():
+            found = next((found / name for name in NAMES if (found / name).is_file()), found / NAMES[0])
+        real = find_file(found, shown_path(found))
+    except OSError as error:
+        raise _not_found(
+            found, f'"{shown_path(found)}" can\'t be read: {(error.strerror or "unknown").lower()}'
+        ) from None
+    except Unreadable as wrong:
+        raise _not_found(found, f'no file "{shown_path(found)}"' if wrong.missing else wrong.what) from None
     files = _files(types)
-    files.load(found.resolve())
+    files.load(real)
     return _finish(files, found.absolute())
+
+
+def _not_found(path: Path, what: str) -> NotFoundError:
+    try:
+        near = find_config(path.parent if path.parent.is_dir() else None)
+    except OSError:
+        near = None
+    hint = f"{shown_path(near)} exists; did you mean that?" if near else None
+    return NotFoundError(what, code="AF-CONFIG-NOT-FOUND", hint=hint)
 
 
 def load_text(

@@ -17,6 +17,7 @@ from agentflow.data import is_array, is_object
 from agentflow.definition.nodes import Node
 from agentflow.definition.places import MAX_DEPTH, spot
 from agentflow.definition.yaml_faults import syntax_problem, template_mapping
+from agentflow.definition.yaml_text import Restore, half_pair, readable
 from agentflow.errors import DefinitionError, Place, Problem
 
 MAX_NODES = 1_000_000
@@ -101,6 +102,7 @@ class _Builder:
         self.text = text
         self.file = file
         self.nodes = nodes
+        self.restore: Restore | None = None
         self.stack: list[_Frame] = []
         self.anchors: dict[str, tuple[Any, Node | None, int, int]] = {}
         self.problems: list[Problem] = []
@@ -120,12 +122,13 @@ class _Builder:
             yaml.AliasEvent: self.alias,
             yaml.DocumentStartEvent: self.document,
         }
+        source, self.restore = readable(self.text)
         try:
-            for event in yaml.parse(self.text, Loader=_LOADER):
+            for event in yaml.parse(source, Loader=_LOADER):
                 handler = handlers.get(type(event))
                 if handler is not None:
                     handler(event)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, UnicodeEncodeError) as error:
             if not any(problem.code == "AF-YAML-TEMPLATE" for problem in self.problems):  # which it follows from
                 self.problems.append(syntax_problem(error, self.text, self.file))
         except _Stop:
@@ -157,6 +160,8 @@ class _Builder:
         text = cast("str", event.value)
         plain = event.style in ("", None)  # the C parser says '', the Python one None
         start, end = event.start_mark.index, event.end_mark.index
+        if self.restore is not None:
+            text = self.restored(self.restore, text, event.style == '"', start, end)
         self.tagged(event)
         parent = self.stack[-1] if self.stack else None
         node = Node(start, end, event.style or "", text) if self.nodes else None
@@ -176,6 +181,14 @@ class _Builder:
         if parent is not None:
             parent.first_value_empty = parent.size == 1 and plain and text == ""
         self.add(value, node, 1, 0)
+
+    def restored(self, restore: Restore, text: str, quoted: bool, start: int, end: int) -> str:
+        try:
+            return restore(text, quoted)
+        except ValueError:
+            at = half_pair(self.text, start, end)
+            self.problem("AF-YAML-SYNTAX", "not valid YAML: half of a character pair", at, at + 6)
+            return ""
 
     def open_key(self, frame: _Frame, text: str, start: int, end: int, plain: bool, node: Node | None) -> None:
         frame.key, frame.key_node = text, node
