@@ -24,6 +24,7 @@ MAX_DEPTH: Final = 100
 _DEEPEST: Final = 200
 _DIGITS: Final = b"0123456789"
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+_LOST: Final = object()
 _TEXT: Final = frozenset({str})
 _SMALL: Final = 2 * MAX_DEPTH
 """Bytes below which no value is nested too deep."""
@@ -97,6 +98,19 @@ def decode(raw: bytes | str) -> Any:
         return from_json(raw)
     except ValueError as error:
         raise StoreError("stored data can't be read", code="AF-STORE-DAMAGED", why=str(error)) from None
+
+
+def salvaged(raw: bytes | str, otherwise: Any = None) -> Any:
+    """Decode what a store gave back, or return something else where it can't be read: others go on beside it."""
+    try:
+        return from_json(raw)
+    except (ValueError, TypeError):  # TypeError: a hand has changed its column
+        return otherwise
+
+
+def is_readable(raw: bytes) -> bool:
+    """Tell whether what a store gave back can be decoded."""
+    return salvaged(raw, _LOST) is not _LOST
 
 
 def copied(value: Any) -> Any:

@@ -21,7 +21,7 @@ from agentflow.cli.session import Session
 from agentflow.cli.telling import Teller
 from agentflow.cli.tree import Change, Row, RunTree
 from agentflow.cli.wait_texts import wait_command, wait_head, who
-from agentflow.data import decode, is_array, is_object
+from agentflow.data import is_array, is_object, salvaged
 from agentflow.engine import Answer, WaitView
 from agentflow.engine.views import wait_view
 from agentflow.errors import ConflictError, InputError, NotFoundError
@@ -162,7 +162,7 @@ class Follower:
         memos = {row.address: row.memo for row in (await self.engine.store.salvage_steps(self.run_id))[0]}
         for row in loops:
             raw = memos.get(row.address)
-            memo = decode(raw) if raw else None
+            memo = salvaged(raw or b"")
             if is_object(memo) and is_array(memo.get("items")):
                 row.total = len(memo["items"])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from agentflow.data import decode, encode
+from agentflow.data import encode, salvaged
 from agentflow.errors import StoreError
 from agentflow.store.loaded import LoadedRun, LoadedTree
 from agentflow.store.rows import TERMINAL, EventRow, RunChange, RunPatch, StepRow
@@ -26,7 +26,7 @@ def wants_end(tree: LoadedTree) -> bool:
     root = tree.runs[0].row
     if root.state in TERMINAL:
         return True
-    begun = root.memo is not None and "cancel" in (decode(root.memo) or {})
+    begun = "cancel" in (salvaged(root.memo or b"") or {})
     return begun or any(item.kind == "cancel" and item.run == tree.root for item in tree.inbox)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 
-from agentflow.data import decode
+from agentflow.data import salvaged
 from agentflow.engine.damaged import ended, is_damaged, wants_end
 from agentflow.engine.inputs import Finished, Input, command
 from agentflow.engine.inspect import locate
@@ -157,7 +157,7 @@ class Holding(Surroundings):
         found = locate(program.workflow, step.address) if program is not None else None
         spec = self.types(found.type) if found is not None else None
         if spec is not None and spec.reap is not None and step.memo:
-            memo: dict[str, Any] = decode(step.memo)
+            memo: dict[str, Any] = salvaged(step.memo) or {}
             spec.reap(memo.get("saved"))
 
     def notice(self, error: Exception) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from agentflow.data import decode, is_array, is_object
+from agentflow.data import is_array, is_object, salvaged
 from agentflow.definition.models import Body, Step, Workflow
 from agentflow.definition.order import order
+from agentflow.engine.unreadable import read_failure
 from agentflow.errors import Failure
 from agentflow.store.rows import (
     HELD,
@@ -190,7 +191,7 @@ class _Snapshot:
             for timer in around.timers
             if timer.kind in ("timer", "backoff")
         }
-        self.failure = Failure.from_data(decode(run.error)) if run.error else None
+        self.failure = read_failure(run.error)
         self.executing = sum(1 for row in rows if row.phase == "run" and row.state == "working")
 
     def _around(self, address: str) -> str:
@@ -278,7 +279,7 @@ class _Snapshot:
             due=self.due.get(row.n),
             items=self._items(row, kind),
             result=row.result,
-            error=Failure.from_data(decode(row.error)) if row.error else None,
+            error=read_failure(row.error),
             answer=task.answer if task else None,
             by=task.by if task else None,
             door=task.door if task else None,
@@ -299,7 +300,7 @@ class _Snapshot:
         if not finished and kind != "for_each":
             return None
         total = len(finished)
-        memo = decode(row.memo) if row.memo else None
+        memo = salvaged(row.memo or b"")
         if is_object(memo):
             for value in memo.values():
                 total = max(total, len(value)) if is_array(value) and kind == "for_each" else total

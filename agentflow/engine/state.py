@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 
 from agentflow.data import decode, encode
 from agentflow.engine.program import Program, ScopeProgram, StepProgram
+from agentflow.engine.unreadable import read_result
 from agentflow.engine.world import Lease, World
 from agentflow.errors import Failure
 from agentflow.store.rows import (
@@ -345,18 +346,16 @@ class RunState:
 
     def result_value(self, node: Node) -> Any:
         """Return a settled step's result as plain data."""
-        value = node.value
-        if value is UNREAD:
+        if node.value is UNREAD:
             if node.result is not None:
-                value = decode(node.result)
+                node.value = read_result(node.result, node.address)
             elif node.program.container is not None and node.state == "completed":
                 from agentflow.engine.frame import NodeFrame  # noqa: PLC0415  frames are made of states
 
-                value = node.program.container.result(NodeFrame(self, node))
+                node.value = node.program.container.result(NodeFrame(self, node))
             else:
-                value = None
-            node.value = value
-        return value
+                node.value = None
+        return node.value
 
 
 class Tree:

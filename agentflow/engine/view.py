@@ -187,7 +187,7 @@ def run_info(run: RunState) -> dict[str, Any]:
 
 def _message(raw: object) -> Any:
     if isinstance(raw, bytes):
-        from agentflow.data import decode  # noqa: PLC0415  rarely needed
+        from agentflow.data import salvaged  # noqa: PLC0415  rarely needed
 
-        return decode(raw)
+        return salvaged(raw)
     return None

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentflow.data import decode
+from agentflow.data import salvaged
+from agentflow.engine.unreadable import read_failure
 from agentflow.errors import Failure
 from agentflow.store.rows import (
     TERMINAL,
@@ -84,11 +85,10 @@ class Run:
 
 def run_view(row: RunRow, output: Any = None) -> Run:
     """Make the view of a stored run."""
-    error = decode(row.error) if row.error else None
     view = object.__new__(Run)  # a frozen dataclass sets its fields one by one, which takes three times as long
     vars(view).update({
-        "id": row.id, "workflow": row.workflow, "state": row.state, "reason": row.reason, "input": decode(row.input),
-        "output": output, "failure": Failure.from_data(error) if error else None, "entry_point": row.entry_point,
+        "id": row.id, "workflow": row.workflow, "state": row.state, "reason": row.reason, "input": salvaged(row.input),
+        "output": output, "failure": read_failure(row.error), "entry_point": row.entry_point,
         "owner": row.owner, "context_id": row.context_id, "door": row.door, "labels": row.labels,
         "parent_id": row.parent_id, "root_id": row.root_id, "retry_of": row.retry_of, "paused": row.paused,
         "message": row.message, "now_text": row.now_text or None, "definition": row.definition, "holder": row.holder,
@@ -127,10 +127,10 @@ class WaitView:
 def wait_view(view: TaskView) -> WaitView:
     """Make the view of a stored wait."""
     task = view.task
-    details: dict[str, Any] = decode(task.details) if task.details else {}
+    details: dict[str, Any] = salvaged(task.details or b"", {})
     return WaitView(
         id=task.id, run_id=view.run_id, root_id=view.root_id, workflow=view.workflow, step=task.step, kind=task.kind,
-        state=task.state, message=task.message or "", schema=decode(task.schema) if task.schema else None,
+        state=task.state, message=task.message or "", schema=salvaged(task.schema or b""),
         has_default="default" in details, default=details.get("default"),
         assignees=tuple(details.get("assignees", ())),
         details={k: v for k, v in details.items() if k not in {"default", "assignees"}}, owner=view.owner,

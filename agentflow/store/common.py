@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
 from agentflow.data import canonical, decode, digest, encode, is_array, is_object
 from agentflow.ids import SHORTEST
@@ -23,6 +24,10 @@ ASKING: frozenset[str] = frozenset({"input-required", "auth-required"})
 """States in which an agent's task is a wait."""
 EVENT_DOOR = "event"
 """Who answered, and through which door, where a published event did."""
+
+
+UNREADABLE: Final = MappingProxyType({"unreadable": True})
+"""Stands for stored data that can't be decoded: what an older version kept, or a hand has changed."""
 
 
 def subset(wanted: Any, data: Any) -> bool:

@@ -171,8 +171,11 @@ def answered(run: RunState, n: int, task: str | None, data: Any, inbox: int | No
         return
     del run.waits[task]
     run.drop_timer(node, "timeout")
-    answer = data["answer"]
-    if "decline" in answer and (node.memo or {}).get("park", {}).get("then") == "operator":
+    answer = data.get("answer")
+    if answer is None:
+        message = "what answered the wait can't be read: an older version has kept what isn't data"
+        steps.fail(run, node, Failure("AF-STORE-DAMAGED", message, kind="wait", retryable=False))
+    elif "decline" in answer and (node.memo or {}).get("park", {}).get("then") == "operator":
         _operator(run, node, "fail")
     elif "decline" in answer:
         why = str(answer["decline"] or "")

@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 import anyio.to_thread
 import apsw
 
-from agentflow.data import decode, digest
-from agentflow.errors import StoreError
+from agentflow.data import digest, is_readable
 from agentflow.store.care import Finding, Report
 from agentflow.store.sqlite.alone import inspected
 from agentflow.store.sqlite.log import size_of
@@ -176,6 +175,9 @@ class _Checker:
                 if not is_sound(result, n, hash_):
                     hint = f"{_RESTORE}, or {leaving(self._db, run)}"
                     self._find("Its stored result is damaged.", hint, run, step=address)
+                elif not is_readable(result):
+                    what = "Its stored result can't be read: an older version has kept what isn't data."
+                    self._find(what, leaving(self._db, run), run, step=address)
             low = found[-1][0] + 1
 
     def _relations(self) -> None:
@@ -236,11 +238,7 @@ class _Checker:
 
 
 def _is_json(raw: bytes | str) -> bool:
-    try:
-        decode(raw)
-    except StoreError:
-        return False
-    return True
+    return is_readable(raw if isinstance(raw, bytes) else raw.encode())
 
 
 def _explained(line: str, names: dict[int, str]) -> tuple[str, int | None]:

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from agentflow.data import decode
-from agentflow.store.common import wait_kind
+from agentflow.data import decode, salvaged
+from agentflow.store.common import UNREADABLE, wait_kind
 from agentflow.store.contract import Matches
 from agentflow.store.rows import SubscriptionRow
 from agentflow.store.sqlite.sql import do, do_many, number, one, rows
@@ -79,7 +79,8 @@ class Topics:
         """Give the open waits that want an event, in the order in which they opened."""
         for values in rows(self._db, _LISTENING, (owner, topic)):
             listener = Listener(*values)
-            if listener.filter is None or matches(decode(listener.filter), data):
+            wanted = None if listener.filter is None else salvaged(listener.filter, UNREADABLE)
+            if wanted is not UNREADABLE and (wanted is None or matches(wanted, data)):
                 yield listener
 
     def earliest(self, root: int, row: SubscriptionRow) -> Published | None:
@@ -94,7 +95,9 @@ class Topics:
         since = float("inf") if row.since is None else row.since
         while batch := rows(db, _NEXT, (row.owner, row.topic, position, heard, since, root, page)):
             for pos, raw in batch:
-                position, data = pos, decode(raw)
+                position, data = pos, salvaged(raw, UNREADABLE)
+                if data is UNREADABLE:
+                    continue
                 if wanted is None or self._matches(wanted, data):
                     self._listened[root, kind] = position
                     self.answered.add(root)

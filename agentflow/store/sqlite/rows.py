@@ -8,9 +8,9 @@ from zlib import crc32
 
 import apsw
 
-from agentflow.data import decode, encode
+from agentflow.data import encode, is_readable, salvaged
 from agentflow.errors import StoreError
-from agentflow.store.common import ended, parents_first
+from agentflow.store.common import UNREADABLE, ended, parents_first
 from agentflow.store.loaded import LoadedRun, LoadedTree
 from agentflow.store.rows import (
     Event,
@@ -65,8 +65,8 @@ def run_rows(db: apsw.Connection, where: str, args: tuple[Any, ...]) -> list[Run
 
 def _run(values: tuple[Any, ...]) -> RunRow:
     fields = list(values)
-    fields[23] = decode(fields[23]) if fields[23] else {}
-    fields[24] = decode(fields[24]) if fields[24] else {}
+    fields[23] = salvaged(fields[23] or b"", {})
+    fields[24] = salvaged(fields[24] or b"", {})
     fields[28] = bool(fields[28])
     return RunRow._make(fields)
 
@@ -109,6 +109,9 @@ def _step(db: apsw.Connection, values: tuple[Any, ...], lost: Lost | None = None
             raise _damaged(db, run, values[1])
         lost.add((run, n))
         result = None
+    elif result is not None and lost is not None and not is_readable(result):  # an older version has kept it
+        lost.add((run, n))
+        result = None
     return StepRow._make((run, n, *values[1:13], values[13] or None, result, values[15]))
 
 
@@ -134,20 +137,20 @@ def leaving(db: apsw.Connection, run: int) -> str:
 
 def task_view(values: tuple[Any, ...]) -> TaskView:
     """Return a task as doors see it."""
-    answer = None if values[16] is None else decode(values[16])
+    answer = None if values[16] is None else salvaged(values[16], UNREADABLE)
     return TaskView._make((TaskRow._make(values[:12]), *values[12:16], answer, *values[17:]))
 
 
 def event(values: tuple[Any, ...]) -> Event:
     """Return an event."""
     data = values[8]
-    return Event._make((*values[:8], None if data is None else decode(data), values[9]))
+    return Event._make((*values[:8], None if data is None else salvaged(data, UNREADABLE), values[9]))
 
 
 def inbox_row(values: tuple[Any, ...]) -> tuple[int, Inbox]:
     """Return (root, command) of (root, id, run, kind, n, task, data)."""
     root, number, run, kind, n, task, data = values
-    return root, Inbox(number, run, kind, n, task, decode(data))
+    return root, Inbox(number, run, kind, n, task, salvaged(data, UNREADABLE))
 
 
 def tree_keys(db: apsw.Connection, run: int) -> list[int]:
