@@ -23,8 +23,6 @@ from agentflow.steps.own import OwnTypes
 from agentflow.steps.services import ProcessServices
 from agentflow.store.contract import Store
 
-_SHORTEST_SECRET = 6
-
 
 def build_core(
     config: Config,
@@ -61,7 +59,7 @@ def build_core(
         "missing": _missing(granted),
         "allocate": store.allocate,
         "parse": partial(_parse, types),
-        "gate": Gate(config.limits, _redactor(config)),
+        "gate": Gate(config.limits, config.redactor),
         "http_timeout": config.http.timeout,
         "limits": config.limits,
     }
@@ -101,18 +99,3 @@ def _parse(types: OwnTypes, data: Any) -> Workflow:
         problems = "; ".join(problem.message for problem in parsed.problems)
         raise StoreError(f"a stored definition can't be read: {problems}", code="AF-STORE-DAMAGED")
     return parsed.workflow
-
-
-def _redactor(config: Config) -> Callable[[str], str]:
-    """Return what replaces the values of secrets in texts that people see."""
-    public = {name for name, variable in config.env.items() if variable.public}
-    values = {v for k, v in config.env_values.items() if k not in public and len(v) >= _SHORTEST_SECRET}
-    secrets = sorted(values, key=len, reverse=True)
-
-    def redact(text: str) -> str:
-        for secret in secrets:
-            if secret in text:
-                text = text.replace(secret, "***")
-        return text
-
-    return redact

@@ -1,19 +1,24 @@
 """The gate: whatever the engine keeps or logs goes through it, values as well as texts.
 
-A value gets in as data that can surely be read back, or an error of its door says what is wrong and where in it. Texts
-and failures get in without secrets.
+A value gets in as data that can surely be read back, or an error of its door says what is wrong and where in it. Texts,
+failures and what steps give get in without secrets. What comes from outside is kept as it was given: the run computes
+with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn
 
 from agentflow.config import Limits
-from agentflow.data import admit, normalise
+from agentflow.data import admit, decode, encode, normalise
 from agentflow.errors import AgentflowError, Failure, InputError, StepError
+from agentflow.redaction import Redactor
 from agentflow.unfit import UnfitError, find_fault
+
+TOLD = 2_000
+"""Characters of each text of a failure."""
 
 
 class Door(NamedTuple):
@@ -29,7 +34,7 @@ class Door(NamedTuple):
     hint: str | None = None
     """What to do with what is too large."""
     step: bool = False
-    """It fails a step; else it is refused to whoever comes with it."""
+    """What is refused fails a step, and secrets are taken out. Else who comes with it is told, and it is kept as it is."""
 
 
 _FILE = "write it to a file or an artifact and return its place"
@@ -53,59 +58,66 @@ FIELD = Door("a value of the step", "AF-FIELD-VALUE", step=True)
 class Gate:
     """Lets values, texts and failures into what is stored."""
 
-    __slots__ = ("_limits", "_redact")
+    __slots__ = ("_limits", "redactor")
 
-    def __init__(self, limits: Limits, redact: Callable[[str], str]) -> None:
+    def __init__(self, limits: Limits, redactor: Redactor) -> None:
         """Make a gate.
 
         Args:
             limits: how large values may be.
-            redact: takes secrets out of a text.
+            redactor: knows the secrets.
         """
         self._limits = limits
-        self._redact = redact
+        self.redactor = redactor
 
-    def encoded(self, value: object, door: Door) -> bytes:
-        """Return a value as it is stored; raises InputError, or StepError where the door is a step's."""
+    def encoded(self, value: object, door: Door, found: set[str] | None = None) -> bytes:
+        """Return a value as it is stored; raises InputError, or StepError where the door is a step's.
+
+        Args:
+            value: anything.
+            door: the way by which it comes.
+            found: gets the names of secrets that were taken out of it.
+        """
         try:
-            return admit(value, getattr(self._limits, door.limit) if door.limit else None)
+            raw = admit(value, getattr(self._limits, door.limit) if door.limit else None)
         except UnfitError as error:
             refuse(error, door)
+        if door.step and self.redactor.suspects(raw):
+            return encode(self.redactor.value(decode(raw), found))
+        return raw
 
     def data(self, value: object, door: Door) -> Any:
         """Return a value as plain data of its own; raises InputError, or StepError where the door is a step's."""
         try:
-            return normalise(value, getattr(self._limits, door.limit) if door.limit else None)
+            plain = normalise(value, getattr(self._limits, door.limit) if door.limit else None)
         except UnfitError as error:
             refuse(error, door)
+        return self.redactor.value(plain) if door.step else plain
 
     def text(self, text: object, limit: int | None = None) -> str:
         """Return a text without secrets, shortened afterwards; anything else as text."""
-        return self._redact(_written(str(text)))[:limit]
+        return self.redactor.text(_written(str(text)))[:limit]
 
     def failure(self, failure: Failure) -> Failure:
-        """Return a failure without secrets, its details as data."""
-        why = self._redact(_written(failure.why)) if failure.why else failure.why
-        hint = self._redact(_written(failure.hint)) if failure.hint else failure.hint
-        message = self._redact(_written(failure.message))
-        return replace(failure, message=message, why=why, hint=hint, data=self._details(failure.data))
+        """Return a failure without secrets, its texts shortened, its details as data."""
+        return replace(
+            failure,
+            message=self._told(failure.message) or "",
+            why=self._told(failure.why),
+            hint=self._told(failure.hint),
+            data=self._details(failure.data),
+        )
+
+    def _told(self, text: str | None) -> str | None:
+        return self.redactor.head(_written(text), TOLD) if text else text
 
     def _details(self, details: Mapping[str, Any]) -> Mapping[str, Any]:
         if not details:
             return details
         try:
-            return self._clean(normalise(dict(details)))
+            return self.redactor.value(normalise(dict(details)))
         except UnfitError as error:  # the step has failed: what else is wrong mustn't hide why
-            return {"unfit": self._redact(str(error))}
-
-    def _clean(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self._redact(value)
-        if isinstance(value, dict):
-            return {self._redact(k): self._clean(v) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  plain data
-        if isinstance(value, list):
-            return [self._clean(item) for item in value]  # pyright: ignore[reportUnknownVariableType]  plain data
-        return value
+            return {"unfit": self.redactor.text(str(error))}
 
 
 def refuse(error: UnfitError, door: Door) -> NoReturn:
