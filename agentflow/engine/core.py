@@ -16,6 +16,7 @@ import anyio
 
 from agentflow.definition.models import Workflow
 from agentflow.engine.admission import Admission
+from agentflow.engine.context import StepContext
 from agentflow.engine.execute import Stopped, execute
 from agentflow.engine.flush import Flush
 from agentflow.engine.gate import PUBLISHED
@@ -24,14 +25,17 @@ from agentflow.engine.inputs import Done, Finished, Input, begun, command, note,
 from agentflow.engine.landing import Landing
 from agentflow.engine.needs import missing_skills
 from agentflow.engine.plan.drive import drain
+from agentflow.engine.plan.faults import defect, fail_tree
 from agentflow.engine.program import Program
 from agentflow.engine.runtime.base import Work, WorkLease
 from agentflow.engine.runtime.embedded import EmbeddedRuntime
 from agentflow.engine.state import UNBEGUN, Node, RunState, Tree
-from agentflow.errors import Defect, StoreError
+from agentflow.errors import StoreError
 from agentflow.expressions import filter_matches
 from agentflow.faultpoints import reach
+from agentflow.redaction import use
 from agentflow.requirements import Checker
+from agentflow.steps.failing import is_cancellation
 from agentflow.store.contract import Store
 from agentflow.store.rows import TERMINAL, RunChange
 
@@ -115,6 +119,7 @@ class Core(Landing):
 
     async def pump(self) -> None:
         """Flush whatever no worker flushes; never ends by itself."""
+        use(self.gate.redactor)
         while True:
             await self._wake.wait()
             self._wake = anyio.Event()
@@ -136,6 +141,7 @@ class Core(Landing):
 
     async def perform(self, work: Work, lease: WorkLease) -> Sequence[Work]:
         """Execute a claimed step and commit what came of it."""
+        use(self.gate.redactor)
         run = self.runs.get(work.run)
         node = run.live.get(work.n) if run is not None else None
         if run is None or node is None or node.phase != "run" or node.attempt != work.attempt:
@@ -151,7 +157,7 @@ class Core(Landing):
                 await self._begin(run, node)
             if node.program.timeout is not None:
                 self.slots.deadline(run, node)
-            outcome, context = await execute(self, run, node, lease)
+            outcome, context = await self._executed(run, node, lease)
             reach("mid-step")
         self.slots.stopped(run.key, node.n, node.attempt)
         self._let_go(work, node, lease)
@@ -161,6 +167,15 @@ class Core(Landing):
             self._wake.set()  # if this worker comes to wait in its next step, the pump flushes
             return ()
         return await self._flush(breathe=breathless or self.slots.running > len(self._inputs))
+
+    async def _executed(self, run: RunState, node: Node, lease: WorkLease) -> tuple[Any, StepContext | None]:
+        """Execute a step; whatever else goes wrong in that is its failure, and nobody else's."""
+        try:
+            return await execute(self, run, node, lease)
+        except BaseException as error:
+            if is_cancellation(error):
+                raise
+            return defect(run, error), None
 
     async def _begin(self, run: RunState, node: Node) -> None:
         """Store that a step begins which the death of its host has broken off before; who dies from now on counts."""
@@ -303,14 +318,8 @@ class Core(Landing):
                 drain(tree)
             if item is not None:
                 item.apply(tree)
-        except Exception as error:
-            log.exception("a fault of agentflow in run %s", tree.root.id)
-            self._broken(tree, error)
-
-    def _broken(self, tree: Tree, error: Exception) -> None:
-        from agentflow.engine.plan.faults import fail_tree  # noqa: PLC0415  for our own faults only
-
-        fail_tree(tree, Defect(f"a fault of agentflow: {type(error).__name__}: {error}"))
+        except BaseException as error:  # nothing here waits, so it is nobody's cancellation
+            fail_tree(tree, error)
 
     def _collect(self, trees: Sequence[Tree]) -> list[RunChange]:
         changes: list[RunChange] = []

@@ -9,11 +9,11 @@ import anyio
 
 from agentflow.engine.context import StepContext
 from agentflow.engine.gate import RESULT
-from agentflow.engine.plan.steps import failure_of, render_config
+from agentflow.engine.plan import steps
+from agentflow.engine.plan.steps import render_config
 from agentflow.engine.state import Node, RunState
-from agentflow.errors import Failure, StepError
+from agentflow.errors import Failure
 from agentflow.steps.contract import Park, Result, Skip
-from agentflow.steps.failing import step_error
 
 if TYPE_CHECKING:
     from agentflow.engine.core import Core
@@ -36,10 +36,8 @@ async def execute(core: Core, run: RunState, node: Node, lease: WorkLease) -> tu
     spec = node.program.spec
     try:
         config = render_config(run, node)
-    except (StepError, ValueError) as error:
-        return core.gate.failure(failure_of(error)), None
-    except RecursionError:
-        return Failure("AF-FIELD-VALUE", "a value is nested too deeply", kind="invalid", retryable=False), None
+    except BaseException as error:  # so may what validates its fields
+        return steps.failed_by(run, error), None
     context = StepContext(core, run, node, lease)
     try:
         if spec.execute is None:
@@ -47,29 +45,23 @@ async def execute(core: Core, run: RunState, node: Node, lease: WorkLease) -> tu
         outcome = await spec.execute(config, context)
     except BaseException as error:  # a step may raise anything at all; only our own interrupt goes on
         await anyio.lowlevel.checkpoint_if_cancelled()  # whatever its cleaning up raised, it was interrupted
-        return describe(core, error), None
+        return steps.failed_by(run, error), None
     if lease.interrupted is not None:
         await anyio.lowlevel.checkpoint()
-    return _outcome(core, outcome), context
+    try:
+        return _outcome(core, outcome, context), context
+    except BaseException as error:  # what turns its value into data is its own code too
+        return steps.failed_by(run, error), None
 
 
-def _outcome(core: Core, outcome: object) -> Any:
+def _outcome(core: Core, outcome: object, context: StepContext) -> Any:
     if isinstance(outcome, Result):
-        return encode_result(core, outcome.value)
+        found: set[str] = set()
+        raw = core.gate.encoded(outcome.value, RESULT, found)
+        for name in sorted(found):
+            context.log(f"the secret {name} was taken out of the result; if it is none, mark it as public", "warning")
+        return raw
     if isinstance(outcome, Skip | Park):
         return outcome
     message = f"the step type answered {type(outcome).__name__}, not Result, Skip or Park"
     return Failure("AF-RESULT-INVALID", message, kind="invalid", retryable=False)
-
-
-def encode_result(core: Core, value: Any) -> bytes | Failure:
-    """Turn a result into JSON, or say what is wrong with it."""
-    try:
-        return core.gate.encoded(value, RESULT)
-    except StepError as error:
-        return failure_of(error)
-
-
-def describe(core: Core, error: BaseException) -> Failure:
-    """Turn an exception of a step into a failure: its message first, then only the user's frames."""
-    return core.gate.failure(failure_of(step_error(error, code="AF-STEP-RAISED")))

@@ -17,7 +17,7 @@ from agentflow.errors import AgentflowError, Failure, InputError, StepError
 from agentflow.redaction import Redactor
 from agentflow.unfit import UnfitError, find_fault
 
-TOLD = 2_000
+TOLD = 3_000
 """Characters of each text of a failure."""
 
 
@@ -34,7 +34,7 @@ class Door(NamedTuple):
     hint: str | None = None
     """What to do with what is too large."""
     step: bool = False
-    """What is refused fails a step, and secrets are taken out. Else who comes with it is told, and it is kept as it is."""
+    """What is refused fails a step, and secrets are taken out; else it is told who comes with it, and kept as it is."""
 
 
 _FILE = "write it to a file or an artifact and return its place"
@@ -108,8 +108,9 @@ class Gate:
             data=self._details(failure.data),
         )
 
-    def _told(self, text: str | None) -> str | None:
-        return self.redactor.head(_written(text), TOLD) if text else text
+    def _told(self, text: Any) -> str | None:
+        """Return a text of a failure; user code may have given anything for it."""
+        return self.redactor.head(_written(str(text)), TOLD) if text else None
 
     def _details(self, details: Mapping[str, Any]) -> Mapping[str, Any]:
         if not details:

@@ -12,6 +12,7 @@ import anyio
 from agentflow.data import encode
 from agentflow.engine.execute import Stopped
 from agentflow.engine.plan import steps, waiting
+from agentflow.engine.plan.faults import contain
 from agentflow.engine.plan.recovery import interrupted_once
 from agentflow.engine.plan.runs import cancel_run, pause_run
 from agentflow.engine.state import UNBEGUN, Node, RunState, Tree
@@ -101,7 +102,10 @@ class Finished:
         else:
             if self.context is not None and self.context.left:
                 self.context.leave(run, node)
-            steps.apply(run, node, outcome)
+            try:
+                steps.apply(run, node, outcome)
+            except BaseException as error:
+                contain((run, node), error)
 
 
 def _stopped(run: RunState, node: Node, reason: str) -> None:

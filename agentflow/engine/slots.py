@@ -12,7 +12,7 @@ from agentflow.engine.plan import steps
 from agentflow.engine.plan.drive import drain
 from agentflow.engine.state import Node, RunState, Tree
 from agentflow.engine.view import NodeView
-from agentflow.errors import StepError, StoreError
+from agentflow.errors import StoreError
 from agentflow.store.contract import Store
 from agentflow.store.rows import (
     TimerRow,
@@ -144,8 +144,8 @@ class Slots:
             return True
         try:
             key = str(compiled.render(NodeView(run, node.scope, node.values)))
-        except StepError as error:
-            steps.fail(run, node, steps.failure_of(error))
+        except Exception as error:
+            steps.fail(run, node, steps.failed_by(run, error))
             return False
         try:
             taken = await self._store.take_slots([(key, limit.limit, run.key, node.n)])

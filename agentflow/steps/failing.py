@@ -17,6 +17,7 @@ from typing import Any, cast
 import anyio
 
 from agentflow.errors import AgentflowError, StepError
+from agentflow.redaction import current
 
 MAX_MESSAGE = 2000
 MAX_FRAMES = 20
@@ -108,9 +109,8 @@ def _notes(error: BaseException) -> str | None:
 
 
 def shorten(text: str, limit: int = MAX_MESSAGE) -> str:
-    """Cut a text, and make it one that JSON can hold."""
-    text = text.encode("utf-8", "replace").decode()
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    """Take secrets out of a text, cut it, and make it one that JSON can hold."""
+    return current().head(text.encode("utf-8", "replace").decode(), limit)
 
 
 def _behind(error: BaseException) -> Iterator[tuple[str, BaseException]]:

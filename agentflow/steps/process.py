@@ -16,6 +16,7 @@ from anyio import to_thread
 
 from agentflow.data import is_object
 from agentflow.errors import StepError
+from agentflow.redaction import current
 from agentflow.steps import processes
 from agentflow.steps.charsets import json_of, text_of
 from agentflow.steps.contract import Context
@@ -28,6 +29,7 @@ from agentflow.steps.services import services_of
 MAX_OUTPUT = 4 * 1024 * 1024
 _MAX_ERRORS = 64 * 1024
 _MAX_LINE = 8 * 1024
+_MAX_SAID = 2000
 _GRACE = 2.0
 """Seconds between the polite signal and the one that can't be refused."""
 _LINGER = 1.0
@@ -110,6 +112,9 @@ class _Process:
         self._output: list[bytes] = []
         self._size = 0
         self.errors = b""
+        """The end of what it printed on stderr."""
+        self.errors_cut = False
+        """Whether it had a beginning that wasn't kept."""
         self.overflow = False
 
     @classmethod
@@ -173,7 +178,9 @@ class _Process:
             return not self.overflow
 
         def take_errors(chunk: bytes) -> bool:
-            self.errors = (self.errors + chunk)[-_MAX_ERRORS:]
+            self.errors += chunk
+            if len(self.errors) > _MAX_ERRORS:
+                self.errors, self.errors_cut = self.errors[-_MAX_ERRORS:], True
             return True
 
         exited = anyio.Event()
@@ -284,16 +291,16 @@ class _Lines:
         """Take some bytes."""
         *whole, self._rest = (self._rest + self._decoder.decode(chunk)).split("\n")
         for line in whole:
-            self._tell(line[:_MAX_LINE])
-        if len(self._rest) > _MAX_LINE:
-            self._tell(self._rest)
-            self._rest = ""
+            self._tell(current().head(line, _MAX_LINE))
+        while len(self._rest) > _MAX_LINE + current().margin:
+            part, self._rest = current().split(self._rest, _MAX_LINE)
+            self._tell(part)
 
     def end(self) -> None:
         """Tell the last line, if it had no end."""
         rest = self._rest + self._decoder.decode(b"", final=True)
         if rest:
-            self._tell(rest[:_MAX_LINE])
+            self._tell(current().head(rest, _MAX_LINE))
 
 
 def _result(config: ScriptConfig, process: _Process, ctx: Context, cwd: Path) -> Any:
@@ -310,9 +317,10 @@ def _result(config: ScriptConfig, process: _Process, ctx: Context, cwd: Path) ->
     if process.code != 0:
         path = (config.env or {}).get("PATH") or os.environ.get("PATH")
         hint = of_windows(config.command, cwd, path) if config.command else None
-        raise _exit_error(process.code, errors, output.strip(), hint)
+        said = current().tail(errors or output.strip(), _MAX_SAID, cut=bool(errors) and process.errors_cut)
+        raise _exit_error(process.code, said, hint)
     if errors:
-        ctx.log(errors[-_MAX_LINE:], "warning")
+        ctx.log(current().tail(errors, _MAX_LINE, cut=process.errors_cut), "warning")
     if config.output_format == "text":
         return {"output": output.strip()}
     if config.output_format != "json":
@@ -329,10 +337,7 @@ def _result(config: ScriptConfig, process: _Process, ctx: Context, cwd: Path) ->
         ) from None
 
 
-def _exit_error(code: int, errors: str, output: str, hint: str | None) -> StepError:
-    said = errors or output
-    if len(said) > 2000:
-        said = "…" + said[-2000:]
+def _exit_error(code: int, said: str, hint: str | None) -> StepError:
     data: dict[str, Any] = {"exit_code": code}
     text = f"Exit code {code}"
     if code > 128:

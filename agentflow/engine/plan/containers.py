@@ -10,7 +10,7 @@ from agentflow.engine.gate import CHILD, FIELD, OUTPUT
 from agentflow.engine.plan import halting, order, saga, steps
 from agentflow.engine.program import ScopeProgram
 from agentflow.engine.state import UNREAD, Node, RunState, Scope
-from agentflow.errors import Failure, StepError
+from agentflow.errors import Failure
 from agentflow.steps.containers import Container, Move, Opening
 from agentflow.steps.contract import UNSET
 from agentflow.store.rows import (
@@ -119,8 +119,8 @@ def _let(run: RunState, node: Node, act: Callable[[Container, NodeFrame], Move])
     try:
         move = act(_container(node), NodeFrame(run, node))
         _check(run, move)
-    except (StepError, ValueError, TypeError, KeyError) as error:
-        node.failure = steps.failure_of(error)
+    except Exception as error:
+        node.failure = steps.failed_by(run, error)
         run.tree.push("body_done", run, node)
         return
     _carry_out(run, node, move)

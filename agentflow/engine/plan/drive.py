@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from agentflow.engine.plan import containers, halting, order, recovery, runs, steps, waiting
+from agentflow.engine.plan import containers, faults, halting, order, recovery, runs, steps, waiting
 from agentflow.engine.state import Tree
 
 OPERATIONS: dict[str, Callable[..., None]] = {
@@ -46,7 +46,10 @@ def drain(tree: Tree) -> None:
     while True:
         while todo:
             name, args = todo.popleft()
-            OPERATIONS[name](*args)
+            try:
+                OPERATIONS[name](*args)
+            except BaseException as error:
+                faults.contain(args, error)
         if checks:
             scope, run = next(iter(checks.items()))
             del checks[scope]

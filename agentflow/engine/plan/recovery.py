@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from heapq import heappush
 
 from agentflow.engine.plan import steps
 from agentflow.engine.state import UNBEGUN, Node, RunState
 from agentflow.errors import Failure
+
+log = logging.getLogger("agentflow")
 
 MAX_CRASHES = 5
 """A step that was running in this many deaths of a host isn't tried again."""
@@ -37,9 +40,13 @@ def interrupted(run: RunState, node: Node) -> None:
 
 
 def reap(node: Node) -> None:
-    """End what an attempt has left behind."""
-    if node.program.spec.reap is not None and node.memo:
+    """End what an attempt has left behind. What goes wrong then doesn't keep the step from being entered again."""
+    if node.program.spec.reap is None or not node.memo:
+        return
+    try:
         node.program.spec.reap(node.memo.get("saved"))
+    except BaseException as error:  # it may be the user's
+        log.warning("what step %s has left behind can't be ended: %s", node.address, type(error).__name__)
 
 
 def interrupted_once(node: Node) -> Failure:

@@ -81,8 +81,8 @@ def end_run(run: RunState) -> None:
     if outcome == "completed":
         try:
             output, output_step = _output(run, memo.get("end"))
-        except (StepError, ValueError) as error:
-            outcome, failure = "failed", steps.failure_of(error)
+        except Exception as error:
+            outcome, failure = "failed", steps.failed_by(run, error)
     elif "output" in (memo.get("end") or {}):
         output = encode(memo["end"]["output"])
     state: State = "canceled" if outcome == "canceled" else outcome  # type: ignore[assignment]
@@ -147,7 +147,7 @@ def start_child(run: RunState, node: Node, child: Child) -> None:
     program = world.program(pinned) if pinned else world.find_workflow(child.workflow)
     problem = _child_problem(run, child, program)
     if program is None or problem is not None:
-        node.failure = problem
+        node.failure = world.gate.failure(problem) if problem is not None else None
         run.tree.push("body_done", run, node)
         return
     key = world.allocate()

@@ -8,6 +8,7 @@ from agentflow.data import is_array
 from agentflow.engine.gate import REDUCED, SHARED
 from agentflow.engine.state import Node, RunState
 from agentflow.engine.view import NodeView
+from agentflow.steps.failing import step_error
 from agentflow.store.rows import (
     SharedRow,
 )
@@ -56,4 +57,9 @@ def reduced(run: RunState, reducer: str, old: Any, new: Any) -> Any:
     if reducer == "merge":
         merged: dict[str, Any] = {**(old or {}), **new}
         return merged
-    return run.tree.world.gate.data(run.tree.world.function(reducer)(old, new), REDUCED)
+    function = run.tree.world.function(reducer)
+    try:
+        made = function(old, new)
+    except BaseException as error:  # the user's code may raise anything
+        raise step_error(error, code="AF-STEP-RAISED") from error
+    return run.tree.world.gate.data(made, REDUCED)

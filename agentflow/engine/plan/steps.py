@@ -39,6 +39,17 @@ def failure_of(error: BaseException) -> Failure:
     return Failure("AF-FIELD-VALUE", str(error) or type(error).__name__, kind="invalid", retryable=False)
 
 
+def failed_by(run: RunState, error: BaseException) -> Failure:
+    """Return the failure that anything at all makes of a step, without secrets."""
+    try:
+        known = isinstance(error, StepError | ValidationError | ValueError)
+        failure = failure_of(error if known else step_error(error, code="AF-STEP-RAISED"))
+        return run.tree.world.gate.failure(failure)
+    except BaseException:  # so may what an exception is asked for
+        message = f"{type(error).__name__}, which can't be told"
+        return Failure("AF-STEP-RAISED", message, retryable=False, data={"exception": type(error).__name__})
+
+
 def gate(run: RunState, node: Node) -> None:
     """Wait for the step's own time, if it names one, before its conditions are looked at."""
     program = node.program
@@ -51,8 +62,8 @@ def gate(run: RunState, node: Node) -> None:
         due = now if program.at is None else max(parse_time(program.at.render(view)), now)
         if program.delay is not None:
             due = later(due, parse_duration(program.delay.render(view)))
-    except (StepError, ValueError) as error:
-        fail(run, node, failure_of(error))
+    except Exception as error:
+        fail(run, node, failed_by(run, error))
         return
     if due <= now:
         conditions(run, node)
@@ -67,13 +78,14 @@ def conditions(run: RunState, node: Node) -> None:
     """Look at `if` and `skip_if`: the step is otherwise ready."""
     program = node.program
     try:
-        if (program.if_ is not None or program.skip_if is not None) and not _wanted(run, node):
-            skip(run, node, "condition")
-            return
-    except StepError as error:
-        fail(run, node, failure_of(error))
+        wanted = (program.if_ is None and program.skip_if is None) or _wanted(run, node)
+    except Exception as error:
+        fail(run, node, failed_by(run, error))
         return
-    enter(run, node)
+    if wanted:
+        enter(run, node)
+    else:
+        skip(run, node, "condition")
 
 
 def _wanted(run: RunState, node: Node) -> bool:
@@ -113,9 +125,11 @@ def enter(run: RunState, node: Node) -> None:
         if program.container is not None:
             run.tree.push("begin_container", run, node)
             return
-        ask(run, node)
-    except (StepError, ValidationError, ValueError) as error:
-        fail(run, node, failure_of(error))
+        outcome = ask(run, node)
+    except BaseException as error:  # a validator and a prompt of the user may raise anything
+        fail(run, node, failed_by(run, error))
+        return
+    apply(run, node, outcome)
 
 
 def go_on(run: RunState) -> None:
@@ -126,7 +140,7 @@ def go_on(run: RunState) -> None:
             enter(run, node)
 
 
-def ask(run: RunState, node: Node) -> None:
+def ask(run: RunState, node: Node) -> Outcome:
     """Let a prompt type say what it waits for."""
     program = node.program
     config = render_config(run, node)
@@ -136,8 +150,7 @@ def ask(run: RunState, node: Node) -> None:
     node.attempt += 1
     node.tries += 1
     node.started = run.tree.world.moment
-    outcome = prompt(config, PromptView(run, node))
-    apply(run, node, outcome)
+    return prompt(config, PromptView(run, node))
 
 
 class PromptView:
@@ -207,7 +220,7 @@ def complete(run: RunState, node: Node, raw: bytes | None) -> None:
             shared.update(run, node)
         except Exception as error:  # a reducer is the user's code
             node.state, node.result = "working", None
-            fail(run, node, failure_of(error))
+            fail(run, node, failed_by(run, error))
             return
     if node.program.spec.name == "api_call":
         run.last_response = node.n
@@ -260,6 +273,7 @@ def give_back(run: RunState, node: Node) -> None:
 
 def fail(run: RunState, node: Node, failure: Failure) -> None:
     """Fail an attempt: try again, tolerate, suspend, or fail the step and its scope."""
+    failure = run.tree.world.gate.failure(failure)
     if failure.step is None:
         failure = replace(failure, step=node.address)
     node.failure = failure
