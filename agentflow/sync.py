@@ -23,9 +23,7 @@ def run_sync(function: Callable[[Unpack[Args]], Awaitable[T]], *args: *Args) -> 
     Raises:
         AgentflowError: called where an event loop runs already, such as in an async function or a notebook.
     """
-    try:
-        anyio.get_current_task()
-    except RuntimeError:
+    if not _inside():
         return anyio.run(function, *args)
     name = getattr(function, "__name__", "function")
     raise AgentflowError(
@@ -33,3 +31,12 @@ def run_sync(function: Callable[[Unpack[Args]], Awaitable[T]], *args: *Args) -> 
         code="AF-USAGE",
         hint=f"await it instead: await {name}(...)",
     )
+
+
+def _inside() -> bool:
+    """Tell whether an event loop runs already."""
+    try:
+        anyio.get_current_task()
+    except RuntimeError:
+        return False
+    return True

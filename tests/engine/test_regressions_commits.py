@@ -248,10 +248,12 @@ async def test_commands_that_couldnt_be_read_once_are_read_again(
         await gate.inside()
         inbox = engine.store.inbox
 
-        async def fails(roots: Collection[int] | None = None, after: int = 0) -> list[tuple[int, Inbox]]:
+        async def fails(
+            roots: Collection[int] | None = None, after: int = 0, dead: Collection[str] = ()
+        ) -> list[tuple[int, Inbox]]:
             if refusals:
                 raise refusals.pop()
-            return await inbox(roots, after)
+            return await inbox(roots, after, dead)
 
         monkeypatch.setattr(engine.store, "inbox", fails)
         await engine.store.request(run.id, "cancel", {"by": "local"})
