@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias, TypeGuard, cast
 from pydantic_core import from_json, to_json
 
 from agentflow.errors import StoreError
-from agentflow.unfit import MAX_DIGITS, OutOfRange, UnfitError, find_fault
+from agentflow.unfit import MAX_DIGITS, OutOfRange, UnfitError, find_fault, out_of_range
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 """A plain JSON value. Integers have up to 4,300 digits; floats are finite."""
@@ -222,7 +222,7 @@ def parse(text: str | bytes) -> Any:
 def _misread(text: str | bytes, error: Exception | None) -> ValueError:
     """Read a text again, with marks in place of numbers that are out of range, to tell what is wrong with it."""
     try:
-        value = json.loads(text, parse_int=_whole, parse_float=_real, parse_constant=OutOfRange)
+        value = json.loads(text, parse_int=_marked, parse_float=_marked, parse_constant=OutOfRange)
     except RecursionError:
         return UnfitError(f"it is nested deeper than {MAX_DEPTH} levels")
     except ValueError as unreadable:
@@ -230,10 +230,19 @@ def _misread(text: str | bytes, error: Exception | None) -> ValueError:
     return find_fault(value, MAX_DEPTH) or ValueError(str(error))
 
 
-def _whole(text: str) -> Any:
-    return int(text) if len(text.lstrip("-")) <= MAX_DIGITS else OutOfRange(text)
+def read_number(text: str) -> int | float:
+    """Read a number as JSON writes it, `NaN` and the like too; raises UnfitError when no value has it."""
+    digits = text.lstrip("-")
+    if digits.isdigit():
+        if len(digits) <= MAX_DIGITS:
+            return int(text)
+    elif math.isfinite(number := float(text)):
+        return number
+    raise UnfitError(out_of_range(text))
 
 
-def _real(text: str) -> Any:
-    value = float(text)
-    return value if math.isfinite(value) else OutOfRange(text)
+def _marked(text: str) -> Any:
+    try:
+        return read_number(text)
+    except UnfitError:
+        return OutOfRange(text)

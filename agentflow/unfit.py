@@ -71,7 +71,7 @@ def find_fault(value: object, depth: int) -> UnfitError | None:
 def _reason(item: Any) -> str | None:
     """Return what is wrong with a part of a value, without what it holds."""
     if isinstance(item, OutOfRange):
-        return _number(item.text)
+        return out_of_range(item.text)
     if isinstance(item, str):
         return None if _unicode(item) else "half of a character pair (a lone surrogate) has no JSON form"
     if isinstance(item, float):
@@ -102,10 +102,11 @@ def _is_record(item: object) -> bool:
     return is_dataclass(item) or hasattr(type(item), "model_fields")
 
 
-def _number(text: str) -> str:
+def out_of_range(text: str) -> str:
+    """Return what is wrong with a number that no value has, as it is written."""
     if text.lstrip("-").isdigit():
         return f"an integer has more than {MAX_DIGITS:,} digits"
-    return f"the number {text[:40]} is out of range"
+    return f"the number {text[:40]} is out of range" if text[-1].isdigit() else f"{text} has no JSON form"
 
 
 def _unicode(text: str) -> bool:

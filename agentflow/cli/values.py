@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agentflow.data import is_array, is_object
+from agentflow.data import is_array, is_object, parse
 from agentflow.errors import InputError
+from agentflow.unfit import UnfitError
 
 NUMBERS = ("integer", "number")
 
@@ -96,7 +96,9 @@ def read_value(text: str, schema: Mapping[str, Any]) -> Any:
         raise ValueError(f'"{text}" is neither yes nor no')
     if "object" in types or "array" in types:
         try:
-            return json.loads(text)
+            return parse(text)
+        except UnfitError:
+            raise
         except ValueError as error:
             raise ValueError(f"it must be JSON: {error}") from None
     if types:
@@ -114,18 +116,26 @@ def _number(text: str, *, whole: bool) -> int | float:
     except ValueError:
         raise ValueError(f'"{text}" is no number') from None
     if not math.isfinite(number):
-        raise ValueError(f'"{text}" is no number')
+        known = any(char.isdigit() for char in text)
+        raise ValueError(f"the number {_short(text)} is out of range" if known else f'"{text}" is no number')
     if whole and not number.is_integer():
         raise ValueError(f"{text} is no whole number")
     return int(number) if whole else number
 
 
 def _guess(text: str) -> Any:
+    """Read JSON where it is; NaN and the like are words."""
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = parse(text)
+    except ValueError as error:
+        if isinstance(error, UnfitError) and any(char in text for char in "[{0123456789"):
+            raise
         return text
-    return text if isinstance(value, str) or (isinstance(value, float) and not math.isfinite(value)) else value
+    return text if isinstance(value, str) else value
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:39] + "…"
 
 
 def assignments(items: Sequence[str], schema: object, option: str) -> dict[str, Any]:
@@ -198,13 +208,11 @@ def document(text: str, option: str) -> Any:
         from agentflow.definition.source import load_document  # noqa: PLC0415  reads YAML with our rules
 
         return load_document(raw, source).data
+    where = f'"{source}"' if source is not None else f'"{_short(raw)}"'
     try:
-        return json.loads(raw, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        where = f'"{source}"' if source is not None else f'"{raw[:40]}"'
+        return parse(raw)
+    except UnfitError as error:
+        raise InputError(f"{option}: {where} holds what can't be kept: {error}") from None
+    except ValueError as error:
         hint = f"{option} @file.json, or - for stdin; a text needs its quotes: '\"text\"'"
         raise InputError(f"{option}: {where} isn't JSON", why=str(error), hint=hint) from None
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} isn't JSON")

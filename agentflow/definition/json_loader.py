@@ -6,21 +6,27 @@ import json
 import re
 from collections.abc import Callable
 from json import decoder
-from typing import Any, NoReturn
+from typing import Any
 
-from agentflow.data import is_array, is_object
+from agentflow.data import is_array, is_object, read_number
 from agentflow.definition.nodes import Node
 from agentflow.definition.places import MAX_DEPTH, depth_exceeds, spot
 from agentflow.errors import DefinitionError, Problem
+from agentflow.unfit import UnfitError
 
 _scan: Callable[[str, int, bool], tuple[str, int]] = decoder.scanstring  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]  not in the stubs
 _SPACE = re.compile(r"[ \t\n\r]*")
 _ATOM = re.compile(r"[^\s,\]}]*")
+_NUMBER = re.compile(r"-?[0-9]|NaN$|-?Infinity$")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class _Duplicate(Exception):
     pass
+
+
+class _Unread(Exception):
+    """A number is out of range."""
 
 
 def load_json(text: str, file: str) -> Any:
@@ -30,7 +36,9 @@ def load_json(text: str, file: str) -> Any:
         DefinitionError: syntax, duplicate keys, NaN, nested deeper than 100.
     """
     try:
-        data = json.loads(text, object_pairs_hook=_pairs, parse_constant=_constant)
+        data = json.loads(
+            text, object_pairs_hook=_pairs, parse_constant=_number, parse_float=_number, parse_int=_number
+        )
     except json.JSONDecodeError as error:
         place = spot(file, text, min(error.pos, max(len(text.rstrip()) - 1, 0)), error.pos + 1)
         raise DefinitionError(
@@ -40,9 +48,8 @@ def load_json(text: str, file: str) -> Any:
         raise DefinitionError(_duplicates(text, file) or [_plain(str(error))]) from None
     except RecursionError:
         raise DefinitionError([_depth(text, file)]) from None
-    except ValueError as error:  # NaN, or a number of more than 4,300 digits
-        words = str(error) if "JSON form" in str(error) else "a number has too many digits"
-        raise DefinitionError([Problem("AF-NUMBER-RANGE", words, place=spot(file, text, 0, 1))]) from None
+    except _Unread:
+        raise DefinitionError(_numbers(text, file)) from None
     if depth_exceeds(data):
         raise DefinitionError([_depth(text, file)])
     if _SURROGATE.search(text) and _has_surrogate(data):
@@ -61,8 +68,29 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} has no JSON form")
+def _number(text: str) -> int | float:
+    try:
+        return read_number(text)
+    except UnfitError:
+        raise _Unread from None
+
+
+def _numbers(text: str, file: str) -> list[Problem]:
+    """Return the numbers that no value has, with their places."""
+    problems: list[Problem] = []
+    lines: list[int] = []
+    stack = [_Walker(text).walk()[0]]
+    while stack:
+        node = stack.pop()
+        stack.extend(child for _, child in reversed((node.children or {}).values()))
+        if node.children is not None or node.style or not _NUMBER.match(node.value):
+            continue
+        try:
+            read_number(node.value)
+        except UnfitError as error:
+            words = f"{error.reason}; quote it if it is meant as text"
+            problems.append(Problem("AF-NUMBER-RANGE", words, place=spot(file, text, node.start, node.end, lines)))
+    return problems
 
 
 def _words(message: str) -> str:

@@ -111,3 +111,41 @@ def test_a_target_is_a_workflow_a_file_or_both() -> None:
     assert split_target("flow.yaml") == ("flow.yaml", None)
     assert split_target("dir/flow.yaml:report") == ("dir/flow.yaml", "report")
     assert split_target("a:b") == (None, "a:b")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"a": [1, 1e999]}', "a[1]: the number 1e999 is out of range"),
+        ('{"id": ' + "1" * 5000 + "}", "id: an integer has more than 4,300 digits"),
+        ("[" * 3000 + "]" * 3000, "it is nested deeper than 100 levels"),
+        ("[" * 150 + "]" * 150, "it is nested deeper than 100 levels"),
+        ('{"a": NaN}', "a: NaN has no JSON form"),
+        ('["\\ud800"]', "[0]: half of a character pair (a lone surrogate) has no JSON form"),
+    ],
+)
+def test_json_that_cant_be_kept_says_what_is_wrong_with_it_and_where(text: str, why: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text(text, encoding="utf-8")
+    for given, shown in ((text, text if len(text) <= 40 else text[:39] + "…"), (f"@{file}", str(file))):
+        with pytest.raises(InputError) as caught:
+            document(given, "--data")
+        assert caught.value.what.startswith(f'--data: "{shown}" holds what can\'t be kept: ')
+        assert caught.value.what.endswith(why)
+    with pytest.raises(InputError) as caught:
+        assignments([f"x={text}"], None, "--input")
+    assert caught.value.what.startswith("x: ")
+    assert caught.value.what.endswith(why)
+
+
+def test_a_number_without_end_is_out_of_range_and_not_cut_short_by_its_type() -> None:
+    for types in ("integer", "number"):
+        with pytest.raises(ValueError, match=r"the number 1{39}… is out of range"):
+            read_value("1" * 5000, {"type": types})
+    assert read_value("1" * 4300, {"type": "integer"}) == int("1" * 4300)
+
+
+def test_a_byte_order_mark_before_json_is_skipped(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    assert document(f"@{file}", "--data") == {"a": 1}

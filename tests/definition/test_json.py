@@ -27,8 +27,10 @@ def refused(text: str) -> Problem:
         ("", "AF-JSON-SYNTAX", 1, 1),
         ("[" * 100_000, "AF-DEFINITION-DEPTH", 1, 101),
         ("[" * 101 + "]" * 101, "AF-DEFINITION-DEPTH", 1, 101),
-        ("[NaN]", "AF-NUMBER-RANGE", 1, 1),
-        ("[1" + "0" * 5000 + "]", "AF-NUMBER-RANGE", 1, 1),
+        ("[NaN]", "AF-NUMBER-RANGE", 1, 2),
+        ("[1" + "0" * 5000 + "]", "AF-NUMBER-RANGE", 1, 2),
+        ('{"a": [1,\n  {"b": 1e999}]}', "AF-NUMBER-RANGE", 2, 9),
+        ('{"NaN": "NaN", "a": -Infinity}', "AF-NUMBER-RANGE", 1, 21),
         ('["x\\ud800"]', "AF-JSON-SYNTAX", 1, 4),
     ],
 )
@@ -65,3 +67,12 @@ def test_places_are_lines_and_columns(pointer: str, key: bool, expected: tuple[i
 def test_text_without_a_telling_suffix_is_json_when_it_begins_like_it() -> None:
     assert load_document(' {"a": "\\u00e9"}', "<stdin>").data == {"a": "é"}
     assert load_document("a: 1", "<stdin>").data == {"a": 1}
+
+
+def test_every_number_that_is_out_of_range_is_named() -> None:
+    with pytest.raises(DefinitionError) as caught:
+        load('{"a": 1e999, "b": "1e999", "c": [-1e400, 1.5e308]}')
+    assert [problem.message for problem in caught.value.problems] == [
+        "the number 1e999 is out of range; quote it if it is meant as text",
+        "the number -1e400 is out of range; quote it if it is meant as text",
+    ]
