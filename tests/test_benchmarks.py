@@ -188,3 +188,12 @@ def test_a_tiny_repetition_of_the_limit_writes_the_rows_that_ours_wrote() -> Non
     assert batches["extra"]["commits"] < commits["extra"]["commits"]
     assert batches["pragmas"] == commits["pragmas"]
     assert batches["pragmas"]["synchronous"] == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
+def test_the_live_views_cost_is_measured_on_a_terminal() -> None:
+    import live  # noqa: PLC0415  pseudo terminals aren't everywhere
+
+    (ratio,) = live.measure(items=5, rounds=1)
+    assert ratio.value > 0
+    assert ratio.limit == live.LIMIT

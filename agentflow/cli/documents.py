@@ -93,7 +93,7 @@ def step_data(step: StepView) -> dict[str, Any]:
         "why": step.why,
         "attempts": step.attempts,
         "tries": step.tries,
-        "items": {"done": step.items[0], "total": step.items[1]} if step.items else None,
+        "items": step.items._asdict() if step.items else None,
         "started_at": iso(step.started_at),
         "ended_at": iso(step.ended_at),
         "due": iso(step.due),

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,15 +13,17 @@ from agentflow.cli.asides import Asides
 from agentflow.cli.ask import Form, Left
 from agentflow.cli.errors import error_lines, tell_lines
 from agentflow.cli.format import duration, one_line
-from agentflow.cli.rows import ending
+from agentflow.cli.intake import Intake
+from agentflow.cli.row import Row
+from agentflow.cli.rows import ending, tolerated
 from agentflow.cli.session import Session
 from agentflow.cli.telling import Teller
-from agentflow.cli.tree import Change, Row, RunTree
+from agentflow.cli.tree import Change, RunTree
 from agentflow.cli.wait_texts import wait_command, wait_head, who
-from agentflow.data import is_array, is_object, salvaged
+from agentflow.data import is_object
 from agentflow.engine import Answer, WaitView
 from agentflow.engine.views import wait_view
-from agentflow.errors import ConflictError, InputError, NotFoundError
+from agentflow.errors import ConflictError, InputError
 from agentflow.ids import new_id
 from agentflow.steps.contract import UNSET
 from agentflow.store.rows import (
@@ -75,13 +74,11 @@ class Follower:
         self.manner = manner
         self.ours = ours
         self.tree = RunTree(run_id)
+        self.intake = Intake(session.engine, run_id, self.tree)
         self.teller = Teller(session, self.tree)
         self.screen = self.teller.screen
         self.left = False
         self._asking = False
-        self._queue: deque[Event] = deque()
-        self._arrived = anyio.Event()
-        self._over = False
         self._gone = False
         """Whether the run was seen ended, though its end wasn't heard of."""
         self._open: dict[str, Row] = {}
@@ -89,7 +86,6 @@ class Follower:
         self.asides = None if manner.settle else Asides(session, self.screen, run_id)
         self._told: set[str] = set()
         self._views: dict[str, WaitView] = {}
-        self._start = 0
 
     async def follow(self) -> Ending:
         """Follow the run until it ends, parks, or the time is over."""
@@ -100,7 +96,7 @@ class Follower:
         try:
             with anyio.move_on_after(self.manner.timeout):
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._pump)
+                    tasks.start_soon(self.intake.pump)
                     tasks.start_soon(self._tick)
                     result = await self._loop()
                     tasks.cancel_scope.cancel()
@@ -110,29 +106,11 @@ class Follower:
 
     async def catch_up(self) -> None:
         """Take in what happened until now without telling it."""
-        while batch := await self.engine.store.events(self.run_id, self._start, tree=True):
+        intake = self.intake
+        while batch := await self.engine.store.events(self.run_id, intake.start, tree=True):
             for event in batch:
                 await self._apply(event)
-            self._start = batch[-1].pos
-
-    async def _pump(self) -> None:
-        stream: AsyncGenerator[Event] = self.engine.subscribe(self.run_id, self._start, tree=True)
-        async with aclosing(stream) as events:
-            async for event in events:
-                self._queue.append(event)
-                self._arrived.set()
-        self._over = True
-        self._arrived.set()
-
-    async def _next(self) -> Event | None:
-        """Return the next event; None when there will be no more. Losing none when it is cancelled."""
-        while not self._queue:
-            if self._over:
-                return None
-            self._arrived = anyio.Event()
-            if not self._queue and not self._over:
-                await self._arrived.wait()
-        return self._queue.popleft()
+            intake.start = batch[-1].pos
 
     async def _tick(self) -> None:
         """Redraw, and look whether the process that runs it is still there."""
@@ -146,51 +124,25 @@ class Follower:
             if time.monotonic() - looked >= LOOK:
                 looked = time.monotonic()
                 if self.console.live:
-                    await self._learn()
+                    await self.intake.learn()
                 if not self.ours and not self.tree.ended_run and await self.engine.adopt(self.run_id):
                     self.ours = True
                     self.screen.print(["! the process that ran it is gone: going on here"])
 
-    async def _learn(self) -> None:
-        """Look up what no event tells: how many items a loop has, and which step waits for a time."""
-        active = self.tree.active()
-        if not active and not self.tree.ended_run:
-            await self._learn_timers()
-        loops = [row for row in active if row.is_loop and row.total is None and row.run_id == self.run_id]
-        if not loops:
-            return
-        memos = {row.address: row.memo for row in (await self.engine.store.salvage_steps(self.run_id))[0]}
-        for row in loops:
-            raw = memos.get(row.address)
-            memo = salvaged(raw or b"")
-            if is_object(memo) and is_array(memo.get("items")):
-                row.total = len(memo["items"])
-
-    async def _learn_timers(self) -> None:
-        rows = {row.n: row for row in (await self.engine.store.salvage_steps(self.run_id))[0] if row.phase == "timer"}
-        if not rows:
-            return
-        key = next(iter(rows.values())).run
-        for _, timer in await self.engine.store.due(math.inf, [key], 100):
-            found = rows.get(timer.n) if timer.run == key else None
-            if found is not None:
-                row = self.tree.row(self.run_id, found.address)
-                row.state, row.due = "working", timer.due
-
     async def _loop(self) -> Ending:
         while not self.tree.ended_run:
-            event: Event | None = None
+            batch: list[Event] = []
             with anyio.move_on_after(IDLE) as idle:
-                event = await self._next()
-            if event is not None:
+                batch = await self.intake.batch()
+            for event in batch:
                 await self.teller.tell(await self._apply(event))
                 if self.asides is not None:
                     self.asides.hear(event)
-                if self._queue:
-                    continue
-            elif not idle.cancelled_caught:
-                return "ended"
-            else:
+            if batch and self.intake.more:
+                continue
+            if not batch:
+                if not idle.cancelled_caught:
+                    return "ended"
                 looked = await self._look()
                 if looked is not None:
                     return looked
@@ -202,7 +154,7 @@ class Follower:
     async def _look(self) -> Ending | None:
         """Look at the run when nothing was heard of it for a while."""
         run = await self.engine.get(self.run_id)
-        if run.ended and not self._queue:
+        if run.ended and not self.intake.more:
             if not self._gone:  # another process ended it, and its last events are on their way
                 self._gone = True
                 return None
@@ -212,20 +164,8 @@ class Follower:
             self.tree.state = run.state
         return "parked" if run.paused and self.manner.settle else None
 
-    async def _place(self, event: Event) -> None:
-        """Hang a child run's events below the step that started it."""
-        if self.tree.knows(event.run_id):
-            return
-        try:
-            parent = (await self.engine.get(event.run_id)).parent_id
-        except NotFoundError:
-            return
-        for row in (await self.engine.store.salvage_steps(parent))[0] if parent is not None else []:
-            if row.task == event.run_id and parent is not None:
-                self.tree.hang(event.run_id, parent, row.address)
-
     async def _apply(self, event: Event) -> Change:
-        await self._place(event)
+        await self.intake.place(event)
         change = self.tree.apply(event)
         row = change.row
         if row is not None and row.wait is not None:
@@ -335,10 +275,10 @@ class Follower:
 
             tasks.start_soon(fill)
             while not outcome:
-                event = await self._next()
-                if event is None:
+                batch = await self.intake.batch()
+                if not batch:
                     break
-                held.append(await self._apply(event))
+                held += [await self._apply(event) for event in batch]
                 if view.id not in self._open or self.tree.ended_run:
                     break
             if not outcome:
@@ -397,4 +337,4 @@ class Follower:
         took = ""
         if tree.started is not None and tree.ended is not None:
             took = f" {duration(max(tree.ended - tree.started - tree.waited, 0.0))}"
-        return f"run {self.session.short(self.run_id)} {tree.state}{took}"
+        return f"run {self.session.short(self.run_id)} {tree.state}{took}{tolerated(tree)}"

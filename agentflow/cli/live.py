@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from agentflow.cli.console import Console
@@ -15,33 +16,41 @@ if TYPE_CHECKING:
 
 ROOM = 4
 """Lines of the screen that are left alone."""
+FRAME = 0.1
+"""Seconds between two frames at least, however much happens."""
 
 
 class Screen:
     """Prints lines that stay, and redraws the ones that change below them."""
 
-    def __init__(self, console: Console, tree: RunTree) -> None:
+    def __init__(self, console: Console, tree: RunTree, clock: Callable[[], float] = time.monotonic) -> None:
         """Make a screen that shows nothing yet."""
         self.console = console
         self.tree = tree
+        self.drawn = 0
+        """Frames so far."""
+        self._clock = clock
+        self._next = -math.inf
         self._live: Live | None = None
         self._shown: list[str] = []
+        self._above: list[str] = []
+        """Lines that stay, to be written with the next frame."""
 
     def print(self, lines: Sequence[str]) -> None:
         """Print lines that stay."""
         if self._live is None:
             for line in lines:
                 self.console.say(line)
-            return
-        from rich.text import Text  # noqa: PLC0415  only in a live terminal
-
-        for line in lines:
-            self._live.console.print(Text.from_ansi(self.console.fit(line)), soft_wrap=True)
+        else:
+            self._above += lines
 
     def refresh(self) -> None:
-        """Draw what runs now."""
-        if not self.console.live:
+        """Draw what runs now, if the last frame is old enough."""
+        if not self.console.live or self._clock() < self._next:
             return
+        self._next = self._clock() + FRAME
+        self.drawn += 1
+        self._write_above()
         height = max(self.console.height - ROOM, 3)
         lines = live_lines(self.tree, time.time(), height, self.console.width, self.console.paint)
         if lines == self._shown:
@@ -54,8 +63,17 @@ class Screen:
 
             self._live.update(Text("\n").join(Text.from_ansi(self.console.fit(line)) for line in lines), refresh=True)
 
+    def _write_above(self) -> None:
+        lines, self._above = self._above, []
+        if lines and self._live is not None:
+            from rich.text import Text  # noqa: PLC0415  only in a live terminal
+
+            text = Text("\n").join(Text.from_ansi(self.console.fit(line)) for line in lines)
+            self._live.console.print(text, soft_wrap=True)
+
     def stop(self) -> None:
         """Take the changing part away: something else is written now."""
+        self._write_above()
         if self._live is not None:
             self._live.stop()
             self._live = None

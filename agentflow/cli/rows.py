@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from agentflow.cli.failures import cause
 from agentflow.cli.format import GLYPHS, STYLES, duration, rough, shorten
+from agentflow.cli.row import Row
 from agentflow.cli.tables import cells, cut_to, pad
-from agentflow.cli.tree import Change, Row, RunTree, parent_of, retrying
+from agentflow.cli.tree import Change, RunTree, parent_of
 
 NAME = 16
 NOTE = 40
+NAMED = 3
+"""Tolerated failures that the last line names."""
+BEYOND = 500
+"""Steps in progress that are counted though there is no room to show them."""
 Paint = Callable[[str, str | None], str]
 
 
@@ -22,17 +27,25 @@ def plain(text: str, style: str | None) -> str:
 
 def note_of(row: Row, line: str | None) -> str:
     """Return the middle of a finished row: counts of a loop, an error, a result."""
-    if row.progress is not None and row.state == "completed":
-        done, everything = row.progress
-        return f"{done} of {everything}"
+    count = f"{row.progress[0]} of {row.progress[1]}" if row.progress is not None else ""
+    if row.state == "completed" and (count or row.sums.tolerated):
+        return count + lost(row) if count else ", ".join(part for part in (lost(row)[2:], line) if part)
     if row.state == "failed":
-        parts = [f"{row.tries} attempts"] if row.tries > 1 else []
+        parts = [count] if count else []
+        parts += [f"{row.tries} attempts"] if row.tries > 1 else []
         parts += [cause(row.failures[-1])] if row.failures else []
         return ": ".join(parts)
     if row.state == "canceled":
         why = f": {cause(row.failures[-1])}" if row.reason == "tolerated" and row.failures else ""
         return reason_text(row.reason) + why
     return line or ""
+
+
+def lost(row: Row) -> str:
+    """Say how many items of a loop failed, or how many steps in another container: `, 6 failed (tolerated)`."""
+    count = row.failed_items if row.is_loop else row.sums.tolerated
+    tolerated = " (tolerated)" if row.sums.tolerated else ""
+    return f", {count} failed{tolerated}" if count else ""
 
 
 def reason_text(reason: str | None) -> str:
@@ -69,9 +82,9 @@ def finished(row: Row, line: str | None, width: int, paint: Paint = plain) -> li
     for inner in row.below():
         text = _inside(row, inner)
         if text:
-            mark = "✘" if inner.state == "failed" else "↻"
+            mark = "↻" if inner.state == "completed" else "✘"
             lines.append(cut_to(f"  {mark} {text}", width))
-    if row.parent is None and len(row.failures) > 0 and row.state == "completed" and not row.children:
+    if row.depth == 0 and len(row.failures) > 0 and row.state == "completed" and not row.children:
         lines.append(cut_to(f"  ↻ {_attempts(row)}", width))
     return lines if len(lines) <= 12 else [*lines[:11], f"  … {len(lines) - 11} more"]
 
@@ -80,6 +93,8 @@ def _inside(row: Row, inner: Row) -> str:
     name = inner.address.removeprefix(row.address).lstrip("/")
     if inner.state == "failed" and not any(child.state == "failed" for child in inner.children):
         return f"{name}  {cause(inner.failures[-1]) if inner.failures else 'failed'}"
+    if inner.reason == "tolerated":
+        return f"{name}  {cause(inner.failures[-1]) if inner.failures else 'failed'} (tolerated)"
     if inner.state == "completed" and inner.failures:
         return f"{name}  {_attempts(inner)}"
     return ""
@@ -115,24 +130,35 @@ def live_lines(tree: RunTree, now: float, height: int, width: int, paint: Paint 
     """Return what is going on, in at most `height` lines: running top steps, then what runs inside them."""
     lines: list[str] = []
     hidden = 0
-    for row in tree.active():
-        shown = [_going(row, now, width, paint)]
-        if not row.is_loop:
-            inside = [r for r in row.below() if r.state not in ("submitted", "completed", "canceled") and not r.made_up]
-            shown += ["  " * r.depth + _going(r, now, width - 2 * r.depth, paint) for r in inside]
-        for line in shown:
-            if len(lines) < height - 1:
-                lines.append(line)
-            else:
-                hidden += 1
+    for row in _shown(tree.all):
+        if len(lines) < height - 1:
+            lines.append("  " * row.depth + _going(row, now, width - 2 * row.depth, paint))
+        else:
+            hidden += 1
     if hidden:
-        lines.append(f"… {hidden} more")
+        lines.append(f"… {hidden}{'+' * (len(lines) + hidden > BEYOND)} more")
     return lines
+
+
+def _shown(root: Row) -> Iterator[Row]:
+    """Yield what is in progress, outer steps first; a loop stands for its items. Only these are looked at."""
+    stack, count = list(reversed(root.going)), 0
+    while stack and count <= BEYOND:
+        row = stack.pop()
+        if row.own.shown and (row.depth > 0 or not row.over):
+            count += 1
+            yield row
+        if not (row.own.shown and row.is_loop):
+            stack.extend(reversed(row.going))
 
 
 def _going(row: Row, now: float, width: int, paint: Paint) -> str:
     glyph, style = GLYPHS[row.state], STYLES[row.state]
-    name = row.address if row.parent is None else row.address.removeprefix(row.parent.address).lstrip("/")
+    name = (
+        row.address
+        if row.depth == 0 or row.parent is None
+        else row.address.removeprefix(row.parent.address).lstrip("/")
+    )
     note = ""
     if row.state == "failed":
         note = cause(row.failures[-1]) if row.failures else "failed"
@@ -141,8 +167,7 @@ def _going(row: Row, now: float, width: int, paint: Paint) -> str:
         note = f"attempt {row.tries + 1} in {rough(max(row.due - now, 0))}: {cause(row.failures[-1], 40)}"
     elif row.progress is not None:
         done, everything = row.progress
-        again = retrying(row)
-        note = f"{done} of {everything}" + (f", {again} retrying" if again else "")
+        note = f"{done} of {everything}" + (f", {row.retrying} retrying" if row.retrying else "") + lost(row)
     elif row.wait is not None and row.state != "working":
         note = f"waits: {shorten(row.message or 'for an answer', 40)}"
     elif row.due is not None:
@@ -166,18 +191,20 @@ def stable_line(change: Change, now: float, short: Callable[[str], str] = lambda
         return None
     item = "[" in row.address
     attention = change.what in ("retrying", "failed", "waiting", "answered")
-    if (item and not attention) or (change.what == "skipped" and row.parent is not None):
+    if (item and not attention) or (change.what == "skipped" and row.depth > 0):
         return None
     name = f"step {_path(row)}"
     took = f" {duration(row.seconds)}" if row.seconds is not None else ""
     if change.what == "completed":
         done = f" {row.progress[0]}/{row.progress[1]}" if row.progress is not None else ""
         tries = f" attempts={row.tries}" if row.tries > 1 and not row.is_loop else ""
-        return f"{name} completed{took}{done}{tries}"
+        tolerated = f" tolerated={row.sums.tolerated}" if row.sums.tolerated else ""
+        return f"{name} completed{took}{done}{tries}{tolerated}"
     if change.what == "failed":
         code = f" error={row.failures[-1].code}" if row.failures else ""
         tries = f" attempts={row.tries}" if row.tries > 1 else ""
-        return f"{name} failed{took}{tries}{code}"
+        tolerated = " tolerated" if row.reason == "tolerated" else ""
+        return f"{name} failed{took}{tries}{code}{tolerated}"
     if change.what == "retrying":
         code = f" error={row.failures[-1].code}" if row.failures else ""
         due = f" in={rough(max(row.due - now, 0))}" if row.due is not None else ""
@@ -192,9 +219,9 @@ def stable_line(change: Change, now: float, short: Callable[[str], str] = lambda
 def _path(row: Row) -> str:
     """Return a step's address; of a child run's step, behind the address of the step that started the run."""
     top = row
-    while top.parent is not None and top.parent.run_id == row.run_id:
+    while top.depth > 0 and top.parent is not None and top.parent.run_id == row.run_id:
         top = top.parent
-    return f"{_path(top.parent)}/{row.address}" if top.parent is not None else row.address
+    return f"{_path(top.parent)}/{row.address}" if top.depth > 0 and top.parent is not None else row.address
 
 
 def ending(tree: RunTree) -> str:
@@ -203,7 +230,17 @@ def ending(tree: RunTree) -> str:
         return tree.state
     worked = max(tree.ended - tree.started - tree.waited, 0.0)
     waited = f" (+ {duration(tree.waited)} waiting)" if tree.waited >= 0.5 else ""
-    return f"{tree.state} in {duration(worked)}{waited}"
+    return f"{tree.state} in {duration(worked)}{waited}{tolerated(tree)}"
+
+
+def tolerated(tree: RunTree) -> str:
+    """Say which failures of a completed run were tolerated: something is missing in what it gives."""
+    count = tree.all.sums.tolerated
+    if not count or tree.state != "completed":
+        return ""
+    names = [_path(row) if row is not tree.all else "a hook" for row in tree.tolerated()]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f", {count} failed (tolerated): {', '.join(names[:NAMED])}{more}"
 
 
 def top_of(address: str) -> str:

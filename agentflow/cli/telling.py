@@ -46,7 +46,7 @@ class Teller:
     async def lines(self, change: Change) -> list[str]:
         """Return the lines of a change that stay on a terminal: only what has ended, and waits."""
         row = change.row
-        if row is None or (row.parent is not None and change.what != "waiting"):
+        if row is None or (row.depth > 0 and change.what != "waiting"):
             return []
         width, paint = self.console.width, self.console.paint
         if change.what == "waiting":

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from agentflow.cli.row import Row
 from agentflow.data import is_object
 from agentflow.errors import Failure
 from agentflow.store.rows import (
@@ -19,6 +18,8 @@ What = Literal[
 ]
 _PARENT = re.compile(r"^(.*)(?:/[^/\[\]#]+|\[\d+\]|#[^/\[\]#]+)$", re.DOTALL)
 _ITEM = re.compile(r"\[\d+\]$")
+TOLERATED = ("on_success", "on_failure")
+"""Hooks whose failure changes nothing."""
 _ENDS = {"run_completed": "completed", "run_failed": "failed", "run_canceled": "canceled", "run_rejected": "rejected"}
 
 
@@ -31,74 +32,6 @@ def parent_of(address: str) -> str | None:
 def is_item(address: str) -> bool:
     """Whether an address is an iteration of a loop."""
     return _ITEM.search(address) is not None
-
-
-@dataclass(slots=True)
-class Row:
-    """One step, as far as its events tell."""
-
-    run_id: str
-    address: str
-    state: str = "submitted"
-    reason: str | None = None
-    started: float | None = None
-    ended: float | None = None
-    tries: int = 0
-    failures: list[Failure] = field(default_factory=list[Failure])
-    tried_at: list[float] = field(default_factory=list[float])
-    due: float | None = None
-    """When its next attempt or its timer is due."""
-    wait: str | None = None
-    message: str | None = None
-    total: int | None = None
-    """Of a loop: how many items there are."""
-    parent: Row | None = None
-    children: list[Row] = field(default_factory=list["Row"])
-    items_seen: int = 0
-    made_up: bool = False
-    """An iteration that has no events of its own: it holds its steps."""
-
-    @property
-    def seconds(self) -> float | None:
-        """How long it took."""
-        if self.started is None or self.ended is None:
-            return None
-        return max(self.ended - self.started, 0.0)
-
-    @property
-    def depth(self) -> int:
-        """How many steps are around it."""
-        return 0 if self.parent is None else self.parent.depth + 1
-
-    @property
-    def is_loop(self) -> bool:
-        """Whether its children are iterations."""
-        return self.items_seen > 0 or self.total is not None
-
-    @property
-    def progress(self) -> tuple[int, int] | None:
-        """Done and all iterations of a loop."""
-        if not self.is_loop:
-            return None
-        everything = max(self.total or 0, self.items_seen)
-        if self.state == "completed":
-            return everything, everything
-        return sum(1 for child in self.children if is_item(child.address) and child.over), everything
-
-    @property
-    def over(self) -> bool:
-        """Whether it has ended."""
-        if self.made_up:
-            return bool(self.children) and all(child.over for child in self.children)
-        return self.state in TERMINAL
-
-    def below(self) -> Iterator[Row]:
-        """Yield all rows inside it, outer ones first."""
-        stack = list(reversed(self.children))
-        while stack:
-            row = stack.pop()
-            yield row
-            stack.extend(reversed(row.children))
 
 
 class Change(NamedTuple):
@@ -124,7 +57,8 @@ class RunTree:
         self.position = 0
         """Place of the last event in the log."""
         self.rows: dict[tuple[str, str], Row] = {}
-        self.top: list[Row] = []
+        self.all = Row(root_id, "", depth=-1)
+        """Holds the top rows, and what is counted over all of them."""
         self._parents: dict[str, Row] = {}
         self._parked_at: float | None = None
 
@@ -138,32 +72,28 @@ class RunTree:
         found = self.rows.get((run_id, address))
         if found is not None:
             return found
-        row = self.rows[run_id, address] = Row(run_id, address)
-        row.parent = self._parent(run_id, address)
-        if row.parent is None:
-            self.top.append(row)
-        else:
-            row.parent.children.append(row)
-            if self._counts(row):
-                row.parent.items_seen += 1
+        return self._make(run_id, address, self._parent(run_id, address))
+
+    def _make(self, run_id: str, address: str, parent: Row, *, made_up: bool = False) -> Row:
+        item = is_item(address) and parent.address == parent_of(address) and parent.run_id == run_id
+        row = Row(run_id, address, parent, item, made_up, parent.depth + 1)
+        self.rows[run_id, address] = row
+        parent.children.append(row)
+        parent.standings["open"] = parent.standings.get("open", 0) + 1
+        parent.items_seen += item
         return row
 
-    def _parent(self, run_id: str, address: str) -> Row | None:
+    def _parent(self, run_id: str, address: str) -> Row:
         above = parent_of(address)
         while above is not None:
             found = self.rows.get((run_id, above))
             if found is not None:
                 return found
-            if is_item(above) and (run_id, parent_of(above) or "") in self.rows:
-                item = self.row(run_id, above)
-                item.made_up = True
-                item.state = "working"
-                return item
+            loop = self.rows.get((run_id, parent_of(above) or "")) if is_item(above) else None
+            if loop is not None:
+                return self._make(run_id, above, loop, made_up=True)
             above = parent_of(above)
-        return self._parents.get(run_id)
-
-    def _counts(self, row: Row) -> bool:
-        return is_item(row.address) and row.parent is not None and row.parent.address == parent_of(row.address)
+        return self._parents.get(run_id, self.all)
 
     def knows(self, run_id: str) -> bool:
         """Whether events of this run have a place: it is the root, or hangs below a known step."""
@@ -177,13 +107,21 @@ class RunTree:
         """Take in one event."""
         self.position = max(self.position, event.pos)
         data: dict[str, Any] = event.data if is_object(event.data) else {}
+        if event.type == "run_started" and isinstance(data.get("parent_id"), str) and not self.knows(event.run_id):
+            self.hang(event.run_id, data["parent_id"], str(data.get("parent_step")))
         if event.step is None:
             return self._run_event(event, data)
         row = self.row(event.run_id, event.step)
-        return Change(self._step_event(row, event, data), row, event)
+        what = self._step_event(row, event, data)
+        row.moved()
+        return Change(what, row, event)
 
     def _run_event(self, event: Event, data: dict[str, Any]) -> Change:
         mine = event.run_id == self.root_id and event.task_id == event.run_id
+        if event.type == "hook_failed":
+            around = self._parents.get(event.run_id, self.all)
+            around.hooks += data.get("hook") in TOLERATED
+            around.moved()
         if event.type == "run_started":
             if mine:
                 self.started = event.at
@@ -210,9 +148,15 @@ class RunTree:
 
     def _step_event(self, row: Row, event: Event, data: dict[str, Any]) -> What:
         kind = event.type
+        if kind == "hook_failed":
+            row.hooks += data.get("hook") in TOLERATED
+            return "other"
         if kind == "step_started":
+            if row.children and row.tries:
+                row.restart()
             if row.started is None:
                 row.started = event.at
+            row.total, row.size, row.hooks = _int(data.get("items")), _int(data.get("steps")), 0
             row.state, row.reason, row.due = "working", None, None
             row.tries = _int(data.get("attempt")) or row.tries + 1
             row.tried_at.append(event.at)
@@ -255,13 +199,12 @@ class RunTree:
         row.state, row.ended, row.due = state, at, None
 
     def active(self) -> list[Row]:
-        """Return the top rows that haven't ended."""
-        return [row for row in self.top if not row.over and row.state != "submitted"]
+        """Return the top rows that are in progress."""
+        return [row for row in self.all.going if not row.over]
 
-
-def retrying(row: Row) -> int:
-    """Return how many steps inside a row wait for their next attempt."""
-    return sum(1 for each in row.below() if each.due is not None and not each.over and each.failures)
+    def tolerated(self) -> list[Row]:
+        """Return the rows whose failure was tolerated, those with failed hooks included."""
+        return [row for row in (self.all, *self.all.below()) if row.own.tolerated]
 
 
 def _failure(data: dict[str, Any]) -> Failure | None:
@@ -271,8 +214,8 @@ def _failure(data: dict[str, Any]) -> Failure | None:
     return None
 
 
-def _int(value: object) -> int:
-    return value if isinstance(value, int) else 0
+def _int(value: object) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _float(value: object) -> float | None:

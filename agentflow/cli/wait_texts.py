@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from agentflow.cli.format import clean, one_line
 from agentflow.cli.forms import answer_command
-from agentflow.cli.tree import Row
+from agentflow.cli.row import Row
 from agentflow.engine.views import WaitView
 from agentflow.steps.contract import UNSET
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from agentflow.data import is_array, is_object, salvaged
 from agentflow.definition.models import Body, Step, Workflow
 from agentflow.definition.order import order
+from agentflow.engine.counts import LOOPS, Items, count_items, satisfied
 from agentflow.engine.unreadable import read_failure
 from agentflow.errors import Failure
 from agentflow.store.rows import (
@@ -22,8 +22,6 @@ from agentflow.store.rows import (
     TimerRow,
 )
 
-SATISFIED = frozenset({"condition", "entry_point", "branch", "tolerated", "ended", "operator"})
-"""Reasons with which a canceled step counts as satisfied for those that wait for it."""
 HOOKS = ("on_success", "on_failure", "finally")
 _SEGMENT = re.compile(r"^([^\[#]*)((?:\[\d+\])*)(?:#([a-z_]+))?$")
 
@@ -48,8 +46,8 @@ class StepView:
     ended_at: float | None = None
     due: float | None = None
     """When its timer or its next attempt is due."""
-    items: tuple[int, int] | None = None
-    """Of a loop: iterations that are done, and all of them."""
+    items: Items | None = None
+    """Of a loop: its iterations."""
     result: bytes | None = None
     """JSON of its result; None where it has none of its own."""
     error: Failure | None = None
@@ -251,9 +249,7 @@ class _Snapshot:
 
     @staticmethod
     def _satisfied(row: StepRow | None) -> bool:
-        return row is not None and (
-            row.state == "completed" or (row.state == "canceled" and (row.reason or "") in SATISFIED)
-        )
+        return row is not None and satisfied(row)
 
     def _step(
         self, address: str, step: Step | None, row: StepRow | None, depth: int, blocked: Sequence[str]
@@ -277,7 +273,7 @@ class _Snapshot:
             started_at=row.started_at,
             ended_at=row.ended_at,
             due=self.due.get(row.n),
-            items=self._items(row, kind),
+            items=self._items(row, step, kind),
             result=row.result,
             error=read_failure(row.error),
             answer=task.answer if task else None,
@@ -289,24 +285,12 @@ class _Snapshot:
             damaged=row.n in self.around.damaged,
         )
 
-    def _items(self, row: StepRow, kind: str) -> tuple[int, int] | None:
-        if kind not in ("for_each", "while", "until", "recur"):
+    def _items(self, row: StepRow, step: Step | None, kind: str) -> Items | None:
+        if kind not in LOOPS:
             return None
-        finished: dict[str, bool] = {}
-        start = len(row.address)
-        for inner in self._descendants(row.address):
-            number = inner.address[start:].partition("]")[0]
-            finished[number] = finished.get(number, True) and inner.state in TERMINAL and inner.state != "failed"
-        if not finished and kind != "for_each":
-            return None
-        total = len(finished)
-        memo = salvaged(row.memo or b"")
-        if is_object(memo):
-            for value in memo.values():
-                total = max(total, len(value)) if is_array(value) and kind == "for_each" else total
-        if row.state == "completed":
-            return total, total
-        return sum(finished.values()), total
+        size = len(step.bodies["steps"].steps) if step is not None and "steps" in step.bodies else 1
+        items = count_items(row, self._descendants(row.address), 1 if step is not None and step.for_each else size)
+        return items if items.total or kind == "for_each" else None
 
     def _descendants(self, address: str) -> list[StepRow]:
         found: list[StepRow] = []

@@ -57,6 +57,8 @@ class Move:
     failure: Failure | None = None
     memo: Any = UNSET
     """New memo, plain JSON."""
+    total: int | None = None
+    """How many bodies it will open, where that is decided now."""
     child: Child | None = None
     end: End | None = None
 

@@ -43,8 +43,9 @@ class ForEach:
                 )
             )
         if not items:
-            return Move(done=True, memo={"items": items})
-        return Move(openings=self._openings(frame, items, 0, frame.max_parallel), memo={"items": items})
+            return Move(done=True, memo={"items": items}, total=0)
+        openings = self._openings(frame, items, 0, frame.max_parallel)
+        return Move(openings=openings, memo={"items": items}, total=len(items))
 
     def ended(self, frame: Frame, label: str) -> Move:
         """Open the next iteration, or end after the last."""

@@ -131,13 +131,38 @@ def test_a_wait_shows_what_it_asks_and_later_who_answered() -> None:
 
 def test_a_loop_counts_its_items() -> None:
     rows = [
-        row(0, "fetch", "working", phase="scope", memo=encode({"items": [1, 2, 3, 4]})),
+        row(0, "fetch", "working", phase="scope", memo=encode({"own": {"items": [1, 2, 3, 4]}})),
         row(4, "fetch[0]/get", "completed"),
         row(5, "fetch[1]/get", "working"),
     ]
     found = look(rows).step("fetch")
     assert found is not None
-    assert found.items == (1, 4)
+    assert found.items == (1, 0, 4)
+
+
+def test_a_failed_loop_counts_all_the_items_that_it_was_given() -> None:
+    rows = [
+        row(0, "fetch", "failed", memo=encode({"own": {"items": list(range(300))}, "failure": {}})),
+        row(4, "fetch[0]/get", "completed"),
+        row(5, "fetch[1]/get", "failed"),
+        row(6, "fetch[2]/get", "canceled", reason="sibling_failed"),
+        row(7, "fetch[3]/get", "canceled", reason="condition"),
+    ]
+    found = look(rows).step("fetch")
+    assert found is not None
+    assert found.items == (2, 1, 300)
+
+
+def test_items_whose_failure_was_tolerated_are_not_done() -> None:
+    rows = [
+        row(0, "fetch", "completed", memo=encode({"own": {"items": [1, 2, 3]}})),
+        row(4, "fetch[0]/get", "completed"),
+        row(5, "fetch[1]/get", "canceled", reason="tolerated"),
+        row(6, "fetch[2]/get", "completed"),
+    ]
+    found = look(rows).step("fetch")
+    assert found is not None
+    assert found.items == (2, 1, 3)
 
 
 def test_the_definition_of_every_kind_of_address_is_found() -> None:

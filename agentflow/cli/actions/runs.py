@@ -17,6 +17,7 @@ from agentflow.cli.session import Session, drive, exists, find_project
 from agentflow.cli.tables import Column, layout, tabbed
 from agentflow.cli.values import usage
 from agentflow.engine import Engine, Run, WaitView
+from agentflow.engine.counts import count_items
 from agentflow.store.rows import (
     RunQuery,
     State,
@@ -199,13 +200,9 @@ def doing(rows: Sequence[StepRow]) -> str:
     top = [row for row in going if not set(row.address) & set("/[#")]
     parts: list[str] = []
     for row in top[:3]:
-        items: dict[str, bool] = {}
         prefix = f"{row.address}["
-        for inner in rows:
-            if inner.address.startswith(prefix):
-                number = inner.address[len(prefix) :].partition("]")[0]
-                items[number] = items.get(number, True) and inner.ended_at is not None
-        parts.append(f"{row.address} {sum(items.values())}/{len(items)}" if items else row.address)
+        items = count_items(row, [inner for inner in rows if inner.address.startswith(prefix)])
+        parts.append(f"{row.address} {items.done}/{items.total}" if items.total else row.address)
     if len(top) > 3:
         parts.append(f"{len(top) - 3} more")
     again = sum(1 for row in going if row.phase == "backoff")

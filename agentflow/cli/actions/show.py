@@ -202,7 +202,7 @@ def step_lines(session: Session, steps: Sequence[StepView]) -> list[str]:
 
 def _count(step: StepView) -> str:
     if step.items is not None:
-        return f"{step.items[0]}/{step.items[1]}"
+        return f"{step.items.done}/{step.items.total}"
     return f"{step.tries} tries" if step.tries > 1 else ""
 
 

@@ -11,12 +11,14 @@ from agentflow.engine.plan import halting, order, saga, steps
 from agentflow.engine.program import ScopeProgram
 from agentflow.engine.state import UNREAD, Node, RunState, Scope
 from agentflow.errors import Failure
-from agentflow.steps.containers import Container, Move, Opening
+from agentflow.steps.containers import NOTHING, Container, Move, Opening
 from agentflow.steps.contract import UNSET
 from agentflow.store.rows import (
     StepRow,
 )
 
+LOOPS = frozenset({"for_each", "while", "until", "recur"})
+"""Containers whose steps have the number of their iteration in their addresses."""
 KEEPS_LAST = frozenset({"while", "until"})
 """Containers whose result is the last iteration's: older ones are let go."""
 
@@ -38,10 +40,9 @@ def begin(run: RunState, node: Node) -> None:
     node.opened = node.closed = 0
     node.scopes = {}
     node.memo = {}
-    run.emit("step_started", node.address, {"attempt": node.tries})
     if node.program.timeout is not None:
         run.set_timer(node, run.tree.world.moment + node.program.timeout, "scope_timeout")
-    _let(run, node, lambda container, frame: container.start(frame))
+    _let(run, node, lambda container, frame: container.start(frame), begins=True)
 
 
 def restart(run: RunState, node: Node) -> None:
@@ -114,16 +115,33 @@ def fired(run: RunState, node: Node) -> None:
     _let(run, node, lambda container, frame: container.fired(frame))
 
 
-def _let(run: RunState, node: Node, act: Callable[[Container, NodeFrame], Move]) -> None:
+def _let(run: RunState, node: Node, act: Callable[[Container, NodeFrame], Move], *, begins: bool = False) -> None:
     """Ask a container for its next move and carry it out."""
+    move, failure = NOTHING, None
     try:
         move = act(_container(node), NodeFrame(run, node))
         _check(run, move)
     except Exception as error:
-        node.failure = steps.failed_by(run, error)
+        failure = steps.failed_by(run, error)
+    if begins:
+        run.emit("step_started", node.address, {"attempt": node.tries, **_counts(node, move)})
+    if failure is None:
+        _carry_out(run, node, move)
+    else:
+        node.failure = failure
         run.tree.push("body_done", run, node)
-        return
-    _carry_out(run, node, move)
+
+
+def _counts(node: Node, move: Move) -> dict[str, int]:
+    """Return what a loop begins with, for those who count: its items, and the steps of an iteration."""
+    body = node.program.bodies.get("steps")
+    counts = {} if move.total is None else {"items": move.total}
+    return counts if body is None or not _repeats(node) else {**counts, "steps": len(body.steps)}
+
+
+def _repeats(node: Node) -> bool:
+    """Tell whether a container opens its steps more than once, under addresses of their own."""
+    return node.program.spec.name in LOOPS
 
 
 def _check(run: RunState, move: Move) -> None:

@@ -28,7 +28,7 @@ def begin_run(run: RunState) -> None:
         run.patch(state="working")
     run.state = "working"
     canceled = run.root.halting is not None
-    run.emit("run_started", None, {"entry_point": run.row.entry_point} if run.row.entry_point else None, bumps=True)
+    run.emit("run_started", None, _begun(run), bumps=True)
     scope = open_body(run, run.root, Opening("steps"), start=False)
     run.root.phase = "scope"
     _enter_at(run, scope)
@@ -36,6 +36,14 @@ def begin_run(run: RunState) -> None:
     if canceled:  # before it began
         scope.halted = run.root.halting
     run.tree.push("start_scope", run, scope)
+
+
+def _begun(run: RunState) -> dict[str, Any]:
+    """Return what is told of a run's beginning: its entry point, or the step that started it."""
+    told: dict[str, Any] = {"entry_point": run.row.entry_point} if run.row.entry_point else {}
+    if run.parent_run is not None and run.parent is not None:
+        told |= {"parent_id": run.parent_run.id, "parent_step": run.parent.address}
+    return told
 
 
 def _enter_at(run: RunState, scope: Scope) -> None:
