@@ -163,7 +163,7 @@ class RunState:
     """A held run."""
 
     __slots__ = (
-        "_shared", "cancel", "change", "children", "failures", "held", "id", "info", "input", "key", "last_response",
+        "_shared", "cancel", "change", "children", "failures", "held", "id", "input", "key", "last_response",
         "live", "next_n", "order", "parent", "parent_run", "past", "patched", "paused", "program", "queued", "ready",
         "root", "row", "running", "seeds", "stamp", "state", "timing", "tree", "waits",
     )  # fmt: skip
@@ -202,7 +202,6 @@ class RunState:
         """Waits and containers that were reached while it was paused; no rows tell of them."""
         self.cancel: dict[str, Any] | None = None
         self._shared: Shared | None = None
-        self.info: dict[str, Any] | None = None
         self.queued = False
         self.last_response: int | None = None
         self.failures: Sequence[Failure] = ()

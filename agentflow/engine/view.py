@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from agentflow.data import is_object
+from agentflow.engine.parts import ContextParts, RunParts
 from agentflow.engine.program import schema_allows_missing
 from agentflow.engine.state import Node, RunState, Scope
 from agentflow.expressions import NULLED
@@ -45,9 +47,9 @@ class NodeView:
         if namespace == "env":
             return self.run.tree.world.env
         if namespace == "run":
-            return run_info(self.run)
+            return RunParts(self.run)
         if namespace == "context":
-            return context_values(self.run)
+            return ContextParts(self.run)
         if self.values is not None and namespace in self.values:
             return self.values[namespace]
         raise KeyError(namespace)
@@ -110,11 +112,10 @@ class NodeView:
             step_id = str(path[0])
             while scope is not None and step_id not in scope.program.index:
                 scope = scope.owner.scope
-            steps = workflow.steps if scope is None else scope.program.steps
-            for step in steps:
-                if step.id == step_id:
-                    schema = step.config.get("schema")
-                    return isinstance(schema, dict) and schema_allows_missing(schema, path[1:])  # pyright: ignore[reportUnknownArgumentType]  plain JSON
+            program = self.run.program.root.bodies["steps"] if scope is None else scope.program
+            number = program.index.get(step_id)
+            schema = program.steps[number].config.get("schema") if number is not None else None
+            return is_object(schema) and schema_allows_missing(schema, path[1:])
         return False
 
     def search(self, name: str) -> object:
@@ -131,63 +132,4 @@ class NodeView:
         env = self.run.tree.world.env
         if name in env:
             return env[name]
-        return context_values(self.run)[name]
-
-
-def context_values(run: RunState) -> dict[str, Any]:
-    """Return the shared keys of a run and `last_response`."""
-    values = {name: key.default for name, key in run.program.workflow.context.items()}
-    values.update(run.shared.values)
-    if run.last_response is not None:
-        node = top_node(run, run.last_response)
-        result = run.result_value(node) if node is not None else None
-        if isinstance(result, dict):
-            values["last_response"] = result.get("body")  # pyright: ignore[reportUnknownMemberType]  plain JSON
-    return values
-
-
-def top_node(run: RunState, n: int) -> Node | None:
-    """Return a settled node of a run by its number."""
-    for node in settled_nodes(run):
-        if node.n == n:
-            return node
-    return None
-
-
-def settled_nodes(run: RunState) -> Iterator[Node]:
-    """Yield every node of a run that is in memory, outer ones first."""
-    stack = [run.root]
-    while stack:
-        node = stack.pop()
-        for scope in (node.scopes or {}).values():
-            for inner in scope.nodes.values():
-                yield inner
-                if inner.scopes:
-                    stack.append(inner)
-
-
-def run_info(run: RunState) -> dict[str, Any]:
-    """Return what `{run.…}` shows: id, workflow, message, and states and errors of the top-level steps."""
-    body = (run.root.scopes or {}).get("steps")
-    steps: dict[str, Any] = {}
-    if body is not None:
-        for number, node in body.nodes.items():
-            error = node.failure.to_data() if node.failure is not None else None
-            steps[body.program.steps[number].id] = {"state": node.state, "reason": node.reason, "error": error}
-    if run.info is None:
-        message = getattr(run.row, "start_message", None) or getattr(run.row, "message", None)
-        run.info = {
-            "id": run.id,
-            "workflow": run.row.workflow,
-            "entry_point": run.row.entry_point,
-            "message": _message(message),
-        }
-    return {**run.info, "state": run.state, "steps": steps}
-
-
-def _message(raw: object) -> Any:
-    if isinstance(raw, bytes):
-        from agentflow.data import salvaged  # noqa: PLC0415  rarely needed
-
-        return salvaged(raw)
-    return None
+        return ContextParts(self.run)[name]

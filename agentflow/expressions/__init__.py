@@ -4,7 +4,7 @@ from agentflow.expressions.condition import Condition, compile_condition
 from agentflow.expressions.failures import ExpressionError, ReferenceMissing
 from agentflow.expressions.filters import filter_matches
 from agentflow.expressions.template import Compiled, compile_value, is_plain
-from agentflow.expressions.view import NAMESPACES, NULLED, Escape, NamedValues, Reference, View
+from agentflow.expressions.view import NAMESPACES, NULLED, Escape, NamedValues, Parts, Reference, View
 
 __all__ = (
     "NAMESPACES",
@@ -14,6 +14,7 @@ __all__ = (
     "Escape",
     "ExpressionError",
     "NamedValues",
+    "Parts",
     "Reference",
     "ReferenceMissing",
     "View",

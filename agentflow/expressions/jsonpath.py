@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 from agentflow.errors import StepError
 from agentflow.expressions.failures import Absent, ExpressionError, cut, is_list, is_mapping
 from agentflow.expressions.reading import Operand, Read, path_reader
-from agentflow.expressions.view import NULLED, Path, Reference, View
+from agentflow.expressions.view import NULLED, Parts, Path, Reference, View
 
 if TYPE_CHECKING:
     from agentflow.expressions.syntax import Grammar
@@ -348,8 +348,12 @@ def _provide(root: dict[str, Any], name: str, path: Path, view: View, *, search:
             key = str(path[0])
             value = view.step(key) if name == "steps" else view.search(key)
             root.setdefault(name, {})[key] = _plain(value)
-        elif name not in root:
-            root[name] = _plain(view.get(name))
+        else:
+            value = view.get(name)
+            if isinstance(value, Parts):
+                value.fill(root.setdefault(name, {}), path)
+            else:
+                root[name] = _plain(value)
     except KeyError as error:
         raise Absent(-1, error.args[0] if error.args and name == "steps" else None) from None
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from agentflow.errors import StepError
 from agentflow.expressions.failures import Absent, cut, is_list, is_mapping, missing
-from agentflow.expressions.view import NULLED, Dialect, Path, Reference, View
+from agentflow.expressions.view import NULLED, Dialect, Parts, Path, Reference, View
 
 Read: TypeAlias = Callable[[View], Any]
 """Gives a value, null below NULLED; raises Absent where there is none."""
@@ -68,7 +68,9 @@ def _name_reader(namespace: str, path: Path) -> Read:
             raise Absent(-1, None) from None
         if value is NULLED:
             return None
-        return _walk(value, pairs, 0) if pairs else value
+        if pairs:
+            value = _walk(value, pairs, 0)
+        return value.plain() if isinstance(value, Parts) else value
 
     return read
 

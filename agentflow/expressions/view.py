@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 NAMESPACES: Final = frozenset({"input", "steps", "env", "item", "index", "with", "run", "context"})
 """Names that references begin with, unless a loop gives its item another name."""
@@ -25,11 +26,42 @@ NULLED: Final = _Nulled()
 """The result of a skipped or tolerated step: it and everything below it is null."""
 
 
+class Parts(Mapping[str, Any]):
+    """A mapping whose values are made when somebody reads them: of a large one, a reference names few."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def __getitem__(self, name: str) -> Any:
+        """Make one value; it may be Parts again."""
+
+    def __len__(self) -> int:
+        """Count the names."""
+        return sum(1 for _ in self)
+
+    def plain(self) -> dict[str, Any]:
+        """Make all values."""
+        return {name: value.plain() if isinstance(value, Parts) else value for name, value in self.items()}
+
+    def fill(self, into: dict[str, Any], path: Path) -> None:
+        """Put into a dict the value that a path names, and no more."""
+        if not path:
+            into.update(self.plain())
+            return
+        name = str(path[0])
+        if name in self:
+            value = self[name]
+            if isinstance(value, Parts):
+                value.fill(into.setdefault(name, {}), path[1:])
+            else:
+                into[name] = value
+
+
 class View(Protocol):
     """What an evaluation may read of a run."""
 
     def get(self, namespace: str) -> object:
-        """Return the value of a namespace other than `steps`, or of an item's name.
+        """Return the value of a namespace other than `steps`, or of an item's name; Parts, if it is large.
 
         Raises:
             KeyError: the name isn't bound here.

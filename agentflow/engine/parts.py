@@ -1,0 +1,116 @@
+"""What `{run.…}` and `{context.…}` show, made when it is read: a run may have thousands of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from agentflow.data import is_object, salvaged
+from agentflow.engine.state import Node, RunState, Scope
+from agentflow.expressions.view import Parts
+
+
+class RunParts(Parts):
+    """A run: id, workflow, entry point, message, state, and states and errors of its top-level steps."""
+
+    __slots__ = ("_run",)
+
+    def __init__(self, run: RunState) -> None:
+        """Look at a run."""
+        self._run = run
+
+    def __getitem__(self, name: str) -> Any:
+        """Make one of them."""
+        run = self._run
+        if name == "id":
+            return run.id
+        if name == "workflow":
+            return run.row.workflow
+        if name == "entry_point":
+            return run.row.entry_point
+        if name == "message":
+            return _message(run)
+        if name == "state":
+            return run.state
+        if name == "steps":
+            return _StepParts((run.root.scopes or {}).get("steps"))
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        """Name them."""
+        return iter(("id", "workflow", "entry_point", "message", "state", "steps"))
+
+
+class _StepParts(Parts):
+    """The top-level steps that were reached, by id."""
+
+    __slots__ = ("_body",)
+
+    def __init__(self, body: Scope | None) -> None:
+        self._body = body
+
+    def __getitem__(self, name: str) -> Any:
+        body = self._body
+        number = None if body is None else body.program.index.get(name)
+        node = None if body is None or number is None else body.nodes.get(number)
+        if node is None:
+            raise KeyError(name)
+        error = node.failure.to_data() if node.failure is not None else None
+        return {"state": node.state, "reason": node.reason, "error": error}
+
+    def __iter__(self) -> Iterator[str]:
+        body = self._body
+        return iter(()) if body is None else (body.program.steps[number].id for number in body.nodes)
+
+
+class ContextParts(Parts):
+    """The shared keys of a run, and `last_response`, the body of the last api_call."""
+
+    __slots__ = ("_run",)
+
+    def __init__(self, run: RunState) -> None:
+        """Look at a run."""
+        self._run = run
+
+    def __getitem__(self, name: str) -> Any:
+        """Make the value of one key."""
+        if name == "last_response" and (last := self._last()) is not None:
+            return last.get("body")
+        values = self._run.shared.values
+        return values[name] if name in values else self._run.program.workflow.context[name].default
+
+    def __iter__(self) -> Iterator[str]:
+        """Name the keys."""
+        names = dict.fromkeys((*self._run.program.workflow.context, *self._run.shared.values))
+        if self._last() is not None:
+            names["last_response"] = None
+        return iter(names)
+
+    def _last(self) -> Mapping[str, Any] | None:
+        """Return the result of the last api_call, if there is one."""
+        run = self._run
+        node = _settled(run, run.last_response) if run.last_response is not None else None
+        result = run.result_value(node) if node is not None else None
+        return result if is_object(result) else None
+
+
+def _settled(run: RunState, n: int) -> Node | None:
+    """Return a node of a run by its number; those of top-level steps are their places."""
+    body = (run.root.scopes or {}).get("steps")
+    found = body.nodes.get(n) if body is not None else None
+    if found is not None and found.n == n:
+        return found
+    stack = [run.root]
+    while stack:
+        for scope in (stack.pop().scopes or {}).values():
+            for inner in scope.nodes.values():
+                if inner.n == n:
+                    return inner
+                if inner.scopes:
+                    stack.append(inner)
+    return None
+
+
+def _message(run: RunState) -> Any:
+    raw = getattr(run.row, "start_message", None) or getattr(run.row, "message", None)
+    return salvaged(raw) if isinstance(raw, bytes) else None
