@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Category = Literal[
-    "failed", "usage", "invalid", "unknown", "missing", "defect", "conflict", "parked", "canceled", "denied", "timeout"
-]
+    "failed", "usage", "invalid", "unknown", "missing", "defect", "conflict", "parked", "canceled", "denied", "timeout",
+    "output",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ DOORS: dict[Category, Door] = {
     "canceled": Door(76, 410, -32002),
     "denied": Door(77, 403, -32006),
     "timeout": Door(124, 504, -32007),
+    "output": Door(74, 500, -32000),
 }
 
 
@@ -55,6 +57,9 @@ CODES: dict[str, Code] = {
     "AF-USAGE": Code("usage", "The command line was used wrongly.", "See the command's --help."),
     "AF-CONFLICT": Code("conflict", "The state of things doesn't allow it.", "Look at the run's state first."),
     "AF-PLATFORM": Code("missing", "The system isn't supported.", "Use WSL, a container, Linux or macOS."),
+    "AF-OUTPUT-LOST": Code(
+        "output", "The result couldn't be written to stdout.", "Make room, or keep its reader; what was done is done."
+    ),
     "AF-STORE-FAILED": Code("failed", "The database refused a statement.", "Read the message."),
     "AF-STORE-KIND": Code("usage", "There is no such kind of store.", "Name a path, or sqlite:///path."),
     "AF-STORE-OPEN": Code("failed", "The database can't be opened.", "Check its path and its folder's permissions."),

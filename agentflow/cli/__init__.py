@@ -7,11 +7,7 @@ def main() -> None:
     """Run the command line of this process and exit."""
     import sys  # noqa: PLC0415  importing this package should cost nothing
 
-    from agentflow.cli.app import execute  # noqa: PLC0415
+    from agentflow.cli.app import command  # noqa: PLC0415
+    from agentflow.cli.streams import take  # noqa: PLC0415
 
-    code = execute(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = code or 1
-    sys.exit(code)
+    sys.exit(command(take(), sys.argv[1:]))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from agentflow.cli.commands import flows, look, runs, store, waits
 from agentflow.cli.help import Command, Group, WrongUse, suggestion
+from agentflow.codes import door
+
+if TYPE_CHECKING:
+    from agentflow.cli.streams import Streams
 
 RUN, ANSWER, LOOK, OPERATE = "Run", "Answer", "Look", "Operate"
+LOST = "AF-OUTPUT-LOST"
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
@@ -21,7 +24,9 @@ def version(value: bool) -> None:
     if value:
         from importlib.metadata import version as installed  # noqa: PLC0415  only here
 
-        sys.stdout.write(f"agentflow {installed('agentflow-workflows')}\n")
+        from agentflow.cli.console import make_console  # noqa: PLC0415  not needed for help
+
+        make_console().result(f"agentflow {installed('agentflow-workflows')}")
         raise typer.Exit
 
 
@@ -85,6 +90,35 @@ def _add(app: typer.Typer, section: str | None, name: str, function: Callable[..
     app.command(name, cls=Command, rich_help_panel=section or "Commands", context_settings=SETTINGS)(function)
 
 
+def command(streams: Streams, arguments: list[str]) -> int:
+    """Run the command line of this process and return its exit code.
+
+    A result that couldn't be written has an exit code of its own, unless the command has failed anyhow.
+    """
+    try:
+        code = execute(arguments)
+    except SystemExit as end:  # completion of a shell ends so
+        code = end.code if isinstance(end.code, int) else 0
+    try:
+        error = streams.end()
+    except KeyboardInterrupt:
+        return 130
+    if error is None:
+        return code
+    from agentflow.cli import writer  # noqa: PLC0415  hardly ever
+
+    return code or (door(LOST).exit_code if writer.gone(error) else _report(arguments, _lost(error)))
+
+
+def _lost(error: OSError) -> Exception:
+    from agentflow.errors import AgentflowError  # noqa: PLC0415  hardly ever
+
+    why = f"stdout: {(error.strerror or 'error').lower()}"
+    return AgentflowError(
+        "the result couldn't be written", code=LOST, why=why, hint="what the command did is done: agentflow runs list"
+    )
+
+
 def execute(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
     try:
@@ -93,7 +127,11 @@ def execute(arguments: list[str]) -> int:
         return _wrong_use(arguments, error.what, error.hint)
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":
-            sys.stderr.write(error.format_message().rstrip() + "\n")
+            from agentflow.cli.console import make_console  # noqa: PLC0415  not needed for other help
+
+            console = make_console()
+            for line in error.format_message().rstrip().split("\n"):
+                console.tell(line)
             return 2
         what, hint = suggestion(error)
         return _wrong_use(arguments, what, hint)
@@ -118,15 +156,10 @@ def _report(arguments: list[str], error: Exception) -> int:
     from agentflow.errors import AgentflowError  # noqa: PLC0415
 
     error = errors.unwrap(error)
-    if isinstance(error, BrokenPipeError):
-        # Whoever read our output has gone: that is how `| head` ends, and nothing to complain about.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    if errors.debugging():
-        import traceback  # noqa: PLC0415  only here
-
-        traceback.print_exception(error)
-    shown = error if isinstance(error, AgentflowError) else errors.as_defect(error)
     mode = "json" if "--json" in arguments else "jsonl" if "--jsonl" in arguments else "text"
-    errors.show(make_console(mode=mode, no_color="--no-color" in arguments), shown)
+    console = make_console(mode=mode, no_color="--no-color" in arguments)
+    if errors.debugging():
+        errors.show_trace(console, error)
+    shown = error if isinstance(error, AgentflowError) else errors.as_defect(error)
+    errors.show(console, shown)
     return errors.exit_code(shown)

@@ -11,7 +11,6 @@ from typing import Any
 import anyio
 
 from agentflow.cli.console import Console
-from agentflow.cli.format import clean
 from agentflow.cli.forms import (
     Invalid,
     Question,
@@ -25,6 +24,7 @@ from agentflow.cli.forms import (
     template,
 )
 from agentflow.cli.keys import Key, Keyboard, LineEdit
+from agentflow.cli.shown import clean, made
 from agentflow.cli.tables import cells, pad
 from agentflow.definition.json_schema import Fault
 from agentflow.steps.contract import UNSET
@@ -96,41 +96,37 @@ class Form:
                 self._complain(str(error))
 
     def _complain(self, text: str) -> None:
-        self._write(f"  {' ' * self.width}{self.console.paint('✘', 'red')} {clean(text)}\n")
-
-    def _write(self, text: str) -> None:
-        self.console.err.write(self.console.fit(text))
-        self.console.err.flush()
+        self.console.tell(f"  {' ' * self.width}{self.console.paint('✘', 'red')} {text}")
 
     def _head(self, question: Question) -> str:
         return f"  {self.console.paint(pad(_name(question), self.width), 'bold')}"
 
     async def _line(self, question: Question) -> str:
-        self._write(self._head(question) + prompt_text(question))
+        self.console.put(self._head(question) + prompt_text(question))
         edit = LineEdit()
         async for key, char in self._source():
             before = edit.text
             done = edit.apply(key, char)
             if done == "leave":
-                self._write("\n")
+                self.console.tell("")
                 raise Left
             if done == "enter":
-                self._write("\n")
+                self.console.tell("")
                 return edit.text
             if not question.secret:
                 self._echo(before, edit.text)
-        self._write("\n")
+        self.console.tell("")
         raise Left
 
     def _echo(self, before: str, after: str) -> None:
         if after.startswith(before):
-            self._write(after[len(before) :])
+            self.console.put(after[len(before) :])
         else:
-            gone = cells(before[len(after) :])
-            self._write("\b" * gone + " " * gone + "\b" * gone)
+            gone = cells(clean(before[len(after) :]))
+            self.console.put(made("\b" * gone) + " " * gone + made("\b" * gone))
 
     async def _choose(self, question: Question) -> Any:
-        self._write(f"{self._head(question)}{clean(question.label)}".rstrip() + "\n")
+        self.console.tell(f"{self._head(question)}{clean(question.label)}".rstrip())
         at = next(
             (n for n, c in enumerate(question.choices) if question.has_default and c.value == question.default), 0
         )
@@ -150,7 +146,7 @@ class Form:
                     return question.choices[at].value
                 near = matching(question, edit.text) if edit.text else []
                 at = question.choices.index(near[0]) if near else at
-            self._write(f"\x1b[{len(question.choices)}A")
+            self.console.put(made(f"\x1b[{len(question.choices)}A"))
             self._options(question, at)
         raise Left
 
@@ -158,9 +154,8 @@ class Form:
         for number, choice in enumerate(question.choices):
             mark = self.console.paint("›", "cyan") if number == at else " "
             text = clean(choice_shown(choice))
-            self._write(
-                f"\r\x1b[2K  {' ' * self.width}{mark} {self.console.paint(text, 'bold') if number == at else text}\n"
-            )
+            text = self.console.paint(text, "bold") if number == at else text
+            self.console.tell(made("\r\x1b[2K") + f"  {' ' * self.width}{mark} {text}")
 
     async def _edit(self, question: Question) -> str:
         text = await anyio.to_thread.run_sync(edit_text, template(question))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import wraps
 
+from agentflow.cli.shown import clean
+
 STATES = (
     "submitted", "working", "input-required", "auth-required", "completed", "failed", "canceled", "rejected"
 )  # fmt: skip
@@ -14,7 +16,7 @@ def _quiet(source: Callable[[str], Iterable[str]]) -> Callable[[str], list[str]]
     @wraps(source)
     def complete(incomplete: str) -> list[str]:
         try:
-            return [found for found in source(incomplete) if found.startswith(incomplete)]
+            return [found for found in source(incomplete) if found.startswith(incomplete) and found == clean(found)]
         except Exception:  # whatever is wrong, the command itself will say it
             return []
 

@@ -1,4 +1,7 @@
-"""Where output goes: results to stdout, talk to stderr; colour and glyphs only where they can be read."""
+"""Where output goes: results to stdout, talk to stderr; colour and glyphs only where they can be read.
+
+Nothing else in the project writes to a terminal: what people see passes here, and `shown.render` cleans it.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,14 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TextIO
+from typing import Literal, Protocol, TextIO
 
-from agentflow.cli.format import clean, to_ascii
+from agentflow.cli.format import to_ascii
+from agentflow.cli.shown import cleaned_lines, made, render, safe_json
+from agentflow.cli.streams import standard
+from agentflow.cli.writer import Output
 
 Mode = Literal["text", "json", "jsonl"]
 
@@ -27,12 +33,24 @@ _CODES: Mapping[str, str] = {
 }
 
 
+class Sink(Protocol):
+    """What a console writes to."""
+
+    def write(self, text: str, /) -> object:
+        """Take a text."""
+        ...
+
+    def flush(self) -> object:
+        """See that it is on its way."""
+        ...
+
+
 @dataclass(slots=True)
 class Console:
     """The two streams of one command, and what may be written to each."""
 
-    out: TextIO
-    err: TextIO
+    out: Sink
+    err: Sink
     out_terminal: bool = False
     err_terminal: bool = False
     in_terminal: bool = False
@@ -54,22 +72,31 @@ class Console:
         """Whether a part of the screen may be redrawn."""
         return self.err_terminal and self.err_colour and not self.quiet and self.mode == "text"
 
-    def fit(self, text: str) -> str:
-        """Return a text with glyphs that the terminal has."""
-        return text if self.unicode else to_ascii(text)
+    def rendered(self, text: str) -> str:
+        """Return a text as a stream gets it: clean, with our colours, and with glyphs that the terminal has."""
+        return render(text) if self.unicode else render(text, to_ascii)
 
     def result(self, text: str) -> None:
         """Write a line of the result to stdout."""
-        self.out.write(self.fit(text) + "\n")
+        self.lines([text])
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Write lines of the result to stdout."""
+        for line in lines:
+            self.out.write(self.rendered(line) + "\n")
         self.out.flush()
 
     def data(self, value: object) -> None:
         """Write the result as one JSON document."""
-        self.result(json.dumps(value, ensure_ascii=not self.unicode, indent=2 if self.out_terminal else None))
+        self._json(self.out, value, 2 if self.out_terminal else None)
 
     def line(self, value: object) -> None:
-        """Write one line of a JSON stream."""
-        self.result(json.dumps(value, ensure_ascii=not self.unicode))
+        """Write one line of a JSON stream, or a result that is JSON for people too."""
+        self._json(self.out, value)
+
+    def document(self, value: object) -> None:
+        """Write a result that is JSON for people too, laid out."""
+        self._json(self.out, value, 2)
 
     def say(self, text: str = "") -> None:
         """Write a line of talk to stderr, unless asked to be quiet."""
@@ -78,32 +105,53 @@ class Console:
 
     def tell(self, text: str) -> None:
         """Write a line to stderr that is told even to who asked for quiet: an error, or how to go on."""
-        self.err.write(self.fit(text) + "\n")
+        self.put(text + made("\n"))
+
+    def tell_data(self, value: object) -> None:
+        """Write one line of JSON to stderr."""
+        self._json(self.err, value)
+
+    def put(self, text: str) -> None:
+        """Write a piece of a line to stderr: a prompt, or what is drawn over."""
+        self.err.write(self.rendered(text))
         self.err.flush()
 
     def paint(self, text: str, style: str | None, *, out: bool = False) -> str:
         """Return a text in a style, where the stream has colour."""
         if style is None or style not in _CODES or not (self.out_colour if out else self.err_colour):
             return text
-        return f"\x1b[{_CODES[style]}m{text}\x1b[0m"
+        return made(f"\x1b[{_CODES[style]}m") + text + made("\x1b[0m")
 
     def page(self, lines: Iterable[str]) -> None:
         """Write a long result, through a pager when stdout is a terminal that can't hold it."""
         rows = list(lines)
         command = os.environ.get("PAGER") or ("less -FRX" if shutil.which("less") else "")
-        if not (self.out_terminal and self.in_terminal and command and len(rows) >= self.height):
-            for row in rows:
-                self.out.write(self.fit(row) + "\n")
-            self.out.flush()
-            return
+        long = self.out_terminal and self.in_terminal and len(rows) >= self.height
+        if not (long and command and self._paged(command, rows)):
+            self.lines(rows)
+
+    def _paged(self, command: str, rows: Sequence[str]) -> bool:
         import shlex  # noqa: PLC0415  rarely needed
         import subprocess  # noqa: PLC0415  the person's own pager
 
+        text = "".join(f"{self.rendered(row)}\n" for row in rows)
         try:
-            subprocess.run(shlex.split(command), input="\n".join(rows) + "\n", text=True, check=False)  # noqa: S603
+            subprocess.run(shlex.split(command), input=text, text=True, check=False, stdout=handle(self.out))  # noqa: S603
         except (OSError, ValueError):
-            for row in rows:
-                self.out.write(row + "\n")
+            return False
+        return True
+
+    def _json(self, stream: Sink, value: object, indent: int | None = None) -> None:
+        stream.write(safe_json(json.dumps(value, ensure_ascii=not self.unicode, indent=indent)) + "\n")
+        stream.flush()
+
+
+def handle(stream: Sink) -> int | None:
+    """Return the file descriptor of a stream, for a program that goes on writing there; None: its own is the same."""
+    if not isinstance(stream, Output):
+        return None
+    stream.drain(None)
+    return stream.fileno()
 
 
 def make_console(
@@ -118,21 +166,18 @@ def make_console(
         environ: environment; default: the process's.
     """
     env = os.environ if environ is None else environ
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure: Any = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace" if stream is sys.stderr else "replace")
     size = shutil.get_terminal_size()
-    out_terminal, err_terminal = _terminal(sys.stdout), _terminal(sys.stderr)
+    out, err = standard()
+    out_terminal, err_terminal = _terminal(out), _terminal(err)
     return Console(
-        out=sys.stdout,
-        err=sys.stderr,
+        out=out,
+        err=err,
         out_terminal=out_terminal,
         err_terminal=err_terminal,
         in_terminal=_terminal(sys.stdin),
         out_colour=_colour(out_terminal, no_color, env),
         err_colour=_colour(err_terminal, no_color, env),
-        unicode=_unicode(sys.stdout) and _unicode(sys.stderr),
+        unicode=_unicode(out) and _unicode(err),
         width=size.columns,
         height=size.lines,
         mode=mode,
@@ -140,7 +185,7 @@ def make_console(
     )
 
 
-def _terminal(stream: TextIO | None) -> bool:
+def _terminal(stream: Output | TextIO | None) -> bool:
     try:
         return stream is not None and stream.isatty()
     except ValueError:  # closed
@@ -155,10 +200,15 @@ def _colour(terminal: bool, no_color: bool, env: Mapping[str, str]) -> bool:
     return terminal and env.get("TERM", "") not in ("dumb", "")
 
 
-def _unicode(stream: TextIO) -> bool:
+def _unicode(stream: Output | TextIO) -> bool:
     return (getattr(stream, "encoding", None) or "").lower().replace("-", "").replace("_", "") in ("utf8", "utf8sig")
 
 
 def printable(lines: Iterable[str]) -> list[str]:
-    """Clean lines that hold values from outside, keeping their line breaks."""
-    return [clean(row) for line in lines for row in line.split("\n")]
+    """Clean lines that hold values from outside. Their own line breaks stay, indented: none makes a line of ours."""
+    rows: list[str] = []
+    for line in lines:
+        first, *more = cleaned_lines(line)
+        indent = " " * (len(first) - len(first.lstrip(" ")) + 2)
+        rows += [first, *(indent + row for row in more)]
+    return rows

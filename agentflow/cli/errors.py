@@ -136,11 +136,15 @@ def failure_lines(
 def show(console: Console, error: AgentflowError) -> None:
     """Write an error to stderr, in the form that the command line asks for."""
     if console.mode != "text":
-        import json  # noqa: PLC0415  only in this branch
-
-        console.tell(json.dumps({"error": to_data(error)}, ensure_ascii=not console.unicode))
+        console.tell_data({"error": to_data(error)})
         return
     tell_lines(console, error_lines(error))
+
+
+def show_trace(console: Console, error: BaseException) -> None:
+    """Write where an error comes from to stderr."""
+    for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
+        console.tell(line)
 
 
 def tell_lines(console: Console, lines: Sequence[str]) -> None:

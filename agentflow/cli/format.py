@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from itertools import pairwise
 
+from agentflow.cli.shown import clean, redacted
 from agentflow.data import is_object
 from agentflow.definition.times import nearest_date
 from agentflow.ids import SHORTEST
 
-_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _ENDLESS = 1e13
 """Seconds; older versions stored times without end."""
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
@@ -37,11 +36,6 @@ STYLES: Mapping[str, str] = {
     "rejected": "red",
     "canceled": "dim",
 }
-
-
-def clean(text: str) -> str:
-    """Take out what could move the cursor or turn the text around: values come from outside."""
-    return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def to_ascii(text: str) -> str:
@@ -98,7 +92,7 @@ def compact(value: object) -> str:
 def one_line(value: object, limit: int = 60) -> str:
     """Write a value for a row of a table or tree: text as it is, the rest as JSON, cut to `limit` characters."""
     text = value if isinstance(value, str) else _preview(value, limit)
-    return shorten(" ".join(clean(text).split()), limit)
+    return shorten(clean(" ".join(redacted(text).split())), limit)
 
 
 def _preview(value: object, limit: int) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from agentflow.cli.streams import guard
+
 ORDER = ("run", "validate", "graph", "waits", "publish", "runs", "steps", "schema", "explain", "store")
 """Top-level commands by task; others keep their order."""
 
@@ -64,6 +66,11 @@ class Command(TyperCommand):
         """Write the help."""
         _write_head(self, ctx, formatter)
         self.format_options(ctx, formatter)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command: from here on stdout is for its result."""
+        guard()
+        return super().invoke(ctx)
 
 
 class Group(TyperGroup):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from agentflow.cli.console import Console
 from agentflow.cli.rows import live_lines
@@ -57,18 +57,19 @@ class Screen:
             return
         self._shown = lines
         if self._live is None and lines:
-            self._live = _start()
+            self._live = _start(self.console)
         if self._live is not None:
             from rich.text import Text  # noqa: PLC0415  only in a live terminal
 
-            self._live.update(Text("\n").join(Text.from_ansi(self.console.fit(line)) for line in lines), refresh=True)
+            shown = (Text.from_ansi(self.console.rendered(line)) for line in lines)
+            self._live.update(Text("\n").join(shown), refresh=True)
 
     def _write_above(self) -> None:
         lines, self._above = self._above, []
         if lines and self._live is not None:
             from rich.text import Text  # noqa: PLC0415  only in a live terminal
 
-            text = Text("\n").join(Text.from_ansi(self.console.fit(line)) for line in lines)
+            text = Text("\n").join(Text.from_ansi(self.console.rendered(line)) for line in lines)
             self._live.console.print(text, soft_wrap=True)
 
     def stop(self) -> None:
@@ -80,11 +81,13 @@ class Screen:
         self._shown = []
 
 
-def _start() -> Live:
+def _start(console: Console) -> Live:
     from rich.console import Console as RichConsole  # noqa: PLC0415  only in a live terminal
     from rich.live import Live  # noqa: PLC0415
 
-    rich = RichConsole(stderr=True, highlight=False, markup=False, emoji=False)
+    rich = RichConsole(
+        file=cast("IO[str]", console.err), force_terminal=True, highlight=False, markup=False, emoji=False
+    )
     live = Live(console=rich, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
     live.start()
     return live

@@ -18,6 +18,7 @@ from agentflow.cli.console import Console
 from agentflow.cli.errors import debugging
 from agentflow.cli.forms import quote
 from agentflow.cli.options import Common
+from agentflow.cli.shown import redact_by
 from agentflow.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def find_project(common: Common, *, file: str | None = None, config: Literal["ne
     if source is None and config == "needed":
         raise no_config(None)
     loaded = load_config(source) if source is not None and config != "none" else None
+    if loaded is not None and loaded.redactor:
+        redact_by(loaded.redactor.text)
     plain = loaded if loaded is not None and not file else plain_config(nearest)
     return Project(_store(common, nearest, plain.store), loaded, flags, plain)
 

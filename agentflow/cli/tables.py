@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agentflow.cli.shown import clean, made
+
 GAP = "  "
 
 
@@ -58,6 +60,7 @@ def layout(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int)
     Returns:
         Header and rows as padded texts of the columns that are left; the last column isn't padded.
     """
+    rows = [[clean(text) for text in row] for row in rows]
     kept = list(range(len(columns)))
     widths = [max([cells(c.title), *(cells(row[n]) for row in rows)]) for n, c in enumerate(columns)]
     while _total(kept, widths) > width:
@@ -86,4 +89,4 @@ def _fit(row: Sequence[str], columns: Sequence[Column], kept: Sequence[int], wid
 
 def tabbed(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Write a table for a pipe: full values, one tab between them, no tab or line break inside."""
-    return ["\t".join(" ".join(text.split()) for text in row) for row in [titles, *rows]]
+    return [made("\t").join(" ".join(text.split()) for text in row) for row in [titles, *rows]]

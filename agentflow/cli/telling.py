@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from agentflow.cli.documents import event_data
-from agentflow.cli.format import clean, one_line, value_line
+from agentflow.cli.format import one_line, value_line
 from agentflow.cli.live import Screen
 from agentflow.cli.rows import answered, finished, stable_line, waiting
 from agentflow.cli.session import Session
@@ -36,7 +36,7 @@ class Teller:
             await self.session.learn([change.row.wait] if change.row and change.row.wait else [], "wait")
             line = stable_line(change, time.time(), self.session.short)
             if line is not None:
-                self.console.say(clean(line))
+                self.console.say(line)
             return
         lines = await self.lines(change)
         if lines:

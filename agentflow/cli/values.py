@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -186,14 +187,26 @@ def read_text(path: str) -> str:
     Raises:
         InputError: it can't be read.
     """
-    if path == "-":
-        return sys.stdin.read()
+    name = "stdin" if path == "-" else f'"{path}"'
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8") if path != "-" else _read_stdin()
     except UnicodeDecodeError:
-        raise InputError(f'"{path}" isn\'t UTF-8 text') from None
+        raise InputError(f"{name} isn't UTF-8 text") from None
     except OSError as error:
-        raise InputError(f'can\'t read "{path}": {(error.strerror or "error").lower()}') from None
+        raise InputError(f"can't read {name}: {(error.strerror or 'error').lower()}") from None
+
+
+def _read_stdin() -> str:
+    """Read all of stdin.
+
+    Raises:
+        OSError: it is closed.
+        UnicodeDecodeError: it isn't UTF-8.
+    """
+    if sys.stdin is None:  # so it is where a process began without it
+        raise OSError(errno.EBADF, "it is closed")
+    raw: Any = getattr(sys.stdin, "buffer", None)  # its own decoding may let bytes through that are no text
+    return sys.stdin.read() if raw is None else raw.read().decode("utf-8")
 
 
 def document(text: str, option: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from agentflow.cli.format import clean, one_line
+from agentflow.cli.format import one_line
 from agentflow.cli.forms import answer_command
 from agentflow.cli.row import Row
 from agentflow.engine.views import WaitView
@@ -28,15 +28,15 @@ def who(by: object, door: object, *, mine: bool) -> str:
         return {"cli": "another terminal", "event": "an event", "web": "the console"}.get(
             str(door), str(door or "somebody")
         )
-    return clean(f"{by} ({door})") if door else clean(str(by))
+    return f"{by} ({door})" if door else str(by)
 
 
 def wait_head(view: WaitView) -> list[str]:
     """Return the lines above a form: what is asked."""
-    lines = ["", *(f"  {clean(line)}" for line in view.message.splitlines())]
+    lines = ["", *(f"  {line}" for line in view.message.splitlines())]
     tool = view.details.get("tool_name")
     if tool:
-        lines.append(f"  tool: {clean(str(tool))}  input: {one_line(view.details.get('input'), 200)}")
+        lines.append(f"  tool: {tool}  input: {one_line(view.details.get('input'), 200)}")
     return [*lines, ""]
 
 
@@ -59,4 +59,4 @@ def open_lines(session: Session, views: Sequence[WaitView], *, terminal: bool) -
     asked = next((view for view in views if view.kind in ("input", "tool", "operator")), None)
     if asked is not None and not terminal:
         lines.append(f"  hint:  give answers in advance with --answer {asked.step}=@answer.json")
-    return [clean(line) for line in lines]
+    return lines

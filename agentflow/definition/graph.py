@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -92,8 +91,8 @@ def build(workflow: Workflow) -> Graph:
     return Graph(workflow.id, roots, edges)
 
 
-def to_json(workflow: Workflow) -> str:
-    """Return the graph as JSON: scopes, nodes and edges in definition order."""
+def to_data(workflow: Workflow) -> dict[str, Any]:
+    """Return the graph as JSON data: scopes, nodes and edges in definition order."""
     graph = build(workflow)
     nodes: list[dict[str, Any]] = []
     frames: list[Cluster] = [graph.roots[0]]
@@ -111,8 +110,7 @@ def to_json(workflow: Workflow) -> str:
         {"from": edge.source, "to": edge.target, "kind": edge.kind, **({"label": edge.label} if edge.label else {})}
         for edge in graph.edges
     ]
-    data = {"workflow": graph.name, "scopes": scopes, "nodes": nodes, "edges": edges}
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    return {"workflow": graph.name, "scopes": scopes, "nodes": nodes, "edges": edges}
 
 
 def _scope(cluster: Cluster) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import anyio
 
 from agentflow.data import copied, encode
 from agentflow.engine.gate import ARTIFACT, FIELD, MESSAGE, STATE
+from agentflow.engine.printed import FIRST, Printed
 from agentflow.engine.state import Node, RunState
 from agentflow.engine.view import NodeView
 from agentflow.expressions import NULLED
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 class StepContext:
     """The context of one attempt."""
 
-    __slots__ = ("_core", "_lease", "_node", "_run", "artifacts", "messages", "status_text")
+    __slots__ = ("_core", "_lease", "_node", "_printed", "_run", "artifacts", "messages", "status_text")
 
     def __init__(self, core: Core, run: RunState, node: Node, lease: WorkLease) -> None:
         """Make the context of an attempt that begins now."""
@@ -32,6 +33,7 @@ class StepContext:
         self._run = run
         self._node = node
         self._lease = lease
+        self._printed: Printed | None = None
         self.artifacts: list[tuple[Artifact, bytes]] | None = None
         """With what is stored of them."""
         self.messages: list[dict[str, Any]] | None = None
@@ -133,6 +135,20 @@ class StepContext:
         gate = self._core.gate
         data = {"text": gate.text(text, 10_000), "level": gate.text(level, 20)}
         self._core.note(self._run, self._node, "step_log", data)
+
+    def printed(self, text: str) -> bool:
+        """Take what the step's code printed into its log; False when the attempt has ended. Safe in any thread."""
+        gathered = self._printed
+        if gathered is None:
+            with FIRST:
+                gathered = self._printed or Printed(lambda lines: self.log(lines, "stdout"), self._core.soon)
+                self._printed = gathered
+        return gathered.write(text)
+
+    def end(self) -> None:
+        """Note that the step's code has ended."""
+        if self._printed is not None:
+            self._printed.end()
 
     def heartbeat(self) -> None:
         """Say that the step is alive: the embedded runtime needs no telling."""

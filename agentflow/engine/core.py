@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import anyio
+from anyio.lowlevel import current_token
 
 from agentflow.definition.models import Workflow
 from agentflow.engine.admission import Admission
@@ -68,6 +69,8 @@ class Core(Landing):
         self.roots: Callable[[], Collection[int] | None] = lambda: None
         """The roots whose commands this process carries out; None: all."""
         self.admission = Admission(self._wake_up)
+        self._loop: Any = None
+        """The event loop that everything here happens in."""
         self._planning = False
         self._landing: Flush | None = None
         """What is being committed. Its trees are left alone meanwhile."""
@@ -87,6 +90,10 @@ class Core(Landing):
     def note(self, run: RunState, node: Node, kind: str, data: dict[str, Any]) -> None:
         """Append an event of a running step, soon."""
         self.put(Input(run.tree.key, note(run, node, kind, data)))
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Have the event loop call something; safe in any thread."""
+        self._loop.call_soon_threadsafe(call)
 
     async def save_state(self, run: RunState, node: Node, state: Any) -> None:
         """Commit the state of a running step."""
@@ -120,6 +127,7 @@ class Core(Landing):
     async def pump(self) -> None:
         """Flush whatever no worker flushes; never ends by itself."""
         use(self.gate.redactor)
+        self._loop = current_token().native_token
         while True:
             await self._wake.wait()
             self._wake = anyio.Event()

@@ -14,6 +14,7 @@ from agentflow.engine.plan.steps import render_config
 from agentflow.engine.state import Node, RunState
 from agentflow.errors import Failure
 from agentflow.steps.contract import Park, Result, Skip
+from agentflow.steps.running import running_step
 
 if TYPE_CHECKING:
     from agentflow.engine.core import Core
@@ -42,7 +43,12 @@ async def execute(core: Core, run: RunState, node: Node, lease: WorkLease) -> tu
     try:
         if spec.execute is None:
             return Failure("AF-DEFECT", f'step type "{spec.name}" can\'t be executed', retryable=False), None
-        outcome = await spec.execute(config, context)
+        here = running_step.set(context)
+        try:
+            outcome = await spec.execute(config, context)
+        finally:
+            running_step.reset(here)
+            context.end()
     except BaseException as error:  # a step may raise anything at all; only our own interrupt goes on
         await anyio.lowlevel.checkpoint_if_cancelled()  # whatever its cleaning up raised, it was interrupted
         return steps.failed_by(run, error), None

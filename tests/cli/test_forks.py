@@ -91,7 +91,7 @@ def interrupt():
 
 
 def hang():
-    print("hanging", flush=True)
+    print("hanging", file=sys.stderr)
     Path("pid").write_text(str(os.getpid()))
     threading.Event().wait()
 """
@@ -181,7 +181,7 @@ def test_a_command_reads_all_that_it_is_given(own: Project, lines: int) -> None:
 def test_a_command_that_hangs_is_killed_and_the_next_one_runs(own: Project) -> None:
     with pytest.raises(subprocess.TimeoutExpired) as caught:
         own.forker.run(["run", "hang", "-q"], cwd=own.folder, environ=own.environ, limit=2)
-    assert caught.value.stdout == b"hanging\n"
+    assert caught.value.stderr == b"hanging\n"
     with pytest.raises(ProcessLookupError):
         os.kill(int((own.folder / "pid").read_text()), 0)
     assert own.run("--version").returncode == 0

@@ -7,7 +7,6 @@ import pytest
 from agentflow.cli.format import (
     ago,
     answer_line,
-    clean,
     clock_time,
     duration,
     iso,
@@ -52,11 +51,6 @@ def test_times_are_relative_in_both_directions() -> None:
 def test_json_carries_times_in_utc() -> None:
     assert iso(0.5) == "1970-01-01T00:00:00.500Z"
     assert iso(None) is None
-
-
-def test_a_value_from_outside_cannot_move_the_cursor_or_turn_text_around() -> None:
-    assert clean("a\x1b[2Jb\u202ec\x07") == "a\ufffd[2Jb\ufffdc\ufffd"
-    assert "\x1b" not in one_line({"x": "\x1b]0;title\x07"})
 
 
 def test_a_long_value_is_cut_without_being_encoded_whole() -> None:

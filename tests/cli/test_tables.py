@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agentflow.cli.shown import render
 from agentflow.cli.tables import Column, cells, cut_to, layout, tabbed
 
 COLUMNS = (
@@ -55,4 +56,5 @@ def test_wide_characters_count_double() -> None:
 
 
 def test_a_pipe_gets_whole_values_between_tabs() -> None:
-    assert tabbed(["ID", "NOW"], [["a", "two\nlines\there"]]) == ["ID\tNOW", "a\ttwo lines here"]
+    rows = tabbed(["ID", "NOW"], [["a", "two\nlines\there"]])
+    assert [render(row) for row in rows] == ["ID\tNOW", "a\ttwo lines here"]

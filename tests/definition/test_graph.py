@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from typing import Any
 
 import pytest
 
-from agentflow.definition.graph import to_dot, to_json, to_mermaid
+from agentflow.definition.graph import to_data, to_dot, to_mermaid
 from agentflow.definition.models import Body, Step, Workflow
 
 
@@ -43,7 +42,7 @@ REPORT = Workflow(
 
 def edges(workflow: Workflow) -> list[tuple[str, str, str]]:
     """Return the edges of the JSON form."""
-    return [(edge["from"], edge["to"], edge["kind"]) for edge in json.loads(to_json(workflow))["edges"]]
+    return [(edge["from"], edge["to"], edge["kind"]) for edge in to_data(workflow)["edges"]]
 
 
 @pytest.mark.case("F-DOT-1")
@@ -73,7 +72,7 @@ def test_the_bytes_are_the_same_in_every_process() -> None:
         "from agentflow.definition.graph import *; from agentflow.definition.models import *;"
         "w = Workflow(id='w', steps=tuple(Step(id=f's{n}', type='set', execution='parallel') for n in range(9)) + "
         "(Step(id='x', type='set', depends_on_any=('s3', 's1')), Step(id='y', type='set', depends_on=('s5', 's2'))));"
-        "print(to_dot(w), to_mermaid(w), to_json(w))"
+        "print(to_dot(w), to_mermaid(w), to_data(w))"
     )
     runs = {
         subprocess.run(
@@ -85,7 +84,7 @@ def test_the_bytes_are_the_same_in_every_process() -> None:
 
 
 def test_nodes_stand_in_definition_order() -> None:
-    nodes = [node["id"] for node in json.loads(to_json(REPORT))["nodes"]]
+    nodes = [node["id"] for node in to_data(REPORT)["nodes"]]
     assert nodes == [
         "fetch",
         "choose",
@@ -152,4 +151,4 @@ def test_deep_nesting_needs_no_recursion() -> None:
 
 def test_an_empty_workflow_has_an_empty_graph() -> None:
     assert to_mermaid(Workflow(id="w", steps=())) == "flowchart LR\n"
-    assert json.loads(to_json(Workflow(id="w", steps=())))["nodes"] == []
+    assert to_data(Workflow(id="w", steps=()))["nodes"] == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from agentflow.cli.actions.start import pick, split_target
 from agentflow.cli.console import Console
 from agentflow.cli.errors import definition_lines, problem_data, tell_lines
-from agentflow.cli.format import clean, plural
+from agentflow.cli.format import plural
 from agentflow.cli.options import Common
 from agentflow.cli.session import no_config
-from agentflow.cli.values import usage
+from agentflow.cli.values import read_text, usage
 from agentflow.codes import CODES, door
 from agentflow.definition.models import Step, Workflow
 from agentflow.errors import AgentflowError, DefinitionError, InputError, NotFoundError, Problem
@@ -136,7 +135,7 @@ class _source:
             return Path(self.name)
         import tempfile  # noqa: PLC0415  only for stdin
 
-        text = sys.stdin.read()
+        text = read_text("-")
         with tempfile.NamedTemporaryFile(
             "w",
             prefix=STDIN,
@@ -192,8 +191,8 @@ def github(problems: Sequence[Problem]) -> Iterator[str]:
     for problem in problems:
         place = problem.place
         where = f" file={place.file},line={place.line},col={place.column}," if place is not None else " "
-        text = clean(" ".join(part for part in (problem.message, problem.label, problem.hint) if part))
-        text = text.replace("%", "%25").replace("\n", "%0A")
+        text = " ".join(part for part in (problem.message, problem.label, problem.hint) if part)
+        text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
         yield f"::{problem.severity}{where}title={problem.code}::{text}"
 
 
@@ -264,12 +263,16 @@ def graph(common: Common, target: str | None, shape: str) -> int:
     """Print a workflow as a graph."""
     from agentflow.definition import graph as graphs  # noqa: PLC0415  only here
 
-    makers = {"mermaid": graphs.to_mermaid, "dot": graphs.to_dot, "json": graphs.to_json}
-    if shape not in makers:
-        raise usage(f'there is no format "{shape}"', f"one of: {', '.join(makers)}")
+    makers = {"mermaid": graphs.to_mermaid, "dot": graphs.to_dot}
+    if shape != "json" and shape not in makers:
+        raise usage(f'there is no format "{shape}"', f"one of: {', '.join(makers)}, json")
     config, name, file = _load(common, target)
     workflow = pick(config, name, file or (config.file.name if config.file else None))
-    common.console().result(makers[shape](workflow).rstrip("\n"))
+    console = common.console()
+    if shape == "json":
+        console.document(graphs.to_data(workflow))
+    else:
+        console.lines(makers[shape](workflow).rstrip("\n").split("\n"))
     return 0
 
 
@@ -291,7 +294,7 @@ def schema(common: Common, target: str | None, draft: str, write: str | None) ->
     console = common.console()
     text = json.dumps(found, ensure_ascii=False, indent=2)
     if write is None:
-        console.result(text)
+        console.document(found)
         return 0
     path = Path(write)
     try:

@@ -305,7 +305,7 @@ async def _step(session: Session, run: Run, view: RunView, workflow: Workflow, w
         lines += ["", f"result  {_DAMAGED} [{_CODE}]", *_damage(session, run, view)[1:]]
     elif step.result is not None:
         text = json.dumps(decode(step.result), ensure_ascii=False, indent=2)
-        lines += ["", "result", *printable(shorten(text, SHOWN).splitlines())]
+        lines += ["", "result", *shorten(text, SHOWN).split("\n")]
         lines += [f"({len(compact(text))} characters; --json prints all)"] if len(text) > SHOWN else []
     console.page(lines)
     return 0

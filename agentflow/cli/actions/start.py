@@ -278,9 +278,7 @@ async def finish(session: Session, follower: Follower, run: Run, how: Ending) ->
         console.say()
     console.say(follower.last_line())
     if run.state == "completed":
-        from agentflow.cli.format import compact  # noqa: PLC0415  only here
-
-        console.result(compact(run.output))
+        console.line(run.output)
     return code_of(run, how)
 
 

@@ -12,6 +12,7 @@ from agentflow.cli.console import Console
 from agentflow.cli.format import plural
 from agentflow.cli.options import Common
 from agentflow.cli.session import find_project
+from agentflow.cli.shown import made
 from agentflow.errors import StoreError
 from agentflow.store import care
 
@@ -138,6 +139,5 @@ class _Progress:
         if not self.console.live or percent == self._shown:
             return
         self._shown = percent
-        end = "\r\x1b[K" if done >= total else ""
-        self.console.err.write(f"\r\x1b[K{percent} % {self.what}{end}")
-        self.console.err.flush()
+        start = made("\r\x1b[K")
+        self.console.put(f"{start}{percent} % {self.what}{start if done >= total else ''}")

@@ -150,7 +150,7 @@ def show(common: Common, wanted: str) -> int:
             by = who(view.by, view.door, mine=view.by == "local" and view.door == "cli")
             lines += ["", f"answered {ago(view.answered_at, now)} by {by}: {answer_line(view.answer)}"]
         if view.schema is not None:
-            lines += ["", "schema", json.dumps(view.schema, ensure_ascii=False, indent=2)]
+            lines += ["", "schema", *json.dumps(view.schema, ensure_ascii=False, indent=2).split("\n")]
             lines += ["", f"example  {compact(example(view.schema))}"]
         if view.state in OPEN:
             lines += ["", f"answer  {wait_command(session, view)}"]
