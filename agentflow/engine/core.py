@@ -15,7 +15,6 @@ from typing import Any
 import anyio
 from anyio.lowlevel import current_token
 
-from agentflow.definition.models import Workflow
 from agentflow.engine.admission import Admission
 from agentflow.engine.context import StepContext
 from agentflow.engine.execute import Stopped, execute
@@ -61,10 +60,6 @@ class Core(Landing):
         """Make a core that holds nothing yet."""
         super().__init__(surroundings, store, host_parallel)
         self.runtime = runtime
-        self.originals: dict[str, Workflow] = {}
-        """Workflows as they were given, by id."""
-        self.pins: dict[str, dict[str, str]] = {}
-        """Hashes of definitions → hashes of their sub-workflows by id."""
         self.checker: Checker
         self.roots: Callable[[], Collection[int] | None] = lambda: None
         """The roots whose commands this process carries out; None: all."""

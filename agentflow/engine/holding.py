@@ -15,13 +15,14 @@ from agentflow.data import salvaged
 from agentflow.engine.damaged import ended, is_damaged, wants_end
 from agentflow.engine.inputs import Finished, Input, command
 from agentflow.engine.inspect import locate
+from agentflow.engine.program import Program
 from agentflow.engine.restore import restore
 from agentflow.engine.signals import Signals
 from agentflow.engine.slots import Slots
 from agentflow.engine.state import RunState, Tree
 from agentflow.engine.surroundings import Surroundings
 from agentflow.engine.world import Lease
-from agentflow.errors import StoreError
+from agentflow.errors import DefinitionError, StoreError
 from agentflow.store.contract import Store
 from agentflow.store.loaded import LoadedRun, LoadedTree
 from agentflow.store.rows import (
@@ -141,11 +142,14 @@ class Holding(Surroundings):
         tree = await self.store.salvage_tree(root)
         if tree is None or not wants_end(tree) or (tree.holder is not None and tree.holder not in self.dead):
             return False
+        programs: list[Program] = []
         with suppress(Exception):  # without them it can't be told what to end with the steps
-            await self._learn(tree)
+            programs = await self._learn(tree)
         if tree.holder is not None:
             await self.store.commit([RunChange(root, root, tree.epoch, release=True)])
-        if await self.store.commit(ended(tree, error, self.now(), self._reap)):
+        refused = await self.store.commit(ended(tree, error, self.now(), self._reap))
+        del programs  # they were there for `_reap`
+        if refused:
             return False
         self.unreadable.pop(root, None)
         self.tell_waiting()
@@ -153,7 +157,7 @@ class Holding(Surroundings):
 
     def _reap(self, run: LoadedRun, step: StepRow) -> None:
         """End what an attempt of a dead host has left behind, as far as the definition tells."""
-        program = self.programs.get(run.row.definition)
+        program = self.catalog.find(run.row.definition)
         found = locate(program.workflow, step.address) if program is not None else None
         spec = self.types(found.type) if found is not None else None
         if spec is not None and spec.reap is not None and step.memo:
@@ -199,14 +203,26 @@ class Holding(Surroundings):
         if loaded.holder is not None:
             await self.store.commit([RunChange(loaded.root, loaded.root, loaded.epoch, release=True)])
 
-    async def _learn(self, loaded: LoadedTree) -> None:
-        for run in loaded.runs:
-            if run.row.definition not in self.programs:
-                raw = await self.store.get_definition(run.row.definition)
-                self.learn(run.row.definition, raw)
+    async def _learn(self, loaded: LoadedTree) -> list[Program]:
+        """Return the programs of a tree's runs, and of the sub-workflows that it may start, as far as there are any."""
+        runs = [await self.learned(run.row.definition) for run in loaded.runs]
+        return [*runs, *await self.callable(loaded.runs[0].row.pins.values())]
+
+    async def callable(self, pinned: Collection[str]) -> list[Program]:
+        """Return the programs of pinned definitions; a step that comes to one that can't be used here fails."""
+        programs: list[Program] = []
+        for name in pinned:
+            with suppress(StoreError, DefinitionError):
+                programs.append(await self.learned(name))
+        return programs
+
+    async def learned(self, digest: str) -> Program:
+        """Return the program of a definition, read from the store if need be."""
+        known = self.catalog.find(digest)
+        return known if known is not None else self.learn(digest, await self.store.get_definition(digest))
 
     async def _load(self, loaded: LoadedTree, old: Tree | None, ended: Collection[Finished] = ()) -> None:
-        await self._learn(loaded)
+        programs = await self._learn(loaded)
         executing: dict[tuple[int, int], Lease | None] = {}
         if old is not None:
             for run in old.runs.values():
@@ -214,6 +230,7 @@ class Holding(Surroundings):
         executing.update({(item.run.key, item.node.n): None for item in ended})
         taking = loaded.holder is None
         tree = restore(self, replace(loaded, epoch=loaded.epoch + 1) if taking else loaded, self.program, executing)
+        tree.programs = programs
         if taking:
             tree.root.changes().take = True
         self.adopt_tree(tree)

@@ -23,8 +23,6 @@ class Landing(Holding):
     def __init__(self, surroundings: dict[str, Any], store: Store, host_parallel: int) -> None:
         """Hold nothing yet."""
         super().__init__(surroundings, store, host_parallel)
-        self.unstored: dict[str, bytes] = {}
-        """Definitions as JSON that the store may not have yet, by hash."""
         self.on_change: list[Callable[[], None]] = []
         self.on_commit: list[Callable[[Sequence[RunChange], Mapping[int, RunState]], None]] = []
         """Called after each commit with its changes, and the runs that it ended by key."""
@@ -74,16 +72,16 @@ class Landing(Holding):
         self._inputs.extendleft(reversed(flush.later))
 
     async def commit(self, changes: Sequence[RunChange]) -> Sequence[Fenced]:
-        """Commit changes, with the definitions of new runs that the store may not have yet."""
+        """Commit changes, with the definitions that new runs need: the store may not have them, or no more."""
         wanted: dict[str, bytes] = {}
-        if self.unstored:
-            for new in [change.create for change in changes if change.create is not None]:
-                names = (new.definition, *new.pins.values())
-                wanted.update({name: self.unstored[name] for name in names if name in self.unstored})
-        fenced = await self.store.commit(changes, wanted)
-        for name in wanted:
-            self.unstored.pop(name, None)
-        return fenced
+        for change in changes:
+            new = change.create
+            if new is not None:
+                for name in (new.definition, *(new.pins.values() if new.parent is None else ())):
+                    raw = self.catalog.raw(name)
+                    if raw is not None:
+                        wanted[name] = raw
+        return await self.store.commit(changes, wanted)
 
     async def _commit(self, flush: Flush) -> Sequence[Fenced]:
         """Commit; where a fault of ours is in the way, each tree by itself: it is of one of them."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from agentflow.data import is_object, salvaged
-from agentflow.engine.state import Node, RunState, Scope
+from agentflow.data import salvaged
+from agentflow.engine.state import RunState, Scope
 from agentflow.expressions.view import Parts
 
 
@@ -74,41 +74,17 @@ class ContextParts(Parts):
 
     def __getitem__(self, name: str) -> Any:
         """Make the value of one key."""
-        if name == "last_response" and (last := self._last()) is not None:
-            return last.get("body")
+        if name == "last_response" and self._run.last_response is not None:
+            return self._run.last_response.body
         values = self._run.shared.values
         return values[name] if name in values else self._run.program.workflow.context[name].default
 
     def __iter__(self) -> Iterator[str]:
         """Name the keys."""
         names = dict.fromkeys((*self._run.program.workflow.context, *self._run.shared.values))
-        if self._last() is not None:
+        if self._run.last_response is not None:
             names["last_response"] = None
         return iter(names)
-
-    def _last(self) -> Mapping[str, Any] | None:
-        """Return the result of the last api_call, if there is one."""
-        run = self._run
-        node = _settled(run, run.last_response) if run.last_response is not None else None
-        result = run.result_value(node) if node is not None else None
-        return result if is_object(result) else None
-
-
-def _settled(run: RunState, n: int) -> Node | None:
-    """Return a node of a run by its number; those of top-level steps are their places."""
-    body = (run.root.scopes or {}).get("steps")
-    found = body.nodes.get(n) if body is not None else None
-    if found is not None and found.n == n:
-        return found
-    stack = [run.root]
-    while stack:
-        for scope in (stack.pop().scopes or {}).values():
-            for inner in scope.nodes.values():
-                if inner.n == n:
-                    return inner
-                if inner.scopes:
-                    stack.append(inner)
-    return None
 
 
 def _message(run: RunState) -> Any:

@@ -38,7 +38,9 @@ NOTHING = NamedValues({})
 class Program:
     """One definition, ready to run."""
 
-    def __init__(self, workflow: Workflow, digest: str, types: Types, http_timeout: float | None = None) -> None:
+    def __init__(
+        self, workflow: Workflow, digest: str, types: Types, http_timeout: float | None = None, raw: bytes | None = None
+    ) -> None:
         """Prepare a workflow.
 
         Args:
@@ -46,7 +48,9 @@ class Program:
             digest: its hash.
             types: finds step types by name.
             http_timeout: the config's timeout of HTTP requests, for api_call steps without one.
+            raw: the definition as JSON, to be stored with runs of it.
         """
+        self.raw = raw
         self.http_timeout = http_timeout
         self.workflow = workflow
         self.digest = digest

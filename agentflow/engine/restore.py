@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from agentflow.data import decode
+from agentflow.engine.carried import Response
 from agentflow.engine.frame import NodeFrame
 from agentflow.engine.plan import containers, order, saga, shared
 from agentflow.engine.program import Program
@@ -79,7 +80,8 @@ class _Restorer:
         run, row = self.run, self.loaded.row
         run.state = row.state
         run.paused = row.paused
-        run.last_response = row.last_response
+        answered = [step.result for step in self.loaded.steps if step.n == row.last_response and step.result]
+        run.last_response = Response(row.last_response or 0, answered[0]) if answered else None
         memo = decode(row.memo) if row.memo else None
         run.root.memo = memo
         for update in self.loaded.shared:

@@ -49,6 +49,8 @@ class Plan:
     """Updates of shared keys by kept steps."""
     pins: dict[str, str]
     """Hashes of the workflows that it calls, by id."""
+    called: list[Program]
+    """These workflows: the run that it retries may be purged before the new one is there."""
 
 
 async def plan(core: Core, run_id: str, from_step: str | None, given: Any, *, new_definition: bool = False) -> Plan:
@@ -67,7 +69,7 @@ async def plan(core: Core, run_id: str, from_step: str | None, given: Any, *, ne
         InputError: the input doesn't fit.
     """
     row = await _ended(core, run_id)
-    before = core.learn(row.definition, await core.store.get_definition(row.definition))
+    before = await core.learned(row.definition)
     program = _current(core, row) if new_definition else before
     mended = program is not before and program.digest != before.digest
     pins = dict(pinned(core, program)) if new_definition else dict(row.pins)
@@ -92,8 +94,9 @@ async def plan(core: Core, run_id: str, from_step: str | None, given: Any, *, ne
         value = prepare_input(core.gate, program, value)
     view = _view(core, program, row, start, kept, top)
     changed = [name for name in changed if name not in kept]
+    called = await core.callable(pins.values())
     view = replace(view, input=value, new_definition=mended, changed=changed, damaged=damaged)
-    return Plan(view, row, program, value, kept, shared, pins)
+    return Plan(view, row, program, value, kept, shared, pins, called)
 
 
 async def _ended(core: Core, run_id: str) -> RunRow:

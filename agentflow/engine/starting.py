@@ -58,18 +58,19 @@ def extended(config: Config, workflows: Iterable[Workflow]) -> Config:
 
 
 def register(core: Core, workflow: Workflow, config: Config) -> Program:
-    """Make a checked workflow known by its id, with the config's defaults where it has none."""
+    """Make a checked workflow known by its id."""
+    program = compiled(core, workflow, config)
+    core.catalog.configure(workflow, program)
+    return program
+
+
+def compiled(core: Core, workflow: Workflow, config: Config) -> Program:
+    """Return a checked workflow ready to run, with the config's defaults where it has none."""
     effective = with_defaults(workflow, config)
     raw = canonical(to_data(effective))
     name = digest(raw)
-    program = core.programs.get(name) or Program(effective, name, core.types, core.http_timeout)
+    program = core.catalog.find(name) or Program(effective, name, core.types, core.http_timeout, raw)
     program.prepare()
-    core.unstored[name] = raw
-    core.programs[name] = program
-    if core.current.get(workflow.id) is not program:
-        core.pins.clear()  # what others pinned of this name is out of date
-    core.current[workflow.id] = program
-    core.originals[workflow.id] = workflow
     return program
 
 
@@ -89,10 +90,12 @@ def with_defaults(workflow: Workflow, config: Config) -> Workflow:
 
 def _program(core: Core, config: Config, workflow: str | Workflow) -> Program:
     if isinstance(workflow, Workflow):
-        if core.originals.get(workflow.id) is not workflow:
+        known = core.catalog.given(workflow)
+        if known is None:  # it is this run's, whatever its id means to others
             extended(config, [workflow])
-            register(core, workflow, config)
-        return core.current[workflow.id]
+            known = compiled(core, workflow, config)
+            core.catalog.lend(workflow, known)
+        return known
     program = core.current.get(workflow)
     if program is None:
         near = get_close_matches(workflow, core.current, 1)
@@ -207,19 +210,22 @@ def preflight(core: Core, program: Program) -> None:
 
 
 def pinned(core: Core, program: Program) -> dict[str, str]:
-    """Return the hashes of the sub-workflows that a definition names without templates, by id."""
-    known = core.pins.get(program.digest)
+    """Return the hashes of the sub-workflows that a definition names without templates, by id; its own id is itself."""
+    own, cache = program.workflow.id, core.catalog.pins
+    known = cache.get(program.digest)
     if known is not None:
         return known
     found: dict[str, Program] = {}
     stack = [program]
     while stack:
         for name in sub_workflows(stack.pop().workflow):
-            child = core.current.get(name)
+            child = program if name == own else core.current.get(name)
             if child is not None and name not in found:
                 found[name] = child
                 stack.append(child)
-    pins = core.pins[program.digest] = {name: p.digest for name, p in found.items()}
+    pins = {name: p.digest for name, p in found.items()}
+    if core.current.get(own) is program:
+        cache[program.digest] = pins
     return pins
 
 
@@ -250,6 +256,7 @@ async def create(core: Core, host: Host, new: NewRun, program: Program, seed: An
     tree = Tree(core, key, 1)
     state = RunState(tree, new, key, program, None)
     tree.runs[key] = state
+    tree.programs = [core.program(name) for name in new.pins.values()]
     state.changes().create = new
     done = Done(core.signals.new())
     core.adopt_tree(tree)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from agentflow.data import decode, encode
+from agentflow.engine.carried import Response, Shared
 from agentflow.engine.program import Program, ScopeProgram, StepProgram
 from agentflow.engine.unreadable import read_result
 from agentflow.engine.world import Lease, World
@@ -21,7 +21,6 @@ from agentflow.store.rows import (
     RunChange,
     RunPatch,
     RunRow,
-    SharedRow,
     Stamp,
     State,
     StepRow,
@@ -151,14 +150,6 @@ class Scope:
         return self.exact or self.prefix + self.program.segments[member]
 
 
-@dataclass(slots=True)
-class Shared:
-    """Shared keys of a run, folded."""
-
-    values: dict[str, Any] = field(default_factory=dict[str, Any])
-    updates: list[SharedRow] = field(default_factory=list[SharedRow])
-
-
 class RunState:
     """A held run."""
 
@@ -203,7 +194,7 @@ class RunState:
         self.cancel: dict[str, Any] | None = None
         self._shared: Shared | None = None
         self.queued = False
-        self.last_response: int | None = None
+        self.last_response: Response | None = None
         self.failures: Sequence[Failure] = ()
         self.change: RunChange | None = None
         self.stamp: Stamp | None = None
@@ -360,13 +351,15 @@ class RunState:
 class Tree:
     """A root run with the descendants that haven't ended: one lease, one holder."""
 
-    __slots__ = ("broken_off", "checks", "epoch", "key", "runs", "todo", "touched", "world")
+    __slots__ = ("broken_off", "checks", "epoch", "key", "programs", "runs", "todo", "touched", "world")
 
     def __init__(self, world: World, key: int, epoch: int) -> None:
         """Make an empty tree."""
         self.world = world
         self.key = key
         self.epoch = epoch
+        self.programs: Sequence[Program] = ()
+        """What keeps the programs in memory that its child runs may need."""
         self.runs: dict[int, RunState] = {}
         self.touched: dict[int, RunState] = {}
         """Runs that the current transition changes, parents first where both are new."""

@@ -12,6 +12,7 @@ from agentflow.clock import Clock
 from agentflow.config import Limits
 from agentflow.data import decode
 from agentflow.definition.models import Workflow
+from agentflow.engine.catalog import Catalog
 from agentflow.engine.gate import Gate
 from agentflow.engine.program import Program, StepProgram, Types
 from agentflow.errors import StoreError
@@ -50,9 +51,7 @@ class Surroundings:
         self.env = env
         self.public_env = public_env
         self.random = random.Random(seed)  # noqa: S311  jitter needs no secrecy
-        self.programs: dict[str, Program] = {}
-        self.current: dict[str, Program] = {}
-        """Programs of the workflows of the current config, by id."""
+        self.catalog = Catalog()
         self.now = clock.now
         self.moment = clock.now()
         """Time of the transition that is being planned."""
@@ -63,23 +62,46 @@ class Surroundings:
         self.gate = gate
         self.timer_scope: anyio.CancelScope | None = None
 
+    @property
+    def programs(self) -> Mapping[str, Program]:
+        """Programs that are kept, by the hash of their definition."""
+        return self.catalog.programs
+
+    @property
+    def current(self) -> Mapping[str, Program]:
+        """Programs of the workflows of the current config, by id."""
+        return self.catalog.current
+
+    @property
+    def originals(self) -> Mapping[str, Workflow]:
+        """Workflows of the current config as they were given, by id."""
+        return self.catalog.originals
+
     def program(self, digest: str) -> Program:
         """Return the program of a definition that is known."""
-        return self.programs[digest]
+        program = self.catalog.find(digest)
+        if program is None:
+            raise KeyError(digest)
+        return program
+
+    def pinned(self, digest: str) -> Program | None:
+        """Return the program of a sub-workflow's definition, if it can be used here."""
+        return self.catalog.find(digest)
 
     def learn(self, digest: str, raw: bytes | None) -> Program:
         """Make the program of a stored definition."""
-        known = self.programs.get(digest)
+        known = self.catalog.find(digest)
         if known is not None:
             return known
         if raw is None:
             raise StoreError(f"the definition {digest} of a run isn't in the store", code="AF-STORE-DAMAGED")
-        program = self.programs[digest] = Program(self._parse(decode(raw)), digest, self.types, self.http_timeout)
+        program = Program(self._parse(decode(raw)), digest, self.types, self.http_timeout, raw)
+        self.catalog.keep(program)
         return program
 
     def find_workflow(self, name: str) -> Program | None:
         """Return the current program of a workflow."""
-        return self.current.get(name)
+        return self.catalog.current.get(name)
 
     def missing(self, program: StepProgram) -> str | None:
         """Return what a step needs and hasn't got."""

@@ -45,6 +45,10 @@ class World(Protocol):
         """Return the program of a definition that is known already."""
         ...
 
+    def pinned(self, digest: str) -> Program | None:
+        """Return the program of a sub-workflow's definition; None when it can't be used here."""
+        ...
+
     def find_workflow(self, name: str) -> Program | None:
         """Return the current program of a workflow by its id."""
         ...

@@ -258,7 +258,10 @@ class Reads(Protocol):
         ...
 
     async def purge(self, older_than: float, states: Collection[State], limit: int = 500) -> int:
-        """Delete one batch of root runs (with their trees) that ended before a time; returns how many root runs."""
+        """Delete one batch of root runs (with their trees) that ended before a time; returns how many root runs.
+
+        Definitions that no run is left of, and that none pins, go with them.
+        """
         ...
 
     def changed(self) -> bool:

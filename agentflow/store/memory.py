@@ -31,8 +31,8 @@ from agentflow.store.rows import (
 class _Ledger(Base):
     async def commit(self, changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
         """Land many transitions, each of them wholly or not at all; keep definitions by hash."""
-        if definitions:
-            self.definitions = {**definitions, **self.definitions}
+        for name, body in (definitions or {}).items():
+            self.definitions.setdefault(name, body)
         tables, refused, kept = self.tables, list[Fenced](), set[int]()
         released: list[RunChange] = []
         for change in changes:
@@ -277,6 +277,8 @@ class MemoryStore(Runs, Tasks, _Ledger):
         for run in old[:limit]:
             tables.delete(run)
         tables.forget_published(older_than)
+        needed = {name for run in tables.runs.values() for name in (run.new.definition, *run.new.pins.values())}
+        self.definitions = {name: body for name, body in self.definitions.items() if name in needed}
         return len(old[:limit])
 
     def changed(self) -> bool:

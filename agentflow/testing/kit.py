@@ -208,7 +208,7 @@ class Harness:
         row = await engine.store.get_run(run_id)
         if row is None:
             raise AssertionError(f'run "{run_id}" was deleted')
-        program = engine.core.programs[row.definition]
+        program = await engine.core.learned(row.definition)
         open_ = await engine.store.list_tasks(run_id=run_id, tree=True)
         around = Surroundings(self.now, tasks={task.task.id: task for task in open_}, hosted=True)
         view = snapshot(program.workflow, row, await engine.steps(run_id), around)

@@ -92,7 +92,7 @@ async def test_a_run_that_cannot_be_read_keeps_no_other_run_from_going_on(lab: L
     async with lab.open(waits, lab.workflow(set_("a", value=1), id="other"), store=store) as engine:
         run = await lab.finish(engine, await engine.start("main"))
         digest = next(iter(store.tables.runs.values())).new.definition
-        engine.core.programs.pop(digest)
+        engine.core.catalog.forget(digest)
         store.definitions = {k: v for k, v in store.definitions.items() if k != digest}
         with anyio.fail_after(LIMIT):
             with pytest.raises(StoreError):

@@ -75,10 +75,12 @@ def _forget_past(run: RunState, node: Node) -> None:
 
 
 def _reset(run: RunState, node: Node) -> None:
+    answered = run.last_response is not None and run.last_response.n == node.n
     run.changes().steps.append(
         StepRow(
             run.key, node.n, node.address, "submitted", attempt=node.attempt, entry=node.entry, crashes=node.crashes,
-            memo=encode({"undone": node.undone}) if node.undone else b"", result=b"null",
+            memo=encode({"undone": node.undone}) if node.undone else b"",
+            result=None if answered else b"null",  # the last answer stays readable, whatever became of its step
         )
     )  # fmt: skip
 

@@ -151,8 +151,7 @@ def _output(run: RunState, end: dict[str, Any] | None) -> tuple[bytes | None, in
 def start_child(run: RunState, node: Node, child: Child) -> None:
     """Start a sub-workflow as a child run, in the commit that parks the step."""
     world = run.tree.world
-    pinned = getattr(run.row, "pins", {}).get(child.workflow)
-    program = world.program(pinned) if pinned else world.find_workflow(child.workflow)
+    program = _child_program(run, child.workflow)
     problem = _child_problem(run, child, program)
     if program is None or problem is not None:
         node.failure = world.gate.failure(problem) if problem is not None else None
@@ -177,9 +176,25 @@ def start_child(run: RunState, node: Node, child: Child) -> None:
     run.tree.push("begin_run", state)
 
 
+def _child_program(run: RunState, name: str) -> Program | None:
+    """Return what a sub-workflow's name means in a run: what was pinned, a run that it is part of, or the config's."""
+    pinned = run.row.pins.get(name)
+    if pinned is not None:
+        return run.tree.world.pinned(pinned)
+    above: RunState | None = run
+    while above is not None:
+        if above.row.workflow == name:
+            return above.program
+        above = above.parent_run
+    return run.tree.world.find_workflow(name)
+
+
 def _child_problem(run: RunState, child: Child, program: Program | None) -> Failure | None:
     if program is None:
+        pinned = child.workflow in run.row.pins
         message = f'no workflow is called "{child.workflow}"'
+        if pinned:
+            message = f'the definition that workflow "{child.workflow}" had when the run began can\'t be used here'
         return Failure("AF-WORKFLOW-UNKNOWN", message, kind="invalid", retryable=False)
     deep = chain.too_deep(run, child.workflow)
     if deep is not None:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from agentflow.data import encode
 from agentflow.definition.durations import UnreadableError, parse_duration
 from agentflow.definition.times import later, parse_time
+from agentflow.engine.carried import Response
 from agentflow.engine.gate import FIELD, RESULT
 from agentflow.engine.plan import order, shared
 from agentflow.engine.plan.misfits import misfit
@@ -222,8 +223,8 @@ def complete(run: RunState, node: Node, raw: bytes | None) -> None:
             node.state, node.result = "working", None
             fail(run, node, failed_by(run, error))
             return
-    if node.program.spec.name == "api_call":
-        run.last_response = node.n
+    if raw is not None and node.program.spec.name == "api_call":
+        run.last_response = Response(node.n, raw)
         run.patch(last_response=node.n)
     run.save(node, memo=node.memo is not None and node.scopes is None, result=True)
     run.emit("step_completed", node.address, {"attempt": node.attempt} if node.attempt > 1 else None)

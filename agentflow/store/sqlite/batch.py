@@ -125,6 +125,8 @@ class Batch:
             )
         )  # fmt: skip
         self._rare[sql.NEW_LABEL].extend((name, value, key) for name, value in new.labels.items())
+        if new.parent is None:
+            self._rare[sql.NEW_PIN].extend((key, digest) for digest in new.pins.values())
         self._new_ids.add(new.id)
         self._new_contexts[key] = context_id
         if new.idempotency_key is not None:  # the next one with the same key has to find it

@@ -29,17 +29,20 @@ class Head:
 class Known:
     """Rows as the last transaction of this connection has left them."""
 
-    __slots__ = ("heads", "pos")
+    __slots__ = ("definitions", "heads", "pos")
 
     def __init__(self) -> None:
         """Know nothing."""
         self.heads: dict[int, Head] = {}
+        self.definitions: set[str] = set()
+        """Hashes of definitions that are stored."""
         self.pos = -1
         """Position of the last event; below 0: not known."""
 
     def clear(self) -> None:
         """Know nothing any more: another connection has committed, or what was written was rolled back."""
         self.heads.clear()
+        self.definitions.clear()
         self.pos = -1
 
     def forget(self, runs: Iterable[int]) -> None:
@@ -48,3 +51,5 @@ class Known:
             self.heads.pop(run, None)
         if len(self.heads) > _MOST_HEADS:
             self.heads.clear()
+        if len(self.definitions) > _MOST_HEADS:
+            self.definitions.clear()

@@ -22,7 +22,7 @@ from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.connection import reserve
 from agentflow.store.sqlite.queries import concerned
 from agentflow.store.sqlite.rows import TASK, inbox_row, run_rows, task_view
-from agentflow.store.sqlite.sql import do_many, one, rows
+from agentflow.store.sqlite.sql import do, one, rows
 
 LARGE = 128
 """Step rows of a commit that is large: writing them takes many times as long as a hop to a thread."""
@@ -59,8 +59,8 @@ class Ledger(Base):
     def _land(self, work: Transitions) -> tuple[Sequence[RunChange], list[Fenced], int, int]:
         changes, definitions = work
         db = self._writer.db
-        if definitions:
-            do_many(db, "INSERT OR IGNORE INTO definitions VALUES (?, ?)", definitions.items())
+        for digest, body in (definitions or {}).items():
+            self._define(digest, body)
         batch = Batch(db, self.holder, self.matches, self._writer.known)
         refused = batch.commit(changes)
         batch.flush()
@@ -69,6 +69,14 @@ class Ledger(Base):
         if count:
             last = reserve(db, count)
         return changes, refused, last, count
+
+    def _define(self, digest: str, body: bytes) -> None:
+        """Keep a definition, unless it is there: looking is cheap, handing over a large one isn't."""
+        db, known = self._writer.db, self._writer.known.definitions
+        if digest not in known:
+            if one(db, "SELECT 1 FROM definitions WHERE digest = ?", (digest,)) is None:
+                do(db, "INSERT INTO definitions VALUES (?, ?)", (digest, body))
+            known.add(digest)
 
     async def get_definition(self, digest: str) -> bytes | None:
         """Return a definition, or None."""

@@ -163,9 +163,15 @@ def _keep_position(db: apsw.Connection) -> None:
 
 
 def delete_runs(db: apsw.Connection, keys: Collection[int]) -> None:
-    """Delete runs with all their rows; the caller names whole trees."""
+    """Delete runs with all their rows, and definitions that no run needs any more; the caller names whole trees."""
     _keep_position(db)
     one_each = [(key,) for key in keys]
+    definitions = rows(
+        db,
+        "SELECT definition FROM runs WHERE key IN (SELECT value FROM json_each(?1))"
+        " UNION SELECT digest FROM pinned WHERE run IN (SELECT value FROM json_each(?1))",
+        (listed(keys),),
+    )
     do_many(
         db,
         "DELETE FROM labels WHERE (name, value, run) IN"
@@ -178,3 +184,9 @@ def delete_runs(db: apsw.Connection, keys: Collection[int]) -> None:
         do_many(db, f"DELETE FROM {table} WHERE run = ?", one_each)
     for table in ("runs", "heads"):
         do_many(db, f"DELETE FROM {table} WHERE key = ?", one_each)
+    do_many(
+        db,
+        "DELETE FROM definitions WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM runs WHERE definition = ?1)"
+        " AND NOT EXISTS (SELECT 1 FROM pinned WHERE digest = ?1)",
+        definitions,
+    )

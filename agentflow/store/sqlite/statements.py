@@ -4,7 +4,7 @@
 
 OF_RUN = (
     "events", "timers", "tasks", "subscriptions", "taken", "listened", "slots", "shared", "artifacts", "messages",
-    "context",
+    "context", "pinned",
 )  # fmt: skip
 """Tables with rows of runs, named in their column `run`."""
 OPEN_STATES = "('submitted', 'working', 'input-required', 'auth-required')"
@@ -34,6 +34,7 @@ INSERT INTO runs (key, id, ending, parent_step, definition, entry_point, door, l
   start_message, input)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+NEW_PIN = "INSERT OR IGNORE INTO pinned (run, digest) VALUES (?, ?)"
 NEW_LABEL = "INSERT INTO labels VALUES (?, ?, ?)"
 
 # The columns with indexes are named only where they change: else every commit would write the indexes too.
@@ -105,7 +106,7 @@ NEW_ARTIFACT = "INSERT INTO artifacts (run, artifact, append, at, data) VALUES (
 NEW_MESSAGE = "INSERT INTO messages (run, task, at, data) VALUES (?, ?, ?, ?)"
 DROP_SLOT = "DELETE FROM slots WHERE run = ? AND n = ?"
 
-FIRST = (NEW_HEAD, NEW_RUN, NEW_LABEL)
+FIRST = (NEW_HEAD, NEW_RUN, NEW_PIN, NEW_LABEL)
 """What a commit writes before its steps and events, in order; then come these."""
 THEN = (
     PATCH_HEAD, PATCH_STATE, HOLD_TIMERS, DROP_TIMER, SET_TIMER, SET_GENERATION, NEW_SHARED, NEW_ARTIFACT, NEW_MESSAGE,

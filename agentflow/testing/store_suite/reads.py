@@ -17,6 +17,7 @@ from agentflow.testing.store_suite.builders import (
     bump,
     ending,
     listening,
+    new_run,
     note,
     start,
     start_child,
@@ -153,6 +154,25 @@ class ReadSuite:
         view = await store.get_task(text_id("w1"))
         assert view is not None
         assert view.answer == {"value": {"n": 1}}
+
+    async def test_definitions_go_with_the_last_run_that_needs_them(self, store: Store) -> None:
+        bodies = dict.fromkeys(("d1", "d2", "kid", "late"), b"{}")
+        keys = [store.allocate() for _ in range(3)]
+        store.holder = "host-a"
+        creates = [
+            new_run("r0", definition="d1", pins={"k": "kid", "l": "late"}),
+            new_run("r1", definition="d2", pins={"k": "kid"}),
+            new_run("r2", definition="d2"),
+        ]
+        await store.commit([RunChange(k, k, 1, create=new) for k, new in zip(keys, creates, strict=True)], bodies)
+        child = await start_child(store, "c1", keys[0], keys[0], definition="kid")
+        await store.commit([ending(child, keys[0]), *(ending(key, key, at=200.0 + n) for n, key in enumerate(keys))])
+        for older, left in ((200.5, {"d2", "kid"}), (201.5, {"d2"}), (300.0, set[str]())):
+            assert await store.purge(older, OVER) == 1
+            assert {name for name in bodies if await store.get_definition(name)} == left
+        key = store.allocate()
+        await store.commit([RunChange(key, key, 1, create=new_run("r3", definition="d1"))], bodies)
+        assert await store.get_definition("d1") == b"{}"
 
     async def test_purging_goes_in_batches_and_positions_are_never_used_again(self, store: Store) -> None:
         keys = [await start(store, f"r{n}") for n in range(60)]

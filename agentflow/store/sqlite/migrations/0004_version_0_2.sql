@@ -30,3 +30,10 @@ UPDATE heads SET heard = coalesce((SELECT max(p.pos) FROM published p WHERE p.at
 CREATE TABLE taken (run INTEGER, pos INTEGER, task TEXT, PRIMARY KEY (run, pos, task)) WITHOUT ROWID;
 -- Up to where all events that waits of one kind could get are taken: the next one goes on from there.
 CREATE TABLE listened (run INTEGER, wait TEXT, pos INTEGER NOT NULL, PRIMARY KEY (run, wait)) WITHOUT ROWID;
+
+-- Definitions that a root run may still start sub-workflows of: a definition goes with the last run that refers to it.
+CREATE TABLE pinned (run INTEGER, digest TEXT, PRIMARY KEY (run, digest)) WITHOUT ROWID;
+CREATE INDEX pinned_digest ON pinned (digest);
+INSERT OR IGNORE INTO pinned SELECT r.key, j.value FROM runs r JOIN heads h ON h.key = r.key, json_each(r.pins) j
+  WHERE h.parent IS NULL AND r.pins IS NOT NULL;
+CREATE INDEX runs_definition ON runs (definition);
