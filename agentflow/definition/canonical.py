@@ -7,7 +7,8 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from agentflow.data import canonical, digest, is_object
-from agentflow.definition.models import Body, Step, Workflow, written
+from agentflow.definition.field_names import written
+from agentflow.definition.models import Body, Step, Workflow
 from agentflow.definition.step_fields import COMMON, HOOKS
 
 _STEP_DEFAULTS: tuple[tuple[str, str, Any], ...] = tuple(

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from agentflow.data import is_array, is_object
-from agentflow.definition.models import written
+from agentflow.definition.field_names import written
 from agentflow.definition.pointers import join
 from agentflow.definition.suggest import nearest
 from agentflow.definition.types import PlaceOf
@@ -30,6 +30,8 @@ _KINDS = {
     "set": "a list",
     "frozen": "a list",
 }
+_SEQUENCE = frozenset({"sequence_str", "is_instance_of", "iterable_type", "sequence_type"})
+"""How pydantic says that no list was given where any sequence is taken."""
 _LIMITS = {"greater_than_equal": "at least", "less_than_equal": "at most", "greater_than": "more than"}
 
 
@@ -170,7 +172,11 @@ def explain(details: Sequence[Any], value: Any) -> tuple[str, str, str | None]:
     first = details[0]
     kind: str = first["type"]
     context: dict[str, Any] = first.get("ctx") or {}
-    types = [_KINDS.get(detail["type"].partition("_")[0]) for detail in details if _is_type(detail["type"])]
+    types = [
+        "a list" if detail["type"] in _SEQUENCE else _KINDS.get(detail["type"].partition("_")[0])
+        for detail in details
+        if _is_type(detail["type"])
+    ]
     if types and len(types) == len(details):
         expected = " or ".join(dict.fromkeys(word for word in types if word))
         single = expected == "a list" and isinstance(value, str) and value.isprintable() and 0 < len(value) <= 40
@@ -199,6 +205,8 @@ def explain(details: Sequence[Any], value: Any) -> tuple[str, str, str | None]:
 
 
 def _is_type(kind: str) -> bool:
+    if kind in _SEQUENCE:
+        return True
     return kind.endswith(("_type", "_parsing", "_from_float")) and kind.partition("_")[0] in _KINDS
 
 

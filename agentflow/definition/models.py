@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
-from pydantic.fields import FieldInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
+from agentflow.data import is_object
 from agentflow.definition.durations import parse_duration
+from agentflow.definition.faults import Faults, below
+from agentflow.definition.short_schema import TYPES, is_whole_schema, widened
+from agentflow.errors import DefinitionError
 
 Duration = Annotated[
     float,
@@ -21,17 +35,31 @@ OnError = Literal["fail", "continue", "retry", "suspend"]
 OnErrorSiblings = Literal["finish", "cancel", "continue"]
 
 
-Steps = Annotated[Sequence["Step"], AfterValidator(tuple)]
-"""Steps in order: any sequence is taken, and kept as a tuple."""
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, BaseModel) else value
 
 
-def written(name: str, info: FieldInfo) -> str:
-    """Return the name of a model's field as YAML writes it: `with` for `with_`."""
-    alias = info.alias or info.validation_alias
-    return alias if isinstance(alias, str) else name
+Steps = Annotated[Sequence["Step"], BeforeValidator(_several), AfterValidator(tuple)]
+"""Steps in order: one step, or any sequence of them, kept as a tuple."""
 
 
-class Model(BaseModel):
+class _Told(type(BaseModel)):
+    """Says in the user's words what is wrong with the fields of an object that is made in Python."""
+
+    if not TYPE_CHECKING:  # type checkers know the fields better
+
+        def __call__(cls, *args: Any, **fields: Any) -> Any:
+            try:
+                return super().__call__(*args, **fields)
+            except ValidationError as error:
+                name = fields.get("id")
+                owner = f'{cls.__name__.lower()} "{name}"' if isinstance(name, str) else cls.__name__
+                faults = Faults()
+                faults.of_model(error, fields, owner, cls, below(""))
+                raise DefinitionError([replace(one, code="AF-STEP-INVALID") for one in faults.problems]) from None
+
+
+class Model(BaseModel, metaclass=_Told):
     """Base of all definition models: frozen, strict about unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True)
@@ -174,6 +202,24 @@ class Step(Model):
         return self.label or self.id
 
 
+class GivenStep(Step):
+    """A step that calls a function which was given as an object: whoever gave it allows it."""
+
+    _function: Callable[..., Any] | None = PrivateAttr(default=None)
+
+    @property
+    def function(self) -> Callable[..., Any] | None:
+        """The function."""
+        return self._function
+
+    @classmethod
+    def of(cls, step: Step, function: Callable[..., Any]) -> GivenStep:
+        """Return a step together with its function."""
+        made = cls.model_construct(**{name: getattr(step, name) for name in step.model_fields_set})
+        made._function = function
+        return made
+
+
 class Trigger(Model):
     """What starts a run at an entry point; which fields it has depends on `type`."""
 
@@ -282,6 +328,25 @@ class Workflow(Model):
     """Triggers that start the workflow at its beginning."""
     dialect: Literal["agentflow", "distri"] = "agentflow"
     """`distri`: references follow distri's search order."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _input(cls, data: Any) -> Any:
+        """Take `input`, the short form of `input_schema`, as files do."""
+        if not is_object(data) or "input" not in data:
+            return data
+        given, rest = data["input"], {name: value for name, value in data.items() if name != "input"}
+        if rest.get("input_schema") is not None:
+            raise ValueError("give either input or input_schema")
+        if not is_object(given):
+            raise ValueError("input is a mapping of names and types; input_schema takes a JSON Schema")
+        if is_whole_schema(given):
+            return {**rest, "input_schema": given}
+        schema, misread = widened(given)
+        for name, kind in misread:
+            what = f'has no known type: "{kind}"' if kind is not None else "needs a type or a mapping"
+            raise ValueError(f'input "{name}" {what}; types are {", ".join(TYPES)}')
+        return {**rest, "input_schema": schema}
 
     @property
     def name(self) -> str:

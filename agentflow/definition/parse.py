@@ -12,7 +12,8 @@ from agentflow.data import is_array, is_object
 from agentflow.definition import distri, short
 from agentflow.definition.canonical import definition_hash, to_data
 from agentflow.definition.faults import Faults, Path
-from agentflow.definition.models import Workflow, written
+from agentflow.definition.field_names import written
+from agentflow.definition.models import Workflow
 from agentflow.definition.parse_steps import At, StepReader
 from agentflow.definition.places import depth_exceeds
 from agentflow.definition.pointers import join

@@ -12,7 +12,8 @@ from agentflow.data import is_array, is_object
 from agentflow.definition import short
 from agentflow.definition.durations import UnreadableError, parse_duration
 from agentflow.definition.faults import Faults, Path, value_at
-from agentflow.definition.models import Body, Step, written
+from agentflow.definition.field_names import written
+from agentflow.definition.models import Body, Step
 from agentflow.definition.pointers import join
 from agentflow.definition.step_fields import COMMON, CONTAINER_ONLY, HOOKS, suggestion
 from agentflow.definition.templates import has_template, loop_names, template_test

@@ -52,7 +52,9 @@ class StepReader:
         self._known: dict[str, Known | None] = {}
 
     def read_list(self, data: Any, what: str, at: At) -> tuple[Step, ...]:
-        """Read a list of steps."""
+        """Read a list of steps; one step is a list of one."""
+        if is_object(data) and any(key in data for key in ("id", "type", "kind")):
+            return (self.read_step(data, 0, what, At(at.pointer, at.address, at.names, at.depth + 1)),)
         if not is_array(data):
             hint = "begin each step with `- id: …`" if is_object(data) else None
             self.faults.wrong_type(what, "a list of steps", data, at.pointer, hint)

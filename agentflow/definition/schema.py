@@ -10,7 +10,8 @@ from pydantic import BaseModel, BeforeValidator
 
 from agentflow.data import is_array, is_object
 from agentflow.definition.config_file import ConfigFile
-from agentflow.definition.models import Step, Workflow, written
+from agentflow.definition.field_names import written
+from agentflow.definition.models import Step, Workflow
 from agentflow.definition.step_fields import COMMON, CONTAINER_ONLY, HOOKS
 from agentflow.definition.triggers import KINDS
 from agentflow.definition.types import StepTypeLike
@@ -25,7 +26,7 @@ _SCHEMAS = {
 _TEMPLATE: Schema = {"type": "string", "pattern": r"\{"}
 _STEP = {"$ref": "#/$defs/Step"}
 _LISTED = {"allOf": [_STEP, {"required": ["id"]}]}
-_STEPS: Schema = {"type": "array", "items": _LISTED}
+_STEPS: Schema = {"if": {"type": "array"}, "then": {"items": _LISTED}, "else": _LISTED}
 _BODY: Schema = {"if": {"type": "array"}, "then": {"items": _LISTED}, "else": _STEP}  # errors stay where they are
 _TRIGGERS: Schema = {"type": "array", "items": {"$ref": "#/$defs/Trigger"}}
 

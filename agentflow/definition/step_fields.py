@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from agentflow.definition.models import Step, written
+from agentflow.definition.field_names import written
+from agentflow.definition.models import Step
 
 COMMON: dict[str, str] = {
     written(name, info): name

@@ -78,17 +78,18 @@ def _headers(config: Config) -> dict[str, str]:
 
 
 def _missing(checker: Checker) -> Callable[[StepProgram], str | None]:
-    by_type: dict[str, str | None] = {}  # native skills are granted once; connections come and go
+    by_type: dict[str, None] = {}  # what is granted stays granted; connections come and go
 
     def missing(program: StepProgram) -> str | None:
         name, requires = program.spec.name, program.step.requires
         if not requires and name in by_type:
-            return by_type[name]
+            return None
         found = checker.missing(requires, program.spec.skills)
-        text = message(found) if found else None
+        if found:
+            return message(found)
         if not requires:
-            by_type[name] = text
-        return text
+            by_type[name] = None
+        return None
 
     return missing
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentflow.data import canonical, digest, encode, is_object
 from agentflow.definition.canonical import to_data
-from agentflow.definition.models import Defaults, EntryPoint, Workflow
+from agentflow.definition.models import Defaults, EntryPoint, GivenStep, Workflow
 from agentflow.engine.frame import RUN_PARALLEL
 from agentflow.engine.gate import BESIDE, INPUT, Gate
 from agentflow.engine.inputs import Done, Input
@@ -66,12 +66,21 @@ def register(core: Core, workflow: Workflow, config: Config) -> Program:
 
 def compiled(core: Core, workflow: Workflow, config: Config) -> Program:
     """Return a checked workflow ready to run, with the config's defaults where it has none."""
+    _take_functions(core, workflow)
     effective = with_defaults(workflow, config)
     raw = canonical(to_data(effective))
     name = digest(raw)
     program = core.catalog.find(name) or Program(effective, name, core.types, core.http_timeout, raw)
     program.prepare()
     return program
+
+
+def _take_functions(core: Core, workflow: Workflow) -> None:
+    """Take the functions that a workflow's steps were given as objects: who gave them allows them."""
+    for step in all_steps(workflow):
+        if isinstance(step, GivenStep) and step.function is not None:
+            core.services.add_function(step.config["function"], step.function)
+            core.checker.grant("python")
 
 
 def with_defaults(workflow: Workflow, config: Config) -> Workflow:

@@ -42,6 +42,14 @@ class Checker:
         self._skills = native_skills(skills, python=python)
         self._connections = dict(connections or {})
 
+    def grant(self, skill: str) -> None:
+        """Grant a native skill from now on.
+
+        Args:
+            skill: its name without `native:`.
+        """
+        self._skills |= {skill}
+
     def available_skills(self) -> tuple[str, ...]:
         """Return the native skills that are granted, in order."""
         return tuple(f"native:{name}" for name in NATIVE if name in self._skills)

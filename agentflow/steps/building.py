@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias, TypedDict
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from agentflow.data import normalise
+from agentflow.data import is_array, normalise
 from agentflow.definition import short
 from agentflow.definition.models import (
     Body,
@@ -75,11 +75,11 @@ class Common(TypedDict, total=False):
     """Of a container or loop: how many of its steps or items run at once."""
     on_error_siblings: OnErrorSiblings
     """Of a container: what a failure inside does to the other steps inside."""
-    on_success: Sequence[Step]
+    on_success: Steps
     """Of a container: steps that run after its success."""
-    on_failure: Sequence[Step]
+    on_failure: Steps
     """Of a container: steps that run after its failure."""
-    finally_: Sequence[Step]
+    finally_: Steps
     """Of a container: steps that run at its end, whatever the end."""
 
 
@@ -131,18 +131,21 @@ def step(
         DefinitionError: a field has a value that it can't have.
     """
     fields: dict[str, Any] = {"id": id, "type": type}
+    owner = f'step "{id}" ({type})'
+    for what, given in (("config", config), ("common", common), ("bodies", bodies)):
+        if given is not None and not isinstance(given, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  users may give anything
+            raise DefinitionError([Problem("AF-STEP-INVALID", f'"{what}" of {owner} takes a mapping')])
     if config:
-        given = {name: value for name, value in config.items() if value is not UNSET}
-        fields["config"] = _plain(given, f'step "{id}"')
+        fields["config"] = _plain({k: v for k, v in config.items() if v is not UNSET}, f'step "{id}"')
     if bodies:
-        fields["bodies"] = {key: _body(steps) for key, steps in bodies.items() if steps is not None}
+        named = {key: steps for key, steps in bodies.items() if steps is not None}
+        fields["bodies"] = {key: _body(steps, f'"{key}" of {owner}') for key, steps in named.items()}
     for name, value in (common or {}).items():
         convert = _CONVERT.get(name)
         fields[name] = convert(value) if convert else value
-    try:
-        return Step(**fields)
-    except ValidationError as error:
-        raise _invalid(id, error) from None
+    if fields.get("compensate") is not None:
+        fields["compensate"] = _body(fields["compensate"], f'"compensate" of {owner}')
+    return Step(**fields)
 
 
 def schema_of(schema: Mapping[str, Any] | type[BaseModel]) -> Any:
@@ -160,31 +163,27 @@ def _plain(value: Any, what: str) -> Any:
         raise DefinitionError([problem]) from None
 
 
-def _invalid(step_id: str, error: ValidationError) -> DefinitionError:
-    return DefinitionError(
-        [
-            Problem(
-                "AF-STEP-INVALID",
-                f'step "{step_id}", field "{".".join(map(str, found["loc"]))}": {found["msg"]}',
-                pointer="".join(f"/{part}" for part in found["loc"]),
-            )
-            for found in error.errors(include_url=False, include_input=False)
-        ]
-    )
+def _body(steps: Any, what: str) -> Body:
+    listed: list[Any] = [steps] if isinstance(steps, Step) else several(steps)
+    if not is_array(listed) or not all(isinstance(one, Step) for one in listed):
+        problem = Problem("AF-STEP-INVALID", f"{what} takes a step or a list of steps")
+        raise DefinitionError([problem])
+    return Body(steps=tuple(listed), single=isinstance(steps, Step))
 
 
-def _body(steps: Steps) -> Body:
+def several(steps: Any) -> Any:
+    """Return steps as a list, where only a list has a meaning; one step is a list of one."""
     if isinstance(steps, Step):
-        return Body(steps=(steps,), single=True)
-    return Body(steps=tuple(steps))
+        return [steps]
+    return list(steps) if isinstance(steps, Iterable) and not isinstance(steps, str | Mapping) else steps  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  whatever was given
 
 
-def _names(value: str | Sequence[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
+def _names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
 
 
-def _requirements(value: Requirement | str | Sequence[Requirement | str]) -> tuple[Requirement, ...]:
-    several = (value,) if isinstance(value, Requirement | str) else value
+def _requirements(value: Any) -> Any:
+    several = value if is_array(value) else (value,)
     return tuple(Requirement(skill=one) if isinstance(one, str) else one for one in several)
 
 
@@ -219,8 +218,7 @@ _CONVERT: dict[str, Callable[[Any], Any]] = {
     "at": _data,
     "for_each": _for_each,
     "update": _data,
-    "compensate": _body,
-    "on_success": tuple,
-    "on_failure": tuple,
-    "finally_": tuple,
+    "on_success": several,
+    "on_failure": several,
+    "finally_": several,
 }

@@ -9,9 +9,10 @@ from typing import Any, Literal, Unpack
 
 from pydantic import BaseModel
 
-from agentflow.definition.models import Step
+from agentflow.definition.models import GivenStep, Step
 from agentflow.steps.building import Common, Moment, Span, schema_of, step
 from agentflow.steps.contract import UNSET
+from agentflow.steps.given import function_name
 
 _NO: Any = UNSET
 """Default of fields that may be null: not given."""
@@ -125,14 +126,18 @@ def python(id: str, *, function: str | Callable[..., Any], input: Any = _NO, **c
 
     Args:
         id: unique in its scope.
-        function: `module:function`, or a function of a module, which is named in the same way.
+        function: `module:function`, or the function itself, which then needs no `python_modules` and no skill. Another
+            process that goes on with the run has to be given it, too, or its module.
         input: its arguments by name; default: the step's `with_`.
         common: the common fields.
 
     Raises:
-        ValueError: the function has no name that another process finds it by.
+        DefinitionError: the function has no name that another process finds it by.
     """
-    return step(id, "python", {"function": _target(function), "input": input}, common)
+    if isinstance(function, str):
+        return step(id, "python", {"function": function, "input": input}, common)
+    made = step(id, "python", {"function": function_name(id, function), "input": input}, common)
+    return GivenStep.of(made, function)
 
 
 def set_(id: str, *, values: Any = _NO, value: Any = _NO, **common: Unpack[Common]) -> Step:
@@ -369,12 +374,3 @@ def workflow(id: str, *, workflow: str, input: Any = _NO, **common: Unpack[Commo
         common: the common fields.
     """
     return step(id, "workflow", {"workflow": workflow, "input": input}, common)
-
-
-def _target(function: str | Callable[..., Any]) -> str:
-    if isinstance(function, str):
-        return function
-    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
-    if not module or not name or "<" in name or module == "__main__":
-        raise ValueError(f"{function!r} has no name that another process finds it by; define it in a module")
-    return f"{module}:{name}"

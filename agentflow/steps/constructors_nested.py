@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any, Unpack
 
 from agentflow.definition.models import Step
-from agentflow.steps.building import Common, Moment, Span, Steps, step
+from agentflow.errors import DefinitionError, Problem
+from agentflow.steps.building import Common, Moment, Span, Steps, several, step
 from agentflow.steps.contract import UNSET
 
 _NO: Any = UNSET
@@ -50,12 +51,20 @@ def switch(
         default: what runs when none holds.
         common: the common fields.
     """
+    _check_cases(id, cases)
     bodies: dict[str, Steps | None] = {f"case[{number}]": steps for number, (_, steps) in enumerate(cases)}
     bodies["default"] = default
     return step(id, "switch", {"cases": [when for when, _ in cases]}, common, bodies)
 
 
-def parallel(id: str, *, steps: Sequence[Step], **common: Unpack[Common]) -> Step:
+def _check_cases(step_id: str, cases: object) -> None:
+    pairs: list[Any] = list(cases) if isinstance(cases, list | tuple) else [None]  # pyright: ignore[reportUnknownArgumentType]  whatever was given
+    if not all(isinstance(one, list | tuple) and len(one) == 2 for one in pairs):  # pyright: ignore[reportUnknownArgumentType]  the same
+        what = f'"cases" of step "{step_id}" (switch) takes pairs of a condition and its steps'
+        raise DefinitionError([Problem("AF-STEP-INVALID", what)])
+
+
+def parallel(id: str, *, steps: Steps, **common: Unpack[Common]) -> Step:
     """Run steps side by side, in a scope of their own.
 
     Args:
@@ -63,10 +72,10 @@ def parallel(id: str, *, steps: Sequence[Step], **common: Unpack[Common]) -> Ste
         steps: the steps.
         common: the common fields.
     """
-    return step(id, "parallel", None, common, {"steps": list(steps)})
+    return step(id, "parallel", None, common, {"steps": several(steps)})
 
 
-def sequence(id: str, *, steps: Sequence[Step], **common: Unpack[Common]) -> Step:
+def sequence(id: str, *, steps: Steps, **common: Unpack[Common]) -> Step:
     """Run steps one after the other, in a scope of their own.
 
     Args:
@@ -74,10 +83,10 @@ def sequence(id: str, *, steps: Sequence[Step], **common: Unpack[Common]) -> Ste
         steps: the steps.
         common: the common fields.
     """
-    return step(id, "sequence", None, common, {"steps": list(steps)})
+    return step(id, "sequence", None, common, {"steps": several(steps)})
 
 
-def saga(id: str, *, steps: Sequence[Step], **common: Unpack[Common]) -> Step:
+def saga(id: str, *, steps: Steps, **common: Unpack[Common]) -> Step:
     """Run steps whose completed ones are compensated in reverse order when one fails.
 
     Args:
@@ -85,14 +94,14 @@ def saga(id: str, *, steps: Sequence[Step], **common: Unpack[Common]) -> Step:
         steps: the steps, with `compensate` where there is something to undo.
         common: the common fields.
     """
-    return step(id, "saga", None, common, {"steps": list(steps)})
+    return step(id, "saga", None, common, {"steps": several(steps)})
 
 
 def for_each(
     id: str,
     *,
     in_: str | Sequence[Any],
-    steps: Sequence[Step],
+    steps: Steps,
     item: str = _NO,
     index: str = _NO,
     **common: Unpack[Common],
@@ -107,11 +116,11 @@ def for_each(
         index: name under which templates see its number; default `index`.
         common: the common fields; `max_parallel` says how many items at once.
     """
-    return step(id, "for_each", {"in": in_, "item": item, "index": index}, common, {"steps": list(steps)})
+    return step(id, "for_each", {"in": in_, "item": item, "index": index}, common, {"steps": several(steps)})
 
 
 def while_(
-    id: str, *, condition: str | bool, steps: Sequence[Step], max_iterations: int | str, **common: Unpack[Common]
+    id: str, *, condition: str | bool, steps: Steps, max_iterations: int | str, **common: Unpack[Common]
 ) -> Step:
     """Repeat steps as long as a condition holds.
 
@@ -123,12 +132,10 @@ def while_(
         common: the common fields.
     """
     fields = {"condition": condition, "max_iterations": max_iterations}
-    return step(id, "while", fields, common, {"steps": list(steps)})
+    return step(id, "while", fields, common, {"steps": several(steps)})
 
 
-def until(
-    id: str, *, condition: str | bool, steps: Sequence[Step], max_iterations: int | str, **common: Unpack[Common]
-) -> Step:
+def until(id: str, *, condition: str | bool, steps: Steps, max_iterations: int | str, **common: Unpack[Common]) -> Step:
     """Repeat steps until a condition holds.
 
     Args:
@@ -139,12 +146,10 @@ def until(
         common: the common fields.
     """
     fields = {"condition": condition, "max_iterations": max_iterations}
-    return step(id, "until", fields, common, {"steps": list(steps)})
+    return step(id, "until", fields, common, {"steps": several(steps)})
 
 
-def schedule(
-    id: str, *, steps: Sequence[Step], after: Span = _NO, until: Moment = _NO, **common: Unpack[Common]
-) -> Step:
+def schedule(id: str, *, steps: Steps, after: Span = _NO, until: Moment = _NO, **common: Unpack[Common]) -> Step:
     """Run steps once, after a time.
 
     Args:
@@ -154,13 +159,13 @@ def schedule(
         until: or until when.
         common: the common fields.
     """
-    return step(id, "schedule", {"after": after, "until": until}, common, {"steps": list(steps)})
+    return step(id, "schedule", {"after": after, "until": until}, common, {"steps": several(steps)})
 
 
 def recur(
     id: str,
     *,
-    steps: Sequence[Step],
+    steps: Steps,
     interval: Span = _NO,
     cron: str = _NO,
     timezone: str = _NO,
@@ -181,7 +186,7 @@ def recur(
         common: the common fields.
     """
     fields = {"interval": interval, "cron": cron, "timezone": timezone, "until": until, "max": max}
-    return step(id, "recur", fields, common, {"steps": list(steps)})
+    return step(id, "recur", fields, common, {"steps": several(steps)})
 
 
 def poll(id: str, *, body: Steps, until: str | bool, interval: Span = _NO, **common: Unpack[Common]) -> Step:

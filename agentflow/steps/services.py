@@ -118,6 +118,10 @@ class ProcessServices:
         """Return the function `module:function`; its module is imported outside of the loop's thread."""
         return self.loaded(target) or await to_thread.run_sync(self.python, target)
 
+    def add_function(self, name: str, function: Callable[..., Any]) -> None:
+        """Add a function that python steps may use by a name."""
+        self._functions[name] = function
+
     def secret(self, name: str) -> str | None:
         """Return a value of the config's `env`, or None."""
         return self._secrets.get(name)

@@ -341,3 +341,25 @@ def test_a_model_that_raises_something_else_gives_a_problem_and_no_traceback() -
     assert [problem.code for problem in wrong.problems] == ["AF-FIELD-VALUE"]
     rendered_later = parse_workflow({"id": "w", "steps": [{"id": "a", "type": "odd", "count": "{input.n}"}]}, types)
     assert rendered_later.problems == []
+
+
+@pytest.mark.parametrize("kind", ["sequence", "saga", "parallel", "for_each", "while", "schedule", "recur"])
+def test_one_step_stands_for_a_list_of_one_in_files(kind: str) -> None:
+    fields = {
+        "for_each": {"in": [1]}, "while": {"condition": "true", "max_iterations": 1}, "schedule": {"after": "1s"},
+        "recur": {"interval": "1s", "max": 1},
+    }  # fmt: skip
+    one = {"id": "a", "type": "set", "value": 1}
+    holder = {"id": "h", "type": kind, **fields.get(kind, {})}
+    hooks = dict.fromkeys(("on_success", "on_failure", "finally"), one)
+    single = parse_workflow({"id": "w", "steps": [{**holder, "steps": one, **hooks}], **hooks}, registry.find)
+    several = parse_workflow(
+        {
+            "id": "w",
+            "steps": [{**holder, "steps": [one], **{k: [v] for k, v in hooks.items()}}],
+            **{k: [v] for k, v in hooks.items()},
+        },
+        registry.find,
+    )
+    assert single.problems == several.problems == []
+    assert single.workflow == several.workflow

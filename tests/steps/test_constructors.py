@@ -256,11 +256,6 @@ def test_a_python_function_is_named_by_its_module() -> None:
     assert python("s", function=inspect.cleandoc).config == {"function": "inspect:cleandoc"}
 
 
-def test_a_function_that_no_other_process_finds_is_refused() -> None:
-    with pytest.raises(ValueError, match="define it in a module"):
-        python("s", function=lambda: None)
-
-
 def test_a_pydantic_model_gives_the_schema_of_an_answer() -> None:
     class Answer(BaseModel):
         approved: bool

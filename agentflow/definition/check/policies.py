@@ -10,7 +10,7 @@ from agentflow.definition.check.report import Report, Spot, known, meant
 from agentflow.definition.check.schemas import check_schema, check_value
 from agentflow.definition.check.sites import mentions
 from agentflow.definition.check.triggers import check_cron, check_filter
-from agentflow.definition.models import RetryPolicy, Step, Workflow
+from agentflow.definition.models import GivenStep, RetryPolicy, Step, Workflow
 from agentflow.definition.places import MAX_BYTES, MAX_DEPTH
 from agentflow.definition.repeats import FAILURES_HINT, unknown_failures
 from agentflow.definition.requires import NATIVE, skill_fault
@@ -94,7 +94,11 @@ class Policies:
         granted = self._env.skills
         if granted is None:
             return
-        needed = [*(spec.skills if spec is not None else ()), *(need.skill for need in located.step.requires)]
+        given = isinstance(located.step, GivenStep)
+        needed = [
+            *(spec.skills if spec is not None and not given else ()),
+            *(need.skill for need in located.step.requires),
+        ]
         for skill in dict.fromkeys(needed):
             if skill.startswith("native:") and skill not in granted and skill_fault(skill) is None:
                 self._ungranted.setdefault(skill, []).append(located)
@@ -216,6 +220,8 @@ class Policies:
             )
 
     def _check_python(self, located: Located) -> None:
+        if isinstance(located.step, GivenStep):
+            return
         function, listed = located.step.config.get("function"), self._env.python_modules
         if not isinstance(function, str) or "{" in function:
             return

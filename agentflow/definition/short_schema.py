@@ -1,0 +1,54 @@
+"""The short form of a schema of inputs: `{url: string, count: {type: integer, default: 3}, note: string?}`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from agentflow.data import is_object
+
+TYPES = ("string", "integer", "number", "boolean", "object", "array", "null", "any")
+
+
+class Misread(NamedTuple):
+    """An input whose type isn't understood."""
+
+    name: str
+    kind: str | None
+    """The unknown type; None: what stands there is neither a type nor a mapping."""
+
+
+def is_whole_schema(value: Mapping[str, Any]) -> bool:
+    """Tell whether what stands under `input` is a JSON Schema and no short form."""
+    return value.get("type") == "object" and (is_object(value.get("properties")) or len(value) == 1)
+
+
+def widened(value: Mapping[str, Any]) -> tuple[dict[str, Any], list[Misread]]:
+    """Turn the short form into a JSON Schema; a key is required unless it has a default or its type ends in `?`."""
+    properties: dict[str, Any] = {}
+    required: list[str] = []
+    misread: list[Misread] = []
+    for name, given in value.items():
+        if not isinstance(given, str) and not is_object(given):
+            misread.append(Misread(name, None))
+            continue
+        schema: dict[str, Any] = {"type": given} if isinstance(given, str) else dict(given)
+        optional = "default" in schema
+        kind = schema.get("type")
+        if isinstance(kind, str):
+            optional = optional or kind.endswith("?")
+            kind = kind.rstrip("?").strip()
+            if kind not in TYPES:
+                misread.append(Misread(name, kind))
+                kind = "any"
+            if kind == "any":
+                del schema["type"]
+            else:
+                schema["type"] = kind
+        properties[name] = schema
+        if not optional:
+            required.append(name)
+    result: dict[str, Any] = {"type": "object", "properties": properties}
+    if required:
+        result["required"] = required
+    return result, misread
