@@ -148,14 +148,15 @@ def exists(project: Project) -> bool:
     """Whether the project has a store already.
 
     Raises:
-        StoreError: there is a file without anything in it.
+        StoreError: there is a file without anything in it, or its folder can't be entered.
     """
     from agentflow.store.care import refuse_empty  # noqa: PLC0415  not for every command
+    from agentflow.store.places import there  # noqa: PLC0415
 
     scheme, found, rest = project.store.partition("://")
     if found and scheme != "sqlite":
         return True  # opening it tells what is wrong
-    if not Path(rest.removeprefix("/") if found else scheme).exists():
+    if not there(Path(rest.removeprefix("/") if found else scheme)):
         return False
     refuse_empty(project.store)
     return True

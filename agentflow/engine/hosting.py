@@ -19,6 +19,7 @@ import anyio
 from anyio.abc import UNIXDatagramSocket
 
 from agentflow.errors import StoreError
+from agentflow.store.places import reaching
 
 if TYPE_CHECKING:
     from agentflow.engine.views import Run
@@ -65,16 +66,9 @@ class HostLock:
         """Take the lock `hosts/<name>.lock` in the store's folder."""
         self.folder = Path(directory) / "hosts"
         self.name = name
-        try:
+        with reaching(self._path(name)):
             self.folder.mkdir(parents=True, exist_ok=True)
             self._file = self._take(self._path(name))
-        except OSError as error:
-            raise StoreError(
-                f"The folder {self.folder} can't be written.",
-                code="AF-STORE-OPEN",
-                why=(error.strerror or str(error)).lower(),
-                hint="name a place that this user may write: --store PATH, or AGENTFLOW_STORE",
-            ) from error
         with contextlib.suppress(OSError):  # a full disk: the number is only for people who look
             os.write(self._file, f"{os.getpid()}\n".encode())
         _held.add(self._file)
@@ -100,7 +94,10 @@ class HostLock:
 
     def sweep(self) -> None:
         """Remove the files of dead hosts: a lock that isn't there says the same as one that is free."""
-        folder = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            folder = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:  # it may be written, but not listed
+            return
         try:
             # one at a time: a second one could take a new host's file for the old one that it looked at
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -149,7 +146,7 @@ def _looking(path: Path) -> Generator[bool]:
     except FileNotFoundError:
         yield True
         return
-    except PermissionError:  # another user's
+    except OSError:  # another user's, or there are too many open files: nobody can know
         yield False
         return
     try:

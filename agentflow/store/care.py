@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agentflow.errors import StoreError
+from agentflow.store.places import there
 
 _MAGIC = b"SQLite format 3\0"
 _HEAD = 105
@@ -79,7 +80,7 @@ def place_of(location: str | Path) -> Path:
         StoreError: it isn't kept in a file, or there is no such file.
     """
     path = file_of(location)
-    if not path.exists():
+    if not there(path):
         raise StoreError(f"There is no store {path}.", code="AF-STORE-MISSING", hint="Name another one: --store PATH")
     return path
 

@@ -15,6 +15,7 @@ import apsw
 
 from agentflow.errors import StoreError
 from agentflow.store.care import Progress, Report, Restored, first_problem
+from agentflow.store.places import there
 from agentflow.store.sqlite.alone import alone, in_use, inspected
 from agentflow.store.sqlite.check import look_over
 from agentflow.store.sqlite.connection import pause
@@ -52,13 +53,13 @@ async def back_up(path: Path, target: Path, *, replace: bool, progress: Progress
 
 
 def _refuse_existing(path: Path, target: Path, *, replace: bool) -> None:
-    if target.exists() and (target.is_dir() or path.samefile(target)):
+    if there(target) and (target.is_dir() or path.samefile(target)):
         raise StoreError(
             f"{target} is {'a folder' if target.is_dir() else 'the store itself'}.",
             code="AF-STORE-EXISTS",
             hint="Name another file for the copy.",
         )
-    if target.exists() and not replace:
+    if there(target) and not replace:
         raise StoreError(f"There is a file {target} already.", code="AF-STORE-EXISTS", hint="Replace it with --yes.")
 
 
@@ -134,14 +135,14 @@ async def put_back(path: Path, source: Path, *, replace: bool, damaged_too: bool
 
 
 def _refuse_source(path: Path, source: Path) -> None:
-    if not source.is_file():
+    if not (there(source) and source.is_file()):
         raise StoreError(f"There is no file {source}.", code="AF-STORE-MISSING", hint="Name the file of a backup.")
-    if path.exists() and path.samefile(source):
+    if there(path) and path.samefile(source):
         raise StoreError(f"{source} is the store itself.", code="AF-STORE-EXISTS", hint="Name the file of a backup.")
 
 
 def _something(path: Path) -> bool:
-    return path.exists() and path.stat().st_size > 0
+    return there(path) and path.stat().st_size > 0
 
 
 async def _usable(path: Path) -> bool:

@@ -12,6 +12,7 @@ import anyio
 import apsw
 
 from agentflow.errors import StoreError
+from agentflow.store.places import reaching, there
 from agentflow.store.sqlite.faults import Faults
 from agentflow.store.sqlite.log import damaged, log_fault
 from agentflow.store.sqlite.mounts import refuse_network
@@ -65,7 +66,8 @@ class Opener:
         do(db, f"PRAGMA synchronous={'FULL' if full else self._sync}")
 
     def _connect(self) -> apsw.Connection:
-        db = apsw.Connection(str(self.path))
+        with reaching(self.path):
+            db = apsw.Connection(str(self.path))
         # Else SQLite plans a query anew for each value that is bound to it, which costs more than the query.
         db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         return db
@@ -94,16 +96,10 @@ class Opener:
             StoreError: it isn't a store, or can't be used.
         """
         check_sqlite()
-        refuse_network(self.path, self._mounts)
-        try:
+        with reaching(self.path):
+            refuse_network(self.path, self._mounts)
             self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(
-                f"The folder {self.path.parent} can't be made.",
-                code="AF-STORE-OPEN",
-                why=(error.strerror or str(error)).lower(),
-                hint="name a place that this user may write: --store PATH, or AGENTFLOW_STORE",
-            ) from error
+        there(self.path)
         fault = log_fault(self.path)
         if fault is not None:
             raise damaged(fault, self.path)

@@ -6,6 +6,7 @@ shared by the machines, and file locks are often only pretended.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -42,7 +43,7 @@ class Mount(NamedTuple):
 
 def mount_of(path: Path, table: str) -> Mount | None:
     """Return the file system that a path is on, given a table in the form of `/proc/self/mountinfo`."""
-    place = path.resolve()
+    place = Path(os.path.realpath(path))  # unlike `resolve`, it has nothing against links that lead in circles
     best: Mount | None = None
     for line in table.splitlines():
         fields, found, rest = line.partition(" - ")
