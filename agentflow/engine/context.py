@@ -184,9 +184,10 @@ class StepContext:
         now = self._core.now()
         for artifact, raw in self.artifacts or ():
             change = run.changes()
-            row = ArtifactRow(run.key, artifact.artifact_id, artifact.append, raw, now)
+            name = self._core.gate.text(artifact.artifact_id)
+            row = ArtifactRow(run.key, name, artifact.append, raw, now)
             change.artifacts = added(change.artifacts, row)
-            run.emit("artifact", node.address, {"artifact_id": artifact.artifact_id, "append": artifact.append,
+            run.emit("artifact", node.address, {"artifact_id": name, "append": artifact.append,
                                                 "last_chunk": artifact.last_chunk}, bumps=True)  # fmt: skip
         for message in self.messages or ():
             change = run.changes()

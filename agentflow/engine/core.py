@@ -113,6 +113,7 @@ class Core(Landing):
         """Publish an event of a running step, as its run's owner."""
         data = self.gate.data(data, PUBLISHED)
         self.gate.encoded([topic, event_id], PUBLISHED)
+        self.gate.without_secrets([topic, event_id], "the topic or id of an event")
         count, _ = await self.store.publish(topic, data, event_id, self.now(), filter_matches, owner=owner)
         await self.take_inbox(self.roots())
         return count

@@ -51,13 +51,13 @@ async def execute(core: Core, run: RunState, node: Node, lease: WorkLease) -> tu
             context.end()
     except BaseException as error:  # a step may raise anything at all; only our own interrupt goes on
         await anyio.lowlevel.checkpoint_if_cancelled()  # whatever its cleaning up raised, it was interrupted
-        return steps.failed_by(run, error), None
+        return steps.failed_by(run, error, executed=True), None
     if lease.interrupted is not None:
         await anyio.lowlevel.checkpoint()
     try:
         return _outcome(core, outcome, context), context
     except BaseException as error:  # what turns its value into data is its own code too
-        return steps.failed_by(run, error), None
+        return steps.failed_by(run, error, executed=True), None
 
 
 def _outcome(core: Core, outcome: object, context: StepContext) -> Any:

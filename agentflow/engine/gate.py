@@ -15,6 +15,7 @@ from agentflow.config import Limits
 from agentflow.data import admit, decode, encode, normalise
 from agentflow.errors import AgentflowError, Failure, InputError, StepError
 from agentflow.redaction import Redactor
+from agentflow.steps.contract import Handle
 from agentflow.unfit import UnfitError, find_fault
 
 TOLD = 3_000
@@ -82,17 +83,20 @@ class Gate:
             raw = admit(value, getattr(self._limits, door.limit) if door.limit else None)
         except UnfitError as error:
             refuse(error, door)
-        if door.step and self.redactor.suspects(raw):
+        if door.step and not isinstance(value, Handle) and self.redactor.suspects(raw):
             return encode(self.redactor.value(decode(raw), found))
         return raw
 
     def data(self, value: object, door: Door) -> Any:
         """Return a value as plain data of its own; raises InputError, or StepError where the door is a step's."""
-        try:
-            plain = normalise(value, getattr(self._limits, door.limit) if door.limit else None)
-        except UnfitError as error:
-            refuse(error, door)
-        return self.redactor.value(plain) if door.step else plain
+        return value if value is None or isinstance(value, bool) else decode(self.encoded(value, door))
+
+    def without_secrets(self, value: object, what: str) -> None:
+        """Refuse a secret where something is found by the value; raises StepError."""
+        if self.redactor and self.redactor.value(value) is not value:
+            hint = "what events are matched by is stored: use something of the secret that may be known, such as an id"
+            message = f"{what} may not hold a secret"
+            raise StepError(message, code="AF-SECRET-PLACE", kind="invalid", retryable=False, hint=hint)
 
     def text(self, text: object, limit: int | None = None) -> str:
         """Return a text without secrets, shortened afterwards; anything else as text."""

@@ -91,6 +91,10 @@ class Park:
 Outcome: TypeAlias = Result | Skip | Park
 
 
+class Handle(dict[str, Any]):
+    """State that agentflow makes itself, such as a process's number: that its digits are a secret's is chance."""
+
+
 @dataclass(frozen=True, slots=True)
 class Artifact:
     """Something a step adds to the run's task."""

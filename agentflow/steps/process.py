@@ -19,7 +19,7 @@ from agentflow.errors import StepError
 from agentflow.redaction import current
 from agentflow.steps import processes
 from agentflow.steps.charsets import json_of, text_of
-from agentflow.steps.contract import Context
+from agentflow.steps.contract import Context, Handle
 from agentflow.steps.failing import shorten
 from agentflow.steps.not_started import cannot_start, not_started, of_windows
 from agentflow.steps.results import read_text
@@ -62,7 +62,7 @@ async def run_script(config: ScriptConfig, ctx: Context) -> Any:
     lines = _Lines(lambda text: _tell(ctx, text)) if config.output_format == "stream" else None
     process = _Process.start(_arguments(config), cwd, _environment(config, ctx), ctx.idempotency_key)
     try:
-        await ctx.save({_STATE: process.state()})
+        await ctx.save(Handle({_STATE: process.state()}))
         await process.run(lines)
     finally:
         with anyio.CancelScope(shield=True):

@@ -40,10 +40,16 @@ def failure_of(error: BaseException) -> Failure:
     return Failure("AF-FIELD-VALUE", str(error) or type(error).__name__, kind="invalid", retryable=False)
 
 
-def failed_by(run: RunState, error: BaseException) -> Failure:
-    """Return the failure that anything at all makes of a step, without secrets."""
+def failed_by(run: RunState, error: BaseException, *, executed: bool = False) -> Failure:
+    """Return the failure that anything at all makes of a step, without secrets.
+
+    Args:
+        run: the step's run.
+        error: what was raised.
+        executed: by what the step does, rather than by a template or a field.
+    """
     try:
-        known = isinstance(error, StepError | ValidationError | ValueError)
+        known = isinstance(error, StepError | ValueError) and not executed
         failure = failure_of(error if known else step_error(error, code="AF-STEP-RAISED"))
         return run.tree.world.gate.failure(failure)
     except BaseException:  # so may what an exception is asked for

@@ -74,6 +74,7 @@ def _admitted(gate: Gate, what: Park) -> tuple[Wait | Timer | EventWait, Any]:
     default = on.default if on.default is UNSET else gate.data(on.default, WAIT)
     message = gate.text(on.message)
     if isinstance(on, EventWait):
+        gate.without_secrets([on.topic, on.filter], "the topic or filter of a wait")
         topic, wanted = gate.text(on.topic), gate.data(on.filter, WAIT)
         return replace(on, topic=topic, filter=wanted, message=message, default=default), state
     schema = None if on.schema is None else gate.data(dict(on.schema), WAIT)
