@@ -22,6 +22,7 @@ def outcome(run: Run, waits: Iterable[WaitView]) -> dict[str, Any]:
         "waits": [wait_data(view) for view in waits],
         "output": run.output,
         "error": run.failure.to_data() if run.failure else None,
+        "tolerated": run.tolerated,
     }
 
 
@@ -39,6 +40,7 @@ def run_data(run: Run) -> dict[str, Any]:
         "input": run.input,
         "output": run.output,
         "error": run.failure.to_data() if run.failure else None,
+        "tolerated": run.tolerated,
         "owner": run.owner,
         "door": run.door,
         "context_id": run.context_id,

@@ -82,6 +82,7 @@ class _Restorer:
         run.paused = row.paused
         answered = [step.result for step in self.loaded.steps if step.n == row.last_response and step.result]
         run.last_response = Response(row.last_response or 0, answered[0]) if answered else None
+        run.tolerated = row.tolerated
         memo = decode(row.memo) if row.memo else None
         run.root.memo = memo
         for update in self.loaded.shared:
@@ -176,7 +177,8 @@ class _Restorer:
             program = found[0].program.member(found[1]) if found else run.program.root
             old = Node(None, 0, program, row.n, row.address)
             old.state, old.attempt, old.entry, old.crashes = row.state, row.attempt, row.entry, row.crashes
-            old.undone = decode(row.memo).get("undone", 0) if row.memo else 0
+            numbers: Mapping[str, int] = decode(row.memo) if row.memo else {}
+            old.undone, old.tolerated = numbers.get("undone", 0), numbers.get("tolerated", 0)
             run.past[row.address] = old
             return
         scope, member = found
@@ -191,6 +193,7 @@ class _Restorer:
             if row.result == b"null" and node.program.container is not None and "end" not in (node.memo or {}):
                 node.result = None  # so did it leave this: what it holds gives its result
         node.undone = (node.memo or {}).get("undone", 0)
+        node.tolerated = (node.memo or {}).get("tolerated", 0)
         node.task, node.started, node.ended, node.order = row.task, row.started_at, row.ended_at, row.ended_order
         if row.state not in TERMINAL:
             scope.active += 1

@@ -51,7 +51,7 @@ class Node:
     __slots__ = (
         "address", "arrived", "attempt", "closed", "crashes", "due", "ended", "entered", "entry", "failure", "halting",
         "lease", "member", "memo", "n", "opened", "order", "phase", "program", "reason", "result", "scope", "scopes",
-        "started", "state", "task", "tries", "undone", "value", "values",
+        "started", "state", "task", "tolerated", "tries", "undone", "value", "values",
     )  # fmt: skip
 
     def __init__(self, scope: Scope | None, member: int, program: StepProgram, n: int, address: str) -> None:
@@ -88,6 +88,8 @@ class Node:
         """How many of them have ended."""
         self.undone = 0
         """How often it was compensated: what it does outside afterwards is a new thing."""
+        self.tolerated = 0
+        """How many failures that were tolerated it stands for: its own, its hooks', those of its child run."""
         self.order = 0
         """Position among the run's steps in the order in which they ended."""
         self.values: Mapping[str, Any] | None = None
@@ -101,6 +103,11 @@ class Node:
     def satisfied(self) -> bool:
         """Whether its dependents may go on."""
         return self.state == "completed" or (self.state == "canceled" and self.reason in SATISFYING)
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """What its row keeps whatever else it decides."""
+        return {name: count for name in ("undone", "tolerated") if (count := getattr(self, name))}
 
 
 class _Unread:
@@ -156,7 +163,7 @@ class RunState:
     __slots__ = (
         "_shared", "cancel", "change", "children", "failures", "held", "id", "input", "key", "last_response",
         "live", "next_n", "order", "parent", "parent_run", "past", "patched", "paused", "program", "queued", "ready",
-        "root", "row", "running", "seeds", "stamp", "state", "timing", "tree", "waits",
+        "root", "row", "running", "seeds", "stamp", "state", "timing", "tolerated", "tree", "waits",
     )  # fmt: skip
 
     def __init__(self, tree: Tree, row: RunRow | NewRun, key: int, program: Program, parent: Node | None) -> None:
@@ -202,6 +209,8 @@ class RunState:
         self.patched: dict[str, Any] = {}
         """Fields of its row that commits of this holder have changed."""
         self.order = 0
+        self.tolerated = 0
+        """How many failures were tolerated."""
         self.seeds: Mapping[str, StepRow] | None = None
         """Of a retry: rows of top-level steps that are kept, by id."""
 
@@ -254,7 +263,7 @@ class RunState:
             self.order += 1
             node.order = self.order
         failure = node.failure
-        kept = {**(node.memo or {}), "undone": node.undone} if node.undone else node.memo
+        kept = {**(node.memo or {}), **node.numbers} if node.undone or node.tolerated else node.memo
         (self.change or self.changes()).steps.append(
             _row(StepRow, (
                 self.key,
@@ -295,6 +304,13 @@ class RunState:
             change.patch = RunPatch(at=self.tree.world.moment, **fields)
         else:  # None means "unchanged": it mustn't undo what this transition said before
             change.patch = old._replace(**{name: value for name, value in fields.items() if value is not None})
+
+    def tolerate(self, node: Node, count: int = 1) -> None:
+        """Count failures that were tolerated; a negative count takes them back: their container is tried again."""
+        if count:
+            node.tolerated += count
+            self.tolerated += count
+            self.patch(tolerated=self.tolerated)
 
     def set_timer(self, node: Node, due: float, kind: str) -> None:
         """Make something due."""

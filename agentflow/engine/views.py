@@ -71,6 +71,8 @@ class Run:
     created_at: float
     updated_at: float
     ended_at: float | None
+    tolerated: int = 0
+    """How many failures were tolerated: what it gives lacks what these steps would have given."""
 
     @property
     def ended(self) -> bool:
@@ -93,7 +95,7 @@ def run_view(row: RunRow, output: Any = None) -> Run:
         "parent_id": row.parent_id, "root_id": row.root_id, "retry_of": row.retry_of, "paused": row.paused,
         "message": row.message, "now_text": row.now_text or None, "definition": row.definition, "holder": row.holder,
         "seq": row.seq, "generation": row.generation, "created_at": row.created_at, "updated_at": row.updated_at,
-        "ended_at": row.ended_at,
+        "ended_at": row.ended_at, "tolerated": row.tolerated,
     })  # fmt: skip
     return view
 

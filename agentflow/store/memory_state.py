@@ -75,6 +75,7 @@ class MemoryRun:
         self.now_text: str | None = None
         self.paused = False
         self.last_response: int | None = None
+        self.tolerated = 0
         self.holder: str | None = None
         self.epoch = 0
         self.asleep = False
@@ -112,7 +113,7 @@ class MemoryRun:
             idempotency_key=new.idempotency_key, fingerprint=new.fingerprint, retry_of=new.retry_of,
             paused=self.paused, last_response=self.last_response, holder=root.holder, epoch=root.epoch, seq=self.seq,
             generation=self.generation, created_at=new.created_at, updated_at=self.updated_at,
-            ended_at=self.ended_at, context=self.context,
+            ended_at=self.ended_at, context=self.context, tolerated=self.tolerated,
         )  # fmt: skip
 
     def patch(self, patch: RunPatch) -> None:
@@ -128,7 +129,7 @@ class MemoryRun:
             for name in ("error", "output", "output_step"):
                 if (value := getattr(patch, name)) is not None:
                     setattr(self, name, value)
-        for name in ("message", "paused", "now_text", "last_response"):
+        for name in ("message", "paused", "now_text", "last_response", "tolerated"):
             if (value := getattr(patch, name)) is not None:
                 setattr(self, name, value)
         if patch.memo is not None:

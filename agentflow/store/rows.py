@@ -213,6 +213,8 @@ class RunPatch(NamedTuple):
     """Number of the last api_call step."""
     memo: bytes | None = None
     """JSON: the run's own decisions (hooks, cancel in progress). `b""` clears it."""
+    tolerated: int | None = None
+    """How many failures were tolerated so far."""
 
 
 class AnswerRow(NamedTuple):
@@ -346,6 +348,8 @@ class RunRow(NamedTuple):
     ended_at: float | None
     context: bytes | None = None
     """JSON: the free context keys of `update_context`."""
+    tolerated: int = 0
+    """How many failures were tolerated, in its child runs too."""
 
 
 class Inbox(NamedTuple):

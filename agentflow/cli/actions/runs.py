@@ -190,7 +190,8 @@ async def now_of(engine: Engine, run: Run, waits: Mapping[str, Sequence[WaitView
         also = f" (+{len(more)})" if more else ""
         return one_line(f"{first.step}: {first.message}{also}")
     if run.ended:
-        return one_line(run.now_text or "") if run.failure is not None else ""
+        lost = f"{run.tolerated} failed (tolerated)" if run.tolerated else ""
+        return one_line(run.now_text or "") if run.failure is not None else lost
     return doing((await engine.store.salvage_steps(run.id))[0])
 
 

@@ -50,6 +50,7 @@ def restart(run: RunState, node: Node) -> None:
     _forget_past(run, node)
     for scope in (node.scopes or {}).values():
         forget(run, scope)
+    run.tolerate(node, -node.tolerated)
     begin(run, node)
 
 
@@ -75,6 +76,7 @@ def _forget_past(run: RunState, node: Node) -> None:
 
 
 def _reset(run: RunState, node: Node) -> None:
+    run.tolerate(node, -node.tolerated)
     answered = run.last_response is not None and run.last_response.n == node.n
     run.changes().steps.append(
         StepRow(
@@ -200,6 +202,8 @@ def open_body(run: RunState, node: Node, opening: Opening, *, start: bool = True
                 _remember(run, node, scopes.pop(old))
     elif key in scopes and start:
         forget(run, scopes[key])
+    elif start and node.program.spec.name == "poll":  # its last look isn't in memory: the run was let go meanwhile
+        _forget_past(run, node)
     scopes[key] = scope
     node.opened += 1
     if start:
@@ -315,7 +319,9 @@ def _hook_closed(run: RunState, node: Node, scope: Scope) -> None:
     memo = dict(node.memo or {})
     if scope.failure is not None:
         run.emit("hook_failed", node.address or None, {"hook": scope.stage, "error": scope.failure.to_data()})
-        if scope.stage == "finally" and memo["outcome"] == "completed":
+        if scope.stage != "finally":
+            run.tolerate(node)
+        elif memo["outcome"] == "completed":
             memo["outcome"] = "failed"
             memo["failure"] = scope.failure.to_data()
             node.failure = scope.failure

@@ -74,7 +74,8 @@ def _keep(run: RunState, scope: Scope) -> None:
         node = run.begin_node(scope, number)
         node.state, node.reason, node.result = row.state, row.reason, row.result
         node.started, node.ended = row.started_at, row.ended_at
-        run.save(node, result=True)
+        run.tolerate(node, int(row.reason == "tolerated"))
+        run.save(node, memo=bool(node.tolerated), result=True)
         run.emit("step_kept", node.address, {"run_id": getattr(run.row, "retry_of", None)})
         steps.close(run, node)
 
@@ -106,7 +107,8 @@ def end_run(run: RunState) -> None:
         ended_at=now, message=message, now_text=_summary(failure, error) or "", memo=b"",
     )  # fmt: skip
     kinds = {"completed": "run_completed", "canceled": "run_canceled"}
-    run.emit(kinds.get(outcome, "run_failed"), None, {"error": error} if error else None, bumps=True)
+    told = {"error": error} if error else {"tolerated": run.tolerated} if run.tolerated else None
+    run.emit(kinds.get(outcome, "run_failed"), None, told, bumps=True)
     run.waits.clear()
     parent = run.parent_run
     if parent is not None and run.parent is not None:
@@ -213,6 +215,9 @@ def child_ended(run: RunState, node: Node, child: RunState, failure: Failure | N
         return
     node.phase = "scope"
     if child.state == "completed":
+        if child.tolerated:
+            run.tolerate(node, child.tolerated)
+            run.save(node, memo=True)
         node.memo = {**(node.memo or {}), "end": {"state": "completed", "output": output_value(child)}}
     elif child.state == "canceled" and node.halting is None:
         message = f'the run of "{child.row.workflow}" was canceled'

@@ -301,7 +301,8 @@ def fail(run: RunState, node: Node, failure: Failure) -> None:
             run.emit("step_failed", node.address, {"error": failure.to_data(), "will_retry": False, "tolerated": True})
             node.state, node.phase, node.reason = "canceled", None, "tolerated"
             node.ended = run.tree.world.moment
-            run.save(node)
+            run.tolerate(node)
+            run.save(node, memo=True)
             close(run, node)
             return
     node.state, node.phase, node.reason = "failed", None, _reason(failure)

@@ -320,7 +320,7 @@ class Batch:
         over = ended(head.state)
         outcome = (None, None, None) if over else (patch.error, patch.output, patch.output_step)
         reason = None if over else patch.reason
-        texts = (patch.message, patch.now_text, patch.last_response, patch.memo, patch.memo)
+        texts = (patch.message, patch.now_text, patch.last_response, patch.tolerated, patch.memo, patch.memo)
         if (patch.state is None or over) and patch.paused is None and run not in self._stated:
             self._rare[sql.PATCH_HEAD].append((*outcome, *texts, reason, run))
             return

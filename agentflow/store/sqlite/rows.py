@@ -28,7 +28,8 @@ RUN = f"""
 SELECT h.key, r.id, h.root, t.id, h.parent, p.id, r.parent_step, h.workflow, r.definition, r.entry_point, r.input,
   h.state, h.reason, h.error, h.output, h.output_step, h.message, r.start_message, h.memo, h.now_text, h.owner,
   h.context_id, r.door, r.labels, r.pins, h.idempotency_key, r.fingerprint, r.retry_of, h.paused, h.last_response,
-  th.holder, th.epoch, {LAST_SEQ}, h.generation, h.created_at, {LAST_AT}, h.ended_at, c.data
+  th.holder, th.epoch, {LAST_SEQ}, h.generation, h.created_at, {LAST_AT}, h.ended_at, c.data,
+  h.tolerated
 FROM heads h JOIN runs r ON r.key = h.key
 JOIN heads th ON th.key = h.root JOIN runs t ON t.key = h.root
 LEFT JOIN runs p ON p.key = h.parent LEFT JOIN context c ON c.run = h.key

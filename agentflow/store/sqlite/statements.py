@@ -43,6 +43,7 @@ _PATCH = """
 UPDATE heads SET
   error = coalesce(?, error), output = coalesce(?, output), output_step = coalesce(?, output_step),
   message = coalesce(?, message), now_text = coalesce(?, now_text), last_response = coalesce(?, last_response),
+  tolerated = coalesce(?, tolerated),
   memo = CASE WHEN ? IS NULL THEN memo ELSE nullif(?, x'') END,
 """
 PATCH_HEAD = f"{_PATCH} reason = coalesce(?, reason) WHERE key = ?"

@@ -37,3 +37,6 @@ CREATE INDEX pinned_digest ON pinned (digest);
 INSERT OR IGNORE INTO pinned SELECT r.key, j.value FROM runs r JOIN heads h ON h.key = r.key, json_each(r.pins) j
   WHERE h.parent IS NULL AND r.pins IS NOT NULL;
 CREATE INDEX runs_definition ON runs (definition);
+
+-- How many failures a run tolerated, those of its sub-workflows included.
+ALTER TABLE heads ADD COLUMN tolerated INTEGER NOT NULL DEFAULT 0;
