@@ -1,4 +1,4 @@
-"""What a run carries along beside its steps: its shared keys, and the last answer of a service."""
+"""What a run carries along beside its steps: values that were read, its shared keys, the last answer of a service."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from typing import Any
 
 from agentflow.data import decode, is_object
 from agentflow.store.rows import SharedRow
+
+
+class _Unread:
+    def __repr__(self) -> str:
+        return "UNREAD"
+
+
+UNREAD = _Unread()
+"""Marks a result that wasn't decoded yet."""
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast
 
 from agentflow.data import decode, encode
-from agentflow.engine.carried import Response, Shared
+from agentflow.engine.carried import UNREAD, Response, Shared
 from agentflow.engine.program import Program, ScopeProgram, StepProgram
 from agentflow.engine.unreadable import read_result
 from agentflow.engine.world import Lease, World
@@ -108,15 +108,6 @@ class Node:
     def numbers(self) -> dict[str, int]:
         """What its row keeps whatever else it decides."""
         return {name: count for name in ("undone", "tolerated") if (count := getattr(self, name))}
-
-
-class _Unread:
-    def __repr__(self) -> str:
-        return "UNREAD"
-
-
-UNREAD = _Unread()
-"""Marks a result that wasn't decoded yet."""
 
 
 class Scope:

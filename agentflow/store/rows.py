@@ -214,7 +214,6 @@ class RunPatch(NamedTuple):
     memo: bytes | None = None
     """JSON: the run's own decisions (hooks, cancel in progress). `b""` clears it."""
     tolerated: int | None = None
-    """How many failures were tolerated so far."""
 
 
 class AnswerRow(NamedTuple):
@@ -224,9 +223,8 @@ class AnswerRow(NamedTuple):
     """Id of the wait's task."""
     run: int
     n: int
-    """Step that waits."""
     step: str
-    """Address of that step."""
+    """Address of the step that waits."""
     answer: Mapping[str, Any]
     """`{"value": …}`, `{"decline": reason}` or `{"failure": message}`."""
     by: str

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agentflow.data import encode
+from agentflow.engine.carried import UNREAD
 from agentflow.engine.frame import NodeFrame
 from agentflow.engine.gate import CHILD, FIELD, OUTPUT
 from agentflow.engine.plan import halting, order, saga, steps
 from agentflow.engine.program import ScopeProgram
-from agentflow.engine.state import UNREAD, Node, RunState, Scope
+from agentflow.engine.state import Node, RunState, Scope
 from agentflow.errors import Failure
 from agentflow.steps.containers import NOTHING, Container, Move, Opening
 from agentflow.steps.contract import UNSET
