@@ -328,6 +328,13 @@ def _check_settings(main: ConfigFile, faults: Faults) -> None:
         what = unknown_kind(main.store)
         if what is not None:
             faults.add("AF-STORE-KIND", what, "/store", hint=KIND_HINT)
+    for name, entry in main.tools.items():
+        if entry.input_schema is not None:
+            from agentflow.definition.check.schemas import schema_problems  # noqa: PLC0415  few tools have one
+
+            for path, message, label, hint in schema_problems(entry.input_schema):
+                at = join("/tools", name, "input_schema", *path)
+                faults.add("AF-SCHEMA-INVALID", message, at, label=label, hint=hint)
     for number, name, label in unknown_failures(main.defaults.retry) if main.defaults.retry is not None else ():
         what = f'"defaults" of the config repeat on "{name}", which is no kind of failure'
         faults.add("AF-RETRY-KIND", what, join("/defaults/retry/on", number), label=label, hint=FAILURES_HINT)

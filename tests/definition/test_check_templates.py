@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.definition.checking import check, codes, marked
@@ -137,3 +139,47 @@ def test_what_only_begins_like_a_reference_hides_none_in_shell_text() -> None:
     """
     (problem,) = check(steps)
     assert marked(problem, steps) == "{input.name}"
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("Hi {inputs.name}!", "{input.name}"),
+        ("{step.a}", "{steps.a}"),
+        ("{stpes.a.b[0]}", "{steps.a.b[0]}"),
+        ("{Input.name}", "{input.name}"),
+        ("{imput}", "{input}"),
+        ("{data.a.x}", "{steps.a.x}"),
+        ("{args.name?}", "{input.name?}"),
+        ('{args["name"]}', '{input["name"]}'),
+        ("{a.x}", "{steps.a.x}"),
+        ("Dear {name}", "{input.name}"),
+        ("{ input.name }", "{input.name}"),
+        ("{ steps.a }", "{steps.a}"),
+        ("${input.name}", "{input.name}"),
+        ("https://x/${input.name}/y", "{input.name}"),
+    ],
+)
+def test_what_only_looks_like_a_reference_is_told_with_what_is_meant(text: str, meant: str) -> None:
+    steps = f"""
+        - {{id: a, type: set, value: 1}}
+        - {{id: b, type: set, value: {json.dumps({"deep": [text]})}}}
+    """
+    [problem] = check(steps, "input: {name: string}")
+    assert (problem.code, problem.severity, problem.label) == ("AF-TEMPLATE-ROOT", "warning", f"did you mean {meant}?")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"json": {"input": 1}}', "a { color: red; margin: 0 }", "h1{font.size:1}", "${HOME} {a,b} {1..3}", "{}",
+        "{ }", "{x}", "{user.id}", "function f() { return input.x; }", "{{mustache}}", "{%  if a %}",
+        "\\\\{input}", "costs ${input.price} now",
+        "{0}", "{a: 1}", "{input.price}", "{time.x}", "{secrets.KEY}", "{b}",
+    ],
+)  # fmt: skip
+def test_other_braces_stay_untouched_without_a_word(text: str) -> None:
+    steps = f"""
+        - {{id: zeta, type: set, value: {json.dumps(text)}}}
+    """
+    assert check(steps, "input: {price: number}") == []

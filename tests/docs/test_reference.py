@@ -15,7 +15,8 @@ from pydantic import BaseModel
 
 from agentflow.codes import DOORS
 from agentflow.definition.config_file import ConfigFile, Limits, PythonSection
-from agentflow.definition.models import Defaults, RetryPolicy, Workflow, written
+from agentflow.definition.field_names import written
+from agentflow.definition.models import Defaults, RetryPolicy, Workflow
 from agentflow.errors import FailureKind
 
 DOCS = Path(__file__).parent.parent.parent / "docs"

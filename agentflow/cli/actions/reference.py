@@ -131,5 +131,5 @@ def explain(common: Common, wanted: str) -> int:
         return 0
     console.result(f"{name}: {code.means}")
     console.result(f"  fix:  {code.fix}")
-    console.result(f"  exit code {told.exit_code}, HTTP {told.http}")
+    console.result(f"  exit code {told.exit_code}")
     return 0

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Literal
 
+from agentflow.definition.check.ids import ID_RULE, is_plain_id
 from agentflow.definition.check.reach import components, shortest, sort
 from agentflow.definition.check.report import Report, Spot, known, nearest
+from agentflow.definition.faults import shorten
 from agentflow.definition.models import Step
 from agentflow.definition.scopes import Located, Scope
 
 _SHOWN = 8
-_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*").fullmatch
 
 
 class Dependencies:
@@ -69,10 +69,10 @@ class Dependencies:
             return
         for located in scope.located:
             name = located.step.id
-            if not _ID(name) and not name.startswith("["):
+            if not is_plain_id(name) and not name.startswith("["):
                 self._report.add(
                     "AF-STEP-ID",
-                    f'"{name}" is no step id: letters, digits, _ and -, and a letter or _ first',
+                    f'"{shorten(name, 60)}" is no step id: {ID_RULE}',
                     id_spot(located, self._report),
                     hint="put what people should read into `label`",
                 )
@@ -86,7 +86,7 @@ class Dependencies:
                 self._twice(scope.located[first], located)
         return False
 
-    def _twice(self, first: Located, second: Located) -> None:
+    def _twice(self, first: Located, second: Located, *, branches: Step | None = None) -> None:
         # Both may have the same address, so their places are found from the list that holds them.
         one, two = id_spot(first, self._report), id_spot(second, self._report)
         before = self._report.where(one)
@@ -95,7 +95,7 @@ class Dependencies:
             f'two steps have the id "{second.step.id}"',
             two,
             label=f"the first one is{before}" if before else None,
-            hint="give one of them another id",
+            hint="give one of them another id" if branches is None else _branches_hint(branches),
         )
 
     def _check_branches(self, holder: Located) -> None:
@@ -106,7 +106,7 @@ class Dependencies:
             for located in scope.located:
                 first = seen.setdefault(located.step.id, located)
                 if first.scope is not scope:
-                    self._twice(first, located)
+                    self._twice(first, located, branches=holder.step)
 
     def _check_names(self, scope: Scope) -> bool:
         sound = True
@@ -219,6 +219,11 @@ class Dependencies:
                     hint=f'give "{step.id}" an `if:`, or remove what comes after it',
                     severity="warning",
                 )
+
+
+def _branches_hint(holder: Step) -> str:
+    of = {"switch": "cases of a switch", "condition": "branches of a condition"}.get(holder.type, "bodies of a step")
+    return f"all {of} are one scope: give one of them another id; either result is read as {{steps.{holder.id}}}"
 
 
 def id_spot(located: Located, report: Report) -> Spot:

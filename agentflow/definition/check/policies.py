@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from agentflow.data import is_object
+from agentflow.definition.check.ids import ID_RULE, LONGEST_ID, is_plain_id
 from agentflow.definition.check.info import EnvInfo
 from agentflow.definition.check.report import Report, Spot, known, meant
 from agentflow.definition.check.schemas import check_schema, check_value
 from agentflow.definition.check.sites import mentions
-from agentflow.definition.check.triggers import check_cron, check_filter
+from agentflow.definition.check.timed import check_poll, check_recur, check_schedule
+from agentflow.definition.check.triggers import check_filter
+from agentflow.definition.faults import shorten
 from agentflow.definition.models import GivenStep, RetryPolicy, Step, Workflow
 from agentflow.definition.places import MAX_BYTES, MAX_DEPTH
 from agentflow.definition.repeats import FAILURES_HINT, unknown_failures
 from agentflow.definition.requires import NATIVE, skill_fault
 from agentflow.definition.scopes import Located, Scope
 from agentflow.definition.types import StepTypeLike, TypeLookup
+from agentflow.errors import Severity
 
 _WAITS = ("wait_for_input", "external_tool_call")
 
@@ -29,10 +33,13 @@ class Policies:
         self._scopes = scopes
         self._env = env
         self._report = report
+        self._severity: Severity = "warning" if workflow.dialect == "distri" else "error"
         self._ungranted: dict[str, list[Located]] = {}
         self._special: dict[str, Callable[[Located], None]] = {
             "end": self._check_end,
-            "recur": self._check_recur,
+            "recur": lambda located: check_recur(located, report),
+            "schedule": lambda located: check_schedule(located, report),
+            "poll": lambda located: check_poll(located, report),
             "reply": self._check_reply,
             "while": self._check_loop,
             "until": self._check_loop,
@@ -46,11 +53,11 @@ class Policies:
 
     def check(self, types: TypeLookup) -> None:
         """Check the workflow's schemas, then every step."""
-        severity = "warning" if self._workflow.dialect == "distri" else "error"
+        self._check_id()
         for field in ("input_schema", "output_schema"):
             schema = getattr(self._workflow, field)
             if schema is not None:
-                check_schema(schema, Spot("", field), self._report, severity=severity)
+                check_schema(schema, Spot("", field), self._report, severity=self._severity)
         if self._workflow.defaults.retry is not None:
             owner = f'"defaults" of workflow "{self._workflow.id}"'
             self._check_retry(self._workflow.defaults.retry, owner, Spot("", "defaults", ("retry",)))
@@ -62,6 +69,17 @@ class Policies:
                     specs[step.type] = types(step.type)
                 self._check_step(located, specs[step.type])
         self._tell_ungranted()
+
+    def _check_id(self) -> None:
+        name = self._workflow.id
+        plain = is_plain_id(name) if self._workflow.dialect == "agentflow" else name.isprintable()
+        if not plain or len(name) > LONGEST_ID:
+            self._report.add(
+                "AF-WORKFLOW-ID",
+                f'"{shorten(name, 60)}" is no workflow id: {ID_RULE}',
+                Spot("", key=True),
+                hint="put what people should read into `label`",
+            )
 
     def _check_step(self, located: Located, spec: StepTypeLike | None) -> None:
         step = located.step
@@ -164,7 +182,7 @@ class Policies:
         spot = Spot(located.address, "schema")
         config = located.step.config
         if (
-            check_schema(schema, spot, self._report, templates=True)
+            check_schema(schema, spot, self._report, templates=True, severity=self._severity)
             and "default" in config
             and not mentions(config["default"])
         ):
@@ -187,12 +205,6 @@ class Policies:
                 label=meant(name, choices),
                 hint=known(choices, "what it can end"),
             )
-
-    def _check_recur(self, located: Located) -> None:
-        config = located.step.config
-        if config.get("cron") is not None:
-            cron, timezone = Spot(located.address, "cron"), Spot(located.address, "timezone")
-            check_cron(config["cron"], config.get("timezone"), cron, timezone, self._report)
 
     def _check_reply(self, located: Located) -> None:
         config = located.step.config

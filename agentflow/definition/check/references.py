@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
 from agentflow.data import is_array, is_object
 from agentflow.definition.check.dependencies import Dependencies
 from agentflow.definition.check.info import EnvInfo
+from agentflow.definition.check.lookalikes import lookalikes
 from agentflow.definition.check.ordering import Ordering
 from agentflow.definition.check.report import Report, Spot, known, meant
 from agentflow.definition.check.scripts import check_script
@@ -94,6 +96,8 @@ class References:
             self._syntax(site, error, names)
             return
         self._check_braces(site, names, escapes)
+        if site.kind == "template":
+            self._check_lookalikes(site, names, here)
         for reference in references:
             self._check_reference(reference, site, here)
 
@@ -123,6 +127,20 @@ class References:
                 label=f"templates use single braces: {{{text.strip('{} ')}}}",
                 severity="warning",
             )
+
+    def _check_lookalikes(self, site: Site, names: frozenset[str], here: Located | None) -> None:
+        properties = (self._workflow.input_schema or {}).get("properties")
+        inputs: Collection[str] = properties if is_object(properties) else ()
+        known = partial(visible, here, self._main, site.inside)
+        for path, text in texts(site.value):
+            for one in lookalikes(text, names, known, inputs) if "{" in text else ():
+                self._report.add(
+                    "AF-TEMPLATE-ROOT",
+                    one.message,
+                    site.spot.below(*path).at(one.offset, len(one.text)),
+                    label=f"did you mean {one.meant}?",
+                    severity="warning",
+                )
 
     def _check_reference(self, ref: Reference, site: Site, here: Located | None) -> None:
         name = ref.namespace

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from agentflow.data import is_array, is_object
 from agentflow.definition.check.report import Report, Spot, meant
+from agentflow.definition.check.schema_words import Fault, unknown_words
 from agentflow.definition.check.sites import mentions
 from agentflow.definition.json_schema import errors_of, make_validator, schema_faults
 from agentflow.errors import Severity
@@ -33,12 +35,28 @@ def check_schema(
         report.add("AF-SCHEMA-INVALID", message, spot.below(*path), label=label, hint=hint)
     if found:
         return False
+    for path, message, label, hint in _words(json.dumps(schema)):
+        report.add("AF-SCHEMA-INVALID", message, _key(spot, path), label=label, hint=hint, severity=severity)
     for path, name, value, message in _misfits(json.dumps(schema)):
         if not (templates and mentions(value)):
             what = f'the default of "{name}"' if name else "the default"
             text = f"{what} doesn't fit its schema: {message}"
             report.add("AF-SCHEMA-DEFAULT", text, spot.below(*path), severity=severity)
     return True
+
+
+def schema_problems(schema: object) -> list[Fault]:
+    """Return what is wrong with a JSON Schema: path, sentence, label, hint."""
+    return _faults(schema) or _words(json.dumps(schema))
+
+
+def _key(spot: Spot, path: tuple[str | int, ...]) -> Spot:
+    return replace(spot.below(*path), key=True)
+
+
+@lru_cache(maxsize=256)
+def _words(text: str) -> list[Fault]:
+    return list(unknown_words(_schemas(json.loads(text))))
 
 
 def check_value(value: object, schema: Mapping[str, Any], what: str, spot: Spot, report: Report) -> None:
@@ -48,10 +66,7 @@ def check_value(value: object, schema: Mapping[str, Any], what: str, spot: Spot,
         report.add("AF-SCHEMA-DEFAULT", f"{what} doesn't fit its schema: {found[0]}", spot)
 
 
-_Fault = tuple[tuple[str | int, ...], str, str | None, str | None]
-
-
-def _faults(schema: object) -> list[_Fault]:
+def _faults(schema: object) -> list[Fault]:
     if not is_object(schema):
         return [((), f"a JSON Schema is an object, not {kind(schema)}", None, None)]
     try:
@@ -62,9 +77,9 @@ def _faults(schema: object) -> list[_Fault]:
 
 
 @lru_cache(maxsize=256)
-def _faults_of(text: str) -> list[_Fault]:
+def _faults_of(text: str) -> list[Fault]:
     schema: dict[str, Any] = json.loads(text)
-    faults: dict[tuple[str | int, ...], _Fault] = {}
+    faults: dict[tuple[str | int, ...], Fault] = {}
     for path, message in schema_faults(schema):
         faults.setdefault(path, (path, *_explain(schema, path, message)))
     return list(faults.values())

@@ -1,0 +1,89 @@
+"""Braces that look like a reference and are plain text, or like a shell's variable and are a reference."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator
+from difflib import SequenceMatcher
+from typing import NamedTuple
+
+_LIKE = re.compile(
+    r"(?<!\{)\{(?P<before>\s*)(?P<root>[A-Za-z_][\w-]*)"
+    r"(?P<path>(?:\.[^\s{}.\[\]:;,\"'()=]+|\[[^\]{}\s]*\])*)(?P<optional>\??)(?P<after>\s*)\}(?!\})"
+)
+_FIRST = re.compile(r"\.([^.\[?]+)|\[[\"']?([^\]\"']+)")
+_NEAR = 0.8
+
+
+class Lookalike(NamedTuple):
+    """What isn't what it looks like."""
+
+    offset: int
+    text: str
+    message: str
+    meant: str
+    """The reference that is meant."""
+
+
+def lookalikes(
+    text: str,
+    names: Collection[str],
+    steps: Callable[[], Collection[str]],
+    inputs: Collection[str],
+) -> Iterator[Lookalike]:
+    """Yield what in a text isn't what it looks like.
+
+    Args:
+        text: a text with templates.
+        names: what references begin with.
+        steps: gives the ids of the steps that can be seen here.
+        inputs: the declared inputs.
+    """
+    for found in _LIKE.finditer(text):
+        root, path = found["root"], found["path"] + found["optional"]
+        whole, spaced = found[0], bool(found["before"] or found["after"])
+        if root in names:
+            if spaced and found["path"]:
+                why = f'"{whole}" stays as text: a reference has no space inside its braces'
+                yield Lookalike(found.start(), whole, why, f"{{{root}{path}}}")
+            elif not spaced and _is_variable(text, found.start(), found.end()):
+                why = f'"${whole}" keeps its "$": a reference is written without it'
+                yield Lookalike(found.start() - 1, f"${whole}", why, whole)
+            continue
+        meant = _meant(root, path, names, steps, inputs, alone=whole == text)
+        if meant is not None:
+            why = f'"{whole}" stays as text: references don\'t begin with "{root}"'
+            yield Lookalike(found.start(), whole, why, f"{{{meant}}}")
+
+
+def _is_variable(text: str, start: int, end: int) -> bool:
+    """Tell whether a reference after a `$` is meant as a variable, and not as an amount of money."""
+    if text[start - 1 : start] != "$":
+        return False
+    before = text[start - 2 : start - 1] if start > 1 else ""
+    return not before.isspace() and bool(before or end == len(text))
+
+
+def _meant(
+    root: str,
+    path: str,
+    names: Collection[str],
+    steps: Callable[[], Collection[str]],
+    inputs: Collection[str],
+    *,
+    alone: bool,
+) -> str | None:
+    near = max(names, key=lambda name: SequenceMatcher(None, root.lower(), name).ratio())
+    if (path or alone) and SequenceMatcher(None, root.lower(), near).ratio() >= _NEAR:
+        return near + path
+    if root in inputs:
+        return f"input.{root}{path}"
+    if root in steps():
+        return f"steps.{root}{path}"
+    found = _FIRST.match(path)
+    if found is None:
+        return None
+    first = found[1] or found[2]
+    if first in steps():
+        return f"steps{path}"
+    return f"input{path}" if first in inputs else None
