@@ -13,6 +13,7 @@ from agentflow.config.files import Files, shown_path
 from agentflow.config.reading import Unreadable, find_file
 from agentflow.config.result import Config, EnvVar
 from agentflow.data import is_object
+from agentflow.definition.canonical import unfit_value
 from agentflow.definition.config_file import ConfigFile, EnvEntry
 from agentflow.definition.faults import Faults
 from agentflow.definition.models import Model, Workflow
@@ -131,6 +132,10 @@ def config_from(
     for workflow in workflows:
         if workflow.id in kept:
             problems.append(Problem("AF-WORKFLOW-DUPLICATE", f'two workflows have the id "{workflow.id}"'))
+            continue
+        unfit = unfit_value(workflow)
+        if unfit is not None:
+            problems.append(unfit)
             continue
         kept[workflow.id] = workflow
         if base is not None and base.workflows.get(workflow.id) is workflow:

@@ -6,10 +6,12 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from agentflow.data import canonical, digest, is_object
+from agentflow.data import MAX_DEPTH, admit, canonical, digest, is_object
 from agentflow.definition.field_names import written
 from agentflow.definition.models import Body, Step, Workflow
 from agentflow.definition.step_fields import COMMON, HOOKS
+from agentflow.errors import Problem
+from agentflow.unfit import UnfitError, find_fault
 
 _STEP_DEFAULTS: tuple[tuple[str, str, Any], ...] = tuple(
     (name, attribute, Step.model_fields[attribute].get_default(call_default_factory=True))
@@ -33,6 +35,18 @@ def to_data(workflow: Workflow) -> dict[str, Any]:
     data["steps"] = [_step(step) for step in workflow.steps]
     _hooks(workflow, data)
     return data
+
+
+def unfit_value(workflow: Workflow) -> Problem | None:
+    """Return what couldn't be kept of a workflow that was made in Python; loaders look after those of files."""
+    own = {written(name, info): getattr(workflow, name) for name, info in Workflow.model_fields.items()}
+    fault = find_fault({name: value for name, value in own.items() if name != "steps" and name not in HOOKS}, MAX_DEPTH)
+    try:
+        if fault is None:
+            admit(to_data(workflow), depth=2 * MAX_DEPTH)  # how deep its steps are nested is told by a check
+    except UnfitError as error:
+        fault = error
+    return fault and Problem("AF-FIELD-VALUE", f'workflow "{workflow.id}" holds what can\'t be kept: {fault}')
 
 
 def definition_hash(workflow: Workflow) -> str:

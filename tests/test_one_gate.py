@@ -1,0 +1,108 @@
+"""One gate for data: `agentflow.data`, and `engine/gate.py` before it, let values in. Nothing else encodes user data."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import agentflow
+
+ROOT = Path(agentflow.__file__).parent
+GATE = frozenset({"data.py", "engine/gate.py"})
+MODULES = frozenset({"json", "pickle", "marshal", "orjson", "plistlib", "shelve"})
+CODECS = frozenset({
+    "to_json", "from_json", "to_jsonable_python", "TypeAdapter", "dump_json", "validate_json", "model_dump_json",
+    "model_validate_json",
+})  # fmt: skip
+OURS = frozenset({"encode", "admit", "normalise"})
+"""What of `agentflow.data` makes stored data."""
+
+READ_OR_SHOWN = {
+    "unfit.py": "asks of an object whether it has a JSON form at all, and throws the answer away",
+    "cli/actions/definitions.py": "writes schemas for people",
+    "cli/actions/show.py": "shows a result to people",
+    "cli/actions/waits.py": "shows a wait's schema to people",
+    "cli/console.py": "prints what --json gives",
+    "cli/errors.py": "prints an error as JSON",
+    "cli/format.py": "shows values to people, shortened",
+    "cli/forms.py": "shows values, and commands to paste, to people",
+    "definition/check/policies.py": "measures a definition",
+    "definition/check/schemas.py": "looks into schemas that loaders have let in",
+    "definition/durations.py": "reads a duration",
+    "definition/graph.py": "draws a graph as JSON",
+    "definition/json_loader.py": "reads definition files, with places and keys that are there twice",
+    "definition/json_schema.py": "gives a schema, encoded canonically, to the library that compiles it",
+    "expressions/forms.py": "compares with a literal of a condition",
+    "expressions/reading.py": "writes a value that is data into a text of a template",
+    "spellings.py": "knows how a secret is written as JSON",
+    "steps/charsets.py": "asks in which encoding a text is",
+    "steps/reply.py": "reads a button's fields",
+}
+"""Modules that know a codec: none of them encodes what is kept."""
+AROUND = {
+    "definition/canonical.py": "looks whether a workflow made in Python can be kept",
+    "engine/answers.py": "shows an answer that was there before",
+    "engine/context.py": "encodes a message that its door has let in",
+    "engine/damaged.py": "encodes events of its own words",
+    "engine/inputs.py": "looks early whether an event's row can be encoded",
+    "engine/plan/containers.py": "encodes an early end's output, which its door has let in, and numbers of its own",
+    "engine/plan/faults.py": "encodes a failure of its own words",
+    "engine/plan/runs.py": "encodes outputs and inputs of child runs, which their doors have let in, and failures",
+    "engine/plan/steps.py": "encodes an event of its own words",
+    "engine/plan/waiting.py": "encodes answers and what waits say, which their doors have let in",
+    "engine/program.py": "makes a key of a definition's literals, which isn't stored",
+    "engine/retrying.py": "encodes inputs and results of the run before, which were read back",
+    "engine/starting.py": "encodes an input and a message, which their doors have let in",
+    "engine/state.py": "encodes rows around what was let in",
+    "steps/building.py": "lets the fields of steps made in Python in: it is their door",
+    "steps/fields.py": "writes a value that is data into a text that a step sends",
+    "steps/http_request.py": "sends a body, which isn't kept",
+    "store/common.py": "compares two answers",
+    "store/memory.py": "stores what the engine has let in",
+    "store/memory_records.py": "stores what the engine has let in",
+    "store/memory_state.py": "stores what the engine has let in",
+    "store/sqlite/batch.py": "stores what the engine has let in",
+    "store/sqlite/ledger.py": "stores what the engine has let in",
+    "store/sqlite/records.py": "stores what the engine has let in",
+    "store/sqlite/rows.py": "encodes lists of keys for a statement",
+    "testing/store_suite/builders.py": "makes rows for the store suite",
+    "testing/store_suite/records.py": "makes rows for the store suite",
+}
+"""Modules that encode rows around values that were let in, or what never was a user's."""
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def codecs(tree: ast.Module) -> set[str]:
+    """Return the codecs that a module takes from elsewhere."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in MODULES:
+            found.add(node.module)
+        elif isinstance(node, ast.ImportFrom) and not (node.module or "").startswith("agentflow"):
+            found |= {alias.name for alias in node.names} & CODECS
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names} & MODULES
+        elif isinstance(node, ast.Attribute) and node.attr in CODECS:
+            found.add(node.attr)
+    return found
+
+
+def ours(tree: ast.Module) -> set[str]:
+    """Return what a module takes of the gate to make stored data."""
+    imports = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "agentflow.data")
+    return {alias.name for node in imports for alias in node.names} & OURS
+
+
+def test_only_the_gate_and_a_few_that_keep_nothing_know_a_codec() -> None:
+    found = {name for name, tree in modules() if codecs(tree)} - GATE
+    assert found == set(READ_OR_SHOWN), "let values in by agentflow.data, or say here why this module needs a codec"
+
+
+def test_only_doors_and_those_that_write_rows_encode() -> None:
+    found = {name for name, tree in modules() if ours(tree)} - GATE
+    assert found == set(AROUND), "let values in by the engine's gate, or say here why this module encodes"
