@@ -59,12 +59,12 @@ def find_fault(value: object, depth: int) -> UnfitError | None:
     while stack:
         spot = stack.pop()
         reason = _reason(spot.item)
-        inside = [] if reason else list(_inside(spot.item))
-        if inside and spot.depth >= depth:
+        inside = None if reason else _inside(spot.item)
+        if inside is not None and spot.depth >= depth:
             reason = _endless(spot) or f"it is nested deeper than {depth} levels"
         if reason:
             return UnfitError(reason, _path(spot))
-        stack.extend(_Spot(item, spot, key, spot.depth + 1) for key, item in reversed(inside))
+        stack.extend(_Spot(item, spot, key, spot.depth + 1) for key, item in reversed(inside or ()))
     return None
 
 
@@ -152,16 +152,15 @@ def _texts(key: Any) -> tuple[str, ...]:
     return (",".join(map(str, cast("tuple[Any, ...]", key))) if isinstance(key, tuple) else str(key),)
 
 
-def _inside(item: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield what a part of a value holds, with keys and indexes."""
+def _inside(item: Any) -> list[tuple[Any, Any]] | None:
+    """Return what a part of a value holds, with keys and indexes; None: it can't hold anything."""
     if isinstance(item, Mapping):
-        yield from cast("Mapping[Any, Any]", item).items()
-    elif isinstance(item, list | tuple | set | frozenset):
-        yield from enumerate(cast("Sequence[Any]", item))
-    elif isinstance(item, Enum):
-        yield from _inside(item.value)
-    elif _is_record(item):
-        yield from getattr(item, "__dict__", {}).items()
+        return list(cast("Mapping[Any, Any]", item).items())
+    if isinstance(item, list | tuple | set | frozenset):
+        return list(enumerate(cast("Sequence[Any]", item)))
+    if isinstance(item, Enum):
+        return _inside(item.value)
+    return list(getattr(item, "__dict__", {}).items()) if _is_record(item) else None
 
 
 def _endless(spot: _Spot) -> str | None:

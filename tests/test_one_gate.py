@@ -1,4 +1,4 @@
-"""One gate for data: `agentflow.data`, and `engine/gate.py` before it, let values in. Nothing else encodes user data."""
+"""One gate for data: `agentflow.data`, and `engine/gate.py` before it, let values in. Nothing else encodes them."""
 
 from __future__ import annotations
 
