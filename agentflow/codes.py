@@ -315,6 +315,9 @@ CODES: dict[str, Code] = {
     "AF-EVENT-TOO-LARGE": Code(
         "invalid", "A published event is larger than limits.event_size.", "Publish the place of a file instead."
     ),
+    "AF-INPUT-UNKNOWN": Code(
+        "invalid", "The workflow declares no input of this name.", "Correct the name, or declare it; no run was made."
+    ),
     "AF-INPUT-TOO-LARGE": Code("invalid", "An input is larger than 4 MiB.", "Pass the place of a file instead."),
     "AF-SHUTTING-DOWN": Code(
         "conflict", "The engine is closing and starts nothing more.", "Start it with the next engine."

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from agentflow.data import decode, encode
+from agentflow.data import decode, encode, is_object
 from agentflow.definition.models import EntryPoint
 from agentflow.engine import mending
 from agentflow.engine.plan import order, shared
@@ -89,9 +89,11 @@ async def plan(core: Core, run_id: str, from_step: str | None, given: Any, *, ne
     kept = {name: _with_result(old, top[name]) for name in keep}
     declared = program.workflow.context
     shared = [u for u in old.shared.updates if _top_step(u.address) in kept and (not mended or u.key in declared)]
-    value = decode(row.input) if given is UNSET else given
+    before_input = decode(row.input)
+    value = before_input if given is UNSET else given
     if given is not UNSET or mended:
-        value = prepare_input(core.gate, program, value)
+        known = before_input if is_object(before_input) else ()
+        value = prepare_input(core.gate, program, value, known=known)
     view = _view(core, program, row, start, kept, top)
     changed = [name for name in changed if name not in kept]
     called = await core.callable(pins.values())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentflow.data import canonical, digest, encode, is_object
 from agentflow.definition.canonical import to_data
+from agentflow.definition.inputs import undeclared
 from agentflow.definition.models import Defaults, EntryPoint, GivenStep, Workflow
 from agentflow.engine.frame import RUN_PARALLEL
 from agentflow.engine.gate import BESIDE, INPUT, Gate
@@ -130,12 +131,30 @@ def _entry(workflow: Workflow, name: str | None, given: Any) -> EntryPoint | Non
     return entry
 
 
-def prepare_input(gate: Gate, program: Program, given: Any, entry: EntryPoint | None = None) -> Any:
-    """Return a valid input, defaults filled in; raises InputError.
+def prepare_input(
+    gate: Gate, program: Program, given: Any, entry: EntryPoint | None = None, *, known: Collection[str] = ()
+) -> Any:
+    """Return a valid input, defaults filled in.
 
     An entry point in the middle doesn't ask for inputs that only the steps it leaves out need.
+
+    Args:
+        gate: admits the value.
+        program: what is started.
+        given: the input as it came.
+        entry: where it starts.
+        known: names that are fine though they aren't declared: a run had them before.
+
+    Raises:
+        InputError: it doesn't fit.
     """
     value = gate.data(given, INPUT)
+    unknown = undeclared(program.workflow, value, known)
+    if unknown is not None:
+        raise InputError(
+            f"Input validation failed: {unknown.message}", code="AF-INPUT-UNKNOWN", hint=unknown.hint,
+            why="nothing was started",
+        )  # fmt: skip
     schema = program.workflow.input_schema
     if schema is not None and is_object(value):
         properties = schema.get("properties")

@@ -126,10 +126,26 @@ def test_input_that_does_not_fit_makes_no_run_and_exits_65(project: Any) -> None
     assert project.json("runs", "list")["runs"] == []
 
 
-def test_an_undeclared_input_is_told_with_the_nearest_name(project: Any) -> None:
-    done = project.run("run", "hello", "--input", "nmae=Ana")
-    assert done.returncode == 0
-    assert '! workflow "hello" declares no input "nmae"; did you mean "name"?' in done.stderr
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("-i", "nmae=Ana"),
+        ("--input-json", '{"nmae": "Ana"}'),
+        ("-i", "@in.json"),
+        ("--input-json", "@in.json"),
+        ("-q", "-i", "nmae=Ana"),
+    ],
+)
+def test_an_input_that_is_not_declared_is_refused_with_the_nearest_name(project: Any, given: tuple[str, ...]) -> None:
+    (project.folder / "in.json").write_text('{"nmae": "Ana"}', encoding="utf-8")
+    done = project.run("run", "hello", *given)
+    assert done.returncode == 65
+    assert done.stderr.splitlines() == [
+        'error[AF-INPUT-UNKNOWN]: Input validation failed: workflow "hello" declares no input "nmae"',
+        "  nothing was started",
+        '  hint: did you mean "name"?',
+    ]
+    assert project.json("runs", "list")["runs"] == []
 
 
 def test_a_place_that_cannot_be_written_is_no_defect(project: Any, tmp_path: Path) -> None:

@@ -164,3 +164,18 @@ async def test_required_inputs_that_are_missing_are_all_named(lab: Lab) -> None:
         with pytest.raises(InputError, match="doc_id, class_id"):
             await engine.start("main", {"other": 1}, entry_point="mid")
         assert not await engine.list()
+
+
+@pytest.mark.parametrize("entry", [None, "late"])
+async def test_an_input_that_is_not_declared_starts_nothing_at_any_entry(lab: Lab, entry: str | None) -> None:
+    workflow = lab.workflow(
+        set_("a", value=1),
+        set_("b", value=2),
+        input_schema={"type": "object", "properties": {"name": {"type": "string"}}},
+        entry_points=[EntryPoint(id="late", starts_at="b")],
+    )
+    async with lab.open(workflow) as engine:
+        with pytest.raises(InputError) as refused:
+            await engine.start("main", {"nmae": "x"}, entry_point=entry)
+        assert await engine.list() == []
+    assert (refused.value.code, refused.value.hint) == ("AF-INPUT-UNKNOWN", 'did you mean "name"?')

@@ -203,3 +203,13 @@ async def test_a_failing_agent_fails_its_step_and_the_runs_policy_decides(lab: L
     assert (done.state, done.output, done.reasons["ask"]) == ("completed", 1, "tolerated")
     assert "gave up" in done.errors["ask"]["message"]
     assert seen == [("m1", ("search",), 3)]
+
+
+async def test_an_input_that_the_child_does_not_declare_fails_the_step_and_makes_no_run(lab: Lab) -> None:
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}}
+    child = lab.workflow(set_("x", value=1), id="child", input_schema=schema)
+    async with lab.open(child, lab.workflow(sub("call", workflow="child", input="{input}"))) as engine:
+        done = await lab.finish(engine, await engine.start("main", {"nmae": "x"}))
+        assert await engine.list(RunQuery(parent=done.run.id)) == []
+    assert (done.state, done.errors["call"]["code"]) == ("failed", "AF-INPUT-UNKNOWN")
+    assert done.errors["call"]["hint"] == 'did you mean "name"?'

@@ -111,23 +111,6 @@ def read_input(inputs: Sequence[str], whole: str | None, workflow: Workflow | No
     return {**values, **assignments(pairs, workflow.input_schema if workflow else None, "--input")}
 
 
-def undeclared(data: Any, workflow: Workflow) -> list[str]:
-    """Return a line for each input that the workflow doesn't declare: mostly a typing error."""
-    schema = workflow.input_schema
-    known = schema.get("properties") if is_object(schema) else None
-    if not is_object(data) or not is_object(known) or not is_object(schema):
-        return []
-    if "additionalProperties" in schema or "patternProperties" in schema:
-        return []
-    lines: list[str] = []
-    for name in data:
-        if name not in known:
-            near = get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f'did you mean "{near[0]}"?' if near else f"it declares: {', '.join(known) or 'none'}"
-            lines.append(f'! workflow "{workflow.id}" declares no input "{name}"; {hint}')
-    return lines
-
-
 def read_timeout(text: str | None) -> float | None:
     """Read a duration of the command line.
 
@@ -193,8 +176,6 @@ def start(common: Common, wanted: Start) -> int:
         gap = "  " if console.err_terminal else " "
         said = "started" if run.created_at >= began or wanted.key is None else f"known already, {run.state}"
         console.say(gap.join([f"run {session.short(run.id)}", run.workflow, said]))
-        for line in undeclared(data, workflow):
-            console.say(line)
         if missing := session.engine.missing(workflow.id):
             console.say(
                 f"! Missing skills: {', '.join(missing)} (steps that need them fail; see `skills` in the config)"

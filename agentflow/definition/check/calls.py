@@ -9,7 +9,7 @@ from typing import Any
 from agentflow.data import is_array, is_object
 from agentflow.definition.check.info import EnvInfo
 from agentflow.definition.check.report import Report, Spot, known, meant, nearest
-from agentflow.definition.check.schemas import is_open
+from agentflow.definition.inputs import is_open
 from agentflow.definition.models import Step, Workflow
 from agentflow.definition.scopes import Located, Scope, walk
 

@@ -213,8 +213,3 @@ def agree(given: frozenset[str], wanted: frozenset[str]) -> bool:
     """Tell whether a value of one declaration may fit another."""
     numbers = {"integer", "number"}
     return bool(given & wanted) or bool(given & numbers and wanted & numbers)
-
-
-def is_open(schema: Mapping[str, Any]) -> bool:
-    """Tell whether an object may have keys that its schema doesn't name."""
-    return "properties" not in schema or bool(schema.get("additionalProperties")) or "patternProperties" in schema

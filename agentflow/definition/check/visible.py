@@ -9,9 +9,9 @@ from typing import Any
 from agentflow.data import is_object
 from agentflow.definition.check.info import EnvInfo
 from agentflow.definition.check.report import meant
-from agentflow.definition.check.schemas import is_open
 from agentflow.definition.check.shapes import Schema, result_schema
 from agentflow.definition.check.sites import REPEATING
+from agentflow.definition.inputs import is_open
 from agentflow.definition.models import Step
 from agentflow.definition.scopes import Located, Scope
 

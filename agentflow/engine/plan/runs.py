@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agentflow.data import decode, encode
+from agentflow.definition.inputs import undeclared
 from agentflow.engine.gate import OUTPUT, RESULT
 from agentflow.engine.plan import chain, halting, order, steps
 from agentflow.engine.plan.containers import open_body
@@ -201,6 +202,10 @@ def _child_problem(run: RunState, child: Child, program: Program | None) -> Fail
     deep = chain.too_deep(run, child.workflow)
     if deep is not None:
         return deep
+    unknown = undeclared(program.workflow, child.input)
+    if unknown is not None:
+        message = f"Input validation failed: {unknown.message}"
+        return Failure("AF-INPUT-UNKNOWN", message, kind="invalid", retryable=False, hint=unknown.hint)
     problems = program.input_validator(child.input) if program.input_validator is not None else []
     if problems:
         message = f'Input validation failed for workflow "{child.workflow}": ' + "; ".join(problems)
