@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agentflow.data import decode, is_object
+from agentflow.errors import StepError
 from agentflow.store.rows import SharedRow
 
 
@@ -24,6 +25,17 @@ class Shared:
 
     values: dict[str, Any] = field(default_factory=dict[str, Any])
     updates: list[SharedRow] = field(default_factory=list[SharedRow])
+    broken: dict[str, StepError] = field(default_factory=dict[str, StepError])
+    """Keys that can't be folded here, as their reducer is gone or fails: who reads or writes them fails."""
+
+    def check(self, key: str) -> None:
+        """Raise StepError for a key that can't be folded here."""
+        error = self.broken.get(key)
+        if error is not None:
+            raise StepError(
+                f'shared key "{key}": {error.what}', code=error.code, kind=error.kind, retryable=error.retryable,
+                why=error.why, hint=error.hint, data=error.data,
+            )  # fmt: skip
 
 
 class Response:

@@ -94,15 +94,21 @@ class Core(Landing):
         """Commit the state of a running step."""
         await self.apply(run.tree.key, saved(run, node, state))
 
-    async def take_inbox(self, roots: Collection[int] | None = None) -> list[Done]:
-        """Leave the commands that other doors committed as inputs; returns what tells when each is carried out."""
+    async def take_inbox(self, roots: Collection[int] | None = None, *, taken_too: bool = False) -> list[Done]:
+        """Leave the commands that other doors committed as inputs; returns what tells when each is carried out.
+
+        With `taken_too` also of those that were left as inputs before, and are still to be carried out.
+        """
         taken: list[Done] = []
-        for root, item in await self.store.inbox(roots, dead=self.dead):
-            if item.id not in self._seen:
+        for root, item in await self.store.inbox(roots):
+            known = item.id in self._seen
+            if not known:
                 self._seen.add(item.id)
-                done = Done(self.signals.new(), item.id)
-                self.put(Input(root, command(item), done))
-                taken.append(done)
+                taken.append(Done(self.signals.new(), item.id))
+                self.put(Input(root, command(item), taken[-1]))
+            elif taken_too:  # it comes after that one
+                taken.append(Done(self.signals.new()))
+                self.put(Input(root, look_again, taken[-1]))
         return taken
 
     def missing_everywhere(self, program: Program) -> list[str]:

@@ -1,4 +1,4 @@
-"""Ending a tree that can't be rebuilt, because what is stored of it is damaged: what `runs cancel` does with it then.
+"""Ending a tree that can't be rebuilt, as what is stored of it is damaged or needs what isn't here: by `runs cancel`.
 
 Nothing is computed from its results, so nothing can come of wrong ones: hooks and compensation are left out.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from agentflow.data import encode, salvaged
-from agentflow.errors import StoreError
+from agentflow.errors import AgentflowError, StoreError
 from agentflow.store.loaded import LoadedRun, LoadedTree
 from agentflow.store.rows import TERMINAL, EventRow, RunChange, RunPatch, StepRow
 
@@ -31,13 +31,13 @@ def wants_end(tree: LoadedTree) -> bool:
 
 
 def ended(
-    tree: LoadedTree, why: StoreError, now: float, reap: Callable[[LoadedRun, StepRow], None]
+    tree: LoadedTree, why: Exception, now: float, reap: Callable[[LoadedRun, StepRow], None]
 ) -> Sequence[RunChange]:
     """Return what ends a tree that nobody holds; of one that has ended it takes the commands away.
 
     Args:
         tree: the tree, loaded for that.
-        why: what is damaged.
+        why: what keeps it from being rebuilt.
         now: the time.
         reap: ends what an attempt of a step has left behind.
     """
@@ -54,7 +54,7 @@ def ended(
 
 
 def _ended(
-    tree: LoadedTree, item: LoadedRun, why: StoreError, now: float, reap: Callable[[LoadedRun, StepRow], None]
+    tree: LoadedTree, item: LoadedRun, why: Exception, now: float, reap: Callable[[LoadedRun, StepRow], None]
 ) -> RunChange:
     row = item.row
     change = RunChange(row.run, tree.root, 0)
@@ -67,8 +67,9 @@ def _ended(
             step._replace(state="canceled", reason=REASON, phase=None, result=None, memo=None, ended_at=now)
         )
         change.events.append(EventRow("step_canceled", step.address, encode({"reason": REASON}), now))
-    told = f"canceled without its hooks and compensation: {why.what}"
+    what, code = (why.what, why.code) if isinstance(why, AgentflowError) else (str(why), "AF-DEFECT")
+    told = f"canceled without its hooks and compensation: {what}"
     change.patch = RunPatch(now, "canceled", REASON, message=told, ended_at=now, now_text="", memo=b"")
-    data: dict[str, Any] = {"without_hooks": True, "damaged": {"code": why.code, "message": why.what}}
+    data: dict[str, Any] = {"without_hooks": True, "damaged": {"code": code, "message": what}}
     change.events.append(EventRow("run_canceled", None, encode(data), now, bumps=True))
     return change

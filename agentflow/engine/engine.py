@@ -386,7 +386,7 @@ class Engine:
         """Let a committed command be seen: by ourselves at once, by other hosts by their doorbell."""
         if self.store.holder:
             roots = None if self.host.mode == "all" else list(self.host.own)
-            for done in await self.core.take_inbox(roots):
+            for done in await self.core.take_inbox(roots, taken_too=True):
                 await done.wait()
         foreign = [name for name in holders if name and name != self.store.holder]
         if not foreign and not all(holders):

@@ -136,9 +136,9 @@ class Holding(Surroundings):
             raise
 
     async def _end_damaged(self, root: int, error: Exception) -> bool:
-        """End a damaged tree that is to be cancelled, unless another host is at work on it."""
-        if not isinstance(error, StoreError) or not is_damaged(error):
-            return False
+        """End a tree that can't be rebuilt here and is to be cancelled, unless another host is at work on it."""
+        if isinstance(error, StoreError) and not is_damaged(error):
+            return False  # the store can't be read now
         tree = await self.store.salvage_tree(root)
         if tree is None or not wants_end(tree) or (tree.holder is not None and tree.holder not in self.dead):
             return False

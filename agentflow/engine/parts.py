@@ -76,7 +76,10 @@ class ContextParts(Parts):
         """Make the value of one key."""
         if name == "last_response" and self._run.last_response is not None:
             return self._run.last_response.body
-        values = self._run.shared.values
+        shared = self._run.shared
+        if shared.broken:
+            shared.check(name)
+        values = shared.values
         return values[name] if name in values else self._run.program.workflow.context[name].default
 
     def __iter__(self) -> Iterator[str]:

@@ -85,8 +85,7 @@ class _Restorer:
         run.tolerated = row.tolerated
         memo = decode(row.memo) if row.memo else None
         run.root.memo = memo
-        for update in self.loaded.shared:
-            shared.fold(run, update, decode(update.value))
+        shared.refold(run, self.loaded.shared)
         if row.state == "submitted" or (row.epoch <= 1 and not self.loaded.steps and row.seq == 0):
             run.seeds = {step.address: step for step in self.loaded.steps}  # what a retry keeps
             run.tree.push("begin_run", run)

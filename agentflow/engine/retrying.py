@@ -25,7 +25,6 @@ from agentflow.store.rows import (
     RunRow,
     SharedRow,
     StepRow,
-    added,
 )
 
 if TYPE_CHECKING:
@@ -285,10 +284,8 @@ def _seed(plan: Plan) -> Callable[[RunState], None]:
 
     def seed(run: RunState) -> None:
         run.seeds = plan.kept
-        for update in plan.shared:
-            row = update._replace(run=run.key)
-            shared.fold(run, row, decode(row.value))
-            change = run.changes()
-            change.shared = added(change.shared, row)
+        rows = [row._replace(run=run.key) for row in plan.shared]
+        shared.refold(run, rows)
+        run.changes().shared = rows
 
     return seed

@@ -22,6 +22,8 @@ RUNNABLE: frozenset[str] = frozenset({"submitted", "working"})
 OPEN: frozenset[str] = frozenset({"submitted", "working", "input-required", "auth-required"})
 ASKING: frozenset[str] = frozenset({"input-required", "auth-required"})
 """States in which an agent's task is a wait."""
+INSIDE = "/[#"
+"""How what follows a container's address begins in the addresses of the steps inside it."""
 EVENT_DOOR = "event"
 """Who answered, and through which door, where a published event did."""
 
@@ -132,6 +134,7 @@ def frozen(changes: Sequence[RunChange]) -> list[RunChange]:
             tasks=[*change.tasks],
             close_tasks=[*change.close_tasks],
             shared=[*change.shared],
+            drop_shared=[*change.drop_shared],
             subscriptions=[*change.subscriptions],
             artifacts=[*change.artifacts],
             messages=[*change.messages],

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from agentflow.data import decode, encode
-from agentflow.store.common import OPEN, RUNNABLE, closing_state, ended, event_answer, passed, subset
+from agentflow.store.common import INSIDE, OPEN, RUNNABLE, closing_state, ended, event_answer, passed, subset
 from agentflow.store.contract import Matches
 from agentflow.store.memory_published import Topics
 from agentflow.store.rows import (
@@ -243,6 +243,9 @@ class Tables:
         at = patch.at if patch else max((event.at for event in change.events), default=run.updated_at)
         for task_id, state, message in change.close_tasks:
             self.close_task(task_id, state, message, at)
+        if change.drop_shared:
+            inside = tuple(address + sign for address in change.drop_shared for sign in INSIDE)
+            run.shared = [row for row in run.shared if not row.address.startswith(inside)]
         run.shared.extend(change.shared)
         run.artifacts.extend(change.artifacts)
         run.messages.extend(change.messages)

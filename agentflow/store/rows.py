@@ -271,6 +271,8 @@ class RunChange:
     close_tasks: Sequence[tuple[str, State, str | None]] = ()
     """(task id, state, message) of open tasks to end. One that is ended already stays as it is."""
     shared: Sequence[SharedRow] = ()
+    drop_shared: Sequence[str] = ()
+    """Addresses of containers: what was written to shared keys inside them is forgotten, before `shared` is added."""
     subscriptions: Sequence[SubscriptionRow] = ()
     artifacts: Sequence[ArtifactRow] = ()
     messages: Sequence[MessageRow] = ()

@@ -8,7 +8,7 @@ from agentflow.data import encode
 from agentflow.engine.carried import UNREAD
 from agentflow.engine.frame import NodeFrame
 from agentflow.engine.gate import CHILD, FIELD, OUTPUT
-from agentflow.engine.plan import halting, order, saga, steps
+from agentflow.engine.plan import halting, order, saga, shared, steps
 from agentflow.engine.program import ScopeProgram
 from agentflow.engine.state import Node, RunState, Scope
 from agentflow.errors import Failure
@@ -48,6 +48,7 @@ def begin(run: RunState, node: Node) -> None:
 
 def restart(run: RunState, node: Node) -> None:
     """Enter a container again after a failed attempt: its steps go on with their attempt numbers."""
+    shared.take_back(run, node)
     _forget_past(run, node)
     for scope in (node.scopes or {}).values():
         forget(run, scope)

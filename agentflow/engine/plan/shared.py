@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from agentflow.data import is_array
+from agentflow.data import decode, is_array
 from agentflow.engine.gate import REDUCED, SHARED
 from agentflow.engine.state import Node, RunState
 from agentflow.engine.view import NodeView
+from agentflow.errors import StepError
 from agentflow.steps.failing import step_error
-from agentflow.store.rows import (
-    SharedRow,
-)
+from agentflow.store.common import INSIDE
+from agentflow.store.rows import SharedRow, added
 
 
 def update(run: RunState, node: Node) -> None:
@@ -36,10 +37,41 @@ def update(run: RunState, node: Node) -> None:
 
 def fold(run: RunState, row: SharedRow, value: Any) -> None:
     """Fold one update into its key."""
-    declared = run.program.workflow.context.get(row.key)
-    old = run.shared.values.get(row.key, declared.default if declared else None)
-    run.shared.values[row.key] = reduced(run, declared.reducer if declared else "last", old, value)
-    run.shared.updates.append(row)
+    shared, declared = run.shared, run.program.workflow.context.get(row.key)
+    if shared.broken:
+        shared.check(row.key)
+    old = shared.values.get(row.key, declared.default if declared else None)
+    shared.values[row.key] = reduced(run, declared.reducer if declared else "last", old, value)
+    shared.updates.append(row)
+
+
+def refold(run: RunState, rows: Sequence[SharedRow]) -> None:
+    """Fold updates that are stored; where a reducer can't, its key is broken, and the run goes on without it."""
+    for row in rows:
+        try:
+            fold(run, row, decode(row.value))
+        except Exception as error:  # a reducer that is gone, or fails now: it is the user's code
+            run.shared.broken.setdefault(row.key, step_error(error, code="AF-STEP-RAISED"))
+            run.shared.updates.append(row)
+
+
+def take_back(run: RunState, node: Node) -> None:
+    """Let nothing count that a failed attempt of a container wrote: the next attempt begins."""
+    shared = run.shared
+    inside = tuple(f"{node.address}{sign}" for sign in INSIDE)
+    keys = {row.key for row in shared.updates if row.address.startswith(inside)}
+    if not keys:
+        return
+    left, shared.updates = shared.updates, []
+    left = [row for row in left if not row.address.startswith(inside)]
+    shared.updates.extend(row for row in left if row.key not in keys)
+    for key in keys:
+        shared.values.pop(key, None)
+        shared.broken.pop(key, None)
+    refold(run, [row for row in left if row.key in keys])
+    change = run.changes()
+    change.shared = [row for row in change.shared if not row.address.startswith(inside)]
+    change.drop_shared = added(change.drop_shared, node.address)
 
 
 def reduced(run: RunState, reducer: str, old: Any, new: Any) -> Any:
@@ -57,7 +89,13 @@ def reduced(run: RunState, reducer: str, old: Any, new: Any) -> Any:
     if reducer == "merge":
         merged: dict[str, Any] = {**(old or {}), **new}
         return merged
-    function = run.tree.world.function(reducer)
+    try:
+        function = run.tree.world.function(reducer)
+    except StepError as error:
+        raise StepError(
+            f'its reducer "{reducer}" can\'t be used: {error.what}', code=error.code, kind="invalid", retryable=False,
+            why=error.why, hint=error.hint,
+        ) from error  # fmt: skip
     try:
         made = function(old, new)
     except BaseException as error:  # the user's code may raise anything

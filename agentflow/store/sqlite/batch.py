@@ -10,7 +10,7 @@ from zlib import crc32
 import apsw
 
 from agentflow.data import encode
-from agentflow.store.common import closing_state, ended, event_answer, passed
+from agentflow.store.common import INSIDE, closing_state, ended, event_answer, passed
 from agentflow.store.contract import Matches
 from agentflow.store.rows import (
     HELD,
@@ -194,6 +194,8 @@ class Batch:
             self._task(run, head, task)
         for task_id, state, message in change.close_tasks:
             self._close_task(head, task_id, state, message, _moment(change, head))
+        for inside in [address + sign for address in change.drop_shared for sign in INSIDE]:
+            self._rare[sql.DROP_SHARED].append((run, inside, inside[:-1] + chr(ord(inside[-1]) + 1)))
         if change.shared:
             self._rare[sql.NEW_SHARED].extend((run, row.key, row.address, row.value) for row in change.shared)
         if change.artifacts:

@@ -103,6 +103,7 @@ NEW_SUBSCRIPTION = """
 REPLACE INTO subscriptions (task, run, n, step, owner, topic, filter) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 NEW_SHARED = "INSERT INTO shared (run, key, address, value) VALUES (?, ?, ?, ?)"
+DROP_SHARED = "DELETE FROM shared WHERE run = ? AND address >= ? AND address < ?"
 NEW_ARTIFACT = "INSERT INTO artifacts (run, artifact, append, at, data) VALUES (?, ?, ?, ?, ?)"
 NEW_MESSAGE = "INSERT INTO messages (run, task, at, data) VALUES (?, ?, ?, ?)"
 DROP_SLOT = "DELETE FROM slots WHERE run = ? AND n = ?"
@@ -110,7 +111,7 @@ DROP_SLOT = "DELETE FROM slots WHERE run = ? AND n = ?"
 FIRST = (NEW_HEAD, NEW_RUN, NEW_PIN, NEW_LABEL)
 """What a commit writes before its steps and events, in order; then come these."""
 THEN = (
-    PATCH_HEAD, PATCH_STATE, HOLD_TIMERS, DROP_TIMER, SET_TIMER, SET_GENERATION, NEW_SHARED, NEW_ARTIFACT, NEW_MESSAGE,
-    DROP_COMMAND, DROP_SLOT, TAKE, RELEASE,
+    PATCH_HEAD, PATCH_STATE, HOLD_TIMERS, DROP_TIMER, SET_TIMER, SET_GENERATION, DROP_SHARED, NEW_SHARED, NEW_ARTIFACT,
+    NEW_MESSAGE, DROP_COMMAND, DROP_SLOT, TAKE, RELEASE,
 )  # fmt: skip
 """What it writes after them, in order."""

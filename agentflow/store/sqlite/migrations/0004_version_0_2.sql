@@ -40,3 +40,7 @@ CREATE INDEX runs_definition ON runs (definition);
 
 -- How many failures a run tolerated, those of its sub-workflows included.
 ALTER TABLE heads ADD COLUMN tolerated INTEGER NOT NULL DEFAULT 0;
+
+-- What was written inside a container can be found.
+DROP INDEX shared_run;
+CREATE INDEX shared_run ON shared (run, address);
