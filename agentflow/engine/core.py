@@ -100,7 +100,7 @@ class Core(Landing):
         With `taken_too` also of those that were left as inputs before, and are still to be carried out.
         """
         taken: list[Done] = []
-        for root, item in await self.store.inbox(roots):
+        for root, item in await self.store.inbox(roots, dead=self.dead):
             known = item.id in self._seen
             if not known:
                 self._seen.add(item.id)

@@ -136,7 +136,6 @@ class SubscriptionRow(NamedTuple):
     since: float | None = None
     """Events published at or after this time count too; those since the root's creation always do."""
     owner: str = "local"
-    """Only this owner's events count."""
 
 
 class ArtifactRow(NamedTuple):
@@ -291,10 +290,9 @@ class RunChange:
     """With `release`: there is nothing to do until a command comes or a timer is due. Such a tree isn't claimable."""
     synced: bool = False
     """The commit has to survive a power cut, also where others needn't: it claims a step that runs at most once."""
-    stays: bool = False
-    """Told by the commit: the lease wasn't given up, as an event that was there answered a wait that the tree opens."""
     stamp: Stamp | None = None
-    """Told by the commit, of a change that landed."""
+    stays: bool = False
+    """Both are told by the commit. `stays`: not released, as an event was there for a wait that the tree opens."""
 
 
 class Fenced(NamedTuple):

@@ -20,7 +20,7 @@ from tests.engine.lab import LIMIT
 
 pytestmark = pytest.mark.anyio
 
-KEY = {"k": {"default": None, "reducer": "m:red"}}
+KEY: Any = {"k": {"default": None, "reducer": "m:red"}}
 WRITE = set_("write", value=1, update={"k": "{steps.write}"})
 
 
@@ -141,7 +141,7 @@ async def test_a_function_that_is_gone_fails_its_step(tmp_path: Path) -> None:
             await engine.resume(run.id, Answer(1))
             done = await engine.wait(run.id)
     assert done.state == "failed"
-    assert "m:here" in str(done.failure)
+    assert 'no module "m"' in str(done.failure)
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -160,7 +160,8 @@ async def test_a_run_whose_step_type_is_gone_says_so_and_is_cancelled_at_once(tm
         run = await engine.start("main")
         with anyio.fail_after(LIMIT):
             await engine.wait(run.id)
-    registry._types.pop(name)  # as after a deploy without its package
+    types: Any = vars(registry)["_types"]
+    types.pop(name)  # as after a deploy without its package
     async with Engine.open(path) as engine:
         with anyio.fail_after(LIMIT):
             with pytest.raises(AgentflowError, match=name):
