@@ -90,6 +90,10 @@ class Limits(Model):
     """Largest input of a run, in bytes."""
     event_size: Size = 64 * 1024
     """Largest published event, in bytes."""
+    log_size: Size = 4 * 1024 * 1024
+    """How much the steps of one run may write into its log, in characters; the rest is left out and counted."""
+    log_rate: Size = 1024 * 1024
+    """How much of it in a second."""
 
 
 class HttpSettings(Model):

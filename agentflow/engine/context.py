@@ -10,6 +10,7 @@ import anyio
 
 from agentflow.data import copied, encode
 from agentflow.engine.gate import ARTIFACT, FIELD, MESSAGE, STATE
+from agentflow.engine.notes import Notes
 from agentflow.engine.printed import FIRST, Printed
 from agentflow.engine.state import Node, RunState
 from agentflow.engine.view import NodeView
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class StepContext:
     """The context of one attempt."""
 
-    __slots__ = ("_core", "_lease", "_node", "_printed", "_run", "artifacts", "messages", "status_text")
+    __slots__ = ("_core", "_lease", "_node", "_printed", "_run", "_told", "artifacts", "messages", "status_text")
 
     def __init__(self, core: Core, run: RunState, node: Node, lease: WorkLease) -> None:
         """Make the context of an attempt that begins now."""
@@ -34,6 +35,7 @@ class StepContext:
         self._node = node
         self._lease = lease
         self._printed: Printed | None = None
+        self._told: Notes | None = None
         self.artifacts: list[tuple[Artifact, bytes]] | None = None
         """With what is stored of them."""
         self.messages: list[dict[str, Any]] | None = None
@@ -127,14 +129,21 @@ class StepContext:
 
     def progress(self, fraction: float | None, message: str = "") -> None:
         """Tell how far the step is."""
-        data = {"fraction": fraction, "message": self._core.gate.text(message, 1000)}
-        self._core.note(self._run, self._node, "step_progress", self._core.gate.data(data, FIELD))
+        self._notes.progress(self._core.gate.data(fraction, FIELD), str(message))
 
     def log(self, text: str, level: str = "info") -> None:
         """Add a line to the step's log."""
-        gate = self._core.gate
-        data = {"text": gate.text(text, 10_000), "level": gate.text(level, 20)}
-        self._core.note(self._run, self._node, "step_log", data)
+        self._notes.log(str(text), str(level))
+
+    async def drain(self) -> None:
+        """Wait until more may be told, after a lot was."""
+        await self._notes.drain()
+
+    @property
+    def _notes(self) -> Notes:
+        if self._told is None:
+            self._told = Notes(self._core, self._run, self._node)
+        return self._told
 
     def printed(self, text: str) -> bool:
         """Take what the step's code printed into its log; False when the attempt has ended. Safe in any thread."""
@@ -146,9 +155,11 @@ class StepContext:
         return gathered.write(text)
 
     def end(self) -> None:
-        """Note that the step's code has ended."""
+        """Note that the step's code has ended: what it told goes into the log before what it came to."""
         if self._printed is not None:
             self._printed.end()
+        if self._told is not None:
+            self._told.close()
 
     def heartbeat(self) -> None:
         """Say that the step is alive: the embedded runtime needs no telling."""

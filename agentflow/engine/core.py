@@ -21,9 +21,10 @@ from agentflow.engine.execute import Stopped, execute
 from agentflow.engine.flush import Flush
 from agentflow.engine.gate import PUBLISHED
 from agentflow.engine.holding import look_again
-from agentflow.engine.inputs import Done, Finished, Input, begun, command, note, saved
+from agentflow.engine.inputs import Done, Finished, Input, begun, command, saved
 from agentflow.engine.landing import Landing
 from agentflow.engine.needs import missing_skills
+from agentflow.engine.notes import Later
 from agentflow.engine.plan.drive import drain
 from agentflow.engine.plan.faults import defect, fail_tree
 from agentflow.engine.program import Program
@@ -66,6 +67,7 @@ class Core(Landing):
         self.admission = Admission(self._wake_up)
         self._loop: Any = None
         """The event loop that everything here happens in."""
+        self.later = Later(self.signals.new)
         self._planning = False
         self._landing: Flush | None = None
         """What is being committed. Its trees are left alone meanwhile."""
@@ -82,9 +84,9 @@ class Core(Landing):
         await done.wait()
         return done.held
 
-    def note(self, run: RunState, node: Node, kind: str, data: dict[str, Any]) -> None:
-        """Append an event of a running step, soon."""
-        self.put(Input(run.tree.key, note(run, node, kind, data)))
+    def note(self, run: RunState, write: Callable[[Tree], None]) -> None:
+        """Let a running step write into its run's log, soon."""
+        self.put(Input(run.tree.key, write))
 
     def soon(self, call: Callable[[], None]) -> None:
         """Have the event loop call something; safe in any thread."""

@@ -125,18 +125,6 @@ def _stopped(run: RunState, node: Node, reason: str) -> None:
         steps.cancel(run, node, node.halting or reason)
 
 
-def note(run: RunState, node: Node, kind: str, data: dict[str, Any]) -> Callable[[Tree], None]:
-    """Return what appends an event of a running step."""
-    encode(data)
-
-    def apply(tree: Tree) -> None:
-        held = tree.runs.get(run.key)
-        if held is not None:
-            held.emit(kind, node.address, data)
-
-    return apply
-
-
 def saved(run: RunState, node: Node, state: Any) -> Callable[[Tree], None]:
     """Return what stores the state of a running step."""
     encode(state)

@@ -10,6 +10,7 @@ from agentflow.data import decode, encode
 from agentflow.engine.carried import UNREAD, Response, Shared
 from agentflow.engine.program import Program, ScopeProgram, StepProgram
 from agentflow.engine.unreadable import read_result
+from agentflow.engine.volume import Volume
 from agentflow.engine.world import Lease, World
 from agentflow.errors import Failure
 from agentflow.store.rows import (
@@ -154,7 +155,7 @@ class RunState:
     __slots__ = (
         "_shared", "cancel", "change", "children", "failures", "held", "id", "input", "key", "last_response",
         "live", "next_n", "order", "parent", "parent_run", "past", "patched", "paused", "program", "queued", "ready",
-        "root", "row", "running", "seeds", "stamp", "state", "timing", "tolerated", "tree", "waits",
+        "root", "row", "running", "seeds", "stamp", "state", "timing", "tolerated", "tree", "volume", "waits",
     )  # fmt: skip
 
     def __init__(self, tree: Tree, row: RunRow | NewRun, key: int, program: Program, parent: Node | None) -> None:
@@ -202,6 +203,7 @@ class RunState:
         self.order = 0
         self.tolerated = 0
         """How many failures were tolerated."""
+        self.volume: Volume | None = None
         self.seeds: Mapping[str, StepRow] | None = None
         """Of a retry: rows of top-level steps that are kept, by id."""
 

@@ -210,6 +210,10 @@ class Context(Protocol):
         """Add a line to the step's log."""
         ...
 
+    async def drain(self) -> None:
+        """Wait, after many lines of the log, until there is room for more: else a flood of them is left out."""
+        ...
+
     def heartbeat(self) -> None:
         """Say that the step is alive, where a runtime wants to hear it."""
         ...

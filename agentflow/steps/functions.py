@@ -24,7 +24,7 @@ _POSITIONAL = (
 )
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _TOLD = frozenset({"progress", "log", "heartbeat", "artifact", "message", "status"})
-_AWAITED = frozenset({"save", "publish"})
+_AWAITED = frozenset({"save", "publish", "drain"})
 MAX_THREADS = 256
 _limit: RunVar[CapacityLimiter] = RunVar("agentflow_function_threads")
 _running: set[object] = set()

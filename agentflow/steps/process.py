@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,7 +28,10 @@ from agentflow.steps.services import services_of
 
 MAX_OUTPUT = 4 * 1024 * 1024
 _MAX_ERRORS = 64 * 1024
-_MAX_LINE = 8 * 1024
+_MAX_LINE = 64 * 1024
+"""Characters after which the rest of a line isn't waited for."""
+_MAX_SHOWN = 8 * 1024
+"""Characters that are told of it."""
 _MAX_SAID = 2000
 _GRACE = 2.0
 """Seconds between the polite signal and the one that can't be refused."""
@@ -59,7 +62,7 @@ async def run_script(config: ScriptConfig, ctx: Context) -> Any:
     cwd = folder / config.cwd if config.cwd else folder
     if not cwd.is_dir():
         raise cannot_start(f'there is no folder "{config.cwd or cwd}" to run in')
-    lines = _Lines(lambda text: _tell(ctx, text)) if config.output_format == "stream" else None
+    lines = _Lines(ctx) if config.output_format == "stream" else None
     process = _Process.start(_arguments(config), cwd, _environment(config, ctx), ctx.idempotency_key)
     try:
         await ctx.save(Handle({_STATE: process.state()}))
@@ -85,11 +88,6 @@ def _end_earlier(state: Any, mark: str) -> None:
     """End what an earlier attempt left; also one that died before it could save anything."""
     reap(state)
     processes.end_marked(mark)
-
-
-def _tell(ctx: Context, line: str) -> None:
-    ctx.log(line)
-    ctx.progress(None, line)
 
 
 def _arguments(config: ScriptConfig) -> list[str]:
@@ -163,7 +161,7 @@ class _Process:
         async def pump(pipe: IO[bytes] | None, take: Callable[[bytes], bool]) -> None:
             nonlocal open_pipes
             assert pipe is not None  # noqa: S101  both are pipes, see start
-            await _read(pipe, take)
+            await _read(pipe, take, lines.drain if lines is not None else None)
             open_pipes -= 1
             if self.overflow or (not open_pipes and exited.is_set()):
                 tasks.cancel_scope.cancel()
@@ -254,8 +252,8 @@ class _Process:
             return
 
 
-async def _read(pipe: IO[bytes], take: Callable[[bytes], bool]) -> None:
-    """Hand on what comes out of a pipe, until its end or `take` wants no more."""
+async def _read(pipe: IO[bytes], take: Callable[[bytes], bool], drain: Callable[[], Awaitable[None]] | None) -> None:
+    """Hand on what comes out of a pipe, until its end or `take` wants no more; `drain` keeps the writer waiting."""
     descriptor = pipe.fileno()
     os.set_blocking(descriptor, False)
     while True:
@@ -266,6 +264,8 @@ async def _read(pipe: IO[bytes], take: Callable[[bytes], bool]) -> None:
             continue
         if not chunk or not take(chunk):
             return
+        if drain is not None:
+            await drain()
 
 
 def _drain(pipe: IO[bytes] | None, take: Callable[[bytes], bool]) -> None:
@@ -280,27 +280,43 @@ def _drain(pipe: IO[bytes] | None, take: Callable[[bytes], bool]) -> None:
 
 
 class _Lines:
-    """Cuts bytes into lines of text."""
+    """Tells whole lines as they come, all of a chunk at once."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
         self._rest = ""
+        self._long = False
+        """Whether the rest is of a line whose beginning was told."""
 
     def feed(self, chunk: bytes) -> None:
         """Take some bytes."""
-        *whole, self._rest = (self._rest + self._decoder.decode(chunk)).split("\n")
-        for line in whole:
-            self._tell(current().head(line, _MAX_LINE))
-        while len(self._rest) > _MAX_LINE + current().margin:
-            part, self._rest = current().split(self._rest, _MAX_LINE)
-            self._tell(part)
+        whole, end, rest = self._decoder.decode(chunk).rpartition("\n")
+        if end:
+            self._tell(self._rest + whole)
+            self._rest, self._long = "", False
+        self._rest += rest
+        if len(self._rest) > _MAX_LINE:
+            self._tell(current().head(self._rest, _MAX_SHOWN))
+            self._rest, self._long = "", True
+
+    def _tell(self, text: str) -> None:
+        if self._long:
+            _, end, text = text.partition("\n")
+            if not end:
+                return
+            self._long = False
+        self._ctx.log(text)
+
+    async def drain(self) -> None:
+        """Wait until there is room for more."""
+        await self._ctx.drain()
 
     def end(self) -> None:
         """Tell the last line, if it had no end."""
         rest = self._rest + self._decoder.decode(b"", final=True)
         if rest:
-            self._tell(current().head(rest, _MAX_LINE))
+            self._tell(current().head(rest, _MAX_SHOWN))
 
 
 def _result(config: ScriptConfig, process: _Process, ctx: Context, cwd: Path) -> Any:
@@ -320,7 +336,7 @@ def _result(config: ScriptConfig, process: _Process, ctx: Context, cwd: Path) ->
         said = current().tail(errors or output.strip(), _MAX_SAID, cut=bool(errors) and process.errors_cut)
         raise _exit_error(process.code, said, hint)
     if errors:
-        ctx.log(current().tail(errors, _MAX_LINE, cut=process.errors_cut), "warning")
+        ctx.log(current().tail(errors, _MAX_SHOWN, cut=process.errors_cut), "warning")
     if config.output_format == "text":
         return {"output": output.strip()}
     if config.output_format != "json":

@@ -48,7 +48,7 @@ class ScriptConfig(Model):
     cwd: Annotated[Name, AfterValidator(_plain_text)] | None = None
     """Folder it runs in, from the config's folder; default: that folder."""
     output_format: Literal["text", "json", "stream"] | None = None
-    """`text` keeps stdout as text (`{"output": …}`), `json` insists on JSON, `stream` tells its lines while it runs.
+    """`text` keeps stdout as text (`{"output": …}`), `json` insists on JSON, `stream` logs its lines as they come.
 
     Default: JSON objects and arrays are read, the rest is text, `{"output": …}`."""
 

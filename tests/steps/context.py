@@ -44,6 +44,7 @@ class FakeContext:
         self.logs: list[tuple[str, str]] = []
         self.told: list[tuple[float | None, str]] = []
         self.artifacts: list[Artifact] = []
+        self.drained = 0
         self.saved: list[Any] = []
         self.saving = anyio.Event()
 
@@ -62,6 +63,9 @@ class FakeContext:
 
     def log(self, text: str, level: str = "info") -> None:
         self.logs.append((level, text))
+
+    async def drain(self) -> None:
+        self.drained += 1
 
     def heartbeat(self) -> None:
         pass

@@ -117,12 +117,23 @@ async def test_a_long_error_keeps_its_end() -> None:
     assert len(str(error)) < 2100
 
 
-async def test_stream_tells_each_line_as_it_comes() -> None:
+async def test_stream_tells_whole_lines_as_they_come_and_waits_for_room() -> None:
     ctx = FakeContext()
     result = await run("script", {"run": "echo one; echo two; printf 'three é'", "output_format": "stream"}, ctx)
-    assert ctx.told == [(None, "one"), (None, "two"), (None, "three é")]
-    assert ctx.logs == [("info", "one"), ("info", "two"), ("info", "three é")]
+    assert "\n".join(text for _, text in ctx.logs) == "one\ntwo\nthree é"
+    assert {level for level, _ in ctx.logs} == {"info"}
+    assert ctx.told == []
+    assert ctx.drained > 0
     assert result == {"output": "one\ntwo\nthree é"}
+
+
+async def test_of_a_line_without_end_only_the_beginning_is_told() -> None:
+    ctx = FakeContext()
+    text = "echo first; head -c 300000 /dev/zero | tr '\\0' x; echo; echo last"
+    await run("script", {"run": text, "output_format": "stream"}, ctx)
+    lines = "\n".join(text for _, text in ctx.logs).split("\n")
+    assert (lines[0], lines[-1]) == ("first", "last")
+    assert [len(line) for line in lines[1:-1]] == [8192]
 
 
 async def test_stderr_of_a_good_script_is_logged() -> None:
