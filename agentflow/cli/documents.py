@@ -101,6 +101,7 @@ def step_data(step: StepView) -> dict[str, Any]:
         "due": iso(step.due),
         "result": decode(step.result) if step.result is not None else None,
         "damaged": step.damaged,
+        "tolerated": step.tolerated,
         "error": step.error.to_data() if step.error else None,
         "answer": step.answer,
         "by": step.by,

@@ -13,6 +13,10 @@ FRAMES = 4
 """Frames of an exception that are shown beside a run; `runs show --step` has all that are kept."""
 
 
+UNDONE = 12
+"""Undone steps that are named beside a failure."""
+
+
 def cause(failure: Failure, limit: int = 60) -> str:
     """Say a failure in a few words: `HTTP 503`, or the beginning of its message with the place in the user's code."""
     status = failure.data.get("status")
@@ -37,13 +41,29 @@ def trace_lines(data: Mapping[str, Any], most: int = FRAMES) -> list[str]:
         data: a failure's data.
         most: how many frames an exception may show.
     """
-    lines = [*_runs(data), *_frames(data, most)]
+    lines = [*_runs(data), *_undone(data), *_frames(data, most)]
     causes = data.get("causes")
     for each in causes if is_array(causes) else ():
         if is_object(each):
             lines.append(f"{each.get('how', 'caused by')} {each.get('message') or each.get('exception')}")
             lines += [f"  {line}" for line in _frames(each, most)]
     return lines
+
+
+def _undone(data: Mapping[str, Any]) -> Iterator[str]:
+    """Say what a saga has undone: `undone: flight, hotel`, and `could not undo: hotel: Exit code 1`."""
+    report = data.get("compensated")
+    entries = [each for each in report if is_object(each)] if is_array(report) else []
+    done = [str(each.get("step")) for each in entries if each.get("reason") == "compensated"]
+    if done:
+        more = f" and {len(done) - UNDONE} more" if len(done) > UNDONE else ""
+        yield f"undone: {', '.join(done[:UNDONE])}{more}"
+    failed = [each for each in entries if each.get("reason") == "compensation_failed"]
+    for each in failed[:UNDONE]:
+        why = f": {one_line(str(each['message']), 200)}" if each.get("message") else ""
+        yield f"could not undo: {each.get('step')}{why}"
+    if len(failed) > UNDONE:
+        yield f"could not undo {len(failed) - UNDONE} more"
 
 
 def _runs(data: Mapping[str, Any]) -> Iterator[str]:

@@ -64,3 +64,10 @@ def _given(row: StepRow) -> int:
 def satisfied(row: StepRow) -> bool:
     """Tell whether what depends on a step may go on."""
     return row.state == "completed" or (row.state == "canceled" and (row.reason or "") in SATISFIED)
+
+
+def tolerated_by(row: StepRow) -> int:
+    """Return how many failures that were tolerated a step stands for."""
+    memo = salvaged(row.memo) if row.memo and b'"tolerated"' in row.memo else None
+    count = memo.get("tolerated") if is_object(memo) else None
+    return count if isinstance(count, int) else int(row.reason == "tolerated")  # older rows have no number

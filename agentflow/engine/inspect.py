@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from agentflow.definition.models import Body, Step, Workflow
 from agentflow.definition.order import order
-from agentflow.engine.counts import LOOPS, Items, count_items, satisfied
+from agentflow.engine.counts import LOOPS, Items, count_items, satisfied, tolerated_by
 from agentflow.engine.unreadable import read_failure
 from agentflow.errors import Failure
 from agentflow.store.rows import (
@@ -62,6 +62,8 @@ class StepView:
     """Why it isn't running: blocked by, slot, timer, wait, no host, not run."""
     damaged: bool = False
     """Whether its stored result is damaged: it isn't shown."""
+    tolerated: int = 0
+    """How many failures that were tolerated it stands for: its own, its hooks', those of its child run."""
 
     @property
     def seconds(self) -> float | None:
@@ -283,6 +285,7 @@ class _Snapshot:
             child=row.task if task is None and kind == "workflow" else None,
             why=self._why(row, blocked, task),
             damaged=row.n in self.around.damaged,
+            tolerated=tolerated_by(row),
         )
 
     def _items(self, row: StepRow, step: Step | None, kind: str) -> Items | None:

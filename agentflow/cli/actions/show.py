@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from shlex import quote
 from typing import Any
@@ -15,6 +15,7 @@ from agentflow.cli.documents import event_data, hosted_data, step_data, wait_dat
 from agentflow.cli.errors import failure_lines
 from agentflow.cli.failures import cause, sentence, trace_lines
 from agentflow.cli.format import GLYPHS, STYLES, ago, answer_line, clock_time, compact, duration, one_line, shorten
+from agentflow.cli.losses import NAMED, UNDONE, UNDONE_TEXTS, count, is_undoing, tolerated_inside, tolerated_lines
 from agentflow.cli.options import Common
 from agentflow.cli.rows import reason_text
 from agentflow.cli.session import Session, drive, find_project
@@ -115,7 +116,8 @@ async def _lines(session: Session, run: Run, view: RunView, *, everything: bool)
     console = session.console
     short = session.short(run.id)
     state = console.paint(f"{GLYPHS[run.state]} {run.state}", STYLES[run.state], out=True)
-    head = [f"run {short}", run.workflow, state + (", paused" if run.paused else "")]
+    lost = f", {run.tolerated} failed (tolerated)" if run.tolerated else ""
+    head = [f"run {short}", run.workflow, state + (", paused" if run.paused else "") + lost]
     head.append(f" started {clock_time(run.created_at)} by {run.door}")
     head += [f" {duration(run.ended_at - run.created_at)}"] if run.ended_at is not None else []
     head += [f" entry: {run.entry_point}"] if run.entry_point else []
@@ -125,7 +127,12 @@ async def _lines(session: Session, run: Run, view: RunView, *, everything: bool)
     if abandoned(run, session.engine.hosted([run])[run.id]):
         lines.append(f"! no process runs it: {go_on(session, run)}")
     lines.append("")
-    lines += step_lines(session, [s for s in view.steps if everything or _shown(s)])
+    undone = [] if everything else [s.address for s in view.steps if is_undoing(s)]
+    hidden = set(undone[UNDONE:])
+    shown = [s for s in view.steps if s.address not in hidden and (everything or _shown(s) or is_undoing(s))]
+    lines += step_lines(session, shown, tolerated_inside(view.steps), short)
+    if hidden:
+        lines.append(f"… {len(hidden)} more lines of undone steps: {session.command(f'runs show {short} --tree')}")
     if everything:
         lines += await _children(session, run)
     lines += ["", f"input   {one_line(run.input, 200)}"]
@@ -175,8 +182,17 @@ def _shown(step: StepView) -> bool:
     )
 
 
-def step_lines(session: Session, steps: Sequence[StepView]) -> list[str]:
-    """Return the table of steps."""
+def step_lines(
+    session: Session, steps: Sequence[StepView], lost: Mapping[str, Sequence[StepView]], short: str
+) -> list[str]:
+    """Return the table of steps, with what they lack.
+
+    Args:
+        session: engine and console.
+        steps: what is shown.
+        lost: steps whose failure was tolerated, by what is around them.
+        short: the run's short id.
+    """
     console = session.console
     now = session.engine.core.now()
     rows = [
@@ -185,7 +201,7 @@ def step_lines(session: Session, steps: Sequence[StepView]) -> list[str]:
             {"wait_for_input": "wait", "wait_for_event": "event"}.get(step.type, step.type),
             _count(step),
             _took(step, now),
-            _note(step),
+            ", ".join(part for part in (_lost(step, lost.get(step.address, ())), _note(step)) if part),
         ]
         for step in steps
     ]
@@ -197,7 +213,15 @@ def step_lines(session: Session, steps: Sequence[StepView]) -> list[str]:
         start = [pad(cut_to(texts[k], w) if k == 0 else texts[k], w) for k, w in enumerate(widths)]
         room = max(console.width - sum(widths) - 12, 16) if console.out_terminal else 10000
         lines.append(f"{glyph} {'  '.join(start)}  {cut_to(texts[4], room)}".rstrip())
+        if step.depth == 0:
+            every = session.command(f"runs show {short} --step {quote(step.address)}")
+            lines += printable(tolerated_lines(step.address, lost.get(step.address, ()), every))
     return lines
+
+
+def _lost(step: StepView, inside: Sequence[StepView]) -> str:
+    """Say how many failures were tolerated inside a step, or in the run that it started."""
+    return count([*inside, *([step] if step.state == "completed" else [])])
 
 
 def _count(step: StepView) -> str:
@@ -223,7 +247,10 @@ def _note(step: StepView) -> str:
     if step.error is not None and step.state == "failed":
         return cause(step.error)
     if step.state == "canceled":
-        return reason_text(step.reason)
+        why = f": {cause(step.error)}" if step.reason == "tolerated" and step.error is not None else ""
+        return reason_text(step.reason) + why
+    if step.state == "completed" and step.reason in UNDONE_TEXTS:
+        return UNDONE_TEXTS[step.reason]
     if step.answer is not None:
         by = who(step.by, step.door, mine=step.by == "local" and step.door == "cli")
         return f"{answer_line(step.answer)}, by {by}"
@@ -297,6 +324,9 @@ async def _step(session: Session, run: Run, view: RunView, workflow: Workflow, w
         "log",
         *(f"  {clock_time(e.at)}  {e.type}  {one_line(e.data, 160) if e.data else ''}".rstrip() for e in log),
     ]
+    lost = tolerated_inside(view.steps).get(step.address, ())
+    if lost:
+        lines += ["", count(lost), *printable(tolerated_lines(step.address, lost, "--json", most=NAMED * 100))]
     if step.error is not None:
         lines += ["", *failure_lines(step.error, frames=MAX_FRAMES)]
     if step.answer is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from agentflow.data import is_array
 from agentflow.engine.state import Node, RunState, Scope
 
 
@@ -89,7 +90,10 @@ def compensated(run: RunState, scope: Scope) -> None:
     run.save(target)
     memo = dict(saga.memo or {})
     memo["undo"] = [address for address in memo["undo"] if address != target.address]
-    memo["report"] = [*memo["report"], {"step": target.address, "reason": target.reason}]
+    entry = {"step": target.address, "reason": target.reason}
+    if scope.failure is not None:
+        entry["message"] = scope.failure.told
+    memo["report"] = [*memo["report"], entry]
     saga.memo = memo
     run.save(saga, memo=True)
     _next(run, saga)
@@ -105,7 +109,9 @@ def _report(run: RunState, node: Node) -> None:
     if node.failure is not None:
         from dataclasses import replace  # noqa: PLC0415  beside its only use
 
-        node.failure = replace(node.failure, data={**node.failure.data, "compensated": memo["report"]})
+        inner = node.failure.data.get("compensated")  # of a saga inside it, whose failure this is
+        report = [*(inner if is_array(inner) else ()), *memo["report"]]
+        node.failure = replace(node.failure, data={**node.failure.data, "compensated": report})
         memo["failure"] = node.failure.to_data()
     run.save(node, memo=True)
     run.tree.push("next_stage", run, node)
