@@ -221,7 +221,7 @@ CODES: dict[str, Code] = {
     "AF-WAIT-OPEN": Code("parked", "The run waits for an answer.", "Answer it: agentflow waits answer WAIT."),
     "AF-WAIT-UNKNOWN": Code("unknown", "There is no such wait.", "See `agentflow waits`."),
     "AF-WAIT-INVALID": Code(
-        "invalid", "An answer doesn't fit its wait's schema.", "Correct it; the wait is still open."
+        "invalid", "An answer, or a default, doesn't fit its wait.", "Correct it; an open wait stays open."
     ),
     "AF-WAIT-CONFLICT": Code(
         "conflict", "A wait was answered before, or closed.", "Look at the run: the first answer counts."
@@ -254,7 +254,7 @@ CODES: dict[str, Code] = {
     ),
     "AF-WAIT-TOO-LARGE": Code("invalid", "An answer is larger than 4 MiB.", "Answer with the place of a file instead."),
     "AF-RESULT-INVALID": Code(
-        "failed", "A step's result has no JSON form.", "Return plain data: texts, numbers, lists, mappings."
+        "failed", "A step's result couldn't be read back as it is.", "Return plain data, and mend the place it names."
     ),
     "AF-RESULT-TOO-LARGE": Code(
         "failed", "A step's result is larger than 4 MiB.", "Write it to a file or an artifact and return its place."
@@ -289,7 +289,9 @@ CODES: dict[str, Code] = {
         "failed", "Sub-workflows are nested more than 100 levels deep.", "Look for one that starts itself."
     ),
     "AF-OUTPUT-INVALID": Code(
-        "failed", "A run's output doesn't fit the workflow's output_schema.", "Mend the output template or the schema."
+        "failed",
+        "A run's output can't be kept or doesn't fit the output_schema.",
+        "Mend the output template or the schema.",
     ),
     "AF-CHILD-CANCELED": Code(
         "failed", "The child run of a workflow step was cancelled.", "Retry the run from that step."

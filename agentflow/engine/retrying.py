@@ -26,6 +26,7 @@ from agentflow.store.rows import (
     SharedRow,
     StepRow,
 )
+from agentflow.unfit import UnfitError
 
 if TYPE_CHECKING:
     from agentflow.engine.core import Core
@@ -276,7 +277,14 @@ def _with_result(old: RunState, row: StepRow) -> StepRow:
     if row.result is not None or row.state != "completed":
         return row
     body = (old.root.scopes or {})["steps"]
-    return row._replace(result=encode(old.result_value(body.nodes[body.program.index[row.address]])), memo=None)
+    try:
+        result = encode(old.result_value(body.nodes[body.program.index[row.address]]))
+    except UnfitError as error:  # a container's, put together from results that are each as deep as may be
+        raise ConflictError(
+            f'the result of step "{row.address}" can\'t be kept: {error}', code="AF-RESULT-INVALID",
+            hint=f"agentflow runs retry {old.id[-6:]} --from {_top_step(row.address)}",
+        ) from None  # fmt: skip
+    return row._replace(result=result, memo=None)
 
 
 def _seed(plan: Plan) -> Callable[[RunState], None]:
