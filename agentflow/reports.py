@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import traceback
-
-from agentflow.redaction import Redactor
+from collections.abc import Callable
 
 
 def described(error: BaseException) -> str:
@@ -17,12 +16,17 @@ def described(error: BaseException) -> str:
         return type(error).__name__
 
 
-def report(error: BaseException, redactor: Redactor) -> str | None:
-    """Write an exception's trace into a file of its own; returns its path, or None where there is no place for it."""
+def report(error: BaseException, redact: Callable[[str], str]) -> str | None:
+    """Write an exception's trace into a file of its own; returns its path, or None where there is no place for it.
+
+    Args:
+        error: what nobody expected.
+        redact: takes secrets out of a text.
+    """
     try:
         handle, path = tempfile.mkstemp(prefix="agentflow-defect-", suffix=".txt")
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-            file.write(redactor.text(described(error)))
+            file.write(redact(described(error)))
     except OSError:
         return None
     return path

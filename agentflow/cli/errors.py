@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +10,10 @@ from typing import Any, cast
 
 from agentflow.cli.console import Console, printable
 from agentflow.cli.failures import FRAMES, trace_lines
+from agentflow.cli.shown import redacted, redacted_data
 from agentflow.codes import door
 from agentflow.errors import AgentflowError, Defect, DefinitionError, Failure, Place, Problem
+from agentflow.reports import report
 
 PROBLEMS_SHOWN = 50
 
@@ -136,7 +137,7 @@ def failure_lines(
 def show(console: Console, error: AgentflowError) -> None:
     """Write an error to stderr, in the form that the command line asks for."""
     if console.mode != "text":
-        console.tell_data({"error": to_data(error)})
+        console.tell_data({"error": redacted_data(to_data(error))})
         return
     tell_lines(console, error_lines(error))
 
@@ -176,13 +177,7 @@ def as_defect(error: BaseException) -> Defect:
     """Turn an unexpected exception into the error that a person reads; its trace goes into a file."""
     if isinstance(error, Defect):
         return error
-    lines = "".join(traceback.format_exception(error))
-    try:
-        handle, path = tempfile.mkstemp(prefix="agentflow-defect-", suffix=".txt")
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-            file.write(lines)
-    except OSError:
-        path = None
+    path = report(error, redacted)
     hint = "AGENTFLOW_DEBUG=1 shows the trace here"
     why = f"the details are in {path}; please report them with the steps that led here" if path else None
     return Defect(f"agentflow itself failed ({type(error).__name__})", why=why, hint=hint)

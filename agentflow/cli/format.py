@@ -92,7 +92,7 @@ def compact(value: object) -> str:
 def one_line(value: object, limit: int = 60) -> str:
     """Write a value for a row of a table or tree: text as it is, the rest as JSON, cut to `limit` characters."""
     text = value if isinstance(value, str) else _preview(value, limit)
-    return shorten(clean(" ".join(redacted(text).split())), limit)
+    return shorten(clean(" ".join(text.split())), limit)
 
 
 def _preview(value: object, limit: int) -> str:
@@ -108,7 +108,8 @@ def _preview(value: object, limit: int) -> str:
 
 
 def shorten(text: str, limit: int) -> str:
-    """Cut a text to `limit` characters, the last of them `…`."""
+    """Cut a text without its secrets to `limit` characters, the last of them `…`."""
+    text = redacted(text)
     return text if len(text) <= limit else text[: max(limit - 1, 0)] + "…"
 
 

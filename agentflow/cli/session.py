@@ -95,10 +95,11 @@ def find_project(common: Common, *, file: str | None = None, config: Literal["ne
     flags += f" --store {quote(common.store)}" if common.store and not os.environ.get("AGENTFLOW_STORE") else ""
     if source is None and config == "needed":
         raise no_config(None)
+    plain = plain_config(nearest)
     loaded = load_config(source) if source is not None and config != "none" else None
-    if loaded is not None and loaded.redactor:
-        redact_by(loaded.redactor.text)
-    plain = loaded if loaded is not None and not file else plain_config(nearest)
+    if loaded is not None:
+        redact_by(loaded.redactor)
+    plain = loaded if loaded is not None and not file else plain
     return Project(_store(common, nearest, plain.store), loaded, flags, plain)
 
 
@@ -112,8 +113,11 @@ def _store(common: Common, nearest: Path | None, named: str | None) -> str:
 
 
 def plain_config(file: Path | None) -> Config:
-    """Read only `store` and `python` of a config: looking at runs must work while its workflows are being edited."""
-    from agentflow.config import Config  # noqa: PLC0415  not for every command
+    """Read only `store`, `python` and `env` of a config: looking at runs must work while its workflows are edited.
+
+    From now on nothing shows the secrets that it names, not even an error of the config itself.
+    """
+    from agentflow.config import Config, with_env  # noqa: PLC0415  not for every command
     from agentflow.data import is_object  # noqa: PLC0415
     from agentflow.definition.config_file import PythonSection  # noqa: PLC0415
     from agentflow.definition.source import load_document  # noqa: PLC0415
@@ -129,6 +133,9 @@ def plain_config(file: Path | None) -> Config:
             found = replace(found, store=data["store"])
         if is_object(data) and is_object(data.get("python")):
             found = replace(found, python_modules=PythonSection.model_validate(data["python"]).modules)
+        if is_object(data) and data.get("env"):
+            found = with_env(found, data["env"])
+    redact_by(found.redactor)
     return found
 
 

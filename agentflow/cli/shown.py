@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from secrets import token_hex
+from typing import Any
+
+from agentflow.redaction import NOTHING, Redactor
 
 _STEERS = "\x00-\x1f\x7f-\x9f"
 _TURNS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
@@ -33,7 +36,7 @@ _TAB = "    "
 _STYLES = re.compile(r"\x1b\[[0-9;:]*m")
 _FRAME = f"\x1b{token_hex(16)}"
 _MADE = re.compile(f"{_FRAME}<([^>]*)>")
-_redact: Callable[[str], str] = str
+_redactor: Redactor = NOTHING
 
 
 def clean(text: str) -> str:
@@ -48,15 +51,20 @@ def _escape(found: re.Match[str]) -> str:
     return _TAB if char == "\t" else char.encode("unicode_escape").decode()
 
 
-def redact_by(redact: Callable[[str], str]) -> None:
+def redact_by(redactor: Redactor) -> None:
     """Set what takes the secrets of the config out of every text that this process shows."""
-    global _redact  # noqa: PLW0603  one command, one config, one screen
-    _redact = redact
+    global _redactor  # noqa: PLW0603  one command, one config, one screen
+    _redactor = redactor
 
 
 def redacted(text: str) -> str:
     """Take secrets out of a text. Who cuts a text does this first: half a secret isn't found any more."""
-    return _redact(text)
+    return _redactor.text(text)
+
+
+def redacted_data(value: Any) -> Any:
+    """Take secrets out of what an error says as JSON."""
+    return _redactor.value(value)
 
 
 def cleaned_lines(text: str) -> list[str]:
@@ -82,9 +90,9 @@ def render(text: str, fit: Callable[[str], str] = str) -> str:
         fit: what becomes of the texts between the frames then.
     """
     if _FRAME not in text:
-        return fit(clean(_redact(text)))
+        return fit(clean(_redactor.text(text)))
     parts = _MADE.split(text)
-    parts[::2] = [fit(clean(_redact(part))) for part in parts[::2]]
+    parts[::2] = [fit(clean(_redactor.text(part))) for part in parts[::2]]
     return "".join(parts)
 
 

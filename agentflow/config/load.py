@@ -172,6 +172,12 @@ def _settle(fields: dict[str, Any], base: Config | None) -> None:
         fields.setdefault("env_values", env_values(fields["env"].values(), fields.get("folder")))
 
 
+def with_env(config: Config, env: Any) -> Config:
+    """Return a config with the variables that a file's `env` lists; raises ValueError where it isn't valid."""
+    variables = _variables(ConfigFile.model_validate({"env": env}).env)
+    return replace(config, env=variables, env_values=env_values(variables.values(), config.folder))
+
+
 def _files(types: TypeLookup | None) -> Files:
     lookup, names = _lookup(types)
     if types is not None:

@@ -67,9 +67,9 @@ async def resume(
             f'the wait of step "{answered.task.task.step}" is closed: nobody had answered it', code="AF-WAIT-CLOSED"
         )
     if answered.outcome == "conflict":
-        given = encode(_plain(answered.task.answer)).decode()
+        given = gate.text(encode(_plain(answered.task.answer)).decode(), 200)
         raise ConflictError(
-            f'"{answered.task.task.step}" was answered by {answered.task.by} ({answered.task.door}): {given[:200]}',
+            f'"{answered.task.task.step}" was answered by {answered.task.by} ({answered.task.door}): {given}',
             code="AF-WAIT-CONFLICT",
             data={"answer": answered.task.answer, "by": answered.task.by, "at": answered.task.answered_at},
         )

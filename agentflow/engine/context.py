@@ -150,7 +150,9 @@ class StepContext:
         gathered = self._printed
         if gathered is None:
             with FIRST:
-                gathered = self._printed or Printed(lambda lines: self.log(lines, "stdout"), self._core.soon)
+                gathered = self._printed or Printed(
+                    lambda lines: self.log(lines, "stdout"), self._core.soon, self._core.gate.redactor
+                )
                 self._printed = gathered
         return gathered.write(text)
 

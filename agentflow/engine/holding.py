@@ -23,6 +23,7 @@ from agentflow.engine.state import RunState, Tree
 from agentflow.engine.surroundings import Surroundings
 from agentflow.engine.world import Lease
 from agentflow.errors import DefinitionError, StoreError
+from agentflow.reports import described
 from agentflow.store.contract import Store
 from agentflow.store.loaded import LoadedRun, LoadedTree
 from agentflow.store.rows import (
@@ -182,7 +183,7 @@ class Holding(Surroundings):
 
     async def _not_held(self, item: Input | Finished, error: Exception) -> None:
         """A tree couldn't be read: tell who waits for the input, and keep results of steps for later."""
-        log.error("run %s couldn't be read: %s", item.root, error)
+        log.error("run %s couldn't be read: %s", item.root, self.gate.text(error))
         self.notice(error)
         if item.done is not None:
             item.done.error = error
@@ -199,7 +200,7 @@ class Holding(Surroundings):
         """Give back a tree that can't be rebuilt here: another host may have what this one lacks."""
         if not isinstance(error, StoreError) or error.code == "AF-STORE-DAMAGED":
             self.unreadable[loaded.root] = error
-            log.error("run %s is left alone: %s", loaded.runs[0].row.id, error)
+            log.error("run %s is left alone: %s", loaded.runs[0].row.id, self.gate.text(error))
         if loaded.holder is not None:
             await self.store.commit([RunChange(loaded.root, loaded.root, loaded.epoch, release=True)])
 
@@ -287,7 +288,8 @@ class Holding(Surroundings):
     def _abandon(self, inputs: Sequence[Input | Finished], trees: Sequence[Tree], error: Exception) -> None:
         """Let go of trees as they are in the store, to whoever takes them when this process has ended."""
         names = ", ".join(tree.root.id for tree in trees)
-        log.error("a fault of agentflow: left alone as they are: %s", names, exc_info=error)
+        told = self.gate.text(described(error))
+        log.error("a fault of agentflow: left alone as they are: %s: %s", names, told)
         for item in inputs:
             if item.done is not None:
                 item.done.error = error

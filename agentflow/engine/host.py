@@ -15,6 +15,7 @@ from agentflow.engine.hosting import HostLock, answer_bell
 from agentflow.engine.inputs import Answering, Done, Input, fired
 from agentflow.engine.state import Tree
 from agentflow.errors import StoreError
+from agentflow.reports import described
 from agentflow.store.contract import Store
 from agentflow.store.rows import (
     HELD,
@@ -76,7 +77,7 @@ class Host:
                 try:
                     await task()  # type: ignore[operator]
                 except Exception as error:
-                    log.exception("a task of the host failed and starts anew")
+                    log.error("a task of the host failed and starts anew: %s", self.core.gate.text(described(error)))
                     self.core.notice(error)
                     await anyio.sleep(0.5)
 
@@ -102,8 +103,8 @@ class Host:
     async def _guarded_claim(self) -> None:
         try:
             await self.claim()
-        except Exception:
-            log.exception("looking for runs to continue failed")
+        except Exception as error:
+            log.error("looking for runs to continue failed: %s", self.core.gate.text(described(error)))
 
     @property
     def roots(self) -> Collection[int] | None:

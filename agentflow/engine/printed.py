@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from agentflow.redaction import NOTHING, Redactor
+
 PIECE = 8_000
 """Characters of one entry of the log."""
 MOST = 200_000
@@ -16,15 +18,19 @@ FIRST = threading.Lock()
 class Printed:
     """Gathers what one attempt prints, in whatever thread, and logs it in the event loop: soon, and in whole lines."""
 
-    def __init__(self, log: Callable[[str], None], soon: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(
+        self, log: Callable[[str], None], soon: Callable[[Callable[[], None]], object], redactor: Redactor = NOTHING
+    ) -> None:
         """Prepare to gather.
 
         Args:
             log: adds an entry to the step's log; called in the event loop.
             soon: has the event loop call something; callable in any thread.
+            redactor: knows the secrets that no cut may go through.
         """
         self._log = log
         self._soon = soon
+        self._redactor = redactor
         self._lock = threading.Lock()
         self._text: list[str] = []
         self._left = MOST
@@ -39,8 +45,9 @@ class Printed:
             if self._left > 0:
                 self._text.append(text[: self._left])
                 self._left -= len(text)
-                if self._left <= 0:
-                    self._text.append("\n… what it prints from here on isn't kept\n")
+                if self._left <= 0:  # the line that is cut may hold a piece of a secret
+                    whole, _, _ = "".join(self._text).rpartition("\n")
+                    self._text = [whole, "\n… what it prints from here on isn't kept\n"]
             due, self._due = self._due, True
         if not due:
             self._soon(self._flush)
@@ -60,6 +67,8 @@ class Printed:
         text = text[:cut].rstrip("\n")
         while text:
             end = len(text) if len(text) <= PIECE else text.rfind("\n", 0, PIECE)
-            end = PIECE if end <= 0 else end
-            self._log(text[:end])
-            text = text[end:].lstrip("\n")
+            part, text = (text[:end], text[end:]) if end > 0 else self._redactor.split(text, PIECE)
+            if not part:  # how it goes on isn't known, and never will be
+                part, text = text, ""
+            self._log(part)
+            text = text.lstrip("\n")

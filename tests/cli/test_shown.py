@@ -11,6 +11,7 @@ from agentflow.cli import shown
 from agentflow.cli.format import one_line
 from agentflow.cli.shown import bare, clean, cleaned_lines, made, render, safe_json, without_styles
 from agentflow.cli.tables import Column, cells, layout
+from agentflow.redaction import NOTHING, Redactor
 
 
 @pytest.mark.parametrize(
@@ -84,9 +85,9 @@ def test_widths_are_those_of_what_is_seen() -> None:
 @pytest.fixture
 def hidden() -> Iterator[None]:
     """Hide a secret while a test runs."""
-    shown.redact_by(lambda text: text.replace("s3cr3t-token", "***"))
+    shown.redact_by(Redactor({"TOKEN": "s3cr3t-token"}))
     yield
-    shown.redact_by(str)
+    shown.redact_by(NOTHING)
 
 
 @pytest.mark.usefixtures("hidden")

@@ -15,7 +15,8 @@ from agentflow.cli.console import Console
 from agentflow.cli.errors import definition_lines, problem_data, tell_lines
 from agentflow.cli.format import plural
 from agentflow.cli.options import Common
-from agentflow.cli.session import no_config
+from agentflow.cli.session import no_config, plain_config
+from agentflow.cli.shown import redacted_data
 from agentflow.cli.values import read_text, usage
 from agentflow.codes import CODES, door
 from agentflow.definition.models import Step, Workflow
@@ -106,6 +107,7 @@ def _check(names: Sequence[str]) -> Checked:
         checked.files += 1
         with _source(name) as path:
             try:
+                plain_config(Path(path))  # its secrets aren't shown, whatever is wrong with it
                 checked.take(load_config(path))
             except DefinitionError as error:
                 checked.problems += [_named(checked, problem, path) for problem in error.problems]
@@ -160,11 +162,11 @@ def _report(console: Console, checked: Checked, shape: str, *, strict: bool) -> 
                 "ok": not failed,
                 "workflows": checked.workflows,
                 "steps": checked.steps,
-                "problems": [problem_data(problem) for problem in checked.problems],
+                "problems": redacted_data([problem_data(problem) for problem in checked.problems]),
             }
         )
     elif shape == "sarif":
-        console.data(sarif(checked.problems))
+        console.data(redacted_data(sarif(checked.problems)))
     elif shape == "github":
         for line in github(checked.problems):
             console.result(line)
@@ -256,6 +258,7 @@ def _load(common: Common, target: str | None) -> tuple[Config, str | None, str |
     path = file or _nearest(common)
     if not Path(path).exists():
         raise no_config(path)
+    plain_config(Path(path))
     return load_config(path), name, file
 
 

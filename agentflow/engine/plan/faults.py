@@ -17,7 +17,7 @@ log = logging.getLogger("agentflow")
 def defect(run: RunState, error: BaseException) -> Failure:
     """Return the failure that a fault of agentflow makes in a run, and leave a report of it."""
     gate = run.tree.world.gate
-    path = report(error, gate.redactor)
+    path = report(error, gate.redactor.text)
     log.error("a fault of agentflow in run %s: %s", run.id, gate.redactor.text(described(error)))
     message = f"a fault of agentflow: {_said(error)}"
     why = f"the details are in {path}; please report them with the steps that led here" if path else None

@@ -1,0 +1,53 @@
+"""What the engine keeps passes its gate: a new door can't go past it without being seen here."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import agentflow.engine
+
+ENGINE = Path(agentflow.engine.__file__).parent
+ENCODES = {
+    "answers.py": "an answer that was admitted, to compare and to tell it",
+    "context.py": "a message that was admitted",
+    "damaged.py": "what agentflow says of a damaged run",
+    "gate.py": "the gate itself",
+    "inputs.py": "what was admitted, to refuse it early",
+    "plan/containers.py": "a memo of agentflow's own",
+    "plan/faults.py": "a failure that passed the gate",
+    "plan/runs.py": "what steps have left, and a definition's presets",
+    "plan/steps.py": "numbers of attempts",
+    "plan/waiting.py": "a wait that was admitted",
+    "program.py": "a constant config, to know it again",
+    "retrying.py": "what is kept of the run before",
+    "starting.py": "what a start was given",
+    "state.py": "rows of what was admitted",
+}
+"""Modules that encode rows: each only what has come through the gate, or what agentflow says itself."""
+
+
+def _uses(path: Path, names: set[str]) -> set[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in names} | {
+        node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in names
+    }
+
+
+def _modules() -> dict[str, Path]:
+    return {str(path.relative_to(ENGINE)): path for path in sorted(ENGINE.rglob("*.py"))}
+
+
+def test_only_known_modules_encode_what_is_stored() -> None:
+    found = {name for name, path in _modules().items() if _uses(path, {"encode", "to_json", "admit", "normalise"})}
+    assert found <= set(ENCODES), "let it pass `Gate.encoded` or `Gate.data`, or say why it needn't"
+
+
+def test_no_module_logs_an_exception_past_the_gate() -> None:
+    for name, path in _modules().items():
+        tree = ast.parse(path.read_text("utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                words = {keyword.arg for keyword in node.keywords}
+                logs = isinstance(node.func.value, ast.Name) and node.func.value.id == "log"
+                assert not (logs and (node.func.attr == "exception" or "exc_info" in words)), f"{name}:{node.lineno}"
