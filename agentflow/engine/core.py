@@ -183,7 +183,10 @@ class Core(Landing):
     async def _executed(self, run: RunState, node: Node, lease: WorkLease) -> tuple[Any, StepContext | None]:
         """Execute a step; whatever else goes wrong in that is its failure, and nobody else's."""
         try:
-            return await execute(self, run, node, lease)
+            outcome, context = await execute(self, run, node, lease)
+            if node.program.update is not None and isinstance(outcome, bytes):
+                await self.reducers.ahead(run, node, outcome)
+            return outcome, context
         except BaseException as error:
             if is_cancellation(error):
                 raise

@@ -224,6 +224,7 @@ class Holding(Surroundings):
 
     async def _load(self, loaded: LoadedTree, old: Tree | None, ended: Collection[Finished] = ()) -> None:
         programs = await self._learn(loaded)
+        await self.reducers.warm(loaded.runs, lambda item: self.program(item.row.definition).workflow.context)
         executing: dict[tuple[int, int], Lease | None] = {}
         if old is not None:
             for run in old.runs.values():

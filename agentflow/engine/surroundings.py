@@ -15,6 +15,7 @@ from agentflow.definition.models import Workflow
 from agentflow.engine.catalog import Catalog
 from agentflow.engine.gate import Gate
 from agentflow.engine.program import Program, StepProgram, Types
+from agentflow.engine.reducing import Reducers
 from agentflow.errors import StoreError
 from agentflow.ids import IdSource
 from agentflow.steps.services import ProcessServices
@@ -60,6 +61,7 @@ class Surroundings:
         self._missing = missing
         self._parse = parse
         self.gate = gate
+        self.reducers = Reducers(services.python, gate)
         self.timer_scope: anyio.CancelScope | None = None
 
     @property
@@ -107,9 +109,9 @@ class Surroundings:
         """Return what a step needs and hasn't got."""
         return self._missing(program)
 
-    def function(self, target: str) -> Callable[..., Any]:
-        """Return a Python function of the config's modules."""
-        return self.services.python(target)
+    def reduce(self, target: str, old: Any, new: Any) -> Any:
+        """Return what a reducer of the user's makes of two values."""
+        return self.reducers.reduce(target, old, new)
 
     def timers_changed(self) -> None:
         """Wake whoever sleeps until the next timer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from agentflow.engine.gate import Gate
@@ -62,6 +62,6 @@ class World(Protocol):
         """Values of the config's `env`."""
         ...
 
-    def function(self, target: str) -> Callable[..., Any]:
-        """Return a Python function, for reducers."""
+    def reduce(self, target: str, old: Any, new: Any) -> Any:
+        """Return what a reducer of the user's, `module:function`, makes of two values; raises StepError."""
         ...

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from agentflow.data import decode, is_array
-from agentflow.engine.gate import REDUCED, SHARED
+from agentflow.engine.gate import SHARED
 from agentflow.engine.state import Node, RunState
 from agentflow.engine.view import NodeView
-from agentflow.errors import StepError
 from agentflow.steps.failing import step_error
 from agentflow.store.common import INSIDE
 from agentflow.store.rows import SharedRow, added
@@ -89,15 +88,4 @@ def reduced(run: RunState, reducer: str, old: Any, new: Any) -> Any:
     if reducer == "merge":
         merged: dict[str, Any] = {**(old or {}), **new}
         return merged
-    try:
-        function = run.tree.world.function(reducer)
-    except StepError as error:
-        raise StepError(
-            f'its reducer "{reducer}" can\'t be used: {error.what}', code=error.code, kind="invalid", retryable=False,
-            why=error.why, hint=error.hint,
-        ) from error  # fmt: skip
-    try:
-        made = function(old, new)
-    except BaseException as error:  # the user's code may raise anything
-        raise step_error(error, code="AF-STEP-RAISED") from error
-    return run.tree.world.gate.data(made, REDUCED)
+    return run.tree.world.reduce(reducer, old, new)
