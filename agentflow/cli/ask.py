@@ -11,11 +11,11 @@ from typing import Any
 import anyio
 
 from agentflow.cli.console import Console
+from agentflow.cli.examples import check
 from agentflow.cli.forms import (
     Invalid,
     Question,
     assemble,
-    check,
     choice_shown,
     default_shown,
     matching,

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from agentflow.cli.examples import check, sketch
 from agentflow.cli.values import alternatives, read_value, resolve, types_of
 from agentflow.data import is_array, is_object
-from agentflow.definition.json_schema import Fault, faults_of, make_validator
 from agentflow.steps.contract import UNSET
 
 Kind = Literal["text", "number", "boolean", "choice", "edit", "constant"]
@@ -180,73 +180,12 @@ def matching(question: Question, text: str) -> list[Choice]:
     return [c for c in question.choices if c.label.lower().startswith(text.lower())]
 
 
-def check(schema: object, value: object) -> list[Fault]:
-    """Validate a value; [] when it fits. A schema that is broken itself accepts everything: the engine has the say."""
-    if not is_object(schema) and not isinstance(schema, bool):
-        return []
-    try:
-        validator = make_validator(schema)
-    except ValueError:
-        return []
-    return faults_of(validator, value)
-
-
 def assemble(asked: Sequence[Question], values: Mapping[str, Any]) -> Any:
     """Put the values of a form together."""
     if len(asked) == 1 and asked[0].name == "":
         value = values.get("", UNSET)
         return None if value is UNSET else value
     return {q.name: values[q.name] for q in asked if values.get(q.name, UNSET) is not UNSET}
-
-
-def example(schema: object, root: object = None, depth: int = 0) -> Any:
-    """Make an example of a value that a schema may accept: for templates and hints."""
-    root = schema if root is None else root
-    part = resolve(schema, root)
-    for key in ("default", "const"):
-        if key in part:
-            return part[key]
-    for key in ("examples", "enum"):
-        options = part.get(key)
-        if is_array(options) and options:
-            return options[0]
-    parts = alternatives(part)
-    if parts and "type" not in part:
-        return example(parts[0], root, depth + 1) if depth < 5 else None
-    types = types_of(part)
-    kind = next((name for name in types if name != "null"), "object" if "properties" in part else "null")
-    if kind == "object":
-        properties = part.get("properties")
-        items: dict[str, Any] = properties if is_object(properties) and depth < 5 else {}
-        return {name: example(item, root, depth + 1) for name, item in items.items()}
-    if kind == "array":
-        return [example(part["items"], root, depth + 1)] if is_object(part.get("items")) and depth < 5 else []
-    if kind in ("integer", "number"):
-        return part.get("minimum", part.get("maximum", 0))
-    return {"string": "text", "boolean": True}.get(kind)
-
-
-def answer_command(wait: str, schema: object, default: Any = UNSET) -> str:
-    """Return the command line that answers a wait, with example values for what is required."""
-    root = resolve(schema)
-    asked = questions(schema, default)
-    if len(asked) == 1 and asked[0].name == "":
-        value = default if default is not UNSET else example(root)
-        return f"agentflow waits answer {wait} --data {quote(json.dumps(value, ensure_ascii=False))}"
-    shown = [q for q in asked if q.required] or asked[:1]
-    words = list[str]()
-    for q in shown:
-        value = q.default if q.has_default else q.choices[0].value if q.choices else example(q.schema, root)
-        plain = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        words.append(f"--set {quote(f'{q.name}={plain}')}")
-    return " ".join([f"agentflow waits answer {wait}", *words])
-
-
-def quote(text: str) -> str:
-    """Quote a word for a shell where it needs it."""
-    import shlex  # noqa: PLC0415  only for hints
-
-    return shlex.quote(text)
 
 
 def choice_shown(choice: Choice) -> str:
@@ -264,5 +203,5 @@ def default_shown(question: Question) -> str:
 
 def template(question: Question) -> str:
     """Return what an editor opens with for an object or an array: JSON, or the default."""
-    value = question.default if question.has_default else example(question.schema)
+    value = question.default if question.has_default else sketch(question.schema)
     return json.dumps(value, ensure_ascii=False, indent=2) + "\n"

@@ -16,7 +16,7 @@ import anyio
 
 from agentflow.cli.console import Console
 from agentflow.cli.errors import debugging
-from agentflow.cli.forms import quote
+from agentflow.cli.examples import quote
 from agentflow.cli.options import Common
 from agentflow.cli.shown import redact_by
 from agentflow.errors import NotFoundError

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from agentflow.cli.examples import answer_command, quote
 from agentflow.cli.format import one_line
-from agentflow.cli.forms import answer_command
 from agentflow.cli.row import Row
+from agentflow.cli.shown import clean
 from agentflow.engine.views import WaitView
 from agentflow.steps.contract import UNSET
 
@@ -43,7 +44,8 @@ def wait_head(view: WaitView) -> list[str]:
 def wait_command(session: Session, view: WaitView) -> str:
     """Return the command line that answers a wait."""
     if view.kind == "event":
-        return session.command(f"publish {view.details.get('topic', 'TOPIC')} --data '{{}}'")
+        topic = str(view.details.get("topic", "TOPIC"))
+        return session.command(f"publish {quote(topic if topic == clean(topic) else '<TOPIC>')} --data '{{}}'")
     default = view.default if view.has_default else UNSET
     command = answer_command(session.short(view.id), view.schema, default)
     return command + session.project.flags
@@ -58,5 +60,5 @@ def open_lines(session: Session, views: Sequence[WaitView], *, terminal: bool) -
     lines += [f"  hint:  {wait_command(session, view)}" for view in views]
     asked = next((view for view in views if view.kind in ("input", "tool", "operator")), None)
     if asked is not None and not terminal:
-        lines.append(f"  hint:  give answers in advance with --answer {asked.step}=@answer.json")
+        lines.append(f"  hint:  give answers in advance with --answer {quote(asked.step)}=@answer.json")
     return lines

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from agentflow.cli.ask import prompt_text
-from agentflow.cli.forms import Invalid, answer_command, assemble, check, example, parse, questions, template
+from agentflow.cli.examples import check
+from agentflow.cli.forms import Invalid, assemble, parse, questions, template
 from agentflow.steps.contract import UNSET
 
 REVIEW: dict[str, Any] = {
@@ -125,15 +126,3 @@ def test_a_password_is_marked_and_its_default_not_shown() -> None:
     )
     assert question.secret
     assert "x" not in prompt_text(question)
-
-
-def test_the_command_that_answers_names_what_is_required() -> None:
-    assert answer_command("w5d1kq", REVIEW) == "agentflow waits answer w5d1kq --set decision=approve"
-    assert answer_command("w5d1kq", {"type": "boolean"}) == "agentflow waits answer w5d1kq --data true"
-    assert answer_command("w5d1kq", None) == "agentflow waits answer w5d1kq --data null"
-
-
-def test_an_example_follows_the_schema() -> None:
-    assert example(REVIEW) == {"decision": "approve", "amount": 250, "note": "text"}
-    assert example({"type": "array", "items": {"type": "integer", "minimum": 3}}) == [3]
-    assert example({"$ref": "#"}) is None

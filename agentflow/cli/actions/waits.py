@@ -10,8 +10,8 @@ import anyio
 
 from agentflow.cli.console import printable
 from agentflow.cli.documents import wait_data
+from agentflow.cli.examples import example
 from agentflow.cli.format import ago, answer_line, compact, iso, one_line, rough
-from agentflow.cli.forms import example
 from agentflow.cli.options import Common
 from agentflow.cli.session import Session, drive, exists, find_project
 from agentflow.cli.tables import Column, layout, tabbed
@@ -19,6 +19,7 @@ from agentflow.cli.wait_texts import wait_command, who
 from agentflow.engine import Engine, WaitView
 from agentflow.engine.views import wait_view
 from agentflow.errors import NotFoundError
+from agentflow.steps.contract import UNSET
 
 COLUMNS = (
     Column("ID"),
@@ -136,7 +137,8 @@ def show(common: Common, wanted: str) -> int:
     async def work(session: Session) -> int:
         view = await find_wait(session, wanted)
         if console.mode != "text":
-            console.data({**wait_data(view), "example": example(view.schema or {})})
+            found = example(view.schema or {})
+            console.data({**wait_data(view), "example": None if found is UNSET else found})
             return 0
         now = time.time()
         lines = [f"wait {session.short(view.id)}  {view.kind}  {view.state}  {view.workflow} · {view.step}"]
@@ -151,7 +153,8 @@ def show(common: Common, wanted: str) -> int:
             lines += ["", f"answered {ago(view.answered_at, now)} by {by}: {answer_line(view.answer)}"]
         if view.schema is not None:
             lines += ["", "schema", *json.dumps(view.schema, ensure_ascii=False, indent=2).split("\n")]
-            lines += ["", f"example  {compact(example(view.schema))}"]
+            found = example(view.schema)
+            lines += ["", f"example  {compact(found)}"] if found is not UNSET else []
         if view.state in OPEN:
             lines += ["", f"answer  {wait_command(session, view)}"]
         console.page(printable(lines))
