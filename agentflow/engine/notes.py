@@ -30,11 +30,13 @@ _MOST = 2 * BLOCK
 TEXT = 10_000
 """Characters of one event."""
 _LONGEST_PROGRESS = 1000
+_LEVELS = 4
+"""Levels that joined lines keep apart; lines of more go with the first."""
 _OVERHEAD = 40
 """What an event takes beside its text."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Said:
     text: str
     level: str | None
@@ -78,6 +80,8 @@ class Notes:
 
     def progress(self, fraction: float | None, message: str) -> None:
         """Tell how far the step is; of what is joined, the last counts."""
+        if len(message) > _MOST:
+            message = self._core.gate.text(message[:_MOST], _LONGEST_PROGRESS)
         self._say(_Said(message, None, fraction), 1)
 
     async def drain(self) -> None:
@@ -159,7 +163,8 @@ class Notes:
             elif one.alone:
                 yield from self._lines(one.level, one.text)
             else:
-                joined.setdefault(one.level, []).append(one.text)
+                known = one.level in joined or len(joined) < _LEVELS
+                joined.setdefault(one.level if known else next(iter(joined)), []).append(one.text)
         for level, texts in joined.items():
             yield from self._lines(level, "\n".join(texts))
         for one in progress:

@@ -81,7 +81,7 @@ async def test_of_a_flood_of_progress_the_last_counts(lab: Lab) -> None:
 async def test_progress_and_lines_by_turns_are_few_events_too(lab: Lab) -> None:
     async def tell(ctx: Context) -> None:
         for number in range(3000):
-            ctx.log(str(number), ("info", "warning")[number % 2])
+            ctx.log(str(number), f"level {number}")
             ctx.progress(None, str(number))
 
     done = await lab.run(lab.call("a", tell))
