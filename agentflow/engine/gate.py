@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn
 
 from agentflow.config import Limits
-from agentflow.data import admit, decode, encode, normalise
+from agentflow.data import MAX_DEPTH, admit, decode, encode, normalise
 from agentflow.errors import AgentflowError, Failure, InputError, StepError
 from agentflow.redaction import Redactor
 from agentflow.steps.contract import Handle
@@ -119,10 +119,15 @@ class Gate:
     def _details(self, details: Mapping[str, Any]) -> Mapping[str, Any]:
         if not details:
             return details
-        try:
-            return self.redactor.value(normalise(dict(details)))
-        except UnfitError as error:  # the step has failed: what else is wrong mustn't hide why
-            return {"unfit": self.redactor.text(str(error))}
+        return self.redactor.value({_written(str(name)): _detail(value) for name, value in details.items()})
+
+
+def _detail(value: object) -> Any:
+    """Return a detail of a failure as data; the step has failed, and what else is wrong mustn't hide why."""
+    try:
+        return normalise(value, depth=MAX_DEPTH - 1)
+    except UnfitError as error:
+        return f"(can't be kept: {error})"
 
 
 def refuse(error: UnfitError, door: Door) -> NoReturn:

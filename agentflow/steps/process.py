@@ -25,6 +25,7 @@ from agentflow.steps.not_started import cannot_start, not_started, of_windows
 from agentflow.steps.results import read_text
 from agentflow.steps.script import ScriptConfig
 from agentflow.steps.services import services_of
+from agentflow.unfit import UnfitError
 
 MAX_OUTPUT = 4 * 1024 * 1024
 _MAX_ERRORS = 64 * 1024
@@ -344,8 +345,9 @@ def _result(config: ScriptConfig, process: _Process, ctx: Context, cwd: Path) ->
     try:
         return json_of(process.output)
     except ValueError as error:
+        fault = "can't be kept" if isinstance(error, UnfitError) else "isn't JSON"
         raise StepError(
-            f"stdout isn't JSON: {error}",
+            f"stdout {fault}: {error}",
             code="AF-SCRIPT-JSON",
             kind="exit",
             retryable=False,
