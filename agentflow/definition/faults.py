@@ -35,6 +35,7 @@ _SEQUENCE = frozenset({"sequence_str", "is_instance_of", "iterable_type", "seque
 _LIMITS = {"greater_than_equal": "at least", "less_than_equal": "at most", "greater_than": "more than"}
 
 
+_ENOUGH = 200
 _LISTED = 10
 """Names of fields that a hint gives."""
 
@@ -56,6 +57,11 @@ class Faults:
         self.problems: list[Problem] = []
         self.place = place
 
+    @property
+    def full(self) -> bool:
+        """Whether there are more problems than anybody is shown: places and near names cost more than the rest."""
+        return len(self.problems) >= _ENOUGH
+
     def add(
         self,
         code: str,
@@ -69,8 +75,8 @@ class Faults:
         offset: int = 0,
         length: int | None = None,
     ) -> None:
-        """Add a problem; `key` underlines the value's key."""
-        place = self.place(pointer, key=key, offset=offset, length=length) if self.place else None
+        """Add a problem; `key` underlines the value's key. Of very many, later ones are only counted."""
+        place = self.place(pointer, key=key, offset=offset, length=length) if self.place and not self.full else None
         self.problems.append(Problem(code, message, pointer, place, label, hint, severity))
 
     def unknown_field(
@@ -84,7 +90,7 @@ class Faults:
         sure: str | None = None,
     ) -> str | None:
         """Say that there is no such field, and return which one is nearest (or surely meant)."""
-        near = [sure] if sure else nearest(name, known, 1)
+        near = [sure] if sure else [] if self.full else nearest(name, known, 1)
         hint = _listed(list(known)) if known and not near and not lenient else None
         self.add(
             "AF-FIELD-UNKNOWN",

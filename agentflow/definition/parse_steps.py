@@ -50,6 +50,8 @@ class StepReader:
         self.moved: dict[str, dict[str, str]] = {}
         self.broken: set[str] = set()
         self._known: dict[str, Known | None] = {}
+        self._all: list[str] | None = None
+        self._meant: dict[str, str | None] = {}
 
     def read_list(self, data: Any, what: str, at: At) -> tuple[Step, ...]:
         """Read a list of steps; one step is a list of one."""
@@ -219,10 +221,18 @@ class StepReader:
             self._known[name] = Known.of(spec) if spec else None
         found = self._known[name]
         if found is None:
-            label = meant(name, self.names())
+            label = self._near(name)
             hint = None if label else "`agentflow steps` lists the types; your own come from installed packages"
             self.faults.add("AF-STEP-TYPE", f'{what} has an unknown type "{name}"', at, label=label, hint=hint)
         return found
+
+    def _near(self, name: str) -> str | None:
+        """Return which type an unknown one was meant to be; looking for types that packages bring takes its time."""
+        if name not in self._meant:
+            if self._all is None:
+                self._all = list(self.names())
+            self._meant[name] = None if self.faults.full else meant(name, self._all)
+        return self._meant[name]
 
     def _hollow(self, fallback: str, at: At) -> Step:
         self.pointers.setdefault(at.address + fallback, at.pointer)

@@ -122,7 +122,7 @@ class Dependencies:
         return sound
 
     def _unknown(self, located: Located, name: str, spot: Spot) -> None:
-        if self.unnamed:
+        if self.unnamed or self._report.full:
             return
         message = f"Step '{located.step.id}' depends on '{name}' which does not exist"
         outer = located.scope.outer

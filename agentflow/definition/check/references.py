@@ -83,6 +83,8 @@ class References:
         return names
 
     def _check_site(self, site: Site, here: Located | None) -> None:
+        if self._report.full:
+            return
         names = self._names(site, here)
         dialect = self._workflow.dialect
         escapes: tuple[Escape, ...] = ()
