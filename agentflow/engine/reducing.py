@@ -15,6 +15,7 @@ import anyio
 from anyio import to_thread
 
 from agentflow.data import decode, digest, encode
+from agentflow.definition.models import SharedKey
 from agentflow.engine.gate import REDUCED, Gate
 from agentflow.engine.state import Node, RunState
 from agentflow.engine.view import NodeView
@@ -94,14 +95,16 @@ class Reducers:
             old = will_be.get(key, run.shared.values.get(key, default))
             will_be[key] = await to_thread.run_sync(self.reduce, target, old, values[key], abandon_on_cancel=True)
 
-    async def warm(self, loaded: Iterable[LoadedRun], context: Callable[[LoadedRun], Any]) -> None:
+    async def warm(self, loaded: Iterable[LoadedRun], context: Callable[[LoadedRun], Mapping[str, SharedKey]]) -> None:
         """Let reducers fold what is stored of runs, before these are rebuilt."""
         for item in loaded:
-            declared = context(item) if item.shared else {}
+            if not item.shared:
+                continue
+            declared = context(item)
             if any(":" in key.reducer for key in declared.values()):
                 await to_thread.run_sync(self._fold, item, declared)
 
-    def _fold(self, item: LoadedRun, declared: Any) -> None:
+    def _fold(self, item: LoadedRun, declared: Mapping[str, SharedKey]) -> None:
         values: dict[str, Any] = {}
         for row in item.shared:
             key = declared.get(row.key)
