@@ -86,6 +86,9 @@ CODES: dict[str, Code] = {
     "AF-REPLY-BUTTONS": Code(
         "failed", "A reply's buttons can't be made.", "Give buttons_from a list, and texts for each button's fields."
     ),
+    "AF-SLOT-DEADLOCK": Code(
+        "failed", "A step would wait for a concurrency key for ever.", "Give inner steps keys of their own."
+    ),
     "AF-STEP-INVALID": Code("invalid", "A step built in Python isn't valid.", "Correct the arguments that it names."),
     "AF-SKILL-MISSING": Code(
         "missing", "A step needs a skill or a connection that isn't granted.", "Grant it in the config, or connect it."

@@ -23,6 +23,7 @@ from agentflow.engine.gate import PUBLISHED
 from agentflow.engine.holding import look_again
 from agentflow.engine.inputs import Done, Finished, Input, begun, command, saved
 from agentflow.engine.landing import Landing
+from agentflow.engine.marks import UNBEGUN
 from agentflow.engine.needs import missing_skills
 from agentflow.engine.notes import Later
 from agentflow.engine.plan.drive import drain
@@ -30,7 +31,7 @@ from agentflow.engine.plan.faults import defect, fail_tree
 from agentflow.engine.program import Program
 from agentflow.engine.runtime.base import Work, WorkLease
 from agentflow.engine.runtime.embedded import EmbeddedRuntime
-from agentflow.engine.state import UNBEGUN, Node, RunState, Tree
+from agentflow.engine.state import Node, RunState, Tree
 from agentflow.errors import StoreError
 from agentflow.expressions import filter_matches
 from agentflow.faultpoints import reach
@@ -278,7 +279,7 @@ class Core(Landing):
         held, trees = await self._take_in()
         flush = Flush(held, trees)
         try:
-            await self.slots.fill(trees, flush.claimed, self._landing.roots if self._landing is not None else ())
+            self.slots.fill(trees, flush.claimed, self._landing.roots if self._landing is not None else ())
             flush.changes = self._collect(trees)
             if not flush.changes and not held:
                 return None
@@ -350,7 +351,4 @@ class Core(Landing):
 
     def _parked(self, tree: Tree) -> bool:
         """Tell whether nothing of a tree is in progress but waits and times."""
-        for run in tree.runs.values():
-            if run.running or (run.ready and not run.paused) or (run.timing and run.soon):
-                return False
-        return True
+        return not any(run.busy or (run.timing and run.soon) for run in tree.runs.values())

@@ -49,7 +49,7 @@ class Holding(Surroundings):
         self.runs: dict[int, RunState] = {}
         self.keys: dict[str, int] = {}
         """Keys of these runs by id."""
-        self.slots = Slots(self, store, host_parallel, self.runs)
+        self.slots = Slots(self, host_parallel, self.runs)
         self.stopping = False
         self.always_replay = False
         self.inbox_due = False

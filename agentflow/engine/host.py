@@ -11,8 +11,9 @@ import anyio
 from anyio.abc import TaskGroup
 
 from agentflow.engine.core import Core
-from agentflow.engine.hosting import HostLock, answer_bell
+from agentflow.engine.hosting import HostLock, answer_bell, ring
 from agentflow.engine.inputs import Answering, Done, Input, fired
+from agentflow.engine.plan import limits
 from agentflow.engine.state import Tree
 from agentflow.errors import StoreError
 from agentflow.reports import described
@@ -119,6 +120,29 @@ class Host:
         for root in await self.store.claimable(self.core.dead, roots=self.roots):
             if root not in self.core.trees:
                 self.core.put(Input(root, _continue))
+        if self.mode == "own":
+            await self._free_slots()
+
+    async def _free_slots(self) -> None:
+        """Get the slots that steps here wait for and trees of dead hosts hold, which nobody else may go on with."""
+        keys = {node.slot for run in self.core.runs.values() for node in run.queueing.values() if node.slot}
+        if keys and self.core.dead:
+            for root in await self.store.slot_holders(keys, self.core.dead):
+                if root not in self.core.trees and root not in self.core.unreadable:
+                    self.core.put(Input(root, self._free_or_go_on))
+
+    def _free_or_go_on(self, tree: Tree) -> None:
+        """Give back the slots of steps that a death broke off; the run waits for somebody to go on with it.
+
+        What was in progress in a container is half done: its slot is free when it has ended, so it goes on here.
+        """
+        for run in tree.runs.values():
+            limits.withdraw(run)
+        if any(node.slot is not None for run in tree.runs.values() for node in run.live.values()):
+            self.own.add(tree.key)
+        else:
+            tree.broken_off = True  # nothing of it is claimed here
+            tree.root.changes().release = True
 
     async def find_dead(self) -> None:
         """Find out which holders live no more."""
@@ -176,12 +200,13 @@ class Host:
                 self.core.tell_everybody()
             if self.mode == "all" or self.own:
                 await self.claim()
-            if self.core.slots.blocks:
-                self.core.put(Input(next(iter(self.core.trees), 0), _nothing))
 
     # timers
 
     def _committed(self, changes: Collection[RunChange], _: object) -> None:
+        given = [grant.holder for change in changes for grant in change.grants]
+        if given:
+            ring(self.store.directory, [name for name in given if name != self.store.holder])
         if self.mode == "all":
             return
         for change in changes:
@@ -263,10 +288,8 @@ def _continue(tree: Tree) -> None:
     """Do nothing but hold the tree: what can go on goes on by itself."""
 
 
-def _nothing(tree: Tree) -> None:
-    """Do nothing: slots are looked at again."""
-
-
 def _release(tree: Tree) -> None:
-    """Give the lease back."""
+    """Give the lease back, with what its steps would only hold up others with."""
+    for run in tree.runs.values():
+        limits.withdraw(run)
     tree.root.changes().release = True

@@ -11,11 +11,12 @@ import anyio
 
 from agentflow.data import encode
 from agentflow.engine.execute import Stopped
-from agentflow.engine.plan import steps, waiting
+from agentflow.engine.marks import UNBEGUN
+from agentflow.engine.plan import limits, steps, waiting
 from agentflow.engine.plan.faults import contain
 from agentflow.engine.plan.recovery import interrupted_once
 from agentflow.engine.plan.runs import cancel_run, pause_run
-from agentflow.engine.state import UNBEGUN, Node, RunState, Tree
+from agentflow.engine.state import Node, RunState, Tree
 from agentflow.errors import Failure
 from agentflow.store.common import passed
 from agentflow.store.rows import (
@@ -114,6 +115,7 @@ def _stopped(run: RunState, node: Node, reason: str) -> None:
     elif reason == "shutdown":
         node.state = "working"
         node.entered = "crash"
+        limits.give_back(run, node)
         run.save(node)
         heappush(run.ready, (node.n, node))  # so the run isn't taken for parked: the next host goes on with it
     elif reason == "timeout" and node.halting is None and (node.scope is None or node.scope.halted != "timeout"):
@@ -152,6 +154,28 @@ def begun(run: RunState, node: Node) -> Callable[[Tree], None]:
     return apply
 
 
+def granted(run: int, n: int) -> Callable[[Tree], None]:
+    """Return what lets a step go on that has got its slot."""
+
+    def apply(tree: Tree) -> None:
+        held = tree.runs.get(run)
+        if held is not None:
+            steps.granted(held, n)
+
+    return apply
+
+
+def deadlocked(run: int, n: int) -> Callable[[Tree], None]:
+    """Return what fails a step that would wait for its slot for ever."""
+
+    def apply(tree: Tree) -> None:
+        held = tree.runs.get(run)
+        if held is not None:
+            steps.deadlocked(held, n)
+
+    return apply
+
+
 def command(item: Inbox) -> Callable[[Tree], None]:
     """Return what carries out a command that another door committed."""
 
@@ -164,6 +188,10 @@ def command(item: Inbox) -> Callable[[Tree], None]:
             waiting.answered(run, item.n, item.task, item.data, item.id)
         elif item.kind == "cancel":
             cancel_run(run, dict(item.data or {}), item.id)
+        elif item.kind == "slot":
+            granted(run.key, item.n)(tree)
+            change = run.changes()
+            change.inbox_done = added(change.inbox_done, item.id)
         elif item.kind in {"pause", "unpause"}:
             pause_run(run, item.kind == "pause", item.id)
         else:

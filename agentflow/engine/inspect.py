@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from agentflow.definition.models import Body, Step, Workflow
 from agentflow.definition.order import order
 from agentflow.engine.counts import LOOPS, Items, count_items, satisfied, tolerated_by
+from agentflow.engine.slot_texts import waits_for
 from agentflow.engine.unreadable import read_failure
 from agentflow.errors import Failure
 from agentflow.store.rows import (
@@ -21,6 +22,7 @@ from agentflow.store.rows import (
     TaskView,
     TimerRow,
 )
+from agentflow.store.slot_rows import SlotWait
 
 HOOKS = ("on_success", "on_failure", "finally")
 _SEGMENT = re.compile(r"^([^\[#]*)((?:\[\d+\])*)(?:#([a-z_]+))?$")
@@ -103,6 +105,8 @@ class Surroundings:
     """How many steps of the run may execute at once."""
     damaged: Collection[int] = ()
     """Numbers of the steps whose stored result is damaged."""
+    keys: Mapping[int, SlotWait] = field(default_factory=dict[int, SlotWait])
+    """What its steps wait for to be free, by their numbers."""
 
 
 def locate(workflow: Workflow, address: str) -> Step | None:
@@ -325,6 +329,8 @@ class _Snapshot:
     def _why(self, row: StepRow, blocked: Sequence[str], task: TaskView | None) -> str | None:
         if row.state in TERMINAL:
             return None
+        if row.n in self.around.keys:
+            return waits_for(self.around.keys[row.n])
         due = self.due.get(row.n)
         if row.state in ("input-required", "auth-required"):
             return f"waits: {task.task.message}" if task is not None and task.task.message else "waits for an answer"

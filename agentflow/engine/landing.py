@@ -7,14 +7,15 @@ from typing import Any
 
 from agentflow.engine.flush import Flush
 from agentflow.engine.holding import Holding, look_again
-from agentflow.engine.inputs import Input
+from agentflow.engine.inputs import Input, deadlocked, granted
 from agentflow.engine.runtime.base import Work
 from agentflow.engine.state import RunState
 from agentflow.engine.stored import landed
 from agentflow.errors import StoreError
 from agentflow.faultpoints import reach
 from agentflow.store.contract import Store
-from agentflow.store.rows import Fenced, RunChange
+from agentflow.store.rows import RunChange
+from agentflow.store.told import Fenced
 
 
 class Landing(Holding):
@@ -117,17 +118,24 @@ class Landing(Holding):
                 if change is not None:
                     self._landed(run, change)
             tree.touched.clear()
-            if tree.broken_off:
+            if tree.broken_off and tree.key in self.trees:
                 tree.broken_off = False
                 self.put(Input(tree.key, look_again))
-        if self.slots.blocks and any(change.free or change.release for change in changes):
-            for root in self.slots.blocked():
-                self.put(Input(root, look_again))
+        for change in changes:
+            self._slots_told(change)
         for hook in self.on_commit:
             hook(changes, over)
         for item in flush.held:
             if item.done is not None:
                 item.done.event.set()
+
+    def _slots_told(self, change: RunChange) -> None:
+        """A commit has given slots to steps, or has told that some would wait for ever."""
+        for grant in change.grants:
+            if grant.root in self.trees:
+                self.put(Input(grant.root, granted(grant.run, grant.n)))
+        for n in change.deadlocked:
+            self.put(Input(change.root, deadlocked(change.run, n)))
 
     def _landed(self, run: RunState, change: RunChange) -> None:
         """A run's change is committed: note what follows from it."""

@@ -237,8 +237,8 @@ class StepProgram:
 
     @lazy
     def concurrency(self) -> Compiled | None:
-        """Key of a store-wide limit."""
-        return None if self.step.concurrency is None else self._compile(self.step.concurrency.key)
+        """Key of a store-wide limit. Of a step with `for_each`, each item's."""
+        return None if self.loop or self.step.concurrency is None else self._compile(self.step.concurrency.key)
 
     @lazy
     def has_gate(self) -> bool:

@@ -74,6 +74,7 @@ class _Restorer:
         """Scopes of one step by the step's whole address."""
         self.all: list[Scope] = []
         self.labels: dict[str, list[str]] = {}
+        self.slots = {slot.n: slot for slot in loaded.slots}
 
     def restore(self) -> None:
         """Place every row, then work out what can go on."""
@@ -197,6 +198,8 @@ class _Restorer:
         if row.state not in TERMINAL:
             scope.active += 1
             run.live[node.n] = node
+            slot = self.slots.get(node.n)
+            node.slot = slot.key if slot is not None else None
         if node.program.container is not None and (node.scopes is None):
             self._values(node)
             self._reopen(node)
@@ -332,7 +335,11 @@ class _Restorer:
         elif node.phase is None:
             if (node.memo or {}).get("stage") != "due":
                 node.entered = "park" if "arrived" in (node.memo or {}) else "crash"
-            tree.push("requeue", run, node)
+            slot = self.slots.get(node.n)
+            if slot is not None and not slot.held and (node.scope is None or node.scope.halted is None):
+                run.queueing[node.n] = node
+            else:
+                tree.push("requeue", run, node)
 
     def _resume_container(self, node: Node) -> None:
         memo = node.memo or {}

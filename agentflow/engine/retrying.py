@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from agentflow.data import decode, encode, is_object
 from agentflow.definition.models import EntryPoint
 from agentflow.engine import mending
+from agentflow.engine.marks import ROOT
 from agentflow.engine.plan import order, shared
 from agentflow.engine.program import Program
 from agentflow.engine.restore import restore
 from agentflow.engine.starting import create, pinned, prepare_input
-from agentflow.engine.state import ROOT, Node, RunState, Scope
+from agentflow.engine.state import Node, RunState, Scope
 from agentflow.engine.views import RetryPlan
 from agentflow.errors import ConflictError, NotFoundError
 from agentflow.steps.contract import UNSET

@@ -1,4 +1,4 @@
-"""Who may execute now: slots of the host and of each run, store-wide limits by key, and deadlines of running steps."""
+"""Who may execute now: slots of the host and of each run, and deadlines of running steps."""
 
 from __future__ import annotations
 
@@ -9,11 +9,7 @@ from typing import TYPE_CHECKING
 
 from agentflow.engine.frame import RUN_PARALLEL
 from agentflow.engine.plan import steps
-from agentflow.engine.plan.drive import drain
 from agentflow.engine.state import Node, RunState, Tree
-from agentflow.engine.view import NodeView
-from agentflow.errors import StoreError
-from agentflow.store.contract import Store
 from agentflow.store.rows import (
     TimerRow,
 )
@@ -28,25 +24,23 @@ SOLO_AFTER = 2
 class Slots:
     """Hands out slots: round robin among runs, in definition order within a run."""
 
-    def __init__(self, world: Holding, store: Store, limit: int, runs: Mapping[int, RunState]) -> None:
+    def __init__(self, world: Holding, limit: int, runs: Mapping[int, RunState]) -> None:
         """Make a set of free slots; `runs` are those that are held."""
         self.limit = limit
         self.running = 0
         self.earliest: float | None = None
         """Earliest time of the timers that were committed since somebody looked."""
         self._world = world
-        self._store = store
         self._runs = runs
         self._queue: deque[RunState] = deque()
         self._deadlines: list[tuple[float, int, int, int]] = []
         self._timed: set[tuple[int, int, int]] = set()
         """(run, step, attempt) of those that still run: deadlines of others are void."""
         self._blocked: list[tuple[RunState, Node]] = []
+        """Those that have to run alone, while another one does."""
         self._solo: tuple[int, int] | None = None
 
-    async def fill(
-        self, trees: list[Tree], claimed: list[tuple[RunState, Node]], landing: Collection[int] = ()
-    ) -> None:
+    def fill(self, trees: list[Tree], claimed: list[tuple[RunState, Node]], landing: Collection[int] = ()) -> None:
         """Claim steps for free slots, in the transition that is being planned.
 
         Args:
@@ -63,14 +57,14 @@ class Slots:
             self.queue(run)
         passed: list[RunState] = []
         try:
-            await self._fill(trees, claimed, landing, passed)
+            self._fill(trees, claimed, landing, passed)
         finally:
             for run in passed:
                 self.queue(run)
             for run, node in self._blocked:
                 heappush(run.ready, (node.n, node))
 
-    async def _fill(
+    def _fill(
         self,
         trees: list[Tree],
         claimed: list[tuple[RunState, Node]],
@@ -90,16 +84,9 @@ class Slots:
             node = self._take(run)
             if node is None:
                 continue
-            free = node.program.concurrency is None or await self._limit(run, node)
-            if free:
-                steps.claim(run, node)
-                self.running += 1
-                claimed.append((run, node))
-            elif run.tree.touched:  # its key had no value, and it failed
-                drain(run.tree)
-                self._world.keep_runs(run.tree)
-                for other in run.tree.runs.values():
-                    self.queue(other)
+            steps.claim(run, node)
+            self.running += 1
+            claimed.append((run, node))
             self.queue(run)
             if run.tree.touched and id(run.tree) not in known:
                 known.add(id(run.tree))
@@ -137,40 +124,12 @@ class Slots:
         self._solo = (run.key, node.n)
         return True
 
-    async def _limit(self, run: RunState, node: Node) -> bool:
-        """Take a store-wide slot by key; a step that gets none waits."""
-        compiled, limit = node.program.concurrency, node.program.step.concurrency
-        if compiled is None or limit is None:
-            return True
-        try:
-            key = str(compiled.render(NodeView(run, node.scope, node.values)))
-        except Exception as error:
-            steps.fail(run, node, steps.failed_by(run, error))
-            return False
-        try:
-            taken = await self._store.take_slots([(key, limit.limit, run.key, node.n)])
-        except StoreError:
-            self._blocked.append((run, node))
-            raise
-        if not taken[0]:
-            self._blocked.append((run, node))
-        return taken[0]
-
     @property
     def first(self) -> int | None:
         """Root of the first run that queues, while a slot is free."""
         if not self._queue or self.running >= self.limit:
             return None
         return next((run.tree.key for run in self._queue if self._runs.get(run.key) is run), None)
-
-    @property
-    def blocks(self) -> bool:
-        """Whether a step waits for a slot that others hold."""
-        return bool(self._blocked)
-
-    def blocked(self) -> set[int]:
-        """Roots of the runs with a step that waits for a slot that others hold."""
-        return {run.tree.key for run, _ in self._blocked}
 
     # deadlines and timers
 

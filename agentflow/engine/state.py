@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 
 from agentflow.data import decode, encode
 from agentflow.engine.carried import UNREAD, Response, Shared
+from agentflow.engine.marks import ROOT, SATISFYING, SOON
 from agentflow.engine.program import Program, ScopeProgram, StepProgram
 from agentflow.engine.unreadable import read_result
 from agentflow.engine.volume import Volume
@@ -22,25 +23,12 @@ from agentflow.store.rows import (
     RunChange,
     RunPatch,
     RunRow,
-    Stamp,
     State,
     StepRow,
     TimerRow,
     added,
 )
-
-SOON = 5.0
-"""Seconds for which a run that only waits for a time stays in memory."""
-
-ROOT = -1
-"""Number of the node that stands for the run itself."""
-
-UNBEGUN = "unbegun"
-"""In a step's memo: it was claimed once more after its host had died, and hasn't begun. Such a death isn't its own."""
-
-SATISFYING = frozenset({"condition", "entry_point", "branch", "tolerated", "ended", "operator"})
-"""Reasons with which a canceled step counts as satisfied for its dependents."""
-
+from agentflow.store.told import Stamp
 
 _row = cast("Callable[[Any, Any], Any]", tuple.__new__)
 """Makes a row, as `StepRow(…)` does with a function around it: these are the most frequent of all."""
@@ -52,7 +40,7 @@ class Node:
     __slots__ = (
         "address", "arrived", "attempt", "closed", "crashes", "due", "ended", "entered", "entry", "failure", "halting",
         "lease", "member", "memo", "n", "opened", "order", "phase", "program", "reason", "result", "scope", "scopes",
-        "started", "state", "task", "tolerated", "tries", "undone", "value", "values",
+        "slot", "started", "state", "task", "tolerated", "tries", "undone", "value", "values",
     )  # fmt: skip
 
     def __init__(self, scope: Scope | None, member: int, program: StepProgram, n: int, address: str) -> None:
@@ -94,6 +82,8 @@ class Node:
         self.order = 0
         """Position among the run's steps in the order in which they ended."""
         self.values: Mapping[str, Any] | None = None
+        self.slot: str | None = None
+        """Key of which it has a slot, or, while its run has it in `queueing`, waits for one."""
 
     @property
     def settled(self) -> bool:
@@ -154,8 +144,8 @@ class RunState:
 
     __slots__ = (
         "_shared", "cancel", "change", "children", "failures", "held", "id", "input", "key", "last_response",
-        "live", "next_n", "order", "parent", "parent_run", "past", "patched", "paused", "program", "queued", "ready",
-        "root", "row", "running", "seeds", "stamp", "state", "timing", "tolerated", "tree", "volume", "waits",
+        "live", "next_n", "order", "parent", "parent_run", "past", "patched", "paused", "program", "queued", "queueing",
+        "ready", "root", "row", "running", "seeds", "stamp", "state", "timing", "tolerated", "tree", "volume", "waits",
     )  # fmt: skip
 
     def __init__(self, tree: Tree, row: RunRow | NewRun, key: int, program: Program, parent: Node | None) -> None:
@@ -180,6 +170,8 @@ class RunState:
         """Heap of steps that wait for a slot, by number: numbers follow the definition."""
         self.past: dict[str, Node] = {}
         """Nodes of earlier attempts of their container, by address: numbers and attempts go on."""
+        self.queueing: dict[int, Node] = {}
+        """Steps that wait for a slot of their key."""
         self.running = 0
         self.timing = 0
         """How many nodes wait for a time other than a timeout."""
@@ -223,6 +215,11 @@ class RunState:
     def forced(self) -> bool:
         """Whether it was cancelled by force: hooks and compensation are left out."""
         return bool(self.cancel and self.cancel.get("force"))
+
+    @property
+    def busy(self) -> bool:
+        """Whether a step of it executes, could, or waits for a slot."""
+        return bool(self.running or self.queueing or ((self.ready or self.held) and not self.paused))
 
     @property
     def row_is_new(self) -> bool:
@@ -387,7 +384,7 @@ class Tree:
     @property
     def busy(self) -> bool:
         """Whether a step of it runs, or could."""
-        return any(run.running or (run.ready and not run.paused) for run in self.runs.values())
+        return any(run.busy for run in self.runs.values())
 
     @property
     def taking(self) -> bool:

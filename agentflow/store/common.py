@@ -140,6 +140,7 @@ def frozen(changes: Sequence[RunChange]) -> list[RunChange]:
             messages=[*change.messages],
             inbox_done=[*change.inbox_done],
             free=[*change.free],
+            slots=[*change.slots],
             answers=[*change.answers],
         )
         for change in changes

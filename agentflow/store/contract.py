@@ -9,7 +9,6 @@ from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import (
     Event,
     EventRow,
-    Fenced,
     Inbox,
     NewRun,
     RunChange,
@@ -20,6 +19,8 @@ from agentflow.store.rows import (
     TaskView,
     TimerRow,
 )
+from agentflow.store.slot_rows import SlotWait
+from agentflow.store.told import Fenced
 
 Matches = Callable[[Any, Any], bool]
 """(filter, event data) → whether a subscription wants the event. Pure."""
@@ -214,8 +215,8 @@ class Ledger(Protocol):
         """
         ...
 
-    async def take_slots(self, wanted: Sequence[tuple[str, int, int, int]]) -> list[bool]:
-        """Take store-wide concurrency slots: (key, limit, run, n) each. Taking one again is fine."""
+    async def slot_holders(self, keys: Collection[str], dead: Collection[str]) -> list[int]:
+        """Return roots of trees of dead hosts in which a step has a slot of one of these keys."""
         ...
 
     async def hosts(self) -> list[str]:
@@ -240,6 +241,10 @@ class Reads(Protocol):
 
     async def all_events(self, after: int = 0, limit: int = 1000) -> list[Event]:
         """Return events of all runs after a `pos`, in commit order."""
+        ...
+
+    async def slot_waits(self, root: int) -> list[SlotWait]:
+        """Return which steps of a tree wait for a slot of a key, and who holds those."""
         ...
 
     async def result(self, run: int, n: int) -> bytes | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentflow.store.rows import Inbox, RunRow, SharedRow, StepRow
+from agentflow.store.slot_rows import SlotView
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,8 @@ class LoadedRun:
     steps: Sequence[StepRow]
     shared: Sequence[SharedRow]
     """In commit order."""
+    slots: Sequence[SlotView] = ()
+    """Slots of its steps, and their places in queues."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from agentflow.store.rows import (
     AnswerRow,
     Event,
     EventRow,
-    Fenced,
     Inbox,
     RunChange,
     RunQuery,
@@ -26,6 +25,8 @@ from agentflow.store.rows import (
     StepRow,
     TimerRow,
 )
+from agentflow.store.slot_rows import SlotWait
+from agentflow.store.told import Fenced
 
 
 class _Ledger(Base):
@@ -33,8 +34,7 @@ class _Ledger(Base):
         """Land many transitions, each of them wholly or not at all; keep definitions by hash."""
         for name, body in (definitions or {}).items():
             self.definitions.setdefault(name, body)
-        tables, refused, kept = self.tables, list[Fenced](), set[int]()
-        released: list[RunChange] = []
+        tables, refused, landed, kept = self.tables, list[Fenced](), list[RunChange](), set[int]()
         for change in changes:
             root, create = tables.runs.get(change.root), change.create
             if (create is None or create.parent is not None) and not self._fits(root, change, kept):
@@ -49,14 +49,15 @@ class _Ledger(Base):
                 refused.append(Fenced(change.run))
                 continue
             tables.apply(run, change)
+            landed.append(change)
+        for change in landed:
             if change.release:
-                released.append(change)
-        for change in released:
-            change.stays = change.run in tables.topics.answered
-            run = tables.runs[change.run]
-            if not change.stays:
-                run.holder, run.asleep = None, change.asleep
+                change.stays = change.run in tables.topics.answered
+                run = tables.runs[change.run]
+                if not change.stays:
+                    run.holder, run.asleep = None, change.asleep
         tables.topics.write()
+        tables.give_slots(landed, self.holder)
         return refused
 
     def _fits(self, root: MemoryRun | None, change: RunChange, kept: set[int]) -> bool:
@@ -106,7 +107,7 @@ class _Ledger(Base):
         if top is None:
             return None
         runs = [
-            LoadedRun(run.row(), list(run.steps.values()), list(run.shared))
+            LoadedRun(run.row(), list(run.steps.values()), list(run.shared), self.tables.slots.of(run.key))
             for run in top.tree()
             if run is top or not ended(run.state)
         ]
@@ -204,15 +205,10 @@ class _Ledger(Base):
         tables.topics.write()
         return reached, list(holders)
 
-    async def take_slots(self, wanted: Sequence[tuple[str, int, int, int]]) -> list[bool]:
-        """Take store-wide concurrency slots."""
-        taken: list[bool] = []
-        for key, limit, run, n in wanted:
-            slots = self.tables.slots.setdefault(key, set())
-            if (run, n) not in slots and len(slots) < limit:
-                slots.add((run, n))
-            taken.append((run, n) in slots)
-        return taken
+    async def slot_holders(self, keys: Collection[str], dead: Collection[str]) -> list[int]:
+        """Return roots of trees of dead hosts in which a step has a slot of one of these keys."""
+        held = (self.tables.runs[run].root for key in keys for run, _ in self.tables.slots.holders(key))
+        return sorted({root.key for root in held if root.holder in dead})
 
     async def hosts(self) -> list[str]:
         """Return ids of all holders named in leases."""
@@ -246,6 +242,19 @@ class MemoryStore(Runs, Tasks, _Ledger):
         """Return events of all runs after a `pos`, in commit order."""
         start = bisect_right(self.tables.log, after, key=_pos)
         return _decoded(self.tables.log[start : start + limit])
+
+    async def slot_waits(self, root: int) -> list[SlotWait]:
+        """Return which steps of a tree wait for a slot of a key, and who holds those."""
+        runs = self.tables.runs
+        top = runs.get(root)
+        members = {run.key for run in top.tree()} if top is not None else set[int]()
+        return [
+            SlotWait(*place.step, place.key, place.limit, len(holders), ahead, [
+                (runs[run].new.id, runs[run].steps[n].address) for run, n in holders[:3]
+            ])
+            for place, ahead, holders in self.tables.slots.waiting()
+            if place.step[0] in members
+        ]  # fmt: skip
 
     async def result(self, run: int, n: int) -> bytes | None:
         """Return one step's result."""

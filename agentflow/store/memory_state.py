@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from agentflow.data import decode, encode
 from agentflow.store.common import INSIDE, OPEN, RUNNABLE, closing_state, ended, event_answer, passed, subset
 from agentflow.store.contract import Matches
 from agentflow.store.memory_published import Topics
+from agentflow.store.memory_slots import Slots
+from agentflow.store.memory_timers import Timers
 from agentflow.store.rows import (
     HELD,
     AnswerRow,
@@ -22,16 +23,16 @@ from agentflow.store.rows import (
     RunPatch,
     RunRow,
     SharedRow,
-    Stamp,
     State,
     StepRow,
     SubscriptionRow,
     TaskRow,
     TaskView,
-    TimerRow,
+    added,
 )
+from agentflow.store.slot_rows import Grant
+from agentflow.store.told import Stamp
 
-TimerKey = tuple[int, int, str]
 LogEntry = tuple[int, int, str, int, str, int | None, str, str | None, bytes | None, float]
 """The fields of an `Event`, its data not decoded."""
 
@@ -136,49 +137,6 @@ class MemoryRun:
             self.memo = patch.memo or None
 
 
-class Timers:
-    """Timers in order of their due time."""
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self._rows: dict[TimerKey, tuple[float, int, TimerRow]] = {}
-        self._order: list[tuple[float, int, TimerRow]] = []
-        self._runs: dict[int, set[TimerKey]] = {}
-        self._count = 0
-
-    def add(self, row: TimerRow) -> None:
-        """Add a timer; one of the same step and kind is replaced."""
-        self.drop((row.run, row.n, row.kind))
-        self._count += 1
-        entry = (row.due, self._count, row)
-        self._rows[row.run, row.n, row.kind] = entry
-        self._runs.setdefault(row.run, set()).add((row.run, row.n, row.kind))
-        insort(self._order, entry)
-
-    def drop(self, key: TimerKey) -> None:
-        """Forget a timer, if it is there."""
-        entry = self._rows.pop(key, None)
-        if entry is not None:
-            del self._order[bisect_left(self._order, entry)]
-            self._runs[key[0]].discard(key)
-
-    def shift(self, run: int, seconds: float) -> None:
-        """Move the due times of a run's timers."""
-        for key in sorted(self._runs.get(run, ())):
-            row = self._rows[key][2]
-            self.add(row._replace(due=row.due + seconds))
-
-    def drop_run(self, run: int) -> None:
-        """Forget the timers of a run."""
-        for key in sorted(self._runs.get(run, ())):
-            self.drop(key)
-        self._runs.pop(run, None)
-
-    def __iter__(self) -> Iterator[TimerRow]:
-        """Give the timers, earliest first."""
-        return (entry[2] for entry in self._order)
-
-
 class Tables:
     """All rows, and the one way in which they change."""
 
@@ -191,7 +149,7 @@ class Tables:
         self.active: dict[int, None] = {}
         """Roots that a host should move on."""
         self.timers = Timers()
-        self.slots: dict[str, set[tuple[int, int]]] = {}
+        self.slots = Slots()
         self.inbox: dict[int, tuple[int, Inbox]] = {}
         self.subscriptions: dict[str, SubscriptionRow] = {}
         self.topics = Topics()
@@ -255,8 +213,10 @@ class Tables:
         self.append(run, change.events)
         for inbox_id in change.inbox_done:
             self.inbox.pop(inbox_id, None)
-        if change.free:
-            self.free(run.key, change.free)
+        for n in change.free:
+            self.slots.free(run.key, n)
+        for row in change.slots:
+            self.slots.ask(run.key, row)
         if ended(run.state):
             self._close(run, at)
         for subscription in change.subscriptions:
@@ -325,10 +285,23 @@ class Tables:
         elif task:
             self.topics.give_back(self.runs[task.row.run].root.key, task_id)
 
-    def free(self, run: int, steps: Collection[int] | None) -> None:
-        """Give back concurrency slots of some steps, or of all."""
-        for taken in self.slots.values():
-            taken.difference_update([s for s in taken if s[0] == run and (steps is None or s[1] in steps)])
+    def give_slots(self, changes: Sequence[RunChange], holder: str) -> None:
+        """Give free slots to those who are next, told by the first of the changes; take out who would wait for ever."""
+        nested = [(change, row) for change in changes for row in change.slots if row.within]
+        while True:
+            for run, n, key in self.slots.give():
+                root = self.runs[run].root
+                if root.holder != holder:
+                    self.command(self.runs[run], "slot", n, None, key)
+                if changes:
+                    changes[0].grants = added(changes[0].grants, Grant(run, n, root.key, root.holder))
+            stuck = self.slots.stuck() if nested else ()
+            lost = next(((c, row.n) for c, row in nested if (c.run, row.n) in stuck), None)
+            if lost is None:
+                return
+            change, n = lost
+            self.slots.free(change.run, n)
+            change.deadlocked = added(change.deadlocked, n)
 
     def delete(self, top: MemoryRun) -> None:
         """Delete a run with its descendants."""
@@ -346,6 +319,7 @@ class Tables:
                 del self.idempotent[run.new.owner, run.new.workflow, run.new.idempotency_key]
         self.inbox = {i: entry for i, entry in self.inbox.items() if entry[1].run not in gone}
         self.log = [event for event in self.log if event[1] not in gone]
+        self.give_slots((), "")
 
     def view(self, task: MemoryTask) -> TaskView:
         """Return a task as doors see it."""
@@ -392,5 +366,5 @@ class Tables:
         for task_id in [task_id for task_id, task in run.tasks.items() if task.row.state in OPEN]:
             self.close_task(task_id, "canceled", None, at)
         self.timers.drop_run(run.key)
-        self.free(run.key, None)
+        self.slots.free(run.key)
         self.topics.forget_tree(run.key)

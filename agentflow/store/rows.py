@@ -9,6 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeVar
 
+from agentflow.store.slot_rows import Grant, SlotRow
+from agentflow.store.told import Stamp
+
 T = TypeVar("T")
 State = Literal[
     "submitted", "working", "input-required", "auth-required", "completed", "failed", "canceled", "rejected"
@@ -232,14 +235,6 @@ class AnswerRow(NamedTuple):
     at: float
 
 
-class Stamp(NamedTuple):
-    """Where a run's log stands after a commit."""
-
-    seq: int
-    generation: int
-    updated_at: float
-
-
 def added(rows: Sequence[T], row: T) -> list[T]:
     """Return the rows of one kind with one more, for a change that may have had none of them."""
     if isinstance(rows, list):
@@ -278,7 +273,9 @@ class RunChange:
     inbox_done: Sequence[int] = ()
     """Ids of inbox rows that this transition has dealt with."""
     free: Sequence[int] = ()
-    """Steps whose concurrency slots are given back. A run that ends gives all back."""
+    """Steps whose slots and places in queues are given back. A run that ends gives all back."""
+    slots: Sequence[SlotRow] = ()
+    """Slots that are asked for, after `free`."""
     take: bool = False
     """Take the lease of the tree, which gets this `epoch`. All changes of the tree are refused unless nobody holds it,
     its epoch is the one before, and all waits of `answers` are open. Only on the root's change, which comes first."""
@@ -293,12 +290,10 @@ class RunChange:
     stamp: Stamp | None = None
     stays: bool = False
     """Both are told by the commit. `stays`: not released, as an event was there for a wait that the tree opens."""
-
-
-class Fenced(NamedTuple):
-    """A change was refused: somebody else holds the tree (or it doesn't exist any more)."""
-
-    run: int
+    grants: Sequence[Grant] = ()
+    """Told by the commit: slots that it gave to whoever was next, because of this change."""
+    deadlocked: Sequence[int] = ()
+    """Told by the commit: steps of `slots` that would wait for one another for ever. They have no place in a queue."""
 
 
 class RunRow(NamedTuple):
@@ -356,7 +351,7 @@ class Inbox(NamedTuple):
     id: int
     run: int
     kind: str
-    """`answer`, `cancel`, `pause`, `unpause`, `child`."""
+    """`answer`, `cancel`, `pause`, `unpause`, `child`, `slot` (the step has got its slot)."""
     n: int
     """Step it is for; -1: the run itself."""
     task: str | None

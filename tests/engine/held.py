@@ -15,7 +15,8 @@ from agentflow.engine import Engine
 from agentflow.engine.state import Node, RunState, Tree
 from agentflow.store import open_store
 from agentflow.store.contract import Definitions, Store
-from agentflow.store.rows import Fenced, RunChange
+from agentflow.store.rows import RunChange
+from agentflow.store.told import Fenced
 from tests.engine.lab import LIMIT, Lab
 
 
@@ -64,10 +65,8 @@ class Held:
         async with lab.open(*flows, store=self.store, **options) as engine:
             fill = engine.core.slots.fill
 
-            async def watched(
-                trees: list[Tree], claimed: list[tuple[RunState, Node]], landing: Collection[int] = ()
-            ) -> None:
-                await fill(trees, claimed, landing)
+            def watched(trees: list[Tree], claimed: list[tuple[RunState, Node]], landing: Collection[int] = ()) -> None:
+                fill(trees, claimed, landing)
                 if self.landing:
                     self.ahead.append(frozenset(tree.key for tree in trees))
                     if self.ahead[-1] & self.landing:

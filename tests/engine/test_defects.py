@@ -12,7 +12,8 @@ from agentflow.definition.models import Workflow
 from agentflow.engine import Engine
 from agentflow.steps import set_
 from agentflow.store.contract import Definitions
-from agentflow.store.rows import Fenced, RunChange
+from agentflow.store.rows import RunChange
+from agentflow.store.told import Fenced
 
 pytestmark = pytest.mark.anyio
 

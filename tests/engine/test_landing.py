@@ -237,37 +237,6 @@ async def test_a_step_that_got_no_slot_while_its_tree_landed_gets_it_afterwards(
             assert (await lab.finish(engine, run)).state == "completed"
 
 
-async def test_a_step_gets_its_slot_though_the_flush_that_passed_its_landing_tree_over_was_refused(
-    lab: Lab, place: Path | str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gate, refusals = Gate(1), [FULL]
-    keyed = set_("b", value=2, concurrency={"key": "gpu", "limit": 1})
-    busy, flow = lab.workflow(lab.call("a", gate), keyed, id="busy"), lab.workflow(set_("a", value=1))
-    async with held_store(place) as held, held.open(lab, busy, flow, config=limits(1)) as engine:
-        take = engine.store.take_slots
-
-        async def full(wanted: Sequence[tuple[str, int, int, int]]) -> list[bool]:
-            if refusals:
-                raise refusals.pop()
-            return await take(wanted)
-
-        monkeypatch.setattr(engine.store, "take_slots", full)
-        await engine.start("busy")
-        await gate.inside()
-        await anyio.wait_all_tasks_blocked()
-        held.hold()
-        async with anyio.create_task_group() as group:
-            group.start_soon(engine.start, "main")
-            await held.entered()
-            gate.open()
-            with anyio.fail_after(LIMIT):
-                while engine.core.refused is None:
-                    await checkpoint()
-            held.let_go()
-        for run in await engine.list():
-            assert (await lab.finish(engine, run)).state == "completed"
-
-
 async def test_a_slot_whose_step_was_lost_with_its_tree_goes_to_who_queues_for_it(lab: Lab, place: Path | str) -> None:
     """The only other thing that could make it look again has ended."""
     gate = Gate(1)

@@ -78,7 +78,8 @@ async def look(session: Session, run: Run) -> tuple[RunView, Workflow]:
     timers = [timer for _, timer in await store.due(math.inf, [row.root], 5000) if timer.run == row.run]
     most = workflow.max_parallel or engine.config.limits.max_parallel
     steps, lost = await engine.store.salvage_steps(run.id)
-    around = Surroundings(engine.core.now(), tasks, timers, engine.hosted([run])[run.id], most, lost)
+    keys = {wait.n: wait for wait in await store.slot_waits(row.root) if wait.run == row.run}
+    around = Surroundings(engine.core.now(), tasks, timers, engine.hosted([run])[run.id], most, lost, keys)
     return snapshot(workflow, row, steps, around), workflow
 
 

@@ -32,6 +32,8 @@ def halt_node(run: RunState, node: Node, reason: str, interrupt: bool) -> None:
                 run.running -= 1
                 recovery.reap(node)
                 steps.cancel(run, node, reason)
+    elif node.n in run.queueing:
+        steps.cancel(run, node, reason)
     elif node.phase == "child":
         run.tree.push("halt_child", run, node, reason, interrupt)
     elif node.program.container is not None and node.scopes is not None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from heapq import heappush
 
+from agentflow.engine.marks import UNBEGUN
 from agentflow.engine.plan import steps
-from agentflow.engine.state import UNBEGUN, Node, RunState
+from agentflow.engine.state import Node, RunState
 from agentflow.errors import Failure
 
 log = logging.getLogger("agentflow")
@@ -36,7 +36,7 @@ def interrupted(run: RunState, node: Node) -> None:
         node.entered = "crash"
         run.tree.broken_off = True
         run.save(node)  # while it only queues, a crash isn't one of its own
-        heappush(run.ready, (node.n, node))
+        steps.queue(run, node)
 
 
 def reap(node: Node) -> None:
@@ -69,7 +69,7 @@ def requeue(run: RunState, node: Node) -> None:
     if node.scope is not None and node.scope.halted is not None and (_stopped(node) or not interrupted):
         steps.cancel(run, node, node.scope.halted)
     elif node.program.is_leaf:
-        heappush(run.ready, (node.n, node))
+        steps.queue(run, node)
     else:
         run.tree.push("again", run, node)
 

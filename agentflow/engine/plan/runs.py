@@ -7,7 +7,7 @@ from typing import Any
 from agentflow.data import decode, encode
 from agentflow.definition.inputs import undeclared
 from agentflow.engine.gate import OUTPUT, RESULT
-from agentflow.engine.plan import chain, halting, order, steps
+from agentflow.engine.plan import chain, halting, limits, order, steps
 from agentflow.engine.plan.containers import open_body
 from agentflow.engine.program import Program
 from agentflow.engine.state import Node, RunState, Scope
@@ -288,7 +288,7 @@ def halt_child(run: RunState, node: Node, reason: str, interrupt: bool) -> None:
     child = next((c for c in run.children.values() if c.parent is node), None)
     if child is None:
         return
-    if not interrupt and (child.running or child.ready or child.timing or child.children):
+    if not interrupt and (child.running or child.ready or child.queueing or child.timing or child.children):
         node.halting = node.halting or None
         return
     node.halting = node.halting or reason
@@ -304,7 +304,9 @@ def pause_run(run: RunState, paused: bool, inbox: int | None = None) -> None:
     if run.ended or run.paused == paused:
         return
     _hold(run, paused)
-    if not paused:
+    if paused:
+        limits.withdraw(run)
+    else:
         run.tree.push("go_on", run)
     run.emit("run_status", None, {"state": run.state, "paused": paused}, bumps=True)
     for child in run.children.values():
@@ -348,7 +350,7 @@ def _leave_out(run: RunState, scope: Scope) -> None:
 
 def visible_state(run: RunState) -> State:
     """Return the A2A state of a run that hasn't ended (semantics: waiting only when nothing else can go on)."""
-    if run.running or (run.ready and not run.paused) or (run.timing and not run.paused):
+    if run.busy or (run.timing and not run.paused):
         return "working"
     kinds = {"auth" if node.state == "auth-required" else "input" for node in run.waits.values()}
     for child in run.children.values():

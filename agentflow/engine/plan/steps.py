@@ -14,10 +14,11 @@ from agentflow.definition.durations import UnreadableError, parse_duration
 from agentflow.definition.times import later, parse_time
 from agentflow.engine.carried import Response
 from agentflow.engine.gate import FIELD, RESULT
-from agentflow.engine.plan import order, shared
+from agentflow.engine.marks import ROOT, SATISFYING, UNBEGUN
+from agentflow.engine.plan import limits, order, shared
 from agentflow.engine.plan.misfits import misfit
 from agentflow.engine.plan.retries import asked_seconds, next_delay, should_retry, told
-from agentflow.engine.state import ROOT, SATISFYING, UNBEGUN, Node, RunState
+from agentflow.engine.state import Node, RunState
 from agentflow.engine.view import NodeView
 from agentflow.errors import Failure, StepError
 from agentflow.steps.contract import Outcome, Park, Result, Skip
@@ -122,7 +123,9 @@ def enter(run: RunState, node: Node) -> None:
             fail(run, node, Failure("AF-SKILL-MISSING", missing, kind="skill", retryable=False, hint=hint))
             return
     if program.is_leaf:
-        heappush(run.ready, (node.n, node))
+        queue(run, node)
+        return
+    if not has_slot(run, node):
         return
     if run.paused:
         run.held = added(run.held, node)
@@ -130,7 +133,7 @@ def enter(run: RunState, node: Node) -> None:
     try:
         _values(run, node)
         if program.container is not None:
-            run.tree.push("begin_container", run, node)
+            run.tree.push("restart_container" if node.attempt else "begin_container", run, node)
             return
         outcome = ask(run, node)
     except BaseException as error:  # a validator and a prompt of the user may raise anything
@@ -139,8 +142,55 @@ def enter(run: RunState, node: Node) -> None:
     apply(run, node, outcome)
 
 
+def queue(run: RunState, node: Node) -> None:
+    """Let a leaf queue for one of the slots of its host, once it has one of its key."""
+    if has_slot(run, node):
+        heappush(run.ready, (node.n, node))
+
+
+def has_slot(run: RunState, node: Node) -> bool:
+    """Tell whether a step needs no slot of a key, or has it. Else it asks for one, and goes on when it is given."""
+    if node.program.concurrency is None or (node.slot is not None and node.n not in run.queueing):
+        return True
+    if run.paused:
+        run.held = added(run.held, node)
+        return False
+    try:
+        _values(run, node)
+        limits.ask(run, node)
+    except (StepError, ValidationError, ValueError) as error:
+        fail(run, node, failure_of(error))
+    return False
+
+
+def granted(run: RunState, n: int) -> None:
+    """A step has got the slot that it waited for."""
+    node = run.queueing.pop(n, None)
+    if node is None:
+        return
+    if node.program.container is not None:
+        run.tree.push("restart_container", run, node)
+    elif node.program.is_leaf:
+        heappush(run.ready, (n, node))
+    else:
+        enter(run, node)
+
+
+def deadlocked(run: RunState, n: int) -> None:
+    """A step would wait for its slot for ever, and the store has taken it out of the queue."""
+    node = run.queueing.get(n)
+    if node is None:
+        return
+    failure = limits.deadlock(node)
+    limits.give_back(run, node)
+    if node.entered is None:
+        node.attempt += 1
+        node.tries += 1
+    fail(run, node, failure)
+
+
 def go_on(run: RunState) -> None:
-    """Enter the waits and containers that were reached while the run was paused."""
+    """Enter the steps that were reached while the run was paused, and those that had no slot yet when it was."""
     held, run.held = run.held, ()
     for node in held:
         if run.live.get(node.n) is node:
@@ -263,19 +313,12 @@ def close(run: RunState, node: Node) -> None:
     if node.n == ROOT:
         run.tree.push("end_run", run)
         return
-    give_back(run, node)
+    limits.give_back(run, node)
     scope = node.scope
     if scope is not None:
         scope.active -= 1
         scope.open -= 1
         order.settled(run, scope, node)
-
-
-def give_back(run: RunState, node: Node) -> None:
-    """Give a step's slot of its key back: it has ended, or waits."""
-    if node.program.concurrency is not None:
-        change = run.changes()
-        change.free = added(change.free, node.n)
 
 
 def fail(run: RunState, node: Node, failure: Failure) -> None:
@@ -327,7 +370,7 @@ def _again(run: RunState, node: Node, failure: Failure) -> None:
     run.emit("step_failed", node.address, {"error": failure.to_data(), "will_retry": True, "attempt": node.tries})
     run.emit("step_retrying", node.address, {"attempt": node.tries + 1, "delay": delay})
     node.state, node.phase, node.entered = "working", "backoff", None
-    give_back(run, node)
+    limits.give_back(run, node)
     run.set_timer(node, run.tree.world.moment + delay, "backoff")
     run.save(node)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from heapq import heappush
 from typing import Any
 
 from agentflow.data import encode, is_object
@@ -12,7 +11,7 @@ from agentflow.definition.durations import UnreadableError, parse_duration
 from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.definition.times import parse_time
 from agentflow.engine.gate import STATE, WAIT, Gate
-from agentflow.engine.plan import steps
+from agentflow.engine.plan import limits, steps
 from agentflow.engine.state import Node, RunState
 from agentflow.errors import Failure, StepError
 from agentflow.steps.contract import UNSET, EventWait, Park, Timer, Wait
@@ -42,7 +41,8 @@ def park(run: RunState, node: Node, what: Park) -> None:
         return
     node.memo = {"park": {"then": what.then, "state": state}}
     node.state = "working"
-    steps.give_back(run, node)
+    if node.program.is_leaf:  # what only waits has no other use for a slot than to wait with it
+        limits.give_back(run, node)
     if isinstance(on, Timer):
         node.phase = "timer"
         run.set_timer(node, on.due, "timer")
@@ -147,7 +147,7 @@ def suspend(run: RunState, node: Node) -> None:
     """Open an operator's wait after a final failure."""
     message = f'Step "{node.address}" failed: {node.failure.message if node.failure else ""}'
     node.memo = {"park": {"then": "operator", "state": None}}
-    steps.give_back(run, node)
+    limits.give_back(run, node)
     wait = Wait("operator", message, OPERATOR_SCHEMA)
     _open(run, node, wait, "operator", message, {})
 
@@ -203,7 +203,7 @@ def _arrived(run: RunState, node: Node, value: Any) -> None:
         node.state = "working"
         node.memo = {**memo, "arrived": value}
         run.save(node, memo=True)
-        heappush(run.ready, (node.n, node))
+        steps.queue(run, node)
     else:
         steps.complete(run, node, encode(value))
 
@@ -294,7 +294,7 @@ def again(run: RunState, node: Node) -> None:
     node.entered = None
     node.failure = None
     node.values = None
-    if node.program.container is not None:
-        run.tree.push("restart_container", run, node)
-    else:
+    if node.program.container is None:
         steps.enter(run, node)
+    elif steps.has_slot(run, node):
+        run.tree.push("restart_container", run, node)

@@ -16,11 +16,9 @@ from agentflow.store.rows import (
     HELD,
     AnswerRow,
     EventRow,
-    Fenced,
     NewRun,
     RunChange,
     RunPatch,
-    Stamp,
     State,
     StepRow,
     SubscriptionRow,
@@ -29,7 +27,9 @@ from agentflow.store.rows import (
 from agentflow.store.sqlite import statements as sql
 from agentflow.store.sqlite.known import Head, Known
 from agentflow.store.sqlite.published import Topics
+from agentflow.store.sqlite.queueing import Queues
 from agentflow.store.sqlite.sql import do, do_each, do_many, number, one
+from agentflow.store.told import Fenced, Stamp
 
 
 def step_key(run: int, n: int) -> int:
@@ -59,7 +59,6 @@ class Batch:
         self._steps: list[tuple[Any, ...]] = []
         self._events: list[tuple[Any, ...]] = []
         self._rare: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
-        """Rows of the other statements."""
         self._timers: dict[int, dict[tuple[int, str], tuple[Any, ...] | None]] = {}
         self._stated: set[int] = set()
         self._kept: set[int] = set()
@@ -69,8 +68,7 @@ class Batch:
         self._gone: list[int] = []
         self._new_ids: set[str] = set()
         self._new_contexts: dict[int, str] = {}
-
-    # -- changes
+        self.queues = Queues(db, holder)
 
     def commit(self, changes: Sequence[RunChange]) -> list[Fenced]:
         """Take in changes; returns those that are refused."""
@@ -209,17 +207,18 @@ class Batch:
         self.append(run, head, change.events)
         if change.inbox_done:
             self._rare[sql.DROP_COMMAND].extend([(number_,) for number_ in change.inbox_done])
-        if change.free:
-            self._rare[sql.DROP_SLOT].extend([(run, n) for n in change.free])
+        if change.free or change.slots:
+            self.queues.take_in(run, change)
+            head.extras = 1
+            self._touched[run] = head
         if head.extras and ended(head.state):
             self._close(run, head, _moment(change, head))
+            self.queues.free_runs([run], change)
         for subscription in change.subscriptions:
             self._subscribe(run, head, subscription, _moment(change, head))
         if change.take or change.release:
             self._leases.append(change)
         change.stamp = Stamp(head.seq, head.generation, head.updated_at)
-
-    # -- rows
 
     def step(self, run: int, row: StepRow) -> None:
         """Insert or update one step."""
@@ -384,6 +383,7 @@ class Batch:
         if rare:
             do_each(db, rare, sql.THEN)
             rare.clear()
+        self.queues.give()
 
     def _flush_timers(self) -> None:
         for run, timers in self._timers.items():
@@ -395,5 +395,5 @@ class Batch:
         self._timers.clear()
 
     def forget(self) -> None:
-        """Forget the heads that nobody will ask for soon: of trees that were let go of."""
+        """Forget the heads of trees that were let go of."""
         self._known.forget(self._gone)

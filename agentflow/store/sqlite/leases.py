@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from math import inf
 
 from agentflow.errors import Defect
@@ -11,15 +11,16 @@ from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import (
     TimerRow,
 )
+from agentflow.store.sqlite import queueing
 from agentflow.store.sqlite.base import Base
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.queries import concerned
 from agentflow.store.sqlite.rows import listed, load_tree
-from agentflow.store.sqlite.sql import do, number, one, rows
+from agentflow.store.sqlite.sql import do, one, rows
 
 
 class Leases(Base):
-    """Leases of trees, timers, slots."""
+    """Leases of trees, timers."""
 
     async def acquire(self, root: int, dead: Collection[str] = ()) -> LoadedTree | None:
         """Take the lease of a tree that has no holder, or one of `dead`, and load it."""
@@ -83,20 +84,10 @@ class Leases(Base):
             )
         return [(values[0], TimerRow(*values[1:])) for values in found]
 
-    async def take_slots(self, wanted: Sequence[tuple[str, int, int, int]]) -> list[bool]:
-        """Take store-wide concurrency slots: (key, limit, run, n) each."""
-        db = self._writer.db
-
-        def take(key: str, limit: int, run: int, n: int) -> bool:
-            if one(db, "SELECT 1 FROM slots WHERE key = ? AND run = ? AND n = ?", (key, run, n)):
-                return True
-            if number(db, "SELECT count(*) FROM slots WHERE key = ?", (key,)) >= limit:
-                return False
-            do(db, "INSERT INTO slots (key, run, n) VALUES (?, ?, ?)", (key, run, n))
-            do(db, "UPDATE heads SET extras = 1 WHERE key = ? AND extras = 0", (run,))
-            return True
-
-        return await self._write(lambda _: [take(*slot) for slot in wanted])
+    async def slot_holders(self, keys: Collection[str], dead: Collection[str]) -> list[int]:
+        """Return roots of trees of dead hosts in which a step has a slot of one of these keys."""
+        with self._faults:
+            return queueing.roots_holding(self._reader, keys, dead)
 
     async def hosts(self) -> list[str]:
         """Return ids of all holders named in leases."""

@@ -9,20 +9,14 @@ from agentflow.data import encode
 from agentflow.errors import Defect
 from agentflow.store.common import OPEN, event_answer, frozen, judge_ended
 from agentflow.store.contract import Answered, Dead, Definitions, Matches
-from agentflow.store.rows import (
-    AnswerRow,
-    EventRow,
-    Fenced,
-    Inbox,
-    RunChange,
-    RunRow,
-)
+from agentflow.store.rows import AnswerRow, EventRow, Inbox, RunChange, RunRow
 from agentflow.store.sqlite.base import Base
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.connection import reserve
 from agentflow.store.sqlite.queries import concerned
 from agentflow.store.sqlite.rows import TASK, inbox_row, run_rows, task_view
 from agentflow.store.sqlite.sql import do, one, rows
+from agentflow.store.told import Fenced
 
 LARGE = 128
 """Step rows of a commit that is large: writing them takes many times as long as a hop to a thread."""
@@ -52,6 +46,7 @@ class Ledger(Base):
         if landed is not changes:  # they had to wait, and copies of them landed
             for change, copy in zip(changes, landed, strict=True):
                 change.stamp, change.stays = copy.stamp, copy.stays
+                change.grants, change.deadlocked = copy.grants, copy.deadlocked
         if count:
             self._keys.add(last, count)
         return refused

@@ -9,16 +9,12 @@ from functools import partial
 import anyio.lowlevel
 
 from agentflow.store.loaded import LoadedTree
-from agentflow.store.rows import (
-    Event,
-    RunQuery,
-    RunRow,
-    State,
-    StepRow,
-)
+from agentflow.store.rows import Event, RunQuery, RunRow, State, StepRow
+from agentflow.store.slot_rows import SlotWait
 from agentflow.store.sqlite.base import Base
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.queries import delete_runs, ended_before, forget_published, run_where, thin_out
+from agentflow.store.sqlite.queueing import waits_of
 from agentflow.store.sqlite.rows import EVENT, event, listed, load_tree, run_rows, step_result, step_rows, tree_keys
 from agentflow.store.sqlite.sql import number, rows
 
@@ -63,6 +59,11 @@ class Reads(Base):
         with self._faults:
             found = rows(self._reader, f"{EVENT} WHERE e.pos > ? ORDER BY e.pos LIMIT ?", (after, limit))
         return [event(values) for values in found]
+
+    async def slot_waits(self, root: int) -> list[SlotWait]:
+        """Return which steps of a tree wait for a slot of a key, and who holds those."""
+        with self._faults:
+            return waits_of(self._reader, root)
 
     async def result(self, run: int, n: int) -> bytes | None:
         """Return one step's result."""

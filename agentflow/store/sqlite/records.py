@@ -16,7 +16,7 @@ from agentflow.store.rows import (
 )
 from agentflow.store.sqlite.base import Base
 from agentflow.store.sqlite.batch import Batch
-from agentflow.store.sqlite.queries import delete_runs, ids_ending, shortest_of, task_where
+from agentflow.store.sqlite.queries import ids_ending, shortest_of, task_where
 from agentflow.store.sqlite.rows import TASK, run_rows, step_at, step_rows, task_view, tree_keys
 from agentflow.store.sqlite.sql import do, number, one, rows
 
@@ -32,7 +32,7 @@ class Runs(Base):
         def work(batch: Batch) -> RunRow:
             known = number(db, "SELECT key FROM runs WHERE ending = ?", (run.id[::-1],))
             if known:
-                delete_runs(db, tree_keys(db, known))
+                batch.queues.delete(tree_keys(db, known))
             parent = one(db, "SELECT root, context_id FROM heads WHERE key = ?", (run.parent,))
             root, context_id = parent or (key, run.id)
             batch.create(key, run, root, run.context_id or context_id, "")
@@ -63,10 +63,10 @@ class Runs(Base):
         """Delete a run, its descendants, and all rows of theirs."""
         db = self._writer.db
 
-        def work(_: Batch) -> None:
+        def work(batch: Batch) -> None:
             key = number(db, "SELECT key FROM runs WHERE ending = ?", (run_id[::-1],))
             if key:
-                delete_runs(db, tree_keys(db, key))
+                batch.queues.delete(tree_keys(db, key))
 
         await self._write(work)
 

@@ -12,15 +12,8 @@ from agentflow.data import encode, is_readable, salvaged
 from agentflow.errors import StoreError
 from agentflow.store.common import UNREADABLE, ended, parents_first
 from agentflow.store.loaded import LoadedRun, LoadedTree
-from agentflow.store.rows import (
-    Event,
-    Inbox,
-    RunRow,
-    SharedRow,
-    StepRow,
-    TaskRow,
-    TaskView,
-)
+from agentflow.store.rows import Event, Inbox, RunRow, SharedRow, StepRow, TaskRow, TaskView
+from agentflow.store.slot_rows import SlotView
 from agentflow.store.sqlite.sql import one, rows
 from agentflow.store.sqlite.statements import LAST_AT, LAST_SEQ, OPEN_STATES
 
@@ -186,4 +179,10 @@ def load_tree(db: apsw.Connection, root: int, lost: Lost | None = None) -> Loade
 
 def _loaded(db: apsw.Connection, row: RunRow, lost: Lost | None) -> LoadedRun:
     shared = rows(db, "SELECT run, key, address, value FROM shared WHERE run = ? ORDER BY pos", (row.run,))
-    return LoadedRun(row, step_rows(db, row.run, lost), [SharedRow._make(values) for values in shared])
+    slots = rows(db, "SELECT n, key, place = 0 FROM slots WHERE run = ?", (row.run,))
+    return LoadedRun(
+        row,
+        step_rows(db, row.run, lost),
+        [SharedRow._make(values) for values in shared],
+        [SlotView(n, key, bool(held)) for n, key, held in slots],
+    )

@@ -92,7 +92,6 @@ SET_GENERATION = "UPDATE tasks SET generation = ? WHERE ending = ?"
 CLOSE_RUN = (
     "DELETE FROM timers WHERE run = ?",
     "DELETE FROM subscriptions WHERE run = ?",
-    "DELETE FROM slots WHERE run = ?",
     "DELETE FROM taken WHERE run = ?",
     "DELETE FROM listened WHERE run = ?",
 )
@@ -106,12 +105,11 @@ NEW_SHARED = "INSERT INTO shared (run, key, address, value) VALUES (?, ?, ?, ?)"
 DROP_SHARED = "DELETE FROM shared WHERE run = ? AND address >= ? AND address < ?"
 NEW_ARTIFACT = "INSERT INTO artifacts (run, artifact, append, at, data) VALUES (?, ?, ?, ?, ?)"
 NEW_MESSAGE = "INSERT INTO messages (run, task, at, data) VALUES (?, ?, ?, ?)"
-DROP_SLOT = "DELETE FROM slots WHERE run = ? AND n = ?"
 
 FIRST = (NEW_HEAD, NEW_RUN, NEW_PIN, NEW_LABEL)
 """What a commit writes before its steps and events, in order; then come these."""
 THEN = (
     PATCH_HEAD, PATCH_STATE, HOLD_TIMERS, DROP_TIMER, SET_TIMER, SET_GENERATION, DROP_SHARED, NEW_SHARED, NEW_ARTIFACT,
-    NEW_MESSAGE, DROP_COMMAND, DROP_SLOT, TAKE, RELEASE,
+    NEW_MESSAGE, DROP_COMMAND, TAKE, RELEASE,
 )  # fmt: skip
 """What it writes after them, in order."""

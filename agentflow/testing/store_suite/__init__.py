@@ -31,9 +31,10 @@ from agentflow.testing.store_suite.ledger import LedgerSuite
 from agentflow.testing.store_suite.published import EventSuite
 from agentflow.testing.store_suite.reads import ReadSuite
 from agentflow.testing.store_suite.records import RecordSuite
+from agentflow.testing.store_suite.slots import SlotSuite
 
 __all__ = ("DurableSuite", "StoreSuite")
 
 
-class StoreSuite(RecordSuite, LedgerSuite, CommandSuite, EventSuite, LeaseSuite, ReadSuite):
+class StoreSuite(RecordSuite, LedgerSuite, CommandSuite, EventSuite, LeaseSuite, SlotSuite, ReadSuite):
     """Everything that holds for a store in one process."""

@@ -9,10 +9,8 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from agentflow.store.contract import Store
-from agentflow.store.rows import (
-    Fenced,
-    RunChange,
-)
+from agentflow.store.rows import RunChange
+from agentflow.store.told import Fenced
 from agentflow.testing.store_suite.builders import (
     bump,
     listening,

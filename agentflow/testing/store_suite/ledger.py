@@ -9,12 +9,8 @@ import random
 import anyio
 
 from agentflow.store.contract import Store
-from agentflow.store.rows import (
-    Fenced,
-    RunChange,
-    RunPatch,
-    TimerRow,
-)
+from agentflow.store.rows import RunChange, RunPatch, TimerRow
+from agentflow.store.told import Fenced
 from agentflow.testing.store_suite.builders import (
     bump,
     ending,
@@ -178,14 +174,12 @@ class LedgerSuite:
             change = listening(run, f"w{run}", "topic")
             change.timers = [TimerRow(150.0, run, 0, "timeout")]
             await store.commit([change])
-            assert await store.take_slots([("gpu", 2, run, 0)]) == [True]
         await store.commit([ending(key, key)])
         view = await store.get_task(text_id(f"w{key}"))
         assert view is not None
         assert (view.task.state, view.answer) == ("canceled", None)
         assert [timer.run for _, timer in await store.due(1000.0)] == [other]
         assert await store.publish("topic", {}, None, 300.0, lambda _, __: True) == (1, ["host-a"])
-        assert await store.take_slots([("gpu", 2, 77, 0), ("gpu", 2, 78, 0)]) == [True, False]
 
     async def test_cancelling_a_tree_leaves_what_has_ended_alone(self, store: Store) -> None:
         """The engine names the runs of the cascade; the store keeps an ended one as it is, whatever is asked."""
@@ -222,10 +216,3 @@ class LedgerSuite:
         view = await store.get_task(task.id)
         assert view is not None
         assert (view.task.state, view.task.message) == ("canceled", "first")
-
-    async def test_slots_are_counted_over_runs_and_given_back(self, store: Store) -> None:
-        one, two = await start(store, "r1"), await start(store, "r2")
-        wanted = [("gpu", 2, one, 0), ("gpu", 2, two, 0), ("gpu", 2, one, 1), ("disk", 1, one, 1), ("gpu", 2, one, 0)]
-        assert await store.take_slots(wanted) == [True, True, False, True, True]
-        await store.commit([RunChange(two, two, 1, free=[0])])
-        assert await store.take_slots([("gpu", 2, one, 1)]) == [True]

@@ -44,3 +44,12 @@ ALTER TABLE heads ADD COLUMN tolerated INTEGER NOT NULL DEFAULT 0;
 -- What was written inside a container can be found.
 DROP INDEX shared_run;
 CREATE INDEX shared_run ON shared (run, address);
+-- Who waits for a slot of a key, in order. place: position in the key's queue; 0: the step holds a slot.
+ALTER TABLE slots ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE slots ADD COLUMN most INTEGER NOT NULL DEFAULT 1;  -- limit of the step
+ALTER TABLE slots ADD COLUMN within TEXT;  -- JSON: [run, step] of the steps around it that hold slots
+CREATE INDEX slots_queue ON slots (key, place);
+-- Slots were taken before their steps were claimed: what a crash between the two has left.
+DELETE FROM slots WHERE NOT EXISTS (
+  SELECT 1 FROM steps s WHERE s.key = slots.run << 32 | slots.n AND s.state NOT IN ('completed', 'failed', 'canceled')
+);
