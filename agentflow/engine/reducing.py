@@ -20,6 +20,7 @@ from agentflow.engine.gate import REDUCED, Gate
 from agentflow.engine.state import Node, RunState
 from agentflow.engine.view import NodeView
 from agentflow.errors import StepError
+from agentflow.reports import described
 from agentflow.steps.failing import step_error
 from agentflow.store.loaded import LoadedRun
 
@@ -80,8 +81,9 @@ class Reducers:
         try:
             async with turn:
                 await self._work(run, wanted, _updates(run, node, raw))
-        except Exception:  # the transition meets it too, and tells
-            log.debug("updates of %s couldn't be made ahead", node.address, exc_info=True)
+        except Exception as error:  # the transition meets it too, and tells
+            told = self._gate.text(described(error))
+            log.debug("updates of %s couldn't be made ahead: %s", node.address, told)
         finally:
             if not turn.statistics().tasks_waiting:
                 self._turns.pop(run.key, None)

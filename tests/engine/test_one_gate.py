@@ -20,6 +20,7 @@ ENCODES = {
     "plan/steps.py": "numbers of attempts",
     "plan/waiting.py": "a wait that was admitted",
     "program.py": "a constant config, to know it again",
+    "reducing.py": "two values, to know them again",
     "retrying.py": "what is kept of the run before",
     "starting.py": "what a start was given",
     "state.py": "rows of what was admitted",
