@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from agentflow.cli.shown import clean, redacted
 from agentflow.data import is_object
+from agentflow.definition.durations import remaining
 from agentflow.definition.times import nearest_date
 from agentflow.ids import SHORTEST
 
@@ -69,7 +70,7 @@ def rough(seconds: float) -> str:
 
 def ago(then: float, now: float) -> str:
     """Write a time relative to now: `2m ago`, `in 58m`."""
-    return f"in {rough(then - now)}" if then > now + 0.5 else f"{rough(now - then)} ago"
+    return f"in {remaining(then - now)}" if then > now + 0.5 else f"{rough(now - then)} ago"
 
 
 def clock_time(at: float) -> str:

@@ -176,14 +176,13 @@ def _going(row: Row, now: float, width: int, paint: Paint) -> str:
     return _line(glyph, style, name, note, took.replace(".0s", "s"), width, paint)
 
 
-def stable_line(change: Change, now: float, short: Callable[[str], str] = lambda each: each) -> str | None:
+def stable_line(change: Change, short: Callable[[str], str] = lambda each: each) -> str | None:
     """Return the line of an event in a pipe, or None where it isn't told.
 
     Told are steps, but of a loop's items only what needs attention: a retry, a failure, a wait.
 
     Args:
         change: what the event changed.
-        now: time of the event's telling, for "in 2s".
         short: shortens an id.
     """
     row = change.row
@@ -207,7 +206,8 @@ def stable_line(change: Change, now: float, short: Callable[[str], str] = lambda
         return f"{name} failed{took}{tries}{code}{tolerated}"
     if change.what == "retrying":
         code = f" error={row.failures[-1].code}" if row.failures else ""
-        due = f" in={rough(max(row.due - now, 0))}" if row.due is not None else ""
+        delay = row.due - change.event.at if row.due is not None else 0.0
+        due = f" in={rough(delay) if delay >= 1 else duration(delay)}" if row.due is not None else ""
         return f"{name} retrying attempt={row.tries + 1}{due}{code}"
     if change.what == "waiting":
         return f"{name} waiting wait={short(row.wait or '')}"

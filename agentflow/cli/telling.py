@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from agentflow.cli.documents import event_data
 from agentflow.cli.format import one_line, value_line
 from agentflow.cli.live import Screen
@@ -34,7 +32,7 @@ class Teller:
             return
         if not self.console.err_terminal:
             await self.session.learn([change.row.wait] if change.row and change.row.wait else [], "wait")
-            line = stable_line(change, time.time(), self.session.short)
+            line = stable_line(change, self.session.short)
             if line is not None:
                 self.console.say(line)
             return

@@ -77,3 +77,13 @@ def _parse_text(text: str) -> float:
     if not text:
         raise UnreadableError("an empty text is no duration")
     return seconds
+
+
+def remaining(seconds: float) -> str:
+    """Write how long something is still off, to the nearest: `42s`, `59m`, `2h 14m`, `1d 23h`, `2d`."""
+    hours, minutes = round(seconds / 3600), round(seconds / 60)
+    if hours >= 24:
+        return f"{hours // 24}d" + (f" {hours % 24}h" if hours % 24 else "")
+    if minutes >= 60:
+        return f"{minutes // 60}h" + (f" {minutes % 60}m" if minutes % 60 else "")
+    return f"{minutes}m" if seconds >= 59.5 else f"{max(round(seconds), 0)}s"

@@ -121,7 +121,7 @@ def _stopped(run: RunState, node: Node, reason: str) -> None:
     elif reason == "timeout" and node.halting is None and (node.scope is None or node.scope.halted != "timeout"):
         seconds = node.program.timeout or 0.0
         message = f'step "{node.address}" ran longer than {seconds:g}s (attempt {node.tries})'
-        hint = "raise its timeout, or set on_error: continue"
+        hint = "raise its timeout" + ("" if node.program.on_error == "continue" else ", or set on_error: continue")
         steps.fail(run, node, Failure("AF-TIMEOUT", message, kind="timeout", hint=hint))
     else:
         steps.cancel(run, node, node.halting or reason)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from agentflow.definition.durations import remaining
 from agentflow.definition.models import Body, Step, Workflow
 from agentflow.definition.order import order
 from agentflow.engine.counts import LOOPS, Items, count_items, satisfied, tolerated_by
@@ -340,7 +341,7 @@ class _Snapshot:
             return f"waits: {task.task.message}" if task is not None and task.task.message else "waits for an event"
         if row.phase in ("timer", "backoff"):
             what = "next attempt" if row.phase == "backoff" else "waits for a time"
-            when = _until(due, self.around.now) if due is not None else ""
+            when = f" in {remaining(due - self.around.now)}" if due is not None else ""
             paused = "; the run is paused" if self.run.paused else ""
             return f"{what}{when}{paused}"
         if row.phase == "child":
@@ -357,14 +358,6 @@ class _Snapshot:
         if self.around.hosted is False:
             return "no process runs it"
         return f"waits for a free slot ({self.executing} of {self.around.slots} run)"
-
-
-def _until(due: float, now: float) -> str:
-    seconds = max(due - now, 0.0)
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size:
-            return f" in {int(seconds // size)}{unit}"
-    return f" in {int(seconds)}s"
 
 
 def _up(address: str) -> str:

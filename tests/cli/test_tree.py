@@ -29,7 +29,7 @@ class Log:
         self.pos += 1
         task = data.get("wait_task_id", run)
         event = Event(self.pos, 1, run, self.pos, task, None, kind, step, data or None, at)
-        line = stable_line(self.tree.apply(event), at)
+        line = stable_line(self.tree.apply(event))
         self.lines += [line] if line is not None else []
         return self
 

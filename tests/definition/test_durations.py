@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agentflow.definition.durations import parse_duration
+from agentflow.definition.durations import parse_duration, remaining
 from agentflow.definition.parse import parse_workflow
 from agentflow.steps import registry
 
@@ -26,3 +26,12 @@ def test_a_duration_is_read_as_seconds(written: object, seconds: float) -> None:
 def test_what_is_no_duration_is_told(written: object) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_duration(written)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-1, "0s"), (0.4, "0s"), (42, "42s"), (59.7, "1m"), (3539, "59m"), (3599, "1h"), (8040, "2h 14m"),
+     (172795, "2d"), (169200, "1d 23h")],
+)  # fmt: skip
+def test_a_time_that_is_still_off_is_told_to_the_nearest(seconds: float, text: str) -> None:
+    assert remaining(seconds) == text

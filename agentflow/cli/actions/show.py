@@ -10,11 +10,23 @@ from shlex import quote
 from typing import Any
 
 from agentflow.cli.actions.runs import abandoned, go_on
+from agentflow.cli.actions.start import retry_command, retry_plan
 from agentflow.cli.console import printable
 from agentflow.cli.documents import event_data, hosted_data, step_data, wait_data
 from agentflow.cli.errors import failure_lines
 from agentflow.cli.failures import cause, sentence, trace_lines
-from agentflow.cli.format import GLYPHS, STYLES, ago, answer_line, clock_time, compact, duration, one_line, shorten
+from agentflow.cli.format import (
+    GLYPHS,
+    STYLES,
+    ago,
+    answer_line,
+    clock_time,
+    compact,
+    duration,
+    one_line,
+    plural,
+    shorten,
+)
 from agentflow.cli.losses import NAMED, UNDONE, UNDONE_TEXTS, count, is_undoing, tolerated_inside, tolerated_lines
 from agentflow.cli.options import Common
 from agentflow.cli.rows import reason_text
@@ -23,10 +35,10 @@ from agentflow.cli.tables import cells, cut_to, pad
 from agentflow.cli.wait_texts import who
 from agentflow.data import decode
 from agentflow.definition.models import Workflow
-from agentflow.engine import RetryPlan, Run
+from agentflow.engine import Run
 from agentflow.engine.inspect import RunView, StepView, Surroundings, locate, snapshot
 from agentflow.engine.outputs import output_of
-from agentflow.errors import AgentflowError, NotFoundError, StoreError
+from agentflow.errors import NotFoundError, StoreError
 from agentflow.steps.failing import MAX_FRAMES
 from agentflow.store.rows import (
     RunQuery,
@@ -275,13 +287,11 @@ async def _next(session: Session, run: Run, *, lost: bool) -> list[str]:
     """Say which command moves the run on; `lost`: a result of it is damaged."""
     short = session.short(run.id)
     if run.state in ("failed", "rejected", "canceled") or (run.ended and lost):
-        try:
-            plan = await session.engine.retry(run.id, dry_run=True)
-        except AgentflowError:
+        plan = await retry_plan(session, run)
+        if plan is None:
             return []
-        start = f" --from {quote(plan.from_step)}" if isinstance(plan, RetryPlan) and plan.from_step else ""
-        told = f"     (keeps {len(plan.kept)} steps, runs {len(plan.again)})" if isinstance(plan, RetryPlan) else ""
-        return [f"retry   {session.command(f'runs retry {short}{start}')}{told}"]
+        told = f"(keeps {plural(len(plan.kept), 'step')}, runs {len(plan.again)})"
+        return [f"retry   {retry_command(session, run, plan)}     {told}"]
     waits = [view.id for view in await session.engine.waits(run.id)] if not run.ended else []
     await session.learn(waits, "wait")
     lines = [f"answer  {session.command(f'waits answer {session.short(wait)}')}" for wait in waits[:5]]

@@ -22,8 +22,8 @@ from agentflow.codes import door
 from agentflow.data import is_object
 from agentflow.definition.durations import parse_duration
 from agentflow.definition.models import Workflow
-from agentflow.engine import Run
-from agentflow.errors import NotFoundError, Place
+from agentflow.engine import RetryPlan, Run
+from agentflow.errors import AgentflowError, NotFoundError, Place
 
 if TYPE_CHECKING:
     from agentflow.config import Config
@@ -89,7 +89,7 @@ def pick(config: Config, name: str | None, file: str | None) -> Workflow:
     near = get_close_matches(name, known, n=3, cutoff=0.5)
     where = config.file.name if config.file is not None else "this config"
     hint = f'did you mean "{near[0]}"?' if near else f"{where} has: {', '.join(known[:5]) or 'no workflow'}"
-    raise NotFoundError(f'Workflow not found: there is no workflow "{name}"', code="AF-WORKFLOW-UNKNOWN", hint=hint)
+    raise NotFoundError(f'there is no workflow "{name}"', code="AF-WORKFLOW-UNKNOWN", hint=hint)
 
 
 def read_input(inputs: Sequence[str], whole: str | None, workflow: Workflow | None) -> Any:
@@ -254,7 +254,7 @@ async def finish(session: Session, follower: Follower, run: Run, how: Ending) ->
         leave(session, follower, how, open_lines(session, views, terminal=console.asks))
         return code_of(run, how)
     if run.failure is not None and run.state in ("failed", "rejected"):
-        tell_lines(console, run_failure(session, follower, run))
+        tell_lines(console, run_failure(session, follower, run, await retry_plan(session, run)))
     if console.err_terminal and run.failure is None:
         console.say()
     console.say(follower.last_line())
@@ -286,14 +286,29 @@ def code_of(run: Run, how: Ending) -> int:
     return {"completed": 0, "canceled": door("AF-RUN-CANCELED").exit_code}.get(run.state, 1)
 
 
-def run_failure(session: Session, follower: Follower, run: Run) -> list[str]:
+async def retry_plan(session: Session, run: Run) -> RetryPlan | None:
+    """Return what a retry of an ended run would do; None where there is none, as of a run in a store of memory."""
+    if session.project.store == ":memory:":
+        return None
+    try:
+        plan = await session.engine.retry(run.id, dry_run=True)
+    except AgentflowError:
+        return None
+    return plan if isinstance(plan, RetryPlan) else None
+
+
+def retry_command(session: Session, run: Run, plan: RetryPlan) -> str:
+    """Return the command of a retry, from where it would begin by itself."""
+    start = f" --from {quote(plan.from_step)}" if plan.from_step else ""
+    return session.command(f"runs retry {session.short(run.id)}{start}")
+
+
+def run_failure(session: Session, follower: Follower, run: Run, plan: RetryPlan | None) -> list[str]:
     """Return the lines that say why a run failed, with the place in the file where it is known."""
     failure = run.failure
     if failure is None:
         return []
-    short = session.short(run.id)
-    retry = f"--from {quote(failure.step)}" if failure.step else ""
-    command = session.command(f"runs retry {short} {retry}".rstrip())
+    retry = f"to try again: {retry_command(session, run, plan)}" if plan is not None else None
     place, text = step_place(session, run, failure.step)
     row = follower.tree.rows.get((run.id, failure.step or ""))
     label = None
@@ -301,7 +316,7 @@ def run_failure(session: Session, follower: Follower, run: Run) -> list[str]:
         from agentflow.cli.format import clock_time  # noqa: PLC0415  only here
 
         label = f"attempts at {', '.join(clock_time(at) for at in row.tried_at[-5:])}"
-    return failure_lines(failure, place=place, text=text, label=label, retry=f"to try again: {command}")
+    return failure_lines(failure, place=place, text=text, label=label, retry=retry)
 
 
 def step_place(session: Session, run: Run, step: str | None) -> tuple[Place | None, str | None]:

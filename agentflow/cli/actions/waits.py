@@ -18,7 +18,7 @@ from agentflow.cli.tables import Column, layout, tabbed
 from agentflow.cli.wait_texts import wait_command, who
 from agentflow.engine import Engine, WaitView
 from agentflow.engine.views import wait_view
-from agentflow.errors import NotFoundError
+from agentflow.errors import ConflictError, NotFoundError
 from agentflow.steps.contract import UNSET
 
 COLUMNS = (
@@ -63,8 +63,8 @@ def write_waits(session: Session, views: Sequence[WaitView]) -> None:
     """Write the table of waits: for a terminal, or tab-separated for a pipe."""
     console = session.console
     now = time.time()
-    titles = [column.title for column in COLUMNS]
     if not console.out_terminal:
+        titles = [{"AGE": "SINCE"}.get(column.title, column.title) for column in COLUMNS]  # a time, not an age
         rows = [
             [
                 v.id,
@@ -126,7 +126,18 @@ async def find_wait(session: Session, wanted: str) -> WaitView:
         await session.learn([view.id for view in views], "wait")
         hint = ", ".join(f"{session.short(view.id)} ({view.step})" for view in views[:5])
         raise NotFoundError(f'"{wanted}" is a run with {len(views)} open waits', code="AF-WAIT-UNKNOWN", hint=hint)
-    raise NotFoundError(f'no wait "{wanted}"', code="AF-WAIT-UNKNOWN", hint="agentflow waits")
+    raise NotFoundError(await _no_wait(session, wanted), code="AF-WAIT-UNKNOWN", hint="agentflow waits")
+
+
+async def _no_wait(session: Session, wanted: str) -> str:
+    """Say that there is no such wait, or that the run of this name waits for nothing: it may have ended."""
+    try:
+        run = await session.engine.get(await session.engine.find(wanted), output=False)
+    except (NotFoundError, ConflictError):
+        return f'no wait "{wanted}"'
+    await session.learn([run.id], "run")
+    state = f"it has ended ({run.state})" if run.ended else f"it is {run.state}"
+    return f"run {session.short(run.id)} waits for no answer: {state}"
 
 
 def show(common: Common, wanted: str) -> int:
