@@ -18,7 +18,7 @@ def test_waits_alone_lists_them(project: Any) -> None:
     wait = parked(project)
     done = project.run("waits")
     head, row = done.stdout.splitlines()
-    assert head.split("\t") == ["ID", "KIND", "RUN", "STEP", "MESSAGE", "AGE", "TIMES OUT"]
+    assert head.split("\t") == ["ID", "KIND", "RUN", "STEP", "MESSAGE", "SINCE", "TIMES OUT"]
     cells = row.split("\t")
     assert cells[0].endswith(wait)
     assert cells[1:2] + cells[3:5] == ["input", "review", "Approve the report? Total is 60 for region emea."]
