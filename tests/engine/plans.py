@@ -239,7 +239,7 @@ class Builder:
         made = Workflow(
             id=name,
             steps=[self._step(child) for child in plan.body],
-            context={"n": {"default": 0, "reducer": "add"}},  # pyright: ignore[reportArgumentType]  as in YAML
+            context={"n": {"default": 0, "reducer": "add"}},
             defaults=Defaults(on_error_siblings="continue"),
             execution="sequential",
             on_error_siblings=plan.siblings,

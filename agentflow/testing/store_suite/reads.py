@@ -156,7 +156,7 @@ class ReadSuite:
         assert view.answer == {"value": {"n": 1}}
 
     async def test_definitions_go_with_the_last_run_that_needs_them(self, store: Store) -> None:
-        bodies = dict.fromkeys(("d1", "d2", "kid", "late"), b"{}")
+        bodies: dict[str, bytes] = dict.fromkeys(("d1", "d2", "kid", "late"), b"{}")
         keys = [store.allocate() for _ in range(3)]
         store.holder = "host-a"
         creates = [
