@@ -287,10 +287,35 @@ class ThreadContext:
 
 
 def _tell(method: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+    def call() -> Any | _Raised:
+        try:
+            return method(*args, **keywords)
+        except BaseException as error:
+            return _Raised(error)
+
     from_thread.check_cancelled()
-    return from_thread.run_sync(partial(method, *args, **keywords))
+    return _given(from_thread.run_sync(call))
 
 
 def _await(method: Callable[..., Coroutine[Any, Any, Any]], *args: Any, **keywords: Any) -> Any:
+    async def call() -> Any | _Raised:
+        try:
+            return await method(*args, **keywords)
+        except (SystemExit, KeyboardInterrupt) as error:
+            return _Raised(error)
+
     from_thread.check_cancelled()
-    return from_thread.run(partial(method, *args, **keywords))
+    return _given(from_thread.run(call))
+
+
+class _Raised:
+    """What a call raised in the loop's thread, to be raised in the function's: it may not end the loop."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def _given(answer: Any | _Raised) -> Any:
+    if isinstance(answer, _Raised):
+        raise answer.error
+    return answer
