@@ -12,7 +12,7 @@ import anyio
 from agentflow.data import encode
 from agentflow.engine.execute import Stopped
 from agentflow.engine.marks import UNBEGUN
-from agentflow.engine.plan import limits, steps, waiting
+from agentflow.engine.plan import granting, limits, steps, waiting
 from agentflow.engine.plan.faults import contain
 from agentflow.engine.plan.recovery import interrupted_once
 from agentflow.engine.plan.runs import cancel_run, pause_run
@@ -160,7 +160,7 @@ def granted(run: int, n: int) -> Callable[[Tree], None]:
     def apply(tree: Tree) -> None:
         held = tree.runs.get(run)
         if held is not None:
-            steps.granted(held, n)
+            granting.granted(held, n)
 
     return apply
 
@@ -171,7 +171,7 @@ def deadlocked(run: int, n: int) -> Callable[[Tree], None]:
     def apply(tree: Tree) -> None:
         held = tree.runs.get(run)
         if held is not None:
-            steps.deadlocked(held, n)
+            granting.deadlocked(held, n)
 
     return apply
 

@@ -8,6 +8,7 @@ from typing import Any
 from agentflow.engine.flush import Flush
 from agentflow.engine.holding import Holding, look_again
 from agentflow.engine.inputs import Input, deadlocked, granted
+from agentflow.engine.plan import limits
 from agentflow.engine.runtime.base import Work
 from agentflow.engine.state import RunState
 from agentflow.engine.stored import landed
@@ -53,9 +54,9 @@ class Landing(Holding):
         ready = [
             Work(run.key, node.n, node.address, node.attempt, node.entry)
             for run, node in claimed
-            if run.tree.key in trees
+            if run.tree.key in trees and node.phase == "run"
         ]
-        self.slots.running -= len(claimed) - len(ready)  # claims of trees that somebody else holds now
+        self.slots.running -= len(claimed) - len(ready)  # others wait for their keys, or their trees are lost
         return ready
 
     async def undo(self, flush: Flush, error: Exception) -> None:
@@ -95,6 +96,8 @@ class Landing(Holding):
         fenced: list[Fenced] = []
         for tree in trees:
             own = [run.change for run in tree.touched.values() if run.change is not None]
+            for change in own:
+                change.grants = change.deadlocked = change.queued = ()
             try:
                 fenced.extend(await self.commit(own))
             except Exception as error:
@@ -140,6 +143,10 @@ class Landing(Holding):
     def _landed(self, run: RunState, change: RunChange) -> None:
         """A run's change is committed: note what follows from it."""
         landed(run, change)
+        if change.queued:
+            for row in change.queued:
+                limits.unclaim(run, row)
+            self.slots.queue(run)
         if change.inbox_done:
             self._seen.difference_update(change.inbox_done)
         if change.timers:

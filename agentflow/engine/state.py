@@ -28,6 +28,7 @@ from agentflow.store.rows import (
     TimerRow,
     added,
 )
+from agentflow.store.slot_rows import SlotRow
 from agentflow.store.told import Stamp
 
 _row = cast("Callable[[Any, Any], Any]", tuple.__new__)
@@ -38,9 +39,9 @@ class Node:
     """One step instance of a run, once it was reached."""
 
     __slots__ = (
-        "address", "arrived", "attempt", "closed", "crashes", "due", "ended", "entered", "entry", "failure", "halting",
-        "lease", "member", "memo", "n", "opened", "order", "phase", "program", "reason", "result", "scope", "scopes",
-        "slot", "started", "state", "task", "tolerated", "tries", "undone", "value", "values",
+        "address", "arrived", "attempt", "closed", "crashes", "demand", "due", "ended", "entered", "entry", "failure",
+        "halting", "lease", "member", "memo", "n", "opened", "order", "phase", "program", "reason", "result", "scope",
+        "scopes", "slot", "started", "state", "task", "tolerated", "tries", "undone", "value", "values",
     )  # fmt: skip
 
     def __init__(self, scope: Scope | None, member: int, program: StepProgram, n: int, address: str) -> None:
@@ -82,6 +83,8 @@ class Node:
         self.order = 0
         """Position among the run's steps in the order in which they ended."""
         self.values: Mapping[str, Any] | None = None
+        self.demand: SlotRow | None = None
+        """The slot that its claim will ask for."""
         self.slot: str | None = None
         """Key of which it has a slot, or, while its run has it in `queueing`, waits for one."""
 
@@ -252,29 +255,20 @@ class RunState:
         if not node.order and node.state in TERMINAL:
             self.order += 1
             node.order = self.order
+        (self.change or self.changes()).steps.append(self.row_of(node, memo=memo, result=result))
+
+    def row_of(self, node: Node, *, memo: bool, result: bool = False) -> StepRow:
+        """Return a node's row as it is now."""
         failure = node.failure
         kept = {**(node.memo or {}), **node.numbers} if node.undone or node.tolerated else node.memo
-        (self.change or self.changes()).steps.append(
-            _row(StepRow, (
-                self.key,
-                node.n,
-                node.address,
-                node.state,
-                node.reason,
-                node.phase,
-                node.attempt,
-                node.tries,
-                node.entry,
-                node.crashes,
-                node.task,
-                node.started,
-                node.ended,
-                encode(failure.to_data()) if failure is not None else None,
-                (encode(kept) if kept else b"") if memo else None,
-                node.result if result else None,
-                node.order,
-            ))
-        )  # fmt: skip
+        return _row(StepRow, (
+            self.key, node.n, node.address, node.state, node.reason, node.phase, node.attempt, node.tries,
+            node.entry, node.crashes, node.task, node.started, node.ended,
+            encode(failure.to_data()) if failure is not None else None,
+            (encode(kept) if kept else b"") if memo else None,
+            node.result if result else None,
+            node.order,
+        ))  # fmt: skip
 
     def emit(
         self, kind: str, step: str | None = None, data: Mapping[str, Any] | bytes | None = None, *,

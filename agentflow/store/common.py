@@ -12,8 +12,10 @@ from agentflow.ids import SHORTEST
 from agentflow.store.rows import (
     TERMINAL,
     AnswerRow,
+    EventRow,
     RunChange,
     State,
+    StepRow,
     SubscriptionRow,
 )
 
@@ -141,10 +143,21 @@ def frozen(changes: Sequence[RunChange]) -> list[RunChange]:
             inbox_done=[*change.inbox_done],
             free=[*change.free],
             slots=[*change.slots],
+            unclaimed=[*change.unclaimed],
             answers=[*change.answers],
         )
         for change in changes
     ]
+
+
+def kept(change: RunChange) -> tuple[Sequence[StepRow], Sequence[EventRow]]:
+    """Return the rows and events of steps that a change is to store: without claims that have to queue."""
+    if not change.queued:
+        return change.steps, change.events
+    queued = {row.n: row for row in change.queued}
+    waiting = {row.address for row in change.queued}
+    events = [event for event in change.events if event.type != "step_started" or event.step not in waiting]
+    return [queued.get(row.n, row) for row in change.steps], events
 
 
 def ended(state: str) -> bool:

@@ -17,12 +17,13 @@ class Slots:
         """In the order in which they asked."""
         self._changed: dict[str, None] = {}
 
-    def ask(self, run: int, row: SlotRow) -> None:
-        """Put a step at the end of a key's queue."""
+    def ask(self, run: int, row: SlotRow) -> bool:
+        """Give a step a free slot of a key, or put it at the end of the queue; tells whether it has one."""
         places = self._places.setdefault(row.key, {})
         last = max((place.place for place in places.values()), default=0)
-        places.setdefault((run, row.n), Place(row.key, (run, row.n), row.limit, last + 1, row.within))
-        self._changed[row.key] = None
+        free = last == 0 and len(places) < row.limit
+        asks = Place(row.key, (run, row.n), row.limit, 0 if free else last + 1, row.within)
+        return not places.setdefault((run, row.n), asks).place
 
     def free(self, run: int, n: int | None = None) -> None:
         """Take the slots and places of a step, or of all steps of a run."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from agentflow.data import decode, encode
-from agentflow.store.common import INSIDE, OPEN, RUNNABLE, closing_state, ended, event_answer, passed, subset
+from agentflow.store.common import INSIDE, OPEN, RUNNABLE, closing_state, ended, event_answer, kept, passed, subset
 from agentflow.store.contract import Matches
 from agentflow.store.memory_published import Topics
 from agentflow.store.memory_slots import Slots
@@ -188,7 +188,10 @@ class Tables:
         patch = change.patch
         for answer in change.answers:
             self.answer(answer)
-        for step in change.steps:
+        if change.free or change.slots:
+            self._take_slots(run, change)
+        steps, events = kept(change)
+        for step in steps:
             self.upsert_step(run, step)
         if patch is not None and patch.paused is not None:
             self.timers.shift(run.key, HELD if patch.paused else -HELD)
@@ -210,18 +213,26 @@ class Tables:
         if patch:
             run.patch(patch)
             self._note_active(run)
-        self.append(run, change.events)
+        self.append(run, events)
         for inbox_id in change.inbox_done:
             self.inbox.pop(inbox_id, None)
-        for n in change.free:
-            self.slots.free(run.key, n)
-        for row in change.slots:
-            self.slots.ask(run.key, row)
         if ended(run.state):
             self._close(run, at)
         for subscription in change.subscriptions:
             self._subscribe(run, subscription, at)
         change.stamp = Stamp(run.seq, run.generation, run.updated_at)
+
+    def _take_slots(self, run: MemoryRun, change: RunChange) -> None:
+        """Take back what a change frees; give those who ask free slots, or places at the end of their queues."""
+        for n in change.free:
+            self.slots.free(run.key, n)
+        claims = {row.n: row for row in change.unclaimed}
+        for row in change.slots:
+            has = self.slots.ask(run.key, row)
+            if not has and row.n in claims:
+                change.queued = added(change.queued, claims[row.n])
+            elif has and row.n not in claims:
+                change.grants = added(change.grants, Grant(run.key, row.n, run.root.key, run.root.holder))
 
     def upsert_step(self, run: MemoryRun, step: StepRow) -> None:
         """Insert or update one step."""

@@ -276,6 +276,9 @@ class RunChange:
     """Steps whose slots and places in queues are given back. A run that ends gives all back."""
     slots: Sequence[SlotRow] = ()
     """Slots that are asked for, after `free`."""
+    unclaimed: Sequence[StepRow] = ()
+    """Rows of those steps of `slots` that this transition claims, as they are where no slot is free: such a row takes
+    the place of the one in `steps`, and that the step has begun isn't logged."""
     take: bool = False
     """Take the lease of the tree, which gets this `epoch`. All changes of the tree are refused unless nobody holds it,
     its epoch is the one before, and all waits of `answers` are open. Only on the root's change, which comes first."""
@@ -291,7 +294,9 @@ class RunChange:
     stays: bool = False
     """Both are told by the commit. `stays`: not released, as an event was there for a wait that the tree opens."""
     grants: Sequence[Grant] = ()
-    """Told by the commit: slots that it gave to whoever was next, because of this change."""
+    """Told by the commit: slots that it gave to whoever was next, because of this change. Claimed steps aren't told."""
+    queued: Sequence[StepRow] = ()
+    """Told by the commit: rows of `unclaimed` that it has stored. Their steps wait for a slot."""
     deadlocked: Sequence[int] = ()
     """Told by the commit: steps of `slots` that would wait for one another for ever. They have no place in a queue."""
 

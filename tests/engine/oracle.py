@@ -205,7 +205,10 @@ class Oracle:
 
     def _while(self, plan: Plan, path: str) -> End:
         first = plan.body[0].id
-        end = self._rounds(plan, path, lambda n, values: values[first] is None or n < plan.rounds, most=plan.limit)
+        asked = int(plan.kind == "while")  # it is asked before an iteration, for that one's number
+        end = self._rounds(
+            plan, path, lambda n, values: values[first] is None or n + asked < plan.rounds, most=plan.limit
+        )
         return End(end.failures, end.value[-1])
 
     def _rounds(

@@ -307,7 +307,7 @@ async def test_lists_and_commands_use_an_index(tmp_path: Path) -> None:
         "SELECT run FROM labels WHERE name = 'a' AND value = 'b'",
         "SELECT id FROM runs WHERE ending >= 'a' AND ending < 'b'",
         "SELECT min(due) FROM timers",
-        "SELECT task FROM subscriptions WHERE topic = 't'",
+        "SELECT task FROM subscriptions WHERE owner = 'ann' AND topic = 't'",
         "SELECT id FROM inbox WHERE root = 1",
         "SELECT pos FROM events WHERE run = 1 AND seq > 5 ORDER BY seq",
     )

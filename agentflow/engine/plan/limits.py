@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from heapq import heapify
 
-from agentflow.data import encode
+from agentflow.data import decode, encode
 from agentflow.engine.marks import ROOT
 from agentflow.engine.state import Node, RunState
 from agentflow.engine.view import NodeView
 from agentflow.errors import Failure, StepError
-from agentflow.store.rows import added
+from agentflow.store.rows import StepRow, added
 from agentflow.store.slot_rows import SlotRow
 
 
-def ask(run: RunState, node: Node) -> None:
-    """Ask for a slot of a step's key; the commit of this transition says who gets it. It waits in `queueing`.
+def demand(run: RunState, node: Node) -> SlotRow:
+    """Return the slot that a step needs.
 
     Raises:
         StepError: its key has no value, or it can never be given to it.
@@ -30,15 +30,42 @@ def ask(run: RunState, node: Node) -> None:
     if sum(outer.slot == key for _, outer in around) >= limit.limit:
         what, hint = _hopeless(key, node)
         raise StepError(what, code="AF-SLOT-DEADLOCK", kind="invalid", retryable=False, hint=hint)
-    node.slot = key
+    return SlotRow(node.n, key, limit.limit, [(other.key, outer.n) for other, outer in around])
+
+
+def ask(run: RunState, node: Node, wanted: SlotRow) -> None:
+    """Ask for a slot without which a step can't begin: it waits in `queueing` until a commit has given it one."""
+    _wait(run, node, wanted)
+    run.queueing[node.n] = node
+    run.save(node, memo=True)
+
+
+def ask_with_claim(run: RunState, node: Node, wanted: SlotRow) -> None:
+    """Ask for the slot that a leaf needs in the transition that claims it, which is about to be done."""
+    node.demand = None
+    _wait(run, node, wanted)
+    change = run.changes()
+    change.unclaimed = added(change.unclaimed, run.row_of(node, memo=True))
+
+
+def _wait(run: RunState, node: Node, wanted: SlotRow) -> None:
+    node.slot = wanted.key
     node.state, node.phase = "working", None
     if node.entered is None:
         node.memo = {"stage": "due"}
-    run.queueing[node.n] = node
-    run.save(node, memo=True)
     change = run.changes()
-    within = [(other.key, outer.n) for other, outer in around]
-    change.slots = added(change.slots, SlotRow(node.n, key, limit.limit, within))
+    change.slots = added(change.slots, wanted)
+
+
+def unclaim(run: RunState, row: StepRow) -> None:
+    """No slot was free for a step that was to be claimed: the commit has stored this row of it, and it waits."""
+    node = run.live[row.n]
+    node.state, node.phase, node.attempt, node.tries, node.started = (
+        row.state, row.phase, row.attempt, row.tries, row.started_at
+    )  # fmt: skip
+    node.memo = decode(row.memo) if row.memo else None
+    run.running -= 1
+    run.queueing[node.n] = node
 
 
 def _around(run: RunState, node: Node) -> list[tuple[RunState, Node]]:
@@ -64,7 +91,7 @@ def _hopeless(key: str, node: Node) -> tuple[str, str]:
 
 def deadlock(node: Node) -> Failure:
     """Return the failure of a step that the store has refused a place in a queue."""
-    what, hint = _hopeless(node.slot or "", node)
+    what, hint = _hopeless(node.demand.key if node.demand is not None else node.slot or "", node)
     return Failure("AF-SLOT-DEADLOCK", what, kind="exception", hint=hint)
 
 
@@ -77,6 +104,15 @@ def give_back(run: RunState, node: Node) -> None:
     change = run.changes()
     change.free = added(change.free, node.n)
     change.slots = [row for row in change.slots if row.n != node.n]
+
+
+def give_up(run: RunState, node: Node) -> None:
+    """Take a step out of what waits for slots, also where it was read anew and is about to ask once more."""
+    give_back(run, node)
+    if node.demand is not None:
+        node.demand = None
+        run.ready = [item for item in run.ready if item[1] is not node]
+        heapify(run.ready)
 
 
 def withdraw(run: RunState) -> None:

@@ -24,6 +24,7 @@ from agentflow.errors import Failure, StepError
 from agentflow.steps.contract import Outcome, Park, Result, Skip
 from agentflow.steps.failing import of_user, step_error
 from agentflow.store.rows import added
+from agentflow.store.slot_rows import SlotRow
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -143,50 +144,35 @@ def enter(run: RunState, node: Node) -> None:
 
 
 def queue(run: RunState, node: Node) -> None:
-    """Let a leaf queue for one of the slots of its host, once it has one of its key."""
-    if has_slot(run, node):
-        heappush(run.ready, (node.n, node))
+    """Let a leaf queue for one of the slots of its host; the one of its key is asked for by its claim."""
+    if node.program.concurrency is not None and node.slot is None:
+        node.demand = _demand(run, node)
+        if node.demand is None:
+            return
+    heappush(run.ready, (node.n, node))
 
 
 def has_slot(run: RunState, node: Node) -> bool:
     """Tell whether a step needs no slot of a key, or has it. Else it asks for one, and goes on when it is given."""
-    if node.program.concurrency is None or (node.slot is not None and node.n not in run.queueing):
+    if node.program.concurrency is None or node.slot is not None:
         return True
     if run.paused:
         run.held = added(run.held, node)
         return False
-    try:
-        _values(run, node)
-        limits.ask(run, node)
-    except (StepError, ValidationError, ValueError) as error:
-        fail(run, node, failure_of(error))
+    wanted = _demand(run, node)
+    if wanted is not None:
+        limits.ask(run, node, wanted)
     return False
 
 
-def granted(run: RunState, n: int) -> None:
-    """A step has got the slot that it waited for."""
-    node = run.queueing.pop(n, None)
-    if node is None:
-        return
-    if node.program.container is not None:
-        run.tree.push("restart_container", run, node)
-    elif node.program.is_leaf:
-        heappush(run.ready, (n, node))
-    else:
-        enter(run, node)
-
-
-def deadlocked(run: RunState, n: int) -> None:
-    """A step would wait for its slot for ever, and the store has taken it out of the queue."""
-    node = run.queueing.get(n)
-    if node is None:
-        return
-    failure = limits.deadlock(node)
-    limits.give_back(run, node)
-    if node.entered is None:
-        node.attempt += 1
-        node.tries += 1
-    fail(run, node, failure)
+def _demand(run: RunState, node: Node) -> SlotRow | None:
+    """Return the slot that a step needs; None: the step has failed."""
+    try:
+        _values(run, node)
+        return limits.demand(run, node)
+    except Exception as error:
+        fail(run, node, failed_by(run, error))
+        return None
 
 
 def go_on(run: RunState) -> None:
@@ -377,9 +363,11 @@ def _again(run: RunState, node: Node, failure: Failure) -> None:
 
 def claim(run: RunState, node: Node) -> None:
     """Give a queued step its slot: it is executed from now on."""
+    decided = node.memo is not None
+    if node.demand is not None:
+        limits.ask_with_claim(run, node, node.demand)
     if node.entered != "park":
         node.attempt += 1
-    decided = node.memo is not None
     if node.entered is None:
         node.tries += 1
         node.memo = None

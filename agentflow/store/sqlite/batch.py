@@ -10,7 +10,7 @@ from zlib import crc32
 import apsw
 
 from agentflow.data import encode
-from agentflow.store.common import INSIDE, closing_state, ended, event_answer, passed
+from agentflow.store.common import INSIDE, closing_state, ended, event_answer, kept, passed
 from agentflow.store.contract import Matches
 from agentflow.store.rows import (
     HELD,
@@ -184,7 +184,12 @@ class Batch:
         run, patch = change.run, change.patch
         for answer in change.answers:
             self.answer(answer)
-        for step in change.steps:
+        if change.free or change.slots:
+            self.queues.take_in(run, change)
+            head.extras = 1
+            self._touched[run] = head
+        steps, events = kept(change)
+        for step in steps:
             self.step(run, step)
         if change.timers or change.drop_timers:
             self._set_timers(change, head)
@@ -204,13 +209,9 @@ class Batch:
             self._rare[sql.NEW_MESSAGE].extend((run, row.task, row.at, row.data) for row in change.messages)
         if patch:
             self._patch(run, head, patch)
-        self.append(run, head, change.events)
+        self.append(run, head, events)
         if change.inbox_done:
             self._rare[sql.DROP_COMMAND].extend([(number_,) for number_ in change.inbox_done])
-        if change.free or change.slots:
-            self.queues.take_in(run, change)
-            head.extras = 1
-            self._touched[run] = head
         if head.extras and ended(head.state):
             self._close(run, head, _moment(change, head))
             self.queues.free_runs([run], change)

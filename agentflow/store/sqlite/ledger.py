@@ -46,7 +46,7 @@ class Ledger(Base):
         if landed is not changes:  # they had to wait, and copies of them landed
             for change, copy in zip(changes, landed, strict=True):
                 change.stamp, change.stays = copy.stamp, copy.stays
-                change.grants, change.deadlocked = copy.grants, copy.deadlocked
+                change.grants, change.deadlocked, change.queued = copy.grants, copy.deadlocked, copy.queued
         if count:
             self._keys.add(last, count)
         return refused

@@ -12,12 +12,16 @@ from agentflow.store.rows import RunChange, added
 from agentflow.store.slot_rows import Grant, SlotRow, SlotWait
 from agentflow.store.sqlite.queries import delete_runs
 from agentflow.store.sqlite.rows import listed
-from agentflow.store.sqlite.sql import do, one, rows
+from agentflow.store.sqlite.sql import do, number, one, rows
 from agentflow.store.sqlite.statements import NEW_COMMAND
 
 _ASK = """
-INSERT OR IGNORE INTO slots (key, run, n, most, within, place)
-VALUES (?1, ?2, ?3, ?4, ?5, (SELECT coalesce(max(place), 0) + 1 FROM slots WHERE key = ?1))
+INSERT INTO slots (key, run, n, most, within, place)
+VALUES (?1, ?2, ?3, ?4, ?5, CASE
+  WHEN ?4 > (SELECT count(*) FROM slots WHERE key = ?1 AND place = 0)
+    AND NOT EXISTS (SELECT 1 FROM slots WHERE key = ?1 AND place > 0) THEN 0
+  ELSE (SELECT max(place) + 1 FROM slots WHERE key = ?1) END)
+ON CONFLICT DO UPDATE SET key = key RETURNING place
 """
 _GIVE = """
 UPDATE slots SET place = 0
@@ -30,26 +34,33 @@ _HOLDERS_SHOWN = 3
 
 
 class Queues:
-    """What one transaction does to the queues: slots are given out at its end, key by key."""
+    """What one transaction does to the queues.
+
+    Who asks for a free slot has it at once; what is given back goes to who is next at the end, key by key.
+    """
 
     def __init__(self, db: apsw.Connection, holder: str) -> None:
         """Begin; the transaction is open already."""
         self._db = db
         self._holder = holder
         self._keys: dict[str, RunChange | None] = {}
-        """Keys whose queues have changed, and a change that is the reason."""
+        """Keys of which slots have come free, and a change that is the reason."""
         self._nested: list[tuple[RunChange, SlotRow]] = []
-        """Those who ask, and stand inside of steps that hold slots."""
+        """Those who have come to wait, and stand inside of steps that hold slots."""
 
     def take_in(self, run: int, change: RunChange) -> None:
-        """Take back what a change frees, and put those who ask at the end of their queues."""
+        """Take back what a change frees; give those who ask free slots, or places at the end of their queues."""
         for n in change.free:
             self._look_at(self._free(run, n), change)
+        claims = {row.n: row for row in change.unclaimed}
         for row in change.slots:
             within = encode(row.within).decode() if row.within else None
-            do(self._db, _ASK, (row.key, run, row.n, row.limit, within))
-            self._look_at([row.key], change)
-            if row.within:
+            waits = number(self._db, _ASK, (row.key, run, row.n, row.limit, within)) > 0
+            if waits and row.n in claims:
+                change.queued = added(change.queued, claims[row.n])
+            elif not waits and row.n not in claims:
+                change.grants = added(change.grants, Grant(run, row.n, change.root, self._holder))
+            if waits and row.within:
                 self._nested.append((change, row))
 
     def free_runs(self, runs: Iterable[int], change: RunChange | None) -> None:
@@ -65,8 +76,6 @@ class Queues:
 
     def give(self) -> None:
         """Give free slots to those who are next, and take those out of the queues who would wait for ever."""
-        if not self._keys:
-            return
         self._give()
         nested, self._nested = self._nested, []
         for change, row in nested:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agentflow.store.contract import Store
-from agentflow.store.rows import RunChange
+from agentflow.store.rows import EventRow, RunChange
 from agentflow.store.slot_rows import SlotRow
 from agentflow.testing.store_suite.builders import ending, start, start_child, step, text_id
 
@@ -15,6 +15,21 @@ from agentflow.testing.store_suite.builders import ending, start, start_child, s
 def _asks(run: int, n: int, key: str = "gpu", limit: int = 1, within: Sequence[tuple[int, int]] = ()) -> RunChange:
     slots = [SlotRow(n, key, limit, within)]
     return RunChange(run, run, 1, steps=[step(run, n, phase=None)], slots=slots)
+
+
+def _claims(run: int, n: int) -> RunChange:
+    """Claim a step whose key has one slot."""
+    change = RunChange(run, run, 1, steps=[step(run, n, phase="run", attempt=1)], slots=[SlotRow(n, "gpu", 1)])
+    change.unclaimed = [step(run, n, phase=None, attempt=0)]
+    change.events.append(EventRow("step_started", f"step{n}", None, 2.0, None, False))
+    return change
+
+
+async def _seen(store: Store, name: str) -> tuple[str | None, int, int]:
+    """Return phase and attempt of a run's first step, and how often it has begun."""
+    row = (await store.salvage_steps(text_id(name)))[0][0]
+    kinds = [event.type for event in await store.events(text_id(name))]
+    return row.phase, row.attempt, kinds.count("step_started")
 
 
 def _given(*changes: RunChange) -> list[tuple[int, int]]:
@@ -43,6 +58,21 @@ class SlotSuite:
         again = RunChange(key, key, 1, free=[0], slots=[SlotRow(0, "gpu", 1)])
         assert await self._commit(store, again) == [(key, 2)]
         assert await self._commit(store, RunChange(key, key, 1, free=[2])) == [(key, 0)]
+
+    async def test_a_step_is_claimed_with_its_slot_or_stored_as_one_that_waits(self, store: Store) -> None:
+        """Nobody is told of what the claiming commit has decided itself."""
+        one, two = await start(store, "r1"), await start(store, "r2")
+        first, second = _claims(one, 0), _claims(two, 0)
+        assert await self._commit(store, first, second) == []
+        assert (list(first.queued), list(second.queued)) == ([], list(second.unclaimed))
+        assert [await _seen(store, name) for name in ("r1", "r2")] == [("run", 1, 1), (None, 0, 0)]
+        next_one = _claims(one, 1)
+        next_one.free = [0]
+        assert await self._commit(store, next_one) == [(two, 0)]
+        assert list(next_one.queued) == list(next_one.unclaimed)
+        last = _claims(two, 1)
+        last.free = [0]
+        assert await self._commit(store, last) == [(one, 1)]
 
     async def test_a_slot_for_a_tree_of_another_host_is_a_command_for_it(self, store: Store) -> None:
         mine, other = await start(store, "r1"), await start(store, "r2", holder="host-b")
