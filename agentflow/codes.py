@@ -165,6 +165,9 @@ CODES: dict[str, Code] = {
     "AF-GRAPH-DEPENDS": Code("invalid", "A step depends on one that isn't in its list.", "Use an id of the same list."),
     "AF-GRAPH-CYCLE": Code("invalid", "Steps wait for each other.", "Remove one of the dependencies."),
     "AF-GRAPH-CALLS": Code("invalid", "Workflows call each other in a circle.", "Remove one of the calls."),
+    "AF-GRAPH-SLOT": Code(
+        "invalid", "A step needs a concurrency key that the steps around it hold.", "Give the inner step another key."
+    ),
     "AF-GRAPH-UNREACHABLE": Code("invalid", "A step can never run.", "Give the `end` before it an `if`, or remove it."),
     "AF-WORKFLOW-ID": Code("invalid", "A workflow's id has characters that ids can't have.", "Use the `label`."),
     "AF-STEP-ID": Code("invalid", "A step's id has characters that ids can't have.", "Use letters, digits, _ and -."),

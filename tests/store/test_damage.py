@@ -242,6 +242,12 @@ async def test_rows_that_belong_to_nothing_and_runs_that_lack_a_part_are_named(p
     }
 
 
+async def test_a_slot_of_a_step_that_is_not_in_progress_is_found(path: Path) -> None:
+    _change(path, "INSERT INTO slots (key, run, n) VALUES ('gpu', 3, 5), ('disk', 3, 777)")
+    found = {(run, message.split('"')[1]) for run, _, _, message in await _found(path)}
+    assert found == {(text_id("r2"), "gpu"), (text_id("r2"), "disk")}
+
+
 async def test_a_newer_and_a_foreign_file_are_not_judged(path: Path, tmp_path: Path) -> None:
     _change(path, f"PRAGMA user_version = {len(migrations()) + 1}")
     with pytest.raises(StoreError) as caught:

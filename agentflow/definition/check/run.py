@@ -8,6 +8,7 @@ from agentflow.definition.check.info import EnvInfo, Pointers
 from agentflow.definition.check.policies import Policies, check_size
 from agentflow.definition.check.references import References
 from agentflow.definition.check.report import Report
+from agentflow.definition.check.slots import check_slots
 from agentflow.definition.check.triggers import check_entries
 from agentflow.definition.models import Workflow
 from agentflow.definition.scopes import walk
@@ -45,5 +46,6 @@ def check_workflow(
     check_entries(workflow, report)
     Policies(workflow, scopes, env, report).check(types)
     check_calls(workflow, scopes, env, report)
+    check_slots(scopes, env, report)
     References(workflow, scopes, dependencies, env, report).check(types)
     return report.problems

@@ -26,6 +26,8 @@ T = TypeVar("T")
 _SLICE = 500
 """Rows that are read in one go: no snapshot is kept for long."""
 _NUMBER = 0xFFFFFFFF
+_QUEUES = 4
+"""Schema from which on slots are asked for by the commits that claim: older ones may have some without a step."""
 _RESTORE = "Restore a backup: agentflow store restore FILE"
 _REBUILD = "The data isn't touched by that. Make the indexes anew: agentflow store vacuum --full, then check again"
 _RECOVER = "what can be read of this one: sqlite3 {} .recover"
@@ -195,12 +197,26 @@ class _Checker:
             orphans = self._runs(f"SELECT DISTINCT {column} FROM {table} WHERE {column} NOT IN (SELECT key FROM heads)")
             for run in orphans:
                 self._find(f"There are {table} of a run that isn't there.", _RESTORE, run)
+        self._slots()
         gaps = (
             "SELECT h.key FROM heads h LEFT JOIN (SELECT run, count(*) n, max(seq) last FROM events GROUP BY run) e"
             " ON e.run = h.key WHERE h.seq > coalesce(e.last, 0) OR e.n <> e.last"
         )
         for run in self._runs(gaps):
             self._find("Events of it are missing.", f"{_RESTORE}; its steps and results aren't touched by that", run)
+
+    def _slots(self) -> None:
+        """Find slots of keys whose step isn't in progress: nobody would give them back before the run's end."""
+        if "slots" not in self._of_run or self._report.schema < _QUEUES:
+            return
+        lost = (
+            "SELECT s.run, s.key FROM slots s LEFT JOIN steps t ON t.key = s.run << 32 | s.n"
+            " WHERE s.run IN (SELECT key FROM heads)"
+            " AND (t.key IS NULL OR t.state IN ('completed', 'failed', 'canceled')) ORDER BY s.run, s.key"
+        )
+        for run, key in self._try(partial(rows, self._db, lost), []):
+            what = f'It holds up others at the concurrency key "{key}", and no step of it needs that.'
+            self._find(what, f"{_RESTORE}, or {leaving(self._db, run)}", run)
 
     def _runs(self, sql: str) -> list[int]:
         return [values[0] for values in self._try(partial(rows, self._db, sql), [])]
