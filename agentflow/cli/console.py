@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, Protocol, TextIO
 
@@ -19,6 +20,7 @@ from agentflow.cli.streams import standard
 from agentflow.cli.writer import Output
 
 Mode = Literal["text", "json", "jsonl"]
+UNKNOWN_SIZE = (80, 24)
 
 _CODES: Mapping[str, str] = {
     "bold": "1",
@@ -166,8 +168,8 @@ def make_console(
         environ: environment; default: the process's.
     """
     env = os.environ if environ is None else environ
-    size = shutil.get_terminal_size()
     out, err = standard()
+    size = shutil.get_terminal_size(_size(err, out))
     out_terminal, err_terminal = _terminal(out), _terminal(err)
     return Console(
         out=out,
@@ -183,6 +185,16 @@ def make_console(
         mode=mode,
         quiet=quiet,
     )
+
+
+def _size(*streams: Output | TextIO) -> tuple[int, int]:
+    """Return columns and lines of the first stream that is a terminal: file descriptor 1 may lead elsewhere by now."""
+    for stream in streams:
+        with suppress(OSError, ValueError):  # no terminal, no file at all, closed
+            size = os.get_terminal_size(stream.fileno())
+            if size.columns and size.lines:
+                return size
+    return UNKNOWN_SIZE
 
 
 def _terminal(stream: Output | TextIO | None) -> bool:

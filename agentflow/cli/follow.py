@@ -15,11 +15,11 @@ from agentflow.cli.errors import error_lines, tell_lines
 from agentflow.cli.format import duration, one_line
 from agentflow.cli.intake import Intake
 from agentflow.cli.row import Row
-from agentflow.cli.rows import ending, tolerated
+from agentflow.cli.rows import ending, tolerated, worked
 from agentflow.cli.session import Session
 from agentflow.cli.telling import Teller
 from agentflow.cli.tree import Change, RunTree
-from agentflow.cli.wait_texts import wait_command, wait_head, who
+from agentflow.cli.wait_texts import NOT_KEPT, wait_command, wait_head, who
 from agentflow.data import is_object
 from agentflow.engine import Answer, WaitView
 from agentflow.engine.views import wait_view
@@ -82,7 +82,9 @@ class Follower:
         self._gone = False
         """Whether the run was seen ended, though its end wasn't heard of."""
         self._open: dict[str, Row] = {}
-        self._mine: set[str] = set()
+        self._began = session.engine.core.now()
+        self.mine: set[str] = set()
+        """Waits that this command answers."""
         self.asides = None if manner.settle else Asides(session, self.screen, run_id)
         self._told: set[str] = set()
         self._views: dict[str, WaitView] = {}
@@ -174,9 +176,8 @@ class Follower:
             elif change.what in ("answered", "completed", "failed", "skipped"):
                 self._open.pop(row.wait, None)
             if change.what == "answered" and is_object(event.data):
-                self.teller.by[row.wait] = who(
-                    event.data.get("by"), event.data.get("door"), mine=row.wait in self._mine
-                )
+                elsewhere = event.at >= self._began and row.wait not in self.mine
+                self.teller.by[row.wait] = who(event.data.get("by"), event.data.get("door"), elsewhere=elsewhere)
         return change
 
     # waits
@@ -191,7 +192,7 @@ class Follower:
             given = self._given(view)
             if given is not UNSET:
                 await self.engine.resume(view.id, Answer(given), door="cli", message_id=new_id())
-                self._mine.add(wait_id)
+                self.mine.add(wait_id)
                 self._open.pop(wait_id, None)
             elif self.console.asks and self.manner.ask and view.kind in ("input", "tool", "operator"):
                 if await self._ask(view) == "left":
@@ -222,6 +223,8 @@ class Follower:
         return UNSET
 
     async def _tell_open(self) -> None:
+        if not self.session.project.lasts:
+            return  # no other process sees these waits
         new = [wait_id for wait_id in self._open if wait_id not in self._told]
         self._told.update(new)
         for wait_id in new:
@@ -229,7 +232,7 @@ class Follower:
             if view is not None:
                 await self.session.learn([wait_id], "wait")
                 self.screen.stop()
-                self.console.say(f"waits for an answer: {wait_command(self.session, view)}")
+                self.console.say(f"answer {view.step}: {wait_command(self.session, view)}")
 
     async def _ask(self, view: WaitView) -> Literal["answered", "left", "elsewhere"]:
         """Ask in the terminal, and watch meanwhile whether somebody else answers."""
@@ -242,7 +245,7 @@ class Follower:
             if outcome in ("left", "elsewhere"):
                 break
             try:
-                self._mine.add(view.id)
+                self.mine.add(view.id)
                 await self.engine.resume(view.id, Answer(outcome[0]), door="cli", message_id=new_id())
                 self._open.pop(view.id, None)
                 break
@@ -252,7 +255,7 @@ class Follower:
                 outcome = "elsewhere"
                 break
         if outcome == "elsewhere":
-            self._mine.discard(view.id)
+            self.mine.discard(view.id)
             await self._tell_elsewhere(view.id)
         if outcome != "left":
             self.console.say("")
@@ -294,7 +297,7 @@ class Follower:
         if view is None or view.answered_at is None:
             self.console.say("! It doesn't wait any more. Going on.")
             return
-        by = who(view.by, view.door, mine=False)
+        by = who(view.by, view.door, elsewhere=True)
         self.teller.by[wait_id] = by
         ago = duration(max(round(time.time() - view.answered_at), 0))
         value = view.answer.get("value") if is_object(view.answer) else None
@@ -311,6 +314,8 @@ class Follower:
 
     def _farewell(self) -> list[str]:
         self.screen.stop()
+        if not self.session.project.lasts:
+            return ["", f"Left the run. {NOT_KEPT}"]
         run = self.session.short(self.run_id)
         lines = ["", "Left the run. It is saved; it goes on with:"] if not self._open else self.waiting_text()
         watch = f"  {self.session.command(f'runs watch {run}')}"
@@ -333,8 +338,5 @@ class Follower:
         """Return the line that ends the following."""
         if self.console.err_terminal:
             return ending(self.tree)
-        tree = self.tree
-        took = ""
-        if tree.started is not None and tree.ended is not None:
-            took = f" {duration(max(tree.ended - tree.started - tree.waited, 0.0))}"
-        return f"run {self.session.short(self.run_id)} {tree.state}{took}{tolerated(tree)}"
+        took = f" {worked(self.tree)}" if self.tree.worked is not None else ""
+        return f"run {self.session.short(self.run_id)} {self.tree.state}{took}{tolerated(self.tree)}"

@@ -59,6 +59,12 @@ def duration(seconds: float) -> str:
     return f"{whole}s"
 
 
+def elapsed(seconds: float) -> str:
+    """Write how long something goes on already, in whole seconds: `0s`, `12s`, `3m 05s`."""
+    whole = float(int(max(seconds, 0.0)))
+    return duration(whole) if whole >= 10 else f"{whole:.0f}s"
+
+
 def rough(seconds: float) -> str:
     """Write a duration in one unit, rounded down: `42s`, `2m`, `9h`, `3d`."""
     whole = int(min(max(0.0, seconds), _ENDLESS))

@@ -190,6 +190,7 @@ class Row:
         for row in (self, *self.below()):
             if row is not self:
                 row.state, row.reason, row.due, row.hooks, row.standing = "submitted", None, None, 0, "open"
+                row.started = row.ended = None
                 row.own, row.sums = Sums(), Sums()
             row.standings = {"open": len(row.children)}
             row.going = {}

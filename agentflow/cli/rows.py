@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from agentflow.cli.failures import cause
-from agentflow.cli.format import GLYPHS, STYLES, duration, rough, shorten
+from agentflow.cli.format import GLYPHS, STYLES, duration, elapsed, rough, shorten
 from agentflow.cli.row import Row
 from agentflow.cli.tables import cells, cut_to, pad
 from agentflow.cli.tree import Change, RunTree, parent_of
@@ -14,6 +14,8 @@ NAME = 16
 NOTE = 40
 NAMED = 3
 """Tolerated failures that the last line names."""
+APART = 0.05
+"""Seconds of waiting from which on they are told."""
 BEYOND = 500
 """Steps in progress that are counted though there is no room to show them."""
 Paint = Callable[[str, str | None], str]
@@ -172,8 +174,8 @@ def _going(row: Row, now: float, width: int, paint: Paint) -> str:
         note = f"waits: {shorten(row.message or 'for an answer', 40)}"
     elif row.due is not None:
         note = f"waits for a time, in {rough(max(row.due - now, 0))}"
-    took = duration(float(int(now - row.started))) if row.started is not None and row.state == "working" else ""
-    return _line(glyph, style, name, note, took.replace(".0s", "s"), width, paint)
+    took = elapsed(now - row.started) if row.started is not None and row.state == "working" else ""
+    return _line(glyph, style, name, note, took, width, paint)
 
 
 def stable_line(change: Change, short: Callable[[str], str] = lambda each: each) -> str | None:
@@ -226,11 +228,14 @@ def _path(row: Row) -> str:
 
 def ending(tree: RunTree) -> str:
     """Return the last line: `completed in 3.0s (+ 41s waiting)`."""
-    if tree.started is None or tree.ended is None:
-        return tree.state
-    worked = max(tree.ended - tree.started - tree.waited, 0.0)
-    waited = f" (+ {duration(tree.waited)} waiting)" if tree.waited >= 0.5 else ""
-    return f"{tree.state} in {duration(worked)}{waited}{tolerated(tree)}"
+    took = f" in {worked(tree)}" if tree.worked is not None else ""
+    return f"{tree.state}{took}{tolerated(tree)}"
+
+
+def worked(tree: RunTree) -> str:
+    """Say how long a run that has ended worked, and how long it didn't: `3.0s (+ 41s waiting, 2.0s paused)`."""
+    apart = ", ".join(f"{duration(seconds)} {what}" for what, seconds in tree.apart.items() if seconds >= APART)
+    return duration(tree.worked or 0.0) + (f" (+ {apart})" if apart else "")
 
 
 def tolerated(tree: RunTree) -> str:

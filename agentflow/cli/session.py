@@ -42,6 +42,11 @@ class Project:
     plain: Config | None = None
     """What a stored definition may need of the config, where `config` wasn't read."""
 
+    @property
+    def lasts(self) -> bool:
+        """Whether a run can be found again when the command is over."""
+        return self.store != ":memory:"
+
 
 @dataclass(slots=True)
 class Session:

@@ -52,15 +52,23 @@ class RunTree:
         self.failure: Failure | None = None
         self.started: float | None = None
         self.ended: float | None = None
-        self.waited = 0.0
-        """Seconds in which the run could only wait for an answer."""
+        self.apart: dict[str, float] = {}
+        """Seconds in which it didn't work: `paused`, or only `waiting` for an answer."""
         self.position = 0
         """Place of the last event in the log."""
         self.rows: dict[tuple[str, str], Row] = {}
         self.all = Row(root_id, "", depth=-1)
         """Holds the top rows, and what is counted over all of them."""
         self._parents: dict[str, Row] = {}
-        self._parked_at: float | None = None
+        self._paused = False
+        self._rests: tuple[str, float] | None = None
+
+    @property
+    def worked(self) -> float | None:
+        """How long it worked, where it has ended."""
+        if self.started is None or self.ended is None:
+            return None
+        return max(self.ended - self.started - sum(self.apart.values()), 0.0)
 
     @property
     def ended_run(self) -> bool:
@@ -134,17 +142,18 @@ class RunTree:
             self.failure = _failure(data)
             return Change("run_ended", None, event)
         if event.type == "run_status" and isinstance(data.get("state"), str):
+            self._paused = bool(data.get("paused", self._paused))
             self._set_state(data["state"], event.at)
         return Change("other", None, event)
 
     def _set_state(self, state: str, at: float) -> None:
         self.state = state
-        parked = state in ("input-required", "auth-required")
-        if parked and self._parked_at is None:
-            self._parked_at = at
-        elif not parked and self._parked_at is not None:
-            self.waited += max(at - self._parked_at, 0.0)
-            self._parked_at = None
+        if self._rests is not None:
+            before, since = self._rests
+            self.apart[before] = self.apart.get(before, 0.0) + max(at - since, 0.0)
+        waits = state in ("input-required", "auth-required")
+        now = None if self.ended_run else "paused" if self._paused else "waiting" if waits else None
+        self._rests = (now, at) if now is not None else None
 
     def _step_event(self, row: Row, event: Event, data: dict[str, Any]) -> What:
         kind = event.type

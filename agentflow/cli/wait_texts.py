@@ -15,20 +15,25 @@ from agentflow.steps.contract import UNSET
 if TYPE_CHECKING:
     from agentflow.cli.session import Session
 
+NOT_KEPT = "It is gone: the store is :memory:, which ends with this command."
+
 
 def finished_retry(row: Row) -> list[str]:
     """Return the line of a retry, for a terminal that isn't redrawn."""
     return [f"↻ {row.address}  attempt {row.tries + 1}: {one_line(row.failures[-1].message)}"] if row.failures else []
 
 
-def who(by: object, door: object, *, mine: bool) -> str:
-    """Say who answered: `you`, `another terminal`, `ana (console)`."""
-    if mine:
-        return "you"
+def who(by: object, door: object, *, elsewhere: bool = False) -> str:
+    """Say who answered: `you`, `another terminal`, `ana (console)`.
+
+    Args:
+        by: whose answer it is.
+        door: where it came in.
+        elsewhere: it came while this terminal was busy with the same run: from another one.
+    """
     if by in ("local", None):
-        return {"cli": "another terminal", "event": "an event", "web": "the console"}.get(
-            str(door), str(door or "somebody")
-        )
+        here = "another terminal" if elsewhere else "you"
+        return {"cli": here, "event": "an event", "web": "the console"}.get(str(door), str(door or "somebody"))
     return f"{by} ({door})" if door else str(by)
 
 
@@ -57,7 +62,10 @@ def open_lines(session: Session, views: Sequence[WaitView], *, terminal: bool) -
     what = "the run waits for an event" if only_events else "the run waits for an answer"
     lines = [f"error[AF-WAIT-OPEN]: {what}" + ("" if terminal or only_events else " and this isn't a terminal")]
     lines += [f'  step:  {view.step}  "{one_line(view.message, 100)}"' for view in views]
-    lines += [f"  hint:  {wait_command(session, view)}" for view in views]
+    if session.project.lasts:
+        lines += [f"  hint:  {wait_command(session, view)}" for view in views]
+    else:
+        lines.append(f"  why:   {NOT_KEPT}")
     asked = next((view for view in views if view.kind in ("input", "tool", "operator")), None)
     if asked is not None and not terminal:
         lines.append(f"  hint:  give answers in advance with --answer {quote(asked.step)}=@answer.json")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import os
+import struct
+import termios
 
 import pytest
 
 from agentflow.cli.console import Console, make_console
+from agentflow.cli.writer import Output
 
 
 @pytest.mark.parametrize(
@@ -22,6 +27,23 @@ def test_without_a_terminal_only_force_color_gives_colour(environ: dict[str, str
     console = make_console(environ=environ)
     assert console.out_colour is colour
     assert not console.live
+
+
+def test_the_size_is_that_of_the_terminal_even_where_descriptor_1_leads_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    main, side = os.openpty()
+    try:
+        fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 50, 0, 0))
+        monkeypatch.setattr("agentflow.cli.console.standard", lambda: (io.StringIO(), Output(side)))
+        monkeypatch.setattr("sys.__stdout__", None)
+        monkeypatch.delenv("COLUMNS", raising=False)
+        monkeypatch.delenv("LINES", raising=False)
+        console = make_console(environ={})
+    finally:
+        os.close(main)
+        os.close(side)
+    assert (console.width, console.height) == (50, 12)
 
 
 def test_quiet_drops_talk_and_keeps_errors_and_results() -> None:

@@ -123,6 +123,29 @@ def test_time_spent_waiting_is_told_apart() -> None:
     assert log.tree.ended_run
 
 
+def test_time_in_which_a_run_was_paused_is_told_apart_from_waiting() -> None:
+    log = Log().add("run_started", at=0.0).add("run_status", at=1.0, state="input-required")
+    log.add("run_status", at=3.0, state="input-required", paused=True)
+    log.add("run_status", at=8.0, state="input-required", paused=False)
+    log.add("run_status", at=9.0, state="working").add("run_failed", at=9.5)
+    assert ending(log.tree) == "failed in 1.5s (+ 3.0s waiting, 5.0s paused)"
+
+
+def test_a_step_that_goes_on_counts_whole_seconds_from_its_first_attempt() -> None:
+    log = Log().add("step_started", "load", 1.0, attempt=1)
+    assert live_lines(log.tree, 1.4, 10, 80) == ["● load                                                     0s"]
+    log.add("step_failed", "load", 1.5, error=HTTP, will_retry=True).add("step_started", "load", 5.0, attempt=2)
+    assert live_lines(log.tree, 66.0, 10, 80)[0].endswith(" 1m 05s")
+
+
+def test_a_step_of_a_container_that_is_entered_again_begins_anew() -> None:
+    log = Log().add("step_started", "box", 0.0, attempt=1).add("step_started", "box/a", 0.0, attempt=1)
+    log.add("step_failed", "box/a", 1.0, error=HTTP).add("step_failed", "box", 1.0, error=HTTP, will_retry=True)
+    log.add("step_started", "box", 5.0, attempt=2).add("step_started", "box/a", 5.0, attempt=2)
+    log.add("step_completed", "box/a", 6.0)
+    assert log.tree.rows[RUN, "box/a"].seconds == 1.0
+
+
 def test_the_live_part_is_never_higher_than_its_room() -> None:
     log = Log()
     for n in range(50):

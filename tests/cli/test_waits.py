@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+from agentflow.cli.wait_texts import who
+
 
 def parked(project: Any) -> str:
     """Start a run that waits, and return the wait's short id."""
@@ -70,7 +72,7 @@ def test_an_answer_from_a_second_process_moves_the_first(project: Any) -> None:
     process = project.start("run", "report", "--wait")
     assert process.stderr is not None
     line = ""
-    while "waits for an answer:" not in line:
+    while not line.startswith("answer "):
         line = process.stderr.readline()
         assert line, "the run ended before it waited"
     wait = re.search(r"waits answer (\w+) ", line)
@@ -82,6 +84,39 @@ def test_an_answer_from_a_second_process_moves_the_first(project: Any) -> None:
     assert process.returncode == 0, err
     assert json.loads(out)["decision"] == "reject"
     assert "step review answered" in err
+
+
+def test_the_command_that_answers_comes_before_a_long_schema(project: Any) -> None:
+    shown = project.run("waits", "show", parked(project)).stdout
+    assert shown.index("answer   agentflow waits answer ") < shown.index("example  {") < shown.index("\nschema\n")
+
+
+def test_a_wait_is_announced_once_with_the_command_that_answers_it_below(project: Any) -> None:
+    process = project.start("run", "report", "--wait")
+    assert process.stderr is not None
+    told: list[str] = []
+    while not told or not told[-1].startswith("answer "):
+        told.append(process.stderr.readline())
+        assert told[-1], told
+    process.terminate()
+    process.communicate(timeout=60)
+    assert re.fullmatch(r"step review waiting wait=\w+\n", told[-2])
+    assert re.fullmatch(r"answer review: agentflow waits answer \w+ --set decision=approve\n", told[-1])
+
+
+def test_what_this_terminal_answered_is_told_as_by_you() -> None:
+    assert who("local", "cli") == "you"
+    assert who("local", "cli", elsewhere=True) == "another terminal"
+    assert who("ana", "web", elsewhere=True) == "ana (web)"
+
+
+def test_a_run_in_a_store_of_memory_gets_no_command_that_would_not_find_it(project: Any) -> None:
+    for command in (("report",), ("slow", "--timeout", "1s"), ("failing",)):
+        told = [project.run("run", *command, "--store", ":memory:").stderr]
+        told.append(project.run("run", *command, AGENTFLOW_STORE=":memory:").stderr)
+        for text in told:
+            assert "agentflow " not in text, text
+            assert ("It is gone: the store is :memory:" in text) is (command[0] != "failing")
 
 
 def test_a_run_with_one_wait_can_be_answered_by_the_runs_id(project: Any) -> None:
@@ -128,7 +163,7 @@ def test_a_wait_shows_its_schema_and_an_example(project: Any) -> None:
     assert "Approve the report?" in done.stdout
     assert '"maximum": 1000' in done.stdout
     assert 'example  {"decision": "approve", "amount": 250, "note": "text"}' in done.stdout
-    assert f"answer  agentflow waits answer {wait} --set decision=approve" in done.stdout
+    assert f"answer   agentflow waits answer {wait} --set decision=approve" in done.stdout
 
 
 def test_a_published_event_moves_the_run_that_waits_for_it(project: Any) -> None:

@@ -318,3 +318,15 @@ async def test_tries_and_errors_of_every_attempt_are_in_the_log(lab: Lab) -> Non
         {"attempt": 2, "delay": 2.0},
         {"attempt": 3, "delay": 4.0},
     ]
+
+
+async def test_the_time_of_a_step_is_that_of_all_its_attempts_and_their_pauses(lab: Lab) -> None:
+    flow = lab.workflow(lab.call("load", Fails(1), retry={"max_attempts": 2, "base": 5}))
+    async with lab.open(flow) as engine:
+        done = await lab.finish(engine, await engine.start("main"))
+        row = await engine.store.get_step(done.run.id, "load")
+    assert row is not None
+    assert (row.state, row.tries) == ("completed", 2)
+    assert row.started_at is not None
+    assert row.ended_at is not None
+    assert row.ended_at - row.started_at >= 5

@@ -10,6 +10,7 @@ import pytest
 from agentflow.definition.models import Step
 from agentflow.engine import Run
 from agentflow.steps import condition, end, for_each, parallel, saga, sequence, set_, wait_for_input
+from agentflow.steps import workflow as sub
 from tests.engine.hands import Fails, Gate
 from tests.engine.lab import LIMIT, Lab, until
 
@@ -276,3 +277,59 @@ async def _ended(lab: Lab, engine: Any, run: Run) -> Any:
         async for _ in engine.subscribe(run.id):
             pass
     return await lab.look(engine, run.id)
+
+
+async def test_each_item_of_a_loop_undoes_its_own_saga_and_those_that_completed_stay(lab: Lab) -> None:
+    log: list[str] = []
+
+    def pay(item: int) -> None:
+        if item == 2:
+            raise RuntimeError("no money")
+
+    def take_back(item: int) -> None:
+        log.append(f"undo {item}")
+
+    book = set_("book", value=1, compensate=lab.call("undo", take_back, input={"item": "{item}"}))
+    trip = saga("trip", steps=[book, lab.call("pay", pay, input={"item": "{item}"})])
+    done = await lab.run(for_each("each", in_=[1, 2, 3], max_parallel=1, steps=[trip], on_error="continue"))
+    assert log == ["undo 2"]
+    assert done.errors["each[1]/trip"]["data"]["compensated"] == [
+        {"step": "each[1]/trip/book", "reason": "compensated"}
+    ]
+
+
+async def test_a_sub_workflow_in_a_saga_is_undone_by_the_step_that_started_it(lab: Lab, ledger: Ledger) -> None:
+    child = lab.workflow(ledger.do("inside"), id="child")
+    undo = lab.call("undo_call", lambda: ledger.log.append("undo call"))
+    body = [sub("call", workflow="child", compensate=undo), ledger.fail()]
+    async with lab.open(child, lab.workflow(saga("trip", steps=body))) as engine:
+        done = await lab.finish(engine, await engine.start("main"))
+    assert (done.state, ledger.log) == ("failed", ["inside", "undo call"])
+    assert done.errors["trip"]["data"]["compensated"] == [{"step": "trip/call", "reason": "compensated"}]
+
+
+async def test_what_a_saga_below_has_undone_is_told_above_with_its_run_and_the_callers_step(
+    lab: Lab, ledger: Ledger
+) -> None:
+    child = lab.workflow(saga("inner", steps=[ledger.do("x"), ledger.fail()]), id="child")
+    body = [ledger.do("a"), sub("call", workflow="child")]
+    async with lab.open(child, lab.workflow(saga("trip", steps=body))) as engine:
+        done = await lab.finish(engine, await engine.start("main"))
+        row = await engine.store.get_step(done.run.id, "trip/call")
+        assert row is not None
+    assert ledger.log == ["a", "x", "undo x", "undo a"]
+    assert done.errors["trip"]["data"]["compensated"] == [
+        {"step": "trip/call/inner/x", "run_id": row.task, "reason": "compensated"},
+        {"step": "trip/a", "reason": "compensated"},
+    ]
+
+
+async def test_a_cancel_undoes_the_open_sagas_of_child_runs_and_of_their_callers(lab: Lab, ledger: Ledger) -> None:
+    inner = [ledger.do("x"), wait_for_input("ok", message="?")]
+    child = lab.workflow(saga("inner", steps=inner), id="child")
+    body = [ledger.do("a"), sub("call", workflow="child")]
+    async with lab.open(child, lab.workflow(saga("trip", steps=body))) as engine:
+        parked = await lab.finish(engine, await engine.start("main"))
+        await engine.cancel(parked.run.id)
+        done = await _ended(lab, engine, parked.run)
+    assert (done.state, ledger.log) == ("canceled", ["a", "x", "undo x", "undo a"])

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.anyio
 CANARY = "Canary \"q'ö\\x/0815-canary"
 TEXTS = [f"{name}: {spell(CANARY)}." for name, spell in SPELLINGS.items()]
 ALL = "\n".join(TEXTS)
+LONG = "".join(f"k{n:03}-" for n in range(80))
 TOOLS: dict[str, Any] = {}
 AGENTS: dict[str, Any] = {}
 
@@ -329,3 +330,24 @@ async def test_a_process_whose_number_is_a_secret_is_still_known(lab: Lab, monke
     async with lab.open(flow, config={"env": names}) as engine:
         done = await lab.finish(engine, await engine.start("main"))
     assert done.output == 1
+
+
+@pytest.mark.parametrize("before", [10, 50, 190, 1800, 1960])
+async def test_a_secret_across_the_place_where_a_text_is_cut_leaves_no_part(
+    lab: Lab, before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LONG", LONG)
+    text = "x " * (before // 2) + LONG
+
+    def failing() -> None:
+        error = RuntimeError(text)
+        error.add_note(text)
+        raise error
+
+    undone = set_("a", value=1, compensate=lab.call("undo", failing))
+    trip = saga("trip", steps=[undone, lab.call("fails", failing)])
+    async with lab.open(lab.workflow(trip), config={"env": ["LONG"]}) as engine:
+        done = await lab.finish(engine, await engine.start("main"))
+    told = f"{done.errors} {[event.data for event in done.events]} {done.run.failure} {done.run.now_text}"
+    assert HIDDEN in told
+    assert not [n for n in range(0, len(LONG), 8) if LONG[n : n + 8] in told]

@@ -58,6 +58,7 @@ def answer(common: Common, wanted: Reply) -> int:
             tell_lines(console, _how(session, view))
             return door("AF-WAIT-OPEN").exit_code
         follower = await observe(session, view.root_id, timeout)
+        follower.mine.add(view.id)
         while True:
             reply = _reply(view, wanted) if wanted.given else await _ask(session, view)
             if reply is None:
@@ -128,7 +129,7 @@ async def _conflict(session: Session, view: WaitView, error: ConflictError) -> C
     short = session.short(view.id)
     if now.answered_at is None or now.answer is None or now.state in OPEN:
         return ConflictError(error.what, code=error.code, why=error.why, hint=error.hint, data=error.data)
-    by = who(now.by, now.door, mine=now.by == "local" and now.door == "cli")
+    by = who(now.by, now.door)
     value = now.answer.get("value") if is_object(now.answer) and "value" in now.answer else now.answer
     what = f"{short} was answered {rough(time.time() - now.answered_at)} ago by {by}: {compact(value)}"
     return ConflictError(what, code="AF-WAIT-CONFLICT", data=error.data)

@@ -16,6 +16,7 @@ from agentflow.cli.format import plural
 from agentflow.cli.options import Common
 from agentflow.cli.session import Session, drive, exists, find_project
 from agentflow.cli.values import usage
+from agentflow.cli.wait_texts import wait_command
 from agentflow.engine import Run
 from agentflow.errors import ConflictError, DefinitionError
 from agentflow.store.rows import (
@@ -60,7 +61,7 @@ async def carry_on(session: Session, follower: Follower, *, tell: bool = True) -
         waits = await engine.waits(run_id)
         await session.learn([view.id for view in waits], "wait")
         for view in waits:
-            console.say(f"it waits again: {view.step}: {session.command(f'waits answer {session.short(view.id)}')}")
+            console.say(f"answer {view.step}: {wait_command(session, view)}")
     else:
         console.say(f"it is saved; it goes on with: {session.command(f'runs watch {session.short(run_id)}')}")
     return run

@@ -11,6 +11,7 @@ from typing import Any
 
 from agentflow.cli.actions.runs import abandoned, go_on
 from agentflow.cli.actions.start import retry_command, retry_plan
+from agentflow.cli.children import child_lines
 from agentflow.cli.console import printable
 from agentflow.cli.documents import event_data, hosted_data, step_data, wait_data
 from agentflow.cli.errors import failure_lines
@@ -23,6 +24,7 @@ from agentflow.cli.format import (
     clock_time,
     compact,
     duration,
+    elapsed,
     one_line,
     plural,
     shorten,
@@ -147,7 +149,7 @@ async def _lines(session: Session, run: Run, view: RunView, *, everything: bool)
     if hidden:
         lines.append(f"… {len(hidden)} more lines of undone steps: {session.command(f'runs show {short} --tree')}")
     if everything:
-        lines += await _children(session, run)
+        lines += await child_lines(session, run.id)
     lines += ["", f"input   {one_line(run.input, 200)}"]
     if run.state == "completed":
         lost = _DAMAGED if run.output is None and damaged(view) else one_line(run.output, 200)
@@ -246,9 +248,7 @@ def _count(step: StepView) -> str:
 def _took(step: StepView, now: float) -> str:
     if step.seconds is not None and step.state != "canceled":
         return duration(step.seconds)
-    return (
-        duration(float(int(now - step.started_at))) if step.started_at is not None and step.state == "working" else "-"
-    )
+    return elapsed(now - step.started_at) if step.started_at is not None and step.state == "working" else "-"
 
 
 def _note(step: StepView) -> str:
@@ -265,22 +265,11 @@ def _note(step: StepView) -> str:
     if step.state == "completed" and step.reason in UNDONE_TEXTS:
         return UNDONE_TEXTS[step.reason]
     if step.answer is not None:
-        by = who(step.by, step.door, mine=step.by == "local" and step.door == "cli")
-        return f"{answer_line(step.answer)}, by {by}"
+        return f"{answer_line(step.answer)}, by {who(step.by, step.door)}"
     if step.result is not None and step.items is None:
         value = decode(step.result)
         return "" if value is None or value == {} else one_line(value)
     return ""
-
-
-async def _children(session: Session, run: Run) -> list[str]:
-    children = await session.engine.list(RunQuery(parent=run.id, limit=1000))
-    await session.learn([child.id for child in children], "run")
-    lines: list[str] = []
-    for child in children:
-        now = one_line(child.now_text or "", 80) if not child.ended or child.failure is not None else ""
-        lines.append(f"  run {session.short(child.id)}  {child.workflow}  {child.state}  {now}".rstrip())
-    return lines
 
 
 async def _next(session: Session, run: Run, *, lost: bool) -> list[str]:
@@ -341,7 +330,7 @@ async def _step(session: Session, run: Run, view: RunView, workflow: Workflow, w
     if step.error is not None:
         lines += ["", *failure_lines(step.error, frames=MAX_FRAMES)]
     if step.answer is not None:
-        lines += ["", f"answer  {answer_line(step.answer)}, by {step.by} ({step.door})"]
+        lines += ["", f"answer  {answer_line(step.answer)}, by {who(step.by, step.door)}"]
     elif step.damaged:
         lines += ["", f"result  {_DAMAGED} [{_CODE}]", *_damage(session, run, view)[1:]]
     elif step.result is not None:

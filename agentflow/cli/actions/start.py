@@ -17,7 +17,7 @@ from agentflow.cli.follow import Ending, Follower, Manner
 from agentflow.cli.options import Common
 from agentflow.cli.session import Project, Session, drive, find_project, no_config
 from agentflow.cli.values import assignments, document, read_text, usage
-from agentflow.cli.wait_texts import open_lines
+from agentflow.cli.wait_texts import NOT_KEPT, open_lines
 from agentflow.codes import door
 from agentflow.data import is_object
 from agentflow.definition.durations import parse_duration
@@ -266,7 +266,9 @@ async def finish(session: Session, follower: Follower, run: Run, how: Ending) ->
 def leave(session: Session, follower: Follower, how: Ending, parked: Sequence[str]) -> None:
     """Say how a run goes on that hasn't ended."""
     short = session.short(follower.run_id)
-    if how == "timeout":
+    if not session.project.lasts and how != "parked":
+        session.console.tell(f"{'Time is over' if how == 'timeout' else 'Left the run'}. {NOT_KEPT}")
+    elif how == "timeout":
         session.console.tell(
             f"Time is over. The run is saved; it goes on with: {session.command(f'runs watch {short}')}"
         )
@@ -288,7 +290,7 @@ def code_of(run: Run, how: Ending) -> int:
 
 async def retry_plan(session: Session, run: Run) -> RetryPlan | None:
     """Return what a retry of an ended run would do; None where there is none, as of a run in a store of memory."""
-    if session.project.store == ":memory:":
+    if not session.project.lasts:
         return None
     try:
         plan = await session.engine.retry(run.id, dry_run=True)

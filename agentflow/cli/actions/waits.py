@@ -160,14 +160,14 @@ def show(common: Common, wanted: str) -> int:
         for key, value in view.details.items():
             lines.append(f"{key}: {one_line(value, 200)}")
         if view.answered_at is not None:
-            by = who(view.by, view.door, mine=view.by == "local" and view.door == "cli")
+            by = who(view.by, view.door)
             lines += ["", f"answered {ago(view.answered_at, now)} by {by}: {answer_line(view.answer)}"]
+        if view.state in OPEN:
+            lines += ["", f"answer   {wait_command(session, view)}"]
         if view.schema is not None:
-            lines += ["", "schema", *json.dumps(view.schema, ensure_ascii=False, indent=2).split("\n")]
             found = example(view.schema)
             lines += ["", f"example  {compact(found)}"] if found is not UNSET else []
-        if view.state in OPEN:
-            lines += ["", f"answer  {wait_command(session, view)}"]
+            lines += ["", "schema", *json.dumps(view.schema, ensure_ascii=False, indent=2).split("\n")]
         console.page(printable(lines))
         return 0
 

@@ -14,11 +14,11 @@ ENDS = 4
 """Runs at either end of a long way that are named."""
 
 
-def of_child(child: RunState, failure: Failure | None) -> Failure:
+def of_child(child: RunState, failure: Failure | None, caller: str) -> Failure:
     """Return the failure of the step that started a run which has failed.
 
     Its `data` is that of what failed first, with `run_id` of the child, `cause`, and `runs`: the way from the child to
-    where that happened.
+    where that happened. What a saga in the child has undone is told by its place behind the caller's step.
     """
     name, state = child.row.workflow, child.state
     if failure is None:
@@ -27,6 +27,8 @@ def of_child(child: RunState, failure: Failure | None) -> Failure:
     cause = str(failure.data["cause"]) if below else failure.message
     here = {"workflow": name, "run_id": child.id, "step": failure.step}
     data = {**failure.data, "run_id": child.id, "cause": cause, "runs": _shortened([here, *below])}
+    if is_array(report := data.get("compensated")):
+        data["compensated"] = [_behind(caller, child.id, entry) for entry in report]
     return Failure(
         failure.code,
         f'the run of "{name}" {state}: {cause}',
@@ -35,6 +37,13 @@ def of_child(child: RunState, failure: Failure | None) -> Failure:
         hint=failure.hint,
         data=data,
     )
+
+
+def _behind(caller: str, run_id: str, entry: Any) -> Any:
+    """Return a line of a child's saga report as its caller tells it; a step's own data may look as it likes."""
+    if not is_object(entry) or not isinstance(entry.get("step"), str):
+        return entry
+    return {"run_id": run_id, **entry, "step": f"{caller}/{entry['step']}"}
 
 
 def _way(failure: Failure) -> list[Any]:

@@ -37,7 +37,7 @@ def begin(run: RunState, node: Node) -> None:
     if node.entered is None:
         node.tries += 1
     node.state, node.phase, node.reason = "working", "scope", None
-    node.started = run.tree.world.moment
+    node.started = run.tree.world.moment if node.started is None else node.started
     node.opened = node.closed = 0
     node.scopes = {}
     node.memo = {}

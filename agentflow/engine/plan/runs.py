@@ -229,7 +229,7 @@ def child_ended(run: RunState, node: Node, child: RunState, failure: Failure | N
         canceled = Failure("AF-CHILD-CANCELED", message, kind="canceled", retryable=False)
         node.failure = node.failure or canceled  # its time was over, if it has one already
     elif node.halting is None:
-        node.failure = chain.of_child(child, failure)
+        node.failure = chain.of_child(child, failure, node.address)
     run.tree.push("body_done", run, node)
 
 

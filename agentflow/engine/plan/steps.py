@@ -192,7 +192,7 @@ def ask(run: RunState, node: Node) -> Outcome:
         raise ValueError(f'step type "{program.spec.name}" can do nothing')
     node.attempt += 1
     node.tries += 1
-    node.started = run.tree.world.moment
+    node.started = run.tree.world.moment if node.started is None else node.started
     return prompt(config, PromptView(run, node))
 
 
@@ -374,7 +374,7 @@ def claim(run: RunState, node: Node) -> None:
     elif node.entered == "crash":
         node.memo = {**(node.memo or {}), UNBEGUN: True}
     node.state, node.phase = "working", "run"
-    if node.started is None or node.entered is None:
+    if node.started is None:  # its time is that of all its attempts
         node.started = run.tree.world.moment
     run.running += 1
     if node.program.step.at_most_once:

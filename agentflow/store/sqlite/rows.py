@@ -78,9 +78,10 @@ def step_rows(db: apsw.Connection, run: int, lost: Lost | None = None) -> list[S
 
 
 def step_at(db: apsw.Connection, run: int, address: str) -> StepRow | None:
-    """Return the step at an address."""
+    """Return the step at an address, looking at the newest first: who asks has mostly just heard of it."""
     low = run << 32
-    values = one(db, f"{_STEP} WHERE key BETWEEN ? AND ? AND address = ?", (low, low | _NUMBER, address))
+    newest = f"{_STEP} WHERE key BETWEEN ? AND ? AND address = ? ORDER BY key DESC LIMIT 1"
+    values = one(db, newest, (low, low | _NUMBER, address))
     return _step(db, values) if values else None
 
 
