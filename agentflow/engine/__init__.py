@@ -1,9 +1,9 @@
 """How a run advances: the planner, the host that executes, and the facade that every door calls."""
 
 from agentflow.engine.engine import Engine
-from agentflow.engine.views import Answer, Decline, RetryPlan, Run, ToolFailure, WaitView
+from agentflow.engine.views import Answer, Decline, RetryPart, RetryPlan, Run, ToolFailure, WaitView
 from agentflow.store.rows import (
     Event,
 )
 
-__all__ = ("Answer", "Decline", "Engine", "Event", "RetryPlan", "Run", "ToolFailure", "WaitView")
+__all__ = ("Answer", "Decline", "Engine", "Event", "RetryPart", "RetryPlan", "Run", "ToolFailure", "WaitView")

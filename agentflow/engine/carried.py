@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from agentflow.data import decode, is_object
 from agentflow.errors import StepError
-from agentflow.store.rows import SharedRow
+from agentflow.store.rows import SharedRow, StepRow
 
 
 class _Unread:
@@ -36,6 +37,17 @@ class Shared:
                 f'shared key "{key}": {error.what}', code=error.code, kind=error.kind, retryable=error.retryable,
                 why=error.why, hint=error.hint, data=error.data,
             )  # fmt: skip
+
+
+class Seeds:
+    """What a retry keeps of the run before it and hasn't come to yet: rows of steps, by address."""
+
+    __slots__ = ("rows", "stored")
+
+    def __init__(self, rows: Iterable[StepRow], *, stored: bool) -> None:
+        """Keep rows; `stored` tells whether the store has them as they are here."""
+        self.rows = {row.address: row for row in rows}
+        self.stored = stored
 
 
 class Response:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from agentflow.data import decode
 from agentflow.engine.carried import Response
 from agentflow.engine.frame import NodeFrame
-from agentflow.engine.plan import containers, order, saga, shared
+from agentflow.engine.plan import containers, forgetting, keeping, order, saga, shared
 from agentflow.engine.program import Program
 from agentflow.engine.state import Node, RunState, Scope, Tree
 from agentflow.engine.view import NodeView
@@ -88,10 +88,12 @@ class _Restorer:
         run.root.memo = memo
         shared.refold(run, self.loaded.shared)
         if row.state == "submitted" or (row.epoch <= 1 and not self.loaded.steps and row.seq == 0):
-            run.seeds = {step.address: step for step in self.loaded.steps}  # what a retry keeps
+            keeping.adopt(run, self.loaded.steps)
             run.tree.push("begin_run", run)
             return
-        rows = sorted(self.loaded.steps, key=lambda r: len(r.address))
+        rows = sorted((row for row in self.loaded.steps if row.phase != "kept"), key=lambda r: len(r.address))
+        if len(rows) < len(self.loaded.steps):
+            keeping.adopt(run, [row for row in self.loaded.steps if row.phase == "kept"], stored=True)
         self._collect_labels(rows)
         self._root()
         for item in rows:
@@ -132,7 +134,7 @@ class _Restorer:
         frame = NodeFrame(self.run, node)
         openings: Sequence[Opening]
         openings = container.restore(frame, self.labels.get(node.address, ()))
-        if node.program.spec.name in containers.KEEPS_LAST and not containers.kept(node):
+        if node.program.spec.name in forgetting.KEEPS_LAST and not forgetting.kept(node):
             openings = openings[-2:]
         node.opened = 0
         for opening in openings:

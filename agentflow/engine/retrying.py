@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from agentflow.data import decode, encode, is_object
-from agentflow.definition.models import EntryPoint
+from agentflow.definition.models import EntryPoint, Step
 from agentflow.engine import mending
-from agentflow.engine.marks import ROOT
-from agentflow.engine.plan import order, shared
+from agentflow.engine.addresses import find
+from agentflow.engine.kept import Choice, Kept, around, good
+from agentflow.engine.plan import keeping, shared
 from agentflow.engine.program import Program
-from agentflow.engine.restore import restore
 from agentflow.engine.starting import create, pinned, prepare_input
-from agentflow.engine.state import Node, RunState, Scope
+from agentflow.engine.state import RunState
+from agentflow.engine.unreadable import read_failure
 from agentflow.engine.views import RetryPlan
 from agentflow.errors import ConflictError, NotFoundError
 from agentflow.steps.contract import UNSET
-from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import (
     TERMINAL,
     NewRun,
@@ -27,13 +27,10 @@ from agentflow.store.rows import (
     SharedRow,
     StepRow,
 )
-from agentflow.unfit import UnfitError
 
 if TYPE_CHECKING:
     from agentflow.engine.core import Core
     from agentflow.engine.host import Host
-
-_KEPT_REASONS = frozenset({"condition", "entry_point", "branch", "tolerated", "operator"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +42,7 @@ class Plan:
     program: Program
     input: Any
     kept: dict[str, StepRow]
-    """Top-level steps that are kept, by id; a container's result is assembled in its row."""
+    """Steps that are kept, and containers that are in part, by address."""
     shared: list[SharedRow]
     """Updates of shared keys by kept steps."""
     pins: dict[str, str]
@@ -77,29 +74,36 @@ async def plan(core: Core, run_id: str, from_step: str | None, given: Any, *, ne
     changed = mending.changed(core, before, program, row.pins, pins) if new_definition else []
     mended = mended or bool(changed)
     rows, lost = await core.store.salvage_steps(run_id)
-    top = {r.address: r for r in rows if "/" not in r.address and "[" not in r.address and "#" not in r.address}
-    start = _top_step(from_step) if from_step is not None else _first_failed(program, rows, top)
-    if mended and from_step is None and start not in program.root.bodies["steps"].index:
+    target = None if from_step is None else find(program, from_step).address
+    top = _top(program, rows)
+    body = program.root.bodies["steps"]
+    start = body.steps[_number(program, target)].id if target is not None else _first_failed(program, top)
+    if mended and start not in body.index:
         start = None  # it isn't there any more
     damaged = _damaged(program, rows, lost)
     if start is None and damaged:
         start = damaged[0]
-    follow = _following(program, start, [*changed, *damaged], everything=not mended)
-    keep = _kept_ids(program, top, follow, entered=_entry(before, row) == _entry(program, row))
-    old = await _restored(core, row, keep)
-    kept = {name: _with_result(old, top[name]) for name in keep}
+    redo = {body.index[name] for name in (*changed, *damaged)}
+    if start is None and not mended:
+        redo = set(range(len(body.steps)))
+    entered = _entry(before, row) == _entry(program, row)
+    usable = [r for r in rows if r.n not in lost and (entered or r.reason != "entry_point")]
+    choice = Choice(core, row, program, usable, target)
+    kept = choice.choose(redo, [] if start is None else [body.index[start]])
+    updates = await _updates(core, row, kept.rows)
     declared = program.workflow.context
-    shared = [u for u in old.shared.updates if _top_step(u.address) in kept and (not mended or u.key in declared)]
     before_input = decode(row.input)
     value = before_input if given is UNSET else given
     if given is not UNSET or mended:
-        known = before_input if is_object(before_input) else ()
-        value = prepare_input(core.gate, program, value, known=known)
-    view = _view(core, program, row, start, kept, top)
-    changed = [name for name in changed if name not in kept]
+        names = before_input if is_object(before_input) else ()
+        value = prepare_input(core.gate, program, value, known=names)
+    view = _view(program, row, kept, rows)
+    view = replace(view, from_step=target or _named(top, start))
     called = await core.callable(pins.values())
+    changed = [name for name in changed if name not in view.kept]
     view = replace(view, input=value, new_definition=mended, changed=changed, damaged=damaged)
-    return Plan(view, row, program, value, kept, shared, pins, called)
+    shared = [u for u in updates if not mended or u.key in declared]
+    return Plan(view, row, program, value, kept.rows, shared, pins, called)
 
 
 async def _ended(core: Core, run_id: str) -> RunRow:
@@ -155,22 +159,48 @@ def _entry(program: Program, row: RunRow) -> EntryPoint | None:
     return next((entry for entry in program.workflow.entry_points if entry.id == row.entry_point), None)
 
 
-def _view(
-    core: Core, program: Program, row: RunRow, start: str | None, kept: dict[str, StepRow], top: dict[str, StepRow]
-) -> RetryPlan:
-    again = [step for step in program.workflow.steps if step.id not in kept]
+def _view(program: Program, row: RunRow, kept: Kept, rows: Sequence[StepRow]) -> RetryPlan:
+    segments = program.root.bodies["steps"].segments
+    again: list[Step] = []
+    done: list[str] = []
+    for step, segment in zip(program.workflow.steps, segments, strict=True):
+        found = kept.rows.get(segment)
+        if found is None or found.state not in TERMINAL:
+            again.append(step)
+        elif found.state == "completed":
+            done.append(step.id)
     return RetryPlan(
         workflow=row.workflow,
-        from_step=start,
-        kept=[name for name, r in kept.items() if r.state == "completed"],
+        from_step=None,
+        kept=done,
         again=[step.id for step in again],
+        parts=kept.parts,
         asked=[step.id for step in again if step.type in {"wait_for_input", "external_tool_call"}],
-        unsafe=[
-            step.id
-            for step in again
-            if step.id in top and (step.at_most_once or getattr(core.types(step.type), "unsafe", False))
-        ],
+        unsafe=_unsafe(program, kept, rows),
     )
+
+
+def _unsafe(program: Program, kept: Kept, rows: Sequence[StepRow]) -> list[str]:
+    """Return the steps of every depth that have run and run again, and do something outside."""
+    found: list[str] = []
+    for row in rows:
+        if row.state == "submitted" or row.address in kept.rows or "#" in row.address:
+            continue
+        try:
+            place = find(program, row.address)
+        except NotFoundError:  # the new definition doesn't have it any more
+            continue
+        if place.step.container is None and (place.step.step.at_most_once or place.step.spec.unsafe):
+            found.append(place.address)
+    return found
+
+
+def _top(program: Program, rows: Sequence[StepRow]) -> dict[str, StepRow]:
+    """Return the rows of top-level steps by id."""
+    body = program.root.bodies["steps"]
+    ids = dict(zip(body.segments, body.index, strict=True))
+    found = {r.address: r for r in rows if r.state != "submitted" and _top_step(r.address) == r.address}
+    return {ids.get(address, address): r for address, r in found.items()}
 
 
 def _top_step(address: str) -> str:
@@ -178,57 +208,36 @@ def _top_step(address: str) -> str:
     return head.partition("[")[0].partition("#")[0]
 
 
-def _first_failed(program: Program, rows: list[StepRow], top: dict[str, StepRow]) -> str | None:
-    failed = [r for r in rows if r.state == "failed" and r.address in top]
+def _number(program: Program, address: str) -> int:
+    """Return the number of the top-level step that an address is in."""
+    return program.root.bodies["steps"].segments.index(_top_step(address))
+
+
+def _first_failed(program: Program, top: dict[str, StepRow]) -> str | None:
+    failed = [name for name, r in top.items() if r.state == "failed"]
     if failed:
-        return min(failed, key=lambda r: (r.ended_at or 0.0, r.n)).address
-    canceled = [r for r in rows if r.address in top and r.state == "canceled" and r.reason not in _KEPT_REASONS]
+        return min(failed, key=lambda name: (top[name].ended_at or 0.0, top[name].n))
+    canceled = [name for name, r in top.items() if r.state == "canceled" and not good(r)]
     if canceled:
-        return min(canceled, key=lambda r: r.n).address
+        return min(canceled, key=lambda name: top[name].n)
     missing = [step.id for step in program.workflow.steps if step.id not in top]
     return missing[0] if missing else None
+
+
+def _named(top: dict[str, StepRow], start: str | None) -> str | None:
+    """Return where a retry begins by itself: what failed inside a step that holds others is named, rather than this."""
+    row = top.get(start or "")
+    failure = read_failure(row.error) if row is not None and row.state == "failed" else None
+    place = failure.step if failure is not None else None
+    inside = row is not None and place is not None and place.startswith((f"{row.address}/", f"{row.address}["))
+    return place if inside else start
 
 
 def _damaged(program: Program, rows: Sequence[StepRow], lost: frozenset[int]) -> list[str]:
     """Return the top-level steps that have a damaged result, or hold a step that has one, in their order."""
     named = {_top_step(row.address) for row in rows if row.n in lost}
-    return [step.id for step in program.workflow.steps if step.id in named]
-
-
-def _following(program: Program, start: str | None, changed: Sequence[str], *, everything: bool) -> set[int]:
-    """Return the steps that run again: what follows from `start` and from what has changed or is damaged.
-
-    `everything` is meant where neither says where to begin.
-    """
     body = program.root.bodies["steps"]
-    if start is None and everything:
-        return set(range(len(body.steps)))
-    if start is not None and start not in body.index:
-        raise NotFoundError(
-            f'workflow "{program.workflow.id}" has no step "{start}"',
-            code="AF-STEP-UNKNOWN",
-            hint=f"its steps: {', '.join(list(body.index)[:12])}",
-        )
-    names = [*changed, *([start] if start is not None else [])]
-    return order.reachable(_blank(program), *(body.index[name] for name in names))
-
-
-def _kept_ids(program: Program, top: dict[str, StepRow], follow: set[int], *, entered: bool) -> list[str]:
-    """Return the top-level steps that needn't run again and have ended well; compensated ones run again."""
-    kept: list[str] = []
-    for number, step in enumerate(program.workflow.steps):
-        row = top.get(step.id)
-        if row is None or number in follow or (row.reason == "entry_point" and not entered):
-            continue
-        if (row.state == "completed" and row.reason is None) or (
-            row.state == "canceled" and row.reason in _KEPT_REASONS
-        ):
-            kept.append(step.id)
-    return kept
-
-
-def _blank(program: Program) -> Scope:
-    return Scope(Node(None, 0, program.root, ROOT, ""), program.root.bodies["steps"], "", body="steps")
+    return [name for name, segment in zip(body.index, body.segments, strict=True) if segment in named]
 
 
 async def start(core: Core, host: Host, plan: Plan) -> str:
@@ -249,50 +258,31 @@ async def start(core: Core, host: Host, plan: Plan) -> str:
 async def _leave(core: Core, new: NewRun, plan: Plan) -> None:
     """Leave the new run with its kept steps to the process that takes it."""
     key = await core.store.new_key()
-    number = plan.program.root.bodies["steps"].index
     new.state = "submitted"
-    steps = [
-        StepRow(
-            key, number[name], name, row.state, row.reason,
-            result=row.result, started_at=row.started_at, ended_at=row.ended_at,
-        )
-        for name, row in plan.kept.items()
-    ]  # fmt: skip
+    steps = [row._replace(run=key) for row in plan.kept.values()]
     shared_rows = [row._replace(run=key) for row in plan.shared]
     await core.commit([RunChange(key, key, 0, create=new, steps=steps, shared=shared_rows)])
 
 
-async def _restored(core: Core, row: RunRow, keep: Sequence[str]) -> RunState:
-    """Return an ended run's state, rebuilt to read the steps that are kept; of a damaged run it has these alone."""
+async def _updates(core: Core, row: RunRow, kept: dict[str, StepRow]) -> list[SharedRow]:
+    """Return the updates of shared keys by steps that are kept; a kept step's hooks count with it."""
     loaded = await core.store.salvage_tree(row.root)
     found = next((run for run in loaded.runs if run.row.run == row.run), None) if loaded is not None else None
-    if loaded is None or found is None:
+    if found is None:
         raise NotFoundError(f'no run "{row.id}"', hint="agentflow runs list")
-    if loaded.damaged:
-        found = replace(found, steps=[step for step in found.steps if _top_step(step.address) in keep])
-    alone = LoadedTree(row.run, loaded.epoch, [found], [])
-    return restore(core, alone, core.program).runs[row.run]
+    whole = {address for address, each in kept.items() if each.state in TERMINAL}
 
+    def counts(address: str) -> bool:
+        return address in whole or any(above in whole for above in around(address))
 
-def _with_result(old: RunState, row: StepRow) -> StepRow:
-    if row.result is not None or row.state != "completed":
-        return row
-    body = (old.root.scopes or {})["steps"]
-    try:
-        result = encode(old.result_value(body.nodes[body.program.index[row.address]]))
-    except UnfitError as error:  # a container's, put together from results that are each as deep as may be
-        raise ConflictError(
-            f'the result of step "{row.address}" can\'t be kept: {error}', code="AF-RESULT-INVALID",
-            hint=f"agentflow runs retry {old.id[-6:]} --from {_top_step(row.address)}",
-        ) from None  # fmt: skip
-    return row._replace(result=result, memo=None)
+    return [update for update in found.shared if counts(update.address)]
 
 
 def _seed(plan: Plan) -> Callable[[RunState], None]:
     """Return what fills the kept steps into the new run, before it begins."""
 
     def seed(run: RunState) -> None:
-        run.seeds = plan.kept
+        keeping.adopt(run, plan.kept.values())
         rows = [row._replace(run=run.key) for row in plan.shared]
         shared.refold(run, rows)
         run.changes().shared = rows

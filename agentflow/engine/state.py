@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast
 
 from agentflow.data import decode, encode
-from agentflow.engine.carried import UNREAD, Response, Shared
+from agentflow.engine.carried import UNREAD, Response, Seeds, Shared
 from agentflow.engine.marks import ROOT, SATISFYING, SOON
 from agentflow.engine.program import Program, ScopeProgram, StepProgram
 from agentflow.engine.unreadable import read_result
@@ -199,8 +199,8 @@ class RunState:
         self.tolerated = 0
         """How many failures were tolerated."""
         self.volume: Volume | None = None
-        self.seeds: Mapping[str, StepRow] | None = None
-        """Of a retry: rows of top-level steps that are kept, by id."""
+        self.seeds: Seeds | None = None
+        """Of a retry: what it keeps and hasn't come to yet."""
 
     @property
     def shared(self) -> Shared:

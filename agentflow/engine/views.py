@@ -142,6 +142,20 @@ def wait_view(view: TaskView) -> WaitView:
 
 
 @dataclass(frozen=True, slots=True)
+class RetryPart:
+    """How much a retry keeps of a loop, or of another step that holds steps."""
+
+    step: str
+    """Its address."""
+    kept: int
+    """How many of its iterations (of its steps, where it is no loop) are kept."""
+    again: int | None
+    """How many run again, or for the first time; None where that isn't known before."""
+    of: str
+    """What is counted: `iterations` or `steps`."""
+
+
+@dataclass(frozen=True, slots=True)
 class RetryPlan:
     """What a retry would do, before it does it."""
 
@@ -151,6 +165,8 @@ class RetryPlan:
     """Addresses whose results are kept."""
     again: list[str] = field(default_factory=list[str])
     """Addresses that run again (or for the first time)."""
+    parts: list[RetryPart] = field(default_factory=list[RetryPart])
+    """Of those that run again: the ones that are kept in part, and inside them those that are, too."""
     asked: list[str] = field(default_factory=list[str])
     """Waits that are asked again."""
     unsafe: list[str] = field(default_factory=list[str])

@@ -43,6 +43,10 @@ class Branch:
         branch = frame.memo.get("branch")
         return (Opening(branch),) if branch else ()
 
+    def rewind(self, memo: dict[str, Any], done: Collection[str]) -> dict[str, Any] | None:
+        """Stay with the branch that was chosen."""
+        return memo if memo.get("branch") else None
+
     def result(self, frame: Frame) -> Any:
         """Return the branch's result."""
         branch = frame.memo.get("branch")

@@ -150,6 +150,18 @@ class Container(Protocol):
         """Name the bodies that were open or ended, given the labels under which stored rows exist."""
         ...
 
+    def rewind(self, memo: dict[str, Any], done: Collection[str]) -> dict[str, Any] | None:
+        """Return what it had to have decided for a new run to go on where a body isn't done.
+
+        Args:
+            memo: what it has stored, in the run that is retried.
+            done: labels of the bodies that the new run keeps.
+
+        Returns:
+            Its memo; None when it can only begin from the start.
+        """
+        ...
+
     def result(self, frame: Frame) -> Any:
         """Assemble the step's result from its bodies'."""
         ...

@@ -53,6 +53,10 @@ class EarlyEnd:
         """Open nothing."""
         return ()
 
+    def rewind(self, memo: dict[str, Any], done: Collection[str]) -> dict[str, Any] | None:
+        """End anew."""
+        return None
+
     def result(self, frame: Frame) -> Any:
         """Return null."""
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -64,8 +64,15 @@ class ForEach:
     def restore(self, frame: Frame, labels: Collection[str]) -> Sequence[Opening]:
         """Open every iteration up to the last that has rows."""
         items: list[Any] = frame.memo.get("items", [])
-        reached = max((int(label[1:-1]) + 1 for label in labels if label.startswith("[")), default=0)
-        return self._openings(frame, items, 0, max(reached, min(frame.max_parallel, len(items))))
+        places = {number: place for place, number in enumerate(_order(frame.memo, len(items)), 1)}
+        reached = max((places.get(int(label[1:-1]), 0) for label in labels if label.startswith("[")), default=0)
+        begun = len(frame.memo.get("kept", ())) + frame.max_parallel
+        return self._openings(frame, items, 0, max(reached, min(begun, len(items))))
+
+    def rewind(self, memo: dict[str, Any], done: Collection[str]) -> dict[str, Any] | None:
+        """Begin with the iterations that are done: the others come after them, up to the limit side by side."""
+        kept = sorted(int(label[1:-1]) for label in done)
+        return {"items": memo["items"], "kept": kept} if memo.get("items") else None
 
     def result(self, frame: Frame) -> Any:
         """Return the iterations' results in the order of the items."""
@@ -75,8 +82,15 @@ class ForEach:
     @staticmethod
     def _openings(frame: Frame, items: list[Any], first: int, room: int) -> list[Opening]:
         item, index = frame.field("item", "item"), frame.field("index", "index")
-        last = min(first + max(room, 0), len(items))
-        return [Opening("steps", f"[{n}]", {item: items[n], index: n}) for n in range(first, last)]
+        order = _order(frame.memo, len(items))[first : first + max(room, 0)]
+        return [Opening("steps", f"[{n}]", {item: items[n], index: n}) for n in order]
+
+
+def _order(memo: Mapping[str, Any], count: int) -> Sequence[int]:
+    """Return the items' numbers in the order in which iterations are opened: those that a retry keeps come first."""
+    kept: list[int] = memo.get("kept", [])
+    known = set(kept)
+    return [*kept, *(n for n in range(count) if n not in known)] if kept else range(count)
 
 
 def _kind(value: object) -> str:

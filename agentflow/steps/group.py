@@ -36,6 +36,10 @@ class Group:
         """Open the body again."""
         return (Opening("steps"),)
 
+    def rewind(self, memo: dict[str, Any], done: Collection[str]) -> dict[str, Any] | None:
+        """Keep the body open."""
+        return memo
+
     def result(self, frame: Frame) -> Any:
         """Return the steps' results by id."""
         return frame.result_of("steps")

@@ -62,6 +62,10 @@ class Loop:
         reached = frame.memo.get("i", -1) + 1
         return [Opening("steps", f"[{n}]", {"index": n}) for n in range(reached)]
 
+    def rewind(self, memo: dict[str, Any], done: Collection[str]) -> dict[str, Any] | None:
+        """Go on with the first iteration that isn't done."""
+        return rewound(memo, done)
+
     def result(self, frame: Frame) -> Any:
         """Return the last iteration's results, or null."""
         number = frame.memo.get("i", -1)
@@ -75,6 +79,13 @@ class Loop:
     @staticmethod
     def _open(number: int) -> Move:
         return Move(openings=(Opening("steps", f"[{number}]", {"index": number}),), memo={"i": number})
+
+
+def rewound(memo: dict[str, Any], done: Collection[str]) -> dict[str, Any] | None:
+    """Return the memo of a loop that does one iteration after the other, back at the first that isn't done."""
+    reached: int = memo.get("i", -1)
+    first = next((n for n in range(reached + 1) if f"[{n}]" not in done), reached)
+    return {"i": first} if first >= 0 else None
 
 
 _BODIES = (BodyField("steps", "steps", required=True),)

@@ -45,6 +45,10 @@ class Poll:
         """Open the body if a look was under way."""
         return (Opening("body"),) if frame.memo.get("open") else ()
 
+    def rewind(self, memo: dict[str, Any], done: Collection[str]) -> dict[str, Any] | None:
+        """Begin anew: a look tells what is so now."""
+        return None
+
     def result(self, frame: Frame) -> Any:
         """Return the last answer."""
         return frame.result_of("body")

@@ -11,6 +11,7 @@ from agentflow.definition.durations import parse_duration
 from agentflow.definition.times import next_cron, parse_time
 from agentflow.steps.containers import DONE, Frame, Move, Opening
 from agentflow.steps.contract import BodyField, StepType
+from agentflow.steps.loop import rewound
 
 
 class ScheduleConfig(BaseModel):
@@ -62,6 +63,10 @@ class Schedule:
         """Open the body if its time had come."""
         return (Opening("steps"),) if frame.memo.get("open") else ()
 
+    def rewind(self, memo: dict[str, Any], done: Collection[str]) -> dict[str, Any] | None:
+        """Don't wait for the time again, if it had come."""
+        return memo if memo.get("open") else None
+
     def result(self, frame: Frame) -> Any:
         """Return the list of the one iteration."""
         return [frame.result_of("steps")]
@@ -94,6 +99,10 @@ class Recur:
         """Open every iteration so far: the result lists them all."""
         reached = frame.memo.get("i", -1) + 1
         return [Opening("steps", f"[{n}]", {"index": n}) for n in range(reached)]
+
+    def rewind(self, memo: dict[str, Any], done: Collection[str]) -> dict[str, Any] | None:
+        """Go on with the first iteration that isn't done."""
+        return rewound(memo, done)
 
     def result(self, frame: Frame) -> Any:
         """Return the list of the iterations' results."""

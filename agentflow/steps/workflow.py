@@ -42,6 +42,10 @@ class SubWorkflow:
         """Open nothing: the child run is a tree of its own."""
         return ()
 
+    def rewind(self, memo: dict[str, Any], done: Collection[str]) -> dict[str, Any] | None:
+        """Start the child anew."""
+        return None
+
     def result(self, frame: Frame) -> Any:
         """Return null: the child's output is stored as the step's result."""
         return None

@@ -19,8 +19,8 @@ State = Literal[
 ENDED: frozenset[State] = frozenset[State]({"completed", "failed", "canceled", "rejected"})
 TERMINAL: frozenset[str] = frozenset[str](ENDED)
 TaskKind = Literal["run", "input", "event", "tool", "auth", "operator", "agent"]
-Phase = Literal["run", "timer", "backoff", "wait", "scope", "child"]
-"""What a step in progress does: execute, wait for a time, its next attempt, an answer, its own steps, a child run."""
+Phase = Literal["run", "timer", "backoff", "wait", "scope", "child", "kept"]
+"""Executes, or waits for a time, its next attempt, an answer, its steps, a child run, its turn: `kept` by retries."""
 
 
 class StepRow(NamedTuple):

@@ -70,7 +70,7 @@ async def test_a_container_that_is_kept_by_a_retry_may_be_deeper_than_what_is_st
         again = await engine.retry(failed.run.id)
         assert isinstance(again, Run)
         done = await lab.finish(engine, again)
-    assert done.results["s"] == {"a": nested(100)}
+    assert done.results["s/a"] == nested(100)
 
 
 @pytest.mark.parametrize("given", ["abc", {"rm": "-rf"}, 1.5, None])

@@ -15,7 +15,7 @@ from agentflow.cli.options import Common
 from agentflow.cli.session import Session, drive, find_project
 from agentflow.cli.values import usage
 from agentflow.data import is_object
-from agentflow.engine import RetryPlan, Run
+from agentflow.engine import RetryPart, RetryPlan, Run
 from agentflow.errors import Defect
 from agentflow.steps.contract import UNSET
 
@@ -107,6 +107,9 @@ def preview(plan: RetryPlan, *, old: bool = False, asked: bool = False) -> list[
     lines = [f"retry {plan.workflow}{start}: a new run{by}"]
     lines += _named("keeps", plan.kept)
     lines += _named("runs again", plan.again)
+    lines += [f"  {'kept in part':<22}{told_part(part)}" for part in plan.parts[:NAMED]]
+    if len(plan.parts) > NAMED:
+        lines.append(f"  {'':<22}and {len(plan.parts) - NAMED} more")
     lines += _named("asks again", plan.asked)
     lines += _named("new or changed", plan.changed)
     lines += _named("! result is damaged", plan.damaged)
@@ -117,6 +120,12 @@ def preview(plan: RetryPlan, *, old: bool = False, asked: bool = False) -> list[
         told = "a retry keeps the definition of its run; --new-definition takes the new one"
         lines.append(f"  ! the config has changed since: {told}")
     return lines
+
+
+def told_part(part: RetryPart) -> str:
+    """Say how much of a step that holds others is kept."""
+    again = f"again from {part.step}[{part.kept}] on" if part.again is None else f"{part.again} again"
+    return f"{part.step}: {part.kept} kept, {again}"
 
 
 def _named(title: str, addresses: Sequence[str]) -> list[str]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agentflow.data import encode
-from agentflow.engine.carried import UNREAD
 from agentflow.engine.frame import NodeFrame
 from agentflow.engine.gate import CHILD, FIELD, OUTPUT
-from agentflow.engine.plan import halting, order, saga, shared, steps
+from agentflow.engine.plan import forgetting, halting, keeping, order, saga, shared, steps
 from agentflow.engine.program import ScopeProgram
 from agentflow.engine.state import Node, RunState, Scope
 from agentflow.errors import Failure
@@ -20,8 +19,6 @@ from agentflow.store.rows import (
 
 LOOPS = frozenset({"for_each", "while", "until", "recur"})
 """Containers whose steps have the number of their iteration in their addresses."""
-KEEPS_LAST = frozenset({"while", "until"})
-"""Containers whose result is the last iteration's: older ones are let go."""
 
 
 def _container(node: Node) -> Container:
@@ -43,77 +40,44 @@ def begin(run: RunState, node: Node) -> None:
     node.memo = {}
     if node.program.timeout is not None:
         run.set_timer(node, run.tree.world.moment + node.program.timeout, "scope_timeout")
-    _let(run, node, lambda container, frame: container.start(frame), begins=True)
+    kept = keeping.taken(run, node.address)
+    if kept is None:
+        _let(run, node, lambda container, frame: container.start(frame), begins=True)
+    else:
+        _go_on(run, node, kept)
+
+
+def _go_on(run: RunState, node: Node, row: StepRow) -> None:
+    """Enter a container of which a retry keeps what is done: the bodies that aren't done yet go on."""
+    node.memo = keeping.decided(row)
+    frame = NodeFrame(run, node)
+    openings = _container(node).restore(frame, ())
+    run.save(node, memo=True)
+    total = len(frame.memo["items"]) if "items" in frame.memo else None
+    run.emit("step_started", node.address, {"attempt": node.tries, **_counts(node, total)})
+    last: Scope | None = None
+    for opening in openings:
+        last = open_body(run, node, opening)
+        if last.open == 0:
+            last.closed = True
+            node.closed += 1
+    if last is not None and node.closed == node.opened:
+        last.closed = False  # the container is told of one, and decides what comes next
+        node.closed -= 1
 
 
 def restart(run: RunState, node: Node) -> None:
     """Enter a container again after a failed attempt: its steps go on with their attempt numbers."""
+    if not node.attempt:  # it only waited for a slot
+        begin(run, node)
+        return
     shared.take_back(run, node)
-    _forget_past(run, node)
+    keeping.drop(run, node)
+    forgetting.forget_past(run, node)
     for scope in (node.scopes or {}).values():
-        forget(run, scope)
+        forgetting.forget(run, scope)
     run.tolerate(node, -node.tolerated)
     begin(run, node)
-
-
-def forget(run: RunState, scope: Scope) -> None:
-    """Reset the steps of a scope that is opened anew; their rows keep only what numbers them."""
-    for node in scope.nodes.values():
-        if node.program.spec.name in KEEPS_LAST:
-            _forget_past(run, node)
-        for inner in (node.scopes or {}).values():
-            forget(run, inner)
-        run.past[node.address] = node
-        node.undone += node.reason == "compensated"
-        _reset(run, node)
-
-
-def _forget_past(run: RunState, node: Node) -> None:
-    """Reset the steps inside a container that are in memory no more: of older iterations, of compensations."""
-    inside = tuple(f"{node.address}{sign}" for sign in "/[#")
-    for address, old in run.past.items():
-        if old.settled and address.startswith(inside):
-            _reset(run, old)
-            old.state = "submitted"
-
-
-def _reset(run: RunState, node: Node) -> None:
-    run.tolerate(node, -node.tolerated)
-    answered = run.last_response is not None and run.last_response.n == node.n
-    run.changes().steps.append(
-        StepRow(
-            run.key, node.n, node.address, "submitted", attempt=node.attempt, entry=node.entry, crashes=node.crashes,
-            memo=encode({"undone": node.undone}) if node.undone else b"",
-            result=None if answered else b"null",  # the last answer stays readable, whatever became of its step
-        )
-    )  # fmt: skip
-
-
-def kept(node: Node) -> bool:
-    """Tell whether all iterations of a loop are kept: a saga around it may have to undo them."""
-    scope = node.scope
-    while scope is not None and scope.owner.program.spec.name != "saga":
-        scope = scope.owner.scope
-    return scope is not None and node.program.undoable
-
-
-def _remember(run: RunState, node: Node, scope: Scope) -> None:
-    """Keep the numbers of the steps of an iteration that is let go, if they may come again."""
-    outer: Node | None = node
-    while outer is not None:
-        program = outer.program
-        if program.retry is not None or program.on_error in {"retry", "suspend"} or program.spec.name == "poll":
-            break
-        outer = outer.scope.owner if outer.scope is not None else None
-    if outer is None:
-        return
-    stack = [scope]
-    while stack:
-        for old in stack.pop().nodes.values():
-            stack.extend((old.scopes or {}).values())
-            old.scopes = old.result = old.memo = old.failure = old.scope = None
-            old.value = UNREAD
-            run.past[old.address] = old
 
 
 def fired(run: RunState, node: Node) -> None:
@@ -130,7 +94,7 @@ def _let(run: RunState, node: Node, act: Callable[[Container, NodeFrame], Move],
     except Exception as error:
         failure = steps.failed_by(run, error)
     if begins:
-        run.emit("step_started", node.address, {"attempt": node.tries, **_counts(node, move)})
+        run.emit("step_started", node.address, {"attempt": node.tries, **_counts(node, move.total)})
     if failure is None:
         _carry_out(run, node, move)
     else:
@@ -138,10 +102,10 @@ def _let(run: RunState, node: Node, act: Callable[[Container, NodeFrame], Move],
         run.tree.push("body_done", run, node)
 
 
-def _counts(node: Node, move: Move) -> dict[str, int]:
+def _counts(node: Node, total: int | None) -> dict[str, int]:
     """Return what a loop begins with, for those who count: its items, and the steps of an iteration."""
     body = node.program.bodies.get("steps")
-    counts = {} if move.total is None else {"items": move.total}
+    counts = {} if total is None else {"items": total}
     return counts if body is None or not _repeats(node) else {**counts, "steps": len(body.steps)}
 
 
@@ -189,26 +153,24 @@ def open_body(run: RunState, node: Node, opening: Opening, *, start: bool = True
     program = node.program.bodies[opening.body]
     key = opening.body + opening.label
     scope = Scope(node, program, prefix_of(node, opening), body=opening.body, label=opening.label)
-    if node.program.loop is not None:
-        scope.exact = f"{node.address}{opening.label}"
-    elif program.single:
-        scope.exact = f"{node.address}/{opening.body}"
+    scope.exact = exact_of(node, opening)
     scope.bindings = opening.bindings
     if node.program.spec.name == "parallel" and not node.program.is_root:
         scope.limit = node.program.step.max_parallel
-    if node.program.spec.name in KEEPS_LAST and scopes:
+    if node.program.spec.name in forgetting.KEEPS_LAST and scopes:
         scope.previous = next(reversed(scopes.values()))
         scope.previous.previous = None
-        if not kept(node):
+        if not forgetting.kept(node):
             for old in [k for k, s in scopes.items() if s is not scope.previous]:
-                _remember(run, node, scopes.pop(old))
+                forgetting.remember(run, node, scopes.pop(old))
     elif key in scopes and start:
-        forget(run, scopes[key])
+        forgetting.forget(run, scopes[key])
     elif start and node.program.spec.name == "poll":  # its last look isn't in memory: the run was let go meanwhile
-        _forget_past(run, node)
+        forgetting.forget_past(run, node)
     scopes[key] = scope
     node.opened += 1
     if start:
+        keeping.fill(run, scope, open_body)
         run.tree.push("start_scope", run, scope)
     return scope
 
@@ -218,6 +180,13 @@ def prefix_of(node: Node, opening: Opening) -> str:
     if opening.body != "steps":
         return f"{node.address}/{opening.body}/"
     return f"{node.address}{opening.label}/" if node.address else ""
+
+
+def exact_of(node: Node, opening: Opening) -> str | None:
+    """Return the address of the only step inside a body of a step, where it isn't prefix + id."""
+    if node.program.loop is not None:
+        return f"{node.address}{opening.label}"
+    return f"{node.address}/{opening.body}" if node.program.bodies[opening.body].single else None
 
 
 def scope_failed(run: RunState, scope: Scope, failure: Failure) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from agentflow.engine.plan import containers, faults, halting, order, recovery, runs, steps, waiting
+from agentflow.engine.plan import containers, faults, halting, keeping, order, recovery, runs, steps, waiting
 from agentflow.engine.state import Tree
 
 OPERATIONS: dict[str, Callable[..., None]] = {
@@ -57,6 +57,8 @@ def drain(tree: Tree) -> None:
             continue
         for run in list(tree.touched.values()):
             runs.update_states(run)
+            if run.seeds is not None and not run.seeds.stored:
+                keeping.store(run)
         if not todo:
             return
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
+from agentflow.definition.order import Order
 from agentflow.engine.state import Node, RunState, Scope
 from agentflow.errors import Failure
 
@@ -114,10 +116,14 @@ def _stuck(scope: Scope) -> Failure:
     )
 
 
-def reachable(scope: Scope, *starts: int) -> set[int]:
+def reachable(order: Order, *starts: int) -> set[int]:
     """Return the steps that follow from some steps, these included; implicit edges count."""
-    order = scope.program.order
-    seen = set(starts)
+    return {*starts, *following(order, starts)}
+
+
+def following(order: Order, starts: Iterable[int]) -> set[int]:
+    """Return the steps that follow from some steps; one of these is among them if it follows from another."""
+    seen: set[int] = set()
     stack = list(starts)
     while stack:
         number = stack.pop()

@@ -7,7 +7,7 @@ from typing import Any
 from agentflow.data import decode, encode
 from agentflow.definition.inputs import undeclared
 from agentflow.engine.gate import OUTPUT, RESULT
-from agentflow.engine.plan import chain, halting, limits, order, steps
+from agentflow.engine.plan import chain, halting, keeping, limits, order, steps
 from agentflow.engine.plan.containers import open_body
 from agentflow.engine.program import Program
 from agentflow.engine.state import Node, RunState, Scope
@@ -33,7 +33,7 @@ def begin_run(run: RunState) -> None:
     scope = open_body(run, run.root, Opening("steps"), start=False)
     run.root.phase = "scope"
     _enter_at(run, scope)
-    _keep(run, scope)
+    keeping.fill(run, scope, open_body)
     if canceled:  # before it began
         scope.halted = run.root.halting
     run.tree.push("start_scope", run, scope)
@@ -52,7 +52,7 @@ def _enter_at(run: RunState, scope: Scope) -> None:
     entry = next((e for e in run.program.workflow.entry_points if e.id == name), None)
     if entry is None or entry.starts_at is None:
         return
-    keep = order.reachable(scope, scope.program.index[entry.starts_at])
+    keep = order.reachable(scope.program.order, scope.program.index[entry.starts_at])
     now = run.tree.world.moment
     for number, step in enumerate(scope.program.steps):
         if number in keep:
@@ -63,21 +63,6 @@ def _enter_at(run: RunState, scope: Scope) -> None:
             node.result = run.tree.world.gate.encoded(entry.preset_results[step.id], RESULT)
         run.save(node, result=True)
         run.emit("step_skipped", node.address, {"reason": "entry_point"})
-        steps.close(run, node)
-
-
-def _keep(run: RunState, scope: Scope) -> None:
-    """Fill in the steps that a retry keeps."""
-    for name, row in (run.seeds or {}).items():
-        number = scope.program.index[name]
-        if number in scope.nodes:
-            continue
-        node = run.begin_node(scope, number)
-        node.state, node.reason, node.result = row.state, row.reason, row.result
-        node.started, node.ended = row.started_at, row.ended_at
-        run.tolerate(node, int(row.reason == "tolerated"))
-        run.save(node, memo=bool(node.tolerated), result=True)
-        run.emit("step_kept", node.address, {"run_id": getattr(run.row, "retry_of", None)})
         steps.close(run, node)
 
 
