@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -122,6 +123,7 @@ def _lost(error: OSError) -> Exception:
 def execute(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
     try:
+        _need_folder()
         code = build()(args=arguments, prog_name="agentflow", standalone_mode=False)
     except WrongUse as error:
         return _wrong_use(arguments, error.what, error.hint)
@@ -142,6 +144,20 @@ def execute(arguments: list[str]) -> int:
     except Exception as error:  # the one place where every error becomes text and an exit code
         return _report(arguments, error)
     return code if isinstance(code, int) else 0
+
+
+def _need_folder() -> None:
+    """Refuse to work in a folder that was deleted: nothing can be looked for from there, not even our own modules."""
+    try:
+        os.getcwd()
+    except OSError:
+        from agentflow.errors import NotFoundError  # noqa: PLC0415  hardly ever
+
+        raise NotFoundError(
+            "the folder that this command was started in doesn't exist any more, or can't be entered",
+            code="AF-CONFIG-NOT-FOUND",
+            hint="go to one that exists: cd FOLDER",
+        ) from None
 
 
 def _wrong_use(arguments: list[str], what: str, hint: str | None) -> int:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from agentflow.cli.format import one_line
 from agentflow.cli.live import Screen
+from agentflow.cli.refusals import refusal, refused_data
 from agentflow.cli.session import Session
 from agentflow.data import is_object
-from agentflow.errors import StoreError
 from agentflow.store.rows import Event
 
 
@@ -27,6 +26,8 @@ class Asides:
         """Tell what an event means beside what it does to a step."""
         if self._stuck is not None and event.at > self._stuck:
             self._stuck = None
+            if self._session.console.mode == "jsonl":
+                self._session.console.line({"type": "commits_accepted"})
             self._screen.print(["! it can be saved again: going on"])
         data = event.data
         if event.run_id != self._run_id or event.at < self._began or event.type != "run_status" or not is_object(data):
@@ -45,12 +46,6 @@ class Asides:
         if error is None or error is known or self._stuck is not None:
             return
         self._stuck = engine.core.now()
+        if self._session.console.mode == "jsonl":
+            self._session.console.line({"type": "commits_refused", "error": refused_data(error, engine.core.unsaved())})
         self._screen.print([refusal(error)])
-
-
-def refusal(error: StoreError) -> str:
-    """Return the line that tells of a commit that was refused, and is tried again."""
-    what = error.what.removesuffix(" Nothing of this change was saved.").rstrip(".")
-    until = "there is room" if error.code == "AF-STORE-FULL" else "that is over"
-    why = f" ({one_line(error.why)})" if error.why else ""
-    return f"! commits fail [{error.code}]: {what}{why}. The run goes on by itself when {until}"

@@ -49,7 +49,6 @@ class Manner:
     """Ask in the terminal what it waits for."""
     answers: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Answers given in advance, by step."""
-    timeout: float | None = None
     cancel_on_interrupt: bool = False
     settle: bool = False
     """Leave it also when it is paused."""
@@ -96,7 +95,7 @@ class Follower:
             self.session.on_interrupt = self._cancel
         result: Ending = "timeout"
         try:
-            with anyio.move_on_after(self.manner.timeout):
+            with anyio.CancelScope(deadline=self.session.deadline):
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self.intake.pump)
                     tasks.start_soon(self._tick)
@@ -104,6 +103,8 @@ class Follower:
                     tasks.cancel_scope.cancel()
         finally:
             self.screen.stop()
+        if result == "timeout":
+            self.engine.host.leave()
         return result
 
     async def catch_up(self) -> None:
@@ -317,13 +318,16 @@ class Follower:
         if not self.session.project.lasts:
             return ["", f"Left the run. {NOT_KEPT}"]
         run = self.session.short(self.run_id)
-        lines = ["", "Left the run. It is saved; it goes on with:"] if not self._open else self.waiting_text()
         watch = f"  {self.session.command(f'runs watch {run}')}"
-        return lines if watch in lines else [*lines, watch]
+        if self._open:
+            return self.waiting_text()
+        saved = "is saved; it " if self.engine.core.refused is None else ""
+        return ["", f"Left the run. It {saved}goes on with:", watch]
 
     def waiting_text(self) -> list[str]:
         """Return what to say when the run is left waiting."""
-        lines = ["", "Left the run waiting. It is saved and goes on when somebody answers:"]
+        saved = "is saved and " if self.engine.core.refused is None else ""
+        lines = ["", f"Left the run waiting. It {saved}goes on when somebody answers:"]
         for wait_id in self._open:
             view = self._views.get(wait_id)
             known = self.session.command(f"waits answer {self.session.short(wait_id)}")

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import anyio
+from anyio.abc import TaskStatus
 
 from agentflow.cli.console import Console
 from agentflow.cli.errors import debugging
 from agentflow.cli.examples import quote
 from agentflow.cli.options import Common
+from agentflow.cli.refusals import tell_lost
 from agentflow.cli.shown import redact_by
-from agentflow.errors import NotFoundError
+from agentflow.errors import AgentflowError, NotFoundError
 
 if TYPE_CHECKING:
     from agentflow.config import Config
@@ -55,13 +57,32 @@ class Session:
     console: Console
     project: Project
     engine: Engine
-    interrupted: int | None = None
-    """The signal that ended it."""
+    deadline: float = math.inf
+    """When the time that the command was given is over, by the event loop's clock."""
     on_interrupt: Callable[[], Awaitable[bool]] | None = None
     """Called at the first Ctrl+C; True: stay."""
     farewell: Callable[[], Sequence[str]] | None = None
     """Lines that tell how to go on, after Ctrl+C."""
     _short: dict[str, str] = field(default_factory=dict[str, str])
+
+    def allow(self, seconds: float | None) -> None:
+        """Give the command some time from now on; None: all it needs."""
+        self.deadline = math.inf if seconds is None else anyio.current_time() + seconds
+
+    @contextmanager
+    def in_time(self) -> Generator[None]:
+        """Leave what is in the block when the time is over; raises AgentflowError then."""
+        with anyio.CancelScope(deadline=self.deadline) as scope:
+            yield
+        if scope.cancelled_caught:
+            refused = self.engine.core.refused
+            why = f"{refused.what} {refused.why or ''}".strip() if refused is not None else None
+            raise AgentflowError(
+                "the time is over, and the store has not taken the change yet",
+                code="AF-TIME-OVER",
+                why=why or "another process keeps it locked, or its disk is slow",
+                hint=self.command("runs list") + " shows what is saved",
+            )
 
     def command(self, text: str) -> str:
         """Return a command line that works from here."""
@@ -207,12 +228,13 @@ def drive(
             why=f"looked for {project.store}",
             hint="the first run makes it: agentflow run WORKFLOW",
         )
-    return anyio.run(_drive, console, project, work, host)
+    return anyio.run(drive_in_loop, console, project, work, host)
 
 
-async def _drive(
+async def drive_in_loop(
     console: Console, project: Project, work: Callable[[Session], Awaitable[int]], host: Literal["own", "none"]
 ) -> int:
+    """Do what `drive` does, in an event loop that runs already."""
     from agentflow.engine import Engine  # noqa: PLC0415  the heavy import of all commands
 
     if not debugging():
@@ -220,32 +242,56 @@ async def _drive(
         logging.getLogger("agentflow").addHandler(logging.NullHandler())
         logging.getLogger("agentflow").propagate = False
     code = 0
-    async with Engine.open(project.store, config=project.config or project.plain, host=host, grace=GRACE) as engine:
-        session = Session(console, project, engine)
-        async with anyio.create_task_group() as tasks:
-            with anyio.CancelScope() as scope:
-                tasks.start_soon(_signals, session, scope)
-                code = await work(session)
-            tasks.cancel_scope.cancel()
-        if session.interrupted is not None:
-            if session.farewell is not None:
-                for line in session.farewell():
-                    console.tell(line)
-            code = 130 if session.interrupted == signal.SIGINT else 143
+    config = project.config or project.plain
+    leaving = Leaving(anyio.CancelScope())
+    async with anyio.create_task_group() as tasks:
+        with leaving.scope:
+            await tasks.start(leaving.hear)
+            async with Engine.open(project.store, config=config, host=host, grace=GRACE) as engine:
+                leaving.engine = engine
+                session = leaving.session = Session(console, project, engine)
+                try:
+                    code = await work(session)
+                finally:
+                    leaving.session = None
+                    if leaving.signal is not None and session.farewell is not None:
+                        for line in session.farewell():
+                            console.tell(line)
+        tasks.cancel_scope.cancel()
+    if leaving.engine is not None:
+        tell_lost(console, leaving.engine)
+    if leaving.signal is not None:
+        code = 130 if leaving.signal == signal.SIGINT else 143
     return code
 
 
-async def _signals(session: Session, scope: anyio.CancelScope) -> None:
-    """Leave at the first signal; at once at the second."""
-    if os.name == "nt":
-        return
-    first: float | None = None
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
-        async for number in received:
-            if first is not None:
-                os._exit(130 if number == signal.SIGINT else 143)
-            first = time.monotonic()
-            if number == signal.SIGINT and session.on_interrupt is not None and await session.on_interrupt():
-                continue
-            session.interrupted = number
-            scope.cancel()
+@dataclass(slots=True)
+class Leaving:
+    """Leaves a command in good order at the first signal, whatever it does just then; at once at the second."""
+
+    scope: anyio.CancelScope
+    """What the first one cancels. An engine that is being closed goes on with that."""
+    session: Session | None = None
+    """What works, while it does."""
+    engine: Engine | None = None
+    """The engine, once it is open."""
+    signal: int | None = None
+    """The signal that ended it."""
+
+    async def hear(self, *, task_status: TaskStatus[None]) -> None:
+        """Hear signals until cancelled."""
+        if os.name == "nt":
+            task_status.started()
+            return
+        again = False
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+            task_status.started()
+            async for number in received:
+                if again:
+                    os._exit(130 if number == signal.SIGINT else 143)
+                again = True
+                asked = self.session.on_interrupt if self.session is not None else None
+                if number == signal.SIGINT and asked is not None and await asked():
+                    continue
+                self.signal = number
+                self.scope.cancel()

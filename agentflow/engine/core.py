@@ -74,7 +74,8 @@ class Core(Landing):
         """What is being committed. Its trees are left alone meanwhile."""
         self._breath = 0.0
         """When the event loop last had its turn."""
-        self._quiet = anyio.Event()
+        self._flushes = 0
+        """How many have come to an end."""
 
     # inputs
 
@@ -209,6 +210,8 @@ class Core(Landing):
         for known in (node, current):
             if known is not None and known.lease is lease:
                 known.lease = None
+        if self.stopping:
+            self._quiet.set()
 
     def _not_executed(self) -> None:
         """Give back the slot of a claimed step whose tree is lost, or that was stopped before it began."""
@@ -225,10 +228,45 @@ class Core(Landing):
 
     async def idle(self) -> None:
         """Return when nothing runs and nothing is left to apply."""
+        await self._until(lambda: not self._busy)
+
+    async def executed(self) -> None:
+        """Return when no step is being executed, whether or not what came of them can be saved."""
+        await self._until(lambda: not self.executing)
+
+    async def saved(self, patience: float) -> bool:
+        """Return when all is saved; False: the store refuses it, or nothing was saved for some seconds."""
         while self._busy:
+            flushes = self._flushes
+            with anyio.move_on_after(patience):
+                await self._until(lambda: not self._busy or self.refused is not None)
+            if self._busy and (self.refused is not None or flushes == self._flushes):
+                return False
+        return True
+
+    async def _until(self, over: Callable[[], bool]) -> None:
+        while not over():
             if self._quiet.is_set():
                 self._quiet = anyio.Event()
             await self._quiet.wait()
+
+    @property
+    def executing(self) -> bool:
+        """Whether steps are being executed, or are about to be."""
+        return self.runtime.waiting or any(
+            node.lease is not None and UNBEGUN not in (node.memo or ()) for node in self.live()
+        )
+
+    def live(self) -> list[Node]:
+        """Return the nodes of all runs here that are in progress."""
+        return [node for run in self.runs.values() for node in run.live.values()]
+
+    def unsaved(self) -> list[str]:
+        """Return the addresses of steps that have ended, which the store doesn't know yet."""
+        landing = self._landing
+        items = [*(landing.held if landing else ()), *(landing.later if landing else ()), *self._inputs]
+        ended = (item for item in items if isinstance(item, Finished) and not isinstance(item.outcome, Stopped))
+        return list(dict.fromkeys(item.node.address for item in ended))
 
     @property
     def _breathless(self) -> bool:
@@ -259,6 +297,7 @@ class Core(Landing):
             return await self.land(flush)
         finally:
             self._landing = None
+            self._flushes += 1
             self.put_back(flush)
             flush.end()
             self._go_on()

@@ -58,7 +58,7 @@ class Holding(Surroundings):
         self.unreadable: dict[int, Exception] = {}
         """Roots that this process can't go on with: their definitions are damaged, or need what it lacks."""
         self.refused: StoreError | None = None
-        """Why the store refused the last commit that it refused; it is tried again until it succeeds."""
+        """Why the store refused the last commit; None: it didn't. What was refused is tried again until it succeeds."""
         self.tell_waiting: Callable[[], None] = lambda: None
         """Lets those who wait for runs look at them."""
         self.outdated: StoreError | None = None
@@ -68,6 +68,8 @@ class Holding(Surroundings):
         self._inputs: deque[Input | Finished] = deque()
         self._seen: set[int] = set()
         self._wake = anyio.Event()
+        self._quiet = anyio.Event()
+        """Set when nothing more may be going on, or nothing that gets anywhere."""
 
     def put(self, item: Input | Finished) -> None:
         """Leave an input for the next flush."""
@@ -304,7 +306,7 @@ class Holding(Surroundings):
     ) -> Sequence[Input | Finished]:
         """Nothing was committed: forget what was planned, rebuild from the store; returns the inputs to apply again."""
         log.error("the store refused a commit: %s %s", error.what, error.why or "")
-        self.refused = error
+        self._not_saved(error)
         again: list[Input | Finished] = []
         for item in inputs:
             if item.done is not None:
@@ -344,6 +346,10 @@ class Holding(Surroundings):
                 self.slots.running += 1
         return again
 
+    def _not_saved(self, error: StoreError) -> None:
+        self.refused = error
+        self._quiet.set()
+
     async def _read_again(self, root: int) -> LoadedTree | None:
         """Read a tree whose commit was refused: what keeps the store from writing may keep it from reading too."""
         while True:
@@ -353,6 +359,7 @@ class Holding(Surroundings):
                 if is_damaged(error):
                     raise
                 log.error("the store can't be read: %s %s", error.what, error.why or "")
+                self._not_saved(error)
                 await anyio.sleep(0.2)
 
 

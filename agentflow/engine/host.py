@@ -29,6 +29,10 @@ log = logging.getLogger("agentflow")
 
 LOOK = 0.25
 """Seconds between two looks for commits of other processes."""
+UNWIND = 5.0
+"""Seconds that interrupted steps get to clean up."""
+PATIENCE = 2.0
+"""Seconds without a commit after which a host that ends waits for the store no longer."""
 HostMode = Literal["all", "own", "none"]
 
 
@@ -43,6 +47,8 @@ class Host:
         self.lock = lock
         self.own: set[int] = set()
         """Roots that this host executes, in mode `own`."""
+        self.lost: list[str] = []
+        """Addresses of steps that had ended when the host did, and whose end the store hasn't taken."""
         self._look = anyio.Event()
         self._shelters: list[anyio.CancelScope] = []
         self._over = False
@@ -263,25 +269,42 @@ class Host:
 
     # the end
 
+    def leave(self) -> None:
+        """Start nothing more, and interrupt the steps that may run again; `shutdown` gives the others their time."""
+        self._stop()
+        for node in self.core.live():
+            if node.lease is not None and not node.program.step.at_most_once:
+                node.lease.interrupt("shutdown")
+
+    def _stop(self) -> None:
+        self.core.stopping = True
+        self.core.admission.end()
+
     async def shutdown(self, grace: float) -> None:
-        """Start nothing more, give running steps their time, then stop them in good order and let all trees go."""
+        """Start nothing more, give running steps their time, then stop them in good order and let all trees go.
+
+        What the store doesn't take is left, and counts as broken off by a crash.
+        """
         core = self.core
-        core.stopping = True
-        core.admission.end()
+        self._stop()
         with anyio.move_on_after(grace):
-            await core.idle()
-        for tree in list(core.trees.values()):
-            for run in tree.runs.values():
-                for node in list(run.live.values()):
-                    if node.lease is not None:
-                        node.lease.interrupt("shutdown")
-        with anyio.move_on_after(5):
-            await core.idle()
-        for root in list(core.trees):
-            done = Done(self.core.signals.new())
-            core.put(Input(root, _release, done))
-            with anyio.move_on_after(5), suppress(StoreError):  # of a full disk, say: then it counts as crashed
-                await done.wait()
+            await core.executed()
+        for node in core.live():
+            if node.lease is not None:
+                node.lease.interrupt("shutdown")
+        with anyio.move_on_after(UNWIND):
+            await core.executed()
+        if await core.saved(PATIENCE) or core.refused is not None:  # what was refused may have room now
+            releases = [Done(core.signals.new()) for _ in core.trees]
+            for root, done in zip(core.trees, releases, strict=True):
+                core.put(Input(root, _release, done))
+            with suppress(StoreError):  # then the others would be refused too
+                for done in releases:
+                    with anyio.move_on_after(PATIENCE) as waiting:
+                        await done.wait()
+                    if waiting.cancelled_caught:
+                        break
+        self.lost = core.unsaved()
 
 
 def _continue(tree: Tree) -> None:

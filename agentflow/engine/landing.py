@@ -41,6 +41,7 @@ class Landing(Holding):
             try:
                 reach("before-commit")
                 fenced = await self._commit(flush)
+                self.refused = None
                 reach("after-commit")
             except Exception as error:
                 await self.undo(flush, error)

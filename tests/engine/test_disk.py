@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import resource
 import shutil
@@ -20,10 +21,11 @@ import anyio
 import apsw
 import pytest
 
-from agentflow.engine import Answer, Engine
+from agentflow.engine import Answer, Engine, host
 from agentflow.errors import StoreError
-from agentflow.steps import ForEachField, Workflow, python, set_, wait_for_input
+from agentflow.steps import ForEachField, Workflow, parallel, python, set_, wait_for_input
 from agentflow.store import care, open_store
+from agentflow.store.sqlite.sql import do
 
 pytestmark = pytest.mark.anyio
 
@@ -261,6 +263,89 @@ async def test_an_engine_closes_on_a_failing_disk_and_the_next_one_goes_on(
         async with Engine.open(tmp_path / "runs.db", workflows=[flow], functions=functions) as engine:
             assert (await engine.wait(run.id)).state == "completed"
     assert called == {"one": 1, "two": 2}
+
+
+@pytest.fixture
+def endless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waited for the store would wait for ever."""
+    monkeypatch.setattr(host, "PATIENCE", math.inf)
+    monkeypatch.setattr(host, "UNWIND", math.inf)
+
+
+@pytest.mark.usefixtures("endless")
+async def test_an_engine_whose_commits_are_refused_closes_at_once_and_tells_what_is_not_saved(
+    bad_disk: type[BadFile], tmp_path: Path
+) -> None:
+    async def one() -> str:
+        bad_disk.failing = "write"
+        return "1"
+
+    flow = Workflow(id="flow", steps=(python("a", function="m:one"),))
+    with anyio.fail_after(LIMIT), listening() as told:
+        async with Engine.open(
+            tmp_path / "runs.db", workflows=[flow], functions={"m:one": one}, grace=math.inf
+        ) as engine:
+            await engine.start("flow")
+            await told.first.wait()
+    assert engine.host.lost == ["a"]
+    assert engine.core.refused is not None
+
+
+async def test_an_engine_whose_store_is_locked_closes_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "PATIENCE", 0.05)
+    inside, go = anyio.Event(), anyio.Event()
+
+    async def one() -> str:
+        inside.set()
+        await go.wait()
+        return "1"
+
+    flow = Workflow(id="flow", steps=(python("a", function="m:one"),))
+    path = tmp_path / "runs.db"
+    with anyio.fail_after(LIMIT):
+        async with Engine.open(path, workflows=[flow], functions={"m:one": one}, grace=math.inf) as engine:
+            await engine.start("flow")
+            await inside.wait()
+            locking = apsw.Connection(str(path))
+            do(locking, "BEGIN IMMEDIATE")
+            go.set()
+        locking.close()
+        assert engine.host.lost == ["a"]
+        async with Engine.open(path, workflows=[flow], functions={"m:one": one}) as engine:
+            assert (await engine.wait((await engine.list())[0].id)).state == "completed"
+
+
+async def test_what_is_left_interrupts_at_once_only_what_may_run_again(tmp_path: Path) -> None:
+    begun, ended = Counter[str](), list[str]()
+    both, go = anyio.Event(), anyio.Event()
+
+    async def work(name: str) -> str:
+        begun[name] += 1
+        if len(begun) == 2:
+            both.set()
+        try:
+            await go.wait()
+            ended.append(name)
+        except BaseException:
+            ended.append(f"{name} interrupted")
+            go.set()
+            raise
+        return name
+
+    steps = [
+        python(name, function="m:work", input={"name": name}, at_most_once=name == "once") for name in ("again", "once")
+    ]
+    flow = Workflow(id="flow", steps=(parallel("both", steps=steps),))
+    with anyio.fail_after(LIMIT):
+        async with Engine.open(
+            tmp_path / "runs.db", workflows=[flow], functions={"m:work": work}, grace=math.inf
+        ) as engine:
+            await engine.start("flow")
+            await both.wait()
+            engine.host.leave()
+    assert ended == ["again interrupted", "once"]
 
 
 # what can't be written

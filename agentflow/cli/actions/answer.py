@@ -57,15 +57,17 @@ def answer(common: Common, wanted: Reply) -> int:
         if not wanted.given and not console.asks:
             tell_lines(console, _how(session, view))
             return door("AF-WAIT-OPEN").exit_code
-        follower = await observe(session, view.root_id, timeout)
+        follower = await observe(session, view.root_id)
         follower.mine.add(view.id)
         while True:
             reply = _reply(view, wanted) if wanted.given else await _ask(session, view)
             if reply is None:
                 console.tell(f"The wait is still open: {session.command(f'waits answer {short}')}")
                 return door("AF-WAIT-OPEN").exit_code
+            session.allow(timeout)
             try:
-                done = await session.engine.resume(view.id, reply, door="cli", message_id=new_id())
+                with session.in_time():
+                    done = await session.engine.resume(view.id, reply, door="cli", message_id=new_id())
                 break
             except InputError as error:
                 problem = _invalid(session, error, short)

@@ -28,15 +28,14 @@ PATIENCE = 0.8
 """Seconds that another process gets to take a command up."""
 
 
-async def observe(session: Session, run_id: str, most: float | None = None) -> Follower:
+async def observe(session: Session, run_id: str) -> Follower:
     """Prepare to carry a run on: what happens from now on is told.
 
     Args:
         session: engine and console.
         run_id: whole id of a root run.
-        most: seconds after which it is left.
     """
-    follower = Follower(session, run_id, Manner(wait=False, ask=False, timeout=most, settle=True), ours=True)
+    follower = Follower(session, run_id, Manner(wait=False, ask=False, settle=True), ours=True)
     await follower.catch_up()
     return follower
 
@@ -45,7 +44,9 @@ async def carry_on(session: Session, follower: Follower, *, tell: bool = True) -
     """Execute a run here until it parks, is paused or ends, where no live process does; says so."""
     engine, console, run_id = session.engine, session.console, follower.run_id
     run = await engine.get(run_id)
-    if run.ended or await taken(session, run_id) or not await engine.adopt(run_id):
+    with session.in_time():
+        elsewhere = run.ended or await taken(session, run_id) or not await engine.adopt(run_id)
+    if elsewhere:
         return await engine.get(run_id)
     await session.learn([run_id], "run")
     if tell:
@@ -63,7 +64,8 @@ async def carry_on(session: Session, follower: Follower, *, tell: bool = True) -
         for view in waits:
             console.say(f"answer {view.step}: {wait_command(session, view)}")
     else:
-        console.say(f"it is saved; it goes on with: {session.command(f'runs watch {session.short(run_id)}')}")
+        saved = "is saved; it " if engine.core.refused is None else ""
+        console.say(f"it {saved}goes on with: {session.command(f'runs watch {session.short(run_id)}')}")
     return run
 
 

@@ -41,7 +41,8 @@ def retry(common: Common, wanted: Retry) -> int:
     """Start a new run that keeps what an old one has done; tells first what that means."""
     console = common.console()
     project = find_project(common, config="wanted")
-    manner = Manner(answers=read_answers(wanted.answers), timeout=read_timeout(wanted.timeout))
+    manner = Manner(answers=read_answers(wanted.answers))
+    timeout = read_timeout(wanted.timeout)
 
     async def work(session: Session) -> int:
         engine = session.engine
@@ -71,7 +72,9 @@ def retry(common: Common, wanted: Retry) -> int:
             if not await yes_or_no(console, "Start it?"):
                 console.say("nothing was started")
                 return 0
-        run = await engine.retry(run_id, wanted.start, input=data, new_definition=mended)
+        session.allow(timeout)
+        with session.in_time():
+            run = await engine.retry(run_id, wanted.start, input=data, new_definition=mended)
         if not isinstance(run, Run):
             raise Defect("a retry hasn't started a run")
         await session.learn([run.id], "run")

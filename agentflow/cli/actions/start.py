@@ -15,6 +15,7 @@ from agentflow.cli.documents import outcome
 from agentflow.cli.errors import failure_lines, tell_lines
 from agentflow.cli.follow import Ending, Follower, Manner
 from agentflow.cli.options import Common
+from agentflow.cli.refusals import refused_data
 from agentflow.cli.session import Project, Session, drive, find_project, no_config
 from agentflow.cli.values import assignments, document, read_text, usage
 from agentflow.cli.wait_texts import NOT_KEPT, open_lines
@@ -156,22 +157,24 @@ def start(common: Common, wanted: Start) -> int:
         wait=wanted.wait,
         ask=wanted.ask,
         answers=read_answers(wanted.answers),
-        timeout=read_timeout(wanted.timeout),
         cancel_on_interrupt=wanted.cancel_on_interrupt,
     )
+    timeout = read_timeout(wanted.timeout)
     labels = pairs(wanted.labels, "--label")
     check_answers(manner.answers, workflow, config.workflows)
 
     async def work(session: Session) -> int:
+        session.allow(timeout)
         began = session.engine.core.now()
-        run = await session.engine.start(
-            workflow.id,
-            data,
-            entry_point=wanted.entry_point,
-            idempotency_key=wanted.key,
-            labels=labels,
-            door="cli",
-        )
+        with session.in_time():
+            run = await session.engine.start(
+                workflow.id,
+                data,
+                entry_point=wanted.entry_point,
+                idempotency_key=wanted.key,
+                labels=labels,
+                door="cli",
+            )
         await session.learn([run.id], "run")
         gap = "  " if console.err_terminal else " "
         said = "started" if run.created_at >= began or wanted.key is None else f"known already, {run.state}"
@@ -182,7 +185,8 @@ def start(common: Common, wanted: Start) -> int:
             )
         if console.err_terminal:
             console.say()
-        ours = run.ended or await session.engine.adopt(run.root_id)
+        with session.in_time():
+            ours = run.ended or await session.engine.adopt(run.root_id)
         return await follow(session, run.id, manner, ours=ours)
 
     return drive(console, project, work, makes=True)
@@ -196,11 +200,12 @@ def watch(common: Common, wanted: Watch) -> int:
         wait=wanted.wait,
         ask=wanted.ask,
         answers=read_answers(wanted.answers),
-        timeout=read_timeout(wanted.timeout),
         cancel_on_interrupt=wanted.cancel_on_interrupt,
     )
+    timeout = read_timeout(wanted.timeout)
 
     async def work(session: Session) -> int:
+        session.allow(timeout)
         run = await session.engine.get(await session.engine.find(wanted.run))
         run_id = run.root_id
         await known_answers(session, run_id, manner.answers)
@@ -209,7 +214,8 @@ def watch(common: Common, wanted: Watch) -> int:
         console.say(gap.join([f"run {session.short(run_id)}", run.workflow, run.state]))
         ours = False
         if not run.ended:
-            ours = await session.engine.adopt(run_id)
+            with session.in_time():
+                ours = await session.engine.adopt(run_id)
             if ours and run.state == "working":
                 console.say("! no process runs it: going on here")
             if run.paused:
@@ -245,6 +251,9 @@ async def finish(session: Session, follower: Follower, run: Run, how: Ending) ->
     await session.learn([view.id for view in views], "wait")
     if console.mode != "text":
         document = outcome(run, views)
+        core = session.engine.core
+        if not run.ended and core.refused is not None:
+            document["error"] = refused_data(core.refused, core.unsaved())
         if console.mode == "jsonl":
             console.line({"type": "result", **document})
         else:
@@ -269,9 +278,8 @@ def leave(session: Session, follower: Follower, how: Ending, parked: Sequence[st
     if not session.project.lasts and how != "parked":
         session.console.tell(f"{'Time is over' if how == 'timeout' else 'Left the run'}. {NOT_KEPT}")
     elif how == "timeout":
-        session.console.tell(
-            f"Time is over. The run is saved; it goes on with: {session.command(f'runs watch {short}')}"
-        )
+        saved = "is saved; it " if session.engine.core.refused is None else ""
+        session.console.tell(f"Time is over. The run {saved}goes on with: {session.command(f'runs watch {short}')}")
     elif how == "left":
         for line in follower.waiting_text():
             session.console.tell(line)

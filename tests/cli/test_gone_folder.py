@@ -1,0 +1,24 @@
+"""A command in a folder that was deleted."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from agentflow.cli.app import execute
+
+
+@pytest.mark.parametrize("command", [["runs", "list"], ["validate"], ["run", "flow"], ["waits"], ["schema"], ["steps"]])
+def test_every_command_in_a_folder_that_was_deleted_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    os.rmdir(folder)
+    assert execute(command) == 66
+    told = capsys.readouterr().err
+    assert "error[AF-CONFIG-NOT-FOUND]: the folder that this command was started in doesn't exist any more" in told
+    assert "hint: go to one that exists" in told
