@@ -341,6 +341,6 @@ class Follower:
     def last_line(self) -> str:
         """Return the line that ends the following."""
         if self.console.err_terminal:
-            return ending(self.tree)
+            return ending(self.tree, self.console.width)
         took = f" {worked(self.tree)}" if self.tree.worked is not None else ""
         return f"run {self.session.short(self.run_id)} {self.tree.state}{took}{tolerated(self.tree)}"

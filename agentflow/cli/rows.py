@@ -226,10 +226,11 @@ def _path(row: Row) -> str:
     return f"{_path(top.parent)}/{row.address}" if top.depth > 0 and top.parent is not None else row.address
 
 
-def ending(tree: RunTree) -> str:
-    """Return the last line: `completed in 3.0s (+ 41s waiting)`."""
+def ending(tree: RunTree, width: int = 80) -> str:
+    """Return the last line: `completed in 3.0s (+ 41s waiting)`; it names as many failures as it has room for."""
     took = f" in {worked(tree)}" if tree.worked is not None else ""
-    return f"{tree.state}{took}{tolerated(tree)}"
+    lines = (f"{tree.state}{took}{tolerated(tree, named)}" for named in range(NAMED, 0, -1))
+    return next((line for line in lines if cells(line) <= width), f"{tree.state}{took}{tolerated(tree, 0)}")
 
 
 def worked(tree: RunTree) -> str:
@@ -238,14 +239,19 @@ def worked(tree: RunTree) -> str:
     return duration(tree.worked or 0.0) + (f" (+ {apart})" if apart else "")
 
 
-def tolerated(tree: RunTree) -> str:
-    """Say which failures of a completed run were tolerated: something is missing in what it gives."""
+def tolerated(tree: RunTree, named: int = NAMED) -> str:
+    """Say which failures of a completed run were tolerated: something is missing in what it gives.
+
+    Args:
+        tree: the run.
+        named: how many of the failed steps are named.
+    """
     count = tree.all.sums.tolerated
     if not count or tree.state != "completed":
         return ""
     names = [_path(row) if row is not tree.all else "a hook" for row in tree.tolerated()]
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f", {count} failed (tolerated): {', '.join(names[:NAMED])}{more}"
+    more = f" and {len(names) - named} more" if len(names) > named else ""
+    return f", {count} failed (tolerated)" + (f": {', '.join(names[:named])}{more}" if named else "")
 
 
 def top_of(address: str) -> str:

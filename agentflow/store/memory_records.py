@@ -104,7 +104,7 @@ class Runs(Base):
     async def get_step(self, run_id: str, address: str) -> StepRow | None:
         """Return one step by its address, or None."""
         run = self.run(run_id)
-        return next((row for row in run.steps.values() if row.address == address), None) if run else None
+        return next((row for row in reversed(run.steps.values()) if row.address == address), None) if run else None
 
     async def list_steps(self, run_id: str) -> list[StepRow]:
         """Return all steps that have rows, in order of their first insertion."""

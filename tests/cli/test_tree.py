@@ -131,6 +131,17 @@ def test_time_in_which_a_run_was_paused_is_told_apart_from_waiting() -> None:
     assert ending(log.tree) == "failed in 1.5s (+ 3.0s waiting, 5.0s paused)"
 
 
+def test_the_last_line_names_as_many_failures_as_the_terminal_has_room_for() -> None:
+    log = Log().add("run_started", at=0.0).add("step_started", "each", 0.0, attempt=1)
+    for n in range(5):
+        log.add("step_failed", f"each[{n}]", 1.0, error=HTTP, tolerated=True)
+    log.add("run_completed", at=1.0)
+    start = "completed in 1.0s, 5 failed (tolerated)"
+    assert ending(log.tree, 80) == f"{start}: each[0], each[1], each[2] and 2 more"
+    assert ending(log.tree, 60) == f"{start}: each[0] and 4 more"
+    assert ending(log.tree, 50) == start
+
+
 def test_a_step_that_goes_on_counts_whole_seconds_from_its_first_attempt() -> None:
     log = Log().add("step_started", "load", 1.0, attempt=1)
     assert live_lines(log.tree, 1.4, 10, 80) == ["● load                                                     0s"]
