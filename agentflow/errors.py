@@ -49,6 +49,8 @@ class Problem:
     """Short text beside the caret, such as `did you mean "timeout"?`."""
     hint: str | None = None
     severity: Severity = "error"
+    count: int = 1
+    """How many problems it stands for: of very many, the last ones are told as one."""
 
 
 class AgentflowError(Exception):

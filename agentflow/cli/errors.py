@@ -83,9 +83,11 @@ def definition_lines(problems: Sequence[Problem], known: Mapping[str, str] | Non
     for problem in problems:
         if problem.place is not None and problem.place.file not in texts:
             texts[problem.place.file] = _text(problem.place.file)
-    blocks = [render_problem(problem, texts) for problem in problems[:PROBLEMS_SHOWN]]
-    if len(problems) > PROBLEMS_SHOWN:
-        blocks.append(f"{len(problems) - PROBLEMS_SHOWN} more problems aren't shown")
+    more = [problem for problem in problems[PROBLEMS_SHOWN:] if problem.count == 1]
+    shown = [*problems[:PROBLEMS_SHOWN], *(problem for problem in problems[PROBLEMS_SHOWN:] if problem.count > 1)]
+    blocks = [render_problem(problem, texts) for problem in shown]
+    if more:
+        blocks.append(f"{len(more)} more problem{'s aren' if len(more) > 1 else ' isn'}'t shown")
     lines: list[str] = []
     for block in blocks:
         lines += ["", *block.rstrip("\n").split("\n")] if lines else block.rstrip("\n").split("\n")

@@ -19,6 +19,7 @@ from agentflow.definition.models import Model
 from agentflow.definition.parse import Parsed, parse_workflow
 from agentflow.definition.pointers import join
 from agentflow.definition.source import Document, load_document
+from agentflow.definition.tally import Tally
 from agentflow.definition.types import TypeLookup
 from agentflow.errors import DefinitionError, Place, Problem
 
@@ -55,6 +56,7 @@ class Files:
     types: TypeLookup
     type_names: Callable[[], Iterable[str]]
     problems: list[Problem] = field(default_factory=list[Problem])
+    tally: Tally = field(default_factory=Tally)
     documents: dict[str, Document] = field(default_factory=dict[str, Document])
     parsed: dict[str, Parsed] = field(default_factory=dict[str, Parsed])
     sources: dict[str, str] = field(default_factory=dict[str, str])
@@ -115,7 +117,7 @@ class Files:
             self.problems.append(self._foreign(file, named))
             return []
         self.documents[file] = document
-        faults = Faults(document.place)
+        faults = Faults(document.place, self.tally)
         data, included = document.data, list[_Named]()
         if data is None:
             faults.add("AF-CONFIG-INVALID", f'"{file}" is empty', "", hint="begin with `workflows:`")
@@ -143,7 +145,7 @@ class Files:
             name = None
             if not named.chain:
                 self.agent = (_text(data.get("name")), _text(data.get("description")))
-        self._add(parse_workflow(data, self.types, id=name, place=document.place, type_names=self.type_names), document)
+        self._add(self._parse(data, name, "", document), document)
 
     def _config(self, data: dict[str, Any], document: Document, named: _Named, faults: Faults) -> list[_Named]:
         given = dict(data)
@@ -161,17 +163,7 @@ class Files:
         if "workflows" not in data and not includes and not wrong:
             faults.add("AF-FIELD-MISSING", f'{owner} needs a field "workflows"', "")
         for identifier, pointer, value in _workflows(data.get("workflows"), owner, faults):
-            self._add(
-                parse_workflow(
-                    value,
-                    self.types,
-                    id=identifier,
-                    pointer=pointer,
-                    place=document.place,
-                    type_names=self.type_names,
-                ),
-                document,
-            )
+            self._add(self._parse(value, identifier, pointer, document), document)
         listed = (includes,) if isinstance(includes, str) else tuple(includes)
         found: list[_Named] = []
         for number, pattern in enumerate(listed):
@@ -208,6 +200,17 @@ class Files:
             faults.add(code, wrong.what, pointer, hint=wrong.hint or looked)
             return []
 
+    def _parse(self, data: Any, name: str | None, pointer: str, document: Document) -> Parsed:
+        return parse_workflow(
+            data,
+            self.types,
+            id=name,
+            pointer=pointer,
+            place=document.place,
+            type_names=self.type_names,
+            tally=self.tally,
+        )
+
     def _add(self, parsed: Parsed, document: Document) -> None:
         self.problems.extend(parsed.problems)
         workflow = parsed.workflow
@@ -217,16 +220,15 @@ class Files:
         if before is not None:
             place = self.documents[before].place(self.parsed[workflow.id].pointers.get("", ""), key=True)
             where = f"{place.file}:{place.line}:{place.column}" if place else before
-            at = parsed.pointer("")
-            self.problems.append(
-                Problem(
-                    "AF-WORKFLOW-DUPLICATE",
-                    f'two workflows have the id "{workflow.id}"',
-                    at,
-                    document.place(at, key=True),
-                    label=f"the first one is at {where}",
-                )
+            faults = Faults(document.place, self.tally)
+            faults.add(
+                "AF-WORKFLOW-DUPLICATE",
+                f'two workflows have the id "{workflow.id}"',
+                parsed.pointer(""),
+                key=True,
+                label=f"the first one is at {where}",
             )
+            self.problems.extend(faults.problems)
             return
         self.parsed[workflow.id] = parsed
         self.sources[workflow.id] = document.file

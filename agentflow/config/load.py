@@ -12,6 +12,7 @@ from agentflow.config.env import env_values
 from agentflow.config.files import Files, shown_path
 from agentflow.config.reading import Unreadable, find_file
 from agentflow.config.result import Config, EnvVar
+from agentflow.config.told import told
 from agentflow.data import is_object
 from agentflow.definition.canonical import unfit_value
 from agentflow.definition.config_file import ConfigFile, EnvEntry
@@ -22,7 +23,7 @@ from agentflow.definition.pointers import join
 from agentflow.definition.repeats import FAILURES_HINT, unknown_failures
 from agentflow.definition.requires import NATIVE
 from agentflow.definition.source import Document
-from agentflow.definition.suggest import meant
+from agentflow.definition.tally import Tally
 from agentflow.definition.types import TypeLookup
 from agentflow.errors import DefinitionError, NotFoundError, Problem
 from agentflow.redaction import SHORTEST, too_short
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from agentflow.steps.own import OwnTypes
 
 NAMES = ("agentflow.yaml", "agentflow.yml", "agentflow.json")
-_MOST = 50
 
 
 def find_config(start: Path | None = None) -> Path | None:
@@ -154,7 +154,7 @@ def config_from(
     faults = Faults()
     _check_secrets(made, faults)
     problems.extend(faults.problems)
-    return _checked(made, lookup, problems, new)
+    return _checked(made, lookup, problems, new, faults.tally)
 
 
 def _settle(fields: dict[str, Any], base: Config | None) -> None:
@@ -200,7 +200,7 @@ def _finish(files: Files, file: Path | None, folder: Path | None = None) -> Conf
     main = files.main
     folder = folder or (file.parent if file else Path.cwd())
     document = next(iter(files.documents.values()), None)
-    faults = Faults(document.place if document else None)
+    faults = Faults(document.place if document else None, files.tally)
     env = _variables(main.env)
     _check_env(main, faults)
     _check_settings(main, faults)
@@ -230,7 +230,7 @@ def _finish(files: Files, file: Path | None, folder: Path | None = None) -> Conf
     _check_targets(config, faults)
     _check_secrets(config, faults)
     problems = _with_modules(files.problems, files.own, faults) if files.own is not None else files.problems
-    return _checked(config, files.types, [*problems, *faults.problems], config.workflows)
+    return _checked(config, files.types, [*problems, *faults.problems], config.workflows, files.tally)
 
 
 def _with_modules(problems: list[Problem], own: OwnTypes, faults: Faults) -> list[Problem]:
@@ -241,18 +241,20 @@ def _with_modules(problems: list[Problem], own: OwnTypes, faults: Faults) -> lis
         at = f"/python/modules/{own.modules.index(module)}"
         place = error.data.get("at")
         faults.add(error.code, f"{error.what} ({place})" if place else error.what, at, hint=error.hint or error.why)
-    told = own.told
-    if told is None:
+    said = own.told
+    if said is None:
         return problems
     return [
-        replace(problem, hint=f"{problem.hint}; {told}" if problem.hint else told)
+        replace(problem, hint=f"{problem.hint}; {said}" if problem.hint else said)
         if problem.code == "AF-STEP-TYPE"
         else problem
         for problem in problems
     ]
 
 
-def _checked(config: Config, types: TypeLookup, problems: list[Problem], names: Collection[str]) -> Config:
+def _checked(
+    config: Config, types: TypeLookup, problems: list[Problem], names: Collection[str], tally: Tally
+) -> Config:
     """Run the checks of some workflows, and raise or attach what is found."""
     from agentflow.definition.check import EnvInfo, check_workflow  # noqa: PLC0415  compiles templates
 
@@ -268,39 +270,12 @@ def _checked(config: Config, types: TypeLookup, problems: list[Problem], names: 
         workflow, parsed = config.workflows[name], config.parsed[name]
         document: Document | None = config.documents.get(config.sources.get(name, ""))
         place = document.place if document else None
-        problems.extend(check_workflow(workflow, types, env=info, pointers=parsed, place=place))
-    problems = _in_order(problems, list(config.documents))
+        problems.extend(check_workflow(workflow, types, env=info, pointers=parsed, place=place, tally=tally))
+    problems = told(problems, tally, list(config.documents))
     if any(problem.severity == "error" for problem in problems):
-        raise DefinitionError(_capped(problems))
+        raise DefinitionError(problems)
     config.warnings.extend(problems)
     return config
-
-
-def _in_order(problems: list[Problem], files: list[str]) -> list[Problem]:
-    """Sort by file and place, those without a place last, and drop repetitions."""
-    numbers = {file: number for number, file in enumerate(files)}
-    seen: set[tuple[object, ...]] = set()
-    unique: list[Problem] = []
-    for problem in problems:
-        key = (problem.code, problem.message, problem.place, problem.pointer)
-        if key not in seen:
-            seen.add(key)
-            unique.append(problem)
-
-    def order(problem: Problem) -> tuple[int, int, int]:
-        place = problem.place
-        return (numbers.get(place.file, -1), place.line, place.column) if place else (len(files), 0, 0)
-
-    return sorted(unique, key=order)
-
-
-def _capped(problems: list[Problem]) -> list[Problem]:
-    if len(problems) <= _MOST:
-        return problems
-    errors = [problem for problem in problems if problem.severity == "error"]
-    shown = (errors if len(errors) >= _MOST else problems)[:_MOST]
-    rest = len(problems) - len(shown)
-    return [*shown, Problem("AF-CONFIG-INVALID", f"{rest} more problems aren't shown", hint="correct these first")]
 
 
 def _variables(given: Any) -> dict[str, EnvVar]:
@@ -316,16 +291,19 @@ def _variables(given: Any) -> dict[str, EnvVar]:
 
 
 def _check_env(main: ConfigFile, faults: Faults) -> None:
-    names = [entry.name if isinstance(entry, EnvEntry) else entry for entry in main.env]
-    for number, name in enumerate(names):
-        if name in names[:number]:
+    seen: set[str] = set()
+    for number, entry in enumerate(main.env):
+        name = entry.name if isinstance(entry, EnvEntry) else entry
+        if name in seen:
             faults.add("AF-FIELD-VALUE", f'"env" lists "{name}" twice', f"/env/{number}")
+        seen.add(name)
 
 
 def _check_secrets(config: Config, faults: Faults) -> None:
     """Refuse secrets that can't be kept secret: so short a text stands everywhere by chance."""
+    secrets = config.secrets
     for number, name in enumerate(config.env):
-        if too_short(config.secrets.get(name, "")):
+        if too_short(secrets.get(name, "")):
             what = f'the value of "{name}" is too short for a secret: it has fewer than {SHORTEST} characters'
             hint = f"write it as {{name: {name}, public: true}} if it is no secret, or take a longer one"
             faults.add("AF-SECRET-SHORT", what, f"/env/{number}", hint=hint)
@@ -359,7 +337,7 @@ def _skills(given: Any, modules: tuple[str, ...], faults: Faults) -> dict[str, d
         limits: Any = given[name] if is_object(given) else None
         if name not in known:
             at = join("/skills", name if is_object(given) else number)
-            label = f'did you mean "native:{name}"?' if f"native:{name}" in known else meant(name, known)
+            label = f'did you mean "native:{name}"?' if f"native:{name}" in known else faults.tally.meant(name, known)
             faults.add(
                 "AF-SKILL-UNKNOWN",
                 f'there is no native skill "{name}"',
@@ -381,12 +359,12 @@ def _entries(entries: Mapping[str, Model]) -> dict[str, dict[str, Any]]:
 
 def _check_targets(config: Config, faults: Faults) -> None:
     """Functions of tools and agents must be in modules that the config lists."""
+    listed = frozenset(config.python_modules)
     for kind, entries in (("tools", config.tools), ("agents", config.agents)):
         for name, entry in entries.items():
             module = str(entry.get("python", "")).partition(":")[0]
-            parts = module.split(".")
-            heads = {".".join(itertools.islice(parts, count)) for count in range(1, len(parts) + 1)}
-            if module and not heads & set(config.python_modules):
+            heads = itertools.accumulate(module.split("."), "{}.{}".format)
+            if module and listed.isdisjoint(heads):
                 faults.add(
                     "AF-PYTHON-MODULE",
                     f'{kind[:-1]} "{name}" uses the Python module "{module}", which isn\'t listed',

@@ -12,6 +12,7 @@ from agentflow.data import is_array, is_object
 from agentflow.definition.field_names import written
 from agentflow.definition.pointers import join
 from agentflow.definition.suggest import nearest
+from agentflow.definition.tally import Tally
 from agentflow.definition.types import PlaceOf
 from agentflow.errors import Problem, Severity
 
@@ -35,7 +36,6 @@ _SEQUENCE = frozenset({"sequence_str", "is_instance_of", "iterable_type", "seque
 _LIMITS = {"greater_than_equal": "at least", "less_than_equal": "at most", "greater_than": "more than"}
 
 
-_ENOUGH = 200
 _LISTED = 10
 """Names of fields that a hint gives."""
 
@@ -48,19 +48,16 @@ def _listed(names: Sequence[str]) -> str:
 class Faults:
     """The problems found so far."""
 
-    def __init__(self, place: PlaceOf | None = None) -> None:
+    def __init__(self, place: PlaceOf | None = None, tally: Tally | None = None) -> None:
         """Make an empty list.
 
         Args:
             place: finds the place of a pointer.
+            tally: counts the problems of the whole config.
         """
         self.problems: list[Problem] = []
         self.place = place
-
-    @property
-    def full(self) -> bool:
-        """Whether there are more problems than anybody is shown: places and near names cost more than the rest."""
-        return len(self.problems) >= _ENOUGH
+        self.tally = tally or Tally()
 
     def add(
         self,
@@ -76,7 +73,9 @@ class Faults:
         length: int | None = None,
     ) -> None:
         """Add a problem; `key` underlines the value's key. Of very many, later ones are only counted."""
-        place = self.place(pointer, key=key, offset=offset, length=length) if self.place and not self.full else None
+        if not self.tally.take(severity):
+            return
+        place = self.place(pointer, key=key, offset=offset, length=length) if self.place else None
         self.problems.append(Problem(code, message, pointer, place, label, hint, severity))
 
     def unknown_field(
@@ -90,18 +89,19 @@ class Faults:
         sure: str | None = None,
     ) -> str | None:
         """Say that there is no such field, and return which one is nearest (or surely meant)."""
-        near = [sure] if sure else [] if self.full else nearest(name, known, 1)
+        severity: Severity = "warning" if lenient else "error"
+        near = sure or self.tally.nearest(name, known, severity)
         hint = _listed(list(known)) if known and not near and not lenient else None
         self.add(
             "AF-FIELD-UNKNOWN",
             f'{owner} has no field "{shorten(name, 60)}"' + ("; it is ignored" if lenient else ""),
             pointer,
             key=True,
-            label=f'did you mean "{near[0]}"?' if near else None,
+            label=f'did you mean "{near}"?' if near else None,
             hint=hint,
-            severity="warning" if lenient else "error",
+            severity=severity,
         )
-        return near[0] if near else None
+        return near
 
     def wrong_type(self, what: str, expected: str, value: Any, pointer: str, hint: str | None = None) -> None:
         """Say that a value has another type than it should have."""
@@ -168,6 +168,9 @@ class Faults:
                 self.unknown_field(holder, str(last), field_names(model, inner), at, lenient=lenient)
         else:
             value = value_at(data, path)
+            if self.tally.full():  # whatever its words would be
+                self.tally.take("error")
+                return
             code, words, label = explain(details, value)
             what = f"{quoted(path)} of {owner}" if path else owner
             self.add(code, f"{what}{words}", at, label=label)

@@ -18,6 +18,7 @@ from agentflow.definition.parse_steps import At, StepReader
 from agentflow.definition.places import depth_exceeds
 from agentflow.definition.pointers import join
 from agentflow.definition.step_fields import HOOKS
+from agentflow.definition.tally import Tally
 from agentflow.definition.triggers import check_trigger
 from agentflow.definition.types import PlaceOf, TypeLookup
 from agentflow.errors import Problem
@@ -83,6 +84,7 @@ def parse_workflow(
     dialect: Dialect | None = None,
     place: PlaceOf | None = None,
     type_names: Callable[[], Iterable[str]] = lambda: BUILTIN,
+    tally: Tally | None = None,
 ) -> Parsed:
     """Read one workflow: flat, with distri's nested `kind`, or a whole distri agent file.
 
@@ -94,11 +96,12 @@ def parse_workflow(
         dialect: how references are searched; default: seen from the data.
         place: finds the place of a pointer (`Document.place`).
         type_names: tells the step types' names, for suggestions.
+        tally: counts the problems of the whole config.
 
     Returns:
-        The workflow and every problem found, warnings included.
+        The workflow and the problems that are told, warnings included.
     """
-    faults = Faults(place)
+    faults = Faults(place, tally)
     if not is_object(data):
         faults.wrong_type(f'workflow "{id}"' if id else "a workflow", "a mapping", data, pointer)
         return Parsed(None, faults.problems, {"": pointer})
@@ -120,6 +123,7 @@ class _WorkflowReader:
         dialect: Dialect | None,
     ) -> None:
         self.faults = faults
+        self.errors_before = faults.tally.found["error"]
         self.given_id = given_id
         self.pointer = pointer
         self.moved: dict[str, str] = {}
@@ -259,7 +263,7 @@ class _WorkflowReader:
         except ValidationError as error:
             wrong = self.faults.of_model(error, fields, self.owner, Workflow, self._at_path, lenient=self.lenient)
             kept = {name: value for name, value in fields.items() if name not in wrong}
-            if self.lenient and not any(problem.severity == "error" for problem in self.faults.problems):
+            if self.lenient and self.faults.tally.found["error"] == self.errors_before:
                 kept = _without_extras(fields, error)
             try:
                 return Workflow.model_validate(kept)

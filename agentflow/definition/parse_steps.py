@@ -13,7 +13,6 @@ from agentflow.definition.models import Body, Step
 from agentflow.definition.parse_fields import Known, StepFields
 from agentflow.definition.pointers import join, segment
 from agentflow.definition.step_fields import HOOKS
-from agentflow.definition.suggest import meant
 from agentflow.definition.templates import loop_names
 from agentflow.definition.types import BodyLike, TypeLookup
 
@@ -50,8 +49,6 @@ class StepReader:
         self.moved: dict[str, dict[str, str]] = {}
         self.broken: set[str] = set()
         self._known: dict[str, Known | None] = {}
-        self._all: list[str] | None = None
-        self._meant: dict[str, str | None] = {}
 
     def read_list(self, data: Any, what: str, at: At) -> tuple[Step, ...]:
         """Read a list of steps; one step is a list of one."""
@@ -184,13 +181,13 @@ class StepReader:
         }
 
     def _read(self, flat: dict[str, Any], moved: dict[str, str], step_id: str, address: str, at: At, what: str) -> Step:
-        before = len(self.faults.problems)
+        before = self.faults.tally.found["error"]
         known = self._type(flat, f'step "{step_id}"' if "id" in flat else what, moved, at.pointer)
         fields = StepFields(self.faults, flat, moved, step_id, at, self.lenient)
         step = fields.read(known, self, address)
         if fields.moved:
             self.moved[address] = fields.moved
-        if any(problem.severity == "error" for problem in self.faults.problems[before:]):
+        if self.faults.tally.found["error"] > before:
             self.broken.add(address)
         return step
 
@@ -221,18 +218,11 @@ class StepReader:
             self._known[name] = Known.of(spec) if spec else None
         found = self._known[name]
         if found is None:
-            label = self._near(name)
+            tally = self.faults.tally
+            label = None if tally.full() else tally.meant(name, self.names())
             hint = None if label else "`agentflow steps` lists the types; your own come from installed packages"
             self.faults.add("AF-STEP-TYPE", f'{what} has an unknown type "{name}"', at, label=label, hint=hint)
         return found
-
-    def _near(self, name: str) -> str | None:
-        """Return which type an unknown one was meant to be; looking for types that packages bring takes its time."""
-        if name not in self._meant:
-            if self._all is None:
-                self._all = list(self.names())
-            self._meant[name] = None if self.faults.full else meant(name, self._all)
-        return self._meant[name]
 
     def _hollow(self, fallback: str, at: At) -> Step:
         self.pointers.setdefault(at.address + fallback, at.pointer)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import entry_points
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -48,6 +49,15 @@ BUILTIN: Mapping[str, str] = {
 _types: dict[str, StepType] = {}
 
 
+@lru_cache(maxsize=1)
+def _brought() -> Mapping[str, Sequence[EntryPoint]]:
+    """Return what installed packages bring, by name: finding that reads the data of every package."""
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in entry_points(group="agentflow.steps"):
+        found.setdefault(entry.name, []).append(entry)
+    return found
+
+
 def register(spec: StepType) -> StepType:
     """Add a step type.
 
@@ -88,7 +98,7 @@ def find(name: str) -> StepType | None:
         for found in importlib.import_module(f"agentflow.steps.{module}").TYPES:
             _types[found.name] = found
         return _types[name]
-    for entry in entry_points(group="agentflow.steps", name=name):
+    for entry in _brought().get(name, ()):
         loaded = entry.load()
         if isinstance(loaded, StepType):
             _types[name] = loaded
@@ -97,7 +107,7 @@ def find(name: str) -> StepType | None:
 
 def names() -> list[str]:
     """Return the names of all step types that can be found, in order."""
-    return sorted({*BUILTIN, *_types, *(entry.name for entry in entry_points(group="agentflow.steps"))})
+    return sorted({*BUILTIN, *_types, *_brought()})
 
 
 def all_types() -> Iterator[StepType]:

@@ -241,7 +241,7 @@ def test_many_problems_are_capped() -> None:
     steps = "\n".join(f"      - {{id: s{number}, type: nope}}" for number in range(200))
     shown = refused(f"workflows:\n  w:\n    steps:\n{steps}\n")
     assert shown.count("AF-STEP-TYPE") == 50
-    assert "150 more problems aren't shown" in shown
+    assert "150 more errors aren't shown" in shown
 
 
 def test_a_file_that_is_no_text_is_told() -> None:

@@ -52,12 +52,20 @@ class Checked:
     @property
     def errors(self) -> int:
         """How many errors there are."""
-        return sum(1 for problem in self.problems if problem.severity == "error")
+        return sum(problem.count for problem in self.problems if problem.severity == "error")
 
     @property
     def warnings(self) -> int:
         """How many warnings there are."""
-        return len(self.problems) - self.errors
+        return sum(problem.count for problem in self.problems if problem.severity == "warning")
+
+    @property
+    def warned(self) -> str:
+        """How many warnings there are, to follow something else."""
+        if not self.warnings:
+            return ""
+        some = any(problem.count > 1 and problem.severity == "warning" for problem in self.problems)
+        return f", {'at least ' if some else ''}{plural(self.warnings, 'warning')}"
 
 
 def count_steps(workflow: Workflow) -> int:
@@ -180,7 +188,7 @@ def _tell(console: Console, checked: Checked) -> None:
         tell_lines(console, definition_lines(checked.problems, checked.texts))
         console.tell("")
     files = f" in {plural(checked.files, 'file')}"
-    warned = f", {plural(checked.warnings, 'warning')}" if checked.warnings else ""
+    warned = checked.warned
     if checked.errors:
         known = f" ({plural(checked.workflows, 'workflow')} checked)" if checked.workflows else ""
         console.tell(f"{plural(checked.errors, 'error')}{warned}{files}{known}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from agentflow.data import is_array, is_object
 from agentflow.definition.check.info import EnvInfo
-from agentflow.definition.check.report import Report, Spot, known, meant, nearest
+from agentflow.definition.check.report import Report, Spot, known
 from agentflow.definition.inputs import is_open
 from agentflow.definition.models import Step, Workflow
 from agentflow.definition.scopes import Located, Scope, walk
@@ -33,12 +33,13 @@ def check_calls(workflow: Workflow, scopes: Sequence[Scope], env: EnvInfo, repor
         if target is not None:
             _check_input(located, target, report)
             continue
+        label = report.meant(name, env.workflows)
         report.add(
             "AF-REF-WORKFLOW",
             f'step "{located.step.id}" calls an unknown workflow "{name}"',
             Spot(located.address, "workflow"),
-            label=meant(name, env.workflows),
-            hint=known(env.workflows, "workflows") if not nearest(name, env.workflows, 1) else None,
+            label=label,
+            hint=None if label else known(env.workflows, "workflows"),
         )
     _check_circle(workflow, callers, env, report)
 
@@ -58,14 +59,14 @@ def _check_input(located: Located, target: Workflow, report: Report) -> None:
     for name in given:
         if name in properties or is_open(schema):
             continue
-        meant_by = nearest(name, missing, 1) or nearest(name, properties, 1)
-        missing = [one for one in missing if one not in meant_by]
+        near = report.nearest(name, missing) or report.nearest(name, properties)
+        missing = [one for one in missing if one != near]
         report.add(
             "AF-CALL-INPUT",
             f'workflow "{target.id}" has no input "{name}"',
             Spot(located.address, field, (name,), key=True),
-            label=f'did you mean "{meant_by[0]}"?' if meant_by else None,
-            hint=None if meant_by else known(properties, "inputs"),
+            label=f'did you mean "{near}"?' if near else None,
+            hint=None if near else known(properties, "inputs"),
         )
     if missing:
         names = ", ".join(f'"{name}"' for name in missing)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from agentflow.definition.check.ids import ID_RULE, is_plain_id
 from agentflow.definition.check.reach import components, shortest, sort
-from agentflow.definition.check.report import Report, Spot, known, nearest
+from agentflow.definition.check.report import Report, Spot, known
 from agentflow.definition.faults import shorten
 from agentflow.definition.models import Step
 from agentflow.definition.scopes import Located, Scope
@@ -122,7 +122,7 @@ class Dependencies:
         return sound
 
     def _unknown(self, located: Located, name: str, spot: Spot) -> None:
-        if self.unnamed or self._report.full:
+        if self.unnamed or self._report.only_counted():
             return
         message = f"Step '{located.step.id}' depends on '{name}' which does not exist"
         outer = located.scope.outer
@@ -142,9 +142,8 @@ class Dependencies:
             hint = f"depends_on: [{container}]"
         else:
             others = [one for one in located.scope.ids if one != located.step.id]
-            near = nearest(name, others, 1)
-            label = f'did you mean "{near[0]}"?' if near else None
-            hint = None if near else known(others, "steps of the same list")
+            label = self._report.meant(name, others)
+            hint = None if label else known(others, "steps of the same list")
         self._report.add("AF-GRAPH-DEPENDS", message, spot, label=label, hint=hint)
 
     def _check_cycles(self, scope: Scope, sequence: Sequence[int]) -> None:
@@ -207,6 +206,8 @@ class Dependencies:
         for located in scope.located:
             step = located.step
             if step.type != "end" or step.if_ is not None or step.skip_if is not None or step.for_each is not None:
+                continue
+            if not scope.order.successors[located.number] or self._report.only_counted("warning"):
                 continue
             after = _after(scope, located.number)
             if after:

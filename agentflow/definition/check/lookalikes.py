@@ -28,7 +28,7 @@ class Lookalike(NamedTuple):
 def lookalikes(
     text: str,
     names: Collection[str],
-    steps: Callable[[], Collection[str]],
+    is_step: Callable[[str], bool],
     inputs: Collection[str],
 ) -> Iterator[Lookalike]:
     """Yield what in a text isn't what it looks like.
@@ -36,7 +36,7 @@ def lookalikes(
     Args:
         text: a text with templates.
         names: what references begin with.
-        steps: gives the ids of the steps that can be seen here.
+        is_step: tells whether a step of that id can be seen here.
         inputs: the declared inputs.
     """
     for found in _LIKE.finditer(text):
@@ -50,7 +50,7 @@ def lookalikes(
                 why = f'"${whole}" keeps its "$": a reference is written without it'
                 yield Lookalike(found.start() - 1, f"${whole}", why, whole)
             continue
-        meant = _meant(root, path, names, steps, inputs, alone=whole == text)
+        meant = _meant(root, path, names, is_step, inputs, alone=whole == text)
         if meant is not None:
             why = f'"{whole}" stays as text: references don\'t begin with "{root}"'
             yield Lookalike(found.start(), whole, why, f"{{{meant}}}")
@@ -68,7 +68,7 @@ def _meant(
     root: str,
     path: str,
     names: Collection[str],
-    steps: Callable[[], Collection[str]],
+    is_step: Callable[[str], bool],
     inputs: Collection[str],
     *,
     alone: bool,
@@ -78,12 +78,12 @@ def _meant(
         return near + path
     if root in inputs:
         return f"input.{root}{path}"
-    if root in steps():
+    if is_step(root):
         return f"steps.{root}{path}"
     found = _FIRST.match(path)
     if found is None:
         return None
     first = found[1] or found[2]
-    if first in steps():
+    if is_step(first):
         return f"steps{path}"
     return f"input{path}" if first in inputs else None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from agentflow.data import is_object
 from agentflow.definition.check.ids import ID_RULE, LONGEST_ID, is_plain_id
 from agentflow.definition.check.info import EnvInfo
-from agentflow.definition.check.report import Report, Spot, known, meant
+from agentflow.definition.check.report import Report, Spot, known
 from agentflow.definition.check.schemas import check_schema, check_value
 from agentflow.definition.check.sites import mentions
 from agentflow.definition.check.timed import check_poll, check_recur, check_schedule
@@ -102,7 +103,11 @@ class Policies:
             fault = skill_fault(need.skill)
             if fault is not None:
                 namespace, colon, name = need.skill.partition(":")
-                label = meant(name if colon else namespace, NATIVE) if namespace == "native" or not colon else None
+                label = (
+                    self._report.meant(name if colon else namespace, NATIVE)
+                    if namespace == "native" or not colon
+                    else None
+                )
                 if label is not None and not colon:
                     label = label.replace('mean "', 'mean "native:')
                 spot = Spot(located.address, "requires", (number, "skill"))
@@ -166,7 +171,7 @@ class Policies:
         declared = self._workflow.context
         for name in located.step.update or {}:
             if name not in declared:
-                label = meant(name, declared)
+                label = self._report.meant(name, declared)
                 self._report.add(
                     "AF-REF-CONTEXT",
                     f'step "{located.step.id}" updates an undeclared shared key "{name}"',
@@ -202,7 +207,7 @@ class Policies:
                 "AF-END-SCOPE",
                 f'step "{located.step.id}" ends "{name}", which isn\'t around it',
                 Spot(located.address, "scope"),
-                label=meant(name, choices),
+                label=self._report.meant(name, choices),
                 hint=known(choices, "what it can end"),
             )
 
@@ -243,7 +248,7 @@ class Policies:
             what = f'"function" of step "{located.step.id}" (python) is written module:function, not "{function}"'
             self._report.add("AF-FIELD-VALUE", what, spot)
         elif listed and not any(module == one or module.startswith(f"{one}.") for one in listed):
-            label = meant(module, listed)
+            label = self._report.meant(module, listed)
             self._report.add(
                 "AF-PYTHON-MODULE",
                 f'step "{located.step.id}" uses the Python module "{module}", which isn\'t listed',
@@ -271,7 +276,7 @@ class Policies:
         name = located.step.config.get(field)
         if names is None or not isinstance(name, str) or "{" in name or name in names:
             return
-        label = meant(name, sorted(names))
+        label = self._report.meant(name, _ordered(names), "warning")
         if label is not None:
             self._report.add(
                 "AF-REF-PROVIDER",
@@ -280,6 +285,11 @@ class Policies:
                 label=label,
                 severity="warning",
             )
+
+
+@lru_cache(maxsize=4)
+def _ordered(names: frozenset[str]) -> list[str]:
+    return sorted(names)
 
 
 def check_size(workflow: Workflow, scopes: Sequence[Scope], report: Report) -> bool:

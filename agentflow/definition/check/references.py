@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from functools import partial
 from typing import Any
 
 from agentflow.data import is_array, is_object
@@ -12,7 +11,7 @@ from agentflow.definition.check.dependencies import Dependencies
 from agentflow.definition.check.info import EnvInfo
 from agentflow.definition.check.lookalikes import lookalikes
 from agentflow.definition.check.ordering import Ordering
-from agentflow.definition.check.report import Report, Spot, known, meant
+from agentflow.definition.check.report import Report, Spot, known
 from agentflow.definition.check.scripts import check_script
 from agentflow.definition.check.secrets import Secrets
 from agentflow.definition.check.sites import Site, bound_names, step_sites, workflow_sites
@@ -83,8 +82,6 @@ class References:
         return names
 
     def _check_site(self, site: Site, here: Located | None) -> None:
-        if self._report.full:
-            return
         names = self._names(site, here)
         dialect = self._workflow.dialect
         escapes: tuple[Escape, ...] = ()
@@ -133,9 +130,12 @@ class References:
     def _check_lookalikes(self, site: Site, names: frozenset[str], here: Located | None) -> None:
         properties = (self._workflow.input_schema or {}).get("properties")
         inputs: Collection[str] = properties if is_object(properties) else ()
-        known = partial(visible, here, self._main, site.inside)
+
+        def is_step(name: str) -> bool:
+            return resolve(name, here, self._main, site.inside) is not None
+
         for path, text in texts(site.value):
-            for one in lookalikes(text, names, known, inputs) if "{" in text else ():
+            for one in lookalikes(text, names, is_step, inputs) if "{" in text else ():
                 self._report.add(
                     "AF-TEMPLATE-ROOT",
                     one.message,
@@ -156,10 +156,7 @@ class References:
             if self._env.env is not None and ref.path and str(ref.path[0]) not in self._env.env:
                 self._unknown(ref, site, "AF-REF-ENV", "environment name", self._env.env, "list it under `env:`")
         elif name == "context":
-            keys = (*self._workflow.context, "last_response")
-            if self._workflow.dialect == "agentflow" and ref.path and ref.path[0] not in keys:
-                hint = "declare it under the workflow's `context:`"
-                self._unknown(ref, site, "AF-REF-CONTEXT", "shared key", keys, hint)
+            self._check_context(ref, site)
         elif name == "with":
             self._check_with(ref, site, here)
         elif name == "run":
@@ -224,19 +221,19 @@ class References:
             check_type(ref, value, schema, source, site, here, self._workflow, self._env, self._report)
 
     def _unknown_step(self, name: str, ref: Reference, site: Site, here: Located | None) -> None:
-        if self._dependencies.unnamed:
+        if self._dependencies.unnamed or self._report.only_counted():
             return
         names = list(dict.fromkeys(visible(here, self._main, site.inside)))
         label, hint = elsewhere(name, self._dependencies.homes(name), here)
         if label is None:
-            label = meant(name, names)
+            label = self._report.meant(name, names)
             others = [one for one in names if here is None or one != here.step.id]
             hint = None if label else known(others, "steps here")
         message = f'unknown step "{name}" in a {site.kind}'
         self._report.add("AF-REF-STEP", message, self._spot(ref, site, name), label=label, hint=hint)
 
     def _undeclared(self, missing: Missing, ref: Reference, site: Site, step: str) -> None:
-        label, hint = guess(missing)
+        label, hint = guess(missing, self._report)
         if missing.steps:
             message = f'unknown step "{missing.name}" inside "{step}" in a {site.kind}'
             code = "AF-REF-STEP"
@@ -253,12 +250,21 @@ class References:
         if isinstance(schema, Missing):
             if ref.jsonpath:
                 return
-            label, hint = guess(schema)
+            label, hint = guess(schema, self._report)
             name = ".".join(map(str, ref.path[: schema.depth + 1]))
             message = f'undeclared input "{name}" in a {site.kind}'
             self._report.add("AF-REF-INPUT", message, self._spot(ref, site, schema.name), label=label, hint=hint)
         elif not ref.jsonpath:
             self._compare(ref, site, here, schema, "the input schema")
+
+    def _check_context(self, ref: Reference, site: Site) -> None:
+        declared = self._workflow.context
+        if self._workflow.dialect != "agentflow" or not ref.path or ref.path[0] == "last_response":
+            return
+        if ref.path[0] in declared:
+            return
+        hint = "declare it under the workflow's `context:`"
+        self._unknown(ref, site, "AF-REF-CONTEXT", "shared key", {**declared, "last_response": None}, hint)
 
     def _check_with(self, ref: Reference, site: Site, here: Located | None) -> None:
         keys = (here.step.with_ or {}) if here is not None and site.values else {}
@@ -280,8 +286,10 @@ class References:
         *,
         depth: int = 0,
     ) -> None:
+        if self._report.only_counted():
+            return
         name = str(ref.path[depth])
-        label = meant(name, choices)
+        label = self._report.meant(name, choices)
         hint = None if label else hint or known(choices, "there is")
         self._report.add(
             code, f'unknown {what} "{name}" in a {site.kind}', self._spot(ref, site, name), label=label, hint=hint

@@ -6,14 +6,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from agentflow.definition.check.info import PlainPointers, Pointers
-from agentflow.definition.suggest import meant, nearest
+from agentflow.definition.tally import Tally
 from agentflow.definition.types import PlaceOf
 from agentflow.errors import Place, Problem, Severity
 
-__all__ = ["Report", "Spot", "known", "meant", "nearest"]
-
-_ENOUGH = 200
-"""So many problems are collected at most; people are shown fewer."""
+__all__ = ["Report", "Spot", "known"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +39,21 @@ class Spot:
 class Report:
     """The problems found so far."""
 
-    def __init__(self, pointers: Pointers | None, place: PlaceOf | None) -> None:
+    def __init__(self, pointers: Pointers | None, place: PlaceOf | None, tally: Tally | None = None) -> None:
         """Make an empty report.
 
         Args:
             pointers: where the workflow's parts stand in its document.
             place: finds a pointer's line and column.
+            tally: counts the problems of the whole config.
         """
         self.pointers = pointers or PlainPointers()
         self.problems: list[Problem] = []
         self._place = place
-
-    @property
-    def full(self) -> bool:
-        """Whether there are more problems than anybody reads."""
-        return len(self.problems) >= _ENOUGH
+        self._tally = tally or Tally()
+        self.full = self._tally.full
+        self.nearest = self._tally.nearest
+        self.meant = self._tally.meant
 
     def add(
         self,
@@ -68,10 +65,13 @@ class Report:
         hint: str | None = None,
         severity: Severity = "error",
     ) -> None:
-        """Add a problem, unless there are enough of them."""
-        if self.full:
-            return
-        self.problems.append(Problem(code, message, self.pointer(spot), self.find(spot), label, hint, severity))
+        """Add a problem; of very many, later ones are only counted."""
+        if self._tally.take(severity):
+            self.problems.append(Problem(code, message, self.pointer(spot), self.find(spot), label, hint, severity))
+
+    def only_counted(self, severity: Severity = "error") -> bool:
+        """Count a problem that isn't told, before anything is made for it; False where it has to be added."""
+        return self.full(severity) and not self._tally.take(severity)
 
     def find(self, spot: Spot) -> Place | None:
         """Return a spot's place, if places are known."""

@@ -12,6 +12,7 @@ from agentflow.definition.check.slots import check_slots
 from agentflow.definition.check.triggers import check_entries
 from agentflow.definition.models import Workflow
 from agentflow.definition.scopes import walk
+from agentflow.definition.tally import Tally
 from agentflow.definition.types import PlaceOf, TypeLookup
 from agentflow.errors import Problem
 
@@ -23,6 +24,7 @@ def check_workflow(
     env: EnvInfo,
     pointers: Pointers | None = None,
     place: PlaceOf | None = None,
+    tally: Tally | None = None,
 ) -> list[Problem]:
     """Check everything about a workflow that can be known before it runs.
 
@@ -33,11 +35,12 @@ def check_workflow(
         pointers: where its parts stand in the document (`parse.Parsed`); None for workflows built in Python.
         place: finds a pointer's line and column (`source.Document.place`). Problems inside texts need it: only here is
             known where in the text they are, so `Problem.place` is filled here.
+        tally: counts the problems of the whole config.
 
     Returns:
-        All problems, errors and warnings.
+        The problems that are told, errors and warnings.
     """
-    report = Report(pointers, place)
+    report = Report(pointers, place, tally)
     scopes = list(walk(workflow))
     if not check_size(workflow, scopes, report):
         return report.problems

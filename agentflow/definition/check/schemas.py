@@ -9,10 +9,11 @@ from functools import lru_cache
 from typing import Any
 
 from agentflow.data import is_array, is_object
-from agentflow.definition.check.report import Report, Spot, meant
+from agentflow.definition.check.report import Report, Spot
 from agentflow.definition.check.schema_words import Fault, unknown_words
 from agentflow.definition.check.sites import mentions
 from agentflow.definition.json_schema import errors_of, make_validator, schema_faults
+from agentflow.definition.suggest import meant
 from agentflow.errors import Severity
 
 TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")

@@ -28,6 +28,9 @@ def check_recur(located: Located, report: Report) -> None:
         cron, timezone = Spot(located.address, "cron"), Spot(located.address, "timezone")
         check_cron(config["cron"], config.get("timezone"), cron, timezone, report)
         return
+    if config.get("timezone") is not None:
+        what = f'step "{located.step.id}" (recur) has a timezone, which only goes with cron'
+        report.add("AF-FIELD-VALUE", what, Spot(located.address, "timezone", key=True), hint="remove `timezone`")
     pause = _readable(located, "interval", parse_duration, report)
     endless = config.get("until") in (None, False) and config.get("max") is None
     if pause == 0 and endless:

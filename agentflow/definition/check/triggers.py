@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
 
 from agentflow.data import is_object
-from agentflow.definition.check.report import Report, Spot, known, meant, nearest
+from agentflow.definition.check.report import Report, Spot, known
 from agentflow.definition.check.schemas import check_schema
 from agentflow.definition.models import Trigger, Workflow
 from agentflow.definition.times import next_cron, zone
@@ -23,11 +24,12 @@ _Placed = tuple[Trigger, Spot]
 def check_entries(workflow: Workflow, report: Report) -> None:
     """Check entry points and all triggers of a workflow."""
     seen: dict[str, int] = {}
+    ids = {step.id: None for step in workflow.steps} if workflow.entry_points else {}
     for number, entry in enumerate(workflow.entry_points):
         spot = Spot("", "entry_points", (number,))
         if seen.setdefault(entry.id, number) != number:
             report.add("AF-ENTRY-DUPLICATE", f'two entry points have the id "{entry.id}"', spot.below("id"))
-        _check_steps(workflow, number, report)
+        _check_steps(workflow, number, ids, report)
     usable = [one for one in _placed(workflow) if _usable(one[0])]
     _check_names(usable, report)
     for trigger, spot in usable:
@@ -54,9 +56,7 @@ def check_cron(expression: object, timezone: object, spot: Spot, zone_spot: Spot
         try:
             zone(str(timezone))
         except ValueError as error:
-            from zoneinfo import available_timezones  # noqa: PLC0415  reads the whole time zone folder
-
-            label = meant(str(timezone), sorted(available_timezones()))
+            label = report.meant(str(timezone), _zones())
             report.add("AF-CRON-ZONE", str(error), zone_spot, label=label)
             timezone = None
     try:
@@ -73,6 +73,13 @@ def check_cron(expression: object, timezone: object, spot: Spot, zone_spot: Spot
             label=_explain(str(expression)),
             severity="warning",
         )
+
+
+@lru_cache(maxsize=1)
+def _zones() -> list[str]:
+    from zoneinfo import available_timezones  # noqa: PLC0415  reads the whole time zone folder
+
+    return sorted(available_timezones())
 
 
 def check_filter(text: str, spot: Spot, report: Report) -> None:
@@ -104,17 +111,16 @@ def _get(trigger: Trigger, name: str) -> Any:
     return (trigger.model_extra or {}).get(name)
 
 
-def _check_steps(workflow: Workflow, number: int, report: Report) -> None:
+def _check_steps(workflow: Workflow, number: int, ids: Collection[str], report: Report) -> None:
     entry = workflow.entry_points[number]
     spot = Spot("", "entry_points", (number,))
-    ids = {step.id: None for step in workflow.steps}
     if entry.starts_at is not None and entry.starts_at not in ids:
         report.add(
             "AF-ENTRY-STEP",
             f"Entry point '{entry.id}' references step '{entry.starts_at}' which does not exist",
             spot.below("starts_at"),
-            label=meant(entry.starts_at, ids),
-            hint=known(ids, "top-level steps") if not nearest(entry.starts_at, ids, 1) else None,
+            label=report.meant(entry.starts_at, ids),
+            hint=known(ids, "top-level steps") if not report.nearest(entry.starts_at, ids) else None,
         )
     for name in entry.preset_results:
         if name not in ids:
@@ -122,7 +128,7 @@ def _check_steps(workflow: Workflow, number: int, report: Report) -> None:
                 "AF-ENTRY-PRESET",
                 f"Entry point '{entry.id}' presets step '{name}' which does not exist",
                 Spot("", "entry_points", (number, "preset_results", name), key=True),
-                label=meant(name, ids),
+                label=report.meant(name, ids),
             )
     declared = (workflow.input_schema or {}).get("properties")
     if is_object(declared):
@@ -132,8 +138,8 @@ def _check_steps(workflow: Workflow, number: int, report: Report) -> None:
                     "AF-ENTRY-INPUT",
                     f"Entry point '{entry.id}' requires input '{name}' which the input schema doesn't have",
                     spot.below("required_inputs", place),
-                    label=meant(name, declared),
-                    hint=known(declared, "inputs") if not nearest(name, declared, 1) else None,
+                    label=report.meant(name, declared),
+                    hint=known(declared, "inputs") if not report.nearest(name, declared) else None,
                 )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from agentflow.data import is_array, is_object
 from agentflow.definition.check.calls import called
 from agentflow.definition.check.info import EnvInfo
-from agentflow.definition.check.report import Report, Spot, meant
+from agentflow.definition.check.report import Report, Spot
 from agentflow.definition.check.schemas import agree, declared_types
 from agentflow.definition.check.sites import Site
 from agentflow.definition.models import Workflow
@@ -64,7 +64,7 @@ def check_comparison(
         f"{text[ref.offset : ref.offset + ref.length]} is {always} {'equal to' if match[1] == '==' else 'other than'} "
         f'"{literal}": {source} declares {", ".join(values)}',
         spot.at(start, max(len(literal), 1)),
-        label=meant(literal, values),
+        label=report.meant(literal, values),
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from agentflow.data import is_object
 from agentflow.definition.check.info import EnvInfo
-from agentflow.definition.check.report import meant
+from agentflow.definition.check.report import Report
 from agentflow.definition.check.shapes import Schema, result_schema
 from agentflow.definition.check.sites import REPEATING
 from agentflow.definition.inputs import is_open
@@ -35,7 +36,7 @@ class Missing:
     """The part."""
     depth: int
     """How many parts come before it."""
-    known: tuple[str, ...]
+    known: Collection[str]
     """What there is instead."""
     kind: str | None = None
     """What the value is, if it is no object."""
@@ -130,7 +131,7 @@ def declared(
         if not is_object(properties):
             return None
         if part not in properties:
-            return None if is_open(schema) else Missing(part, depth, tuple(properties), steps=_holds_steps(schema))
+            return None if is_open(schema) else Missing(part, depth, properties.keys(), steps=_holds_steps(schema))
         schema = _below(properties[part], env, memo)
         steps = steps and schema is not None
     return schema
@@ -156,14 +157,14 @@ def schema_of(step: Step, env: EnvInfo, memo: dict[int, Schema | None]) -> Schem
     return memo[key]
 
 
-def guess(missing: Missing) -> tuple[str | None, str | None]:
+def guess(missing: Missing, report: Report) -> tuple[str | None, str | None]:
     """Return label and hint for a part that isn't declared."""
-    label = meant(missing.name, missing.known)
+    label = report.meant(missing.name, missing.known)
     if label is not None:
         return label, None
     if missing.kind is not None:
         return f"it is declared as {missing.kind}", None
     if not missing.known:
         return None, None
-    shown = ", ".join(missing.known[:5]) + (", …" if len(missing.known) > 5 else "")
+    shown = ", ".join(islice(missing.known, 5)) + (", …" if len(missing.known) > 5 else "")
     return None, f"there is {shown}"

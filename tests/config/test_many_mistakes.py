@@ -1,0 +1,105 @@
+"""Files with very many mistakes: all are counted, and the work for what nobody is told doesn't grow with them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Callable
+from difflib import SequenceMatcher
+from typing import Any
+
+import pytest
+
+from agentflow.config import load_text
+from agentflow.definition import suggest
+from agentflow.errors import DefinitionError, Problem
+from agentflow.steps import registry
+
+STEP = {"type": "set", "values": {"a": 1}}
+KINDS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "unknown types": lambda n: {"type": f"sset{n}"},
+    "one unknown type": lambda _: {"type": "sset"},
+    "unknown fields": lambda n: {f"valuess{n}": 1},
+    "unknown dependencies": lambda n: {"depends_on": [f"ss{n}"]},
+    "unknown steps": lambda n: {"values": {"a": f"{{steps.ss{n}.a}}"}},
+    "unknown shared keys": lambda n: {"values": {"a": f"{{context.ss{n}}}"}},
+    "wrong values": lambda n: {"on_error": f"kontinue{n}"},
+}
+
+
+def document(change: Callable[[int], dict[str, Any]], count: int) -> str:
+    steps = [{"id": f"s{number}", **STEP, **change(number)} for number in range(count)]
+    return json.dumps({"workflows": {"w": {"steps": steps}}})
+
+
+def refused(text: str) -> tuple[Problem, ...]:
+    with pytest.raises(DefinitionError) as caught:
+        load_text(text, "agentflow.json")
+    return caught.value.problems
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list of all names that are compared with a mistyped one."""
+    names: list[str] = []
+
+    class Counting(SequenceMatcher[str]):
+        def set_seq1(self, a: Any) -> None:
+            names.append(a)
+            super().set_seq1(a)
+
+    monkeypatch.setattr("difflib.SequenceMatcher", Counting)
+    return names
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_more_mistakes_cost_no_further_comparisons(kind: str, compared: list[str]) -> None:
+    refused(document(KINDS[kind], 1100))
+    few = len(compared)
+    compared.clear()
+    found = refused(document(KINDS[kind], 1800))
+    assert len(compared) <= few * 1.1 + 10
+    assert sum(problem.count for problem in found) == 1800
+    assert found[-1].message == "1,750 more errors aren't shown"
+
+
+def test_installed_packages_are_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    scans: list[object] = []
+    scan = importlib.metadata.entry_points
+
+    def counting(**which: Any) -> Any:
+        scans.append(which)
+        return scan(**which)
+
+    monkeypatch.setattr(registry, "entry_points", counting)
+    registry._brought.cache_clear()  # pyright: ignore[reportPrivateUsage]  other tests have filled it
+    refused(document(KINDS["unknown types"], 300))
+    assert len(scans) == 1
+
+
+def test_errors_behind_many_warnings_are_told() -> None:
+    def change(number: int) -> dict[str, Any]:
+        return {"values": {"a": "{inputs.x}"}} if number < 300 else {"depends_on": ["nothing"]}
+
+    found = refused(document(change, 301))
+    assert [problem.code for problem in found if problem.severity == "error"] == ["AF-GRAPH-DEPENDS"]
+    assert found[-1].message == "at least 251 more warnings aren't shown"
+
+
+def test_mistakes_in_many_workflows_are_told_together(compared: list[str]) -> None:
+    steps = [{"id": "a", "type": "workflow", "workflow": "ww"}]
+    found = refused(json.dumps({"workflows": {f"w{number}": {"steps": steps} for number in range(500)}}))
+    assert sum(problem.count for problem in found) == 500
+    assert len(compared) <= 51 * 501
+
+
+@pytest.mark.parametrize("name", ["stp-1500", "step-15000", "tsep-1500", "Step-1500"])
+def test_the_nearest_of_very_many_names_is_found_from_either_end(name: str) -> None:
+    names = [f"step-{number}" for number in range(5000)]
+    assert "step-1500" in suggest.nearest(name, names, 50)
+
+
+def test_a_time_zone_without_cron_is_told() -> None:
+    step = {"id": "r", "type": "recur", "interval": "1h", "max": 2, "timezone": "UTC", "steps": [{"id": "a", **STEP}]}
+    (problem,) = refused(json.dumps({"workflows": {"w": {"steps": [step]}}}))
+    assert problem.message == 'step "r" (recur) has a timezone, which only goes with cron'
