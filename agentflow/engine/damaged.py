@@ -30,6 +30,23 @@ def wants_end(tree: LoadedTree) -> bool:
     return begun or any(item.kind == "cancel" and item.run == tree.root for item in tree.inbox)
 
 
+def let_go(tree: LoadedTree) -> list[RunChange]:
+    """Return what releases a tree that can't be gone on with here, and the slots of keys that nobody works with.
+
+    What its holder's death broke off asks again when somebody goes on with it. What is half done, containers and open
+    waits, keeps its slots until then, or until it is cancelled.
+    """
+    free = tree.holder is None
+    epoch = tree.epoch + 1 if free else tree.epoch
+    changes = [RunChange(tree.root, tree.root, epoch, take=free, release=True)]
+    for item in tree.runs:
+        broken_off = {step.n for step in item.steps if step.phase in (None, "run")}
+        slots = [slot.n for slot in item.slots if slot.n in broken_off]
+        if slots:
+            changes.append(RunChange(item.row.run, tree.root, epoch, free=slots))
+    return [] if free and len(changes) == 1 else changes
+
+
 def ended(
     tree: LoadedTree, why: Exception, now: float, reap: Callable[[LoadedRun, StepRow], None]
 ) -> Sequence[RunChange]:

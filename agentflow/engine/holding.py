@@ -12,8 +12,8 @@ from typing import Any
 import anyio
 
 from agentflow.data import salvaged
-from agentflow.engine.damaged import ended, is_damaged, wants_end
-from agentflow.engine.inputs import Finished, Input, command
+from agentflow.engine.damaged import ended, is_damaged, let_go, wants_end
+from agentflow.engine.inputs import Finished, Input, command, deadlocked, granted
 from agentflow.engine.inspect import locate
 from agentflow.engine.program import Program
 from agentflow.engine.restore import restore
@@ -150,7 +150,9 @@ class Holding(Surroundings):
             programs = await self._learn(tree)
         if tree.holder is not None:
             await self.store.commit([RunChange(root, root, tree.epoch, release=True)])
-        refused = await self.store.commit(ended(tree, error, self.now(), self._reap))
+        changes = ended(tree, error, self.now(), self._reap)
+        refused = await self.store.commit(changes)
+        self.slots_told(changes)
         del programs  # they were there for `_reap`
         if refused:
             return False
@@ -166,6 +168,15 @@ class Holding(Surroundings):
         if spec is not None and spec.reap is not None and step.memo:
             memo: dict[str, Any] = salvaged(step.memo) or {}
             spec.reap(memo.get("saved"))
+
+    def slots_told(self, changes: Sequence[RunChange]) -> None:
+        """A commit has given slots to steps, or has told that some would wait for ever."""
+        for change in changes:
+            for grant in change.grants:
+                if grant.root in self.trees:
+                    self.put(Input(grant.root, granted(grant.run, grant.n)))
+            for n in change.deadlocked:
+                self.put(Input(change.root, deadlocked(change.run, n)))
 
     def notice(self, error: Exception) -> None:
         """Let everything go where the store isn't this process's any more: nothing that it goes on to do is kept."""
@@ -203,8 +214,10 @@ class Holding(Surroundings):
         if not isinstance(error, StoreError) or error.code == "AF-STORE-DAMAGED":
             self.unreadable[loaded.root] = error
             log.error("run %s is left alone: %s", loaded.runs[0].row.id, self.gate.text(error))
-        if loaded.holder is not None:
-            await self.store.commit([RunChange(loaded.root, loaded.root, loaded.epoch, release=True)])
+        changes = let_go(loaded)
+        if changes:
+            await self.store.commit(changes)
+            self.slots_told(changes)
 
     async def _learn(self, loaded: LoadedTree) -> list[Program]:
         """Return the programs of a tree's runs, and of the sub-workflows that it may start, as far as there are any."""

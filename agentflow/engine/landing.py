@@ -7,7 +7,7 @@ from typing import Any
 
 from agentflow.engine.flush import Flush
 from agentflow.engine.holding import Holding, look_again
-from agentflow.engine.inputs import Input, deadlocked, granted
+from agentflow.engine.inputs import Input
 from agentflow.engine.plan import limits
 from agentflow.engine.runtime.base import Work
 from agentflow.engine.state import RunState
@@ -125,21 +125,12 @@ class Landing(Holding):
             if tree.broken_off and tree.key in self.trees:
                 tree.broken_off = False
                 self.put(Input(tree.key, look_again))
-        for change in changes:
-            self._slots_told(change)
+        self.slots_told(changes)
         for hook in self.on_commit:
             hook(changes, over)
         for item in flush.held:
             if item.done is not None:
                 item.done.event.set()
-
-    def _slots_told(self, change: RunChange) -> None:
-        """A commit has given slots to steps, or has told that some would wait for ever."""
-        for grant in change.grants:
-            if grant.root in self.trees:
-                self.put(Input(grant.root, granted(grant.run, grant.n)))
-        for n in change.deadlocked:
-            self.put(Input(change.root, deadlocked(change.run, n)))
 
     def _landed(self, run: RunState, change: RunChange) -> None:
         """A run's change is committed: note what follows from it."""

@@ -7,17 +7,23 @@ from typing import Any
 
 import anyio
 import pytest
+from pydantic import BaseModel
 
 from agentflow.definition.models import Step
 from agentflow.engine import Answer
-from agentflow.steps import for_each, parallel, sequence, set_, wait_for_input
+from agentflow.steps import for_each, parallel, registry, sequence, set_, wait_for_input
 from agentflow.steps import workflow as sub
+from agentflow.steps.contract import Result
 from agentflow.store.sqlite import queueing
 from tests.engine.hands import Fails, Gate, doom
 from tests.engine.lab import LIMIT, Lab, until
 
 pytestmark = pytest.mark.anyio
 ONE: Any = {"key": "deploy", "limit": 1}
+
+
+class Nothing(BaseModel):
+    """A step type without fields."""
 
 
 class Crowd:
@@ -167,6 +173,32 @@ async def test_the_slot_of_a_dead_process_comes_free_and_its_run_can_go_on(lab: 
             assert (await engine.wait(run.id)).state == "completed"
         assert gate.entered == 1
     gate.open()
+    async with lab.open(flow, quick, store=db) as engine:
+        assert (await lab.finish(engine, dead)).state == "completed"
+
+
+async def test_the_slot_of_a_dead_process_comes_free_where_its_workflow_cannot_be_loaded(
+    lab: Lab, tmp_path: Path
+) -> None:
+    """Its run stays for whoever has what it needs, and asks for the slot once more there."""
+    db, gate = tmp_path / "runs.db", Gate(1)
+    types: Any = vars(registry)["_types"]
+
+    async def execute(config: Nothing, ctx: Any) -> Result:
+        return Result(await gate())
+
+    registry.step_type("gone_with_key", config=Nothing, summary="For this test.")(execute)
+    flow = lab.workflow(Step(id="a", type="gone_with_key", concurrency=ONE))
+    quick = lab.workflow(set_("a", value=1, concurrency=ONE), id="quick")
+    async with lab.open(flow, quick, store=db) as engine:
+        dead = await engine.start("main")
+        await gate.inside()
+        doom(engine)
+    known = types.pop("gone_with_key")  # as in a process without its package
+    async with lab.open(quick, store=db) as engine:
+        assert (await lab.finish(engine, await engine.start("quick"))).state == "completed"
+    gate.open()
+    types["gone_with_key"] = known
     async with lab.open(flow, quick, store=db) as engine:
         assert (await lab.finish(engine, dead)).state == "completed"
 

@@ -96,7 +96,7 @@ class Queues:
         for key, change in self._keys.items():
             while (found := one(self._db, _GIVE, (key,))) is not None:
                 run, n, root, holder = found
-                if holder != self._holder:  # it finds it among its commands, whoever takes the tree
+                if change is None or holder != self._holder:  # it finds it among its commands, whoever takes the tree
                     do(self._db, NEW_COMMAND, (root, run, "slot", n, None, encode(key)))
                 if change is not None:
                     change.grants = added(change.grants, Grant(run, n, root, holder))
