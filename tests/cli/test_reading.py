@@ -63,6 +63,39 @@ def test_show_says_that_no_process_executes_the_run(project: Any, tmp_path: Path
     assert {step["step"]: step["why"] for step in document["steps"]}["hang"] == "no process runs it"
 
 
+KEYS = """
+workflows:
+  box:
+    steps:
+      - id: stage
+        type: sequence
+        concurrency: {key: deploy, limit: 1}
+        steps: [{id: ask, type: wait_for_input, message: "Really?"}]
+  quick:
+    steps: [{id: a, type: set, value: 1, concurrency: {key: deploy, limit: 1}}]
+"""
+
+
+def test_show_says_who_holds_the_key_that_a_step_waits_for_and_what_frees_it(project: Any, tmp_path: Path) -> None:
+    (tmp_path / "agentflow.yaml").write_text(KEYS, encoding="utf-8")
+    project.run("run", "box", "-q")
+    holder = project.run("runs", "list").stdout.splitlines()[1].split("\t")[0][-6:]
+    waiting = project.start("run", "quick")
+    limit = time.monotonic() + 60
+    while "waits for" not in (shown := project.run("runs", "show").stdout):
+        assert time.monotonic() < limit
+    assert f"waits for `deploy` (1 of 1 held by run {holder}, step stage)" in shown
+    assert shown.splitlines()[1] == (
+        f"! run {holder} holds `deploy` and waits for an answer: agentflow runs show {holder};"
+        f" agentflow runs cancel {holder} ends it"
+    )
+    project.run("runs", "pause", holder)
+    assert f"is paused: agentflow runs unpause {holder} carries it on" in project.run("runs", "show").stdout
+    project.run("runs", "cancel", holder)
+    assert waiting.communicate(timeout=60) is not None
+    assert waiting.returncode == 0
+
+
 def test_a_run_that_is_executed_waits_or_has_ended_is_not_called_abandoned(project: Any, tmp_path: Path) -> None:
     project.run("run", "hello", "-q")
     project.run("run", "report", "-q")

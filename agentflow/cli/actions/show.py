@@ -141,6 +141,7 @@ async def _lines(session: Session, run: Run, view: RunView, *, everything: bool)
     lines += _damage(session, run, view)
     if abandoned(run, session.engine.hosted([run])[run.id]):
         lines.append(f"! no process runs it: {go_on(session, run)}")
+    lines += await _left_slots(session, view)
     lines.append("")
     undone = [] if everything else [s.address for s in view.steps if is_undoing(s)]
     hidden = set(undone[UNDONE:])
@@ -157,6 +158,33 @@ async def _lines(session: Session, run: Run, view: RunView, *, everything: bool)
     lines += [f"label   {key}={one_line(value, 200)}" for key, value in run.labels.items()]
     lines += await _next(session, run, lost=bool(damaged(view)))
     return lines
+
+
+async def _left_slots(session: Session, view: RunView) -> list[str]:
+    """Say which runs hold a slot that steps of this one wait for while nothing executes them, and what frees it."""
+    engine = session.engine
+    waits = [wait for wait in await engine.store.slot_waits(view.run.root) if wait.run == view.run.run]
+    held = {run: wait.key for wait in waits for run, _ in wait.holders if run != view.run.id}
+    runs = [await engine.get(run, output=False) for run in held]
+    hosted = engine.hosted(runs)
+    await session.learn([run.id for run in runs], "run")
+    why = [(run, _idle(session, run, hosted[run.id])) for run in runs]
+    return [
+        f"! run {session.short(run.id)} holds `{held[run.id]}` and {reason};"
+        f" {session.command(f'runs cancel {session.short(run.id)}')} ends it"
+        for run, reason in why
+        if reason
+    ]
+
+
+def _idle(session: Session, run: Run, hosted: bool | None) -> str | None:
+    """Return why nothing executes a run that hasn't ended, and what helps."""
+    short = session.short(run.id)
+    if run.paused:
+        return f"is paused: {session.command(f'runs unpause {short}')} carries it on"
+    if run.waiting:
+        return f"waits for an answer: {session.command(f'runs show {short}')}"
+    return f"no process runs it: {go_on(session, run)}" if abandoned(run, hosted) else None
 
 
 def _damage(session: Session, run: Run, view: RunView) -> list[str]:

@@ -59,8 +59,8 @@ def _in_vain(step: Step, key: str, held: Counter[str]) -> bool:
 
 def _around(located: Located) -> Iterator[str]:
     """Give the keys that the steps around one hold; one that is compensated has given its own back."""
-    scope: Scope | None = located.scope
-    while scope is not None and scope.owner is not None:
+    scope = located.scope
+    while scope.owner is not None:
         key = _key(scope.owner.step)
         if key is not None and scope.kind != "compensate":
             yield key
