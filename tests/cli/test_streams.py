@@ -195,9 +195,16 @@ def test_a_run_goes_on_when_its_progress_can_not_be_written(scene: Project, wher
     assert scene.json("runs", "list")["runs"][0]["state"] == "completed"
 
 
-@pytest.mark.parametrize(("flow", "code"), [("says", 74), ("fails", 1)])
-@pytest.mark.parametrize("where", [">/dev/full", ">&-"])
-@pytest.mark.parametrize("mode", ["-q", "--json", "--jsonl"])
+@pytest.mark.parametrize(
+    ("mode", "where", "flow", "code"),
+    [
+        ("-q", ">/dev/full", "says", 74),
+        ("-q", ">&-", "fails", 1),
+        ("--json", ">&-", "says", 74),
+        ("--json", ">/dev/full", "fails", 1),
+        ("--jsonl", ">/dev/full", "says", 74),
+    ],
+)
 def test_a_result_that_can_not_be_written_is_told_and_has_its_exit_code(
     scene: Project, where: str, mode: str, flow: str, code: int
 ) -> None:
@@ -271,8 +278,10 @@ def test_a_terminal_that_is_stopped_does_not_stop_the_run(scene: Project) -> Non
 # encodings
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8", "cp1252"])
-@pytest.mark.parametrize("mode", [["-q"], ["--json"], ["--jsonl"]])
+@pytest.mark.parametrize(
+    ("encoding", "mode"),
+    [("ascii", ["-q"]), ("latin-1", ["-q"]), ("utf-8", ["--json"]), ("cp1252", ["--json"]), ("ascii", ["--jsonl"])],
+)
 def test_json_loses_no_character_in_any_encoding(scene: Project, encoding: str, mode: list[str]) -> None:
     environ: dict[str, Any] = {**scene.environ, "PYTHONIOENCODING": encoding}
     done = subprocess.run(

@@ -64,7 +64,7 @@ async def test_a_container_that_is_tried_again_takes_its_count_back(lab: Lab) ->
 async def test_a_poll_counts_its_last_look(lab: Lab) -> None:
     looks = iter([None, None, 1])
     body = [lab.call("bad", Fails(), on_error="continue"), lab.call("look", lambda: next(looks))]
-    assert await counted(lab, poll("p", body=body, until="{steps.look} == 1", interval=0)) == 1
+    assert await counted(lab, poll("p", body=body, until="{steps.look} == 1", interval=1)) == 1
 
 
 async def test_hooks_that_fail_count_where_they_change_nothing(lab: Lab) -> None:
