@@ -10,7 +10,7 @@ from typing import Any
 from agentflow.data import decode
 from agentflow.store.rows import TERMINAL, Event, StepRow
 from tests.engine.oracle import Oracle
-from tests.engine.plans import LEAVES, Plan, edges
+from tests.engine.plans import KEYS, LEAVES, Plan, edges
 from tests.engine.world import Look, World
 
 ENDS = {"run_completed": "completed", "run_failed": "failed", "run_canceled": "canceled"}
@@ -72,6 +72,20 @@ def invariant_3(world: World, looks: Sequence[Look]) -> None:
         open_ = {view.task.n for view in look.waits if view.task.state not in TERMINAL}
         waiting = {row.n for row in look.steps if row.phase == "wait"}
         assert open_ <= waiting, "invariant 3: a wait is open, and its step doesn't wait"
+
+
+def within_limits(world: World, looks: Sequence[Look]) -> None:
+    """Of the top-level steps with one key never more are at work than its limit allows."""
+    keyed = {plan.id for plan in world.plan.body if plan.key is not None and plan.kind not in {*LEAVES} - {"call"}}
+    at_work: set[str] = set()
+    for event in looks[0].events:
+        if event.step not in keyed:
+            continue
+        if event.type == "step_started":
+            at_work.add(event.step)
+        elif event.type in _OVER | {"step_retrying"}:
+            at_work.discard(event.step)
+        assert len(at_work) <= KEYS[0], f"at work at once with one key: {sorted(at_work)}"
 
 
 def invariant_10(looks: Sequence[Look]) -> None:

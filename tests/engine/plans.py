@@ -9,7 +9,15 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from agentflow.definition.models import Defaults, ForEachField, OnErrorSiblings, RetryPolicy, Step, Workflow
+from agentflow.definition.models import (
+    Concurrency,
+    Defaults,
+    ForEachField,
+    OnErrorSiblings,
+    RetryPolicy,
+    Step,
+    Workflow,
+)
 from agentflow.steps import (
     condition,
     delay,
@@ -33,6 +41,8 @@ Call = Callable[..., Step]
 """Makes a step that calls a function: id, its plan, common fields."""
 TOPIC = "go"
 TEXT = {"type": "string"}
+KEYS = (2, 1, 2)
+"""Limits of the concurrency keys by how deep their steps stand: all ask in this order, so none waits for ever."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,6 +87,8 @@ class Plan:
     failure: tuple[Plan, ...] = ()
     last: tuple[Plan, ...] = ()
     """`finally`."""
+    key: int | None = None
+    """Which of `KEYS` it needs."""
     bare: bool = True
     """Of a sub-workflow: it has no `output`."""
 
@@ -162,6 +174,7 @@ def _steps(draw: st.DrawFn, name: str, depth: int) -> Plan:
         kind,
         tolerated=draw(st.sampled_from((False, False, True))),
         pause=draw(st.sampled_from((False, False, False, True))),
+        key=draw(st.sampled_from((None, None, depth))),
         undo=draw(calls("u")) if draw(st.booleans()) else (),
     )
     if kind in {"call", "each"}:
@@ -263,6 +276,8 @@ class Builder:
             common["on_error"] = "continue" if plan.tolerated else "suspend"
         if plan.pause:
             common["delay"] = "2s"
+        if plan.key is not None:
+            common["concurrency"] = Concurrency(key=f"k{plan.key}", limit=KEYS[plan.key])
         if plan.undo:
             undo = [self._step(step) for step in plan.undo]
             common["compensate"] = undo[0] if len(undo) == 1 else undo

@@ -82,6 +82,7 @@ def the_end_is_the_oracles(plan: Plan, crashes: Sequence[Crash], *, stored: bool
         assume(False)
     world, looks = live(plan, crashes, stored=stored, replay=replay)
     inv.agrees(world, looks)
+    inv.within_limits(world, looks)
     hold(world, looks)
 
 
