@@ -184,7 +184,8 @@ def _unsafe(program: Program, kept: Kept, rows: Sequence[StepRow]) -> list[str]:
     """Return the steps of every depth that have run and run again, and do something outside."""
     found: list[str] = []
     for row in rows:
-        if row.state == "submitted" or row.address in kept.rows or "#" in row.address:
+        begun = row.attempt > 0 or row.state == "completed"
+        if not begun or row.address in kept.rows or "#" in row.address:
             continue
         try:
             place = find(program, row.address)
