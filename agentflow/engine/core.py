@@ -26,6 +26,7 @@ from agentflow.engine.landing import Landing
 from agentflow.engine.marks import UNBEGUN
 from agentflow.engine.needs import missing_skills
 from agentflow.engine.notes import Later
+from agentflow.engine.plan import reducing
 from agentflow.engine.plan.drive import drain
 from agentflow.engine.plan.faults import defect, fail_tree
 from agentflow.engine.program import Program
@@ -108,6 +109,8 @@ class Core(Landing):
             known = item.id in self._seen
             if not known:
                 self._seen.add(item.id)
+                if item.kind == "cancel":
+                    self.refolding.hurry(root)
                 taken.append(Done(self.signals.new(), item.id))
                 self.put(Input(root, command(item), taken[-1]))
             elif taken_too:  # it comes after that one
@@ -169,7 +172,7 @@ class Core(Landing):
             node.lease = lease
             if node.memo is not None and UNBEGUN in node.memo:
                 await self._begin(run, node)
-            if node.program.timeout is not None:
+            if node.program.timeout is not None and not reducing.waits(node):
                 self.slots.deadline(run, node)
             outcome, context = await self._executed(run, node, lease)
             reach("mid-step")
@@ -185,9 +188,11 @@ class Core(Landing):
     async def _executed(self, run: RunState, node: Node, lease: WorkLease) -> tuple[Any, StepContext | None]:
         """Execute a step; whatever else goes wrong in that is its failure, and nobody else's."""
         try:
+            if reducing.waits(node):
+                return await self.reducers.work(run, node), None
             outcome, context = await execute(self, run, node, lease)
-            if node.program.update is not None and isinstance(outcome, bytes):
-                await self.reducers.ahead(run, node, outcome)
+            if node.program.update is not None and run.program.reducers and isinstance(outcome, bytes):
+                outcome = await self.reducers.work(run, node, outcome)
             return outcome, context
         except BaseException as error:
             if is_cancellation(error):
@@ -224,7 +229,7 @@ class Core(Landing):
 
     @property
     def _busy(self) -> bool:
-        return bool(self._inputs or self._planning or self._landing or self.slots.running)
+        return bool(self._inputs or self._planning or self._landing or self.slots.running or self.refolding.busy)
 
     async def idle(self) -> None:
         """Return when nothing runs and nothing is left to apply."""
@@ -344,6 +349,8 @@ class Core(Landing):
             landing = self._landing  # looked at anew each time: it may land while a tree is read
             if landing is not None and root in landing.roots:
                 landing.later.append(item)
+                continue
+            if self.refolding.busy and self.refolding.defers(item):
                 continue
             if isinstance(item, Finished):
                 self.slots.running -= 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -12,10 +12,12 @@ from typing import Any
 import anyio
 
 from agentflow.data import salvaged
+from agentflow.engine.carried import Folded
 from agentflow.engine.damaged import ended, is_damaged, let_go, wants_end
 from agentflow.engine.inputs import Finished, Input, command, deadlocked, granted
 from agentflow.engine.inspect import locate
 from agentflow.engine.program import Program
+from agentflow.engine.refolding import Refolding, unknown
 from agentflow.engine.restore import restore
 from agentflow.engine.signals import Signals
 from agentflow.engine.slots import Slots
@@ -66,6 +68,7 @@ class Holding(Surroundings):
         self.over = anyio.Event()
         """Set with `outdated`."""
         self._inputs: deque[Input | Finished] = deque()
+        self.refolding = Refolding(self.reducers, self.program, self._again)
         self._seen: set[int] = set()
         self._wake = anyio.Event()
         self._quiet = anyio.Event()
@@ -79,6 +82,11 @@ class Holding(Surroundings):
     def _wake_up(self) -> None:
         if not self._wake.is_set():
             self._wake.set()
+
+    def _again(self, items: Sequence[Input | Finished]) -> None:
+        """Leave as inputs, in order and before others, what had to wait."""
+        self._inputs.extendleft(reversed(items))
+        self._wake_up()
 
     def look_at_inbox(self) -> None:
         """Look for commands soon: a commit may have found the event that a wait is for."""
@@ -107,6 +115,8 @@ class Holding(Surroundings):
             self._refuse(item)
             return False
         try:
+            if tree is None and await self._folds_first(loaded, item):
+                return False
             await self._load(loaded, tree)
         except Exception as error:
             if tree is None:
@@ -117,8 +127,21 @@ class Holding(Surroundings):
             raise
         return True
 
+    async def _folds_first(self, loaded: LoadedTree, item: Input | Finished) -> bool:
+        """Let reducers of the user's fold what is stored of a tree before it is rebuilt, where there is any."""
+        if not any(run.shared for run in loaded.runs):
+            return False
+        await self._learn(loaded)
+        if self.refolding.knows(loaded):
+            return False
+        self.refolding.begin(loaded, item)
+        return True
+
     async def _find(self, root: int) -> LoadedTree | None:
         """Load a tree that may be had. One that nobody holds is taken by the commit of what happens to it now."""
+        taken = self.refolding.taken.pop(root, None)
+        if taken is not None:
+            return taken
         known = self.unreadable.get(root)
         if known is not None:
             if await self.store.inbox([root]):
@@ -239,14 +262,16 @@ class Holding(Surroundings):
 
     async def _load(self, loaded: LoadedTree, old: Tree | None, ended: Collection[Finished] = ()) -> None:
         programs = await self._learn(loaded)
-        await self.reducers.warm(loaded.runs, lambda item: self.program(item.row.definition).workflow.context)
+        folded = await self._folded(loaded, old)
         executing: dict[tuple[int, int], Lease | None] = {}
         if old is not None:
             for run in old.runs.values():
                 executing.update({(run.key, n): node.lease for n, node in run.live.items() if node.phase == "run"})
         executing.update({(item.run.key, item.node.n): None for item in ended})
         taking = loaded.holder is None
-        tree = restore(self, replace(loaded, epoch=loaded.epoch + 1) if taking else loaded, self.program, executing)
+        if taking:
+            loaded = replace(loaded, epoch=loaded.epoch + 1)
+        tree = restore(self, loaded, self.program, executing, folded)
         tree.programs = programs
         if taking:
             tree.root.changes().take = True
@@ -255,6 +280,17 @@ class Holding(Surroundings):
             if item.id not in self._seen:
                 self._seen.add(item.id)
                 command(item)(tree)
+
+    async def _folded(self, loaded: LoadedTree, old: Tree | None) -> Mapping[int, Folded]:
+        """Return what reducers of the user's have made of a tree's stored updates."""
+        if not any(run.shared for run in loaded.runs):
+            return {}
+        if old is None:
+            known = self.refolding.take(loaded.root)
+        else:
+            known = {key: run.shared.stored for key, run in old.runs.items() if run.shared.stored is not None}
+        missing = [run for run in loaded.runs if unknown(run, known, self.program)]
+        return {**known, **await self.reducers.folded(missing, self.program)} if missing else known
 
     def adopt_tree(self, tree: Tree) -> None:
         """Hold a tree from now on."""

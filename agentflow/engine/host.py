@@ -58,6 +58,7 @@ class Host:
     def start(self, group: TaskGroup) -> None:
         """Start the tasks."""
         group.start_soon(self._guard, self.core.pump)
+        group.start_soon(self._guard, self.core.refolding.serve)
         group.start_soon(self._guard, self.core.later.tell)
         group.start_soon(self._guard, self._timers)
         group.start_soon(self._stand_down, group)

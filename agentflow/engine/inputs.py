@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from agentflow.data import encode
+from agentflow.engine.carried import Worked
 from agentflow.engine.execute import Stopped
 from agentflow.engine.marks import UNBEGUN
-from agentflow.engine.plan import granting, limits, steps, waiting
+from agentflow.engine.plan import granting, limits, reducing, shared, steps, waiting
 from agentflow.engine.plan.faults import contain
 from agentflow.engine.plan.recovery import interrupted_once
 from agentflow.engine.plan.runs import cancel_run, pause_run
@@ -88,10 +89,21 @@ class Finished:
         node.lease = None
         node.phase = None
         outcome = self.outcome
-        if isinstance(outcome, bytes):
+        again = False
+        if reducing.waits(node) and not (isinstance(outcome, Stopped) and outcome.reason == "shutdown"):
+            again = reducing.tries_again(node)
+            reducing.end(node)
+        if isinstance(outcome, bytes | Worked):
             if self.context is not None and self.context.left:
                 self.context.leave(run, node)
-            steps.complete(run, node, outcome)
+            if isinstance(outcome, bytes):
+                steps.complete(run, node, outcome)
+                return
+            shared.take_in(run, outcome)
+            if again:
+                run.tree.push("again", run, node)
+            else:
+                steps.complete(run, node, outcome.raw, outcome)
         elif isinstance(outcome, Stopped):
             _stopped(run, node, outcome.reason)
         elif isinstance(outcome, Failure):
@@ -110,7 +122,10 @@ class Finished:
 
 
 def _stopped(run: RunState, node: Node, reason: str) -> None:
-    if reason == "shutdown" and node.program.step.at_most_once:
+    if reason == "shutdown" and reducing.waits(node):
+        reducing.queue(run, node)  # so that the next host goes on with it
+        run.save(node)
+    elif reason == "shutdown" and node.program.step.at_most_once:
         steps.fail(run, node, interrupted_once(node))
     elif reason == "shutdown":
         node.state = "working"

@@ -80,6 +80,11 @@ class Program:
         return found
 
     @lazy
+    def reducers(self) -> Mapping[str, str]:
+        """Reducers that are functions of the user, `module:function`, by their keys."""
+        return {key: shared.reducer for key, shared in self.workflow.context.items() if ":" in shared.reducer}
+
+    @lazy
     def output(self) -> Compiled | None:
         """The workflow's `output` template."""
         if self.workflow.output is None:

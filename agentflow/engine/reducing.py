@@ -1,126 +1,138 @@
-"""Reducers that are the user's code: they run in a thread, ahead of the transition that needs what they make.
-
-A reducer is a pure function of two values, so what it made of them is remembered for a while. A transition that finds
-nothing remembered (of a container's own update, or after a guess that came to nothing) calls it by itself.
-"""
+"""Reducers that are the user's code: they work in threads, and nobody but who needs what they make waits for them."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import anyio
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
-from agentflow.data import decode, digest, encode
-from agentflow.definition.models import SharedKey
-from agentflow.engine.gate import REDUCED, Gate
+from agentflow.data import decode, encode
+from agentflow.engine.carried import Folded, Reduced, Refolded, Worked, of_key
+from agentflow.engine.gate import REDUCED, SHARED, Gate
+from agentflow.engine.plan import reducing, shared, steps
+from agentflow.engine.program import Program
 from agentflow.engine.state import Node, RunState
 from agentflow.engine.view import NodeView
-from agentflow.errors import StepError
-from agentflow.reports import described
-from agentflow.steps.failing import step_error
+from agentflow.errors import Failure, StepError
+from agentflow.steps.failing import is_cancellation, step_error
 from agentflow.store.loaded import LoadedRun
-
-log = logging.getLogger("agentflow")
-
-MOST = 1024
-"""Results that are remembered."""
-UNMADE = object()
+from agentflow.store.rows import SharedRow
 
 
 class Reducers:
     """Calls reducers by their targets, `module:function`."""
 
     def __init__(self, function: Callable[[str], Callable[..., Any]], gate: Gate) -> None:
-        """Remember nothing yet."""
+        """Begin; `function` finds what a target names."""
         self._function = function
         self._gate = gate
-        self._made: dict[tuple[str, str, str], Any] = {}
-        """What reducers made of two values, or the error that they raised."""
-        self._ahead: dict[int, dict[str, Any]] = {}
-        """Values of runs' keys as they will be when the steps that have ended are taken in."""
-        self._turns: dict[int, anyio.Lock] = {}
 
-    def reduce(self, target: str, old: Any, new: Any) -> Any:
-        """Return what a reducer makes of two values; raises StepError."""
-        name = (target, digest(encode(old)), digest(encode(new)))
-        made = self._made.get(name, UNMADE)
-        if made is UNMADE:
-            function = self._found(target)
-            try:
-                made = self._gate.data(function(old, new), REDUCED)
-            except BaseException as error:  # the user's code may raise anything
-                made = step_error(error, code="AF-STEP-RAISED")
-            self._made[name] = made
-            if len(self._made) > MOST:
-                self._made.pop(next(iter(self._made)), None)
-        if isinstance(made, StepError):
-            raise made
+    async def work(self, run: RunState, node: Node, raw: bytes | None = None) -> Worked | Failure:
+        """Let reducers work for a step; theirs is its failure.
+
+        Args:
+            run: its run.
+            node: a step that waits for them, or has just been executed.
+            raw: the result of one that has been executed, as JSON.
+        """
+        try:
+            async with run.shared.turn:  # so that each works on what the one before has made
+                if reducing.waits(node) and reducing.tries_again(node):
+                    return Worked(refolded=await self._refolded(run, list(run.shared.stale)))
+                return await self._reduced(run, node, node.result if raw is None else raw)
+        except BaseException as error:
+            if is_cancellation(error):
+                raise
+            return steps.failed_by(run, error)
+
+    async def _reduced(self, run: RunState, node: Node, raw: bytes | None) -> Worked:
+        """Fold a step's updates onto what the keys will be when it is taken in."""
+        own = {key: run.program.reducers[key] for key in node.program.step.update or () if key in run.program.reducers}
+        if not own:
+            return Worked(raw)
+        values, keys = _updates(run, node, raw), run.shared
+        refolded = await self._refolded(run, [key for key in own if key in keys.stale])
+        made: dict[str, Reduced] = {}
+        for key, target in own.items():
+            new = self._gate.data(values[key], SHARED)
+            if key in refolded:
+                old = refolded[key].value
+                if isinstance(old, StepError):
+                    raise of_key(key, old)
+            else:
+                keys.check(key)
+                old = keys.ahead[key] if key in keys.ahead else shared.value_of(run, key)
+            value = await _threaded(self._reduce, target, old, new)
+            made[key] = Reduced(old, new, value)
+            keys.ahead[key] = value
+        return Worked(raw, made, refolded)
+
+    async def _refolded(self, run: RunState, keys: Iterable[str]) -> dict[str, Refolded]:
+        """Fold keys anew."""
+        made: dict[str, Refolded] = {}
+        for key in keys:
+            rows = run.shared.of(key)
+            made[key] = Refolded(rows, await _threaded(self._fold, run.program, key, rows))
         return made
 
-    def _found(self, target: str) -> Callable[..., Any]:
+    async def folded(self, runs: Sequence[LoadedRun], program: Callable[[str], Program]) -> dict[int, Folded]:
+        """Fold what is stored of runs, before these are rebuilt."""
+        made: dict[int, Folded] = {}
+        for item in runs:
+            its = program(item.row.definition)
+            if item.shared and its.reducers:
+                made[item.row.run] = await self.fold(its, item.shared)
+        return made
+
+    async def fold(self, program: Program, rows: Sequence[SharedRow]) -> Folded:
+        """Fold the updates of a run."""
+        values: dict[str, Any] = {}
+        for key in program.reducers:
+            own = [row for row in rows if row.key == key]
+            if own:
+                values[key] = await _threaded(self._fold, program, key, own)
+        return Folded(len(rows), values)
+
+    # in a thread
+
+    def _fold(self, program: Program, key: str, rows: Sequence[SharedRow]) -> Any:
+        """Return what a reducer makes of all updates of a key: an error, where it is gone or fails now."""
+        value, target = program.workflow.context[key].default, program.reducers[key]
         try:
-            return self._function(target)
+            for row in rows:
+                value = self._reduce(target, value, decode(row.value))
+        except Exception as error:
+            return step_error(error, code="AF-STEP-RAISED")
+        return value
+
+    def _reduce(self, target: str, old: Any, new: Any) -> Any:
+        """Return what a reducer makes of two values; raises StepError."""
+        try:
+            function = self._function(target)
         except StepError as error:
             raise StepError(
                 f'its reducer "{target}" can\'t be used: {error.what}', code=error.code, kind="invalid",
                 retryable=False, why=error.why, hint=error.hint,
             ) from error  # fmt: skip
-
-    async def ahead(self, run: RunState, node: Node, raw: bytes) -> None:
-        """Let reducers work on the updates of a step that has ended with a result, before it is taken in."""
-        context = run.program.workflow.context
-        wanted = {key: context[key].reducer for key in node.program.step.update or () if key in context}
-        wanted = {key: target for key, target in wanted.items() if ":" in target}
-        if not wanted:
-            return
-        turn = self._turns.setdefault(run.key, anyio.Lock())
+        own = decode(encode(old))  # it may write into it
         try:
-            async with turn:
-                await self._work(run, wanted, _updates(run, node, raw))
-        except Exception as error:  # the transition meets it too, and tells
-            told = self._gate.text(described(error))
-            log.debug("updates of %s couldn't be made ahead: %s", node.address, told)
-        finally:
-            if not turn.statistics().tasks_waiting:
-                self._turns.pop(run.key, None)
-                self._ahead.pop(run.key, None)
-
-    async def _work(self, run: RunState, wanted: Mapping[str, str], values: Mapping[str, Any]) -> None:
-        """Fold updates onto what the keys will be then: steps that end together are taken in one after the other."""
-        will_be = self._ahead.setdefault(run.key, {})
-        for key, target in wanted.items():
-            default = run.program.workflow.context[key].default
-            old = will_be.get(key, run.shared.values.get(key, default))
-            will_be[key] = await to_thread.run_sync(self.reduce, target, old, values[key], abandon_on_cancel=True)
-
-    async def warm(self, loaded: Iterable[LoadedRun], context: Callable[[LoadedRun], Mapping[str, SharedKey]]) -> None:
-        """Let reducers fold what is stored of runs, before these are rebuilt."""
-        for item in loaded:
-            if not item.shared:
-                continue
-            declared = context(item)
-            if any(":" in key.reducer for key in declared.values()):
-                await to_thread.run_sync(self._fold, item, declared)
-
-    def _fold(self, item: LoadedRun, declared: Mapping[str, SharedKey]) -> None:
-        values: dict[str, Any] = {}
-        for row in item.shared:
-            key = declared.get(row.key)
-            if key is not None and ":" in key.reducer:
-                with suppress(Exception):
-                    values[row.key] = self.reduce(key.reducer, values.get(row.key, key.default), decode(row.value))
+            return self._gate.data(function(own, decode(encode(new))), REDUCED)
+        except BaseException as error:  # the user's code may raise anything
+            raise step_error(error, code="AF-STEP-RAISED") from error
 
 
-def _updates(run: RunState, node: Node, raw: bytes) -> dict[str, Any]:
+async def _threaded(call: Callable[..., Any], *args: Any) -> Any:
+    """Call something in a thread of its own: one that blocks takes none from others, and is left when cancelled."""
+    return await to_thread.run_sync(call, *args, abandon_on_cancel=True, limiter=CapacityLimiter(1))
+
+
+def _updates(run: RunState, node: Node, raw: bytes | None) -> Mapping[str, Any]:
     """Return what a step's updates will be, once it is completed with a result: they see it."""
+    compiled, values = node.program.update, steps.values_of(run, node)
     before = node.state, node.result, node.value
     node.state, node.result = "completed", raw
     try:
-        compiled = node.program.update
-        return compiled.render(NodeView(run, node.scope, node.values)) if compiled is not None else {}
+        return compiled.render(NodeView(run, node.scope, values)) if compiled is not None else {}
     finally:
         node.state, node.result, node.value = before

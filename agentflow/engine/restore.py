@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from agentflow.data import decode
-from agentflow.engine.carried import Response
+from agentflow.engine.carried import Folded, Response
 from agentflow.engine.frame import NodeFrame
-from agentflow.engine.plan import containers, forgetting, keeping, order, saga, shared
+from agentflow.engine.plan import containers, forgetting, keeping, order, reducing, saga, shared
 from agentflow.engine.program import Program
 from agentflow.engine.state import Node, RunState, Scope, Tree
 from agentflow.engine.view import NodeView
@@ -33,6 +33,7 @@ def restore(
     loaded: LoadedTree,
     programs: Callable[[str], Program],
     executing: Mapping[tuple[int, int], Lease | None] | None = None,
+    folded: Mapping[int, Folded] | None = None,
 ) -> Tree:
     """Rebuild a tree.
 
@@ -41,6 +42,7 @@ def restore(
         loaded: the tree's rows.
         programs: returns the program of a definition by its hash.
         executing: (run, step number) of steps that this process has claimed → the lease of the worker that has begun.
+        folded: what reducers of the user's have made of runs' stored updates.
     """
     tree = Tree(world, loaded.root, loaded.epoch)
     for item in loaded.runs:
@@ -53,7 +55,9 @@ def restore(
             run.parent_run = parent
             parent.children[run.key] = run
     for item in loaded.runs:
-        _Restorer(tree.runs[item.row.run], item, executing or {}).restore()
+        run = tree.runs[item.row.run]
+        shared.refold(run, item.shared, (folded or {}).get(run.key))
+        _Restorer(run, item, executing or {}).restore()
     for item in loaded.runs:
         run = tree.runs[item.row.run]
         if run.parent_run is not None and item.row.parent_step is not None:
@@ -86,7 +90,6 @@ class _Restorer:
         run.tolerated = row.tolerated
         memo = decode(row.memo) if row.memo else None
         run.root.memo = memo
-        shared.refold(run, self.loaded.shared)
         if row.state == "submitted" or (row.epoch <= 1 and not self.loaded.steps and row.seq == 0):
             keeping.adopt(run, self.loaded.steps)
             run.tree.push("begin_run", run)
@@ -190,7 +193,10 @@ class _Restorer:
         node.attempt, node.tries, node.entry, node.crashes = row.attempt, row.tries, row.entry, row.crashes
         node.failure = Failure.from_data(decode(row.error)) if row.error else None
         node.memo = decode(row.memo) if row.memo else None
-        if row.state == "completed" or row.reason == "entry_point":  # else an earlier attempt of its container left it
+        if reducing.stored(node):
+            node.entered = "reducing"
+        ended = row.state == "completed" or row.reason == "entry_point"
+        if ended or reducing.waits(node):  # else an earlier attempt of its container left it
             node.result = row.result
             if row.result == b"null" and node.program.container is not None and "end" not in (node.memo or {}):
                 node.result = None  # so did it leave this: what it holds gives its result
@@ -335,7 +341,7 @@ class _Restorer:
         elif node.phase == "scope":
             self._resume_container(node)
         elif node.phase is None:
-            if (node.memo or {}).get("stage") != "due":
+            if node.entered is None and (node.memo or {}).get("stage") != "due":
                 node.entered = "park" if "arrived" in (node.memo or {}) else "crash"
             slot = self.slots.get(node.n)
             if slot is not None and not slot.held and (node.scope is None or node.scope.halted is None):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,8 @@ from agentflow.data import decode, encode, is_object
 from agentflow.definition.models import EntryPoint, Step
 from agentflow.engine import mending
 from agentflow.engine.addresses import find
+from agentflow.engine.carried import Folded, Response
+from agentflow.engine.inspect import locate
 from agentflow.engine.kept import Choice, Kept, around, good
 from agentflow.engine.plan import keeping, shared
 from agentflow.engine.program import Program
@@ -23,6 +25,7 @@ from agentflow.store.rows import (
     TERMINAL,
     NewRun,
     RunChange,
+    RunPatch,
     RunRow,
     SharedRow,
     StepRow,
@@ -45,6 +48,10 @@ class Plan:
     """Steps that are kept, and containers that are in part, by address."""
     shared: list[SharedRow]
     """Updates of shared keys by kept steps."""
+    folded: Folded
+    """What reducers of the user's make of these."""
+    response: StepRow | None
+    """The last api_call that is kept."""
     pins: dict[str, str]
     """Hashes of the workflows that it calls, by id."""
     called: list[Program]
@@ -103,7 +110,21 @@ async def plan(core: Core, run_id: str, from_step: str | None, given: Any, *, ne
     changed = [name for name in changed if name not in view.kept]
     view = replace(view, input=value, new_definition=mended, changed=changed, damaged=damaged)
     shared = [u for u in updates if not mended or u.key in declared]
-    return Plan(view, row, program, value, kept.rows, shared, pins, called)
+    folded = await core.reducers.fold(program, shared)
+    response = _last_response(program, kept.rows.values())
+    return Plan(view, row, program, value, kept.rows, shared, folded, response, pins, called)
+
+
+def _last_response(program: Program, rows: Iterable[StepRow]) -> StepRow | None:
+    """Return the last api_call among steps that are kept."""
+    found = [row for row in rows if row.result is not None and row.state == "completed"]
+    asked = [row for row in found if _asks(program, row.address)]
+    return max(asked, key=lambda row: (row.ended_order, row.ended_at or 0.0), default=None)
+
+
+def _asks(program: Program, address: str) -> bool:
+    step = locate(program.workflow, address)
+    return step is not None and step.type == "api_call" and (not step.for_each or address.endswith("]"))
 
 
 async def _ended(core: Core, run_id: str) -> RunRow:
@@ -260,9 +281,11 @@ async def _leave(core: Core, new: NewRun, plan: Plan) -> None:
     """Leave the new run with its kept steps to the process that takes it."""
     key = await core.store.new_key()
     new.state = "submitted"
-    steps = [row._replace(run=key) for row in plan.kept.values()]
-    shared_rows = [row._replace(run=key) for row in plan.shared]
-    await core.commit([RunChange(key, key, 0, create=new, steps=steps, shared=shared_rows)])
+    change = RunChange(key, key, 0, create=new, steps=[row._replace(run=key) for row in plan.kept.values()])
+    change.shared = [row._replace(run=key) for row in plan.shared]
+    if plan.response is not None:
+        change.patch = RunPatch(at=new.created_at, last_response=plan.response.n)
+    await core.commit([change])
 
 
 async def _updates(core: Core, row: RunRow, kept: dict[str, StepRow]) -> list[SharedRow]:
@@ -285,7 +308,11 @@ def _seed(plan: Plan) -> Callable[[RunState], None]:
     def seed(run: RunState) -> None:
         keeping.adopt(run, plan.kept.values())
         rows = [row._replace(run=run.key) for row in plan.shared]
-        shared.refold(run, rows)
+        shared.refold(run, rows, plan.folded)
         run.changes().shared = rows
+        last = plan.response
+        if last is not None and last.result is not None:
+            run.last_response = Response(last.n, last.result)
+            run.patch(last_response=last.n)
 
     return seed

@@ -8,7 +8,7 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from agentflow.engine.frame import RUN_PARALLEL
-from agentflow.engine.plan import steps
+from agentflow.engine.plan.claims import claim
 from agentflow.engine.state import Node, RunState, Tree
 from agentflow.store.rows import (
     TimerRow,
@@ -84,7 +84,7 @@ class Slots:
             node = self._take(run)
             if node is None:
                 continue
-            steps.claim(run, node)
+            claim(run, node)
             self.running += 1
             claimed.append((run, node))
             self.queue(run)

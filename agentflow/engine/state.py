@@ -70,7 +70,7 @@ class Node:
         self.lease: Lease | None = None
         self.halting: str | None = None
         self.arrived: Any = None
-        self.entered: Literal["park", "crash"] | None = None
+        self.entered: Literal["park", "crash", "reducing"] | None = None
         """Why it is entered again, rather than tried anew."""
         self.opened = 0
         """How many bodies were opened in this attempt."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from agentflow.engine.plan import shared
 from agentflow.engine.state import RunState
 from agentflow.store.rows import NewRun, RunChange, RunRow
 
@@ -11,6 +12,8 @@ from agentflow.store.rows import NewRun, RunChange, RunRow
 def landed(run: RunState, change: RunChange) -> None:
     """Note what a commit has changed in a run."""
     run.stamp = change.stamp
+    if (change.shared or change.drop_shared) and run.program.reducers:
+        shared.landed(run)
     patch = change.patch
     if patch is None:
         return

@@ -109,10 +109,6 @@ class Surroundings:
         """Return what a step needs and hasn't got."""
         return self._missing(program)
 
-    def reduce(self, target: str, old: Any, new: Any) -> Any:
-        """Return what a reducer of the user's makes of two values."""
-        return self.reducers.reduce(target, old, new)
-
     def timers_changed(self) -> None:
         """Wake whoever sleeps until the next timer."""
         if self.timer_scope is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from agentflow.engine.gate import Gate
 from agentflow.engine.program import Program, StepProgram
@@ -60,8 +60,4 @@ class World(Protocol):
     @property
     def env(self) -> Mapping[str, str]:
         """Values of the config's `env`."""
-        ...
-
-    def reduce(self, target: str, old: Any, new: Any) -> Any:
-        """Return what a reducer of the user's, `module:function`, makes of two values; raises StepError."""
         ...

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agentflow.definition.models import RetryPolicy, Step
-from agentflow.steps import api_call, for_each, sequence, set_, while_
+from agentflow.engine import Run
+from agentflow.steps import api_call, for_each, parallel, sequence, set_, while_
 from tests.engine.hands import Fails
 from tests.engine.lab import Lab
 from tests.steps.http_server import Answer, serve
@@ -49,3 +52,41 @@ async def test_it_is_the_newest_of_all(lab: Lab) -> None:
     loop = for_each("loop", in_=[1, 2, 3], steps=[ask("/{item}")], max_parallel=1)
     async with serve(lambda request: Answer(body={"path": request.target})) as server:
         assert await last(lab, loop, url=server.url) == {"path": "/3"}
+
+
+def inside(step: Step) -> Step:
+    return sequence("box", steps=[step])
+
+
+def itself(step: Step) -> Step:
+    return step
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("around", [itself, inside])
+async def test_a_run_that_is_retried_goes_on_with_the_answer_of_a_step_that_it_keeps(
+    lab: Lab, tmp_path: Path, around: Callable[[Step], Step], elsewhere: bool
+) -> None:
+    late = api_call("late", url="{input.url}/late")
+    steps = [
+        around(ask("/kept")),
+        LAST,
+        lab.call("flaky", Fails(2)),
+        set_("then", value="{context.last_response.path}"),
+    ]
+    flow = lab.workflow(*steps, parallel("p", steps=[late], if_="{context.last_response.path} == '/kept'"))
+    path = tmp_path / "runs.db"
+    async with serve(lambda request: Answer(body={"path": request.target})) as server:
+        async with lab.open(flow, store=path, **OPTIONS) as engine:
+            run = (await lab.finish(engine, await engine.start("main", {"url": server.url}))).run
+            again = await engine.retry(run.id)
+            assert isinstance(again, Run)
+            assert (await lab.finish(engine, again)).state == "failed"
+        async with lab.open(flow, store=path, host="none" if elsewhere else "all", **OPTIONS) as engine:
+            last = await engine.retry(again.id)
+            assert isinstance(last, Run)
+        async with lab.open(flow, store=path, **OPTIONS) as engine:
+            done = await lab.finish(engine, last)
+    assert done.state == "completed", done.errors
+    assert done.results["then"] == "/kept"
+    assert [request.target for request in server.requests] == ["/kept", "/late"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from agentflow.data import encode
 from agentflow.engine.frame import NodeFrame
 from agentflow.engine.gate import CHILD, FIELD, OUTPUT
-from agentflow.engine.plan import forgetting, halting, keeping, order, saga, shared, steps
+from agentflow.engine.plan import forgetting, halting, keeping, order, reducing, saga, shared, steps
 from agentflow.engine.program import ScopeProgram
 from agentflow.engine.state import Node, RunState, Scope
 from agentflow.errors import Failure
@@ -71,7 +71,9 @@ def restart(run: RunState, node: Node) -> None:
     if not node.attempt:  # it only waited for a slot
         begin(run, node)
         return
-    shared.take_back(run, node)
+    if not shared.take_back(run, node):
+        reducing.wait_again(run, node)
+        return
     keeping.drop(run, node)
     forgetting.forget_past(run, node)
     for scope in (node.scopes or {}).values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentflow.engine.plan import recovery, steps, waiting
+from agentflow.engine.plan import recovery, reducing, steps, waiting
 from agentflow.engine.state import Node, RunState, Scope
 
 
@@ -32,6 +32,10 @@ def halt_node(run: RunState, node: Node, reason: str, interrupt: bool) -> None:
                 run.running -= 1
                 recovery.reap(node)
                 steps.cancel(run, node, reason)
+    elif reducing.waits(node):  # what it does is done: only its reducers are still to work
+        if interrupt:
+            reducing.end(node)
+            steps.cancel(run, node, reason)
     elif node.n in run.queueing:
         steps.cancel(run, node, reason)
     elif node.phase == "child":

@@ -118,12 +118,16 @@ def give_up(run: RunState, node: Node) -> None:
 def withdraw(run: RunState) -> None:
     """Give back what steps have that don't execute, and hold them until the run goes on: nobody need wait for them.
 
-    Containers that have begun and open waits keep their slots.
+    Containers that have begun, open waits and steps that wait for their reducers keep their slots.
     """
-    nodes = [*run.queueing.values(), *(node for _, node in run.ready if node.slot is not None)]
+    nodes = [*run.queueing.values(), *(node for _, node in run.ready if _returns(node))]
     if nodes:
-        run.ready = [item for item in run.ready if item[1].slot is None]
+        run.ready = [item for item in run.ready if not _returns(item[1])]
         heapify(run.ready)
         for node in nodes:
             give_back(run, node)
         run.held = [*run.held, *nodes]
+
+
+def _returns(node: Node) -> bool:
+    return node.slot is not None and node.entered != "reducing"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from agentflow.engine.marks import UNBEGUN
-from agentflow.engine.plan import steps
+from agentflow.engine.plan import reducing, steps
 from agentflow.engine.state import Node, RunState
 from agentflow.errors import Failure
 
@@ -24,19 +24,24 @@ def interrupted(run: RunState, node: Node) -> None:
     if UNBEGUN not in (node.memo or {}):
         node.crashes += 1
     if node.halting is not None or _stopped(node):
+        reducing.end(node)
         steps.cancel(run, node, node.halting or (node.scope.halted if node.scope else None) or "run_canceled")
-    elif node.program.step.at_most_once:
+    elif node.program.step.at_most_once and not reducing.waits(node):
         steps.fail(run, node, interrupted_once(node))
     elif node.crashes >= MAX_CRASHES:
+        reducing.end(node)
         message = f'step "{node.address}" was running in {node.crashes} crashes of its process'
         hint = "look at what the step does to the process: memory, native code, signals"
         steps.fail(run, node, Failure("AF-STEP-CRASHED", message, kind="crash", retryable=False, hint=hint))
     else:
         node.phase = None
-        node.entered = "crash"
         run.tree.broken_off = True
         run.save(node)  # while it only queues, a crash isn't one of its own
-        steps.queue(run, node)
+        if reducing.waits(node):
+            reducing.queue(run, node)
+        else:
+            node.entered = "crash"
+            steps.queue(run, node)
 
 
 def reap(node: Node) -> None:
@@ -65,6 +70,9 @@ def _stopped(node: Node) -> bool:
 
 def requeue(run: RunState, node: Node) -> None:
     """A step was ready, or stopped in good order: it waits for a slot again."""
+    if reducing.waits(node):
+        reducing.queue(run, node)
+        return
     interrupted = node.entered == "crash" and node.attempt > 0
     if node.scope is not None and node.scope.halted is not None and (_stopped(node) or not interrupted):
         steps.cancel(run, node, node.scope.halted)

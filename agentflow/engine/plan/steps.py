@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from heapq import heappush
 from typing import Any
 
 from pydantic import ValidationError
 
-from agentflow.data import encode
 from agentflow.definition.durations import UnreadableError, parse_duration
 from agentflow.definition.times import later, parse_time
-from agentflow.engine.carried import Response
+from agentflow.engine.carried import UNREAD, Response, Worked
 from agentflow.engine.gate import FIELD, RESULT
-from agentflow.engine.marks import ROOT, SATISFYING, UNBEGUN
-from agentflow.engine.plan import limits, order, shared
+from agentflow.engine.marks import ROOT, SATISFYING
+from agentflow.engine.plan import limits, order, reducing, shared
 from agentflow.engine.plan.misfits import misfit
 from agentflow.engine.plan.retries import asked_seconds, next_delay, should_retry, told
 from agentflow.engine.state import Node, RunState
@@ -99,13 +97,14 @@ def conditions(run: RunState, node: Node) -> None:
 
 def _wanted(run: RunState, node: Node) -> bool:
     program = node.program
-    view = NodeView(run, node.scope, _values(run, node))
+    view = NodeView(run, node.scope, values_of(run, node))
     if program.if_ is not None and not program.if_.evaluate(view):
         return False
     return not (program.skip_if is not None and program.skip_if.evaluate(view))
 
 
-def _values(run: RunState, node: Node) -> Any:
+def values_of(run: RunState, node: Node) -> Any:
+    """Return a step's `with`, computed when it is first asked for."""
     program = node.program
     if program.with_ is not None and node.values is None:
         values = program.with_.render(NodeView(run, node.scope))
@@ -132,7 +131,7 @@ def enter(run: RunState, node: Node) -> None:
         run.held = added(run.held, node)
         return
     try:
-        _values(run, node)
+        values_of(run, node)
         if program.container is not None:
             run.tree.push("restart_container" if node.attempt else "begin_container", run, node)
             return
@@ -168,7 +167,7 @@ def has_slot(run: RunState, node: Node) -> bool:
 def _demand(run: RunState, node: Node) -> SlotRow | None:
     """Return the slot that a step needs; None: the step has failed."""
     try:
-        _values(run, node)
+        values_of(run, node)
         return limits.demand(run, node)
     except Exception as error:
         fail(run, node, failed_by(run, error))
@@ -220,7 +219,7 @@ def render_config(run: RunState, node: Node) -> Any:
     program = node.program
     if program.constant is not None:
         return program.constant
-    values = _values(run, node)
+    values = values_of(run, node)
     rendered = program.config.render(NodeView(run, node.scope, values))
     fields: dict[str, Any] = {**program.plain_conditions, **program.raw_config, **rendered}
     if program.spec.takes_input and values is not None:
@@ -252,18 +251,29 @@ def apply(run: RunState, node: Node, outcome: Outcome) -> None:
         run.tree.push("park", run, node, park)
 
 
-def complete(run: RunState, node: Node, raw: bytes | None) -> None:
-    """End a step well. `raw` is its result as JSON; None for containers, whose result is assembled."""
+def complete(run: RunState, node: Node, raw: bytes | None, worked: Worked | None = None) -> None:
+    """End a step well, once the reducers of its updates have worked.
+
+    Args:
+        run: its run.
+        node: the step.
+        raw: its result as JSON; None for containers, whose result is assembled.
+        worked: what reducers of the user's have made for it.
+    """
     node.state, node.phase, node.reason = "completed", None, None
     node.result = raw
     node.failure = None
     node.ended = run.tree.world.moment
     if node.program.update is not None:
         try:
-            shared.update(run, node)
-        except Exception as error:  # a reducer is the user's code
-            node.state, node.result = "working", None
+            values_of(run, node)
+            written = shared.update(run, node, worked)
+        except Exception as error:
+            node.state, node.result, node.value = "working", None, UNREAD
             fail(run, node, failed_by(run, error))
+            return
+        if not written:
+            reducing.wait(run, node, raw)
             return
     if raw is not None and node.program.spec.name == "api_call":
         run.last_response = Response(node.n, raw)
@@ -359,30 +369,3 @@ def _again(run: RunState, node: Node, failure: Failure) -> None:
     limits.give_back(run, node)
     run.set_timer(node, run.tree.world.moment + delay, "backoff")
     run.save(node)
-
-
-def claim(run: RunState, node: Node) -> None:
-    """Give a queued step its slot: it is executed from now on."""
-    decided = node.memo is not None
-    if node.demand is not None:
-        limits.ask_with_claim(run, node, node.demand)
-    if node.entered != "park":
-        node.attempt += 1
-    if node.entered is None:
-        node.tries += 1
-        node.memo = None
-    elif node.entered == "crash":
-        node.memo = {**(node.memo or {}), UNBEGUN: True}
-    node.state, node.phase = "working", "run"
-    if node.started is None:  # its time is that of all its attempts
-        node.started = run.tree.world.moment
-    run.running += 1
-    if node.program.step.at_most_once:
-        run.changes().synced = True  # the claim is the mark that it has begun
-    run.save(node, memo=node.entered == "crash" or (node.entered is None and (decided or node.attempt > 1)))
-    run.emit("step_started", node.address, _begun(node.tries))
-
-
-@lru_cache(maxsize=64)
-def _begun(attempt: int) -> bytes:
-    return encode({"attempt": attempt})  # nearly always of the first

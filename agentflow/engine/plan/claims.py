@@ -1,0 +1,42 @@
+"""Giving steps their slots."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from agentflow.data import encode
+from agentflow.engine.marks import UNBEGUN
+from agentflow.engine.plan import limits
+from agentflow.engine.state import Node, RunState
+
+
+def claim(run: RunState, node: Node) -> None:
+    """Give a queued step its slot: it is executed from now on."""
+    if node.entered == "reducing":  # no attempt of its own: what it does is done
+        node.phase = "run"
+        run.running += 1
+        run.save(node)
+        return
+    decided = node.memo is not None
+    if node.demand is not None:
+        limits.ask_with_claim(run, node, node.demand)
+    if node.entered != "park":
+        node.attempt += 1
+    if node.entered is None:
+        node.tries += 1
+        node.memo = None
+    elif node.entered == "crash":
+        node.memo = {**(node.memo or {}), UNBEGUN: True}
+    node.state, node.phase = "working", "run"
+    if node.started is None:  # its time is that of all its attempts
+        node.started = run.tree.world.moment
+    run.running += 1
+    if node.program.step.at_most_once:
+        run.changes().synced = True  # the claim is the mark that it has begun
+    run.save(node, memo=node.entered == "crash" or (node.entered is None and (decided or node.attempt > 1)))
+    run.emit("step_started", node.address, _begun(node.tries))
+
+
+@lru_cache(maxsize=64)
+def _begun(attempt: int) -> bytes:
+    return encode({"attempt": attempt})  # nearly always of the first

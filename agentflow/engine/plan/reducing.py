@@ -1,0 +1,57 @@
+"""Steps that wait until reducers of the user's have worked, in a thread: it is in the store that they wait.
+
+Such a step queues for a slot, as one that is to be executed does. So whatever stops or interrupts steps goes for it.
+"""
+
+from __future__ import annotations
+
+from heapq import heappush
+
+from agentflow.engine.carried import UNREAD
+from agentflow.engine.marks import REDUCING
+from agentflow.engine.state import Node, RunState
+
+
+def waits(node: Node) -> bool:
+    """Tell whether a step waits for reducers."""
+    return node.entered == "reducing"
+
+
+def stored(node: Node) -> bool:
+    """Tell whether a step waits for reducers, as its row was read."""
+    return node.phase in {None, "run"} and not node.settled and REDUCING in (node.memo or {})
+
+
+def wait(run: RunState, node: Node, raw: bytes | None) -> None:
+    """Let a step that is to be completed with a result wait for reducers."""
+    node.result = raw
+    _wait(run, node, {**(node.memo or {}), REDUCING: True})
+
+
+def wait_again(run: RunState, node: Node) -> None:
+    """Let a container that is to be tried again wait for reducers."""
+    _wait(run, node, {"stage": "due", REDUCING: True})
+
+
+def _wait(run: RunState, node: Node, memo: dict[str, object]) -> None:
+    node.state, node.ended, node.value, node.memo = "working", None, UNREAD, memo
+    run.save(node, memo=True, result=True)
+    queue(run, node)
+
+
+def queue(run: RunState, node: Node) -> None:
+    """Let a step queue that waits for reducers. It keeps the slot of its key, if it has one."""
+    node.phase, node.entered = None, "reducing"
+    heappush(run.ready, (node.n, node))
+
+
+def tries_again(node: Node) -> bool:
+    """Tell whether a container waits to be tried again, rather than to be completed."""
+    return (node.memo or {}).get("stage") == "due"
+
+
+def end(node: Node) -> None:
+    """Let a step wait no more, if it does."""
+    if waits(node):
+        node.result = node.entered = None
+        node.memo = {name: value for name, value in (node.memo or {}).items() if name != REDUCING}

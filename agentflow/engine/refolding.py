@@ -1,0 +1,143 @@
+"""Trees whose stored updates reducers of the user's are folding: what comes in for them waits, and nobody else does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import anyio
+from anyio.abc import TaskGroup
+
+from agentflow.engine.carried import Folded
+from agentflow.engine.inputs import Finished, Input
+from agentflow.engine.program import Program
+from agentflow.engine.reducing import Reducers
+from agentflow.errors import StepError
+from agentflow.store.loaded import LoadedRun, LoadedTree
+
+MOST = 64
+"""Trees that are folded at a time, each in a thread."""
+PATIENCE = 2.0
+"""Seconds for which a run that is to be cancelled waits for its reducers: one that blocks mustn't keep it."""
+
+
+class Refolding:
+    """Folds what is stored of trees that are about to be held, in threads."""
+
+    def __init__(
+        self,
+        reducers: Reducers,
+        program: Callable[[str], Program],
+        again: Callable[[Sequence[Input | Finished]], None],
+    ) -> None:
+        """Begin.
+
+        Args:
+            reducers: who calls them.
+            program: returns the program of a definition that is known.
+            again: takes what has waited, in order.
+        """
+        self._reducers = reducers
+        self._program = program
+        self._again = again
+        self._at_work: dict[int, _Work] = {}
+        self._done: dict[int, dict[int, Folded]] = {}
+        self._room = anyio.CapacityLimiter(MOST)
+        self._group: TaskGroup | None = None
+        self.taken: dict[int, LoadedTree] = {}
+        """Trees of hosts that have died, which were taken and are still to be rebuilt."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is being folded."""
+        return bool(self._at_work)
+
+    def knows(self, loaded: LoadedTree) -> bool:
+        """Tell whether all is folded that a tree needs."""
+        known = self._done.get(loaded.root, {})
+        return not any(unknown(run, known, self._program) for run in loaded.runs)
+
+    def begin(self, loaded: LoadedTree, item: Input | Finished) -> None:
+        """Have a tree folded; an input waits for it."""
+        work = self._at_work[loaded.root] = _Work(loaded, [item])
+        if any(each.kind == "cancel" for each in loaded.inbox):
+            work.hurry()
+        if self._group is not None:
+            self._group.start_soon(self._fold, work)
+
+    def defers(self, item: Input | Finished) -> bool:
+        """Let an input wait, if its tree is being folded."""
+        work = self._at_work.get(item.root)
+        if work is None:
+            return False
+        work.items.append(item)
+        return True
+
+    def hurry(self, root: int) -> None:
+        """Wait for the reducers of a tree no longer than is decent: it is to be cancelled."""
+        work = self._at_work.get(root)
+        if work is not None:
+            work.hurry()
+
+    def take(self, root: int) -> Mapping[int, Folded]:
+        """Return what was folded of a tree."""
+        return self._done.pop(root, {})
+
+    async def serve(self) -> None:
+        """Fold whatever is to be folded; never ends by itself."""
+        async with anyio.create_task_group() as self._group:
+            for work in list(self._at_work.values()):
+                self._group.start_soon(self._fold, work)
+            await anyio.sleep_forever()
+
+    async def _fold(self, work: _Work) -> None:
+        loaded = work.loaded
+        self._done[loaded.root] = {}
+        for run in loaded.runs:
+            program = self._program(run.row.definition)
+            if run.shared and program.reducers:
+                self._done[loaded.root][run.row.run] = _broken_off(run, program)
+                with work.scope:
+                    async with self._room:
+                        self._done[loaded.root][run.row.run] = await self._reducers.fold(program, run.shared)
+        if loaded.holder is not None:
+            self.taken[loaded.root] = loaded
+        self._at_work.pop(loaded.root, None)
+        self._again(work.items)
+
+
+class _Work:
+    """A tree that is being folded, and what waits for it."""
+
+    def __init__(self, loaded: LoadedTree, items: list[Input | Finished]) -> None:
+        self.loaded = loaded
+        self.items = items
+        self._deadline = float("inf")
+        self._scopes: list[anyio.CancelScope] = []
+
+    @property
+    def scope(self) -> anyio.CancelScope:
+        """A scope that ends when nobody has patience any more."""
+        scope = anyio.CancelScope(deadline=self._deadline)
+        self._scopes = [scope]
+        return scope
+
+    def hurry(self) -> None:
+        """Have patience for a while only."""
+        self._deadline = min(self._deadline, anyio.current_time() + PATIENCE)
+        for scope in self._scopes:
+            scope.deadline = self._deadline
+
+
+def unknown(run: LoadedRun, known: Mapping[int, Folded], program: Callable[[str], Program]) -> bool:
+    """Tell whether reducers of the user's still have to fold what is stored of a run."""
+    if not run.shared or not program(run.row.definition).reducers:
+        return False
+    found = known.get(run.row.run)
+    return found is None or found.updates != len(run.shared)
+
+
+def _broken_off(run: LoadedRun, program: Program) -> Folded:
+    """Return what is known of a run whose reducers didn't come to an end."""
+    message = "its reducer was still at work when the run was to be cancelled"
+    error = StepError(message, code="AF-STEP-RAISED", retryable=False)
+    return Folded(len(run.shared), {row.key: error for row in run.shared if row.key in program.reducers})
