@@ -31,6 +31,7 @@ def halt_node(run: RunState, node: Node, reason: str, interrupt: bool) -> None:
             else:
                 run.running -= 1
                 recovery.reap(node)
+                reducing.end(node)
                 steps.cancel(run, node, reason)
     elif reducing.waits(node):  # what it does is done: only its reducers are still to work
         if interrupt:
