@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -12,12 +12,11 @@ from typing import Any
 import anyio
 
 from agentflow.data import salvaged
-from agentflow.engine.carried import Folded
 from agentflow.engine.damaged import ended, is_damaged, let_go, wants_end
 from agentflow.engine.inputs import Finished, Input, command, deadlocked, granted
 from agentflow.engine.inspect import locate
 from agentflow.engine.program import Program
-from agentflow.engine.refolding import Refolding, unknown
+from agentflow.engine.refolding import Refolding
 from agentflow.engine.restore import restore
 from agentflow.engine.signals import Signals
 from agentflow.engine.slots import Slots
@@ -28,10 +27,7 @@ from agentflow.errors import DefinitionError, StoreError
 from agentflow.reports import described
 from agentflow.store.contract import Store
 from agentflow.store.loaded import LoadedRun, LoadedTree
-from agentflow.store.rows import (
-    RunChange,
-    StepRow,
-)
+from agentflow.store.rows import RunChange, StepRow
 
 log = logging.getLogger("agentflow")
 
@@ -129,9 +125,8 @@ class Holding(Surroundings):
 
     async def _folds_first(self, loaded: LoadedTree, item: Input | Finished) -> bool:
         """Let reducers of the user's fold what is stored of a tree before it is rebuilt, where there is any."""
-        if not any(run.shared for run in loaded.runs):
-            return False
-        await self._learn(loaded)
+        if any(run.shared for run in loaded.runs):
+            await self._learn(loaded)
         if self.refolding.knows(loaded):
             return False
         self.refolding.begin(loaded, item)
@@ -262,7 +257,7 @@ class Holding(Surroundings):
 
     async def _load(self, loaded: LoadedTree, old: Tree | None, ended: Collection[Finished] = ()) -> None:
         programs = await self._learn(loaded)
-        folded = await self._folded(loaded, old)
+        folded = await self.refolding.folded(loaded, old)
         executing: dict[tuple[int, int], Lease | None] = {}
         if old is not None:
             for run in old.runs.values():
@@ -280,17 +275,6 @@ class Holding(Surroundings):
             if item.id not in self._seen:
                 self._seen.add(item.id)
                 command(item)(tree)
-
-    async def _folded(self, loaded: LoadedTree, old: Tree | None) -> Mapping[int, Folded]:
-        """Return what reducers of the user's have made of a tree's stored updates."""
-        if not any(run.shared for run in loaded.runs):
-            return {}
-        if old is None:
-            known = self.refolding.take(loaded.root)
-        else:
-            known = {key: run.shared.stored for key, run in old.runs.items() if run.shared.stored is not None}
-        missing = [run for run in loaded.runs if unknown(run, known, self.program)]
-        return {**known, **await self.reducers.folded(missing, self.program)} if missing else known
 
     def adopt_tree(self, tree: Tree) -> None:
         """Hold a tree from now on."""

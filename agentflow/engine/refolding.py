@@ -11,6 +11,7 @@ from agentflow.engine.carried import Folded
 from agentflow.engine.inputs import Finished, Input
 from agentflow.engine.program import Program
 from agentflow.engine.reducing import Reducers
+from agentflow.engine.state import Tree
 from agentflow.errors import StepError
 from agentflow.store.loaded import LoadedRun, LoadedTree
 
@@ -78,9 +79,21 @@ class Refolding:
         if work is not None:
             work.hurry()
 
-    def take(self, root: int) -> Mapping[int, Folded]:
-        """Return what was folded of a tree."""
-        return self._done.pop(root, {})
+    async def folded(self, loaded: LoadedTree, old: Tree | None) -> Mapping[int, Folded]:
+        """Return what reducers of the user's have made of a tree's stored updates.
+
+        Args:
+            loaded: the tree, as the store has it.
+            old: the same tree in memory, where it is only read anew: it knows.
+        """
+        if not any(run.shared for run in loaded.runs):
+            return {}
+        if old is None:
+            known = self._done.pop(loaded.root, {})
+        else:
+            known = {key: run.shared.stored for key, run in old.runs.items() if run.shared.stored is not None}
+        missing = [run for run in loaded.runs if unknown(run, known, self._program)]
+        return {**known, **await self._reducers.folded(missing, self._program)} if missing else known
 
     async def serve(self) -> None:
         """Fold whatever is to be folded; never ends by itself."""
