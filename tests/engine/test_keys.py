@@ -139,7 +139,7 @@ async def test_who_waits_costs_nothing_until_a_slot_is_free(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     statements = 0
-    for name in ("do", "one", "rows"):
+    for name in ("do", "number", "one", "rows"):
         wrapped = getattr(queueing, name)
 
         def counted(*args: Any, wrapped: Any = wrapped) -> Any:
