@@ -77,6 +77,8 @@ class _Restorer:
         self.exact: dict[str, Scope] = {}
         """Scopes of one step by the step's whole address."""
         self.all: list[Scope] = []
+        self.entered: list[Node] = []
+        """Containers, outer ones first."""
         self.labels: dict[str, list[str]] = {}
         self.slots = {slot.n: slot for slot in loaded.slots}
 
@@ -102,6 +104,8 @@ class _Restorer:
         for item in rows:
             run.next_n = max(run.next_n, item.n + 1)
             self._place(item)
+        for node in self.entered:  # their templates may look at any step
+            self._values(node)
         self._order()
         for scope in self.all:
             self._recount(scope)
@@ -209,7 +213,7 @@ class _Restorer:
             slot = self.slots.get(node.n)
             node.slot = slot.key if slot is not None else None
         if node.program.container is not None and (node.scopes is None):
-            self._values(node)
+            self.entered.append(node)
             self._reopen(node)
 
     def _values(self, node: Node) -> None:

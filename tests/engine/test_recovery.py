@@ -353,3 +353,13 @@ async def test_only_a_death_while_the_step_executes_counts(lab: Lab, db: Path, d
             doom(engine)
     done = await go_on(lab, db, run_id, flow)
     assert (done.state, done.output, gate.entered) == ("completed", "done", 2)
+
+
+async def test_a_crash_in_a_container_whose_values_come_from_a_step_of_a_longer_name_is_made_good(
+    lab: Lab, db: Path
+) -> None:
+    gate = Gate(1)
+    box = sequence("b", with_={"k": "{steps.a_longer_name}"}, steps=[lab.call("x", gate)])
+    flow = lab.workflow(set_("a_longer_name", value=5), box)
+    done = await go_on(lab, db, await crash_in(lab, db, gate, flow), flow)
+    assert (done.state, done.output) == ("completed", {"x": 1})
