@@ -113,6 +113,7 @@ class Landing(Holding):
         changes = flush.changes
         over: dict[int, RunState] = {}
         for tree in flush.trees:
+            unclaimed: list[RunState] = []
             for run in list(tree.touched.values()):
                 change, run.change = run.change, None
                 if run.ended:
@@ -121,7 +122,12 @@ class Landing(Holding):
                         self._forget(run)
                 if change is not None:
                     self._landed(run, change)
+                    if change.queued and (run.waits or run.children):  # perhaps only waits are left
+                        unclaimed.append(run)
             tree.touched.clear()
+            if unclaimed:
+                tree.touched.update({run.key: run for run in unclaimed})
+                self.put(Input(tree.key, look_again))
             if tree.broken_off and tree.key in self.trees:
                 tree.broken_off = False
                 self.put(Input(tree.key, look_again))

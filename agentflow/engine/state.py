@@ -220,9 +220,14 @@ class RunState:
         return bool(self.cancel and self.cancel.get("force"))
 
     @property
+    def moving(self) -> bool:
+        """Whether a step of it executes, or could."""
+        return bool(self.running or ((self.ready or self.held) and not self.paused))
+
+    @property
     def busy(self) -> bool:
         """Whether a step of it executes, could, or waits for a slot."""
-        return bool(self.running or self.queueing or ((self.ready or self.held) and not self.paused))
+        return bool(self.queueing) or self.moving
 
     @property
     def row_is_new(self) -> bool:

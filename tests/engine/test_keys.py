@@ -218,3 +218,24 @@ async def test_after_a_crash_who_held_and_who_waited_do_so_still(lab: Lab, tmp_p
     assert (done.state, done.steps_of("step_completed")) == ("completed", ["box/in", "box", "after"])
     assert tree is not None
     assert [list(each.slots) for each in tree.runs] == [[]]
+
+
+@pytest.mark.parametrize("pause", [False, True])
+async def test_a_run_waits_for_its_answer_while_other_steps_of_it_wait_for_the_key_of_the_wait(
+    lab: Lab, pause: bool
+) -> None:
+    key = {"key": "k", "limit": 1}
+    ask = wait_for_input("ask", message="?", concurrency=key, execution="parallel")
+    more = set_("more", value=1, concurrency=key, execution="parallel")
+    loop = for_each("each", in_=[1, 2, 3], steps=[wait_for_input("w", message="?", concurrency=key)])
+    async with lab.open(lab.workflow(ask, more, loop)) as engine:
+        done = await lab.finish(engine, await engine.start("main"))
+        if pause:
+            await engine.pause(done.run.id)
+            await engine.unpause(done.run.id)
+        for _ in range(4):
+            done = await lab.finish(engine, done.run)
+            assert (done.state, len(done.waits)) == ("input-required", 1)
+            await engine.resume(done.waits[0].id, Answer("x"))
+        done = await lab.finish(engine, done.run)
+    assert (done.state, done.results["more"]) == ("completed", 1)

@@ -334,8 +334,11 @@ def _leave_out(run: RunState, scope: Scope) -> None:
 
 
 def visible_state(run: RunState) -> State:
-    """Return the A2A state of a run that hasn't ended (semantics: waiting only when nothing else can go on)."""
-    if run.busy or (run.timing and not run.paused):
+    """Return the A2A state of a run that hasn't ended (semantics: waiting only when nothing else can go on).
+
+    A step that waits for a slot can't: the run's own wait may be what holds it.
+    """
+    if run.moving or (run.timing and not run.paused):
         return "working"
     kinds = {"auth" if node.state == "auth-required" else "input" for node in run.waits.values()}
     for child in run.children.values():
