@@ -17,8 +17,8 @@ class Presence:
 
     def __init__(self, path: Path) -> None:
         """Begin with the files as they are now; the log is known from the first look on."""
-        self._path = path
-        self._log = log_of(self._path)
+        self._path = str(path)  # texts: looking costs half of what it does with paths
+        self._log = str(log_of(path))
         self._file = _identity(self._path)
         self._log_file: Identity | None = None
 
@@ -38,7 +38,7 @@ class Presence:
             raise _gone(self._log, log, "The write-ahead log", self._path)
 
 
-def _identity(path: Path) -> Identity | None:
+def _identity(path: str) -> Identity | None:
     try:
         stat = os.stat(path)
     except OSError:
@@ -46,7 +46,7 @@ def _identity(path: Path) -> Identity | None:
     return stat.st_dev, stat.st_ino
 
 
-def _gone(file: Path, found: Identity | None, what: str, database: Path) -> StoreError:
+def _gone(file: str, found: Identity | None, what: str, database: str) -> StoreError:
     return StoreError(
         f"{what} {file} was deleted, moved or replaced while this process had it open. What it did since is lost.",
         code="AF-STORE-GONE",
