@@ -67,7 +67,7 @@ def below():
     subprocess.run(["echo", "from a child of stdout"], check=True, stdout=sys.stdout)
     ctypes.CDLL(None).puts(b"from C")
     sys.__stdout__.write("from the original\\n")
-    other = threading.Thread(target=print, args=("from another thread",))
+    other = threading.Thread(target=sys.stdout.write, args=("from another thread\\n",))
     other.start()
     other.join()
     return {"n": 1}
