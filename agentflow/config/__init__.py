@@ -1,6 +1,7 @@
 """The config file: what it may say, how it is found and loaded, and what comes out."""
 
-from agentflow.config.load import config_from, find_config, load_config, load_text, with_env
+from agentflow.config.in_python import config_from, with_env
+from agentflow.config.load import find_config, load_config, load_text
 from agentflow.config.result import Config, EnvVar
 from agentflow.definition.config_file import ConfigFile, HttpSettings, Limits
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from agentflow.steps.own import OwnTypes
 
 _MOST_FILES = 1000
+_M = TypeVar("_M", bound=Model)
 
 
 def shown_path(path: Path) -> str:
@@ -148,13 +149,9 @@ class Files:
         self._add(self._parse(data, name, "", document), document)
 
     def _config(self, data: dict[str, Any], document: Document, named: _Named, faults: Faults) -> list[_Named]:
-        given = dict(data)
-        defaults = given.get("defaults")
-        if is_object(defaults) and "retry" in defaults:
-            given["defaults"] = {**defaults, "retry": short.retry(defaults["retry"])}
         model: type[Model] = IncludedFile if named.chain else ConfigFile
         owner = f'the included file "{document.file}"' if named.chain else "the config"
-        read, wrong = _validate(model, given, owner, faults)
+        read, wrong = validated(model, data, owner, faults)
         if isinstance(read, ConfigFile):
             self.main = read
             if self.own is not None:
@@ -238,11 +235,15 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _validate(model: type[Model], given: dict[str, Any], owner: str, faults: Faults) -> tuple[Model, set[str]]:
+def validated(model: type[_M], given: Mapping[str, Any], owner: str, faults: Faults) -> tuple[_M, set[str]]:
     """Return the model without what is wrong, and the names of that."""
+    fields = dict(given)
+    defaults = fields.get("defaults")
+    if is_object(defaults) and "retry" in defaults:
+        fields["defaults"] = {**defaults, "retry": short.retry(defaults["retry"])}
     wrong: set[str] = set()
     while True:
-        kept = {name: value for name, value in given.items() if name not in wrong}
+        kept = {name: value for name, value in fields.items() if name not in wrong}
         try:
             return model.model_validate(kept), wrong
         except ValidationError as error:

@@ -188,7 +188,7 @@ def explain(details: Sequence[Any], value: Any) -> tuple[str, str, str | None]:
     ]
     if types and len(types) == len(details):
         expected = " or ".join(dict.fromkeys(word for word in types if word))
-        single = expected == "a list" and isinstance(value, str) and value.isprintable() and 0 < len(value) <= 40
+        single = "a list" in types and isinstance(value, str) and value.isprintable() and 0 < len(value) <= 40
         return "AF-FIELD-TYPE", f" must be {expected}, not {shown(value)}", f"write [{value}]" if single else None
     special = next((detail for detail in details if not _is_type(detail["type"])), first)
     kind, context = special["type"], special.get("ctx") or {}

@@ -53,9 +53,8 @@ def extended(config: Config, workflows: Iterable[Workflow]) -> Config:
     if not new:
         return config
     old = {name: workflow for name, workflow in config.workflows.items() if name not in new}
-    names = ("env", "skills", "python_modules", "tools", "agents", "connections", "env_values", "folder")
-    made = config_from([*old.values(), *new.values()], **{name: getattr(config, name) for name in names})
-    return replace(config, workflows=made.workflows)
+    made = config_from([*old.values(), *new.values()], base=config)
+    return replace(config, workflows=made.workflows, parsed=made.parsed, sources=made.sources)
 
 
 def register(core: Core, workflow: Workflow, config: Config) -> Program:

@@ -20,6 +20,12 @@ def called(step: Step) -> str | None:
     return name if step.type == "workflow" and isinstance(name, str) and "{" not in name else None
 
 
+def calls_of(workflow: Workflow) -> tuple[str, ...]:
+    """Return the workflows that a workflow calls, each once."""
+    names = (called(step) for scope in walk(workflow) for step in scope.steps)
+    return tuple(dict.fromkeys(name for name in names if name is not None))
+
+
 def check_calls(workflow: Workflow, scopes: Sequence[Scope], env: EnvInfo, report: Report) -> None:
     """Check every call of another workflow."""
     callers = [located for scope in scopes for located in scope.located if located.step.type == "workflow"]
@@ -105,6 +111,5 @@ def _check_circle(workflow: Workflow, callers: Sequence[Located], env: EnvInfo, 
 
 def _calls(workflow: Workflow, env: EnvInfo) -> tuple[str, ...]:
     if workflow.id not in env.calls:
-        names = (called(step) for scope in walk(workflow) for step in scope.steps)
-        env.calls[workflow.id] = tuple(dict.fromkeys(name for name in names if name is not None))
+        env.calls[workflow.id] = calls_of(workflow)
     return env.calls[workflow.id]
