@@ -51,6 +51,8 @@ class Problem:
     severity: Severity = "error"
     count: int = 1
     """How many problems it stands for: of very many, the last ones are told as one."""
+    workflow: str | None = None
+    """The workflow of a config that it is in, where it is in one."""
 
 
 class AgentflowError(Exception):

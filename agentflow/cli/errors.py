@@ -61,7 +61,8 @@ def head(code: str, message: str, severity: str = "error") -> str:
 def error_lines(error: AgentflowError) -> list[str]:
     """Return the lines of an error, without colour."""
     if isinstance(error, DefinitionError) and error.problems:
-        return definition_lines(error.problems)
+        lines = definition_lines(error.problems)
+        return [*lines, *printable(["", f"hint: {error.hint}"])] if error.hint else lines
     lines = [head(error.code, error.what)]
     if error.why:
         lines += [f"  {line}" for line in error.why.splitlines()]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from agentflow.config.reading import Unreadable, find_file, find_files, read_file
+from agentflow.config.told import inside
 from agentflow.data import is_array, is_object
 from agentflow.definition import distri, short
 from agentflow.definition.config_file import ConfigFile, IncludedFile
@@ -209,8 +210,8 @@ class Files:
         )
 
     def _add(self, parsed: Parsed, document: Document) -> None:
-        self.problems.extend(parsed.problems)
         workflow = parsed.workflow
+        self.problems.extend(parsed.problems if workflow is None else inside(workflow.id, parsed.problems))
         if workflow is None:
             return
         before = self.sources.get(workflow.id)

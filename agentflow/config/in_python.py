@@ -14,6 +14,7 @@ from agentflow.config.files import validated
 from agentflow.config.load import checked, type_lookup
 from agentflow.config.parts import check_env, check_secrets, check_settings, check_targets, entries, skills, variables
 from agentflow.config.result import Config, EnvVar
+from agentflow.config.told import inside
 from agentflow.data import is_object
 from agentflow.definition.canonical import unfit_value
 from agentflow.definition.config_file import ConfigFile, Module
@@ -76,7 +77,7 @@ def config_from(
             to_data(workflow), find, pointer=join("", workflow.id), dialect=workflow.dialect, type_names=names,
             tally=faults.tally,
         )  # fmt: skip
-        faults.problems.extend(parsed[workflow.id].problems)
+        faults.problems.extend(inside(workflow.id, parsed[workflow.id].problems))
         new[workflow.id] = None
     start = base or Config()
     sources = {name: file for name, file in start.sources.items() if name in kept and name not in new}

@@ -12,7 +12,7 @@ from agentflow.config.files import Files, shown_path
 from agentflow.config.parts import check_env, check_secrets, check_settings, check_targets, entries, skills, variables
 from agentflow.config.reading import Unreadable, find_file
 from agentflow.config.result import Config
-from agentflow.config.told import told
+from agentflow.config.told import inside, told
 from agentflow.definition.faults import Faults
 from agentflow.definition.parse import BUILTIN
 from agentflow.definition.source import Document
@@ -193,7 +193,8 @@ def checked(config: Config, types: TypeLookup, problems: list[Problem], names: C
         workflow, parsed = config.workflows[name], config.parsed[name]
         document: Document | None = config.documents.get(config.sources.get(name, ""))
         place = document.place if document else None
-        problems.extend(check_workflow(workflow, types, env=info, pointers=parsed, place=place, tally=tally))
+        found = check_workflow(workflow, types, env=info, pointers=parsed, place=place, tally=tally)
+        problems.extend(inside(name, found))
     problems = told(problems, tally, list(config.documents))
     if any(problem.severity == "error" for problem in problems):
         raise DefinitionError(problems)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from agentflow.definition.tally import TOLD, Tally
 from agentflow.errors import Problem, Severity
@@ -27,6 +28,11 @@ def told(problems: Iterable[Problem], tally: Tally, files: Sequence[str]) -> lis
         # some warnings aren't even looked for when there are enough of them
         *_more(len(warnings[room:]) + tally.untold("warning"), "warning", "at least "),
     ]
+
+
+def inside(workflow: str, problems: Iterable[Problem]) -> list[Problem]:
+    """Return problems as those of a workflow."""
+    return [replace(problem, workflow=workflow) for problem in problems]
 
 
 def _in_order(problems: Iterable[Problem], files: Sequence[str]) -> list[Problem]:

@@ -18,13 +18,14 @@ from agentflow.cli.options import Common
 from agentflow.cli.refusals import refused_data
 from agentflow.cli.session import Project, Session, drive, find_project, no_config
 from agentflow.cli.values import assignments, document, read_text, usage
+from agentflow.cli.verdict import blame, tell_warnings
 from agentflow.cli.wait_texts import NOT_KEPT, open_lines
 from agentflow.codes import door
 from agentflow.data import is_object
 from agentflow.definition.durations import parse_duration
 from agentflow.definition.models import Workflow
 from agentflow.engine import RetryPlan, Run
-from agentflow.errors import AgentflowError, NotFoundError, Place
+from agentflow.errors import AgentflowError, DefinitionError, NotFoundError, Place
 
 if TYPE_CHECKING:
     from agentflow.config import Config
@@ -145,7 +146,10 @@ def start(common: Common, wanted: Start) -> int:
     """Start a run and follow it."""
     console = common.console()
     file, name = split_target(wanted.workflow)
-    project = find_project(common, file=file, config="needed")
+    try:
+        project = find_project(common, file=file, config="needed")
+    except DefinitionError as error:
+        raise blame(error, name) from None
     if project.config is None:
         raise no_config(file)
     config = project.config
@@ -162,6 +166,7 @@ def start(common: Common, wanted: Start) -> int:
     timeout = read_timeout(wanted.timeout)
     labels = pairs(wanted.labels, "--label")
     check_answers(manner.answers, workflow, config.workflows)
+    tell_warnings(console, config, workflow.id, f" {file}" if file else f" -f {common.config}" if common.config else "")
 
     async def work(session: Session) -> int:
         session.allow(timeout)
