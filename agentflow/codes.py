@@ -341,6 +341,8 @@ CODES: dict[str, Code] = {
         "A reference has no value when it is needed.",
         "Correct it, or write ? before its brace if it may be missing.",
     ),
-    "AF-LOOP-ITEMS": Code("failed", "A for_each got something that isn't a list.", "Give `in` a reference to a list."),
+    "AF-LOOP-ITEMS": Code(
+        "failed", "A for_each got something that isn't a list.", "Loop over a list, or a reference to one."
+    ),
     "AF-LOOP-LIMIT": Code("failed", "A loop reached max_iterations.", "Raise it, or mend the condition."),
 }

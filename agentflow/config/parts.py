@@ -13,7 +13,7 @@ from agentflow.definition.faults import Faults
 from agentflow.definition.models import Model
 from agentflow.definition.pointers import join
 from agentflow.definition.repeats import FAILURES_HINT, unknown_failures
-from agentflow.definition.requires import NATIVE
+from agentflow.definition.requires import NATIVE, synonym
 from agentflow.redaction import SHORTEST, too_short
 
 
@@ -76,7 +76,9 @@ def skills(given: Any, modules: tuple[str, ...], faults: Faults) -> dict[str, di
         limits: Any = given[name] if is_object(given) else None
         if name not in known:
             at = join("/skills", name if is_object(given) else number)
-            label = f'did you mean "native:{name}"?' if f"native:{name}" in known else faults.tally.meant(name, known)
+            word = name.removeprefix("native:")
+            near = f"native:{synonym(word) or word}"
+            label = f'did you mean "{near}"?' if near in known else faults.tally.meant(name, known)
             faults.add(
                 "AF-SKILL-UNKNOWN",
                 f'there is no native skill "{name}"',

@@ -6,7 +6,19 @@ import re
 
 NATIVE = ("shell", "browser", "network", "agent", "tool", "python")
 """The native skills that exist."""
+_SYNONYMS = {
+    **dict.fromkeys(("http", "https", "net", "internet"), "network"),
+    **dict.fromkeys(("bash", "sh", "command", "exec", "process", "subprocess", "terminal"), "shell"),
+    "web": "browser",
+    "py": "python",
+}
+"""What people call the native skills."""
 _NAME = re.compile(r"[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+").fullmatch
+
+
+def synonym(name: str) -> str | None:
+    """Return the native skill that is meant by another word for it; None if there is none."""
+    return _SYNONYMS.get(name.lower())
 
 
 def skill_fault(skill: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from agentflow.data import decode, encode
 from agentflow.definition.json_schema import errors_of, make_validator
+from agentflow.definition.misspelt import misspelt
 from agentflow.engine.gate import ANSWER, Gate
 from agentflow.engine.views import Answer, Decline, ToolFailure
 from agentflow.errors import ConflictError, InputError, NotFoundError, StoreError
@@ -124,12 +125,14 @@ def check(view: TaskView, answer: Answer | Decline | ToolFailure, by: str, gate:
     if task.schema is not None:
         problems = errors_of(_validator(task.schema), value)
         if problems:
+            schema = decode(task.schema)
+            problems += misspelt(schema, value)
             raise InputError(
                 "the answer doesn't fit; the wait is still open",
                 code="AF-WAIT-INVALID",
                 why="\n".join(problems),
                 hint=f"agentflow waits show {task.id[-6:]} prints the schema and an example answer",
-                data={"problems": problems, "schema": decode(task.schema)},
+                data={"problems": problems, "schema": schema},
             )
     return {"value": value}
 

@@ -131,6 +131,8 @@ def _why(reference: Reference, absent: Absent) -> str:
     depth, holder = absent.depth, absent.holder
     if depth < 0:
         return _no_beginning(reference, holder)
+    if reference.namespace == "env" and depth == 0 and absent.holder == {}:
+        return "the config's `env` gives none"
     subject = _subject(reference, depth)
     key = str(reference.path[depth])
     if is_mapping(holder):
@@ -186,7 +188,9 @@ def _hint(reference: Reference, absent: Absent) -> str:
             path = (*reference.path[:depth], near[0], *reference.path[depth + 1 :])
             return f"{{{written((reference.namespace, *path))}}}, or {optional}"
     if reference.namespace == "env" and depth == 0:
-        return f"set {reference.path[0]} in the environment or in .env; {optional}"
+        name = reference.path[0]
+        listed = "" if absent.holder else f"write `env: [{name}]` in the config, and "
+        return f"{listed}set {name} in the environment or in .env; {optional}"
     return optional
 
 

@@ -39,7 +39,7 @@ class ForEach:
                     f"for_each needs a list, and got {_kind(items)}",
                     kind="reference",
                     retryable=False,
-                    hint="give `in` a reference to a list",
+                    hint="loop over a list, such as [1, 2], or a reference to one",
                 )
             )
         if not items:

@@ -31,7 +31,7 @@ def test_a_run_tells_the_warnings_of_its_workflow_and_of_those_it_calls_a_line_e
     assert done.returncode == 0, done.stderr
     first, second = warnings(done.stderr)
     assert first.startswith("warning[AF-TEMPLATE-ROOT]: agentflow.yaml:7:")
-    assert first.endswith('did you mean {input.x}?')
+    assert first.endswith("did you mean {input.x}?")
     assert second.startswith("warning[AF-TEMPLATE-ROOT]: agentflow.yaml:11:")
     assert done.stderr.splitlines()[2].startswith("run ")
     assert warnings(project.run("run", "fine").stderr) == []

@@ -177,3 +177,10 @@ def test_a_published_event_moves_the_run_that_waits_for_it(project: Any) -> None
     (run,) = project.json("runs", "list")["runs"]
     assert run["state"] == "completed"
     assert project.json("runs", "watch", run["id"])["output"] == {"order": 17}
+
+
+def test_a_misspelt_key_of_an_answer_names_the_nearest(project: Any) -> None:
+    wait = parked(project)
+    done = project.run("waits", "answer", wait, "--set", "decisoin=approve")
+    assert done.returncode == 65
+    assert '  "decisoin" is none of its keys; did you mean "decision"?' in done.stderr.splitlines()

@@ -28,7 +28,7 @@ def check(head: str = "", steps: str = STEP, before: str = "") -> list[Problem]:
     [
         ("shell", 'did you mean "native:shell"?'),
         ("native:teleporter", None),
-        ("native:shel", 'did you mean "shell"?'),
+        ("native:shel", 'did you mean "native:shell"?'),
         ("native:", None),
         (":drive", None),
         ("google drive", None),

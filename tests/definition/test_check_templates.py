@@ -175,7 +175,7 @@ def test_what_only_looks_like_a_reference_is_told_with_what_is_meant(text: str, 
         '{"json": {"input": 1}}', "a { color: red; margin: 0 }", "h1{font.size:1}", "${HOME} {a,b} {1..3}", "{}",
         "{ }", "{x}", "{user.id}", "function f() { return input.x; }", "{{mustache}}", "{%  if a %}",
         "\\\\{input}", "costs ${input.price} now",
-        "{0}", "{a: 1}", "{input.price}", "{time.x}", "{secrets.KEY}", "{b}",
+        "{0}", "{a: 1}", "{input.price}", "{time.x}", "{secrets}", "{b}",
     ],
 )  # fmt: skip
 def test_other_braces_stay_untouched_without_a_word(text: str) -> None:
@@ -183,3 +183,33 @@ def test_other_braces_stay_untouched_without_a_word(text: str) -> None:
         - {{id: zeta, type: set, value: {json.dumps(text)}}}
     """
     assert check(steps, "input: {price: number}") == []
+
+
+# --- words of other products
+
+FOREIGN = ["secrets.X", "secret.X", "environment.X", "ENV.X", 'secrets["X"]', "secrets.X?"]
+
+
+@pytest.mark.parametrize("written", FOREIGN)
+def test_another_name_of_the_environment_warns_and_says_what_to_write(written: str) -> None:
+    steps = f"- {{id: a, type: checkpoint, message: 'x {{{written}}} y'}}\n"
+    (problem,) = check(steps)
+    assert (problem.code, problem.severity) == ("AF-TEMPLATE-ROOT", "warning")
+    meant = written.replace(written[: written.index("X")].rstrip('."['), "env", 1)
+    assert problem.label == f"did you mean {{{meant}}}?"
+    assert marked(problem, steps) == f"{{{written}}}"
+
+
+def test_another_name_of_the_input_warns_too() -> None:
+    (problem,) = check("- {id: a, type: checkpoint, message: '{params.name} {parameters} {args}'}\n")
+    assert problem.label == "did you mean {input.name}?"
+
+
+def test_a_name_that_a_loop_gives_is_no_foreign_word() -> None:
+    steps = "- {id: a, type: set, value: '{secrets.x}', for_each: {in: [{x: 1}], item: secrets}}\n"
+    assert check(steps) == []
+
+
+def test_a_config_without_an_environment_says_what_to_write() -> None:
+    (problem,) = check('- {id: a, type: checkpoint, message: "{env.TOKEN}"}\n')
+    assert (problem.code, problem.hint) == ("AF-REF-ENV", "write `env: [TOKEN]` in the config")

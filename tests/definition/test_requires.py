@@ -8,6 +8,7 @@ from agentflow.definition.models import Requirement
 from agentflow.definition.parse import parse_workflow, to_data
 from agentflow.definition.requires import skill_fault
 from agentflow.steps import connection, native, registry
+from tests.definition.checking import check, problems_of
 
 
 @pytest.mark.case("D-REQ-1")
@@ -46,3 +47,24 @@ def test_a_list_may_mix_names_and_mappings() -> None:
     assert [requirement.skill for requirement in parsed.workflow.steps[0].requires] == ["native:shell", "google:drive"]
     assert parsed.pointer("a", "requires", 0, "skill") == "/steps/0/requires/0"
     assert parsed.pointer("a", "requires", 1, "skill") == "/steps/0/requires/1/skill"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        *((f"native:{word}", "native:network") for word in ("http", "HTTP", "https", "net", "internet")),
+        *((f"native:{word}", "native:shell") for word in ("bash", "sh", "command")),
+        ("native:tools", "native:tool"),
+        ("bash", "native:shell"),
+        ("shel", "native:shell"),
+    ],
+)
+def test_another_word_for_a_native_skill_names_the_skill(written: str, meant: str) -> None:
+    (problem,) = check(f'- {{id: a, type: set, value: 1, requires: ["{written}"]}}\n')
+    assert (problem.code, problem.label) == ("AF-SKILL-INVALID", f'did you mean "{meant}"?')
+
+
+@pytest.mark.parametrize("written", ["native:http", "http", "internet"])
+def test_a_config_that_grants_by_another_word_is_told_the_skill(written: str) -> None:
+    (problem,) = problems_of(f"skills: ['{written}']\nworkflows: {{}}\n")
+    assert (problem.code, problem.label) == ("AF-SKILL-UNKNOWN", 'did you mean "native:network"?')

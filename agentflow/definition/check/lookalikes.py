@@ -13,6 +13,11 @@ _LIKE = re.compile(
 )
 _FIRST = re.compile(r"\.([^.\[?]+)|\[[\"']?([^\]\"']+)")
 _NEAR = 0.8
+_FOREIGN = {
+    **dict.fromkeys(("secret", "secrets", "environ", "environment"), "env"),
+    **dict.fromkeys(("param", "params", "parameter", "parameters"), "input"),
+}
+"""What other products call our namespaces."""
 
 
 class Lookalike(NamedTuple):
@@ -76,6 +81,8 @@ def _meant(
     near = max(names, key=lambda name: SequenceMatcher(None, root.lower(), name).ratio())
     if (path or alone) and SequenceMatcher(None, root.lower(), near).ratio() >= _NEAR:
         return near + path
+    if path and root.lower() in _FOREIGN:
+        return _FOREIGN[root.lower()] + path
     if root in inputs:
         return f"input.{root}{path}"
     if is_step(root):

@@ -17,7 +17,7 @@ from agentflow.definition.faults import shorten
 from agentflow.definition.models import GivenStep, RetryPolicy, Step, Workflow
 from agentflow.definition.places import MAX_BYTES, MAX_DEPTH
 from agentflow.definition.repeats import FAILURES_HINT, unknown_failures
-from agentflow.definition.requires import NATIVE, skill_fault
+from agentflow.definition.requires import NATIVE, skill_fault, synonym
 from agentflow.definition.scopes import Located, Scope
 from agentflow.definition.types import StepTypeLike, TypeLookup
 from agentflow.errors import Severity
@@ -102,16 +102,17 @@ class Policies:
         for number, need in enumerate(located.step.requires):
             fault = skill_fault(need.skill)
             if fault is not None:
-                namespace, colon, name = need.skill.partition(":")
-                label = (
-                    self._report.meant(name if colon else namespace, NATIVE)
-                    if namespace == "native" or not colon
-                    else None
-                )
-                if label is not None and not colon:
-                    label = label.replace('mean "', 'mean "native:')
+                label = self._meant_skill(need.skill)
                 spot = Spot(located.address, "requires", (number, "skill"))
                 self._report.add("AF-SKILL-INVALID", f'step "{located.step.id}": {fault}', spot, label=label)
+
+    def _meant_skill(self, skill: str) -> str | None:
+        namespace, colon, name = skill.partition(":")
+        if colon and namespace != "native":
+            return None
+        word = name if colon else namespace
+        near = synonym(word) or self._report.nearest(word, NATIVE)
+        return None if near is None else f'did you mean "native:{near}"?'
 
     def _check_granted(self, located: Located, spec: StepTypeLike | None) -> None:
         granted = self._env.skills

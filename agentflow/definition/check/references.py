@@ -10,6 +10,7 @@ from agentflow.data import is_array, is_object
 from agentflow.definition.check.dependencies import Dependencies
 from agentflow.definition.check.info import EnvInfo
 from agentflow.definition.check.lookalikes import lookalikes
+from agentflow.definition.check.loops import check_items
 from agentflow.definition.check.ordering import Ordering
 from agentflow.definition.check.report import Report, Spot, known
 from agentflow.definition.check.scripts import check_script
@@ -65,12 +66,14 @@ class References:
                 for site in step_sites(located, specs[step.type], bound):
                     self._check_site(site, located)
                 if step.type == "script":
-                    check_script(located, self._script_names(located, bound), self._workflow.dialect, self._report)
+                    check_script(located, self._all_names(located, bound), self._workflow.dialect, self._report)
+                if step.for_each is not None or step.type == "for_each":
+                    check_items(located, self._all_names(located, bound), self._workflow.dialect, self._report)
         for site in workflow_sites(self._workflow):
             self._check_site(site, None)
         self._ordering.finish()
 
-    def _script_names(self, located: Located, bound: frozenset[str]) -> frozenset[str]:
+    def _all_names(self, located: Located, bound: frozenset[str]) -> frozenset[str]:
         loop, values = located.step.for_each, located.step.with_
         names = NAMESPACES | bound | ({loop.item, loop.index} if loop is not None else frozenset[str]())
         return names | frozenset(values) if self._workflow.dialect == "distri" and values else names
@@ -154,7 +157,8 @@ class References:
             self._check_input(ref, site, here)
         elif name == "env":
             if self._env.env is not None and ref.path and str(ref.path[0]) not in self._env.env:
-                self._unknown(ref, site, "AF-REF-ENV", "environment name", self._env.env, "list it under `env:`")
+                hint = "list it under `env:`" if self._env.env else f"write `env: [{ref.path[0]}]` in the config"
+                self._unknown(ref, site, "AF-REF-ENV", "environment name", self._env.env, hint)
         elif name == "context":
             self._check_context(ref, site)
         elif name == "with":
