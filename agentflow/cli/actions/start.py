@@ -146,13 +146,7 @@ def start(common: Common, wanted: Start) -> int:
     """Start a run and follow it."""
     console = common.console()
     file, name = split_target(wanted.workflow)
-    try:
-        project = find_project(common, file=file, config="needed")
-    except DefinitionError as error:
-        raise blame(error, name) from None
-    if project.config is None:
-        raise no_config(file)
-    config = project.config
+    project, config = _needed(common, file, name)
     workflow = pick(config, name, file)
     if file is not None and not common.config:
         project = Project(project.store, config, f" -f {file}{project.flags}")
@@ -195,6 +189,16 @@ def start(common: Common, wanted: Start) -> int:
         return await follow(session, run.id, manner, ours=ours)
 
     return drive(console, project, work, makes=True)
+
+
+def _needed(common: Common, file: str | None, name: str | None) -> tuple[Project, Config]:
+    try:
+        project = find_project(common, file=file, config="needed")
+    except DefinitionError as error:
+        raise blame(error, name) from None
+    if project.config is None:
+        raise no_config(file)
+    return project, project.config
 
 
 def watch(common: Common, wanted: Watch) -> int:
