@@ -57,8 +57,9 @@ def admit(value: object, limit: int | None = None, depth: int = MAX_DEPTH) -> by
         raw = to_json(value)
     except Exception as error:  # pydantic_core raises its own types as well as UnicodeEncodeError
         raise find_fault(value, depth) or UnfitError(_words(error)) from None
-    plain = type(value) in _SCALARS or (_plain(value) if len(raw) < _SMALL else _shallow(value, raw, depth))
-    if not plain or raw.find(b"NaN") >= 0 or raw.find(b"Infinity") >= 0 or _many_digits(raw):
+    small = len(raw) < _SMALL
+    plain = type(value) in _SCALARS or (_plain(value) if small else _shallow(value, raw, depth))
+    if not plain or raw.find(b"NaN") >= 0 or raw.find(b"Infinity") >= 0 or (not small and _many_digits(raw)):
         _look(value, raw, depth, plain=plain)
     if limit is not None and len(raw) > limit:
         raise UnfitError(f"it has {len(raw):,} bytes; at most {limit:,} are taken", large=True)

@@ -156,9 +156,12 @@ class Core(Landing):
         """Whether a flush may be planned; else who plans or lands one wakes the pump afterwards."""
         return not self._planning and (self._landing is None or len(self._inputs) >= AHEAD)
 
+    def enter(self) -> None:
+        """A worker begins: whatever is cut in its task loses this agent's secrets before."""
+        use(self.gate.redactor)
+
     async def perform(self, work: Work, lease: WorkLease) -> Sequence[Work]:
         """Execute a claimed step and commit what came of it."""
-        use(self.gate.redactor)
         run = self.runs.get(work.run)
         node = run.live.get(work.n) if run is not None else None
         if run is None or node is None or node.phase != "run" or node.attempt != work.attempt:
@@ -222,10 +225,6 @@ class Core(Landing):
         """Give back the slot of a claimed step whose tree is lost, or that was stopped before it began."""
         self.slots.running -= 1
         self._go_on()
-
-    def _look_if_quiet(self) -> None:
-        if not self._busy:
-            self._quiet.set()
 
     @property
     def _busy(self) -> bool:
@@ -314,8 +313,8 @@ class Core(Landing):
             self.put(Input(root, look_again))
         if self._inputs:
             self._wake.set()
-        elif not self.slots.running:
-            self._look_if_quiet()
+        elif not self._busy:
+            self._quiet.set()
 
     async def _plan(self) -> Flush | None:
         """Apply what has come in, plan and claim; None when that failed, or all has to wait for what lands."""
@@ -350,7 +349,7 @@ class Core(Landing):
             if landing is not None and root in landing.roots:
                 landing.later.append(item)
                 continue
-            if self.refolding.busy and self.refolding.defers(item):
+            if self.refolding.at_work and self.refolding.defers(item):
                 continue
             if isinstance(item, Finished):
                 self.slots.running -= 1
@@ -397,4 +396,4 @@ class Core(Landing):
 
     def _parked(self, tree: Tree) -> bool:
         """Tell whether nothing of a tree is in progress but waits and times."""
-        return not any(run.busy or (run.timing and run.soon) for run in tree.runs.values())
+        return not any(run.running or run.busy or (run.timing and run.soon) for run in tree.runs.values())

@@ -64,7 +64,7 @@ def _outcome(core: Core, outcome: object, context: StepContext) -> Any:
     if isinstance(outcome, Result):
         found: set[str] = set()
         raw = core.gate.encoded(outcome.value, RESULT, found)
-        for name in sorted(found):
+        for name in sorted(found) if found else ():
             context.log(f"the secret {name} was taken out of the result; if it is none, mark it as public", "warning")
         return raw
     if isinstance(outcome, Skip | Park):

@@ -59,7 +59,7 @@ FIELD = Door("a value of the step", "AF-FIELD-VALUE", step=True)
 class Gate:
     """Lets values, texts and failures into what is stored."""
 
-    __slots__ = ("_limits", "redactor")
+    __slots__ = ("_sizes", "redactor")
 
     def __init__(self, limits: Limits, redactor: Redactor) -> None:
         """Make a gate.
@@ -68,7 +68,7 @@ class Gate:
             limits: how large values may be.
             redactor: knows the secrets.
         """
-        self._limits = limits
+        self._sizes = {name: getattr(limits, name) for name in ("input_size", "result_size", "event_size")}
         self.redactor = redactor
 
     def encoded(self, value: object, door: Door, found: set[str] | None = None) -> bytes:
@@ -80,10 +80,10 @@ class Gate:
             found: gets the names of secrets that were taken out of it.
         """
         try:
-            raw = admit(value, getattr(self._limits, door.limit) if door.limit else None)
+            raw = admit(value, self._sizes[door.limit] if door.limit else None)
         except UnfitError as error:
             refuse(error, door)
-        if door.step and not isinstance(value, Handle) and self.redactor.suspects(raw):
+        if door.step and self.redactor.suspects(raw) and not isinstance(value, Handle):
             return encode(self.redactor.value(decode(raw), found))
         return raw
 

@@ -211,9 +211,10 @@ class Host:
     # timers
 
     def _committed(self, changes: Collection[RunChange], _: object) -> None:
-        given = [grant.holder for change in changes for grant in change.grants]
-        if given:
-            ring(self.store.directory, [name for name in given if name != self.store.holder])
+        for change in changes:
+            if change.grants:
+                others = [grant.holder for grant in change.grants if grant.holder != self.store.holder]
+                ring(self.store.directory, others)
         if self.mode == "all":
             return
         for change in changes:

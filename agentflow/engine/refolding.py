@@ -40,7 +40,7 @@ class Refolding:
         self._reducers = reducers
         self._program = program
         self._again = again
-        self._at_work: dict[int, _Work] = {}
+        self.at_work: dict[int, _Work] = {}
         self._done: dict[int, dict[int, Folded]] = {}
         self._room = anyio.CapacityLimiter(MOST)
         self._group: TaskGroup | None = None
@@ -50,7 +50,7 @@ class Refolding:
     @property
     def busy(self) -> bool:
         """Whether anything is being folded."""
-        return bool(self._at_work)
+        return bool(self.at_work)
 
     def knows(self, loaded: LoadedTree) -> bool:
         """Tell whether all is folded that a tree needs."""
@@ -59,7 +59,7 @@ class Refolding:
 
     def begin(self, loaded: LoadedTree, item: Input | Finished) -> None:
         """Have a tree folded; an input waits for it."""
-        work = self._at_work[loaded.root] = _Work(loaded, [item])
+        work = self.at_work[loaded.root] = _Work(loaded, [item])
         if any(each.kind == "cancel" for each in loaded.inbox):
             work.hurry()
         if self._group is not None:
@@ -67,7 +67,7 @@ class Refolding:
 
     def defers(self, item: Input | Finished) -> bool:
         """Let an input wait, if its tree is being folded."""
-        work = self._at_work.get(item.root)
+        work = self.at_work.get(item.root)
         if work is None:
             return False
         work.items.append(item)
@@ -75,7 +75,7 @@ class Refolding:
 
     def hurry(self, root: int) -> None:
         """Wait for the reducers of a tree no longer than is decent: it is to be cancelled."""
-        work = self._at_work.get(root)
+        work = self.at_work.get(root)
         if work is not None:
             work.hurry()
 
@@ -98,7 +98,7 @@ class Refolding:
     async def serve(self) -> None:
         """Fold whatever is to be folded; never ends by itself."""
         async with anyio.create_task_group() as self._group:
-            for work in list(self._at_work.values()):
+            for work in list(self.at_work.values()):
                 self._group.start_soon(self._fold, work)
             await anyio.sleep_forever()
 
@@ -114,7 +114,7 @@ class Refolding:
                         self._done[loaded.root][run.row.run] = await self._reducers.fold(program, run.shared)
         if loaded.holder is not None:
             self.taken[loaded.root] = loaded
-        self._at_work.pop(loaded.root, None)
+        self.at_work.pop(loaded.root, None)
         self._again(work.items)
 
 

@@ -50,12 +50,31 @@ async def test_a_commit_to_files_that_were_taken_away_fails(tmp_path: Path, take
     take(path)
     for _ in range(2):
         with pytest.raises(StoreError) as caught:
-            await store.commit([RunChange(key, key, 1, events=[note("x")])])
+            await store.commit([RunChange(key, key, 1, events=[note("x")], release=True)])
         assert caught.value.code == "AF-STORE-GONE"
         assert caught.value.code in CODES
         assert str(path) in caught.value.what
     with pytest.raises(StoreError):
         store.changed()
+    await store.close()
+
+
+@TAKEN
+async def test_one_of_many_commits_that_nobody_is_told_of_fails_soon(
+    tmp_path: Path, take: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "runs.db"
+    store = await open_store(path)
+    key = await start(store, "r1")
+    take(path)
+
+    async def commit_on_and_on() -> None:
+        while True:
+            await store.commit([RunChange(key, key, 1, events=[note("x")])])
+
+    with anyio.fail_after(60), pytest.raises(StoreError) as caught:
+        await commit_on_and_on()
+    assert caught.value.code == "AF-STORE-GONE"
     await store.close()
 
 

@@ -47,6 +47,10 @@ class WorkLease(Protocol):
 class Handler(Protocol):
     """Performs works. The core implements it once; runtimes call it."""
 
+    def enter(self) -> None:
+        """Prepare the task of a worker, which performs many works."""
+        ...
+
     async def perform(self, work: Work, lease: WorkLease) -> Sequence[Work]:
         """Execute a work that is claimed, commit what came of it, and return the works that this made ready."""
         ...

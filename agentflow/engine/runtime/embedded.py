@@ -121,6 +121,7 @@ class Worker:
     async def serve(self) -> None:
         """Work until the runtime is cancelled."""
         self._runtime.come()
+        self._handler.enter()
         while True:
             with anyio.CancelScope() as scope:
                 self._scope = scope

@@ -40,8 +40,9 @@ class Ledger(Base):
                 self._opener.size_log(self._writer.db)
         large = sum([len(change.steps) for change in changes]) >= LARGE
         synced = True in [change.synced for change in changes]
+        told = any(change.create or change.release or change.tasks for change in changes)  # it began, ended or waits
         landed, refused, last, count = await self._writer.transact(
-            self._land, (changes, definitions), _frozen, large=large, synced=synced
+            self._land, (changes, definitions), _frozen, large=large, synced=synced, told=told
         )
         if landed is not changes:  # they had to wait, and copies of them landed
             for change, copy in zip(changes, landed, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from agentflow.errors import StoreError
@@ -10,6 +11,8 @@ from agentflow.store.sqlite.log import log_of
 
 Identity = tuple[int, int]
 """Device and number of a file."""
+GLANCES = 0.01
+"""Seconds between two looks where many commits follow one another."""
 
 
 class Presence:
@@ -21,6 +24,12 @@ class Presence:
         self._log = str(log_of(path))
         self._file = _identity(self._path)
         self._log_file: Identity | None = None
+        self._looked = 0.0
+
+    def glance(self) -> None:
+        """Look at the files, if that is some time ago; raises as `look` does."""
+        if time.monotonic() - self._looked > GLANCES:
+            self.look()
 
     def look(self) -> None:
         """Look at the files.
@@ -36,6 +45,7 @@ class Presence:
             self._log_file = log
         elif log != self._log_file:
             raise _gone(self._log, log, "The write-ahead log", self._path)
+        self._looked = time.monotonic()
 
 
 def _identity(path: str) -> Identity | None:

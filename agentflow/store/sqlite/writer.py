@@ -55,7 +55,7 @@ class Writer:
 
     async def transact(
         self, work: Callable[[A], T], argument: A, freeze: Callable[[A], A] | None = None, *, large: bool = False,
-        synced: bool = False,
+        synced: bool = False, told: bool = True,
     ) -> T:  # fmt: skip
         """Run some work in a transaction of its own, and return its result once that is durable.
 
@@ -66,6 +66,7 @@ class Writer:
             large: the work takes so long that the hop to a thread doesn't count: whatever the disk does, the event
                 loop goes on.
             synced: it has to survive a power cut, however safe other transactions are.
+            told: somebody is told of it at once. Else another one follows that is told of.
 
         Raises:
             StoreError: nothing was committed.
@@ -78,7 +79,10 @@ class Writer:
             try:
                 result = work(argument)
                 await self._commit(large)
-                self._presence.look()  # else it is committed to a file that nobody can open any more
+                if told:  # it may have been committed to a file that nobody can open any more
+                    self._presence.look()
+                else:
+                    self._presence.glance()
                 self._version = self.db.data_version()
             except BaseException:
                 self._roll_back()
