@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import ssl
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,14 @@ MANIFEST = Path(__file__).parent / "cases" / "manifest.toml"
 def anyio_backend() -> str:
     """Run async tests on asyncio."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def trusted() -> Iterator[None]:
+    """Read the certificates that HTTP clients trust once: it takes longer than most tests do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -97,43 +97,46 @@ def commands(mode: str) -> Iterator[list[str]]:
     """Yield the command lines that show the texts.
 
     Args:
-        mode: text, json or jsonl.
+        mode: text, json or jsonl, which only `run` knows.
     """
     flags = {"text": [], "json": ["--json"], "jsonl": ["--jsonl"]}[mode]
-    once = ["--json"] if mode != "text" else []
+    yield from (line for line in _commands(flags) if mode != "jsonl" or line[0] == "run")
+
+
+def _commands(flags: list[str]) -> Iterator[list[str]]:
     yield ["run", "all", *flags, "--label", f"k{TEXTS[0]}={ALL}"]
-    yield ["runs", "show", "@last", *once]
-    yield ["runs", "show", "@last", "--tree", *once]
-    yield ["runs", "show", "@last", "--events", *once]
-    yield ["runs", "show", "@last", "--step", "s1", *once]
+    yield ["runs", "show", "@last", *flags]
+    yield ["runs", "show", "@last", "--tree", *flags]
+    yield ["runs", "show", "@last", "--events", *flags]
+    yield ["runs", "show", "@last", "--step", "s1", *flags]
     for name in ("waits", "wait", "event", "raises", "script", "prints"):
         yield ["run", name, "--no-ask", *flags]
-        yield ["runs", "show", "@last", *once]
-    yield ["runs", "show", "@last", "--step", "p", *once]
-    yield ["runs", "list", *once]
-    yield ["waits", "list", *once]
-    yield ["waits", "show", "nowhere" + ALL, *once]
-    yield ["publish", "nobody waits " + ALL, "--data", "{}", *once]
-    yield ["publish", ALL, "--data", '{"a": 1}', "--detach", *once]
-    yield ["graph", "all", *once]
-    yield ["graph", "all", "--format", "dot", *once]
-    yield ["validate", "broken.yaml", *once]
+        yield ["runs", "show", "@last", *flags]
+    yield ["runs", "show", "@last", "--step", "p", *flags]
+    yield ["runs", "list", *flags]
+    yield ["waits", "list", *flags]
+    yield ["waits", "show", "nowhere" + ALL, *flags]
+    yield ["publish", "nobody waits " + ALL, "--data", "{}", *flags]
+    yield ["publish", ALL, "--data", '{"a": 1}', "--detach", *flags]
+    yield ["graph", "all", *flags]
+    yield ["graph", "all", "--format", "dot", *flags]
+    yield ["validate", "broken.yaml", *flags]
     yield ["validate", "broken.yaml", "--format", "github"]
     yield ["schema", "all"]
-    yield ["explain", ALL, *once]
-    yield ["steps", ALL, *once]
+    yield ["explain", ALL, *flags]
+    yield ["steps", ALL, *flags]
     yield ["run", ALL, *flags]
     yield ["run", "all", "-i", ALL, *flags]
     yield ["run", "all", "--answer", ALL, *flags]
-    yield ["runs", "show", ALL, *once]
-    yield ["runs", "list", "--state", ALL, *once]
-    yield ["runs", "list", "--store", f"{ALL}/x.db", *once]
-    yield ["runs", "list", "-f", ALL, *once]
+    yield ["runs", "show", ALL, *flags]
+    yield ["runs", "list", "--state", ALL, *flags]
+    yield ["runs", "list", "--store", f"{ALL}/x.db", *flags]
+    yield ["runs", "list", "-f", ALL, *flags]
     yield ["runs", ALL]
     yield [ALL]
     yield ["run", "all", f"--{ALL}"]
     yield ["run", "all", "--timeout", ALL, *flags]
-    yield ["store", "check", "--store", f"{ALL}://x", *once]
+    yield ["store", "check", "--store", f"{ALL}://x", *flags]
 
 
 def main(mode: str) -> None:

@@ -29,10 +29,25 @@ workflows:
   hang: {steps: [{id: hang, type: python, function: "helpers:hang"}]}
 """
 HELPERS = """\
-import gc, locale, os, random, signal, sys, threading, time, warnings
+import gc, locale, os, random, signal, socket, stat, sys, threading, time, warnings
+from contextlib import suppress
 from pathlib import Path
 
 counted = []
+
+
+def left_open():
+    # the pipes, and sockets of the kind that the forking process has: others come and go
+    found = []
+    for number in map(int, os.listdir("/proc/self/fd")):
+        with suppress(OSError):
+            mode = os.fstat(number).st_mode
+            if stat.S_ISFIFO(mode):
+                found.append("pipe")
+            elif stat.S_ISSOCK(mode):
+                with socket.socket(fileno=os.dup(number)) as copy:
+                    found += ["control"] * (copy.type == socket.SOCK_SEQPACKET)
+    return sorted(found)
 
 
 def stream(file):
@@ -54,8 +69,8 @@ def look():
         "signals": {each.name: str(signal.getsignal(each)).split(" at ")[0] for each in signal.valid_signals()
                     if isinstance(each, signal.Signals)},
         "files": sorted(os.readlink(f"/proc/self/fd/{n}").split(":")[0] for n in range(3)),
-        "open": len(os.listdir("/proc/self/fd")),
-        "threads": sorted(thread.name for thread in threading.enumerate()),
+        "open": left_open(),
+        "threads": [threading.current_thread() is threading.main_thread(), threading.main_thread().name],
         "main": [main.__name__, main.__file__, main is sys.modules.get("__mp_main__")],
         "locale": [locale.setlocale(locale.LC_ALL), locale.getpreferredencoding(), sys.getfilesystemencoding()],
         "zone": time.tzname,

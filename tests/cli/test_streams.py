@@ -187,7 +187,15 @@ def test_a_library_leaves_the_streams_alone(scene: Project) -> None:
 # streams that are gone
 
 
-@pytest.mark.parametrize("where", ["2>/dev/full", "2>&-", "2>&1 >/dev/null | true", "2> >(head -c1 >/dev/null)"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "2>/dev/full",
+        "2>&1 >/dev/null | true",
+        pytest.param("2>&-", marks=pytest.mark.slow),
+        pytest.param("2> >(head -c1 >/dev/null)", marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_goes_on_when_its_progress_can_not_be_written(scene: Project, where: str) -> None:
     done = shell(scene, f"af run marks {where}; exit ${{PIPESTATUS[0]}}")
     assert done.returncode == 0, done.stderr
@@ -198,11 +206,12 @@ def test_a_run_goes_on_when_its_progress_can_not_be_written(scene: Project, wher
 @pytest.mark.parametrize(
     ("mode", "where", "flow", "code"),
     [
-        ("-q", ">/dev/full", "says", 74),
         ("-q", ">&-", "fails", 1),
-        ("--json", ">&-", "says", 74),
-        ("--json", ">/dev/full", "fails", 1),
-        ("--jsonl", ">/dev/full", "says", 74),
+        ("--json", ">/dev/full", "says", 74),
+        pytest.param("-q", ">/dev/full", "says", 74, marks=pytest.mark.slow),
+        pytest.param("--json", ">&-", "says", 74, marks=pytest.mark.slow),
+        pytest.param("--json", ">/dev/full", "fails", 1, marks=pytest.mark.slow),
+        pytest.param("--jsonl", ">/dev/full", "says", 74, marks=pytest.mark.slow),
     ],
 )
 def test_a_result_that_can_not_be_written_is_told_and_has_its_exit_code(
@@ -224,7 +233,10 @@ def test_who_reads_only_the_beginning_hears_no_complaint(scene: Project) -> None
     assert (done.returncode, done.stderr) == (74, "")
 
 
-@pytest.mark.parametrize("closed", ["<&-", "<&- >&- 2>&-", "<&- 2>&-"])
+@pytest.mark.parametrize(
+    "closed",
+    ["<&- >&- 2>&-", pytest.param("<&-", marks=pytest.mark.slow), pytest.param("<&- 2>&-", marks=pytest.mark.slow)],
+)
 def test_no_file_becomes_a_stream_that_was_closed_at_the_start(scene: Project, closed: str) -> None:
     shell(scene, f"af run files -q {closed}")
     output = scene.json("runs", "show", "@last")["output"]
@@ -280,7 +292,13 @@ def test_a_terminal_that_is_stopped_does_not_stop_the_run(scene: Project) -> Non
 
 @pytest.mark.parametrize(
     ("encoding", "mode"),
-    [("ascii", ["-q"]), ("latin-1", ["-q"]), ("utf-8", ["--json"]), ("cp1252", ["--json"]), ("ascii", ["--jsonl"])],
+    [
+        ("ascii", ["-q"]),
+        ("cp1252", ["--json"]),
+        pytest.param("latin-1", ["-q"], marks=pytest.mark.slow),
+        pytest.param("utf-8", ["--json"], marks=pytest.mark.slow),
+        pytest.param("ascii", ["--jsonl"], marks=pytest.mark.slow),
+    ],
 )
 def test_json_loses_no_character_in_any_encoding(scene: Project, encoding: str, mode: list[str]) -> None:
     environ: dict[str, Any] = {**scene.environ, "PYTHONIOENCODING": encoding}

@@ -247,7 +247,7 @@ class Scene:
             waits=dict(waits),
         )
 
-    def until(self, condition: Callable[[], Any], what: str, pause: float = 0.002) -> Any:
+    def until(self, condition: Callable[[], Any], what: str, pause: float = 0.01) -> Any:
         """Return what a condition gives, as soon as that is true."""
         limit = time.monotonic() + LIMIT
         while not (value := condition()):

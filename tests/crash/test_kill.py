@@ -9,6 +9,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any, Literal
 
 import pytest
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it kills with s
 
 Moment = Literal["start", "waiting", "answer", "middle", "end"]
 """When to kill: as the first steps run; while a wait is open; right after an answer; whenever; near the end."""
-MOMENTS: tuple[Moment, ...] = ("start", "waiting", "answer", "middle", "end")
+SELDOM = [pytest.param(moment, marks=pytest.mark.slow) for moment in ("start", "waiting", "end")]
 INPUT = '{"items": %s}' % list(range(ITEMS))  # noqa: UP031  the text is full of braces
 
 
@@ -45,7 +46,7 @@ def project(scene: Scene) -> None:
 
 
 @pytest.mark.case("F-CP-1", "F-D-7", "A-29", "D-WAIT-9")
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", ["answer", "middle", *SELDOM])
 def test_a_killed_run_goes_on_with_another_process_as_if_nothing_was(
     scene: Scene, expected: Any, moment: Moment
 ) -> None:
@@ -68,8 +69,7 @@ def _survive(scene: Scene, expected: Any, rnd: random.Random, moments: list[Mome
             process = scene.start("run", "big", "--input-json", INPUT, "--json", "--wait")
         else:
             process = scene.start("runs", "watch", "@last", "--json")
-    while process.poll() is None:
-        _answer_one(scene, process)
+    _answer_until(scene, process, lambda: False)
     assert process.returncode == 0, scene.said(process)
     assert result_of(scene.out(process)) == expected
     assert scene.snapshot().state == "completed"
@@ -109,7 +109,13 @@ def _await(scene: Scene, rnd: random.Random, moment: Moment, process: subprocess
         _answer_one(scene, process, kill=rnd.random() < 0.5)
         return
     wanted = rnd.randrange(5, STEPS - 30) if moment == "middle" else rnd.randrange(STEPS - 30, STEPS)
-    while len(scene.lines()) < wanted and process.poll() is None:
+    _answer_until(scene, process, lambda: len(scene.lines()) >= wanted)
+
+
+def _answer_until(scene: Scene, process: subprocess.Popen[str], enough: Callable[[], bool]) -> None:
+    """Answer every wait that opens, until it is enough or the process has ended."""
+    while not enough() and process.poll() is None:
+        scene.until(lambda: enough() or process.poll() is not None or scene.snapshot().waits, "a wait, or the end")
         _answer_one(scene, process)
 
 
@@ -126,7 +132,6 @@ def _answer_one(scene: Scene, process: subprocess.Popen[str], *, kill: bool = Fa
             return
         assert scene.wait(answering) == 0, scene.said(answering)
         return
-    scene.until(lambda: True, "a moment")
 
 
 def _json(value: Any) -> str:

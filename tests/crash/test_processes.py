@@ -85,7 +85,7 @@ async def test_two_hosts_never_run_one_step_twice(scene: Scene) -> None:
 
 
 @pytest.mark.case("W-E-17")
-@pytest.mark.parametrize("workflow", ["long", "blocks"])
+@pytest.mark.parametrize("workflow", ["blocks", pytest.param("long", marks=pytest.mark.slow)])
 async def test_a_step_longer_than_all_looks_for_dead_hosts_runs_once(scene: Scene, workflow: str) -> None:
     """Also when it keeps the event loop of its host from doing anything else."""
     async with Engine.open(scene.database, config=_config(scene), host="none") as engine:
@@ -129,8 +129,15 @@ def test_a_run_killed_in_its_first_and_in_its_last_step_still_gives_its_output(s
     assert started == ["first", "first", "between", "last", "last"]
 
 
-@pytest.mark.parametrize("bell", [True, False], ids=["doorbell", "look"])
-@pytest.mark.parametrize("workflow", ["asks", "busy"])
+@pytest.mark.parametrize(
+    ("workflow", "bell"),
+    [
+        pytest.param("asks", True, id="asks-doorbell"),
+        pytest.param("busy", False, id="busy-look"),
+        pytest.param("asks", False, id="asks-look", marks=pytest.mark.slow),
+        pytest.param("busy", True, id="busy-doorbell", marks=pytest.mark.slow),
+    ],
+)
 def test_an_answer_of_a_second_process_moves_the_run_in_the_first(scene: Scene, workflow: str, bell: bool) -> None:
     process = scene.start("run", workflow, "--wait", "--json")
     wait = _wait_id(scene)
@@ -204,7 +211,9 @@ def test_a_cancel_of_a_second_process_stops_the_run_in_the_first(scene: Scene) -
     assert not any(belongs_to_a_step(pid) for pid in pids)
 
 
-@pytest.mark.parametrize("command", ["run", "watch", "answer"])
+@pytest.mark.parametrize(
+    "command", ["run", pytest.param("watch", marks=pytest.mark.slow), pytest.param("answer", marks=pytest.mark.slow)]
+)
 def test_a_terminated_process_saves_its_run_and_leaves(scene: Scene, command: str) -> None:
     workflow, step = ("asks", "after") if command == "answer" else ("ends", "first")
     process = scene.start("run", workflow, "--json")
@@ -283,6 +292,7 @@ def test_a_child_that_a_step_forked_keeps_no_dead_host_alive(scene: Scene) -> No
         os.kill(child, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_step_that_kills_its_process_five_times_fails_and_the_others_go_on(scene: Scene) -> None:
     process = scene.start("run", "poison", "--json")
     codes = [scene.wait(process)]

@@ -6,10 +6,24 @@ what it keeps in memory is only a cache.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from agentflow.store.sqlite.connection import Opener
 from agentflow.testing.clock import FakeClock
 from tests.engine.lab import Lab
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_sized_log() -> Iterator[None]:
+    """Let logs grow as they are written: sizing them pays only after a thousand pages, which no test here has."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Opener, "size_log", _leave_it)
+        yield
+
+
+def _leave_it(_: Opener, __: object) -> None: ...
 
 
 @pytest.fixture(params=[False, True], ids=["cached", "replayed"])

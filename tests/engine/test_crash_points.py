@@ -1,4 +1,7 @@
-"""A host that dies at any of a run's commits: the next host comes to the same end and repeats nothing committed."""
+"""A host that dies at any of a run's commits: the next host comes to the same end and repeats nothing committed.
+
+`make test` lets it die before every third commit and after every third; `make test-slow` before and after each.
+"""
 
 from __future__ import annotations
 
@@ -209,10 +212,11 @@ def shape(done: Done) -> Any:
 
 
 @pytest.mark.case("F-CP-1", "F-CP-3", "F-CP-4")
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "each"])
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize("scenario", [loops, branches, failing, undoing, children, waiting, cancelled])
 async def test_wherever_the_host_dies_the_run_comes_to_the_same_end(
-    clock: FakeClock, scenario: Scenario, before: bool, tmp_path: Path
+    clock: FakeClock, scenario: Scenario, before: bool, every: int, tmp_path: Path
 ) -> None:
     """State is rebuilt at every crash here, so there is no need for the replay mode."""
     lab = Lab(clock, always_replay=False)
@@ -222,7 +226,7 @@ async def test_wherever_the_host_dies_the_run_comes_to_the_same_end(
     whole = await finish(lab, flows, tmp_path / "whole.db", cancel=cancel)
     assert whole.state == ENDS.get(scenario, "completed")
     calls = sorted(book.calls)
-    for number in range(1, 200):
+    for number in range(1 if before or every == 1 else 2, 200, every):
         book.calls.clear()
         path = tmp_path / f"{number}.db"
         with anyio.fail_after(LIMIT):

@@ -166,13 +166,13 @@ async def test_commits_to_a_slow_disk_dont_wait_for_scripts_that_have_all_thread
     lab: Lab, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr("os.pidfd_open", raising=False)  # as on macOS
-    many = int(anyio.to_thread.current_default_thread_limiter().total_tokens) + 1
-    scripts = [script(f"s{n}", command="sleep", args=["60"]) for n in range(many)]
+    limiter = anyio.to_thread.current_default_thread_limiter()
+    monkeypatch.setattr(limiter, "total_tokens", 8)
+    scripts = [script(f"s{n}", command="sleep", args=["60"]) for n in range(9)]
     flows = (lab.workflow(*scripts, id="busy", execution="parallel"), lab.workflow(set_("a", value=1)))
     async with lab.open(*flows, store=db, clock=None) as engine:
         assert isinstance(engine.store, SqliteStore)
         await engine.start("busy")
-        limiter = anyio.to_thread.current_default_thread_limiter()
         with anyio.fail_after(60):
             while limiter.available_tokens > 0:
                 await anyio.lowlevel.checkpoint()

@@ -77,6 +77,8 @@ class World:
         self.lost: set[tuple[str, str, int]] = set()
         """Attempts whose host died before their end was committed."""
         self.lives: list[Life] = [Life()]
+        self.struck = True
+        """Whether the last crash that was planned has happened: its point may not be reached that often."""
         self.store: Store
 
     # functions
@@ -101,10 +103,11 @@ class World:
         """Bring the run to its end over some deaths of its host, and return all that is stored."""
         for point, nth in crashes:
             async with self._open():
-                with fault(point, nth):
+                with fault(point, nth) as planned:
                     async with dying(self.lab.open(*self.flows, store=self.store)) as engine:
                         await inherit(engine, self.store)
                         await self._go_on(engine, meddle)
+                self.struck = planned.struck
                 await self._bury()
         async with self._open(), self.lab.open(*self.flows, store=self.store) as engine:
             await inherit(engine, self.store)
