@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 
 from agentflow.store.sqlite import statements as sql
-from agentflow.store.sqlite.connection import Opener
+from agentflow.store.sqlite.file.place import InFile
 from agentflow.store.sqlite.sql import do, do_many, number, one, rows
 
 AT = 1.7e9
@@ -36,10 +36,10 @@ class RawCommits:
     async def open(cls, source: Path, path: Path) -> RawCommits:
         """Copy a database that nobody writes to."""
         shutil.copyfile(source, path)
-        opener = Opener(path, "strict")
+        opener = InFile(path, "strict")
         db, reader = await opener.open()
         reader.close()
-        opener.size_log(db)
+        opener.begin_commits(db)
         return cls(db, path)
 
     def commit(self, run_id: str) -> None:

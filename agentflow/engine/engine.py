@@ -92,10 +92,10 @@ class Engine:
             opened = await open_store(location, durability=config.durability)
         else:
             opened = store
-        lock = None
+        name, lock = new_id(), None
         if host != "none" and opened.directory is not None:
-            lock = HostLock(opened.directory, new_id())
-        opened.holder = (lock.name if lock else "memory") if host != "none" else ""
+            lock = HostLock(opened.directory, name)
+        opened.holder = name if host != "none" else ""
         core = build_core(config, opened, clock, ids, functions or {}, tools or {}, agents or {})
         core.always_replay = always_replay
         opened.matches = filter_matches

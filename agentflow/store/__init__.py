@@ -36,13 +36,13 @@ async def open_store(
     """
     text = str(location)
     if text in (":memory:", "memory:"):
-        from agentflow.store.memory import MemoryStore  # noqa: PLC0415  only who uses a store pays for it
+        from agentflow.store.sqlite import open_memory  # noqa: PLC0415  only who uses a store pays for it
 
-        return MemoryStore(clock=clock)
+        return await open_memory(clock=clock)
     _, found, rest = text.partition("://")
     unknown = unknown_kind(text)
     if unknown is not None:
         raise StoreError(unknown, code="AF-STORE-KIND", hint=KIND_HINT)
-    from agentflow.store.sqlite import open_sqlite  # noqa: PLC0415  the database driver is loaded where it is used
+    from agentflow.store.sqlite import open_sqlite  # noqa: PLC0415
 
     return await open_sqlite(Path(rest.removeprefix("/") if found else text), durability=durability, clock=clock)

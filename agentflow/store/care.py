@@ -141,7 +141,7 @@ async def backup(
             `AF-STORE-DAMAGED` and `data["copy"]` everything was copied as it is, but some of it is damaged: the copy is
             `target`, or `target` with `.damaged` behind it where a file was there.
     """
-    from agentflow.store.sqlite.backups import back_up  # noqa: PLC0415  the database driver is loaded where it is used
+    from agentflow.store.sqlite.care.backups import back_up  # noqa: PLC0415  the database driver is loaded where it is used
 
     return await back_up(place_of(location), target, replace=replace, progress=progress)
 
@@ -158,7 +158,7 @@ async def restore(location: str | Path, source: Path, *, replace: bool = False, 
     Raises:
         StoreError: the copy is damaged or from a newer version, or somebody uses the store. Nothing was changed.
     """
-    from agentflow.store.sqlite.backups import put_back  # noqa: PLC0415
+    from agentflow.store.sqlite.care.backups import put_back  # noqa: PLC0415
 
     return await put_back(file_of(location), source, replace=replace, damaged_too=damaged)
 
@@ -169,7 +169,7 @@ async def check(location: str | Path) -> Report:
     Raises:
         StoreError: it isn't a store, or comes from a newer version.
     """
-    from agentflow.store.sqlite.check import look_over  # noqa: PLC0415
+    from agentflow.store.sqlite.care.check import look_over  # noqa: PLC0415
 
     return await look_over(place_of(location))
 
@@ -186,7 +186,7 @@ async def vacuum(location: str | Path, *, full: bool = False, progress: Progress
     Raises:
         StoreError: somebody uses it and shouldn't, or there is no room for it.
     """
-    from agentflow.store.sqlite.compact import compact, rebuild  # noqa: PLC0415
+    from agentflow.store.sqlite.care.compact import compact, rebuild  # noqa: PLC0415
 
     path = place_of(location)
     return await (rebuild(path) if full else compact(path, progress))

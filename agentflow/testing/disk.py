@@ -53,7 +53,7 @@ def slow_disk(seconds: float = 0.02) -> Generator[SlowDisk]:
     Args:
         seconds: how much longer a sync takes.
     """
-    from agentflow.store.sqlite.disk import before_each_sync  # noqa: PLC0415  the driver is loaded where it is used
+    from agentflow.store.sqlite.file.disk import before_each_sync  # noqa: PLC0415  the driver is loaded where it is used
 
     disk = SlowDisk(seconds)
     with before_each_sync(disk):

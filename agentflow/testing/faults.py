@@ -17,7 +17,6 @@ from agentflow.engine import Engine
 from agentflow.errors import Defect
 from agentflow.faultpoints import POINTS, enable
 from agentflow.store.contract import Store
-from agentflow.store.memory import MemoryStore
 
 if TYPE_CHECKING:
     from agentflow.testing.kit import Harness
@@ -119,12 +118,8 @@ async def _nothing(grace: float) -> None:
 
 
 async def inherit(engine: Engine, store: Store) -> None:
-    """Let an engine take over what dead engines held in a memory store, which has no locks to tell who is alive."""
-    if not isinstance(store, MemoryStore):
+    """Let an engine take over what dead engines held in a store in memory, which has no locks to tell who is alive."""
+    if store.directory is not None:
         return
-    name = f"dead-{len(engine.core.dead)}"
-    for run in store.tables.runs.values():
-        if run.holder is not None and run.root.key not in engine.core.trees:
-            run.holder = name
-    engine.core.dead = {*engine.core.dead, name}
+    engine.core.dead = {*engine.core.dead, *await store.hosts()} - {store.holder}
     await engine.host.claim()

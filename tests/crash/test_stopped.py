@@ -15,7 +15,8 @@ import pytest
 from agentflow.config import load_config
 from agentflow.engine import Engine
 from agentflow.errors import StoreError
-from agentflow.store.sqlite import connection, writer
+from agentflow.store.sqlite import writer
+from agentflow.store.sqlite.file import place
 from tests.crash.scene import Scene
 from tests.crash.small import CONFIG, WORK
 
@@ -67,7 +68,7 @@ async def test_a_process_stopped_in_a_transaction_is_named_and_holds_nobody_up_f
             run = await engine.start("ends")
             await until(scene.lines)
             monkeypatch.setattr(writer, "BUSY_AFTER", 0.1)
-            monkeypatch.setattr(connection, "BUSY_AFTER", 0.1)
+            monkeypatch.setattr(place, "BUSY_AFTER", 0.1)
             with stopped_writer(scene) as process:
                 (scene.folder / "go-first").touch()
                 await until(lambda: "is in use by another process" in caplog.text)

@@ -36,9 +36,9 @@ def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger, "LARGE", 1)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
-    return ":memory:" if request.param == "memory" else tmp_path / "runs.db"
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "runs.db"
 
 
 def limits(slots: int) -> dict[str, object]:
@@ -81,7 +81,7 @@ async def ends(lab: Lab, engine: Engine, *runs: Run) -> None:
 
 @pytest.mark.parametrize("order", ["cb", "bc"])
 async def test_the_next_flush_is_planned_while_one_lands_for_other_trees_only_and_commits_after_it(
-    lab: Lab, place: Path | str, order: str
+    lab: Lab, place: Path, order: str
 ) -> None:
     gates = {name: Gate(name) for name in "abc"}
     steps = [lab.call("a", gates["a"]), lab.call("b", gates["b"])]
@@ -110,7 +110,7 @@ async def test_the_next_flush_is_planned_while_one_lands_for_other_trees_only_an
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 async def test_many_runs_of_all_kinds_of_steps_end_as_they_should_while_each_commit_takes_its_time(
-    lab: Lab, place: Path | str, after: bool
+    lab: Lab, place: Path, after: bool
 ) -> None:
     tried, kept = Counter[int](), Counter[int]()
 
@@ -161,7 +161,7 @@ async def test_many_runs_of_all_kinds_of_steps_end_as_they_should_while_each_com
 
 @pytest.mark.parametrize("refused", ["the one that lands", "the next one"])
 async def test_a_refused_commit_is_made_again_while_another_is_planned_and_nothing_is_done_twice(
-    lab: Lab, place: Path | str, refused: str
+    lab: Lab, place: Path, refused: str
 ) -> None:
     pair = Pair(lab)
     async with held_store(place) as held, held.open(lab, *pair.flows) as engine:
@@ -177,7 +177,7 @@ async def test_a_refused_commit_is_made_again_while_another_is_planned_and_nothi
 
 
 async def test_a_fault_in_what_lands_leaves_what_is_planned_alone(
-    lab: Lab, place: Path | str, caplog: pytest.LogCaptureFixture
+    lab: Lab, place: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     pair = Pair(lab)
     async with held_store(place) as held, held.open(lab, *pair.flows) as engine:
@@ -214,7 +214,7 @@ async def test_a_newer_version_that_changed_the_store_ends_the_engine_with_a_flu
 
 @pytest.mark.parametrize("slots", [1, 2])
 async def test_a_step_that_got_no_slot_while_its_tree_landed_gets_it_afterwards(
-    lab: Lab, place: Path | str, slots: int
+    lab: Lab, place: Path, slots: int
 ) -> None:
     gates = [Gate(n) for n in range(slots)]
     busy = lab.workflow(*(lab.call(f"s{n}", gate) for n, gate in enumerate(gates)), execution="parallel", id="busy")
@@ -237,7 +237,7 @@ async def test_a_step_that_got_no_slot_while_its_tree_landed_gets_it_afterwards(
             assert (await lab.finish(engine, run)).state == "completed"
 
 
-async def test_a_slot_whose_step_was_lost_with_its_tree_goes_to_who_queues_for_it(lab: Lab, place: Path | str) -> None:
+async def test_a_slot_whose_step_was_lost_with_its_tree_goes_to_who_queues_for_it(lab: Lab, place: Path) -> None:
     """The only other thing that could make it look again has ended."""
     gate = Gate(1)
     busy, flow = lab.workflow(lab.call("a", gate), id="busy"), lab.workflow(set_("a", value=1))
@@ -257,7 +257,7 @@ async def test_a_slot_whose_step_was_lost_with_its_tree_goes_to_who_queues_for_i
 
 
 async def test_a_host_that_shuts_down_with_one_flush_landing_and_one_planned_gives_all_leases_back(
-    lab: Lab, place: Path | str
+    lab: Lab, place: Path
 ) -> None:
     pair, runs = Pair(lab), tuple[Run, ...]()
     async with held_store(place) as held:
@@ -273,7 +273,7 @@ async def test_a_host_that_shuts_down_with_one_flush_landing_and_one_planned_giv
 
 
 async def test_the_pump_turns_only_for_what_comes_in_while_a_commit_hangs(
-    lab: Lab, place: Path | str, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair, turns = Pair(lab), 0
     async with held_store(place) as held, held.open(lab, *pair.flows) as engine:
@@ -297,7 +297,7 @@ async def test_the_pump_turns_only_for_what_comes_in_while_a_commit_hangs(
 
 
 async def test_what_comes_in_for_a_tree_stays_in_order_when_its_commit_is_refused_meanwhile(
-    lab: Lab, place: Path | str, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The planner reads another tree while the commit is undone, and has already seen what came in later."""
     gates, read, go = [Gate(), Gate()], anyio.Event(), anyio.Event()

@@ -12,7 +12,7 @@ from agentflow.engine import Answer, Decline
 from agentflow.errors import StoreError
 from agentflow.steps import delay, for_each, saga, sequence, set_, wait_for_input
 from agentflow.steps import workflow as sub
-from agentflow.store.memory import MemoryStore
+from agentflow.store import open_store
 from agentflow.store.rows import RunQuery
 from tests.engine.hands import Fails, Gate, by_hand, doom, eventually
 from tests.engine.lab import LIMIT, Lab, until
@@ -86,14 +86,20 @@ async def test_cancelling_the_code_around_an_engine_leaves_its_running_steps_to_
     assert (done.state, done.output) == ("completed", "done")
 
 
-async def test_a_run_that_cannot_be_read_keeps_no_other_run_from_going_on(lab: Lab) -> None:
-    store = MemoryStore()
+async def test_a_run_that_cannot_be_read_keeps_no_other_run_from_going_on(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await open_store(":memory:")
     waits = lab.workflow(wait_for_input("ask", message="?"))
     async with lab.open(waits, lab.workflow(set_("a", value=1), id="other"), store=store) as engine:
         run = await lab.finish(engine, await engine.start("main"))
-        digest = next(iter(store.tables.runs.values())).new.definition
-        engine.core.catalog.forget(digest)
-        store.definitions = {k: v for k, v in store.definitions.items() if k != digest}
+        engine.core.catalog.forget(run.run.definition)
+        read = store.get_definition
+
+        async def lost(digest: str) -> bytes | None:
+            return None if digest == run.run.definition else await read(digest)
+
+        monkeypatch.setattr(store, "get_definition", lost)
         with anyio.fail_after(LIMIT):
             with pytest.raises(StoreError):
                 await engine.resume(run.waits[0].id, Answer(1))
@@ -101,8 +107,10 @@ async def test_a_run_that_cannot_be_read_keeps_no_other_run_from_going_on(lab: L
         assert done.state == "completed"
 
 
-async def test_a_store_that_cannot_be_read_for_a_moment_costs_no_step_its_result(lab: Lab) -> None:
-    store = MemoryStore()
+async def test_a_store_that_cannot_be_read_for_a_moment_costs_no_step_its_result(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await open_store(":memory:")
     flow = lab.workflow(wait_for_input("ask", message="?"), set_("b", value="{steps.ask}"))
     async with lab.open(flow, store=store) as engine:
         done = await lab.finish(engine, await engine.start("main"))
@@ -113,7 +121,7 @@ async def test_a_store_that_cannot_be_read_for_a_moment_costs_no_step_its_result
                 raise StoreError("the disk is away")
             return await load(root)
 
-        store.load = failing
+        monkeypatch.setattr(store, "load", failing)
         with anyio.fail_after(LIMIT):
             await engine.resume(done.waits[0].id, Answer(1))
             done = await lab.finish(engine, done.run)
@@ -121,15 +129,16 @@ async def test_a_store_that_cannot_be_read_for_a_moment_costs_no_step_its_result
 
 
 async def test_slots_are_free_again_after_a_tree_was_lost(lab: Lab) -> None:
-    store, gate = MemoryStore(), Gate()
-    stuck = Gate()
+    store, gate, stuck = await open_store(":memory:"), Gate(), Gate()
     flow = lab.workflow(lab.call("a", gate, execution="parallel"), lab.call("b", stuck, execution="parallel"))
     async with lab.open(flow, store=store) as engine:
         await engine.start("main")
         await gate.inside()
         await stuck.inside()
-        for run in store.tables.runs.values():
-            run.holder, run.epoch = "somebody else", run.epoch + 1
+        holder, store.holder = store.holder, "somebody else"
+        for root in engine.core.trees:
+            assert await store.acquire(root, [holder])
+        store.holder = holder
         gate.open()
         with anyio.fail_after(LIMIT):
             await engine.core.idle()
@@ -308,7 +317,7 @@ async def test_nothing_of_a_child_run_starts_while_its_parent_is_paused(lab: Lab
 
 
 async def test_cancelling_a_run_that_nobody_has_begun_starts_nothing_of_it(lab: Lab) -> None:
-    store = MemoryStore()
+    store = await open_store(":memory:")
     child = lab.workflow(wait_for_input("ask", message="?"), id="child")
     flow = lab.workflow(sub("b", workflow="child"))
     async with lab.open(flow, child, store=store, host="none") as engine:

@@ -12,7 +12,8 @@ import pytest
 from agentflow.engine import Engine
 from agentflow.errors import StoreError
 from agentflow.steps import Workflow, python, wait_for_input
-from agentflow.store.sqlite import connection, schema
+from agentflow.store.sqlite import schema
+from agentflow.store.sqlite.file import place
 from agentflow.store.sqlite.schema import migrations
 from agentflow.store.sqlite.sql import do, number
 
@@ -34,7 +35,7 @@ def _upgrade(path: Path) -> None:
 
 def _become_newer(patch: pytest.MonkeyPatch) -> None:
     steps = (*migrations(), NEXT)
-    for module in (schema, connection):
+    for module in (schema, place):
         patch.setattr(module, "migrations", lambda: steps)
 
 

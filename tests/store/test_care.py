@@ -17,8 +17,8 @@ from agentflow.errors import StoreError
 from agentflow.store import care, open_store
 from agentflow.store.contract import Store
 from agentflow.store.rows import RunChange, RunQuery
-from agentflow.store.sqlite import backups, compact
-from agentflow.store.sqlite.connection import Opener
+from agentflow.store.sqlite.care import backups, compact
+from agentflow.store.sqlite.file.place import InFile
 from agentflow.store.sqlite.schema import migrations
 from agentflow.store.sqlite.sql import do, number, rows
 from agentflow.testing.store_suite.builders import OVER, ending, note, start, step, text_id
@@ -311,7 +311,7 @@ async def test_purging_a_large_run_goes_in_transactions_of_bounded_size(
     store = await _filled(path, runs=3, steps=300)
     other = await _filled(tmp_path / "other.db", runs=1)
     sizes: list[int] = []
-    db = (await Opener(path, "relaxed").open())[1]
+    db = (await InFile(path, "relaxed").open())[1]
 
     async def count() -> None:
         while True:

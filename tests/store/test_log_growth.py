@@ -18,8 +18,8 @@ from agentflow.steps import Workflow, set_, wait_for_input
 from agentflow.store import open_store
 from agentflow.store.contract import Store
 from agentflow.store.rows import RunChange
-from agentflow.store.sqlite import log as guard
-from agentflow.store.sqlite.connection import LOG_KEPT
+from agentflow.store.sqlite.file import log as guard
+from agentflow.store.sqlite.file.place import LOG_KEPT
 from agentflow.store.sqlite.locks import readers, users
 from agentflow.testing.store_suite.builders import start, step
 

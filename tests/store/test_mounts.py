@@ -9,8 +9,8 @@ import pytest
 from agentflow.codes import CODES
 from agentflow.errors import StoreError
 from agentflow.store import care, open_store
-from agentflow.store.sqlite import mounts
-from agentflow.store.sqlite.connection import Opener
+from agentflow.store.sqlite.file import mounts
+from agentflow.store.sqlite.file.place import InFile
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +36,7 @@ async def test_a_network_file_system_is_refused_by_name(tmp_path: Path, kind: st
     table.write_text(_table(tmp_path / "far away", kind), encoding="utf-8")
     path = tmp_path / "far away" / "deep" / "runs.db"
     with pytest.raises(StoreError) as caught:
-        await Opener(path, "strict", table).open()
+        await InFile(path, "strict", table).open()
     error = caught.value
     assert error.code == "AF-STORE-NETWORK"
     assert error.code in CODES
@@ -77,7 +77,7 @@ def test_a_sandbox_whose_own_disk_is_shared_by_its_host_is_no_network() -> None:
 
 
 async def test_where_there_is_no_table_of_mounts_everything_is_taken_for_local(tmp_path: Path) -> None:
-    writer, reader = await Opener(tmp_path / "runs.db", "strict", tmp_path / "none").open()
+    writer, reader = await InFile(tmp_path / "runs.db", "strict", tmp_path / "none").open()
     writer.close()
     reader.close()
     lines = "not a table\n1 2\n - \n22 1 254:0 / / rw\n"

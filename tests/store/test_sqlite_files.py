@@ -17,8 +17,9 @@ from agentflow.store.rows import (
     RunChange,
 )
 from agentflow.store.sqlite import SqliteStore
-from agentflow.store.sqlite.connection import Opener, check_sqlite
 from agentflow.store.sqlite.faults import store_error
+from agentflow.store.sqlite.file.place import InFile
+from agentflow.store.sqlite.place import check_sqlite
 from agentflow.store.sqlite.schema import migrate, migrations
 from agentflow.store.sqlite.sql import do, number, one, rows
 from agentflow.testing.store_suite.builders import note, start, step, text_id
@@ -153,7 +154,7 @@ async def test_every_fault_of_the_driver_has_a_code_and_says_what_helps(error: t
 
 
 async def test_a_full_disk_saves_nothing_of_the_commit_and_the_next_one_works(tmp_path: Path) -> None:
-    opener = Opener(tmp_path / "runs.db", "strict")
+    opener = InFile(tmp_path / "runs.db", "strict")
     writer, reader = await opener.open()
     store = SqliteStore(opener, (writer, reader), SystemClock())
     key = await start(store, "r1")
@@ -170,7 +171,7 @@ async def test_a_full_disk_saves_nothing_of_the_commit_and_the_next_one_works(tm
 
 
 async def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
-    opener = Opener(tmp_path / "runs.db", "strict")
+    opener = InFile(tmp_path / "runs.db", "strict")
     writer, reader = await opener.open()
     store = SqliteStore(opener, (writer, reader), SystemClock())
     key = await start(store, "r1")
@@ -228,12 +229,12 @@ async def test_a_sqlite_that_damages_shared_files_is_refused() -> None:
 
 @pytest.mark.parametrize(("durability", "synchronous"), [("strict", 2), ("relaxed", 1)])
 async def test_durability_says_how_commits_are_synced(tmp_path: Path, durability: str, synchronous: int) -> None:
-    opener = Opener(tmp_path / "runs.db", cast("Any", durability))
+    opener = InFile(tmp_path / "runs.db", cast("Any", durability))
     writer, reader = await opener.open()
     assert number(writer, "PRAGMA synchronous") == synchronous
     assert one(writer, "PRAGMA journal_mode") == ("wal",)
     assert number(reader, "PRAGMA query_only") == 1
-    opener.size_log(writer)
+    opener.begin_commits(writer)
     assert number(writer, "PRAGMA synchronous") == synchronous
     assert number(writer, "PRAGMA wal_autocheckpoint") > 0
     writer.close()
@@ -280,7 +281,7 @@ async def test_a_failed_migration_leaves_the_store_as_it_was(tmp_path: Path, mon
     await start(store, "r1")
     await store.close()
     steps = (*migrations(), "CREATE TABLE extra (a); CREATE TABLE runs (b);")
-    for module in ("schema", "connection"):
+    for module in ("schema", "file.place"):
         monkeypatch.setattr(f"agentflow.store.sqlite.{module}.migrations", lambda: steps)
     with pytest.raises(StoreError):
         await open_store(path)
@@ -292,7 +293,7 @@ async def test_a_failed_migration_leaves_the_store_as_it_was(tmp_path: Path, mon
 
 async def test_lists_and_commands_use_an_index(tmp_path: Path) -> None:
     """Each of these is asked often, and by stores with very many runs."""
-    opener = Opener(tmp_path / "runs.db", "strict")
+    opener = InFile(tmp_path / "runs.db", "strict")
     writer, reader = await opener.open()
     queries = (
         "SELECT key FROM heads h WHERE h.parent IS NULL ORDER BY h.created_at DESC, h.key DESC LIMIT 50",

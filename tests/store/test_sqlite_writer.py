@@ -14,7 +14,7 @@ import pytest
 from agentflow.errors import StoreError
 from agentflow.store import open_store
 from agentflow.store.sqlite import SqliteStore
-from agentflow.store.sqlite.connection import Opener
+from agentflow.store.sqlite.file.place import InFile
 from agentflow.store.sqlite.sql import do, rows
 from agentflow.store.sqlite.writer import Writer
 from agentflow.testing.store_suite.builders import start
@@ -41,7 +41,7 @@ class SlowWriter(Writer):
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[apsw.Connection]:
     """Open a store's writer connection with a table to write to."""
-    writer, reader = await Opener(tmp_path / "runs.db", "strict").open()
+    writer, reader = await InFile(tmp_path / "runs.db", "strict").open()
     reader.close()
     do(writer, "CREATE TABLE notes (n INTEGER)")
     yield writer
@@ -51,7 +51,7 @@ async def database(tmp_path: Path) -> AsyncIterator[apsw.Connection]:
 @pytest.fixture
 async def slow(database: apsw.Connection, tmp_path: Path) -> SlowWriter:
     """A writer that has just noticed that its disk is slow."""
-    writer = SlowWriter(database, Opener(tmp_path / "runs.db", "strict"))
+    writer = SlowWriter(database, InFile(tmp_path / "runs.db", "strict"))
     writer.go = threading.Event()
     writer.started = threading.Event()
     await writer.transact(_note(database), 0)
@@ -79,7 +79,7 @@ def _kept(path: Path) -> list[int]:
 
 
 async def test_a_fast_disks_commit_needs_no_thread_and_no_turn(database: apsw.Connection, tmp_path: Path) -> None:
-    writer = Writer(database, Opener(tmp_path / "runs.db", "strict"))
+    writer = Writer(database, InFile(tmp_path / "runs.db", "strict"))
     coroutine = writer.transact(_note(database), 1)
     with pytest.raises(StopIteration) as done:
         coroutine.send(None)
@@ -155,7 +155,7 @@ async def test_a_cancelled_commit_is_finished_and_a_cancelled_turn_is_given_on(
 async def test_work_that_fails_is_rolled_back_and_the_next_one_goes_on(
     database: apsw.Connection, tmp_path: Path
 ) -> None:
-    writer = Writer(database, Opener(tmp_path / "runs.db", "strict"))
+    writer = Writer(database, InFile(tmp_path / "runs.db", "strict"))
 
     def breaks(n: int) -> None:
         do(database, "INSERT INTO notes VALUES (?)", (n,))
@@ -173,7 +173,7 @@ async def test_work_that_fails_is_rolled_back_and_the_next_one_goes_on(
 async def test_a_lock_of_another_process_is_waited_for_while_the_loop_goes_on(
     database: apsw.Connection, tmp_path: Path
 ) -> None:
-    writer = Writer(database, Opener(tmp_path / "runs.db", "strict"))
+    writer = Writer(database, InFile(tmp_path / "runs.db", "strict"))
     other = apsw.Connection(str(tmp_path / "runs.db"))
     do(other, "BEGIN IMMEDIATE")
     done: list[int] = []
@@ -194,12 +194,12 @@ async def test_a_lock_of_another_process_is_waited_for_while_the_loop_goes_on(
     assert done == [1, 2]
 
 
-async def test_closing_waits_for_what_is_under_way(slow: SlowWriter, tmp_path: Path) -> None:
+async def test_ending_waits_for_what_is_under_way(slow: SlowWriter, tmp_path: Path) -> None:
     with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             group.start_soon(slow.transact, _note(slow.db), 1)
             await anyio.to_thread.run_sync(slow.started.wait)
-            group.start_soon(slow.close)
+            group.start_soon(slow.end)
             await anyio.lowlevel.checkpoint()
             slow.go.set()
     assert _kept(tmp_path / "runs.db") == [0, 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,9 +16,8 @@ from agentflow.errors import NotFoundError
 from agentflow.store.common import subset
 from agentflow.store.contract import Matches
 from agentflow.store.sqlite.batch import Batch
-from agentflow.store.sqlite.connection import Opener, reserve
 from agentflow.store.sqlite.known import Known
-from agentflow.store.sqlite.log import Growth
+from agentflow.store.sqlite.place import Place, reserve
 from agentflow.store.sqlite.sql import number, one
 from agentflow.store.sqlite.writer import Writer
 
@@ -27,12 +27,21 @@ _FIRST_BLOCK = 64
 _LARGEST_BLOCK = 4096
 
 
+@cache
+def _closed() -> apsw.Connection:
+    """Return what a closed store has for a connection: those it had may be another one's now."""
+    db = apsw.Connection(":memory:")
+    db.close()
+    return db
+
+
 class Keys:
     """Run keys that this process has reserved: small blocks first, larger ones for those who use many."""
 
-    def __init__(self, opener: Opener) -> None:
+    def __init__(self, place: Place, writer: Writer) -> None:
         """Start without any."""
-        self._opener = opener
+        self._place = place
+        self._writer = writer
         self._blocks: deque[tuple[int, int]] = deque()
         self._next = self._end = 0
         self._size = _FIRST_BLOCK
@@ -41,7 +50,7 @@ class Keys:
         """Return a key."""
         if self._next >= self._end:
             if not self._blocks:  # many child runs are started at once
-                self.add(self._opener.reserve(self.more), self.more)
+                self.add(self._place.reserve(self._writer.db, self.more), self.more)
             self._next, self._end = self._blocks.popleft()
         self._next += 1
         return self._next
@@ -72,35 +81,36 @@ class Keys:
 class Base:
     """A database, opened."""
 
-    def __init__(self, opener: Opener, connections: tuple[apsw.Connection, apsw.Connection], clock: Clock) -> None:
+    def __init__(self, place: Place, connections: tuple[apsw.Connection, apsw.Connection], clock: Clock) -> None:
         """Take over the connections (writer, reader)."""
         self.holder = ""
         self.matches: Matches = subset
-        self._opener = opener
+        self._place = place
         self._clock = clock
-        self._writer = Writer(connections[0], opener)
+        self._writer = Writer(connections[0], place)
         self._beside = connections[1]
-        self._faults = opener.faults
-        self._keys = Keys(opener)
+        self._faults = place.faults
+        self._keys = Keys(place, self._writer)
         self._reserving: anyio.Event | None = None
         self._sized = False
-        self._growth = Growth(opener.path)
 
     @property
     def path(self) -> Path:
-        """The database's file."""
-        return self._opener.path
+        """The database's file; `:memory:` where there is none."""
+        return self._place.path
 
     @property
     def directory(self) -> str | None:
-        """Folder for host locks and sockets beside the database."""
-        return str(self._opener.path.absolute().parent)
+        """Folder for host locks and sockets beside the database; None for one in memory."""
+        return self._place.directory
 
     def changed(self) -> bool:
         """Tell cheaply whether another process has committed since this was last asked."""
+        if self._place.directory is None:
+            return False
         if self._writer.idle:
             with self._faults:
-                self._growth.look(self._writer.db)
+                self._place.tend(self._writer.db)
         return self._writer.changed()
 
     @property
@@ -132,9 +142,11 @@ class Base:
 
     async def close(self) -> None:
         """Finish what is under way and close. The last to close copies the log into the database."""
+        await self._writer.end()
+        writer, reader = self._writer.db, self._beside
+        self._writer.db = self._beside = _closed()
         with self._faults:
-            self._beside.close()
-        await self._writer.close()
+            self._place.close(writer, reader)
 
     async def _write(self, work: Callable[[Batch], T]) -> T:
         """Run some work in a transaction, with a batch that is flushed at its end."""

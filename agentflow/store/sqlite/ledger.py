@@ -12,7 +12,7 @@ from agentflow.store.contract import Answered, Dead, Definitions, Matches
 from agentflow.store.rows import AnswerRow, EventRow, Inbox, RunChange, RunRow
 from agentflow.store.sqlite.base import Base
 from agentflow.store.sqlite.batch import Batch
-from agentflow.store.sqlite.connection import reserve
+from agentflow.store.sqlite.place import reserve
 from agentflow.store.sqlite.queries import concerned
 from agentflow.store.sqlite.rows import TASK, inbox_row, run_rows, task_view
 from agentflow.store.sqlite.sql import do, one, rows
@@ -37,7 +37,7 @@ class Ledger(Base):
         if not self._sized and self.holder and self._writer.idle:
             self._sized = True
             with self._faults:
-                self._opener.size_log(self._writer.db)
+                self._place.begin_commits(self._writer.db)
         large = sum([len(change.steps) for change in changes]) >= LARGE
         synced = True in [change.synced for change in changes]
         told = any(change.create or change.release or change.tasks for change in changes)  # it began, ended or waits

@@ -12,10 +12,8 @@ import anyio
 import anyio.to_thread
 import apsw
 
-from agentflow.store.sqlite.connection import BUSY_AFTER, Opener, pause
-from agentflow.store.sqlite.faults import Faults
 from agentflow.store.sqlite.known import Known
-from agentflow.store.sqlite.presence import Presence
+from agentflow.store.sqlite.place import BUSY_AFTER, Place, pause
 from agentflow.store.sqlite.schema import check_version
 from agentflow.store.sqlite.sql import do, number
 
@@ -33,14 +31,14 @@ class Writer:
     each row. Only COMMIT, the part that waits for the disk, goes to a thread when the disk is slow.
     """
 
-    def __init__(self, db: apsw.Connection, opener: Opener) -> None:
+    def __init__(self, db: apsw.Connection, place: Place) -> None:
         """Take over a connection."""
-        path = opener.path
         self.db = db
-        self._opener = opener
-        self._path = path
-        self._faults = Faults(path)
-        self._presence = Presence(path)
+        self._place = place
+        self._faults = place.faults
+        self._look = place.watch()
+        self._waits = place.directory is not None
+        """Whether a commit may wait, for the disk or for another process."""
         self._busy = False
         self._synced = False
         """Whether the last transaction had to survive a power cut."""
@@ -79,10 +77,7 @@ class Writer:
             try:
                 result = work(argument)
                 await self._commit(large)
-                if told:  # it may have been committed to a file that nobody can open any more
-                    self._presence.look()
-                else:
-                    self._presence.glance()
+                self._look(told)  # it may have been committed to a file that nobody can open any more
                 self._version = self.db.data_version()
             except BaseException:
                 self._roll_back()
@@ -100,7 +95,7 @@ class Writer:
         """Tell whether another connection has committed since this was last asked."""
         if self._busy:
             return False
-        self._presence.look()
+        self._look(True)
         with self._faults:
             version = self._others()
         if version == self._seen:
@@ -108,15 +103,13 @@ class Writer:
         self._seen = version
         return True
 
-    async def close(self) -> None:
-        """Wait for what is under way, then close. The last connection of all copies the log to the database."""
+    async def end(self) -> None:
+        """Wait for what is under way; nothing can be begun any more."""
         if self._busy:
             with anyio.CancelScope(shield=True):
                 await self._wait()
         self._busy = True
         self._disk.shutdown(wait=False)
-        with self._faults:
-            self.db.close()
 
     def _others(self) -> int:
         """Return a number that changes with the commits of others; `Connection.data_version` does with ours too."""
@@ -126,14 +119,14 @@ class Writer:
         try:
             if synced is not self._synced:  # it can't be said inside a transaction
                 self._synced = synced
-                self._opener.set_sync(self.db, full=synced)
+                self._place.set_sync(self.db, full=synced)
             do(self.db, "BEGIN IMMEDIATE")
         except (apsw.BusyError, apsw.LockedError):
             return False
         version = self.db.data_version()
         if version != self._version:
             try:
-                check_version(self.db, self._path)
+                check_version(self.db, self._place.path)
             except BaseException:
                 self._roll_back()
                 raise
@@ -175,7 +168,7 @@ class Writer:
             self._busy = False
 
     async def _commit(self, large: bool) -> None:
-        if self._cost < SLOW and not large:
+        if not self._waits or (self._cost < SLOW and not large):
             taken = self._commit_now()
         else:
             taken = 0.0

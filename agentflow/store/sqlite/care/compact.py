@@ -13,11 +13,12 @@ import apsw
 
 from agentflow.errors import StoreError
 from agentflow.store.care import Progress
-from agentflow.store.sqlite.alone import alone, inspected
-from agentflow.store.sqlite.backups import copy_pages, fresh
-from agentflow.store.sqlite.connection import BUSY_AFTER, Opener, pause
+from agentflow.store.sqlite.care.alone import alone, inspected
+from agentflow.store.sqlite.care.backups import copy_pages, fresh
 from agentflow.store.sqlite.faults import Faults
-from agentflow.store.sqlite.log import checkpointed, damaged
+from agentflow.store.sqlite.file.log import checkpointed, damaged
+from agentflow.store.sqlite.file.place import InFile
+from agentflow.store.sqlite.place import BUSY_AFTER, pause
 from agentflow.store.sqlite.sql import do, number, one, rows, script, until_error
 
 # ruff: noqa: S608  the only texts put in are names of our own tables
@@ -32,9 +33,9 @@ async def compact(path: Path, progress: Progress | None) -> int:
     with inspected(path) as (_, _, fault):
         if fault:
             raise damaged(fault, path)
-    opener = Opener(path, "strict")
-    with opener.faults:
-        db = opener.writer()
+    place = InFile(path, "strict")
+    with place.faults:
+        db = place.writer()
         try:
             db.set_busy_timeout(0)
             if number(db, "PRAGMA auto_vacuum") != _INCREMENTAL:

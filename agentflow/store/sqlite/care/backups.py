@@ -16,13 +16,13 @@ import apsw
 from agentflow.errors import StoreError
 from agentflow.store.care import Progress, Report, Restored, first_problem
 from agentflow.store.places import there
-from agentflow.store.sqlite.alone import alone, in_use, inspected
-from agentflow.store.sqlite.check import look_over
-from agentflow.store.sqlite.connection import pause
+from agentflow.store.sqlite.care.alone import alone, in_use, inspected
+from agentflow.store.sqlite.care.check import look_over
 from agentflow.store.sqlite.faults import Faults, store_error
+from agentflow.store.sqlite.file.log import checkpointed, damaged, log_of
+from agentflow.store.sqlite.file.mounts import refuse_network
 from agentflow.store.sqlite.locks import users
-from agentflow.store.sqlite.log import checkpointed, damaged, log_of
-from agentflow.store.sqlite.mounts import refuse_network
+from agentflow.store.sqlite.place import pause
 from agentflow.store.sqlite.sql import do, number, one
 
 PAGES = 256

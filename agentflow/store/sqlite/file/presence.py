@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from agentflow.errors import StoreError
-from agentflow.store.sqlite.log import log_of
+from agentflow.store.sqlite.file.log import log_of
 
 Identity = tuple[int, int]
 """Device and number of a file."""
@@ -26,17 +26,17 @@ class Presence:
         self._log_file: Identity | None = None
         self._looked = 0.0
 
-    def glance(self) -> None:
-        """Look at the files, if that is some time ago; raises as `look` does."""
-        if time.monotonic() - self._looked > GLANCES:
-            self.look()
-
-    def look(self) -> None:
+    def look(self, now: bool = True) -> None:
         """Look at the files.
+
+        Args:
+            now: else it is enough if they were looked at a short time ago, as many commits follow one another.
 
         Raises:
             StoreError: a file was deleted, moved or replaced: what is committed from now on is lost.
         """
+        if not now and time.monotonic() - self._looked <= GLANCES:
+            return
         found = _identity(self._path)
         if found is None or found != self._file:
             raise _gone(self._path, found, "The database", self._path)

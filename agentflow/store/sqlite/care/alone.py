@@ -10,9 +10,10 @@ from pathlib import Path
 import apsw
 
 from agentflow.errors import StoreError
-from agentflow.store.sqlite.connection import Opener, check_sqlite
+from agentflow.store.sqlite.file.log import log_fault
+from agentflow.store.sqlite.file.place import InFile
 from agentflow.store.sqlite.locks import listed, users
-from agentflow.store.sqlite.log import log_fault
+from agentflow.store.sqlite.place import check_sqlite
 from agentflow.store.sqlite.schema import check_version
 from agentflow.store.sqlite.sql import do, one, rows
 
@@ -25,14 +26,14 @@ def inspected(path: Path) -> Generator[tuple[apsw.Connection, int, str | None]]:
         StoreError: it isn't a store, or comes from a newer version.
     """
     check_sqlite()
-    opener = Opener(path, "strict")
+    place = InFile(path, "strict")
     fault = log_fault(path)
-    with opener.faults:
-        db = opener.reader()
+    with place.faults:
+        db = place.reader()
     try:
         # A damaged log stays as it is, also when we are the last to close.
         db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(fault is not None))
-        with opener.faults:
+        with place.faults:
             schema = check_version(db, path)
         if not schema:
             raise StoreError(
@@ -51,11 +52,11 @@ def alone(path: Path) -> Generator[apsw.Connection]:
         StoreError: somebody has it open, or it can't be read.
     """
     check_sqlite()
-    opener = Opener(path, "strict")
-    with opener.faults:
-        db = opener.writer()
+    place = InFile(path, "strict")
+    with place.faults:
+        db = place.writer()
     try:
-        with opener.faults:
+        with place.faults:
             db.set_busy_timeout(0)
             one(db, "PRAGMA locking_mode=EXCLUSIVE")
             try:

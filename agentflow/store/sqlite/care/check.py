@@ -13,8 +13,8 @@ import apsw
 
 from agentflow.data import digest, is_readable
 from agentflow.store.care import Finding, Report
-from agentflow.store.sqlite.alone import inspected
-from agentflow.store.sqlite.log import size_of
+from agentflow.store.sqlite.care.alone import inspected
+from agentflow.store.sqlite.file.log import size_of
 from agentflow.store.sqlite.rows import is_sound, leaving
 from agentflow.store.sqlite.sql import number, rows, until_error
 from agentflow.store.sqlite.statements import OF_RUN

@@ -1,9 +1,9 @@
-"""Opening a database: the right SQLite, the right settings, the newest schema, a log that needn't grow."""
+"""A database in a file: the right SQLite, the right settings, the newest schema, a log that needn't grow."""
 
 from __future__ import annotations
 
-import random
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -14,52 +14,49 @@ import apsw
 from agentflow.errors import StoreError
 from agentflow.store.places import reaching, there
 from agentflow.store.sqlite.faults import Faults
-from agentflow.store.sqlite.log import damaged, log_fault
-from agentflow.store.sqlite.mounts import refuse_network
+from agentflow.store.sqlite.file.log import Growth, damaged, log_fault
+from agentflow.store.sqlite.file.mounts import refuse_network
+from agentflow.store.sqlite.file.presence import Presence
+from agentflow.store.sqlite.place import BUSY_AFTER, check_sqlite, pause, prepared, reserve
 from agentflow.store.sqlite.schema import check_version, migrate, migrations
-from agentflow.store.sqlite.sql import do, number, one
+from agentflow.store.sqlite.sql import do, one
 
 Durability = Literal["strict", "relaxed"]
 
-OLDEST_SQLITE = 3_051_003
-"""Before 3.51.3, two processes that write and checkpoint at the same moment could damage the file."""
-BUSY_AFTER = 10.0
-"""Seconds after which a lock of another process is reported."""
 LOG_PAGES = 1000
 """Size of the write-ahead log after which it is copied to the database."""
 LOG_KEPT = LOG_PAGES * 8192
 """Bytes that the log keeps when it begins anew, after a long reader has let it grow."""
 
 
-def pause() -> float:
-    """Return how long to wait before asking for the lock again: short and random, so that nobody starves."""
-    return random.uniform(0.0002, 0.002)  # noqa: S311  not a secret
-
-
-def reserve(db: apsw.Connection, count: int) -> int:
-    """Reserve run keys; returns the last one."""
-    return number(db, "UPDATE meta SET value = value + ? WHERE name = 'run_keys' RETURNING value", (count,))
-
-
-def check_sqlite(version: int | None = None) -> None:
-    """Refuse a SQLite with the bug that damages files shared by several processes."""
-    if (version or apsw.SQLITE_VERSION_NUMBER) < OLDEST_SQLITE:
-        raise StoreError(
-            f"SQLite {apsw.sqlite_lib_version()} is too old: it can damage a file that several processes share.",
-            code="AF-STORE-SQLITE",
-            hint="Upgrade the driver: pip install --upgrade apsw",
-        )
-
-
-class Opener:
-    """Opens connections to one database."""
+class InFile:
+    """Opens connections to a database in a file."""
 
     def __init__(self, path: Path, durability: Durability, mounts: Path | None = None) -> None:
         """Say which database, how safe its commits are, and where the table of mounts is."""
         self.path = path.absolute()  # a step may go to another folder
         self._mounts = mounts
         self.faults = Faults(self.path)
+        self._growth = Growth(self.path)
         self._sync = "FULL" if durability == "strict" else "NORMAL"
+
+    @property
+    def directory(self) -> str | None:
+        """Folder for host locks and sockets beside the database."""
+        return str(self.path.parent)
+
+    def close(self, writer: apsw.Connection, reader: apsw.Connection) -> None:
+        """Close the connections. The last one of all that write copies the log into the database."""
+        reader.close()
+        writer.close()
+
+    def watch(self) -> Callable[[bool], None]:
+        """Return what looks whether the opened files are still in their place."""
+        return Presence(self.path).look
+
+    def tend(self, db: apsw.Connection) -> None:
+        """See to it that the log gets small again."""
+        self._growth.look(db)
 
     def set_sync(self, db: apsw.Connection, *, full: bool) -> None:
         """Say how safe the next commits of a connection are: in full, or as they usually are."""
@@ -67,10 +64,7 @@ class Opener:
 
     def _connect(self) -> apsw.Connection:
         with reaching(self.path):
-            db = apsw.Connection(str(self.path))
-        # Else SQLite plans a query anew for each value that is bound to it, which costs more than the query.
-        db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
-        return db
+            return prepared(apsw.Connection(str(self.path)))
 
     def writer(self) -> apsw.Connection:
         """Open a connection that writes."""
@@ -149,16 +143,16 @@ class Opener:
                 hint="Put the store on a local disk with --store.",
             )
 
-    def reserve(self, count: int) -> int:
-        """Reserve run keys on a connection of its own, when a commit can't do it on the way; returns the last one."""
+    def reserve(self, db: apsw.Connection, count: int) -> int:
+        """Reserve run keys on a connection of its own: the writer's may be in a commit; returns the last one."""
         with self.faults:
-            db = self.writer()
+            own = self.writer()
             try:
-                return reserve(db, count)
+                return reserve(own, count)
             finally:
-                db.close()
+                own.close()
 
-    def size_log(self, db: apsw.Connection) -> None:
+    def begin_commits(self, db: apsw.Connection) -> None:
         """Make the write-ahead log as large as it gets, so that no later commit has to grow the file.
 
         A commit that needn't grow it is nearly twice as fast. Another process's file is left alone.

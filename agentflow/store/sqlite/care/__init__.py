@@ -1,0 +1,1 @@
+"""Care of databases in files. Its door is `agentflow.store.care`."""

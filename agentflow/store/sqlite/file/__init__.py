@@ -1,0 +1,1 @@
+"""What only a database in a file has: a place in the file system, a log, other processes."""
