@@ -10,7 +10,6 @@ from agentflow.store.rows import (
     Event,
     EventRow,
     Inbox,
-    NewRun,
     RunChange,
     RunQuery,
     RunRow,
@@ -39,38 +38,6 @@ class Answered(NamedTuple):
     task: TaskView | None
     holder: str | None = None
     """Who holds the tree, to be woken."""
-
-
-class WorkflowStore(Protocol):
-    """distri's seven operations: the sidecar record of a run by its id."""
-
-    async def create_run(self, run: NewRun) -> RunRow:
-        """Create a run; one with the same id is overwritten."""
-        ...
-
-    async def get_run(self, run_id: str) -> RunRow | None:
-        """Return a run, or None."""
-        ...
-
-    async def update_context(self, run_id: str, context: Mapping[str, Any]) -> None:
-        """Replace the run's free context keys; raises NotFoundError for an unknown run."""
-        ...
-
-    async def delete_run(self, run_id: str) -> None:
-        """Delete a run, its descendants, and all rows of theirs."""
-        ...
-
-    async def upsert_step(self, run_id: str, step: StepRow) -> None:
-        """Insert or update one step."""
-        ...
-
-    async def get_step(self, run_id: str, address: str) -> StepRow | None:
-        """Return one step by its address, or None."""
-        ...
-
-    async def list_steps(self, run_id: str) -> list[StepRow]:
-        """Return all steps that have rows, in order of their first insertion; [] for an unknown run."""
-        ...
 
 
 class TaskStore(Protocol):
@@ -227,6 +194,18 @@ class Ledger(Protocol):
 class Reads(Protocol):
     """What doors ask."""
 
+    async def get_run(self, run_id: str) -> RunRow | None:
+        """Return a run, or None."""
+        ...
+
+    async def get_step(self, run_id: str, address: str) -> StepRow | None:
+        """Return one step by its address, or None."""
+        ...
+
+    async def list_steps(self, run_id: str) -> list[StepRow]:
+        """Return all steps that have rows, in order of their first insertion; [] for an unknown run."""
+        ...
+
     async def list_runs(self, query: RunQuery) -> list[RunRow]:
         """Return runs, newest first."""
         ...
@@ -274,7 +253,7 @@ class Reads(Protocol):
         ...
 
 
-class Store(WorkflowStore, TaskStore, Ledger, Reads, Protocol):
+class Store(TaskStore, Ledger, Reads, Protocol):
     """All of it, over one database."""
 
     @property

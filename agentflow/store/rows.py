@@ -142,23 +142,21 @@ class SubscriptionRow(NamedTuple):
 
 
 class ArtifactRow(NamedTuple):
-    """An artifact, or a chunk of one, added to the run's task."""
+    """An artifact (A2A's, as JSON), or a chunk of one, added to the run's task."""
 
     run: int
     artifact_id: str
     append: bool
     data: bytes
-    """JSON of an A2A artifact."""
     at: float
 
 
 class MessageRow(NamedTuple):
-    """A message in a task's history."""
+    """A message (A2A's, as JSON) in a task's history."""
 
     task: str | None
     """None: the run's own task."""
     data: bytes
-    """JSON of an A2A message."""
     at: float
 
 
@@ -216,6 +214,8 @@ class RunPatch(NamedTuple):
     memo: bytes | None = None
     """JSON: the run's own decisions (hooks, cancel in progress). `b""` clears it."""
     tolerated: int | None = None
+    context: bytes | None = None
+    """JSON: free context keys that replace the run's."""
 
 
 class AnswerRow(NamedTuple):
@@ -255,6 +255,8 @@ class RunChange:
     epoch: int
     """Fence: refused unless it is the root's current epoch."""
     create: NewRun | None = None
+    delete: bool = False
+    """The run goes with its descendants and all their rows; who gets their slots finds commands. No more is changed."""
     patch: RunPatch | None = None
     steps: list[StepRow] = field(default_factory=list)  # calling `list[StepRow]` takes three times as long
     events: list[EventRow] = field(default_factory=list)
@@ -321,9 +323,7 @@ class RunRow(NamedTuple):
     output: bytes | None
     output_step: int | None
     message: str | None
-    """Status message."""
     start_message: bytes | None
-    """The message that started it."""
     memo: bytes | None
     now_text: str | None
     owner: str
@@ -345,7 +345,7 @@ class RunRow(NamedTuple):
     updated_at: float
     ended_at: float | None
     context: bytes | None = None
-    """JSON: the free context keys of `update_context`."""
+    """JSON: the free context keys."""
     tolerated: int = 0
     """How many failures were tolerated, in its child runs too."""
 

@@ -150,7 +150,9 @@ async def test_who_waits_for_a_run_that_is_deleted_elsewhere_is_told(lab: Lab, d
         run = await engine.start("main")
         await gate.inside()
         other = await open_store(db)
-        await other.delete_run(run.id)
+        row = await other.get_run(run.id)
+        assert row is not None
+        assert await other.commit([RunChange(row.run, row.root, row.epoch, delete=True)]) == []
         await other.close()
         engine.store.changed()  # the host has looked before anybody waits
 

@@ -10,9 +10,10 @@ import pytest
 
 from agentflow.faultpoints import POINTS
 from tests.engine.plans import Plan
-from tests.engine.test_properties import MODES, the_end_is_the_oracles, the_race_ends_well
+from tests.engine.test_properties import the_end_is_the_oracles, the_race_ends_well
 from tests.engine.world import Meddler
 
+MODES = pytest.mark.parametrize("replay", [False, True], ids=["cached", "replayed"])
 CALL = Plan("call")
 UNDONE = Plan("pay", undo=(Plan("u0"),))
 FORETOLD = {

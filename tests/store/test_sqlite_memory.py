@@ -10,6 +10,7 @@ import pytest
 
 from agentflow.errors import StoreError
 from agentflow.store import open_store
+from agentflow.store.distri import WorkflowRecords
 from agentflow.store.rows import RunChange, RunQuery
 from agentflow.store.sqlite import SqliteStore, memory
 from agentflow.store.sqlite.sql import rows
@@ -74,10 +75,10 @@ async def test_a_large_store_leaves_its_memory_when_it_closes(monkeypatch: pytes
     spare: list[apsw.Connection] = []
     monkeypatch.setattr(memory, "_spare", spare)
     async with opened() as store:
-        await store.create_run(new_run("r1", input=b'"%s"' % (b"x" * (8 << 20))))
+        await WorkflowRecords(store).create_run(new_run("r1", input=b'"%s"' % (b"x" * (8 << 20))))
     assert spare == []
     async with opened() as store:
-        await store.create_run(new_run("r1"))
+        await WorkflowRecords(store).create_run(new_run("r1"))
     assert len(spare) == 1
 
 

@@ -10,12 +10,12 @@ from agentflow.store.sqlite.leases import Leases
 from agentflow.store.sqlite.ledger import Commands, Ledger
 from agentflow.store.sqlite.memory import InMemory
 from agentflow.store.sqlite.reads import Reads
-from agentflow.store.sqlite.records import Runs, Tasks
+from agentflow.store.sqlite.tasks import Tasks
 
 __all__ = ("SqliteStore", "open_memory", "open_sqlite")
 
 
-class SqliteStore(Runs, Tasks, Ledger, Commands, Leases, Reads):
+class SqliteStore(Tasks, Ledger, Commands, Leases, Reads):
     """A store in a file, or in memory. Open it with `open_sqlite` or `open_memory`."""
 
 

@@ -28,7 +28,9 @@ from agentflow.store.sqlite import statements as sql
 from agentflow.store.sqlite.known import Head, Known
 from agentflow.store.sqlite.published import Topics
 from agentflow.store.sqlite.queueing import Queues
+from agentflow.store.sqlite.rows import tree_keys
 from agentflow.store.sqlite.sql import do, do_each, do_many, number, one
+from agentflow.store.sqlite.timers import Timers
 from agentflow.store.told import Fenced, Stamp
 
 
@@ -59,7 +61,7 @@ class Batch:
         self._steps: list[tuple[Any, ...]] = []
         self._events: list[tuple[Any, ...]] = []
         self._rare: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
-        self._timers: dict[int, dict[tuple[int, str], tuple[Any, ...] | None]] = {}
+        self._timers = Timers()
         self._stated: set[int] = set()
         self._kept: set[int] = set()
         """Roots of trees that could not be taken."""
@@ -77,6 +79,8 @@ class Batch:
             head = self._admit(change)
             if head is None:
                 refused.append(Fenced(change.run))
+            elif change.delete:
+                self._delete(change.run)
             else:
                 self._apply(change, head)
         self._settle_leases()
@@ -192,7 +196,9 @@ class Batch:
         for step in steps:
             self.step(run, step)
         if change.timers or change.drop_timers:
-            self._set_timers(change, head)
+            self._timers.take_in(change, head.root)
+            head.extras = 1
+            self._touched[run] = head
         for task in change.tasks:
             self._task(run, head, task)
         for task_id, state, message in change.close_tasks:
@@ -221,16 +227,21 @@ class Batch:
             self._leases.append(change)
         change.stamp = Stamp(head.seq, head.generation, head.updated_at)
 
+    def _delete(self, run: int) -> None:
+        """Delete a run with its descendants, and all that is known of them."""
+        self.flush()
+        keys = tree_keys(self._db, run)
+        self.queues.delete(keys)
+        for key in keys:
+            self._heads.pop(key, None)
+        self._known.definitions.clear()
+
     def step(self, run: int, row: StepRow) -> None:
         """Insert or update one step."""
         key, result = step_key(run, row.n), row.result
         hash_ = None if result is None else crc32(result, row.n)
         self._known.pos += 1  # tells which step was inserted first
         self._steps.append((key, self._known.pos, *row[2:-2], hash_, *row[-2:]))  # as the columns of the table
-
-    def follow(self, position: int) -> None:
-        """Number what comes from here on after a position: a step without an event leaves none."""
-        self._known.pos = max(self._known.pos, position)
 
     def append(self, run: int, head: Head, events: Collection[EventRow]) -> None:
         """Append events to a run's log."""
@@ -289,15 +300,6 @@ class Batch:
         self._generations[task] = known + 1
         return known + 1
 
-    def _set_timers(self, change: RunChange, head: Head) -> None:
-        timers = self._timers.setdefault(change.run, {})
-        for n, kind in change.drop_timers:
-            timers[n, kind] = None
-        for row in change.timers:
-            timers[row.n, row.kind] = (change.run, row.n, row.kind, head.root, row.due, row.entry)
-            head.extras = 1
-        self._touched[change.run] = head
-
     def _task(self, run: int, head: Head, row: TaskRow) -> None:
         head.extras = 1
         self._touched[run] = head
@@ -317,6 +319,8 @@ class Batch:
     def _patch(self, run: int, head: Head, patch: RunPatch) -> None:
         head.updated_at = max(head.updated_at, patch.at)
         self._touched[run] = head
+        if patch.context is not None:
+            self._rare[sql.SET_CONTEXT].append((run, patch.context))
         if patch.paused is not None:
             self._rare[sql.HOLD_TIMERS].append((HELD if patch.paused else -HELD, run))
         over = ended(head.state)
@@ -341,7 +345,7 @@ class Batch:
     def _close(self, run: int, head: Head, at: float) -> None:
         head.extras = 0
         self._touched[run] = head
-        self._timers.pop(run, None)
+        self._timers.forget(run)
         for statement in sql.CLOSE_RUN:
             do(self._db, statement, (run,))
         do(self._db, sql.CLOSE_TASKS, (at, run))
@@ -366,11 +370,12 @@ class Batch:
         db, rare = self._db, self._rare
         hot = [(head.seq, head.generation, head.extras, head.updated_at, run) for run, head in self._touched.items()]
         self._touched.clear()
-        if self._timers:
-            self._flush_timers()
+        self._timers.write(rare)
         if self._generations:
             rare[sql.SET_GENERATION] = [(number_, task[::-1]) for task, number_ in self._generations.items()]
             self._generations.clear()
+        if self._steps and not (self._events and self._events[-1][0] == self._known.pos):
+            rare[sql.KEEP_POSITION].append((self._known.pos,))  # else no event tells that it was given
         if rare:
             do_each(db, rare, sql.FIRST)
         if self._steps:
@@ -385,15 +390,6 @@ class Batch:
             do_each(db, rare, sql.THEN)
             rare.clear()
         self.queues.give()
-
-    def _flush_timers(self) -> None:
-        for run, timers in self._timers.items():
-            for (n, kind), row in timers.items():
-                if row is None:
-                    self._rare[sql.DROP_TIMER].append((run, n, kind))
-                else:
-                    self._rare[sql.SET_TIMER].append(row)
-        self._timers.clear()
 
     def forget(self) -> None:
         """Forget the heads of trees that were let go of."""

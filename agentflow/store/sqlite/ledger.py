@@ -55,12 +55,14 @@ class Ledger(Base):
     def _land(self, work: Transitions) -> tuple[Sequence[RunChange], list[Fenced], int, int]:
         changes, definitions = work
         db = self._writer.db
-        for digest, body in (definitions or {}).items():
-            self._define(digest, body)
         batch = Batch(db, self.holder, self.matches, self._writer.known)
         refused = batch.commit(changes)
         batch.flush()
         batch.forget()
+        for digest, body in (
+            definitions or {}
+        ).items():  # last: what the batch deletes may have been all that needed it
+            self._define(digest, body)
         count, last = self._keys.wanted, 0
         if count:
             last = reserve(db, count)

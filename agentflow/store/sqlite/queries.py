@@ -15,7 +15,7 @@ from agentflow.store.rows import (
 )
 from agentflow.store.sqlite.rows import listed
 from agentflow.store.sqlite.sql import do, do_many, number, one, rows
-from agentflow.store.sqlite.statements import OF_RUN, OPEN_STATES
+from agentflow.store.sqlite.statements import KEEP_POSITION, OF_RUN, OPEN_STATES
 
 # ruff: noqa: S608  the only text put in is constants
 
@@ -158,8 +158,7 @@ def thin_out(db: apsw.Connection, keys: Collection[int], room: int) -> int:
 
 def _keep_position(db: apsw.Connection) -> None:
     """Note the highest position of an event, which may be deleted now: positions are never used again."""
-    last = number(db, "SELECT max(pos) FROM events")
-    do(db, "UPDATE meta SET value = ?1 WHERE name = 'pos' AND value < ?1", (last,))
+    do(db, KEEP_POSITION, (number(db, "SELECT max(pos) FROM events"),))
 
 
 def delete_runs(db: apsw.Connection, keys: Collection[int]) -> None:

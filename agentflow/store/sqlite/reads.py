@@ -15,7 +15,17 @@ from agentflow.store.sqlite.base import Base
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.queries import delete_runs, ended_before, forget_published, run_where, thin_out
 from agentflow.store.sqlite.queueing import waits_of
-from agentflow.store.sqlite.rows import EVENT, event, listed, load_tree, run_rows, step_result, step_rows, tree_keys
+from agentflow.store.sqlite.rows import (
+    EVENT,
+    event,
+    listed,
+    load_tree,
+    run_rows,
+    step_at,
+    step_result,
+    step_rows,
+    tree_keys,
+)
 from agentflow.store.sqlite.sql import number, rows
 
 _ROOM = 2000
@@ -32,6 +42,24 @@ class Reads(Base):
             return run_rows(
                 self._reader, f"{where} ORDER BY h.created_at DESC, h.key DESC LIMIT ?", (*args, query.limit)
             )
+
+    async def get_run(self, run_id: str) -> RunRow | None:
+        """Return a run, or None."""
+        with self._faults:
+            found = run_rows(self._reader, "WHERE r.ending = ?", (run_id[::-1],))
+        return found[0] if found else None
+
+    async def get_step(self, run_id: str, address: str) -> StepRow | None:
+        """Return one step by its address, or None."""
+        with self._faults:
+            key = self._key(run_id)
+            return None if key is None else step_at(self._reader, key, address)
+
+    async def list_steps(self, run_id: str) -> list[StepRow]:
+        """Return all steps that have rows, in order of their first insertion."""
+        with self._faults:
+            key = self._key(run_id)
+            return [] if key is None else step_rows(self._reader, key)
 
     async def count_runs(self, query: RunQuery) -> int:
         """Count them; the limit doesn't apply."""

@@ -96,6 +96,8 @@ CLOSE_RUN = (
     "DELETE FROM listened WHERE run = ?",
 )
 
+SET_CONTEXT = "REPLACE INTO context (run, data) VALUES (?, ?)"
+KEEP_POSITION = "UPDATE meta SET value = ?1 WHERE name = 'pos' AND value < ?1"
 NEW_COMMAND = "INSERT INTO inbox (root, run, kind, n, task, data) VALUES (?, ?, ?, ?, ?, ?)"
 DROP_COMMAND = "DELETE FROM inbox WHERE id = ?"
 NEW_SUBSCRIPTION = """
@@ -109,7 +111,7 @@ NEW_MESSAGE = "INSERT INTO messages (run, task, at, data) VALUES (?, ?, ?, ?)"
 FIRST = (NEW_HEAD, NEW_RUN, NEW_PIN, NEW_LABEL)
 """What a commit writes before its steps and events, in order; then come these."""
 THEN = (
-    PATCH_HEAD, PATCH_STATE, HOLD_TIMERS, DROP_TIMER, SET_TIMER, SET_GENERATION, DROP_SHARED, NEW_SHARED, NEW_ARTIFACT,
-    NEW_MESSAGE, DROP_COMMAND, TAKE, RELEASE,
+    PATCH_HEAD, PATCH_STATE, SET_CONTEXT, HOLD_TIMERS, DROP_TIMER, SET_TIMER, SET_GENERATION, DROP_SHARED, NEW_SHARED,
+    NEW_ARTIFACT, NEW_MESSAGE, DROP_COMMAND, KEEP_POSITION, TAKE, RELEASE,
 )  # fmt: skip
 """What it writes after them, in order."""

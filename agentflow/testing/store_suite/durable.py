@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from agentflow.store.contract import Store
+from agentflow.store.distri import WorkflowRecords
 from agentflow.store.rows import RunChange
 from agentflow.store.told import Fenced
 from agentflow.testing.store_suite.builders import (
@@ -48,6 +49,20 @@ class DurableSuite:
         assert await again.publish("paid", {}, None, 120.0, subset) == (1, ["host-a"])
         assert again.allocate() != key
         await again.close()
+
+    async def test_steps_keep_the_order_of_their_first_insertion_where_no_event_tells_it(self, opener: Opener) -> None:
+        found: list[int] = []
+        for n in (2, 0, 3, 1):
+            store = await opener()
+            records = WorkflowRecords(store)
+            if n == 2:
+                await records.create_run(new_run("r1"))
+            run = await records.get_run(text_id("r1"))
+            assert run is not None
+            await records.upsert_step(run.id, step(run.run, n))
+            found = [row.n for row in await records.list_steps(run.id)]
+            await store.close()
+        assert found == [2, 0, 3, 1]
 
     async def test_opening_and_closing_may_be_repeated(self, opener: Opener) -> None:
         for _ in range(3):

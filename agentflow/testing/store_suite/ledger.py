@@ -44,7 +44,7 @@ class LedgerSuite:
         one, two = await start(store, "r1"), await start(store, "r2")
         assert list(await store.commit([RunChange(one, two, 1)])) == [Fenced(one)]
         assert list(await store.commit([RunChange(12345, one, 1)])) == [Fenced(12345)]
-        await store.delete_run(text_id("r1"))
+        assert list(await store.commit([RunChange(one, one, 1, delete=True)])) == []
         assert list(await store.commit([RunChange(one, one, 1)])) == [Fenced(one)]
 
     async def test_the_same_idempotency_key_makes_one_run(self, store: Store) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 import pytest
 
 from agentflow.data import encode
-from agentflow.errors import NotFoundError
+from agentflow.errors import ConflictError, NotFoundError
 from agentflow.store.contract import Store
+from agentflow.store.distri import WorkflowRecords
 from agentflow.store.rows import (
     ArtifactRow,
     MessageRow,
@@ -25,7 +26,8 @@ class RecordSuite:
 
     async def test_a_run_is_read_back_as_it_was_created(self, store: Store) -> None:
         """distri's agent is our workflow."""
-        made = await store.create_run(
+        records = WorkflowRecords(store)
+        made = await records.create_run(
             new_run(
                 "r1",
                 workflow="report",
@@ -41,7 +43,7 @@ class RecordSuite:
                 fingerprint="f",
             )
         )
-        run = await store.get_run(text_id("r1"))
+        run = await records.get_run(text_id("r1"))
         assert run is not None
         assert run == made
         assert (run.workflow, run.entry_point, run.input, run.owner) == ("report", "fast", b'{"a":1}', "ann")
@@ -60,32 +62,35 @@ class RecordSuite:
         assert await store.get_run(text_id("r2")) is None
 
     async def test_update_context_changes_the_free_context_keys_only(self, store: Store) -> None:
-        before = await store.create_run(new_run("r1", input=b'{"a":1}'))
-        await store.update_context(before.id, {"k": [1, {"x": None}]})
-        await store.update_context(before.id, {"k2": "v"})
-        after = await store.get_run(before.id)
+        records = WorkflowRecords(store)
+        before = await records.create_run(new_run("r1", input=b'{"a":1}'))
+        await records.update_context(before.id, {"k": [1, {"x": None}]})
+        await records.update_context(before.id, {"k2": "v"})
+        after = await records.get_run(before.id)
         assert after is not None
         assert after.context == b'{"k2":"v"}'
         assert after.updated_at >= before.updated_at
         assert (after.input, after.state, after.seq) == (before.input, before.state, before.seq)
         with pytest.raises(NotFoundError):
-            await store.update_context(text_id("nobody"), {})
+            await records.update_context(text_id("nobody"), {})
 
     async def test_a_step_that_goes_on_stays_one_row(self, store: Store) -> None:
-        run = await store.create_run(new_run("r1"))
-        await store.upsert_step(run.id, step(run.run, 0, started_at=1.0))
-        await store.upsert_step(run.id, step(run.run, 0, "completed", result=b"7", ended_at=2.0))
-        (row,) = await store.list_steps(run.id)
+        records = WorkflowRecords(store)
+        run = await records.create_run(new_run("r1"))
+        await records.upsert_step(run.id, step(run.run, 0, started_at=1.0))
+        await records.upsert_step(run.id, step(run.run, 0, "completed", result=b"7", ended_at=2.0))
+        (row,) = await records.list_steps(run.id)
         assert (row.state, row.result, row.ended_at) == ("completed", b"7", 2.0)
-        assert row == await store.get_step(run.id, "step0")
+        assert row == await records.get_step(run.id, "step0")
 
     async def test_steps_are_listed_per_run_in_order_of_their_first_insertion(self, store: Store) -> None:
-        one, two = await store.create_run(new_run("r1")), await store.create_run(new_run("r2"))
+        records = WorkflowRecords(store)
+        one, two = await records.create_run(new_run("r1")), await records.create_run(new_run("r2"))
         for n, address in ((2, "a"), (0, "b"), (1, "c"), (2, "a")):
-            await store.upsert_step(one.id, StepRow(one.run, n, address, "working"))
-        await store.upsert_step(two.id, StepRow(two.run, 0, "x", "working"))
-        assert [row.address for row in await store.list_steps(one.id)] == ["a", "b", "c"]
-        assert [row.address for row in await store.list_steps(two.id)] == ["x"]
+            await records.upsert_step(one.id, StepRow(one.run, n, address, "working"))
+        await records.upsert_step(two.id, StepRow(two.run, 0, "x", "working"))
+        assert [row.address for row in await records.list_steps(one.id)] == ["a", "b", "c"]
+        assert [row.address for row in await records.list_steps(two.id)] == ["x"]
 
     async def test_what_is_sound_is_salvaged_whole(self, store: Store) -> None:
         key = await start(store, "r1")
@@ -101,8 +106,10 @@ class RecordSuite:
         await start_child(store, "g1", child, root)
         await store.commit([RunChange(child, root, 1, steps=[step(child, 0)], tasks=[wait_task(child, "w1")])])
         other = await start(store, "r2")
-        await store.delete_run(text_id("r1"))
-        await store.delete_run(text_id("r1"))
+        await store.commit([RunChange(root, root, 1, release=True)])
+        records = WorkflowRecords(store)
+        await records.delete_run(text_id("r1"))
+        await records.delete_run(text_id("r1"))
         for name in ("r1", "c1", "g1"):
             assert await store.get_run(text_id(name)) is None
             assert await store.list_steps(text_id(name)) == []
@@ -112,30 +119,77 @@ class RecordSuite:
         assert [event.run for event in await store.all_events()] == [other]
 
     async def test_an_update_of_a_step_keeps_result_and_memo_and_clears_the_error(self, store: Store) -> None:
-        run = await store.create_run(new_run("r1"))
-        await store.upsert_step(run.id, step(run.run, 0, "failed", result=b"1", memo=b'{"m":1}', error=b'{"e":1}'))
-        await store.upsert_step(run.id, step(run.run, 0, "working", attempt=2))
-        row = await store.get_step(run.id, "step0")
+        records = WorkflowRecords(store)
+        run = await records.create_run(new_run("r1"))
+        await records.upsert_step(run.id, step(run.run, 0, "failed", result=b"1", memo=b'{"m":1}', error=b'{"e":1}'))
+        await records.upsert_step(run.id, step(run.run, 0, "working", attempt=2))
+        row = await records.get_step(run.id, "step0")
         assert row is not None
         assert (row.result, row.memo, row.error, row.attempt) == (b"1", b'{"m":1}', None, 2)
-        await store.upsert_step(run.id, step(run.run, 0, memo=b""))
-        row = await store.get_step(run.id, "step0")
+        await records.upsert_step(run.id, step(run.run, 0, memo=b""))
+        row = await records.get_step(run.id, "step0")
         assert row is not None
         assert row.memo is None
         with pytest.raises(NotFoundError):
-            await store.upsert_step(text_id("nobody"), step(1, 0))
+            await records.upsert_step(text_id("nobody"), step(1, 0))
 
     async def test_creating_a_run_again_overwrites_it_and_unknown_ones_are_nothing(self, store: Store) -> None:
-        first = await store.create_run(new_run("r1", input=b"1"))
-        await store.upsert_step(first.id, step(first.run, 0))
-        await store.create_run(new_run("r1", input=b"2"))
-        again = await store.get_run(first.id)
+        records = WorkflowRecords(store)
+        first = await records.create_run(new_run("r1", input=b"1"))
+        await records.upsert_step(first.id, step(first.run, 0))
+        await records.create_run(new_run("r1", input=b"2"))
+        again = await records.get_run(first.id)
         assert again is not None
         assert again.input == b"2"
-        assert await store.list_steps(first.id) == []
-        assert await store.get_run(text_id("nobody")) is None
-        assert await store.list_steps(text_id("nobody")) == []
-        assert await store.get_step(text_id("nobody"), "a") is None
+        assert await records.list_steps(first.id) == []
+        assert await records.get_run(text_id("nobody")) is None
+        assert await records.list_steps(text_id("nobody")) == []
+        assert await records.get_step(text_id("nobody"), "a") is None
+
+    async def test_an_overwritten_runs_definition_stays_for_the_new_one(self, store: Store) -> None:
+        records = WorkflowRecords(store)
+        key = await start(store, "r1", definition="d7", idempotency_key="k")
+        await store.commit([RunChange(key, key, 1, release=True)], {"d7": b"{}"})
+        await records.create_run(new_run("r1", definition="d7", idempotency_key="k"))
+        assert await store.get_definition("d7") == b"{}"
+        await records.delete_run(text_id("r1"))
+        assert await store.get_definition("d7") is None
+
+    async def test_a_run_that_a_host_has_is_not_changed_from_outside(self, store: Store) -> None:
+        records = WorkflowRecords(store)
+        root = await start(store, "r1")
+        child = await start_child(store, "c1", root, root)
+        for name, key in (("r1", root), ("c1", child)):
+            before = await store.get_run(text_id(name))
+            for refused in (
+                records.create_run(new_run(name)),
+                records.update_context(text_id(name), {"a": 1}),
+                records.upsert_step(text_id(name), step(key, 0)),
+                records.delete_run(text_id(name)),
+            ):
+                with pytest.raises(ConflictError):
+                    await refused
+            assert await store.get_run(text_id(name)) == before
+            assert await records.list_steps(text_id(name)) == []
+        await store.commit([RunChange(root, root, 1, release=True)])
+        await records.upsert_step(text_id("c1"), step(child, 0))
+        assert [row.address for row in await records.list_steps(text_id("c1"))] == ["step0"]
+
+    async def test_a_change_from_outside_fences_a_host_that_had_the_run_before(self, store: Store) -> None:
+        root = await start(store, "r1")
+        await store.commit([RunChange(root, root, 1, release=True)])
+        await WorkflowRecords(store).upsert_step(text_id("r1"), step(root, 0))
+        late = RunChange(root, root, 1, steps=[step(root, 0, "failed")])
+        assert [fenced.run for fenced in await store.commit([late])] == [root]
+        assert await store.claimable() == [root]
+
+    async def test_a_run_is_not_created_under_the_idempotency_key_of_another(self, store: Store) -> None:
+        records = WorkflowRecords(store)
+        await records.create_run(new_run("r1", idempotency_key="k"))
+        with pytest.raises(ConflictError):
+            await records.create_run(new_run("r2", idempotency_key="k"))
+        again = await records.create_run(new_run("r1", idempotency_key="k", input=b"2"))
+        assert again.input == b"2"
 
     async def test_every_field_of_a_step_round_trips(self, store: Store) -> None:
         key = await start(store, "r1")

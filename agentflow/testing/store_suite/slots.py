@@ -90,7 +90,8 @@ class SlotSuite:
         one, two, three = [await start(store, name) for name in ("r1", "r2", "r3")]
         await self._commit(store, _asks(one, 0), _asks(two, 0), _asks(three, 0))
         assert await self._commit(store, ending(one, one)) == [(two, 0)]
-        await store.delete_run(text_id("r2"))
+        assert await self._commit(store, RunChange(two, two, 1, delete=True)) == []
+        assert [(root, row.kind, row.n) for root, row in await store.inbox()] == [(three, "slot", 0)]
         tree = await store.load(three)
         assert tree is not None
         assert [(slot.n, slot.key, slot.held) for slot in tree.runs[0].slots] == [(0, "gpu", True)]
