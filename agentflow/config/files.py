@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from agentflow.steps.own import OwnTypes
 
 _MOST_FILES = 1000
+_TELLING = frozenset({"workflows", "steps", "include"})
+"""Fields by which a file of workflows is known."""
 _M = TypeVar("_M", bound=Model)
 
 
@@ -115,7 +117,7 @@ class Files:
             self.documents[file] = Document(None, file, text)
             self.problems.extend([self._foreign(file, named)] if self._is_foreign(named) else error.problems)
             return []
-        if not is_object(document.data) and self._is_foreign(named):
+        if self._is_foreign(named) and not _has_workflows(document.data):
             self.problems.append(self._foreign(file, named))
             return []
         self.documents[file] = document
@@ -139,7 +141,7 @@ class Files:
 
     @staticmethod
     def _foreign(file: str, named: _Named) -> Problem:
-        return Problem("AF-CONFIG-INVALID", f'"{file}" is no YAML or JSON mapping', place=named.at)
+        return Problem("AF-CONFIG-INVALID", f'"{file}" is no file of workflows', place=named.at)
 
     def _single(self, data: dict[str, Any], document: Document, named: _Named) -> None:
         name = None if isinstance(data.get("id"), str) and data["id"] else named.path.stem
@@ -230,6 +232,11 @@ class Files:
             return
         self.parsed[workflow.id] = parsed
         self.sources[workflow.id] = document.file
+
+
+def _has_workflows(data: Any) -> bool:
+    """Tell whether a file's data has a field that only files of workflows have."""
+    return is_object(data) and (distri.is_agent_file(data) or not _TELLING.isdisjoint(data))
 
 
 def _text(value: Any) -> str | None:

@@ -90,7 +90,7 @@ def body_of(response: httpx.Response, raw: bytes) -> Any:
     charset = response.charset_encoding
     if not raw:
         return None if kind.endswith("json") else ""
-    if kind == "application/json" or kind.endswith("+json"):
+    if kind in ("application/json", "text/json") or kind.endswith("+json"):
         try:
             return json_of(raw, charset)
         except ValueError:

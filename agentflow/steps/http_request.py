@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from email.message import Message
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import httpx
 from agentflow.data import encode, is_array, is_object
 from agentflow.errors import StepError
 from agentflow.steps.api_call import SAFE, ApiCallConfig
+from agentflow.steps.charsets import known_charset
 from agentflow.steps.compression import ACCEPTED
 from agentflow.steps.failing import shorten
 from agentflow.steps.fields import as_text
@@ -20,6 +22,8 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 _FORM = "application/x-www-form-urlencoded"
 _PARTS = "multipart/form-data"
+_NO_JSON = re.compile(r"(multipart|image|audio|video|font)/.*|text/(?!plain$|json$).*|.*[/+](xml|yaml)")
+"""Content types that can't hold JSON."""
 
 
 def build(
@@ -142,20 +146,43 @@ def _kind(headers: Mapping[str, str]) -> str:
 
 
 def _content(body: Any, headers: dict[str, str]) -> bytes:
+    """Return a body as it goes out: text as it is, a form, else JSON where its type can hold that."""
     kind = _kind(headers)
     if isinstance(body, str):
+        if kind.startswith("multipart/") and _parameter(headers, "boundary") is None:
+            what = f"a body of {shorten(kind, 100)} needs a boundary in its Content-Type"
+            raise invalid(what, hint=f"of a mapping {_PARTS} is made with a boundary of its own")
         headers.setdefault("content-type", "text/plain; charset=utf-8")
-        return body.encode()
+        return _in_charset(body.encode(), headers)
     if kind == _FORM:
         return _encoded(_pairs(_form(body)))
-    if kind.startswith("multipart/"):
+    if kind == _PARTS:
         _form(body)
-        raise invalid(
-            f"a body of {shorten(kind, 100)} can't be made of a mapping",
-            hint=f"write it as text, with its boundaries, or send {_PARTS}",
-        )
+    if _NO_JSON.fullmatch(kind):
+        made = "a mapping" if is_object(body) else "a list" if is_array(body) else "a value"
+        hint = f"write it as text, with its boundaries, or send {_PARTS}" if kind[:5] == "multi" else "write it as text"
+        raise invalid(f"a body of {shorten(kind, 100)} can't be made of {made}", hint=hint)
     headers.setdefault("content-type", "application/json")
-    return encode(body)
+    return _in_charset(encode(body), headers)
+
+
+def _in_charset(raw: bytes, headers: Mapping[str, str]) -> bytes:
+    """Return UTF-8 text in the charset that the content type names; one that nobody knows counts as not given."""
+    charset = known_charset(_parameter(headers, "charset"))
+    if charset is None:
+        return raw
+    try:
+        return raw.decode().encode(charset)
+    except UnicodeError:
+        raise invalid(f"the body has characters that {charset} can't hold") from None
+
+
+def _parameter(headers: Mapping[str, str], name: str) -> str | None:
+    """Return a parameter of the content type."""
+    message = Message()
+    message["content-type"] = headers.get("content-type", "")
+    value = message.get_param(name)
+    return value if isinstance(value, str) and value else None
 
 
 def _form(body: Any) -> Mapping[str, Any]:

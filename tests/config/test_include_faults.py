@@ -106,8 +106,28 @@ def test_nothing_of_a_file_from_elsewhere_that_is_no_mapping_is_shown(text: str,
     outside = Path("../foreign").resolve()
     outside.write_text(text, "utf-8")
     problem = refused(str(outside) if absolute else "../foreign")
-    assert (problem.code, problem.message) == ("AF-CONFIG-INVALID", '"../foreign" is no YAML or JSON mapping')
+    assert (problem.code, problem.message) == ("AF-CONFIG-INVALID", '"../foreign" is no file of workflows')
     assert "secret" not in repr(problem)
+
+
+@pytest.mark.parametrize("text", ["root:*:20228:0:::\nsecret:!:1:::", "password: secret", '{"id": "secret"}', "{}"])
+@pytest.mark.parametrize("linked", [True, False])
+def test_nothing_of_a_mapping_from_elsewhere_that_has_no_workflows_is_shown(text: str, linked: bool) -> None:
+    outside = Path("../foreign").resolve()
+    outside.write_text(text, "utf-8")
+    if linked:
+        Path("link.yaml").symlink_to(outside)
+    problem = refused("link.yaml" if linked else "../foreign")
+    assert (problem.code, problem.message) == ("AF-CONFIG-INVALID", '"../foreign" is no file of workflows')
+    assert "secret" not in repr(problem)
+
+
+def test_what_is_wrong_in_a_file_of_workflows_from_elsewhere_is_shown() -> None:
+    Path("../common.yaml").write_text(f"workflows: {{w: {{{ONE}}}}}\nworkflow: 1", "utf-8")
+    Path("agentflow.yaml").write_text("include: ../common.yaml", "utf-8")
+    with pytest.raises(DefinitionError) as caught:
+        load_config()
+    assert caught.value.problems[0].message == 'the included file "../common.yaml" has no field "workflow"'
 
 
 def test_a_value_of_the_whole_file_is_not_quoted() -> None:

@@ -39,7 +39,9 @@ def bare(raw: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
-@pytest.mark.parametrize("kind", ["application/json", "application/problem+json", "application/json; charset=nope-99"])
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/problem+json", "text/json", "application/json; charset=nope-99"]
+)
 async def test_json_comes_as_data_in_every_encoding_that_unicode_has(encoding: str, kind: str) -> None:
     assert (await answer(DATA.encode(encoding), kind))["body"] == {"a": WORD}
 

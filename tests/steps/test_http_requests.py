@@ -54,14 +54,36 @@ async def test_a_form_is_sent_again_where_a_redirect_asks_for_it() -> None:
         ("multipart/form-data", {}, "the body of a form has to have a field"),
         ("multipart/form-data", {"a": None}, "the body of a form has to have a field"),
         ("multipart/mixed", {"a": 1}, "a body of multipart/mixed can't be made of a mapping"),
+        ("text/csv", [[1]], "a body of text/csv can't be made of a list"),
+        ("Application/SOAP+XML; charset=utf-8", {"a": 1}, "a body of application/soap+xml can't be made of a mapping"),
+        ("image/png", 7, "a body of image/png can't be made of a value"),
+        ("multipart/form-data", "a=1", "a body of multipart/form-data needs a boundary in its Content-Type"),
+        ("text/plain; charset=iso-8859-1", "中", "the body has characters that iso-8859-1 can't hold"),
     ],
 )
-async def test_what_cannot_be_parts_is_refused(kind: str, body: Any, message: str) -> None:
+async def test_a_body_that_its_content_type_cannot_hold_is_refused(kind: str, body: Any, message: str) -> None:
     async with serving(echo) as (server, ctx):
         config = {"method": "POST", "url": server.url, "headers": {"content-type": kind}, "body": body}
         error = await failing(config, ctx)
     assert (str(error), error.code, error.retryable) == (message, "AF-HTTP-REQUEST", False)
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "sent"),
+    [
+        ("text/xml; charset=ISO-8859-1", "<a>é</a>", "<a>é</a>".encode("latin-1")),
+        ('application/json; charset="gbk"', {"a": "中"}, '{"a":"中"}'.encode("gbk")),
+        ("text/plain; charset=nope-99", "é", "é".encode()),
+        ("text/plain", {"a": "é"}, '{"a":"é"}'.encode()),
+        ("application/x-amz-json-1.1", [1], b"[1]"),
+    ],
+)
+async def test_a_body_goes_out_in_the_charset_of_its_content_type(kind: str, body: Any, sent: bytes) -> None:
+    async with serving(echo) as (server, ctx):
+        config = {"method": "POST", "url": server.url, "headers": {"content-type": kind}, "body": body}
+        await run("api_call", config, ctx)
+    assert (server.requests[0].headers["content-type"], server.requests[0].body) == (kind, sent)
 
 
 async def test_a_multipart_body_that_is_text_is_sent_as_it_is() -> None:
