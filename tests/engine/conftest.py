@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agentflow.store.sqlite.connection import Opener
+from agentflow.store.sqlite.file.place import InFile
 from agentflow.testing.clock import FakeClock
 from tests.engine.lab import Lab
 
@@ -19,11 +19,11 @@ from tests.engine.lab import Lab
 def no_sized_log() -> Iterator[None]:
     """Let logs grow as they are written: sizing them pays only after a thousand pages, which no test here has."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Opener, "size_log", _leave_it)
+        patch.setattr(InFile, "begin_commits", _leave_it)
         yield
 
 
-def _leave_it(_: Opener, __: object) -> None: ...
+def _leave_it(_: InFile, __: object) -> None: ...
 
 
 @pytest.fixture(params=[False, True], ids=["cached", "replayed"])
