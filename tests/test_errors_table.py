@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 CODE = re.compile(r"AF(-[A-Z0-9]+)+")
 
 
+@cache
 def _used() -> dict[str, str]:
     """Return code → a place, for every string of the source that is a code."""
     found: dict[str, str] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import agentflow
@@ -75,11 +75,6 @@ AROUND = {
 """Modules that encode rows around values that were let in, or what never was a user's."""
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(ROOT.rglob("*.py")):
-        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
-
-
 def codecs(tree: ast.Module) -> set[str]:
     """Return the codecs that a module takes from elsewhere."""
     found: set[str] = set()
@@ -101,11 +96,21 @@ def ours(tree: ast.Module) -> set[str]:
     return {alias.name for node in imports for alias in node.names} & OURS
 
 
+@cache
+def modules() -> dict[str, tuple[set[str], set[str]]]:
+    """Return module → the codecs that it takes from elsewhere, and what it takes of the gate."""
+    found: dict[str, tuple[set[str], set[str]]] = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        found[path.relative_to(ROOT).as_posix()] = codecs(tree), ours(tree)
+    return found
+
+
 def test_only_the_gate_and_a_few_that_keep_nothing_know_a_codec() -> None:
-    found = {name for name, tree in modules() if codecs(tree)} - GATE
+    found = {name for name, (theirs, _) in modules().items() if theirs} - GATE
     assert found == set(READ_OR_SHOWN), "let values in by agentflow.data, or say here why this module needs a codec"
 
 
 def test_only_doors_and_those_that_write_rows_encode() -> None:
-    found = {name for name, tree in modules() if ours(tree)} - GATE
+    found = {name for name, (_, gate) in modules().items() if gate} - GATE
     assert found == set(AROUND), "let values in by the engine's gate, or say here why this module encodes"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,7 @@ def around(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, n.name) for n in node.names if n.name.split(".")[0] in LIBRARIES)
 
 
+@cache
 def found() -> dict[tuple[str, str], list[int]]:
     """Return what there is in the package, with its lines."""
     places: dict[tuple[str, str], list[int]] = {}

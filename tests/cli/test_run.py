@@ -20,8 +20,8 @@ def test_stdout_is_the_result_and_stderr_the_talk(project: Any) -> None:
     assert done.stdout == '{"text": "hello Zoë"}\n'
     lines = done.stderr.splitlines()
     assert re.fullmatch(rf"run {ID} hello started", lines[0])
-    assert re.fullmatch(r"step greet completed \d+ms", lines[1])
-    assert re.fullmatch(rf"run {ID} completed \d+ms", lines[2])
+    assert re.fullmatch(r"step greet completed [\d.]+m?s", lines[1])
+    assert re.fullmatch(rf"run {ID} completed [\d.]+m?s", lines[2])
 
 
 def test_quiet_prints_only_the_result(project: Any) -> None:
@@ -106,7 +106,7 @@ def test_a_failing_run_shows_cause_place_and_retry_and_exits_1(project: Any) -> 
     assert "--> agentflow.yaml:34:14" in err
     assert re.search(rf"hint: to try again: agentflow runs retry {ID} --from boom", err)
     assert "Traceback" not in err
-    assert re.search(rf"run {ID} failed \d+ms\n$", err)
+    assert re.search(rf"run {ID} failed [\d.]+m?s\n$", err)
 
 
 @pytest.mark.case("D-RUN-9")

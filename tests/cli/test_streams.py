@@ -329,7 +329,7 @@ def test_a_slow_reader_gets_the_rest_and_is_told_what_was_dropped() -> None:
     dropped = stream.dropped
     assert 0 < dropped < len(lines)
     told = b""
-    while select.select([source], [], [], 5 if b"weren't shown" not in told else 0)[0]:
+    while select.select([source], [], [], 60 if b"weren't shown" not in told else 0)[0]:
         told += os.read(source, 65_536)
     assert told.decode().startswith("".join(lines[: len(lines) - dropped]))
     assert told.decode().endswith(f"… {dropped} lines weren't shown: nobody read them in time\n")
@@ -356,7 +356,7 @@ def test_a_stream_that_somebody_made_non_blocking_gets_everything() -> None:
     told = b""
     while len(told) < len(text):
         told += os.read(source, 65_536)
-    assert stream.drain(10)
+    assert stream.drain(60)
     assert stream.failed is None
     os.close(source)
     os.close(target)

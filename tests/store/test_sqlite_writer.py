@@ -33,7 +33,7 @@ class SlowWriter(Writer):
         self.threads = (*self.threads, threading.get_ident())
         if len(self.threads) > 1:
             self.started.set()
-            assert self.go.wait(5)
+            assert self.go.wait(60)
         super()._commit_now()
         return 1.0
 
