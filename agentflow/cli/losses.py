@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from agentflow.cli.failures import cause
 from agentflow.cli.format import plural
-from agentflow.cli.tree import parent_of
+from agentflow.cli.tree import above_of
 from agentflow.engine.inspect import StepView
 
 NAMED = 5
@@ -23,10 +23,8 @@ def tolerated_inside(steps: Sequence[StepView]) -> dict[str, list[StepView]]:
     """Return, by the address of what is around them, the steps whose failure was tolerated."""
     found: dict[str, list[StepView]] = {}
     for step in steps:
-        above = parent_of(step.address) if step.tolerated else None
-        while above is not None:
+        for above in above_of(step.address) if step.tolerated else ():
             found.setdefault(above, []).append(step)
-            above = parent_of(above)
     return found
 
 
@@ -57,4 +55,4 @@ def tolerated_lines(address: str, steps: Sequence[StepView], more: str, most: in
 
 def is_undoing(step: StepView) -> bool:
     """Tell whether a saga has undone a step, or the step is what undid one."""
-    return step.reason in UNDONE_TEXTS or "#compensate" in step.address.rpartition("/")[2]
+    return step.reason in UNDONE_TEXTS or "#compensate" in step.address

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 from agentflow.cli.row import Row
@@ -27,6 +28,14 @@ def parent_of(address: str) -> str | None:
     """Return the address one level up: `fetch[3]/get` → `fetch[3]` → `fetch`; None at the top."""
     found = _PARENT.match(address)
     return found[1] or None if found else None
+
+
+def above_of(address: str) -> Iterator[str]:
+    """Yield the addresses of what is around one, from the inside out."""
+    above = parent_of(address)
+    while above is not None:
+        yield above
+        above = parent_of(above)
 
 
 def is_item(address: str) -> bool:

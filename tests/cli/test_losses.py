@@ -29,6 +29,17 @@ workflows:
             steps:
               - {id: flight, type: set, value: 1, compensate: {type: set, value: 0}}
               - {id: car, type: python, function: "shop:odd", input: {n: 3}}
+  legs:
+    steps:
+      - id: tour
+        type: saga
+        steps:
+          - id: each
+            type: for_each
+            in: [7]
+            steps: [{id: leg, type: set, value: 1, compensate: [{id: refund, type: set, value: 0}]}]
+          - {id: plain, type: sequence, steps: [{id: seat, type: set, value: 1}]}
+          - {id: car, type: python, function: "shop:odd", input: {n: 3}}
 """
 SHOP = """\
 def odd(n):
@@ -85,3 +96,11 @@ def test_what_a_saga_has_undone_is_told_with_what_could_not_be_undone(project: A
     assert re.search(r"✘ +hotel#compensate +python .* ValueError: 1 is odd \(shop.py:3\)\n", shown)
     assert re.search(r"flight +set .* done, then undone\n", shown)
     assert re.search(r"✔ +flight#compensate +set ", shown)
+
+
+def test_what_is_undone_inside_a_loop_stands_below_it_with_all_that_undid_it(project: Any) -> None:
+    shop(project)
+    project.run("run", "legs")
+    shown = project.run("runs", "show", "@last").stdout
+    rows = re.findall(r"^. ( *\S+) +(?:saga|for_each|set|python|sequence) ", shown, re.MULTILINE)
+    assert rows == ["tour", "  each", "    leg", "      refund", "  car"]

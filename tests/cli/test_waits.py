@@ -184,3 +184,12 @@ def test_a_misspelt_key_of_an_answer_names_the_nearest(project: Any) -> None:
     done = project.run("waits", "answer", wait, "--set", "decisoin=approve")
     assert done.returncode == 65
     assert '  "decisoin" is none of its keys; did you mean "decision"?' in done.stderr.splitlines()
+
+
+def test_a_run_whose_answer_is_only_stored_says_what_carries_it_on(project: Any) -> None:
+    wait = parked(project)
+    project.run("waits", "answer", wait, "--set", "decision=approve", "--detach")
+    done = project.run("waits", "answer", "@last", "--set", "decision=approve")
+    assert done.returncode == 66
+    told = r": run (\w+) waits for no answer: it has one, and agentflow runs watch \1 carries it on\n"
+    assert re.search(told, done.stderr)

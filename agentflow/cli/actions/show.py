@@ -34,6 +34,7 @@ from agentflow.cli.options import Common
 from agentflow.cli.rows import reason_text
 from agentflow.cli.session import Session, drive, find_project
 from agentflow.cli.tables import cells, cut_to, pad
+from agentflow.cli.tree import above_of
 from agentflow.cli.wait_texts import who
 from agentflow.data import decode
 from agentflow.definition.models import Workflow
@@ -145,8 +146,10 @@ async def _lines(session: Session, run: Run, view: RunView, *, everything: bool)
     lines.append("")
     undone = [] if everything else [s.address for s in view.steps if is_undoing(s)]
     hidden = set(undone[UNDONE:])
-    shown = [s for s in view.steps if s.address not in hidden and (everything or _shown(s) or is_undoing(s))]
-    lines += step_lines(session, shown, tolerated_inside(view.steps), short)
+    shown = {s.address for s in view.steps if s.address not in hidden and (everything or _shown(s) or is_undoing(s))}
+    around = {above for address in shown for above in above_of(address)}
+    steps = [s for s in view.steps if s.address in shown or s.address in around]
+    lines += step_lines(session, steps, tolerated_inside(view.steps), short)
     if hidden:
         lines.append(f"… {len(hidden)} more lines of undone steps: {session.command(f'runs show {short} --tree')}")
     if everything:

@@ -136,8 +136,11 @@ async def _no_wait(session: Session, wanted: str) -> str:
     except (NotFoundError, ConflictError):
         return f'no wait "{wanted}"'
     await session.learn([run.id], "run")
+    short = session.short(run.id)
     state = f"it has ended ({run.state})" if run.ended else f"it is {run.state}"
-    return f"run {session.short(run.id)} waits for no answer: {state}"
+    if run.waiting:  # nobody executes it, so nobody has taken its answer yet
+        state = f"it has one, and {session.command(f'runs watch {short}')} carries it on"
+    return f"run {short} waits for no answer: {state}"
 
 
 def show(common: Common, wanted: str) -> int:
