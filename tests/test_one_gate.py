@@ -67,7 +67,7 @@ AROUND = {
     "store/common.py": "compares two answers",
     "store/distri.py": "encodes a context that a program gives, which no door reaches",
     "store/sqlite/batch.py": "stores what the engine has let in",
-    "store/sqlite/ledger.py": "stores what the engine has let in",
+    "store/sqlite/commands.py": "stores what the engine has let in",
     "store/sqlite/rows.py": "encodes lists of keys for a statement",
     "testing/store_suite/builders.py": "makes rows for the store suite",
     "testing/store_suite/records.py": "makes rows for the store suite",

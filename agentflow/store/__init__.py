@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from agentflow.clock import Clock
 from agentflow.errors import StoreError
 from agentflow.store.contract import Store
 
@@ -21,15 +20,12 @@ def unknown_kind(location: str) -> str | None:
     return f'there is no kind of store named "{kind}"' if found and kind != "sqlite" else None
 
 
-async def open_store(
-    location: str | Path, *, durability: Literal["strict", "relaxed"] = "strict", clock: Clock | None = None
-) -> Store:
+async def open_store(location: str | Path, *, durability: Literal["strict", "relaxed"] = "strict") -> Store:
     """Open a store, making it if it isn't there yet. Opening executes nothing.
 
     Args:
         location: a path, `sqlite:///path`, or `:memory:`.
         durability: `strict` survives a power cut, `relaxed` the death of the process.
-        clock: for the few times that no caller gives.
 
     Raises:
         StoreError: there is something at this place that isn't a store, or can't be used.
@@ -38,11 +34,11 @@ async def open_store(
     if text in (":memory:", "memory:"):
         from agentflow.store.sqlite import open_memory  # noqa: PLC0415  only who uses a store pays for it
 
-        return await open_memory(clock=clock)
+        return await open_memory()
     _, found, rest = text.partition("://")
     unknown = unknown_kind(text)
     if unknown is not None:
         raise StoreError(unknown, code="AF-STORE-KIND", hint=KIND_HINT)
     from agentflow.store.sqlite import open_sqlite  # noqa: PLC0415
 
-    return await open_sqlite(Path(rest.removeprefix("/") if found else text), durability=durability, clock=clock)
+    return await open_sqlite(Path(rest.removeprefix("/") if found else text), durability=durability)

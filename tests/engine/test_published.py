@@ -213,7 +213,10 @@ async def test_what_waits_have_taken_is_forgotten_with_their_run(lab: Lab, tmp_p
     async with lab.open(lab.workflow(tell(1), workflow("w", workflow="kid")), kid, store=path) as engine:
         assert (await lab.finish(engine, await engine.start("main"))).output == {"n": 0}
     store: Any = await open_store(path)
-    assert [number(store._reader, f"SELECT count(*) FROM {table}") for table in ("taken", "listened")] == [0, 0]
+    assert [number(store._database.reader, f"SELECT count(*) FROM {table}") for table in ("taken", "listened")] == [
+        0,
+        0,
+    ]
     await store.close()
 
 

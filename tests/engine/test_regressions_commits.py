@@ -178,7 +178,7 @@ async def test_commits_to_a_slow_disk_dont_wait_for_scripts_that_have_all_thread
         with anyio.fail_after(60):
             while limiter.available_tokens > 0:
                 await anyio.lowlevel.checkpoint()
-            engine.store._writer._cost = 1.0  # pyright: ignore[reportPrivateUsage]  as on a slow disk
+            engine.store._database.writer._cost = 1.0  # pyright: ignore[reportPrivateUsage]  as on a slow disk
             run = await engine.start("main")
             assert (await engine.wait(run.id)).state == "completed"
 

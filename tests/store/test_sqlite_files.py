@@ -9,7 +9,6 @@ from typing import Any, cast
 import apsw
 import pytest
 
-from agentflow.clock import SystemClock
 from agentflow.codes import CODES
 from agentflow.errors import StoreError
 from agentflow.store import open_store
@@ -156,7 +155,7 @@ async def test_every_fault_of_the_driver_has_a_code_and_says_what_helps(error: t
 async def test_a_full_disk_saves_nothing_of_the_commit_and_the_next_one_works(tmp_path: Path) -> None:
     opener = InFile(tmp_path / "runs.db", "strict")
     writer, reader = await opener.open()
-    store = SqliteStore(opener, (writer, reader), SystemClock())
+    store = SqliteStore(opener, (writer, reader))
     key = await start(store, "r1")
     pages = number(writer, "PRAGMA page_count")
     one(writer, f"PRAGMA max_page_count = {pages}")
@@ -173,7 +172,7 @@ async def test_a_full_disk_saves_nothing_of_the_commit_and_the_next_one_works(tm
 async def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     opener = InFile(tmp_path / "runs.db", "strict")
     writer, reader = await opener.open()
-    store = SqliteStore(opener, (writer, reader), SystemClock())
+    store = SqliteStore(opener, (writer, reader))
     key = await start(store, "r1")
     do(writer, "PRAGMA query_only=1")
     with pytest.raises(StoreError) as caught:

@@ -209,7 +209,7 @@ async def test_keys_are_reserved_while_a_slow_commit_is_under_way(tmp_path: Path
     """Who needs one at once must not wait for a COMMIT that waits for the loop."""
     store = await open_store(tmp_path / "runs.db")
     assert isinstance(store, SqliteStore)
-    store._writer._cost = 1.0  # pyright: ignore[reportPrivateUsage]  a slow disk
+    store._database.writer._cost = 1.0  # pyright: ignore[reportPrivateUsage]  a slow disk
     keys = set[int]()
 
     async def one(n: int) -> None:

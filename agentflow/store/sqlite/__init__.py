@@ -4,41 +4,77 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agentflow.clock import Clock, SystemClock
+import apsw
+
+from agentflow.store.contract import Matches
+from agentflow.store.sqlite.commands import Commands
+from agentflow.store.sqlite.database import Database
 from agentflow.store.sqlite.file.place import Durability, InFile
 from agentflow.store.sqlite.leases import Leases
-from agentflow.store.sqlite.ledger import Commands, Ledger
+from agentflow.store.sqlite.ledger import Ledger
 from agentflow.store.sqlite.memory import InMemory
+from agentflow.store.sqlite.place import Place
 from agentflow.store.sqlite.reads import Reads
 from agentflow.store.sqlite.tasks import Tasks
 
 __all__ = ("SqliteStore", "open_memory", "open_sqlite")
 
 
-class SqliteStore(Tasks, Ledger, Commands, Leases, Reads):
+class SqliteStore(Ledger, Commands, Leases, Tasks, Reads):
     """A store in a file, or in memory. Open it with `open_sqlite` or `open_memory`."""
 
+    def __init__(self, place: Place, connections: tuple[apsw.Connection, apsw.Connection]) -> None:
+        """Take over the connections (writer, reader) to a database."""
+        self._database = Database(place, connections)
 
-async def open_sqlite(path: Path, *, durability: Durability = "strict", clock: Clock | None = None) -> SqliteStore:
+    @property
+    def holder(self) -> str:
+        """Name under which this process takes leases; empty until it becomes a host."""
+        return self._database.holder
+
+    @holder.setter
+    def holder(self, name: str) -> None:
+        self._database.holder = name
+
+    @property
+    def matches(self) -> Matches:
+        """Whether a new subscription wants an event published before it."""
+        return self._database.matches
+
+    @matches.setter
+    def matches(self, matches: Matches) -> None:
+        self._database.matches = matches
+
+    @property
+    def path(self) -> Path:
+        """The database's file; `:memory:` where there is none."""
+        return self._database.place.path
+
+    @property
+    def directory(self) -> str | None:
+        """Folder for host locks and sockets beside the database; None for one in memory."""
+        return self._database.place.directory
+
+    async def close(self) -> None:
+        """Finish what is under way and close. The last to close copies the log into the database."""
+        await self._database.close()
+
+
+async def open_sqlite(path: Path, *, durability: Durability = "strict") -> SqliteStore:
     """Open a store, making the file or bringing it up to the newest schema where needed.
 
     Args:
         path: the database's file; `-wal` and `-shm` files stand beside it while it is open.
         durability: `strict` survives a power cut (`synchronous=FULL`), `relaxed` the death of the process (`NORMAL`).
-        clock: for the few times that no caller gives.
 
     Raises:
         StoreError: it isn't a store, comes from a newer version, or can't be used.
     """
     place = InFile(path, durability)
-    return SqliteStore(place, await place.open(), clock or SystemClock())
+    return SqliteStore(place, await place.open())
 
 
-async def open_memory(*, clock: Clock | None = None) -> SqliteStore:
-    """Make a store of this process alone, which is gone when it closes.
-
-    Args:
-        clock: for the few times that no caller gives.
-    """
+async def open_memory() -> SqliteStore:
+    """Make a store of this process alone, which is gone when it closes."""
     place = InMemory()
-    return SqliteStore(place, await place.open(), clock or SystemClock())
+    return SqliteStore(place, await place.open())

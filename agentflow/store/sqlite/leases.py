@@ -12,21 +12,23 @@ from agentflow.store.rows import (
     TimerRow,
 )
 from agentflow.store.sqlite import queueing
-from agentflow.store.sqlite.base import Base
 from agentflow.store.sqlite.batch import Batch
+from agentflow.store.sqlite.database import Database
 from agentflow.store.sqlite.queries import concerned
 from agentflow.store.sqlite.rows import listed, load_tree
 from agentflow.store.sqlite.sql import do, one, rows
 
 
-class Leases(Base):
+class Leases:
     """Leases of trees, timers."""
+
+    _database: Database
 
     async def acquire(self, root: int, dead: Collection[str] = ()) -> LoadedTree | None:
         """Take the lease of a tree that has no holder, or one of `dead`, and load it."""
-        if not self.holder:
+        if not self._database.holder:
             raise Defect("A store without a holder's name can't take a lease.")
-        db, holder = self._writer.db, self.holder
+        db, holder = self._database.writer.db, self._database.holder
 
         def work(_: Batch) -> LoadedTree | None:
             found = one(db, "SELECT holder FROM heads WHERE key = ? AND parent IS NULL", (root,))
@@ -35,25 +37,25 @@ class Leases(Base):
             do(db, "UPDATE heads SET holder = ?, epoch = epoch + 1, asleep = 0 WHERE key = ?", (holder, root))
             return load_tree(db, root)
 
-        with self._faults:
-            taken = one(self._reader, "SELECT holder FROM heads WHERE key = ? AND parent IS NULL", (root,))
+        with self._database.faults:
+            taken = one(self._database.reader, "SELECT holder FROM heads WHERE key = ? AND parent IS NULL", (root,))
         if taken is None or (taken[0] is not None and taken[0] not in dead):
             return None
-        return await self._write(work)
+        return await self._database.write(work)
 
     async def load(self, root: int) -> LoadedTree | None:
         """Load a tree without taking it."""
-        db = self._reader
-        with self._faults, db:
+        db = self._database.reader
+        with self._database.faults, db:
             return load_tree(db, root)
 
     async def claimable(
         self, dead: Collection[str] = (), limit: int = 1000, roots: Collection[int] | None = None
     ) -> list[int]:
         """Return roots with something to do now that nobody (or a dead host) holds."""
-        with self._faults:
+        with self._database.faults:
             found = rows(
-                self._reader,
+                self._database.reader,
                 "SELECT key FROM (SELECT key FROM heads WHERE parent IS NULL AND holder IS NULL AND asleep = 0"
                 " AND paused = 0 AND state IN ('submitted', 'working')"
                 " UNION SELECT key FROM heads WHERE holder IN (SELECT value FROM json_each(?1)) AND paused = 0"
@@ -74,10 +76,10 @@ class Leases(Base):
         self, now: float, roots: Collection[int] | None = None, limit: int = 500, dead: Dead = None
     ) -> list[tuple[int, TimerRow]]:
         """Return (root, timer) for timers that are due, earliest first."""
-        join, where, args = concerned("d", roots, dead, self.holder)
-        with self._faults:
+        join, where, args = concerned("d", roots, dead, self._database.holder)
+        with self._database.faults:
             found = rows(
-                self._reader,
+                self._database.reader,
                 f"SELECT d.root, d.due, d.run, d.n, d.kind, d.entry FROM timers d {join}"  # noqa: S608  constants
                 f" WHERE d.due <= ? {where} ORDER BY d.due LIMIT ?",
                 (now, *args, limit),
@@ -86,11 +88,13 @@ class Leases(Base):
 
     async def slot_holders(self, keys: Collection[str], dead: Collection[str]) -> list[int]:
         """Return roots of trees of dead hosts in which a step has a slot of one of these keys."""
-        with self._faults:
-            return queueing.roots_holding(self._reader, keys, dead)
+        with self._database.faults:
+            return queueing.roots_holding(self._database.reader, keys, dead)
 
     async def hosts(self) -> list[str]:
         """Return ids of all holders named in leases."""
-        with self._faults:
-            found = rows(self._reader, "SELECT DISTINCT holder FROM heads WHERE holder IS NOT NULL ORDER BY holder")
+        with self._database.faults:
+            found = rows(
+                self._database.reader, "SELECT DISTINCT holder FROM heads WHERE holder IS NOT NULL ORDER BY holder"
+            )
         return [values[0] for values in found]

@@ -11,8 +11,8 @@ import anyio.lowlevel
 from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import Event, RunQuery, RunRow, State, StepRow
 from agentflow.store.slot_rows import SlotWait
-from agentflow.store.sqlite.base import Base
 from agentflow.store.sqlite.batch import Batch
+from agentflow.store.sqlite.database import Database
 from agentflow.store.sqlite.queries import delete_runs, ended_before, forget_published, run_where, thin_out
 from agentflow.store.sqlite.queueing import waits_of
 from agentflow.store.sqlite.rows import (
@@ -32,91 +32,93 @@ _ROOM = 2000
 """Rows that one transaction deletes: commits of others go between, and the event loop isn't held up."""
 
 
-class Reads(Base):
+class Reads:
     """Lists, logs, results."""
+
+    _database: Database
 
     async def list_runs(self, query: RunQuery) -> list[RunRow]:
         """Return runs, newest first."""
         where, args = run_where(query)
-        with self._faults:
+        with self._database.faults:
             return run_rows(
-                self._reader, f"{where} ORDER BY h.created_at DESC, h.key DESC LIMIT ?", (*args, query.limit)
+                self._database.reader, f"{where} ORDER BY h.created_at DESC, h.key DESC LIMIT ?", (*args, query.limit)
             )
 
     async def get_run(self, run_id: str) -> RunRow | None:
         """Return a run, or None."""
-        with self._faults:
-            found = run_rows(self._reader, "WHERE r.ending = ?", (run_id[::-1],))
+        with self._database.faults:
+            found = run_rows(self._database.reader, "WHERE r.ending = ?", (run_id[::-1],))
         return found[0] if found else None
 
     async def get_step(self, run_id: str, address: str) -> StepRow | None:
         """Return one step by its address, or None."""
-        with self._faults:
-            key = self._key(run_id)
-            return None if key is None else step_at(self._reader, key, address)
+        with self._database.faults:
+            key = self._database.key(run_id)
+            return None if key is None else step_at(self._database.reader, key, address)
 
     async def list_steps(self, run_id: str) -> list[StepRow]:
         """Return all steps that have rows, in order of their first insertion."""
-        with self._faults:
-            key = self._key(run_id)
-            return [] if key is None else step_rows(self._reader, key)
+        with self._database.faults:
+            key = self._database.key(run_id)
+            return [] if key is None else step_rows(self._database.reader, key)
 
     async def count_runs(self, query: RunQuery) -> int:
         """Count them; the limit doesn't apply."""
         where, args = run_where(query)
-        with self._faults:
-            return number(self._reader, f"SELECT count(*) FROM heads h {where}", args)  # noqa: S608  constants
+        with self._database.faults:
+            return number(self._database.reader, f"SELECT count(*) FROM heads h {where}", args)  # noqa: S608  constants
 
     async def events(self, run_id: str, after: int = 0, limit: int = 1000, tree: bool = False) -> list[Event]:
         """Return events of a run after a `seq`, or of its tree after a `pos`."""
-        with self._faults:
-            run = self._key(run_id)
+        with self._database.faults:
+            run = self._database.key(run_id)
             if run is None:
                 return []
             if tree:
                 where = "WHERE e.run IN (SELECT value FROM json_each(?)) AND e.pos > ? ORDER BY e.pos LIMIT ?"
-                members = listed(tree_keys(self._reader, run))
-                found = rows(self._reader, f"{EVENT} {where}", (members, after, limit))
+                members = listed(tree_keys(self._database.reader, run))
+                found = rows(self._database.reader, f"{EVENT} {where}", (members, after, limit))
             else:
                 where = "WHERE e.run = ? AND e.seq > ? ORDER BY e.seq LIMIT ?"
-                found = rows(self._reader, f"{EVENT} {where}", (run, after, limit))
+                found = rows(self._database.reader, f"{EVENT} {where}", (run, after, limit))
         return [event(values) for values in found]
 
     async def all_events(self, after: int = 0, limit: int = 1000) -> list[Event]:
         """Return events of all runs after a `pos`, in commit order."""
-        with self._faults:
-            found = rows(self._reader, f"{EVENT} WHERE e.pos > ? ORDER BY e.pos LIMIT ?", (after, limit))
+        with self._database.faults:
+            found = rows(self._database.reader, f"{EVENT} WHERE e.pos > ? ORDER BY e.pos LIMIT ?", (after, limit))
         return [event(values) for values in found]
 
     async def slot_waits(self, root: int) -> list[SlotWait]:
         """Return which steps of a tree wait for a slot of a key, and who holds those."""
-        with self._faults:
-            return waits_of(self._reader, root)
+        with self._database.faults:
+            return waits_of(self._database.reader, root)
 
     async def result(self, run: int, n: int) -> bytes | None:
         """Return one step's result."""
-        with self._faults:
-            return step_result(self._reader, run, n)
+        with self._database.faults:
+            return step_result(self._database.reader, run, n)
 
     async def salvage_steps(self, run_id: str) -> tuple[list[StepRow], frozenset[int]]:
         """Return the steps of a run without damaged results, and the numbers of the steps that have these."""
         lost: set[tuple[int, int]] = set()
-        with self._faults:
-            key = self._key(run_id)
-            found = [] if key is None else step_rows(self._reader, key, lost)
+        with self._database.faults:
+            key = self._database.key(run_id)
+            found = [] if key is None else step_rows(self._database.reader, key, lost)
         return found, frozenset(n for _, n in lost)
 
     async def salvage_tree(self, root: int) -> LoadedTree | None:
         """Load a tree without its damaged results."""
         lost: set[tuple[int, int]] = set()
-        db = self._reader
-        with self._faults, db:
+        db = self._database.reader
+        with self._database.faults, db:
             tree = load_tree(db, root, lost)
             return None if tree is None else replace(tree, damaged=frozenset(lost))
 
     async def purge(self, older_than: float, states: Collection[State], limit: int = 500) -> int:
         """Delete one batch of root runs that ended before a time."""
-        db = self._writer.db
+        db = self._database.writer.db
 
         def work(_: Batch, most: int) -> tuple[int, bool]:
             gone, room = 0, _ROOM
@@ -132,12 +134,16 @@ class Reads(Base):
 
         gone, more = 0, True
         while more and gone < limit:
-            count, more = await self._write(partial(work, most=limit - gone))
+            count, more = await self._database.write(partial(work, most=limit - gone))
             gone += count
             await anyio.lowlevel.checkpoint()
 
         def forget(_: Batch) -> None:
             forget_published(db, older_than)
 
-        await self._write(forget)
+        await self._database.write(forget)
         return gone
+
+    def changed(self) -> bool:
+        """Tell cheaply whether another process has committed since this was last asked."""
+        return self._database.changed()

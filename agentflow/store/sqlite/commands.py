@@ -1,0 +1,104 @@
+"""What other doors and processes leave for a holder."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from agentflow.data import encode
+from agentflow.errors import Defect
+from agentflow.store.common import OPEN, event_answer, judge_ended
+from agentflow.store.contract import Answered, Dead, Matches
+from agentflow.store.rows import AnswerRow, EventRow, Inbox
+from agentflow.store.sqlite.batch import Batch
+from agentflow.store.sqlite.database import Database
+from agentflow.store.sqlite.queries import concerned
+from agentflow.store.sqlite.rows import TASK, inbox_row, task_view
+from agentflow.store.sqlite.sql import one, rows
+
+
+class Commands:
+    """What other doors and processes leave for a holder."""
+
+    _database: Database
+
+    async def answer(
+        self, task_id: str, answer: Mapping[str, Any], *, by: str, door: str, message_id: str | None, at: float
+    ) -> Answered:
+        """Decide an open wait, by compare-and-set, and leave a command for the holder."""
+        db = self._database.writer.db
+
+        def work(batch: Batch) -> Answered:
+            found = one(
+                db,
+                "SELECT k.id, k.run, k.n, k.step, k.state, k.answer, k.message_id, t.holder FROM tasks k"
+                " JOIN heads h ON h.key = k.run JOIN heads t ON t.key = h.root WHERE k.ending = ?",
+                (task_id[::-1],),
+            )
+            if found is None:
+                return Answered("unknown", None)
+            if found[4] not in OPEN:
+                outcome = judge_ended(found[5], answer, found[6], message_id)
+            else:
+                outcome = "accepted"
+                task, run, n, step = found[:4]
+                batch.pass_answer(AnswerRow(task, run, n, step, answer, by, door, message_id, at))
+                batch.flush()
+            view = one(db, f"{TASK} WHERE k.ending = ?", (task_id[::-1],))
+            return Answered(outcome, task_view(view) if view else None, found[7])
+
+        return await self._database.write(work)
+
+    async def request(self, run_id: str, kind: str, data: Any, events: Sequence[EventRow] = ()) -> str | None:
+        """Leave a command for the holder of a run."""
+        db = self._database.writer.db
+
+        def work(batch: Batch) -> str | None:
+            key = self._database.known(run_id)
+            head = batch.head(key)
+            if head is None:
+                raise Defect(f"Run {run_id} has no head.")
+            batch.command(key, head, kind, -1, None, data)
+            batch.append(key, head, events)
+            found = one(db, "SELECT holder FROM heads WHERE key = ?", (head.root,))
+            return found[0] if found else None
+
+        return await self._database.write(work)
+
+    async def inbox(
+        self, roots: Collection[int] | None = None, after: int = 0, dead: Dead = None
+    ) -> list[tuple[int, Inbox]]:
+        """Return (root, command) for waiting commands in order."""
+        join, where, args = concerned("i", roots, dead, self._database.holder)
+        with self._database.faults:
+            found = rows(
+                self._database.reader,
+                f"SELECT i.root, i.id, i.run, i.kind, i.n, i.task, i.data FROM inbox i {join}"  # noqa: S608  constants
+                f" WHERE i.id > ? {where} ORDER BY i.id",
+                (after, *args),
+            )
+        return [inbox_row(values) for values in found]
+
+    async def publish(
+        self, topic: str, data: Any, event_id: str | None, at: float, matches: Matches, *, owner: str = "local"
+    ) -> tuple[int, list[str]]:
+        """Store an event and hand it to every matching open subscription of its owner."""
+        raw = encode(data)
+
+        def work(batch: Batch) -> tuple[int, list[str]]:
+            topics = batch.topics
+            pos = topics.publish(owner, topic, raw, event_id, at)
+            if pos is None:
+                return 0, []
+            reached, holders = 0, dict[str, None]()
+            for listener in topics.listeners(owner, topic, data, matches):
+                task, run, n, step, _, root, holder = listener
+                batch.pass_answer(event_answer(task, run, n, step, data, at))
+                topics.take(root, pos, task)
+                reached += 1
+                if holder is not None:
+                    holders[holder] = None
+            topics.write()
+            return reached, list(holders)
+
+        return await self._database.write(work)

@@ -1,0 +1,100 @@
+"""A database that is open: its connections, and how all parts of the store read and write by them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import TypeVar
+
+import apsw
+
+from agentflow.errors import NotFoundError
+from agentflow.store.common import subset
+from agentflow.store.contract import Matches
+from agentflow.store.sqlite.batch import Batch
+from agentflow.store.sqlite.keys import Keys
+from agentflow.store.sqlite.known import Known
+from agentflow.store.sqlite.place import Place
+from agentflow.store.sqlite.sql import number, one
+from agentflow.store.sqlite.writer import Writer
+
+T = TypeVar("T")
+
+
+@cache
+def _closed() -> apsw.Connection:
+    """Return what a closed store has for a connection: those it had may be another one's now."""
+    db = apsw.Connection(":memory:")
+    db.close()
+    return db
+
+
+class Database:
+    """What the parts of a store share."""
+
+    def __init__(self, place: Place, connections: tuple[apsw.Connection, apsw.Connection]) -> None:
+        """Take over the connections (writer, reader)."""
+        self.place = place
+        self.faults = place.faults
+        self.writer = Writer(connections[0], place)
+        self.keys = Keys(place, self.writer)
+        self.holder = ""
+        """See `Store.holder`."""
+        self.matches: Matches = subset
+        """See `Store.matches`."""
+        self.begun = False
+        """Whether it is ready for many commits."""
+        self._beside = connections[1]
+
+    def begin(self) -> None:
+        """Get ready for many commits, if it is a host that commits and nothing is under way."""
+        if self.holder and self.writer.idle:
+            self.begun = True
+            with self.faults:
+                self.place.begin_commits(self.writer.db)
+
+    @property
+    def reader(self) -> apsw.Connection:
+        """The connection to read by: the writer's while it is idle, as it still has the pages of its last commit."""
+        return self.writer.db if self.writer.idle else self._beside
+
+    def changed(self) -> bool:
+        """Tell cheaply whether another process has committed since this was last asked."""
+        if self.place.directory is None:
+            return False
+        if self.writer.idle:
+            with self.faults:
+                self.place.tend(self.writer.db)
+        return self.writer.changed()
+
+    async def write(self, work: Callable[[Batch], T]) -> T:
+        """Run some work in a transaction, with a batch that is flushed at its end."""
+
+        def run(work: Callable[[Batch], T]) -> T:
+            self.writer.known.clear()
+            batch = Batch(self.writer.db, self.holder, self.matches, Known())
+            result = work(batch)
+            batch.flush()
+            return result
+
+        return await self.writer.transact(run, work)
+
+    def key(self, run_id: str) -> int | None:
+        """Return the key of a run, or None."""
+        found = one(self.reader, "SELECT key FROM runs WHERE ending = ?", (run_id[::-1],))
+        return found[0] if found else None
+
+    def known(self, run_id: str) -> int:
+        """Return the key of a run, inside a transaction; raises NotFoundError for an unknown one."""
+        key = number(self.writer.db, "SELECT key FROM runs WHERE ending = ?", (run_id[::-1],))
+        if not key:
+            raise NotFoundError(f"There is no run {run_id}.")
+        return key
+
+    async def close(self) -> None:
+        """Finish what is under way and close."""
+        await self.writer.end()
+        writer, reader = self.writer.db, self._beside
+        self.writer.db = self._beside = _closed()
+        with self.faults:
+            self.place.close(writer, reader)
