@@ -14,7 +14,7 @@ import anyio.to_thread
 import apsw
 
 from agentflow.errors import StoreError
-from agentflow.store.care import Progress, Report, Restored, first_problem
+from agentflow.store.findings import Progress, Report, Restored, first_problem
 from agentflow.store.places import there
 from agentflow.store.sqlite.care.alone import alone, in_use, inspected
 from agentflow.store.sqlite.care.check import look_over

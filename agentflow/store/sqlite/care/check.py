@@ -12,7 +12,7 @@ import anyio.to_thread
 import apsw
 
 from agentflow.data import digest, is_readable
-from agentflow.store.care import Finding, Report
+from agentflow.store.findings import Finding, Report
 from agentflow.store.sqlite.care.alone import inspected
 from agentflow.store.sqlite.file.log import size_of
 from agentflow.store.sqlite.rows import is_sound, leaving

@@ -12,7 +12,7 @@ import anyio.to_thread
 import apsw
 
 from agentflow.errors import StoreError
-from agentflow.store.care import Progress
+from agentflow.store.findings import Progress
 from agentflow.store.sqlite.care.alone import alone, inspected
 from agentflow.store.sqlite.care.backups import copy_pages, fresh
 from agentflow.store.sqlite.faults import Faults
