@@ -114,7 +114,8 @@ _INTERPRETERS: dict[str, _Options] = {
     **dict.fromkeys(("sed", "gsed"), _Options(flags="nErsuzb", values="l", glued="i", program="ef", mixed=True)),
     **dict.fromkeys(
         ("osascript", "rscript", "r", "julia", "elixir", "groovy", "scala", "guile", "sbcl", "swift", "tclsh", "wish",
-         "expect", "script", "ex", "ghci", "runghc", "clojure", "raku", "qjs", "d8", "gdb", "ed", "dc"),
+         "expect", "script", "ex", "ghci", "runghc", "clojure", "raku", "qjs", "d8", "gdb", "ed", "dc", "nu", "xonsh",
+         "elvish", "osh", "ysh", "oksh", "posh", "hush", "ts-node", "tsx", "ipython", "octave", "gnuplot", "racket"),
         _Options(),
     ),
 }  # fmt: skip
@@ -156,6 +157,20 @@ _WRAPPERS: dict[str, _Options] = {
         flags="46AaCfGgKkMNnqsTtVvXxYy", values="BbcDEeFIiJLlmOopQRSWw", operands=1, rest=False
     ),
 }  # fmt: skip
+_RUN = {
+    **dict.fromkeys(("tar", "gtar", "bsdtar"), re.compile(
+        r"--(checkpoint-action|to-command|use-compress-program|rsh-command|rmt-command|info-script|new-volume-script)"
+        r"|-[a-zA-Z]*[IF]")),
+    "rsync": re.compile(r"--(rsh|rsync-path)|-[a-zA-Z0-9]*e"),
+    "git": re.compile(r"--(upload-pack|receive-pack|exec|extcmd|exec-path|config-env)|-x"),
+    **dict.fromkeys(("scp", "sftp"), re.compile(r"-[oS]")),
+    "sort": re.compile(r"--compress-program"),
+    **dict.fromkeys(("nc", "ncat", "netcat"), re.compile(r"--(exec|sh-exec|lua-exec)|-[ec]")),
+    "socat": re.compile(""),  # an address may hold a second one, of a program
+    "ssh-keygen": re.compile(r"-[Dw]"),
+    "zip": re.compile(r"-TT|--unzip-command"),
+}  # fmt: skip
+"""Of programs that take the rest as it is: options whose value they run, or in which they find a command."""
 _EXECUTE = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
 
 
@@ -178,7 +193,7 @@ def evaluated(words: Sequence[Word]) -> Evaluated | None:
         return _wrapped(words, name, _WRAPPERS[name])
     if name in _INTERPRETERS:
         return _interpreted(words, name, _INTERPRETERS[name])
-    return _inside(words)
+    return _option(words, name) or _inside(words)
 
 
 def reads_program(words: Sequence[Word]) -> str | None:
@@ -294,6 +309,20 @@ def _wrapped(words: Sequence[Word], name: str, options: _Options) -> Evaluated |
             return None if inner is None else Evaluated(inner.number + at, inner.program or name, inner.kind)
         operands -= 1
         at += 1
+    return None
+
+
+def _option(words: Sequence[Word], name: str) -> Evaluated | None:
+    """Return the first value of an option that a program runs."""
+    run = _RUN.get(name)
+    if run is None:
+        return None
+    for at in range(1, len(words)):
+        before, word = words[at - 1], words[at]
+        if word.constant:
+            continue
+        if (at > 1 and before.constant and run.fullmatch(before.text)) or run.match(word.prefix):
+            return Evaluated(at, name, "text")
     return None
 
 

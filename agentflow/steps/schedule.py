@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agentflow.definition.durations import parse_duration
 from agentflow.definition.times import next_cron, parse_time
+from agentflow.errors import Failure
 from agentflow.steps.containers import DONE, Frame, Move, Opening
 from agentflow.steps.contract import BodyField, StepType
 from agentflow.steps.loop import rewound
@@ -42,13 +43,23 @@ class RecurConfig(BaseModel):
     """Iterations at most."""
 
 
+_ENDLESS = Failure(
+    "AF-LOOP-ENDLESS",
+    'its interval is 0, and neither "max" nor "until" ends it: a loop has an end',
+    kind="invalid",
+    retryable=False,
+    hint="max: 100",
+)
+"""Of an interval that is computed: of others `validate` says so."""
+
+
 class Schedule:
     """Waits for a time, then opens its body once."""
 
     def start(self, frame: Frame) -> Move:
         """Store the time, once, and wait for it."""
         until = frame.field("until")
-        due = parse_time(until) if until is not None else frame.now() + parse_duration(frame.field("after", 0) or 0)
+        due = parse_time(until) if until is not None else frame.now() + _pause(frame, "after")
         return Move(due=due, memo={"due": due})
 
     def ended(self, frame: Frame, label: str) -> Move:
@@ -118,8 +129,17 @@ class Recur:
         if cron:
             due = next_cron(cron, frame.field("timezone", "UTC"), frame.now())
         else:
-            due = frame.now() + parse_duration(frame.field("interval", 0) or 0)
+            pause = _pause(frame, "interval")
+            if pause == 0 and frame.field("max") is None and frame.field("until") is None:
+                return Move(failure=_ENDLESS)
+            due = frame.now() + pause
         return Move(due=due, memo={"i": number - 1, "next": number, "due": due})
+
+
+def _pause(frame: Frame, name: str) -> float:
+    """Return a computed duration; null is none at all."""
+    given = frame.field(name)
+    return 0.0 if given is None else parse_duration(given)
 
 
 _BODIES = (BodyField("steps", "steps", required=True),)

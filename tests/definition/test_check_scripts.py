@@ -87,6 +87,19 @@ script -qc {input.x} file
 deno eval {input.x}
 docker exec box sh -c {input.x}
 uv run python -c {input.x}
+nu -c {input.x}
+ipython -c {input.x}
+tar --checkpoint=1 --checkpoint-action=exec={input.x} -cf a.tar b
+tar --use-compress-program {input.x} -xf a.tar
+tar -I {input.x} -cf a.tar b
+rsync -ave {input.x} a b:
+rsync --rsh={input.x} a b:
+git clone --upload-pack={input.x} url
+git rebase -x {input.x} main
+scp -o {input.x} a b:
+sort --compress-program={input.x} a
+ncat -e {input.x} host 80
+socat - EXEC:{input.x}
 {input.x} a
 ./tools/{input.x}
 """.strip().splitlines()
@@ -123,6 +136,11 @@ timeout 5 curl {input.x}
 xargs -n1 echo {input.x}
 echo bash {input.x}
 git commit -m {input.x}
+git switch -c {input.x}
+tar -cf {input.x} b
+rsync -a --exclude={input.x} {input.y} b:
+rsync -e ssh {input.x} b:
+sort -k {input.x} a
 grep -c {input.x}
 docker exec box sh -c 'echo "$1"' _ {input.x}
 """.strip().splitlines()

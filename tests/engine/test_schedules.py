@@ -145,3 +145,20 @@ async def test_a_long_step_of_one_run_holds_up_no_other_run(lab: Lab) -> None:
         assert (done.state, (await engine.get(slow.id)).state) == ("completed", "working")
         gate.open()
         assert (await lab.finish(engine, slow)).state == "completed"
+
+
+@pytest.mark.parametrize("pause", [0, "0s", None])
+async def test_a_computed_interval_of_nothing_ends_a_loop_that_has_no_other_end(lab: Lab, pause: Any) -> None:
+    again = recur("a", interval="{input.x}", steps=[set_("b", value=1)])
+    done = await lab.run(again, input={"x": pause})
+    assert (done.state, done.errors["a"]["code"], done.errors["a"]["retryable"]) == ("failed", "AF-LOOP-ENDLESS", False)
+    done = await lab.run(recur("a", interval="{input.x}", max=3, steps=[set_("b", value=1)]), input={"x": pause})
+    assert done.output == [{"b": 1}] * 3
+
+
+@pytest.mark.parametrize("pause", [[], {}, "", False])
+async def test_what_is_no_duration_is_not_taken_for_no_pause(lab: Lab, pause: Any) -> None:
+    for step in (recur("a", interval="{input.x}", max=2, steps=[set_("b", value=1)]),
+                 schedule("a", after="{input.x}", steps=[set_("b", value=1)])):  # fmt: skip
+        done = await lab.run(step, input={"x": pause})
+        assert (done.state, done.errors["a"]["code"]) == ("failed", "AF-FIELD-VALUE")
