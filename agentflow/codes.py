@@ -237,7 +237,11 @@ CODES: dict[str, Code] = {
     "AF-RUN-ENDED": Code("conflict", "The run has ended already.", "Start it anew, or retry it."),
     "AF-RUN-NOT-PAUSED": Code("conflict", "The run isn't paused.", "Nothing has to be done."),
     "AF-RUN-CANCELED": Code("canceled", "The run was canceled.", "Start it anew, or retry it."),
-    "AF-TIME-OVER": Code("timeout", "The time given with --timeout is over; the run is saved.", "Watch it again."),
+    "AF-TIME-OVER": Code(
+        "timeout",
+        "The time given with --timeout is over. What the store had taken by then is saved.",
+        "Watch the run: it goes on from there.",
+    ),
     "AF-WORKFLOW-UNKNOWN": Code("unknown", "There is no such workflow.", "Use one of the config's workflows."),
     "AF-STEP-UNKNOWN": Code("unknown", "The run has no such step.", "See `agentflow runs show RUN`."),
     "AF-STEP-TYPE-UNKNOWN": Code("unknown", "There is no such step type to look up.", "See `agentflow steps`."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 RUN, ANSWER, LOOK, OPERATE = "Run", "Answer", "Look", "Operate"
 LOST = "AF-OUTPUT-LOST"
+LOOKING = frozenset(
+    {"graph", "steps", "schema", "explain", "validate", "waits", "waits list", "waits show", "runs list", "runs show"}
+)
+"""Commands that only show something: who stops to read has seen enough, and nothing is lost."""
+HELP = frozenset({"-h", "--help", "--version"})
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
@@ -94,7 +100,8 @@ def _add(app: typer.Typer, section: str | None, name: str, function: Callable[..
 def command(streams: Streams, arguments: list[str]) -> int:
     """Run the command line of this process and return its exit code.
 
-    A result that couldn't be written has an exit code of its own, unless the command has failed anyhow.
+    A result that couldn't be written has an exit code of its own, unless the command has failed anyhow, or only shows
+    what there is and its reader has gone.
     """
     try:
         code = execute(arguments)
@@ -108,7 +115,19 @@ def command(streams: Streams, arguments: list[str]) -> int:
         return code
     from agentflow.cli import writer  # noqa: PLC0415  hardly ever
 
-    return code or (door(LOST).exit_code if writer.gone(error) else _report(arguments, _lost(error)))
+    if not writer.gone(error):
+        return code or _report(arguments, _lost(error))
+    return code if _only_shows(arguments) else code or door(LOST).exit_code
+
+
+def _asks_for_help(arguments: list[str]) -> bool:
+    return not HELP.isdisjoint(arguments)
+
+
+def _only_shows(arguments: list[str]) -> bool:
+    words = list(itertools.takewhile(lambda argument: not argument.startswith("-"), arguments))
+    known = " ".join(words[: 2 if words[:1] in (["waits"], ["runs"]) else 1])
+    return known in LOOKING or _asks_for_help(arguments)
 
 
 def _lost(error: OSError) -> Exception:
@@ -123,7 +142,8 @@ def _lost(error: OSError) -> Exception:
 def execute(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
     try:
-        _need_folder()
+        if not _asks_for_help(arguments):
+            _need_folder()
         code = build()(args=arguments, prog_name="agentflow", standalone_mode=False)
     except WrongUse as error:
         return _wrong_use(arguments, error.what, error.hint)

@@ -22,7 +22,7 @@ Jsonl = Annotated[bool, typer.Option("--jsonl", help="Print every event as a lin
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No escape sequences.")]
 Timeout = Annotated[
-    str | None, typer.Option("--timeout", metavar="TIME", help="Leave after this time (30s, 5m); the run is saved.")
+    str | None, typer.Option("--timeout", metavar="TIME", help="Leave after this time (30s, 5m); the run goes on later.")
 ]
 Interrupt = Annotated[bool, typer.Option("--cancel-on-interrupt", help="Ctrl+C cancels the run instead of leaving it.")]
 Answers = Annotated[

@@ -22,3 +22,15 @@ def test_every_command_in_a_folder_that_was_deleted_says_so(
     told = capsys.readouterr().err
     assert "error[AF-CONFIG-NOT-FOUND]: the folder that this command was started in doesn't exist any more" in told
     assert "hint: go to one that exists" in told
+
+
+@pytest.mark.parametrize("command", [["--help"], ["--version"], ["run", "--help"], ["runs", "list", "-h"]])
+def test_help_needs_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    os.rmdir(folder)
+    assert execute(command) == 0
+    assert "agentflow" in capsys.readouterr().out

@@ -229,8 +229,23 @@ def test_who_reads_only_the_beginning_hears_no_complaint(scene: Project) -> None
     done = shell(scene, "af run says --jsonl | head -c 1 >/dev/null; exit ${PIPESTATUS[0]}")
     assert (done.returncode, done.stderr) == (74, "")
     assert scene.json("runs", "list")["runs"][0]["state"] == "completed"
-    done = shell(scene, "af schema | true; exit ${PIPESTATUS[0]}")
-    assert (done.returncode, done.stderr) == (74, "")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["schema", "steps", "steps script", "explain AF-USAGE", "graph says", "runs list", "runs list --json",
+     "runs show @last", "waits --json", "waits list --json", "--help", "run --help", "--version"],
+)  # fmt: skip
+def test_who_stops_to_read_what_a_command_shows_has_seen_enough(scene: Project, command: str) -> None:
+    assert shell(scene, "af run says -q >/dev/null").returncode == 0
+    done = shell(scene, f"af {command} | true; exit ${{PIPESTATUS[0]}}")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_listing_that_can_not_be_written_for_another_reason_is_told(scene: Project) -> None:
+    done = shell(scene, "af schema >/dev/full")
+    assert done.returncode == 74
+    assert "AF-OUTPUT-LOST" in done.stderr
 
 
 @pytest.mark.parametrize(

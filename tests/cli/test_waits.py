@@ -43,10 +43,7 @@ def test_an_answer_moves_the_run_itself_when_no_process_has_it(project: Any) -> 
     wait = parked(project)
     done = project.run("waits", "answer", wait, "--set", "decision=approve", "--set", "amount=400")
     assert done.returncode == 0, done.stderr
-    assert re.fullmatch(
-        rf"answered {wait}\. Run (\w+) goes on: agentflow runs watch \1\n",
-        done.stdout,
-    )
+    assert re.fullmatch(rf"answered {wait}\. Run \w+ goes on here\n", done.stdout)
     assert "no process runs " in done.stderr
     assert "step send completed" in done.stderr
     (run,) = project.json("runs", "list")["runs"]
@@ -62,10 +59,30 @@ def test_a_second_answer_is_a_conflict_that_tells_the_first(project: Any) -> Non
     assert '{"decision": "approve"' in done.stderr
 
 
-def test_the_same_answer_again_is_fine(project: Any) -> None:
+def test_the_same_answer_again_is_fine_and_says_that_it_was_there_already(project: Any) -> None:
     wait = parked(project)
-    for _ in range(2):
-        assert project.run("waits", "answer", wait, "--data", '{"decision": "approve"}').returncode == 0
+    first, again = [project.run("waits", "answer", wait, "--data", '{"decision": "approve"}') for _ in range(2)]
+    assert (first.returncode, again.returncode) == (0, 0)
+    told = rf"{wait} had this answer already, given \d+s ago by you\. Run \w+ has ended: completed\n"
+    assert re.fullmatch(told, again.stdout)
+    assert again.stderr == ""
+
+
+def test_an_answer_that_only_is_left_says_how_the_run_goes_on(project: Any) -> None:
+    wait = parked(project)
+    goes_on = r"Run (\w+) goes on: agentflow runs watch \1\n"
+    first, again = [
+        project.run("waits", "answer", wait, "--set", "decision=approve", "--detach").stdout for _ in range(2)
+    ]
+    assert re.fullmatch(rf"answered {wait}\. {goes_on}", first)
+    assert re.fullmatch(rf"{wait} had this answer already, given \d+s ago by you\. {goes_on}", again)
+
+
+def test_an_answer_for_a_paused_run_says_that_it_is_paused(project: Any) -> None:
+    wait = parked(project)
+    assert project.run("runs", "pause", "@last").returncode == 0
+    done = project.run("waits", "answer", wait, "--set", "decision=approve")
+    assert re.fullmatch(rf"answered {wait}\. Run (\w+) is paused; go on: agentflow runs unpause \1\n", done.stdout)
 
 
 def test_an_answer_from_a_second_process_moves_the_first(project: Any) -> None:
@@ -80,6 +97,8 @@ def test_an_answer_from_a_second_process_moves_the_first(project: Any) -> None:
     done = project.run("waits", "answer", wait[1], "--set", "decision=reject")
     assert done.returncode == 0, done.stderr
     assert "no process runs" not in done.stderr
+    told = r"Run (\w+) (goes on: agentflow runs watch \1|has ended: completed)\n"  # the first one is fast or slow
+    assert re.fullmatch(rf"answered {wait[1]}\. {told}", done.stdout)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert json.loads(out)["decision"] == "reject"

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from agentflow.cli.actions.change import carry_on, observe
+from agentflow.cli.actions.change import carried, carry_on, observe, takes_over
 from agentflow.cli.actions.start import read_timeout
 from agentflow.cli.actions.waits import OPEN, find_wait
 from agentflow.cli.ask import Form, Left
@@ -53,7 +53,7 @@ def answer(common: Common, wanted: Reply) -> int:
 
     async def work(session: Session) -> int:
         view = await find_wait(session, wanted.wait)
-        short, run = session.short(view.id), session.short(view.root_id)
+        short = session.short(view.id)
         if not wanted.given and not console.asks:
             tell_lines(console, _how(session, view))
             return door("AF-WAIT-OPEN").exit_code
@@ -76,16 +76,24 @@ def answer(common: Common, wanted: Reply) -> int:
                 tell_lines(console, error_lines(problem))
             except ConflictError as error:
                 raise await _conflict(session, view, error) from None
-        if console.mode == "text":
-            verb = "answered" if isinstance(reply, Answer) else "declined" if isinstance(reply, Decline) else "failed"
-            console.result(f"{verb} {short}. Run {run} goes on: {session.command(f'runs watch {run}')}")
-        if not wanted.detach:
-            await carry_on(session, follower)
+        here = False
+        try:
+            here = not wanted.detach and await takes_over(session, view.root_id)
+        finally:  # whatever becomes of the run: the answer is saved
+            if console.mode == "text":
+                said = f"{_verb(reply)} {short}" if view.state in OPEN else _already(session, done)
+                console.result(f"{said}. {await _goes_on(session, view.root_id, here=here)}")
+        if here:
+            await carried(session, follower)
         if console.mode != "text":
             console.data(wait_data(done))
         return 0
 
     return drive(console, project, work, host="none" if wanted.detach else "own", kind="wait")
+
+
+def _verb(reply: Answer | Decline | ToolFailure) -> str:
+    return "answered" if isinstance(reply, Answer) else "declined" if isinstance(reply, Decline) else "failed"
 
 
 def _reply(view: WaitView, wanted: Reply) -> Answer | Decline | ToolFailure:
@@ -110,6 +118,24 @@ async def _ask(session: Session, view: WaitView) -> Answer | None:
         return Answer(await Form(session.console, view.schema, view.default if view.has_default else UNSET).fill())
     except Left:
         return None
+
+
+def _already(session: Session, view: WaitView) -> str:
+    """Say who had given the same answer before."""
+    ago = f" {rough(time.time() - view.answered_at)} ago" if view.answered_at is not None else ""
+    return f"{session.short(view.id)} had this answer already, given{ago} by {who(view.by, view.door)}"
+
+
+async def _goes_on(session: Session, run_id: str, *, here: bool) -> str:
+    """Say what becomes of a run whose wait has its answer."""
+    run, short = await session.engine.get(run_id, output=False), session.short(run_id)
+    if run.paused:
+        return f"Run {short} is paused; go on: {session.command(f'runs unpause {short}')}"
+    if here:
+        return f"Run {short} goes on here"
+    if run.ended:
+        return f"Run {short} has ended: {run.state}"
+    return f"Run {short} goes on: {session.command(f'runs watch {short}')}"
 
 
 def _how(session: Session, view: WaitView) -> list[str]:

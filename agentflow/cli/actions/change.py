@@ -42,12 +42,21 @@ async def observe(session: Session, run_id: str) -> Follower:
 
 async def carry_on(session: Session, follower: Follower, *, tell: bool = True) -> Run:
     """Execute a run here until it parks, is paused or ends, where no live process does; says so."""
-    engine, console, run_id = session.engine, session.console, follower.run_id
-    run = await engine.get(run_id)
+    if not await takes_over(session, follower.run_id):
+        return await session.engine.get(follower.run_id)
+    return await carried(session, follower, tell=tell)
+
+
+async def takes_over(session: Session, run_id: str) -> bool:
+    """Take a run that no live process executes, and tell whether it is ours now."""
+    run = await session.engine.get(run_id, output=False)
     with session.in_time():
-        elsewhere = run.ended or await taken(session, run_id) or not await engine.adopt(run_id)
-    if elsewhere:
-        return await engine.get(run_id)
+        return not run.ended and not await taken(session, run_id) and await session.engine.adopt(run_id)
+
+
+async def carried(session: Session, follower: Follower, *, tell: bool = True) -> Run:
+    """Execute a run that is ours until it parks, is paused or ends; says so."""
+    engine, console, run_id = session.engine, session.console, follower.run_id
     await session.learn([run_id], "run")
     if tell:
         console.say(f"no process runs {session.short(run_id)}: going on here")
