@@ -22,7 +22,8 @@ Jsonl = Annotated[bool, typer.Option("--jsonl", help="Print every event as a lin
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No escape sequences.")]
 Timeout = Annotated[
-    str | None, typer.Option("--timeout", metavar="TIME", help="Leave after this time (30s, 5m); the run goes on later.")
+    str | None,
+    typer.Option("--timeout", metavar="TIME", help="Leave then (30s, 5m); the run goes on when watched."),
 ]
 Interrupt = Annotated[bool, typer.Option("--cancel-on-interrupt", help="Ctrl+C cancels the run instead of leaving it.")]
 Answers = Annotated[

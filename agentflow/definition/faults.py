@@ -138,9 +138,9 @@ class Faults:
             if accept is None or detail["type"] == "extra_forbidden" or not accept(path, detail):
                 found.setdefault(path, []).append(detail)
         wrong: set[str] = set()
+        holders = {path[:end] for path in found for end in range(len(path))}
         for path, details in found.items():
-            below = any(len(other) > len(path) and other[: len(path)] == path for other in found)
-            if below and not all(detail["type"] in ("missing", "extra_forbidden") for detail in details):
+            if path in holders and not all(detail["type"] in ("missing", "extra_forbidden") for detail in details):
                 continue  # another member of a union got further
             self._detail(details, path, data, owner, model, pointer, lenient)
             if path:

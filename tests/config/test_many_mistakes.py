@@ -103,3 +103,28 @@ def test_a_time_zone_without_cron_is_told() -> None:
     step = {"id": "r", "type": "recur", "interval": "1h", "max": 2, "timezone": "UTC", "steps": [{"id": "a", **STEP}]}
     (problem,) = refused(json.dumps({"workflows": {"w": {"steps": [step]}}}))
     assert problem.message == 'step "r" (recur) has a timezone, which only goes with cron'
+
+
+def test_of_tools_that_the_config_does_not_list_only_some_are_compared(compared: list[str]) -> None:
+    def load(steps: int) -> int:
+        compared.clear()
+        known = {f"tool{number}": {"command": "serve"} for number in range(900)}
+        calls = [{"id": f"s{n}", "type": "tool_call", "tool_name": f"other{n}"} for n in range(steps)]
+        load_text(json.dumps({"tools": known, "workflows": {"w": {"steps": calls}}}), "agentflow.json")
+        return len(compared)
+
+    assert load(300) == load(600) > 0
+
+
+def test_wrong_entries_cost_no_look_at_each_other() -> None:
+    """Of each wrong value the others were looked through; 10,000 of them would take very long."""
+    entries = {f"tool{number}": {"command": "serve", "timeout": "x"} for number in range(10_000)}
+    found = refused(json.dumps({"tools": entries, "workflows": {}}))
+    assert sum(problem.count for problem in found) == 10_000
+
+
+def test_keys_that_are_there_twice_are_counted_with_all_others() -> None:
+    steps = "".join(f"    - {{id: s{number}, id: t{number}, type: set, value: 1}}\n" for number in range(300))
+    with pytest.raises(DefinitionError) as caught:
+        load_text(f"workflows:\n  w:\n    steps:\n{steps}")
+    assert sum(problem.count for problem in caught.value.problems) == 300

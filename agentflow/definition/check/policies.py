@@ -277,7 +277,7 @@ class Policies:
         name = located.step.config.get(field)
         if names is None or not isinstance(name, str) or "{" in name or name in names:
             return
-        label = self._report.meant(name, _ordered(names), "warning")
+        label = self._report.guessed(what, name, _ordered(names))
         if label is not None:
             self._report.add(
                 "AF-REF-PROVIDER",

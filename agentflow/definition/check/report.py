@@ -54,6 +54,7 @@ class Report:
         self.full = self._tally.full
         self.nearest = self._tally.nearest
         self.meant = self._tally.meant
+        self.guessed = self._tally.guessed
 
     def add(
         self,
