@@ -158,6 +158,11 @@ def test_what_only_begins_like_a_reference_hides_none_in_shell_text() -> None:
         ("{ steps.a }", "{steps.a}"),
         ("${input.name}", "{input.name}"),
         ("https://x/${input.name}/y", "{input.name}"),
+        ("{$.inputs.name}", "{$.input.name}"),
+        ("all of {$.step.a.b[*].c}", "{$.steps.a.b[*].c}"),
+        ("{$.name}", "{$.input.name}"),
+        ("{ $.steps.a.b[0] }", "{$.steps.a.b[0]}"),
+        ("{$input.name}", "{input.name}"),
     ],
 )
 def test_what_only_looks_like_a_reference_is_told_with_what_is_meant(text: str, meant: str) -> None:
@@ -174,7 +179,7 @@ def test_what_only_looks_like_a_reference_is_told_with_what_is_meant(text: str, 
     [
         '{"json": {"input": 1}}', "a { color: red; margin: 0 }", "h1{font.size:1}", "${HOME} {a,b} {1..3}", "{}",
         "{ }", "{x}", "{user.id}", "function f() { return input.x; }", "{{mustache}}", "{%  if a %}",
-        "\\\\{input}", "costs ${input.price} now",
+        "\\\\{input}", "costs ${input.price} now", "{$price}", "{$count.x}", "{$.user.id}", "{$.input.price}",
         "{0}", "{a: 1}", "{input.price}", "{time.x}", "{secrets}", "{b}",
     ],
 )  # fmt: skip

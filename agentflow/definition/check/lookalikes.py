@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from typing import NamedTuple
 
 _LIKE = re.compile(
-    r"(?<!\{)\{(?P<before>\s*)(?P<root>[A-Za-z_][\w-]*)"
+    r"(?<!\{)\{(?P<before>\s*)(?P<dollar>\$\.?|)(?P<root>[A-Za-z_][\w-]*)"
     r"(?P<path>(?:\.[^\s{}.\[\]:;,\"'()=]+|\[[^\]{}\s]*\])*)(?P<optional>\??)(?P<after>\s*)\}(?!\})"
 )
 _FIRST = re.compile(r"\.([^.\[?]+)|\[[\"']?([^\]\"']+)")
@@ -45,20 +45,23 @@ def lookalikes(
         inputs: the declared inputs.
     """
     for found in _LIKE.finditer(text):
-        root, path = found["root"], found["path"] + found["optional"]
+        dollar, root, path = found["dollar"], found["root"], found["path"] + found["optional"]
         whole, spaced = found[0], bool(found["before"] or found["after"])
         if root in names:
             if spaced and found["path"]:
                 why = f'"{whole}" stays as text: a reference has no space inside its braces'
+                yield Lookalike(found.start(), whole, why, f"{{{dollar}{root}{path}}}")
+            elif dollar == "$":
+                why = f'"{whole}" stays as text: references don\'t begin with "$", unless "$." begins a JSONPath'
                 yield Lookalike(found.start(), whole, why, f"{{{root}{path}}}")
             elif not spaced and _is_variable(text, found.start(), found.end()):
                 why = f'"${whole}" keeps its "$": a reference is written without it'
                 yield Lookalike(found.start() - 1, f"${whole}", why, whole)
             continue
-        meant = _meant(root, path, names, is_step, inputs, alone=whole == text)
+        meant = None if dollar == "$" else _meant(root, path, names, is_step, inputs, alone=whole == text)
         if meant is not None:
-            why = f'"{whole}" stays as text: references don\'t begin with "{root}"'
-            yield Lookalike(found.start(), whole, why, f"{{{meant}}}")
+            why = f'"{whole}" stays as text: references don\'t begin with "{dollar}{root}"'
+            yield Lookalike(found.start(), whole, why, f"{{{dollar}{meant}}}")
 
 
 def _is_variable(text: str, start: int, end: int) -> bool:
