@@ -120,7 +120,7 @@ def own(project: Project) -> Project:
     return project
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def other() -> Iterator[Forker]:
     """Return a forker that a test may break."""
     made = Forker(clean_environ())

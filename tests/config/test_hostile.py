@@ -109,6 +109,7 @@ JUNK: list[Any] = [
     ),
     *([], [[]], {}, {"a": 1}, {"type": "set"}, ["a"], [{"id": "a"}], {"": ""}, {"in": 1}, {"type": "nope", "id": 5}),
 ]
+SEEDS = pytest.mark.parametrize("seed", [*range(5), *(pytest.param(n, marks=pytest.mark.slow) for n in range(5, 20))])
 NAMES = ("x", "", "type", "id", "steps", "kind", "if", "for_each", "retry", "dialect")
 
 
@@ -154,7 +155,7 @@ def check_shown(text: str, file: str, folder: Path) -> None:
     assert render_problems(found, {file: text}).count("[AF-") >= len(found)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@SEEDS
 @pytest.mark.parametrize("base", [BASE, DISTRI], ids=["agentflow", "distri"])
 def test_spoilt_data_gives_problems_that_can_be_shown(base: dict[str, Any], seed: int, tmp_path: Path) -> None:
     dice = random.Random(seed)
@@ -162,7 +163,7 @@ def test_spoilt_data_gives_problems_that_can_be_shown(base: dict[str, Any], seed
         check_shown(json.dumps(spoilt(base, dice), indent=1), "a.json", tmp_path)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@SEEDS
 def test_spoilt_text_gives_problems_that_can_be_shown(seed: int, tmp_path: Path) -> None:
     dice = random.Random(seed)
     text = """\
