@@ -35,8 +35,8 @@ demo: $(STAMP)  ## run a workflow over this repository's files; it asks you some
 test: $(STAMP)  ## run the tests, one more at a time than there are processors: many wait for processes
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 
-test-slow: $(STAMP)  ## run the long tests: many kills, big graphs
-	@$(BIN)/python -m pytest -q -m slow --timeout 1800
+test-slow: $(STAMP)  ## run the long tests: many kills, big graphs, all variants
+	@$(BIN)/python -m pytest -q -m slow --timeout 1800 -n $(JOBS) --dist worksteal
 
 check: $(STAMP)  ## lint, format, types, layers, generated pages, samples of the docs
 	@$(BIN)/ruff check .

@@ -134,7 +134,7 @@ def test_whatever_crashes_on_the_way_the_end_is_the_oracles_and_the_invariants_h
     def test(**drawn: Any) -> None:
         check(**drawn, stored=stored, replay=replay)
 
-    few(test, 8 if stored else 15 if replay else 25, crashes=CRASHES, **given_)
+    few(test, 15, crashes=CRASHES, **given_)
 
 
 @pytest.mark.slow
