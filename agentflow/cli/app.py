@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.main import get_command
 
 from agentflow.cli.commands import flows, look, runs, store, waits
 from agentflow.cli.help import Command, Group, WrongUse, suggestion
@@ -79,6 +81,12 @@ def build() -> typer.Typer:
     return app
 
 
+@cache
+def parser() -> Callable[..., Any]:
+    """Return what reads a command line and runs its command; making it reads the signatures of all commands."""
+    return get_command(build())
+
+
 def _group(callback: Callable[..., Any], *, top: bool = False, alone: bool = False) -> typer.Typer:
     return typer.Typer(
         cls=Group,
@@ -144,7 +152,7 @@ def execute(arguments: list[str]) -> int:
     try:
         if not _asks_for_help(arguments):
             _need_folder()
-        code = build()(args=arguments, prog_name="agentflow", standalone_mode=False)
+        code = parser()(args=arguments, prog_name="agentflow", standalone_mode=False)
     except WrongUse as error:
         return _wrong_use(arguments, error.what, error.hint)
     except typer.TyperException as error:

@@ -1,8 +1,9 @@
 """Commands without the time of their start: a process that has imported everything forks for each of them.
 
-The tests' side is `Forker`. Run as a script, this file is the process that forks: it imports and does nothing else, so
-it has no thread, event loop, database or module of a user. A forked command gets its arguments, folder, environment and
-pipes, runs the script of the console command as `__main__`, and ends the way every interpreter ends.
+The tests' side is `Forker`. Run as a script, this file is the process that forks: it imports, reads the signatures of
+all commands, and does nothing else, so it has no thread, event loop, database or module of a user. A forked command
+gets its arguments, folder, environment and pipes, runs the script of the console command as `__main__`, and ends the
+way every interpreter ends.
 """
 
 from __future__ import annotations
@@ -195,6 +196,7 @@ def _import_everything() -> None:
             import_module(".".join(parts).removesuffix(".__init__"))
     for name in LAZY:
         import_module(name)
+    import_module("agentflow.cli.app").parser()
     if len(os.listdir("/proc/self/task")) > 1:
         raise RuntimeError("an import started a thread: its locks would be dead in a forked command")
     gc.collect()
