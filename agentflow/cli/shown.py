@@ -12,7 +12,7 @@ from collections.abc import Callable
 from secrets import token_hex
 from typing import Any
 
-from agentflow.redaction import NOTHING, Redactor
+from agentflow.redaction import NOTHING, Redactor, use
 
 _STEERS = "\x00-\x1f\x7f-\x9f"
 _TURNS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
@@ -55,6 +55,7 @@ def redact_by(redactor: Redactor) -> None:
     """Set what takes the secrets of the config out of every text that this process shows."""
     global _redactor  # noqa: PLW0603  one command, one config, one screen
     _redactor = redactor
+    use(redactor)
 
 
 def redacted(text: str) -> str:

@@ -15,6 +15,7 @@ from agentflow.definition.suggest import nearest
 from agentflow.definition.tally import Tally
 from agentflow.definition.types import PlaceOf
 from agentflow.errors import Problem, Severity
+from agentflow.redaction import current
 
 Path = tuple[str | int, ...]
 
@@ -294,8 +295,7 @@ def shown(value: Any) -> str:
 
 def shorten(text: str, most: int) -> str:
     """Cut a text, and show control characters as blanks."""
-    text = "".join(c if c.isprintable() else " " for c in text[: most + 1])
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return "".join(c if c.isprintable() else " " for c in current().head(text, most))
 
 
 def below(pointer: str) -> Callable[[Path], str]:

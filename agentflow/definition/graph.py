@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from agentflow.definition.models import Step, Workflow
 from agentflow.definition.scopes import Located, Scope, walk
+from agentflow.redaction import current
 
 EdgeKind = Literal["after", "any", "branch", "on_success", "on_failure", "finally", "compensate"]
 _DOTTED = ("on_failure", "compensate")
@@ -319,7 +320,7 @@ def _dot(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    short = text if len(text) <= 60 else text[:59] + "…"
+    short = current().head(text, 60)
     # Mermaid's own entities: `#` begins them, so it goes first.
     for raw, entity in (("#", "#35;"), ("&", "#amp;"), ('"', "#quot;"), ("<", "#lt;"), (">", "#gt;"), ("\n", " ")):
         short = short.replace(raw, entity)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from agentflow.data import canonical
+from agentflow.redaction import current
 
 if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator
@@ -75,6 +76,6 @@ def errors_of(validator: Draft202012Validator, value: Any) -> list[str]:
     texts: list[str] = []
     for fault in sorted(faults_of(validator, value), key=lambda one: len(one.path))[:_MANY]:
         path = ".".join(str(part) for part in fault.path)
-        message = fault.message if len(fault.message) <= _LONGEST else fault.message[:_LONGEST] + "…"
+        message = current().head(fault.message, _LONGEST)
         texts.append(f"{path}: {message}" if path else message)
     return texts

@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 from agentflow.definition.suggest import nearest
 from agentflow.errors import StepError
 from agentflow.expressions.view import Path, Reference
+from agentflow.redaction import current
 
 CHOICES = 5
 """Messages show at most this many names to choose from."""
@@ -88,7 +89,7 @@ def is_list(value: object) -> TypeGuard[Sequence[Any]]:
 
 def cut(text: str, length: int = NAME_LENGTH) -> str:
     """Shorten a text for a message."""
-    return text if len(text) <= length else text[: length - 1] + "…"
+    return current().head(text, length)
 
 
 def kind_of(value: object) -> str:

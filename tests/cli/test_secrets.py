@@ -61,3 +61,45 @@ def test_a_secret_that_is_too_short_is_refused_before_anything_runs(folder: Proj
     assert "--> agentflow.yaml:2:7" in refused.stderr
     assert "{name: TOKEN, public: true}" in refused.stderr
     assert json.loads(folder.run("validate", "--json").stdout)["problems"][0]["code"] == "AF-SECRET-SHORT"
+
+
+LONG = "sk-" + "-".join(f"ABCDEFGH{number}" for number in range(8))
+"""A secret that a cut goes through, wherever it is shown shortened."""
+CUT = {
+    "a wrong value": f"{{id: a, type: set, value: 1, timeout: '{'x' * 20} {LONG}'}}",
+    "an unknown field": f"{{id: a, type: set, value: 1, '{'x' * 40} {LONG}': 1}}",
+    "an unknown choice": f"{{id: a, type: set, value: 1, on_error: '{'x' * 20} {LONG}'}}",
+    "an unknown step": f"{{id: a, type: set, value: \"{{steps.{'x' * 20}{LONG}}}\"}}",
+    "no reference": f"{{id: a, type: set, value: \"{{input.{'x' * 50}{LONG}[}}\"}}",
+    "a schema": f"{{id: a, type: wait_for_input, message: m, schema: {{type: '{'x' * 160} {LONG}'}}}}",
+    "a part of a schema": f"{{id: a, type: wait_for_input, message: m, schema: {{$ref: '#/{'x' * 150}{LONG}'}}}}",
+    "what is looped over": f"{{id: a, type: set, value: 1, for_each: '{'x' * 20} {LONG}'}}",
+    "a long line": f"{{id: a, type: sett, value: '{'x' * 100} {LONG}'}}",
+    "the beginning of a long line": f"{{value: '{LONG} {'x' * 100}', id: a, type: sett}}",
+    "what is marked": f"{{id: a, type: '{'x' * 60}{LONG}{'x' * 100}'}}",
+}
+
+
+@pytest.mark.parametrize("step", CUT.values(), ids=list(CUT))
+def test_no_part_of_a_secret_is_left_where_a_message_shortens_a_text(folder: Project, step: str) -> None:
+    (folder.folder / ".env").write_text(f"TOKEN={LONG}\n", "utf-8")
+    (folder.folder / "agentflow.yaml").write_text(f"env: [TOKEN]\nworkflows:\n  main: {{steps: [{step}]}}\n", "utf-8")
+    wrong = folder.run("validate")
+    assert wrong.returncode == 65
+    assert "ABCD" not in wrong.stderr
+    assert "ABCD" not in folder.run("validate", "--format", "json").stdout
+
+
+def test_no_part_of_a_secret_is_left_in_a_graph_or_in_what_is_wrong_with_an_answer(folder: Project) -> None:
+    (folder.folder / ".env").write_text(f"TOKEN={LONG}\n", "utf-8")
+    wait = f"{{id: a, type: wait_for_input, message: m, label: '{'x' * 40} {LONG}', schema: {{const: '{LONG}'}}}}"
+    (folder.folder / "agentflow.yaml").write_text(f"env: [TOKEN]\nworkflows:\n  main: {{steps: [{wait}]}}\n", "utf-8")
+    for form in ("mermaid", "dot", "json"):
+        drawn = folder.run("graph", "main", "--format", form)
+        assert drawn.returncode == 0, drawn.stderr
+        assert "ABCD" not in drawn.stdout
+    folder.run("run", "main")
+    for answer in ('"other"', f'"{"x" * 150} {LONG}"'):
+        refused = folder.run("waits", "answer", "@last", "--data", answer)
+        assert refused.returncode == 65
+        assert "ABCD" not in refused.stdout + refused.stderr

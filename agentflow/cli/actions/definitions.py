@@ -281,7 +281,7 @@ def graph(common: Common, target: str | None, shape: str) -> int:
     workflow = pick(config, name, file or (config.file.name if config.file else None))
     console = common.console()
     if shape == "json":
-        console.document(graphs.to_data(workflow))
+        console.document(redacted_data(graphs.to_data(workflow)))
     else:
         console.lines(makers[shape](workflow).rstrip("\n").split("\n"))
     return 0

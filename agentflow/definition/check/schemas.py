@@ -15,8 +15,12 @@ from agentflow.definition.check.sites import mentions
 from agentflow.definition.json_schema import errors_of, make_validator, schema_faults
 from agentflow.definition.suggest import meant
 from agentflow.errors import Severity
+from agentflow.redaction import current
 
 TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
+
+_LONGEST = 200
+"""Characters of a validator's message that are told."""
 
 
 def check_schema(
@@ -145,10 +149,10 @@ def _explain(schema: Any, path: tuple[str | int, ...], message: str) -> tuple[st
         ref = next(_references(schema), None)
         if ref is not None and not ref.startswith("#"):
             return f'the schema refers to "{ref}"; remote schemas are never fetched', None, "copy it under `$defs`"
-        return f"the schema refers to a part that doesn't exist: {_cut(message)}", None, None
+        return f"the schema refers to a part that doesn't exist: {current().head(message, _LONGEST)}", None, None
     if last == "required":
         return f"`required` is a list of names, not {kind(value)}{where}", None, None
-    return f"the schema isn't valid{where}: {_cut(message)}", None, None
+    return f"the schema isn't valid{where}: {current().head(message, _LONGEST)}", None, None
 
 
 def _references(schema: object) -> Iterator[str]:
@@ -177,10 +181,6 @@ def kind(value: object) -> str:
         dict: "an object",
     }
     return names.get(type(value), type(value).__name__)
-
-
-def _cut(message: str) -> str:
-    return message if len(message) <= 200 else message[:199] + "…"
 
 
 def declared_types(schema: object) -> frozenset[str] | None:
