@@ -198,7 +198,7 @@ def _scope_id(scope: Scope) -> str:
 def _scope_label(scope: Scope) -> str:
     if scope.owner is None:
         return "" if scope.kind == "main" else scope.key
-    return scope.owner.step.name if scope.key == "steps" else f"{scope.owner.step.name}: {scope.key}"
+    return f"{scope.owner.step.name}: {scope.key}"
 
 
 def _node(located: Located) -> Node:

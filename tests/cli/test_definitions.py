@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from agentflow.codes import CODES
 
 BROKEN = """\
@@ -92,3 +94,21 @@ def test_every_code_can_be_explained_offline(project: Any) -> None:
     assert done.stdout.splitlines()[0] == f"AF-WAIT-OPEN: {CODES['AF-WAIT-OPEN'].means}"
     assert "exit code 75" in done.stdout
     assert project.run("explain", "AF-WAIT-OPN").returncode == 66
+
+
+@pytest.mark.parametrize(
+    ("wanted", "hint"),
+    [
+        ("AF-WAIT-OPN", "AF-WAIT-OPEN"),
+        ("wait", "AF-WAIT-"),
+        ("step-typ", "AF-STEP-TYPE"),
+        ("xyzzy", None),
+        ("AF-FOO", None),
+        ("AF-123", None),
+    ],
+)
+def test_an_unknown_code_names_near_ones_and_nothing_where_none_is(project: Any, wanted: str, hint: str | None) -> None:
+    done = project.run("explain", wanted)
+    assert done.returncode == 66
+    assert ("did you mean" in done.stderr) is (hint is not None)
+    assert hint is None or f"did you mean {hint}" in done.stderr

@@ -88,6 +88,42 @@ async def test_time_over_on_a_full_disk_leaves_at_once_and_names_the_steps_that_
     assert "! commits fail [AF-STORE-" in told
 
 
+async def test_the_json_lines_tell_when_commits_are_refused_and_when_they_are_accepted_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = anyio.Event()
+    write = Console.line
+
+    def line(console: Console, value: object) -> None:
+        write(console, value)
+        if isinstance(value, dict) and value.get("type") == "commits_refused":  # pyright: ignore[reportUnknownMemberType]  any JSON
+            told.set()
+
+    monkeypatch.setattr(Console, "line", line)
+
+    async def work(session: Session) -> int:
+        run = await session.engine.start("flow", {})
+        async with anyio.create_task_group() as group:
+            group.start_soon(free)
+            code = await follow(session, run.id, Manner(), ours=True)
+        return code
+
+    async def free() -> None:
+        await told.wait()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    with quota(), anyio.fail_after(60):
+        assert await sessions.drive_in_loop(make_console(mode="jsonl"), flow_project(tmp_path), work, "own") == 0
+    lines = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    refused = next(each for each in lines if each["type"] == "commits_refused")
+    assert refused["error"]["code"].startswith("AF-STORE-")
+    assert refused["error"]["data"]["unsaved"]
+    kinds = [each["type"] for each in lines if each["type"] in ("commits_refused", "commits_accepted", "result")]
+    assert kinds == ["commits_refused", "commits_accepted", "result"]
+    assert lines[-1]["state"] == "completed"
+
+
 async def test_the_json_documents_tell_that_commits_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

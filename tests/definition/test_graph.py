@@ -152,3 +152,11 @@ def test_deep_nesting_needs_no_recursion() -> None:
 def test_an_empty_workflow_has_an_empty_graph() -> None:
     assert to_mermaid(Workflow(id="w", steps=())) == "flowchart LR\n"
     assert to_data(Workflow(id="w", steps=()))["nodes"] == []
+
+
+def test_the_frame_of_a_containers_steps_does_not_look_like_the_container_again() -> None:
+    trip = step("trip", type="saga", bodies={"steps": Body(steps=(step("hotel"),))})
+    text = to_mermaid(Workflow(id="w", steps=(trip,)))
+    assert 'n0{{"trip<br/>saga"}}' in text
+    assert 'subgraph s1["trip: steps"]' in text
+    assert text.count('"trip"') == 0

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import anyio
 from anyio.lowlevel import checkpoint
 
+from agentflow.definition.models import Workflow
 from agentflow.engine import Engine
+from agentflow.store import open_store
+from agentflow.store.contract import Definitions, Fenced, RunChange
 from agentflow.testing.clock import FakeClock
 from tests.engine.lab import LIMIT, Lab
 
@@ -97,3 +101,48 @@ def doom(engine: Engine) -> None:
 
 async def _nothing(grace: float) -> None:
     """Don't shut down in good order."""
+
+
+async def killed_at_commit(
+    lab: Lab, flows: Sequence[Workflow], path: Path, number: int, work: Callable[[Engine], Awaitable[object]],
+    *, before: bool,
+) -> bool:  # fmt: skip
+    """Work with a store until its commit of this number, and die right before or after it.
+
+    Returns:
+        Whether there was such a commit before the work was done.
+    """
+    store = await open_store(path, durability="relaxed")
+    commit, count, reached = store.commit, 0, anyio.Event()
+
+    async def counted(changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
+        nonlocal count
+        count += 1
+        if count >= number and before:
+            reached.set()
+            await anyio.sleep_forever()
+        found = await commit(changes, definitions)
+        if count >= number:
+            reached.set()
+            await anyio.sleep_forever()
+        return found
+
+    store.commit = counted
+    try:
+        async with lab.open(*flows, store=store) as engine:
+            async with anyio.create_task_group() as group:
+
+                async def run() -> None:
+                    await work(engine)
+                    group.cancel_scope.cancel()
+
+                async def die() -> None:
+                    await reached.wait()
+                    group.cancel_scope.cancel()
+
+                group.start_soon(run)
+                group.start_soon(die)
+            doom(engine)
+    finally:
+        await store.close()
+    return reached.is_set()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,8 @@ from agentflow.steps import (
 )
 from agentflow.steps import workflow as sub
 from agentflow.store import open_store
-from agentflow.store.contract import Definitions, Fenced, RunChange
 from agentflow.testing.clock import FakeClock
-from tests.engine.hands import doom
+from tests.engine.hands import killed_at_commit
 from tests.engine.lab import LIMIT, Done, Lab
 
 pytestmark = pytest.mark.anyio
@@ -160,40 +160,7 @@ async def until_commit(
     lab: Lab, flows: Sequence[Workflow], path: Path, number: int, *, before: bool, cancel: bool
 ) -> bool:
     """Run until a commit, die right before or after it; tells whether there was such a commit."""
-    store = await open_store(path, durability="relaxed")
-    commit, count, reached = store.commit, 0, anyio.Event()
-
-    async def counted(changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
-        nonlocal count
-        count += 1
-        if count >= number and before:
-            reached.set()
-            await anyio.sleep_forever()
-        found = await commit(changes, definitions)
-        if count >= number:
-            reached.set()
-            await anyio.sleep_forever()
-        return found
-
-    store.commit = counted
-    try:
-        async with lab.open(*flows, store=store) as engine:
-            async with anyio.create_task_group() as group:
-
-                async def run() -> None:
-                    await drive(engine, cancel=cancel)
-                    group.cancel_scope.cancel()
-
-                async def die() -> None:
-                    await reached.wait()
-                    group.cancel_scope.cancel()
-
-                group.start_soon(run)
-                group.start_soon(die)
-            doom(engine)
-    finally:
-        await store.close()
-    return reached.is_set()
+    return await killed_at_commit(lab, flows, path, number, partial(drive, cancel=cancel), before=before)
 
 
 async def finish(lab: Lab, flows: Sequence[Workflow], path: Path, *, cancel: bool) -> Done:

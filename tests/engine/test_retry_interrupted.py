@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from shutil import copy
 
@@ -10,12 +9,10 @@ import anyio
 import pytest
 
 from agentflow.definition.models import Workflow
-from agentflow.engine import Run
+from agentflow.engine import Engine, Run
 from agentflow.steps import for_each, sequence, set_
-from agentflow.store import open_store
-from agentflow.store.contract import Definitions, Fenced, RunChange
 from agentflow.testing.clock import FakeClock
-from tests.engine.hands import doom
+from tests.engine.hands import killed_at_commit
 from tests.engine.lab import LIMIT, Done, Lab
 
 pytestmark = pytest.mark.anyio
@@ -74,42 +71,13 @@ async def ended(lab: Lab, shop: Shop, path: Path) -> str:
 
 async def until_commit(lab: Lab, shop: Shop, path: Path, run_id: str, number: int, *, before: bool) -> bool:
     """Retry until a commit, die right before or after it; tells whether there was such a commit."""
-    store = await open_store(path, durability="relaxed")
-    commit, count, reached = store.commit, 0, anyio.Event()
 
-    async def counted(changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
-        nonlocal count
-        count += 1
-        if count == number and before:
-            reached.set()
-            await anyio.sleep_forever()
-        found = await commit(changes, definitions)
-        if count == number:
-            reached.set()
-            await anyio.sleep_forever()
-        return found
+    async def retry(engine: Engine) -> None:
+        new = await engine.retry(run_id, "each[3]/box/put")
+        assert isinstance(new, Run)
+        await engine.wait(new.id)
 
-    store.commit = counted
-    try:
-        async with lab.open(shop.flow, store=store) as engine:
-            async with anyio.create_task_group() as group:
-
-                async def run() -> None:
-                    new = await engine.retry(run_id, "each[3]/box/put")
-                    assert isinstance(new, Run)
-                    await engine.wait(new.id)
-                    group.cancel_scope.cancel()
-
-                async def die() -> None:
-                    await reached.wait()
-                    group.cancel_scope.cancel()
-
-                group.start_soon(run)
-                group.start_soon(die)
-            doom(engine)
-    finally:
-        await store.close()
-    return reached.is_set()
+    return await killed_at_commit(lab, [shop.flow], path, number, retry, before=before)
 
 
 @pytest.mark.parametrize("side_by_side", [1, 4])

@@ -12,6 +12,7 @@ from agentflow.cli.tables import Column, layout, tabbed
 from agentflow.codes import CODES, door
 from agentflow.config import find_config
 from agentflow.data import is_array, is_object
+from agentflow.definition.suggest import nearest
 from agentflow.errors import NotFoundError
 from agentflow.steps import registry
 from agentflow.steps.contract import StepType
@@ -119,8 +120,10 @@ def explain(common: Common, wanted: str) -> int:
     name = name if name.startswith("AF-") else f"AF-{name}"
     code = CODES.get(name)
     if code is None:
-        near = get_close_matches(name, CODES, n=3, cutoff=0.5)
-        hint = f"did you mean {', '.join(near)}?" if near else None
+        bare = name.removeprefix("AF-")  # what all have in common makes none of them near
+        area = [known for known in CODES if known.startswith(f"AF-{bare}-")]
+        near = area or [f"AF-{known}" for known in nearest(bare, [known.removeprefix("AF-") for known in CODES])]
+        hint = f"did you mean {', '.join(near[:3])}?" if near else None
         raise NotFoundError(f'there is no code "{wanted}"', code="AF-CODE-UNKNOWN", hint=hint)
     told = door(name)
     if console.mode != "text":
