@@ -98,34 +98,41 @@ class TooLarge(ValueError):
     """A value that a condition can't take."""
 
 
+def fits(number: int) -> bool:
+    """Tell whether CEL takes a whole number as one."""
+    return -(2**63) <= number < 2**64
+
+
 class Binder:
-    """Turns the values of one evaluation into what CEL takes, and notices numbers that it would mix up.
+    """Turns the values of a condition into what CEL takes, and notices numbers that it would mix up.
 
     CEL compares whole numbers of 64 bits exactly with each other. Larger ones it is given as decimal numbers, and with
     those it compares in 53 bits: so it must not be asked where two different numbers become the same one.
     """
 
-    __slots__ = ("_coarse", "_collided", "_count", "_fine")
+    __slots__ = ("_numbers",)
 
     def __init__(self, numbers: Iterable[float] = ()) -> None:
-        """Begin an evaluation; `numbers` are the large ones in the condition itself."""
-        self._count = 0
-        self._fine: list[int] = []
-        self._coarse: dict[float, float] = {}
-        """What became a decimal number → what it was."""
-        self._collided = False
-        for number in numbers:
-            self._number(number)
+        """Make it for a condition; `numbers` are the large ones in its own text."""
+        self._numbers = tuple(numbers)
 
-    @property
-    def mixed_up(self) -> bool:
-        """Whether a comparison could take different numbers for equal."""
-        if self._collided or not self._coarse:
-            return self._collided
-        return any(self._coarse.get(float(number), number) != number for number in self._fine)
+    def mixes_up(self, large: Iterable[float]) -> bool:
+        """Tell whether a comparison could take different numbers for equal: those of an evaluation, and its own."""
+        exact: list[int] = []
+        coarse: dict[float, float] = {}
+        for number in (*self._numbers, *large):
+            if isinstance(number, int) and fits(number):
+                exact.append(number)
+            elif coarse.setdefault(_double(number), number) != number:
+                return True
+        return bool(coarse) and any(coarse.get(float(number), number) != number for number in exact)
 
-    def bind(self, value: Any) -> Any:
+    def bind(self, value: Any, large: list[float]) -> Any:
         """Return a JSON value as CEL takes it.
+
+        Args:
+            value: the value.
+            large: gets the numbers in it that aren't exact as decimal numbers.
 
         Raises:
             TooLarge: evaluating over it could take too long.
@@ -134,34 +141,37 @@ class Binder:
         if value is None or kind is str or kind is bool:
             return value
         if kind is int or kind is float:
-            return value if -EXACT < value < EXACT else self._number(value)
+            return value if -EXACT < value < EXACT else _number(value, large)
+        return _Copy(large).of(value, 0)
+
+
+class _Copy:
+    """Copies one value with what is inside of it."""
+
+    def __init__(self, large: list[float]) -> None:
+        self._large = large
         self._count = 0
-        return self._convert(value, 0)
 
-    def _number(self, value: float) -> float:
-        if isinstance(value, int) and -(2**63) <= value < 2**64:
-            self._fine.append(value)
-            return value
-        double = _double(value)
-        if self._coarse.setdefault(double, value) != value:
-            self._collided = True
-        return double
-
-    def _convert(self, value: Any, level: int) -> Any:
+    def of(self, value: Any, level: int) -> Any:
         self._count += 1
         if self._count > _MOST_VALUES:
             raise TooLarge(f"it holds more than {_MOST_VALUES:,} values")
         if level > _MOST_LEVELS:
             raise TooLarge("it is nested too deep")
         if is_mapping(value):
-            return {str(key): self._convert(item, level + 1) for key, item in value.items()}
+            return {str(key): self.of(item, level + 1) for key, item in value.items()}
         if is_list(value):
             if len(value) > MOST_ITEMS:
                 raise TooLarge(f"it holds a list of {len(value):,} items, and a condition takes {MOST_ITEMS:,}")
-            return [self._convert(item, level + 1) for item in value]
+            return [self.of(item, level + 1) for item in value]
         if isinstance(value, (int, float)) and not isinstance(value, bool) and not -EXACT < value < EXACT:
-            return self._number(value)
+            return _number(value, self._large)
         return value
+
+
+def _number(value: float, large: list[float]) -> float:
+    large.append(value)
+    return value if isinstance(value, int) and fits(value) else _double(value)
 
 
 def _double(number: float) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 from agentflow.definition.suggest import meant
 from agentflow.errors import StepError
-from agentflow.expressions.cel import MOST_VARIABLES, Binder, Fault, Program, TooLarge, compile_cel, evaluate_cel
+from agentflow.expressions.cel import MOST_VARIABLES, Binder, Fault, Program, TooLarge, compile_cel, evaluate_cel, fits
 from agentflow.expressions.failures import ExpressionError, cut, is_list, is_mapping, kind_of
 from agentflow.expressions.forms import read_form, truth
 from agentflow.expressions.operands import Rewritten, Variable, rewrite
@@ -106,17 +106,19 @@ def _compile(text: str, words: Grammar) -> tuple[tuple[Operand, ...], Callable[[
 
 
 def _evaluator(text: str, program: Program, rewritten: Rewritten) -> Callable[[View], bool]:
-    binds = [(variable, variable.name, _binder(variable)) for variable in rewritten.variables]
+    binder = Binder(rewritten.numbers)
+    mixed_up = binder.mixes_up(())
+    binds = [(variable, variable.name, _bound(variable, binder)) for variable in rewritten.variables]
 
     def evaluate(view: View) -> bool:
         data: dict[str, Any] = {}
-        binder = Binder(rewritten.numbers)
+        large: list[float] = []
         for variable, name, bind in binds:
             try:
-                data[name] = bind(view, binder)
+                data[name] = bind(view, large)
             except TooLarge as error:
                 raise _refused(text, variable, str(error)) from None
-        if binder.mixed_up:
+        if mixed_up or (large and binder.mixes_up(large)):
             raise failed(text, "it has different numbers that are too large to be told apart", GIVE_TEXT)
         try:
             result = evaluate_cel(program, data)
@@ -137,7 +139,7 @@ def _refused(text: str, variable: Variable, why: str) -> StepError:
     )  # fmt: skip
 
 
-def _binder(variable: Variable) -> Callable[[View, Binder], Any]:
+def _bound(variable: Variable, binder: Binder) -> Callable[[View, list[float]], Any]:
     if variable.role == "present":
         is_there = present(variable.operand)
         return lambda view, _: is_there(view)
@@ -146,7 +148,14 @@ def _binder(variable: Variable) -> Callable[[View, Binder], Any]:
         return lambda view, _: truth(read(view))
     if variable.role == "size":
         return lambda view, _: _size(read(view))
-    return lambda view, binder: binder.bind(read(view))
+    if variable.role == "text":
+        return lambda view, large: binder.bind(_digits(read(view)), large)
+    return lambda view, large: binder.bind(read(view), large)
+
+
+def _digits(value: Any) -> Any:
+    """Write a whole number here that CEL would have to be given as a decimal number."""
+    return str(value) if isinstance(value, int) and not fits(value) else value
 
 
 def _size(value: Any) -> Any:

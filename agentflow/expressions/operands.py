@@ -40,7 +40,7 @@ _READ = {
     "size": "dyn({} + 0)",  # what has no size is null: a sum with null is an error wherever it stands, unlike "== null"
 }
 
-Role: TypeAlias = Literal["value", "truth", "present", "size", "optional"]
+Role: TypeAlias = Literal["value", "truth", "present", "size", "text", "optional"]
 
 
 @dataclass(slots=True)
@@ -233,7 +233,7 @@ def _wrong(what: str, start: int, end: int, label: str | None, hint: str | None 
 
 
 def _with_roles(tokens: list[Token]) -> list[Token]:
-    """Find what each reference stands for: a truth, a size, a question whether it is there, or its value."""
+    """Find what each reference stands for: a truth, a size, a text, a question whether it is there, or its value."""
     done: list[Token] = []
     index = 0
     while index < len(tokens):
@@ -255,7 +255,9 @@ def _with_roles(tokens: list[Token]) -> list[Token]:
             done.append(_merged(token, tokens[index + 4], token, "size"))
             index += 5
         else:
-            if _is_truth(back[-1], ahead[0]):
+            if called == "string":
+                token.role = "text"
+            elif _is_truth(back[-1], ahead[0]):
                 token.role = "truth"
             done.append(token)
             index += 1

@@ -185,7 +185,7 @@ def _culprit(message: str, rewritten: Rewritten, data: Mapping[str, Any]) -> Var
     typed = re.search(r"\(.*\)", message) is not None
     if "null_type" not in message and (typed or not re.search("overload|SELECT", message)):
         return None
-    nulls = [one for one in rewritten.variables if one.role in ("value", "size") and data.get(one.name) is None]
+    nulls = [one for one in rewritten.variables if one.role in ("value", "size", "text") and data.get(one.name) is None]
     # a null that is only compared for equality does no harm
     harmful = [
         one
@@ -223,6 +223,6 @@ def _overload_hint(message: str, rewritten: Rewritten, data: Mapping[str, Any]) 
     seen = [
         f"{cut(variable.operand.reference.text)} is {kind_of(data[variable.name])}"
         for variable in rewritten.variables[:3]
-        if variable.role in ("value", "optional") and variable.name in data
+        if variable.role in ("value", "text", "optional") and variable.name in data
     ]
     return "; ".join(seen) or None

@@ -70,3 +70,39 @@ def test_a_literal_of_more_than_63_bits_is_told_how_to_be_written() -> None:
     error = refused(lambda: compile_condition("input.a == 18446744073709551615"))
     assert "a whole number beyond 2^63 ends in u" in error.what
     assert (error.hint, error.offset, error.length) == ("write 18446744073709551615u", 11, 20)
+
+
+@pytest.mark.parametrize(
+    "number", [0, -1, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63) - 1, 10**30, 10**400]
+)
+def test_a_whole_number_as_text_has_all_its_digits(number: int) -> None:
+    seen = Fake(input={"n": number, "m": number}, steps={"s": {"n": number}})
+    for written in ("input.n", "{input.n}", " steps.s.n "):
+        assert holds(f'string({written}) == "{number}"', seen)
+    assert holds(f'string(input.n) + "!" == "{number}!" && string(input.m).size() == {len(str(number))}', seen)
+    assert holds(f'"{number}".contains(string(input.n)) && input.n == input.n', seen)
+
+
+@pytest.mark.parametrize(("value", "text"), [(1.5, "1.5"), ("a", "a"), (True, "true")])
+def test_other_values_as_text_are_what_they_were(value: object, text: str) -> None:
+    assert holds(f'string(input.n) == "{text}"', Fake(input={"n": value}))
+
+
+def test_what_is_not_there_as_text_is_told() -> None:
+    with pytest.raises(StepError) as caught:
+        holds('string(input.n) == "1"', Fake(input={}))
+    assert "input.n" in caught.value.what
+
+
+def test_large_numbers_of_one_evaluation_are_forgotten_at_the_next() -> None:
+    condition = compile_condition("input.a == input.b")
+    assert condition.evaluate(Fake(input={"a": 2**64, "b": 10**30})) is False
+    assert condition.evaluate(Fake(input={"a": 2**64 + 2**20, "b": 10**30 + 1})) is False
+    with pytest.raises(StepError, match="too large to be told apart"):
+        condition.evaluate(Fake(input={"a": 2**64, "b": 2**64 + 1}))
+    assert condition.evaluate(Fake(input={"a": 1, "b": 1})) is True
+
+
+def test_large_numbers_of_the_condition_alone_are_told_apart_or_refused() -> None:
+    with pytest.raises(StepError, match="too large to be told apart"):
+        holds("input.n == 1 && 9007199254740993 != 9007199254740992.0", Fake(input={"n": 1}))
