@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -290,7 +290,9 @@ def shown(value: Any) -> str:
         return shorten(str(value) if abs(value) < 10**30 else "a very large number", 40)
     if isinstance(value, str):
         return f'"{shorten(value, 40)}"'
-    return "a list" if isinstance(value, list | tuple) else "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return "a mapping" if isinstance(value, Mapping) else f"an object of {type(value).__name__}"
 
 
 def shorten(text: str, most: int) -> str:

@@ -303,3 +303,15 @@ def test_every_exported_name_is_there_and_no_other() -> None:
         assert getattr(steps, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nope'"):
         getattr(steps, "nope")  # noqa: B009  the name doesn't exist
+
+
+def test_an_object_that_is_no_data_is_named_by_its_class() -> None:
+    one = set_("a", value=1)
+    for given, said in (
+        (iter([one]), "an object of list_iterator"),
+        ({"a": one}, "a mapping"),
+        (object(), "an object of object"),
+    ):
+        with pytest.raises(DefinitionError) as caught:
+            Workflow(id="w", steps=given)
+        assert str(caught.value) == f'"steps" of workflow "w" must be a list, not {said}'
