@@ -29,11 +29,15 @@ class OwnTypes:
     def __call__(self, name: str) -> StepType | None:
         """Return a step type; None if there is none."""
         found = registry.find(name)
-        if found is None and self.modules and not self._imported:
-            self._imported = True
-            self._import()
-            found = registry.find(name)
-        return found
+        return registry.find(name) if found is None and self.load() else found
+
+    def load(self) -> bool:
+        """Import the config's modules, unless they were; tells whether there was something to import."""
+        if self._imported or not self.modules:
+            return False
+        self._imported = True
+        self._import()
+        return True
 
     @property
     def told(self) -> str | None:

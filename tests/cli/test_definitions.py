@@ -89,6 +89,21 @@ def test_step_types_are_listed_and_explained(project: Any) -> None:
     assert project.run("steps", "api_cal").stderr.splitlines()[1] == "  hint: did you mean api_call, tool_call?"
 
 
+def test_step_types_of_the_configs_own_modules_are_listed(project: Any) -> None:
+    (project.folder / "mine.py").write_text(
+        "from pydantic import BaseModel\nfrom agentflow import Result, step_type\nprint('read')\n"
+        "@step_type('shout', config=BaseModel)\n"
+        "async def shout(config, ctx):\n    'Shouts.'\n    return Result(1)\n",
+        encoding="utf-8",
+    )
+    (project.folder / "agentflow.yaml").write_text("python: {modules: [gone, mine]}\nworkflows: {}\n", encoding="utf-8")
+    done = project.run("steps")
+    assert ["shout", "Shouts.", ""] in [line.split("\t") for line in done.stdout.splitlines()]
+    assert '! the step types of gone aren\'t known: there is no module "gone"\n' in done.stderr
+    listed = json.loads(project.run("steps", "--json").stdout)["steps"]
+    assert {"type": "shout", "summary": "Shouts.", "skills": []} in listed
+
+
 def test_every_code_can_be_explained_offline(project: Any) -> None:
     done = project.run("explain", "af-wait-open")
     assert done.stdout.splitlines()[0] == f"AF-WAIT-OPEN: {CODES['AF-WAIT-OPEN'].means}"

@@ -27,6 +27,10 @@ def steps(common: Common, name: str | None) -> int:
     console = common.console()
     if name is not None:
         return _one(common, name)
+    own = _own()
+    own.load()
+    for module, error in own.failures.items():
+        console.say(f"! the step types of {module} aren't known: {error}")
     types = list(registry.all_types())
     if console.mode != "text":
         found = [{"type": t.name, "summary": t.summary, "skills": list(t.skills)} for t in types]
@@ -38,10 +42,15 @@ def steps(common: Common, name: str | None) -> int:
     return 0
 
 
+def _own() -> OwnTypes:
+    """Return what finds the step types of the config here, if there is one."""
+    plain = plain_config(find_config())
+    return OwnTypes(plain.folder, plain.python_modules)
+
+
 def _one(common: Common, name: str) -> int:
     console = common.console()
-    plain = plain_config(find_config())
-    found = OwnTypes(plain.folder, plain.python_modules)(name)
+    found = _own()(name)
     if found is None:
         near = get_close_matches(name, registry.names(), n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(near)}?" if near else "agentflow steps lists them"
