@@ -65,7 +65,9 @@ def below():
     os.system("echo from a shell")
     subprocess.run([sys.executable, "-c", "print('from a child')"], check=True)
     subprocess.run(["echo", "from a child of stdout"], check=True, stdout=sys.stdout)
-    ctypes.CDLL(None).puts(b"from C")
+    libc = ctypes.CDLL(None)
+    libc.puts(b"from C")
+    libc.fflush(None)  # C keeps it until the process ends, which is after the last look at what was printed
     sys.__stdout__.write("from the original\\n")
     other = threading.Thread(target=sys.stdout.write, args=("from another thread\\n",))
     other.start()
