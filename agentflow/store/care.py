@@ -104,7 +104,7 @@ async def restore(location: str | Path, source: Path, *, replace: bool = False, 
     Raises:
         StoreError: the copy is damaged or from a newer version, or somebody uses the store. Nothing was changed.
     """
-    from agentflow.store.sqlite.care.backups import put_back  # noqa: PLC0415
+    from agentflow.store.sqlite.care.restoring import put_back  # noqa: PLC0415
 
     return await put_back(file_of(location), source, replace=replace, damaged_too=damaged)
 

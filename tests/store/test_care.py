@@ -17,7 +17,7 @@ from agentflow.errors import StoreError
 from agentflow.store import care, open_store
 from agentflow.store.contract import Store
 from agentflow.store.rows import RunChange, RunQuery
-from agentflow.store.sqlite.care import backups, compact
+from agentflow.store.sqlite.care import compact, copying
 from agentflow.store.sqlite.file.place import InFile
 from agentflow.store.sqlite.schema import migrations
 from agentflow.store.sqlite.sql import do, number, rows
@@ -88,7 +88,7 @@ async def test_a_backup_is_one_file_that_is_a_store(tmp_path: Path) -> None:
 async def test_a_backup_under_constant_writes_holds_whole_transactions_and_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backups, "PAGES", 4)
+    monkeypatch.setattr(copying, "PAGES", 4)
     path, target = tmp_path / "runs.db", tmp_path / "backup.db"
     store = await _filled(path)
     keys = [await start(store, name) for name in ("left", "right")]
@@ -161,7 +161,7 @@ async def test_a_damaged_store_is_copied_as_it_is_and_put_back_only_when_that_is
 
 
 async def test_a_backup_that_is_broken_off_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backups, "PAGES", 1)
+    monkeypatch.setattr(copying, "PAGES", 1)
     store = await _filled(tmp_path / "runs.db")
     with anyio.CancelScope() as scope:
         await care.backup(tmp_path / "runs.db", tmp_path / "b.db", progress=lambda done, total: scope.cancel())

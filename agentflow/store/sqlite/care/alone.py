@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 
 from agentflow.errors import StoreError
-from agentflow.store.sqlite.file.log import log_fault
+from agentflow.store.sqlite.file.loss import log_fault
 from agentflow.store.sqlite.file.place import InFile
 from agentflow.store.sqlite.locks import listed, users
 from agentflow.store.sqlite.place import check_sqlite

@@ -14,9 +14,10 @@ import apsw
 from agentflow.errors import StoreError
 from agentflow.store.findings import Progress
 from agentflow.store.sqlite.care.alone import alone, inspected
-from agentflow.store.sqlite.care.backups import copy_pages, fresh
+from agentflow.store.sqlite.care.copying import copy_pages, fresh
 from agentflow.store.sqlite.faults import Faults
-from agentflow.store.sqlite.file.log import checkpointed, damaged
+from agentflow.store.sqlite.file.log import checkpointed
+from agentflow.store.sqlite.file.loss import damaged
 from agentflow.store.sqlite.file.place import InFile
 from agentflow.store.sqlite.place import BUSY_AFTER, pause
 from agentflow.store.sqlite.sql import do, number, one, rows, script, until_error

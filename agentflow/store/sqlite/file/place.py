@@ -14,7 +14,8 @@ import apsw
 from agentflow.errors import StoreError
 from agentflow.store.places import reaching, there
 from agentflow.store.sqlite.faults import Faults
-from agentflow.store.sqlite.file.log import Growth, damaged, log_fault
+from agentflow.store.sqlite.file.log import Growth
+from agentflow.store.sqlite.file.loss import damaged, log_fault
 from agentflow.store.sqlite.file.mounts import refuse_network
 from agentflow.store.sqlite.file.presence import Presence
 from agentflow.store.sqlite.place import BUSY_AFTER, check_sqlite, pause, prepared, reserve
