@@ -19,8 +19,6 @@ from agentflow.store.rows import (
     SubscriptionRow,
 )
 
-RUNNABLE: frozenset[str] = frozenset({"submitted", "working"})
-"""States of a run that a host should move on without being asked."""
 OPEN: frozenset[str] = frozenset({"submitted", "working", "input-required", "auth-required"})
 ASKING: frozenset[str] = frozenset({"input-required", "auth-required"})
 """States in which an agent's task is a wait."""

@@ -46,11 +46,6 @@ class SqliteStore(Ledger, Commands, Leases, Tasks, Reads):
         self._database.matches = matches
 
     @property
-    def path(self) -> Path:
-        """The database's file; `:memory:` where there is none."""
-        return self._database.place.path
-
-    @property
     def directory(self) -> str | None:
         """Folder for host locks and sockets beside the database; None for one in memory."""
         return self._database.place.directory
