@@ -4,33 +4,31 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 
-from agentflow.data import copied, encode
+from agentflow.data import copied
 from agentflow.engine.gate import ARTIFACT, FIELD, MESSAGE, STATE
 from agentflow.engine.notes import Notes
+from agentflow.engine.plan.commands import Left
+from agentflow.engine.ports import AttemptPort
 from agentflow.engine.printed import FIRST, Printed
+from agentflow.engine.runtime.base import WorkLease
 from agentflow.engine.state import Node, RunState
 from agentflow.engine.view import NodeView
 from agentflow.expressions import NULLED
 from agentflow.steps.contract import Artifact, Services
-from agentflow.store.rows import ArtifactRow, MessageRow, added
-
-if TYPE_CHECKING:
-    from agentflow.engine.core import Core
-    from agentflow.engine.runtime.base import WorkLease
 
 
 class StepContext:
     """The context of one attempt."""
 
-    __slots__ = ("_core", "_lease", "_node", "_printed", "_run", "_told", "artifacts", "messages", "status_text")
+    __slots__ = ("_lease", "_node", "_port", "_printed", "_run", "_told", "artifacts", "messages", "status_text")
 
-    def __init__(self, core: Core, run: RunState, node: Node, lease: WorkLease) -> None:
+    def __init__(self, port: AttemptPort, run: RunState, node: Node, lease: WorkLease) -> None:
         """Make the context of an attempt that begins now."""
-        self._core = core
+        self._port = port
         self._run = run
         self._node = node
         self._lease = lease
@@ -94,7 +92,7 @@ class StepContext:
     @property
     def env(self) -> Mapping[str, str]:
         """The public part of `env`."""
-        return self._core.public_env
+        return self._port.public_env
 
     @property
     def state(self) -> Any:
@@ -112,7 +110,7 @@ class StepContext:
     @property
     def services(self) -> Services:
         """What the process offers."""
-        return self._core.services
+        return self._port.services
 
     @property
     def cancel_scope(self) -> anyio.CancelScope:
@@ -121,15 +119,15 @@ class StepContext:
 
     def now(self) -> float:
         """Return the engine's time."""
-        return self._core.now()
+        return self._port.now()
 
     def secret(self, name: str) -> str | None:
         """Return a value of `env` by name."""
-        return self._core.env.get(name)
+        return self._port.env.get(name)
 
     def progress(self, fraction: float | None, message: str = "") -> None:
         """Tell how far the step is."""
-        self._notes.progress(self._core.gate.data(fraction, FIELD), str(message))
+        self._notes.progress(self._port.gate.data(fraction, FIELD), str(message))
 
     def log(self, text: str, level: str = "info") -> None:
         """Add a line to the step's log."""
@@ -142,7 +140,7 @@ class StepContext:
     @property
     def _notes(self) -> Notes:
         if self._told is None:
-            self._told = Notes(self._core, self._run, self._node)
+            self._told = Notes(self._port, self._run, self._node)
         return self._told
 
     def printed(self, text: str) -> bool:
@@ -151,7 +149,7 @@ class StepContext:
         if gathered is None:
             with FIRST:
                 gathered = self._printed or Printed(
-                    lambda lines: self.log(lines, "stdout"), self._core.soon, self._core.gate.redactor
+                    lambda lines: self.log(lines, "stdout"), self._port.soon, self._port.gate.redactor
                 )
                 self._printed = gathered
         return gathered.write(text)
@@ -172,48 +170,34 @@ class StepContext:
             "artifactId": artifact.artifact_id, "name": artifact.name, "description": artifact.description,
             "parts": [dict(part) for part in artifact.parts], "metadata": dict(artifact.metadata),
         }  # fmt: skip
-        raw = self._core.gate.encoded({k: v for k, v in data.items() if v not in (None, {})}, ARTIFACT)
+        raw = self._port.gate.encoded({k: v for k, v in data.items() if v not in (None, {})}, ARTIFACT)
         self.artifacts = [*(self.artifacts or []), (artifact, raw)]
 
     def message(self, parts: list[Mapping[str, Any]], metadata: Mapping[str, Any] | None = None) -> None:
         """Send a message."""
         message = {"role": "agent", "parts": [dict(part) for part in parts], "metadata": dict(metadata or {})}
-        self.messages = [*(self.messages or []), self._core.gate.data(message, MESSAGE)]
+        self.messages = [*(self.messages or []), self._port.gate.data(message, MESSAGE)]
 
     def status(self, text: str) -> None:
         """Set the run's status message."""
-        self.status_text = self._core.gate.text(text)
+        self.status_text = self._port.gate.text(text)
 
     async def save(self, state: Any) -> None:
         """Commit a checkpoint inside the attempt."""
-        await self._core.save_state(self._run, self._node, self._core.gate.data(state, STATE))
+        await self._port.save_state(self._run, self._node, self._port.gate.data(state, STATE))
 
     async def publish(self, topic: str, data: Any, event_id: str | None = None) -> int:
         """Publish an event."""
-        return await self._core.publish(topic, data, event_id, self._run.row.owner)
-
-    def leave(self, run: RunState, node: Node) -> None:
-        """Write what the step left into the current transition."""
-        now = self._core.now()
-        for artifact, raw in self.artifacts or ():
-            change = run.changes()
-            name = self._core.gate.text(artifact.artifact_id)
-            row = ArtifactRow(run.key, name, artifact.append, raw, now)
-            change.artifacts = added(change.artifacts, row)
-            run.emit("artifact", node.address, {"artifact_id": name, "append": artifact.append,
-                                                "last_chunk": artifact.last_chunk}, bumps=True)  # fmt: skip
-        for message in self.messages or ():
-            change = run.changes()
-            change.messages = added(change.messages, MessageRow(None, encode(message), now))
-            run.emit("message", node.address, message, bumps=True)
-        if self.status_text is not None:
-            run.patch(message=self.status_text)
-            run.emit("run_status", node.address, {"state": run.state, "message": self.status_text}, bumps=True)
+        return await self._port.publish(topic, data, event_id, self._run.row.owner)
 
     @property
-    def left(self) -> bool:
-        """Whether the step left anything."""
-        return not (self.artifacts is None and self.messages is None and self.status_text is None)
+    def left(self) -> Left | None:
+        """What the step left for the commit of its outcome."""
+        if self.artifacts is None and self.messages is None and self.status_text is None:
+            return None
+        gate = self._port.gate
+        artifacts = [(gate.text(one.artifact_id), one.append, one.last_chunk, raw) for one, raw in self.artifacts or ()]
+        return Left(artifacts, self.messages or (), self.status_text)
 
 
 class StepResults(Mapping[str, Any]):

@@ -17,18 +17,20 @@ from anyio.lowlevel import current_token
 
 from agentflow.engine.admission import Admission
 from agentflow.engine.context import StepContext
-from agentflow.engine.execute import Stopped, execute
+from agentflow.engine.execute import execute
 from agentflow.engine.flush import Flush
 from agentflow.engine.gate import PUBLISHED
-from agentflow.engine.holding import look_again
-from agentflow.engine.inputs import Done, Finished, Input, begun, command, saved
+from agentflow.engine.inputs import Done, Input, Item
 from agentflow.engine.landing import Landing
 from agentflow.engine.marks import UNBEGUN
 from agentflow.engine.needs import missing_skills
 from agentflow.engine.notes import Later
 from agentflow.engine.plan import reducing
+from agentflow.engine.plan.carrying import carry_out, command_of
+from agentflow.engine.plan.commands import TOUCH, Begun, Command, Outcome, Saved, Stopped
 from agentflow.engine.plan.drive import drain
 from agentflow.engine.plan.faults import defect, fail_tree
+from agentflow.engine.ports import Told
 from agentflow.engine.program import Program
 from agentflow.engine.runtime.base import Work, WorkLease
 from agentflow.engine.runtime.embedded import EmbeddedRuntime
@@ -69,7 +71,7 @@ class Core(Landing):
         self.admission = Admission(self._wake_up)
         self._loop: Any = None
         """The event loop that everything here happens in."""
-        self.later = Later(self.signals.new)
+        self.telling = Later(self.signals.new)
         self._planning = False
         self._landing: Flush | None = None
         """What is being committed. Its trees are left alone meanwhile."""
@@ -80,16 +82,20 @@ class Core(Landing):
 
     # inputs
 
-    async def apply(self, root: int, act: Callable[[Tree], None]) -> bool:
-        """Apply something to a tree and wait until it is committed; False when somebody else holds the tree."""
+    async def apply(self, root: int, command: Command) -> bool:
+        """Have a command carried out and committed; False when somebody else holds the tree."""
         done = Done(self.signals.new())
-        self.put(Input(root, act, done))
+        self.put(Input(root, command, done))
         await done.wait()
         return done.held
 
-    def note(self, run: RunState, write: Callable[[Tree], None]) -> None:
-        """Let a running step write into its run's log, soon."""
-        self.put(Input(run.tree.key, write))
+    def send(self, run: RunState, command: Command) -> None:
+        """Leave a command for the tree of a run."""
+        self.put(Input(run.tree.key, command))
+
+    def later(self, told: Told) -> None:
+        """Let something have its turn a few times a second."""
+        self.telling.add(told)
 
     def soon(self, call: Callable[[], None]) -> None:
         """Have the event loop call something; safe in any thread."""
@@ -97,7 +103,7 @@ class Core(Landing):
 
     async def save_state(self, run: RunState, node: Node, state: Any) -> None:
         """Commit the state of a running step."""
-        await self.apply(run.tree.key, saved(run, node, state))
+        await self.apply(run.tree.key, Saved(run.key, node.n, state))
 
     async def take_inbox(self, roots: Collection[int] | None = None, *, taken_too: bool = False) -> list[Done]:
         """Leave the commands that other doors committed as inputs; returns what tells when each is carried out.
@@ -112,10 +118,10 @@ class Core(Landing):
                 if item.kind == "cancel":
                     self.refolding.hurry(root)
                 taken.append(Done(self.signals.new(), item.id))
-                self.put(Input(root, command(item), taken[-1]))
+                self.put(Input(root, command_of(item), taken[-1]))
             elif taken_too:  # it comes after that one
                 taken.append(Done(self.signals.new()))
-                self.put(Input(root, look_again, taken[-1]))
+                self.put(Input(root, TOUCH, taken[-1]))
         return taken
 
     def missing_everywhere(self, program: Program) -> list[str]:
@@ -181,7 +187,8 @@ class Core(Landing):
             reach("mid-step")
         self.slots.stopped(run.key, node.n, node.attempt)
         self._let_go(work, node, lease)
-        self._inputs.append(Finished(run, node, node.attempt, outcome, context))
+        left = context.left if context is not None else None
+        self._inputs.append(Outcome(run.tree.key, run.key, node.n, node.attempt, node.address, outcome, left))
         breathless = self._breathless
         if not self._may_plan or (self.runtime.waiting and not breathless and len(self._inputs) < MOST):
             self._wake.set()  # if this worker comes to wait in its next step, the pump flushes
@@ -206,7 +213,7 @@ class Core(Landing):
         """Store that a step begins which the death of its host has broken off before; who dies from now on counts."""
         while True:
             try:
-                await self.apply(run.tree.key, begun(run, node))
+                await self.apply(run.tree.key, Begun(run.key, node.n))
                 return
             except StoreError:  # logged where it came about
                 await anyio.sleep(0.2)
@@ -269,8 +276,8 @@ class Core(Landing):
         """Return the addresses of steps that have ended, which the store doesn't know yet."""
         landing = self._landing
         items = [*(landing.held if landing else ()), *(landing.later if landing else ()), *self._inputs]
-        ended = (item for item in items if isinstance(item, Finished) and not isinstance(item.outcome, Stopped))
-        return list(dict.fromkeys(item.node.address for item in ended))
+        ended = (item for item in items if isinstance(item, Outcome) and not isinstance(item.value, Stopped))
+        return list(dict.fromkeys(item.address for item in ended))
 
     @property
     def _breathless(self) -> bool:
@@ -310,7 +317,7 @@ class Core(Landing):
         """See to what has come in meanwhile, and to free slots: a tree was landing, or claims came to nothing."""
         root = self.slots.first if self._landing is None else None
         if root is not None:
-            self.put(Input(root, look_again))
+            self.put(Input(root, TOUCH))
         if self._inputs:
             self._wake.set()
         elif not self._busy:
@@ -334,13 +341,13 @@ class Core(Landing):
             return None
         return flush
 
-    async def _take_in(self) -> tuple[list[Input | Finished], list[Tree]]:
+    async def _take_in(self) -> tuple[list[Item], list[Tree]]:
         """Apply the inputs of one flush, not so many that the loop stands still for long; let the planner work.
 
         A fault of ours ends the run it happened in, not the loop.
         """
         inputs, began = self._inputs, time.monotonic()
-        held: list[Input | Finished] = []
+        held: list[Item] = []
         touched: dict[int, Tree] = {}
         while inputs and len(held) < MOST and time.monotonic() - began < SLICE:
             item = inputs.popleft()
@@ -351,7 +358,7 @@ class Core(Landing):
                 continue
             if self.refolding.at_work and self.refolding.defers(item):
                 continue
-            if isinstance(item, Finished):
+            if isinstance(item, Outcome):
                 self.slots.running -= 1
             tree = self.trees.get(root)
             if tree is None or self.always_replay:
@@ -372,13 +379,13 @@ class Core(Landing):
                 self.keep_runs(tree)
         return held, list(touched.values())
 
-    def _apply(self, tree: Tree, item: Input | Finished | None = None) -> None:
+    def _apply(self, tree: Tree, item: Item | None = None) -> None:
         """Apply an input; without one, carry out what is left to do."""
         try:
             if tree.todo or item is None:
                 drain(tree)
             if item is not None:
-                item.apply(tree)
+                carry_out(tree, item if isinstance(item, Outcome) else item.command)
         except BaseException as error:  # nothing here waits, so it is nobody's cancellation
             fail_tree(tree, error)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 
@@ -11,24 +10,15 @@ from agentflow.engine.context import StepContext
 from agentflow.engine.gate import RESULT
 from agentflow.engine.plan import steps
 from agentflow.engine.plan.steps import render_config
+from agentflow.engine.ports import AttemptPort
+from agentflow.engine.runtime.base import WorkLease
 from agentflow.engine.state import Node, RunState
 from agentflow.errors import Failure
 from agentflow.steps.contract import Park, Result, Skip
 from agentflow.steps.running import running_step
 
-if TYPE_CHECKING:
-    from agentflow.engine.core import Core
-    from agentflow.engine.runtime.base import WorkLease
 
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """The attempt was interrupted: a sibling failed, the run was cancelled, the host stops."""
-
-    reason: str
-
-
-async def execute(core: Core, run: RunState, node: Node, lease: WorkLease) -> tuple[Any, StepContext | None]:
+async def execute(port: AttemptPort, run: RunState, node: Node, lease: WorkLease) -> tuple[Any, StepContext | None]:
     """Run one attempt.
 
     Returns:
@@ -39,7 +29,7 @@ async def execute(core: Core, run: RunState, node: Node, lease: WorkLease) -> tu
         config = render_config(run, node)
     except BaseException as error:  # so may what validates its fields
         return steps.failed_by(run, error), None
-    context = StepContext(core, run, node, lease)
+    context = StepContext(port, run, node, lease)
     try:
         if spec.execute is None:
             return Failure("AF-DEFECT", f'step type "{spec.name}" can\'t be executed', retryable=False), None
@@ -55,15 +45,15 @@ async def execute(core: Core, run: RunState, node: Node, lease: WorkLease) -> tu
     if lease.interrupted is not None:
         await anyio.lowlevel.checkpoint()
     try:
-        return _outcome(core, outcome, context), context
+        return _outcome(port, outcome, context), context
     except BaseException as error:  # what turns its value into data is its own code too
         return steps.failed_by(run, error, executed=True), None
 
 
-def _outcome(core: Core, outcome: object, context: StepContext) -> Any:
+def _outcome(port: AttemptPort, outcome: object, context: StepContext) -> Any:
     if isinstance(outcome, Result):
         found: set[str] = set()
-        raw = core.gate.encoded(outcome.value, RESULT, found)
+        raw = port.gate.encoded(outcome.value, RESULT, found)
         for name in sorted(found) if found else ():
             context.log(f"the secret {name} was taken out of the result; if it is none, mark it as public", "warning")
         return raw

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import anyio
 
-from agentflow.engine.inputs import Finished, Input
+from agentflow.engine.inputs import Item
 from agentflow.engine.state import Node, RunState, Tree
 from agentflow.store.rows import RunChange
 
@@ -15,13 +15,13 @@ from agentflow.store.rows import RunChange
 class Flush:
     """The transitions of many trees that share a transaction."""
 
-    def __init__(self, held: Sequence[Input | Finished], trees: list[Tree]) -> None:
+    def __init__(self, held: Sequence[Item], trees: list[Tree]) -> None:
         """Begin with inputs that were applied, and the trees that they changed."""
         self.held = held
         self.trees = trees
         self.claimed: list[tuple[RunState, Node]] = []
         self.changes: list[RunChange] = []
-        self.later: list[Input | Finished] = []
+        self.later: list[Item] = []
         """What comes in for these trees while it is being committed."""
         self._landed: anyio.Event | None = None
 

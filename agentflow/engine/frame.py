@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from agentflow.engine.results import NodeBodies
 from agentflow.engine.state import Node, RunState, Scope
 from agentflow.engine.view import NodeView
 from agentflow.expressions import NULLED
@@ -13,13 +14,12 @@ RUN_PARALLEL = 64
 """Steps of one run that execute at once, where nothing else is said."""
 
 
-class NodeFrame:
+class NodeFrame(NodeBodies):
     """A container's step."""
 
     def __init__(self, run: RunState, node: Node) -> None:
         """Look at a node."""
-        self.run = run
-        self.node = node
+        super().__init__(run, node)
         self.view = NodeView(run, node.scope, node.values)
 
     @property
@@ -31,11 +31,6 @@ class NodeFrame:
     def address(self) -> str:
         """The step's address."""
         return self.node.address
-
-    @property
-    def memo(self) -> dict[str, Any]:
-        """What the container stored last."""
-        return (self.node.memo or {}).get("own") or {}
 
     @property
     def bodies(self) -> Collection[str]:
@@ -91,11 +86,6 @@ class NodeFrame:
             view = _Deciding(self.run, self.node, scope, bindings or {})
         return conditions[number or 0].evaluate(view)
 
-    def result_of(self, body: str, label: str = "") -> Any:
-        """Return the result of a body that has ended."""
-        scope = (self.node.scopes or {}).get(body + label)
-        return scope_result(self.run, scope) if scope is not None else None
-
 
 class _Deciding(NodeView):
     """Sees the iteration that ended last; before the first one, the steps of the loop's body as null."""
@@ -110,15 +100,3 @@ class _Deciding(NodeView):
 
     def step(self, step_id: str) -> object:
         return NULLED if step_id in self.nulled else super().step(step_id)
-
-
-def scope_result(run: RunState, scope: Scope) -> Any:
-    """Return a scope's result: of a single body its step's, of a list the map by id."""
-    if scope.program.single:
-        node = scope.nodes.get(0)
-        return run.result_value(node) if node is not None else None
-    values: dict[str, Any] = {}
-    for number, step in enumerate(scope.program.steps):
-        node = scope.nodes.get(number)
-        values[step.id] = run.result_value(node) if node is not None else None
-    return values

@@ -13,8 +13,10 @@ import anyio
 
 from agentflow.data import salvaged
 from agentflow.engine.damaged import ended, is_damaged, let_go, wants_end
-from agentflow.engine.inputs import Finished, Input, command, deadlocked, granted
+from agentflow.engine.inputs import Input, Item
 from agentflow.engine.inspect import locate
+from agentflow.engine.plan.carrying import carry_out, command_of
+from agentflow.engine.plan.commands import TOUCH, Deadlocked, Granted, Outcome
 from agentflow.engine.program import Program
 from agentflow.engine.refolding import Refolding
 from agentflow.engine.restore import restore
@@ -63,14 +65,14 @@ class Holding(Surroundings):
         """Why this process can't go on at all: one of `LOST`."""
         self.over = anyio.Event()
         """Set with `outdated`."""
-        self._inputs: deque[Input | Finished] = deque()
+        self._inputs: deque[Item] = deque()
         self.refolding = Refolding(self.reducers, self.program, self._again)
         self._seen: set[int] = set()
         self._wake = anyio.Event()
         self._quiet = anyio.Event()
         """Set when nothing more may be going on, or nothing that gets anywhere."""
 
-    def put(self, item: Input | Finished) -> None:
+    def put(self, item: Item) -> None:
         """Leave an input for the next flush."""
         self._inputs.append(item)
         self._wake_up()
@@ -79,7 +81,7 @@ class Holding(Surroundings):
         if not self._wake.is_set():
             self._wake.set()
 
-    def _again(self, items: Sequence[Input | Finished]) -> None:
+    def _again(self, items: Sequence[Item]) -> None:
         """Leave as inputs, in order and before others, what had to wait."""
         self._inputs.extendleft(reversed(items))
         self._wake_up()
@@ -89,7 +91,7 @@ class Holding(Surroundings):
         self.inbox_due = True
         self._wake.set()
 
-    async def _hold(self, item: Input | Finished) -> bool:
+    async def _hold(self, item: Item) -> bool:
         """See to it that a tree is held; False when that isn't possible."""
         root = item.root
         tree = self.trees.get(root)
@@ -104,7 +106,7 @@ class Holding(Surroundings):
                 self._refuse(item)
                 return False
         else:
-            if isinstance(item, Finished):
+            if isinstance(item, Outcome):
                 return False
             loaded = await self._find(root)
         if loaded is None:
@@ -123,7 +125,7 @@ class Holding(Surroundings):
             raise
         return True
 
-    async def _folds_first(self, loaded: LoadedTree, item: Input | Finished) -> bool:
+    async def _folds_first(self, loaded: LoadedTree, item: Item) -> bool:
         """Let reducers of the user's fold what is stored of a tree before it is rebuilt, where there is any."""
         if any(run.shared for run in loaded.runs):
             await self._learn(loaded)
@@ -192,9 +194,9 @@ class Holding(Surroundings):
         for change in changes:
             for grant in change.grants:
                 if grant.root in self.trees:
-                    self.put(Input(grant.root, granted(grant.run, grant.n)))
+                    self.put(Input(grant.root, Granted(grant.run, grant.n)))
             for n in change.deadlocked:
-                self.put(Input(change.root, deadlocked(change.run, n)))
+                self.put(Input(change.root, Deadlocked(change.run, n)))
 
     def notice(self, error: Exception) -> None:
         """Let everything go where the store isn't this process's any more: nothing that it goes on to do is kept."""
@@ -204,7 +206,7 @@ class Holding(Surroundings):
             for root in list(self.trees):
                 self._lost(root)
 
-    def _refuse(self, item: Input | Finished) -> None:
+    def _refuse(self, item: Item) -> None:
         """Tell who waits for an input that the tree is somebody else's."""
         if item.done is not None:
             item.done.held = False
@@ -212,7 +214,7 @@ class Holding(Surroundings):
             if item.done.inbox is not None:
                 self._seen.discard(item.done.inbox)
 
-    async def _not_held(self, item: Input | Finished, error: Exception) -> None:
+    async def _not_held(self, item: Item, error: Exception) -> None:
         """A tree couldn't be read: tell who waits for the input, and keep results of steps for later."""
         log.error("run %s couldn't be read: %s", item.root, self.gate.text(error))
         self.notice(error)
@@ -222,7 +224,7 @@ class Holding(Surroundings):
             if item.done.inbox is not None and item.root not in self.unreadable:  # it is read again
                 await anyio.sleep(0.2)
                 self.look_at_inbox()
-        elif isinstance(item, Finished):
+        elif isinstance(item, Outcome):
             await anyio.sleep(0.2)
             self.slots.running += 1
             self.put(item)
@@ -255,14 +257,14 @@ class Holding(Surroundings):
         known = self.catalog.find(digest)
         return known if known is not None else self.learn(digest, await self.store.get_definition(digest))
 
-    async def _load(self, loaded: LoadedTree, old: Tree | None, ended: Collection[Finished] = ()) -> None:
+    async def _load(self, loaded: LoadedTree, old: Tree | None, ended: Collection[Outcome] = ()) -> None:
         programs = await self._learn(loaded)
         folded = await self.refolding.folded(loaded, old)
         executing: dict[tuple[int, int], Lease | None] = {}
         if old is not None:
             for run in old.runs.values():
                 executing.update({(run.key, n): node.lease for n, node in run.live.items() if node.phase == "run"})
-        executing.update({(item.run.key, item.node.n): None for item in ended})
+        executing.update({(item.run, item.n): None for item in ended})
         taking = loaded.holder is None
         if taking:
             loaded = replace(loaded, epoch=loaded.epoch + 1)
@@ -274,7 +276,7 @@ class Holding(Surroundings):
         for item in loaded.inbox:
             if item.id not in self._seen:
                 self._seen.add(item.id)
-                command(item)(tree)
+                carry_out(tree, command_of(item))
 
     def adopt_tree(self, tree: Tree) -> None:
         """Hold a tree from now on."""
@@ -305,7 +307,7 @@ class Holding(Surroundings):
             self.runs.pop(key, None)
             self.keys.pop(run.id, None)
 
-    def _lost(self, run: int, inputs: Sequence[Input | Finished] = ()) -> None:
+    def _lost(self, run: int, inputs: Sequence[Item] = ()) -> None:
         """Somebody else holds a tree now: stop what we execute of it, and tell who waits for inputs to it."""
         state = self.runs.get(run)
         if state is None:
@@ -321,7 +323,7 @@ class Holding(Surroundings):
                     node.lease.interrupt("fenced")
         self._drop(state.tree)
 
-    def _abandon(self, inputs: Sequence[Input | Finished], trees: Sequence[Tree], error: Exception) -> None:
+    def _abandon(self, inputs: Sequence[Item], trees: Sequence[Tree], error: Exception) -> None:
         """Let go of trees as they are in the store, to whoever takes them when this process has ended."""
         names = ", ".join(tree.root.id for tree in trees)
         told = self.gate.text(described(error))
@@ -334,13 +336,11 @@ class Holding(Surroundings):
             self.unreadable[tree.key] = error
             self._lost(tree.key)
 
-    async def _failed(
-        self, inputs: Sequence[Input | Finished], trees: Sequence[Tree], error: StoreError
-    ) -> Sequence[Input | Finished]:
+    async def _failed(self, inputs: Sequence[Item], trees: Sequence[Tree], error: StoreError) -> Sequence[Item]:
         """Nothing was committed: forget what was planned, rebuild from the store; returns the inputs to apply again."""
         log.error("the store refused a commit: %s %s", error.what, error.why or "")
         self._not_saved(error)
-        again: list[Input | Finished] = []
+        again: list[Item] = []
         for item in inputs:
             if item.done is not None:
                 if item.done.inbox is not None:  # it stands in the store, and is read again
@@ -372,10 +372,10 @@ class Holding(Surroundings):
                 self.adopt_tree(tree)
                 self._lost(tree.key)
             elif loaded is not None:
-                await self._load(loaded, tree, [item for item in again if isinstance(item, Finished)])
-                self._inputs.append(Input(tree.key, look_again))  # commands may have come with it
+                await self._load(loaded, tree, [item for item in again if isinstance(item, Outcome)])
+                self._inputs.append(Input(tree.key, TOUCH))  # commands may have come with it
         for item in again:
-            if isinstance(item, Finished):
+            if isinstance(item, Outcome):
                 self.slots.running += 1
         return again
 
@@ -394,7 +394,3 @@ class Holding(Surroundings):
                 log.error("the store can't be read: %s %s", error.what, error.why or "")
                 self._not_saved(error)
                 await anyio.sleep(0.2)
-
-
-def look_again(tree: Tree) -> None:
-    """Do nothing but hold the tree: its steps may find a slot now."""

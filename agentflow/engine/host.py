@@ -12,9 +12,8 @@ from anyio.abc import TaskGroup
 
 from agentflow.engine.core import Core
 from agentflow.engine.hosting import HostLock, answer_bell, ring
-from agentflow.engine.inputs import Answering, Done, Input, fired
-from agentflow.engine.plan import limits
-from agentflow.engine.state import Tree
+from agentflow.engine.inputs import Done, Input
+from agentflow.engine.plan.commands import TOUCH, AnswerOnTaking, FreeSlots, Release, TimerFired
 from agentflow.errors import StoreError
 from agentflow.reports import described
 from agentflow.store.contract import Store
@@ -59,7 +58,7 @@ class Host:
         """Start the tasks."""
         group.start_soon(self._guard, self.core.pump)
         group.start_soon(self._guard, self.core.refolding.serve)
-        group.start_soon(self._guard, self.core.later.tell)
+        group.start_soon(self._guard, self.core.telling.tell)
         group.start_soon(self._guard, self._timers)
         group.start_soon(self._stand_down, group)
         if self.lock is not None:
@@ -126,7 +125,7 @@ class Host:
         await self.find_dead()
         for root in await self.store.claimable(self.core.dead, roots=self.roots):
             if root not in self.core.trees:
-                self.core.put(Input(root, _continue))
+                self.core.put(Input(root, TOUCH))
         if self.mode == "own":
             await self._free_slots()
 
@@ -135,21 +134,10 @@ class Host:
         keys = {node.slot for run in self.core.runs.values() for node in run.queueing.values() if node.slot}
         if keys and self.core.dead:
             for root in await self.store.slot_holders(keys, self.core.dead):
-                if root not in self.core.trees and root not in self.core.unreadable:
-                    self.core.put(Input(root, self._free_or_go_on))
-
-    def _free_or_go_on(self, tree: Tree) -> None:
-        """Give back the slots of steps that a death broke off; the run waits for somebody to go on with it.
-
-        What was in progress in a container is half done: its slot is free when it has ended, so it goes on here.
-        """
-        for run in tree.runs.values():
-            limits.withdraw(run)
-        if any(node.slot is not None for run in tree.runs.values() for node in run.live.values()):
-            self.own.add(tree.key)
-        else:
-            tree.broken_off = True  # nothing of it is claimed here
-            tree.root.changes().release = True
+                if root in self.core.trees or root in self.core.unreadable:
+                    continue
+                if await self.core.apply(root, FreeSlots()) and root in self.core.trees:
+                    self.own.add(root)  # what is half done in it goes on here
 
     async def find_dead(self) -> None:
         """Find out which holders live no more."""
@@ -166,7 +154,7 @@ class Host:
             self.own.add(root)
         self.core.slots.note(self.core.now())  # it may have timers
         done = Done(self.core.signals.new())
-        self.core.put(Input(root, _continue, done))
+        self.core.put(Input(root, TOUCH, done))
         await done.wait()
         if not done.held:
             self.own.discard(root)
@@ -179,7 +167,7 @@ class Host:
             return False
         if self.mode == "own" and root not in self.own:
             return False
-        carry_out = Answering(answer)
+        carry_out = AnswerOnTaking(answer)
         try:
             return await core.apply(root, carry_out) and carry_out.done
         except StoreError:
@@ -255,7 +243,7 @@ class Host:
         waiting: list[Done] = []
         for root, timer in await self.store.due(now, self.roots, dead=self.core.dead):
             done = Done(self.core.signals.new())
-            core.put(Input(root, fired(timer.run, timer.n, timer.kind, timer.entry), done))
+            core.put(Input(root, TimerFired(timer.run, timer.n, timer.kind, timer.entry), done))
             waiting.append(done)
         refused = False
         for done in waiting:
@@ -299,7 +287,7 @@ class Host:
         if await core.saved(PATIENCE) or core.refused is not None:  # what was refused may have room now
             releases = [Done(core.signals.new()) for _ in core.trees]
             for root, done in zip(core.trees, releases, strict=True):
-                core.put(Input(root, _release, done))
+                core.put(Input(root, Release(), done))
             with suppress(StoreError):  # then the others would be refused too
                 for done in releases:
                     with anyio.move_on_after(PATIENCE) as waiting:
@@ -307,14 +295,3 @@ class Host:
                     if waiting.cancelled_caught:
                         break
         self.lost = core.unsaved()
-
-
-def _continue(tree: Tree) -> None:
-    """Do nothing but hold the tree: what can go on goes on by itself."""
-
-
-def _release(tree: Tree) -> None:
-    """Give the lease back, with what its steps would only hold up others with."""
-    for run in tree.runs.values():
-        limits.withdraw(run)
-    tree.root.changes().release = True

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agentflow.engine.flush import Flush
-from agentflow.engine.holding import Holding, look_again
+from agentflow.engine.holding import Holding
 from agentflow.engine.inputs import Input
 from agentflow.engine.plan import limits
+from agentflow.engine.plan.commands import TOUCH
 from agentflow.engine.runtime.base import Work
 from agentflow.engine.state import RunState
 from agentflow.engine.stored import landed
@@ -127,10 +128,10 @@ class Landing(Holding):
             tree.touched.clear()
             if unclaimed:
                 tree.touched.update({run.key: run for run in unclaimed})
-                self.put(Input(tree.key, look_again))
+                self.put(Input(tree.key, TOUCH))
             if tree.broken_off and tree.key in self.trees:
                 tree.broken_off = False
-                self.put(Input(tree.key, look_again))
+                self.put(Input(tree.key, TOUCH))
         self.slots_told(changes)
         for hook in self.on_commit:
             hook(changes, over)

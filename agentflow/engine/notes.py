@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 
 from agentflow.engine.gate import FIELD
-from agentflow.engine.state import Node, RunState, Tree
+from agentflow.engine.plan.commands import Note
+from agentflow.engine.ports import AttemptPort, Told
+from agentflow.engine.state import Node, RunState
 from agentflow.engine.volume import Bucket, Volume
-
-if TYPE_CHECKING:
-    from agentflow.engine.core import Core
 
 ALONE = 20.0
 """How many events a step may write in a second, one for each thing that it tells; after that they are joined."""
@@ -49,13 +48,13 @@ class Notes:
     """What one attempt tells."""
 
     __slots__ = (
-        "_alone", "_closed", "_core", "_later", "_left_out", "_node", "_progress", "_queued", "_run", "_size",
+        "_alone", "_closed", "_later", "_left_out", "_node", "_port", "_progress", "_queued", "_run", "_size",
         "_volume", "_waiting",
     )  # fmt: skip
 
-    def __init__(self, core: Core, run: RunState, node: Node) -> None:
+    def __init__(self, port: AttemptPort, run: RunState, node: Node) -> None:
         """Begin with nothing."""
-        self._core = core
+        self._port = port
         self._run = run
         self._node = node
         self._alone = Bucket(ALONE)
@@ -69,19 +68,19 @@ class Notes:
         self._later = False
         self._closed = False
         if run.volume is None:
-            run.volume = Volume(core.limits.log_size, core.limits.log_rate)
+            run.volume = Volume(port.limits.log_size, port.limits.log_rate)
         self._volume = run.volume
 
     def log(self, text: str, level: str) -> None:
         """Tell a line of the log, or several."""
         if len(text) > _MOST:
-            text = self._core.gate.text(text[:_MOST], BLOCK)  # what was cut through isn't shown
+            text = self._port.gate.text(text[:_MOST], BLOCK)  # what was cut through isn't shown
         self._say(_Said(text, level), text.count("\n") + 1)
 
     def progress(self, fraction: float | None, message: str) -> None:
         """Tell how far the step is; of what is joined, the last counts."""
         if len(message) > _MOST:
-            message = self._core.gate.text(message[:_MOST], _LONGEST_PROGRESS)
+            message = self._port.gate.text(message[:_MOST], _LONGEST_PROGRESS)
         self._say(_Said(message, None, fraction), 1)
 
     async def drain(self) -> None:
@@ -113,7 +112,7 @@ class Notes:
             self._put()
         elif not (self._queued or self._later):
             self._later = True
-            self._core.later.add(self)
+            self._port.later(self)
 
     def _add(self, said: _Said) -> None:
         if said.level is None and not said.alone:
@@ -133,7 +132,7 @@ class Notes:
     def _put(self) -> None:
         if not self._queued:
             self._queued = True
-            self._core.note(self._run, _Telling(self))
+            self._port.send(self._run, Note(self._run.key, self._node.address, self.take))
 
     def take(self) -> list[tuple[str, dict[str, Any]]]:
         """Return the events of what waits, up to a block while more may come; another input takes the rest."""
@@ -154,7 +153,7 @@ class Notes:
         return list(self._events(said))
 
     def _events(self, said: Iterable[_Said]) -> Iterator[tuple[str, dict[str, Any]]]:
-        gate = self._core.gate
+        gate = self._port.gate
         joined: dict[str, list[str]] = {}
         progress: list[_Said] = []
         for one in said:
@@ -172,31 +171,9 @@ class Notes:
             yield "step_progress", gate.data({"fraction": one.fraction, "message": message}, FIELD)
 
     def _lines(self, level: str, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        gate = self._core.gate
+        gate = self._port.gate
         for piece in pieces(gate.text(text), TEXT):
             yield "step_log", {"text": piece, "level": gate.text(level, 20)}
-
-    def applied(self, tree: Tree, events: Iterable[tuple[str, dict[str, Any]]]) -> None:
-        """Write events into the current transition."""
-        run = tree.runs.get(self._run.key)
-        if run is not None:
-            for kind, data in events:
-                run.emit(kind, self._node.address, data)
-
-
-class _Telling:
-    """An input that writes what waits when it is applied: the same again, when its commit was refused."""
-
-    __slots__ = ("_events", "_notes")
-
-    def __init__(self, notes: Notes) -> None:
-        self._notes = notes
-        self._events: list[tuple[str, dict[str, Any]]] | None = None
-
-    def __call__(self, tree: Tree) -> None:
-        if self._events is None:
-            self._events = self._notes.take()
-        self._notes.applied(tree, self._events)
 
 
 class Later:
@@ -206,9 +183,9 @@ class Later:
         """Begin with nobody."""
         self._new_event = new_event
         self._some = new_event()
-        self._notes: list[Notes] = []
+        self._notes: list[Told] = []
 
-    def add(self, notes: Notes) -> None:
+    def add(self, notes: Told) -> None:
         """Let somebody have their turn."""
         self._notes.append(notes)
         self._some.set()

@@ -8,7 +8,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from agentflow.engine.carried import Folded
-from agentflow.engine.inputs import Finished, Input
+from agentflow.engine.inputs import Item
 from agentflow.engine.program import Program
 from agentflow.engine.reducing import Reducers
 from agentflow.engine.state import Tree
@@ -28,7 +28,7 @@ class Refolding:
         self,
         reducers: Reducers,
         program: Callable[[str], Program],
-        again: Callable[[Sequence[Input | Finished]], None],
+        again: Callable[[Sequence[Item]], None],
     ) -> None:
         """Begin.
 
@@ -57,7 +57,7 @@ class Refolding:
         known = self._done.get(loaded.root, {})
         return not any(unknown(run, known, self._program) for run in loaded.runs)
 
-    def begin(self, loaded: LoadedTree, item: Input | Finished) -> None:
+    def begin(self, loaded: LoadedTree, item: Item) -> None:
         """Have a tree folded; an input waits for it."""
         work = self.at_work[loaded.root] = _Work(loaded, [item])
         if any(each.kind == "cancel" for each in loaded.inbox):
@@ -65,7 +65,7 @@ class Refolding:
         if self._group is not None:
             self._group.start_soon(self._fold, work)
 
-    def defers(self, item: Input | Finished) -> bool:
+    def defers(self, item: Item) -> bool:
         """Let an input wait, if its tree is being folded."""
         work = self.at_work.get(item.root)
         if work is None:
@@ -121,7 +121,7 @@ class Refolding:
 class _Work:
     """A tree that is being folded, and what waits for it."""
 
-    def __init__(self, loaded: LoadedTree, items: list[Input | Finished]) -> None:
+    def __init__(self, loaded: LoadedTree, items: list[Item]) -> None:
         self.loaded = loaded
         self.items = items
         self._deadline = float("inf")

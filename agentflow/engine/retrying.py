@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +10,12 @@ from agentflow.data import decode, encode, is_object
 from agentflow.definition.models import EntryPoint, Step
 from agentflow.engine import mending
 from agentflow.engine.addresses import find
-from agentflow.engine.carried import Folded, Response
+from agentflow.engine.carried import Folded
 from agentflow.engine.inspect import locate
 from agentflow.engine.kept import Choice, Kept, around, good
-from agentflow.engine.plan import keeping, shared
+from agentflow.engine.plan.commands import Seed
 from agentflow.engine.program import Program
 from agentflow.engine.starting import create, pinned, prepare_input
-from agentflow.engine.state import RunState
 from agentflow.engine.unreadable import read_failure
 from agentflow.engine.views import RetryPlan
 from agentflow.errors import ConflictError, NotFoundError
@@ -273,7 +272,8 @@ async def start(core: Core, host: Host, plan: Plan) -> str:
     if host.mode == "none":
         await _leave(core, new, plan)
     else:
-        await create(core, host, new, plan.program, seed=_seed(plan))
+        seed = Seed(list(plan.kept.values()), plan.shared, plan.folded, plan.response)
+        await create(core, host, new, plan.program, seed)
     return new.id
 
 
@@ -300,19 +300,3 @@ async def _updates(core: Core, row: RunRow, kept: dict[str, StepRow]) -> list[Sh
         return address in whole or any(above in whole for above in around(address))
 
     return [update for update in found.shared if counts(update.address)]
-
-
-def _seed(plan: Plan) -> Callable[[RunState], None]:
-    """Return what fills the kept steps into the new run, before it begins."""
-
-    def seed(run: RunState) -> None:
-        keeping.adopt(run, plan.kept.values())
-        rows = [row._replace(run=run.key) for row in plan.shared]
-        shared.refold(run, rows, plan.folded)
-        run.changes().shared = rows
-        last = plan.response
-        if last is not None and last.result is not None:
-            run.last_response = Response(last.n, last.result)
-            run.patch(last_response=last.n)
-
-    return seed

@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING
 
 from agentflow.engine.frame import RUN_PARALLEL
 from agentflow.engine.plan.claims import claim
+from agentflow.engine.ports import SlotsPort
 from agentflow.engine.state import Node, RunState, Tree
-from agentflow.store.rows import (
-    TimerRow,
-)
-
-if TYPE_CHECKING:
-    from agentflow.engine.holding import Holding
+from agentflow.store.rows import TimerRow
 
 SOLO_AFTER = 2
 """Steps that were running in this many crashes run one at a time."""
@@ -24,13 +19,13 @@ SOLO_AFTER = 2
 class Slots:
     """Hands out slots: round robin among runs, in definition order within a run."""
 
-    def __init__(self, world: Holding, limit: int, runs: Mapping[int, RunState]) -> None:
+    def __init__(self, host: SlotsPort, limit: int, runs: Mapping[int, RunState]) -> None:
         """Make a set of free slots; `runs` are those that are held."""
         self.limit = limit
         self.running = 0
         self.earliest: float | None = None
         """Earliest time of the timers that were committed since somebody looked."""
-        self._world = world
+        self._host = host
         self._runs = runs
         self._queue: deque[RunState] = deque()
         self._deadlines: list[tuple[float, int, int, int]] = []
@@ -102,7 +97,7 @@ class Slots:
         self._queue.append(run)
 
     def _take(self, run: RunState) -> Node | None:
-        if run.paused or run.ended or self._world.stopping:
+        if run.paused or run.ended or self._host.stopping:
             return None
         while run.ready:
             node = heappop(run.ready)[1]
@@ -135,7 +130,7 @@ class Slots:
 
     def deadline(self, run: RunState, node: Node) -> None:
         """Note when a running step has to be interrupted."""
-        due = self._world.now() + (node.program.timeout or 0.0)
+        due = self._host.now() + (node.program.timeout or 0.0)
         self._timed.add((run.key, node.n, node.attempt))
         heappush(self._deadlines, (due, run.key, node.n, node.attempt))
         self.note(due)
@@ -144,7 +139,7 @@ class Slots:
         """Note that something is due at a time."""
         if self.earliest is None or due < self.earliest:
             self.earliest = due
-            self._world.timers_changed()
+            self._host.timers_changed()
 
     def new_timers(self, timers: Sequence[TimerRow]) -> None:
         """Note timers that were committed."""

@@ -15,6 +15,7 @@ from agentflow.engine.frame import RUN_PARALLEL
 from agentflow.engine.gate import BESIDE, INPUT, Gate
 from agentflow.engine.inputs import Done, Input
 from agentflow.engine.needs import all_steps
+from agentflow.engine.plan.commands import Begin, Seed
 from agentflow.engine.program import Program
 from agentflow.engine.state import RunState, Tree
 from agentflow.engine.stored import stored_row
@@ -262,7 +263,7 @@ def sub_workflows(workflow: Workflow) -> list[str]:
     return list(dict.fromkeys(name for name in names if isinstance(name, str) and "{" not in name))
 
 
-async def create(core: Core, host: Host, new: NewRun, program: Program, seed: Any = None) -> RunRow | bool:
+async def create(core: Core, host: Host, new: NewRun, program: Program, seed: Seed | None = None) -> RunRow | bool:
     """Commit a new root run; False when it exists already. `seed` fills in kept steps before it begins.
 
     Returns:
@@ -275,11 +276,6 @@ async def create(core: Core, host: Host, new: NewRun, program: Program, seed: An
         refused = await core.commit([change])
         return not refused
 
-    def begin(tree: Tree) -> None:
-        if seed is not None:
-            seed(tree.root)
-        tree.push("begin_run", tree.root)
-
     tree = Tree(core, key, 1)
     state = RunState(tree, new, key, program, None)
     tree.runs[key] = state
@@ -287,6 +283,6 @@ async def create(core: Core, host: Host, new: NewRun, program: Program, seed: An
     state.changes().create = new
     done = Done(core.signals.new())
     core.adopt_tree(tree)
-    core.put(Input(key, begin, done))
+    core.put(Input(key, Begin(seed), done))
     await done.wait()
     return done.held and (stored_row(state, core.store.holder if key in core.trees else None) or True)

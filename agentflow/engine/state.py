@@ -10,7 +10,6 @@ from agentflow.data import decode, encode
 from agentflow.engine.carried import UNREAD, Response, Seeds, Shared
 from agentflow.engine.marks import ROOT, SATISFYING, SOON
 from agentflow.engine.program import Program, ScopeProgram, StepProgram
-from agentflow.engine.unreadable import read_result
 from agentflow.engine.volume import Volume
 from agentflow.engine.world import Lease, World
 from agentflow.errors import Failure
@@ -338,19 +337,6 @@ class RunState:
         scope.active += 1
         self.live[node.n] = node
         return node
-
-    def result_value(self, node: Node) -> Any:
-        """Return a settled step's result as plain data."""
-        if node.value is UNREAD:
-            if node.result is not None:
-                node.value = read_result(node.result, node.address)
-            elif node.program.container is not None and node.state == "completed":
-                from agentflow.engine.frame import NodeFrame  # noqa: PLC0415  frames are made of states
-
-                node.value = node.program.container.result(NodeFrame(self, node))
-            else:
-                node.value = None
-        return node.value
 
 
 class Tree:

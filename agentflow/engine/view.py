@@ -8,6 +8,7 @@ from typing import Any
 from agentflow.data import is_object
 from agentflow.engine.parts import ContextParts, RunParts
 from agentflow.engine.program import schema_allows_missing
+from agentflow.engine.results import result_value
 from agentflow.engine.state import Node, RunState, Scope
 from agentflow.expressions import NULLED
 
@@ -88,7 +89,7 @@ class NodeView:
 
     def _value(self, node: Node, step_id: str, lenient: bool) -> object:
         if node.state == "completed" or node.result is not None:
-            return self.run.result_value(node)
+            return result_value(self.run, node)
         if node.satisfied or lenient:
             return NULLED
         raise KeyError(f'"{step_id}" has no result: it is {node.state}')

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from agentflow.steps.containers import DONE, NOTHING, Frame, Move, Opening
+from agentflow.steps.containers import DONE, NOTHING, Bodies, Frame, Move, Opening
 from agentflow.steps.contract import BodyField, StepType
 
 
@@ -47,10 +47,10 @@ class Branch:
         """Stay with the branch that was chosen."""
         return memo if memo.get("branch") else None
 
-    def result(self, frame: Frame) -> Any:
+    def result(self, bodies: Bodies) -> Any:
         """Return the branch's result."""
-        branch = frame.memo.get("branch")
-        return frame.result_of(branch) if branch else None
+        branch = bodies.memo.get("branch")
+        return bodies.result_of(branch) if branch else None
 
 
 TYPES = (

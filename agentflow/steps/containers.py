@@ -67,7 +67,20 @@ DONE = Move(done=True)
 NOTHING = Move()
 
 
-class Frame(Protocol):
+class Bodies(Protocol):
+    """What a container sees of its bodies' results."""
+
+    @property
+    def memo(self) -> dict[str, Any]:
+        """What the container stored last; empty at first."""
+        ...
+
+    def result_of(self, body: str, label: str = "") -> Any:
+        """Return the result of a body that has ended."""
+        ...
+
+
+class Frame(Bodies, Protocol):
     """What a container sees of its step."""
 
     @property
@@ -78,11 +91,6 @@ class Frame(Protocol):
     @property
     def address(self) -> str:
         """The step's address."""
-        ...
-
-    @property
-    def memo(self) -> dict[str, Any]:
-        """What the container stored last; empty at first."""
         ...
 
     @property
@@ -126,10 +134,6 @@ class Frame(Protocol):
         """
         ...
 
-    def result_of(self, body: str, label: str = "") -> Any:
-        """Return the result of a body that has ended."""
-        ...
-
 
 class Container(Protocol):
     """The pure part of a step type that holds steps."""
@@ -162,6 +166,6 @@ class Container(Protocol):
         """
         ...
 
-    def result(self, frame: Frame) -> Any:
+    def result(self, bodies: Bodies) -> Any:
         """Assemble the step's result from its bodies'."""
         ...

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from agentflow.steps.containers import DONE, NOTHING, End, Frame, Move, Opening
+from agentflow.steps.containers import DONE, NOTHING, Bodies, End, Frame, Move, Opening
 from agentflow.steps.contract import UNSET, StepType
 
 
@@ -57,7 +57,7 @@ class EarlyEnd:
         """End anew."""
         return None
 
-    def result(self, frame: Frame) -> Any:
+    def result(self, bodies: Bodies) -> Any:
         """Return null."""
         return None
 

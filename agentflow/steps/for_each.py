@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agentflow.data import is_array
 from agentflow.errors import Failure
-from agentflow.steps.containers import DONE, NOTHING, Frame, Move, Opening
+from agentflow.steps.containers import DONE, NOTHING, Bodies, Frame, Move, Opening
 from agentflow.steps.contract import BodyField, StepType
 
 
@@ -74,10 +74,10 @@ class ForEach:
         kept = sorted(int(label[1:-1]) for label in done)
         return {"items": memo["items"], "kept": kept} if memo.get("items") else None
 
-    def result(self, frame: Frame) -> Any:
+    def result(self, bodies: Bodies) -> Any:
         """Return the iterations' results in the order of the items."""
-        items: list[Any] = frame.memo.get("items", [])
-        return [frame.result_of("steps", f"[{number}]") for number in range(len(items))]
+        items: list[Any] = bodies.memo.get("items", [])
+        return [bodies.result_of("steps", f"[{number}]") for number in range(len(items))]
 
     @staticmethod
     def _openings(frame: Frame, items: list[Any], first: int, room: int) -> list[Opening]:

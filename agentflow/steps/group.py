@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from agentflow.steps.containers import DONE, NOTHING, Frame, Move, Opening
+from agentflow.steps.containers import DONE, NOTHING, Bodies, Frame, Move, Opening
 from agentflow.steps.contract import BodyField, StepType
 
 
@@ -40,9 +40,9 @@ class Group:
         """Keep the body open."""
         return memo
 
-    def result(self, frame: Frame) -> Any:
+    def result(self, bodies: Bodies) -> Any:
         """Return the steps' results by id."""
-        return frame.result_of("steps")
+        return bodies.result_of("steps")
 
 
 _BODIES = (BodyField("steps", "steps", required=True),)

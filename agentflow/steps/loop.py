@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from agentflow.errors import Failure
-from agentflow.steps.containers import DONE, NOTHING, Frame, Move, Opening
+from agentflow.steps.containers import DONE, NOTHING, Bodies, Frame, Move, Opening
 from agentflow.steps.contract import BodyField, StepType
 
 
@@ -66,10 +66,10 @@ class Loop:
         """Go on with the first iteration that isn't done."""
         return rewound(memo, done)
 
-    def result(self, frame: Frame) -> Any:
+    def result(self, bodies: Bodies) -> Any:
         """Return the last iteration's results, or null."""
-        number = frame.memo.get("i", -1)
-        return frame.result_of("steps", f"[{number}]") if number >= 0 else None
+        number = bodies.memo.get("i", -1)
+        return bodies.result_of("steps", f"[{number}]") if number >= 0 else None
 
     @staticmethod
     def _goes_on(frame: Frame, label: str, number: int) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from agentflow.definition.durations import parse_duration
-from agentflow.steps.containers import DONE, Frame, Move, Opening
+from agentflow.steps.containers import DONE, Bodies, Frame, Move, Opening
 from agentflow.steps.contract import BodyField, StepType
 
 
@@ -49,9 +49,9 @@ class Poll:
         """Begin anew: a look tells what is so now."""
         return None
 
-    def result(self, frame: Frame) -> Any:
+    def result(self, bodies: Bodies) -> Any:
         """Return the last answer."""
-        return frame.result_of("body")
+        return bodies.result_of("body")
 
 
 TYPES = (

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from agentflow.definition.durations import parse_duration
 from agentflow.definition.times import next_cron, parse_time
 from agentflow.errors import Failure
-from agentflow.steps.containers import DONE, Frame, Move, Opening
+from agentflow.steps.containers import DONE, Bodies, Frame, Move, Opening
 from agentflow.steps.contract import BodyField, StepType
 from agentflow.steps.loop import rewound
 
@@ -78,9 +78,9 @@ class Schedule:
         """Don't wait for the time again, if it had come."""
         return memo if memo.get("open") else None
 
-    def result(self, frame: Frame) -> Any:
+    def result(self, bodies: Bodies) -> Any:
         """Return the list of the one iteration."""
-        return [frame.result_of("steps")]
+        return [bodies.result_of("steps")]
 
 
 class Recur:
@@ -115,9 +115,9 @@ class Recur:
         """Go on with the first iteration that isn't done."""
         return rewound(memo, done)
 
-    def result(self, frame: Frame) -> Any:
+    def result(self, bodies: Bodies) -> Any:
         """Return the list of the iterations' results."""
-        return [frame.result_of("steps", f"[{n}]") for n in range(frame.memo.get("i", -1) + 1)]
+        return [bodies.result_of("steps", f"[{n}]") for n in range(bodies.memo.get("i", -1) + 1)]
 
     @staticmethod
     def _open(number: int) -> Move:

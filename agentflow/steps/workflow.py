@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from agentflow.steps.containers import DONE, NOTHING, Child, Frame, Move, Opening
+from agentflow.steps.containers import DONE, NOTHING, Bodies, Child, Frame, Move, Opening
 from agentflow.steps.contract import StepType
 
 
@@ -46,7 +46,7 @@ class SubWorkflow:
         """Start the child anew."""
         return None
 
-    def result(self, frame: Frame) -> Any:
+    def result(self, bodies: Bodies) -> Any:
         """Return null: the child's output is stored as the step's result."""
         return None
 

@@ -11,8 +11,8 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from agentflow.engine import Answer, Engine, Run, core
-from agentflow.engine.holding import look_again
 from agentflow.engine.inputs import Input
+from agentflow.engine.plan.commands import TOUCH
 from agentflow.errors import StoreError
 from agentflow.steps import for_each, set_, wait_for_input
 from agentflow.steps import workflow as sub
@@ -288,7 +288,7 @@ async def test_the_pump_turns_only_for_what_comes_in_while_a_commit_hangs(
         a, b = await pair.overlap(engine, held)
         before, given = turns, 10
         for _ in range(given):
-            engine.core.put(Input(engine.core.keys[a.id], look_again))
+            engine.core.put(Input(engine.core.keys[a.id], TOUCH))
             for _ in range(20):
                 await checkpoint()
         assert turns - before <= given
@@ -309,7 +309,7 @@ async def test_what_comes_in_for_a_tree_stays_in_order_when_its_commit_is_refuse
     async def second(ctx: Context) -> None:
         await gates[1]()
         ctx.log("second")
-        engine.core.put(Input(parked, look_again))
+        engine.core.put(Input(parked, TOUCH))
 
     flow = lab.workflow(lab.call("a", first), lab.call("b", second), execution="parallel")
     waits = lab.workflow(wait_for_input("w", message="?"), id="waits")

@@ -12,6 +12,7 @@ import pytest
 from agentflow.engine import Answer, Decline, core
 from agentflow.engine.inputs import Input
 from agentflow.engine.plan import waiting
+from agentflow.engine.plan.commands import Note
 from agentflow.errors import InputError, NotFoundError, StoreError
 from agentflow.steps import delay, script, set_, wait_for_input
 from agentflow.steps import workflow as sub
@@ -210,11 +211,12 @@ async def test_what_a_function_does_to_its_arguments_stays_its_own(lab: Lab) -> 
 async def test_a_run_that_a_fault_has_ended_isnt_completed_by_the_step_that_ran(
     lab: Lab, db: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def faulty(_: object) -> None:
+    def faulty() -> list[tuple[str, dict[str, object]]]:
         raise RuntimeError("a fault")
 
     async def last() -> None:
-        engine.core.put(Input(next(iter(engine.core.trees)), faulty))
+        root = next(iter(engine.core.trees))
+        engine.core.put(Input(root, Note(root, "a", faulty)))
 
     flow = lab.workflow(lab.call("a", last))
     async with lab.open(flow, store=db) as engine:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from agentflow.engine import Answer
+from agentflow.engine.plan.commands import Note
 from agentflow.engine.plan.runs import pause_run
-from agentflow.engine.state import Tree
 from agentflow.steps import delay, parallel, saga, sequence, set_, wait_for_input, while_
 from agentflow.steps import until as until_
 from tests.engine.hands import Fails, Gate
@@ -189,15 +189,17 @@ async def test_a_time_that_is_set_in_the_commit_of_a_pause_is_held_like_the_othe
         await engine.wait(run.id)
         now = lab.clock.now()
 
-        def both(tree: Tree) -> None:
-            root = tree.root
+        def both() -> list[tuple[str, dict[str, object]]]:
+            root = engine.core.trees[key].root
             for number, paused in enumerate(toggles):
                 if number or len(toggles) == 1:
                     root.set_timer(next(iter(root.live.values())), now + 60, "timeout")
                 pause_run(root, paused)
+            return []
 
         row = await engine.store.get_run(run.id)
         assert row is not None
-        assert await engine.core.apply(row.run, both)
+        key = row.run
+        assert await engine.core.apply(key, Note(key, "w", both))
         held = [timer.due > now + 1e9 for _, timer in await engine.store.due(float("inf"))]
         assert held == [toggles[-1]]

@@ -10,6 +10,7 @@ from agentflow.engine.gate import OUTPUT, RESULT
 from agentflow.engine.plan import chain, halting, keeping, limits, order, steps
 from agentflow.engine.plan.containers import open_body
 from agentflow.engine.program import Program
+from agentflow.engine.results import result_value
 from agentflow.engine.state import Node, RunState, Scope
 from agentflow.engine.view import NodeView
 from agentflow.errors import Failure, StepError
@@ -19,7 +20,6 @@ from agentflow.store.rows import (
     HELD,
     NewRun,
     State,
-    added,
 )
 
 
@@ -122,7 +122,7 @@ def _output(run: RunState, end: dict[str, Any] | None) -> tuple[bytes | None, in
             return None, None
         if run.program.output_validator is None and last.program.container is None:
             return None, last.n
-        value = run.result_value(last)
+        value = result_value(run, last)
     raw = gate.encoded(value, OUTPUT)
     check = run.program.output_validator
     problems = check(value) if check is not None else []
@@ -226,14 +226,11 @@ def output_value(run: RunState) -> Any:
     body = (run.root.scopes or {}).get("steps")
     if step is None or body is None:
         return None
-    return run.result_value(body.nodes[step])
+    return result_value(run, body.nodes[step])
 
 
-def cancel_run(run: RunState, data: dict[str, Any], inbox: int | None = None) -> None:
+def cancel_run(run: RunState, data: dict[str, Any]) -> None:
     """Cancel a run and everything below it."""
-    if inbox is not None:
-        change = run.changes()
-        change.inbox_done = added(change.inbox_done, inbox)
     if run.ended or (run.cancel is not None and not data.get("force")):
         return
     run.cancel = data
@@ -281,11 +278,8 @@ def halt_child(run: RunState, node: Node, reason: str, interrupt: bool) -> None:
     run.tree.push("cancel_run", child, {"by": "parent", "reason": reason, "force": force})
 
 
-def pause_run(run: RunState, paused: bool, inbox: int | None = None) -> None:
+def pause_run(run: RunState, paused: bool) -> None:
     """Hold or go on with a run: while paused nothing starts and timers are held. It goes down to child runs."""
-    if inbox is not None:
-        change = run.changes()
-        change.inbox_done = added(change.inbox_done, inbox)
     if run.ended or run.paused == paused:
         return
     _hold(run, paused)

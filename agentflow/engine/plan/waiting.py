@@ -162,11 +162,8 @@ def close_wait(run: RunState, node: Node, message: str | None = None) -> None:
         run.emit("task_closed", node.address, {"state": "canceled"}, task=node.task, bumps=True)
 
 
-def answered(run: RunState, n: int, task: str | None, data: Any, inbox: int | None = None) -> None:
+def answered(run: RunState, n: int, task: str | None, data: Any) -> None:
     """Carry out an answer that was committed: `{"answer": {"value" | "decline" | "failure": …}, "by", "door"}`."""
-    if inbox is not None:
-        change = run.changes()
-        change.inbox_done = added(change.inbox_done, inbox)
     node = run.live.get(n)
     if node is None or node.phase != "wait" or node.task != task or task is None:
         return

@@ -1,0 +1,299 @@
+"""Carries out commands in the transition that is being planned. One way for each, wherever it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from heapq import heappush
+from typing import Any
+
+from agentflow.data import encode
+from agentflow.engine.carried import Response, Worked
+from agentflow.engine.marks import UNBEGUN
+from agentflow.engine.plan import granting, keeping, limits, reducing, shared, steps, waiting
+from agentflow.engine.plan.commands import (
+    Answer,
+    AnswerOnTaking,
+    Begin,
+    Begun,
+    Cancel,
+    Command,
+    Deadlocked,
+    FreeSlots,
+    Granted,
+    Left,
+    Note,
+    Outcome,
+    Pause,
+    Release,
+    Saved,
+    Seed,
+    Stopped,
+    TimerFired,
+    Touch,
+    Unknown,
+)
+from agentflow.engine.plan.faults import contain
+from agentflow.engine.plan.recovery import interrupted_once
+from agentflow.engine.plan.runs import cancel_run, pause_run
+from agentflow.engine.state import Node, RunState, Tree
+from agentflow.errors import Failure
+from agentflow.store.common import passed
+from agentflow.store.rows import ArtifactRow, Inbox, MessageRow, added
+
+
+def carry_out(tree: Tree, command: Command) -> None:
+    """Carry out a command. What it is for may be gone: then nothing happens."""
+    _WAYS[type(command)](tree, command)
+
+
+def command_of(item: Inbox) -> Command:
+    """Return the command that another door has committed."""
+    if item.kind == "answer":
+        return Answer(item.run, item.n, item.task, item.data, item.id)
+    if item.kind == "cancel":
+        return Cancel(item.run, dict(item.data or {}), item.id)
+    if item.kind == "slot":
+        return Granted(item.run, item.n, item.id)
+    if item.kind in {"pause", "unpause"}:
+        return Pause(item.run, item.kind == "pause", item.id)
+    return Unknown(item.id)
+
+
+def dealt_with(run: RunState, inbox: int | None) -> None:
+    """Let the commit take a command out of the inbox."""
+    if inbox is not None:
+        change = run.changes()
+        change.inbox_done = added(change.inbox_done, inbox)
+
+
+# runs
+
+
+def _touch(tree: Tree, command: Touch) -> None:
+    """Nothing is to be done but what any transition does."""
+
+
+def _begin(tree: Tree, command: Begin) -> None:
+    if command.seed is not None:
+        _take_in(tree.root, command.seed)
+    tree.push("begin_run", tree.root)
+
+
+def _take_in(run: RunState, seed: Seed) -> None:
+    """Fill what a retry keeps into its run, before it begins."""
+    keeping.adopt(run, seed.kept)
+    rows = [row._replace(run=run.key) for row in seed.shared]
+    shared.refold(run, rows, seed.folded)
+    run.changes().shared = rows
+    last = seed.response
+    if last is not None and last.result is not None:
+        run.last_response = Response(last.n, last.result)
+        run.patch(last_response=last.n)
+
+
+def _cancel(tree: Tree, command: Cancel) -> None:
+    run = tree.runs.get(command.run)
+    dealt_with(run or tree.root, command.inbox)
+    if run is not None:
+        cancel_run(run, dict(command.data))
+
+
+def _pause(tree: Tree, command: Pause) -> None:
+    run = tree.runs.get(command.run)
+    dealt_with(run or tree.root, command.inbox)
+    if run is not None:
+        pause_run(run, command.on)
+
+
+def _unknown(tree: Tree, command: Unknown) -> None:
+    dealt_with(tree.root, command.inbox)
+
+
+def _release(tree: Tree, command: Release) -> None:
+    for run in tree.runs.values():
+        limits.withdraw(run)
+    tree.root.changes().release = True
+
+
+def _free_slots(tree: Tree, command: FreeSlots) -> None:
+    """What was in progress in a container is half done: its slot is free when it has ended, so it goes on here."""
+    for run in tree.runs.values():
+        limits.withdraw(run)
+    if not any(node.slot is not None for run in tree.runs.values() for node in run.live.values()):
+        tree.broken_off = True  # nothing of it is claimed here
+        tree.root.changes().release = True
+
+
+# waits, slots, times
+
+
+def _answer(tree: Tree, command: Answer) -> None:
+    run = tree.runs.get(command.run)
+    dealt_with(run or tree.root, command.inbox)
+    if run is not None:
+        waiting.answered(run, command.n, command.task, command.data)
+
+
+def _answer_on_taking(tree: Tree, command: AnswerOnTaking) -> None:
+    row = command.answer
+    run = tree.runs.get(row.run)
+    if tree.taking and run is not None and row.task in run.waits:
+        change = tree.root.changes()
+        change.answers = added(change.answers, row)
+        waiting.answered(run, row.n, row.task, passed(row))
+        command.done = True
+
+
+def _granted(tree: Tree, command: Granted) -> None:
+    run = tree.runs.get(command.run)
+    dealt_with(run or tree.root, command.inbox)
+    if run is not None:
+        granting.granted(run, command.n)
+
+
+def _deadlocked(tree: Tree, command: Deadlocked) -> None:
+    run = tree.runs.get(command.run)
+    if run is not None:
+        granting.deadlocked(run, command.n)
+
+
+def _timer_fired(tree: Tree, command: TimerFired) -> None:
+    run = tree.runs.get(command.run)
+    if run is not None and not run.paused:
+        waiting.fired(run, command.n, command.kind, command.entry)
+
+
+# attempts
+
+
+def _executing(tree: Tree, command: Begun | Saved) -> tuple[RunState, Node] | None:
+    run = tree.runs.get(command.run)
+    node = run.live.get(command.n) if run is not None else None
+    return None if run is None or node is None or node.phase != "run" else (run, node)
+
+
+def _begun(tree: Tree, command: Begun) -> None:
+    found = _executing(tree, command)
+    if found is not None and found[1].memo is not None:
+        run, node = found
+        node.memo = {name: value for name, value in (node.memo or {}).items() if name != UNBEGUN}
+        run.save(node, memo=True)
+
+
+def _saved(tree: Tree, command: Saved) -> None:
+    found = _executing(tree, command)
+    if found is not None:
+        run, node = found
+        node.memo = {**(node.memo or {}), "saved": command.state}
+        run.save(node, memo=True)
+
+
+def _note(tree: Tree, command: Note) -> None:
+    if command.events is None:
+        command.events = command.take()
+    run = tree.runs.get(command.run)
+    if run is not None:
+        for kind, data in command.events:
+            run.emit(kind, command.address, data)
+
+
+def _outcome(tree: Tree, command: Outcome) -> None:
+    run = tree.runs.get(command.run)
+    node = run.live.get(command.n) if run is not None else None
+    if run is None or node is None or node.phase != "run" or node.attempt != command.attempt:
+        return
+    run.running -= 1
+    node.lease = None
+    node.phase = None
+    value = command.value
+    again = False
+    if reducing.waits(node) and not (isinstance(value, Stopped) and value.reason == "shutdown"):
+        again = reducing.tries_again(node)
+        reducing.end(node)
+    if command.left is not None and not isinstance(value, Stopped | Failure):
+        _leave(run, node, command.left)
+    if isinstance(value, bytes):
+        steps.complete(run, node, value)
+    elif isinstance(value, Worked):
+        _worked(run, node, value, again=again)
+    elif isinstance(value, Stopped):
+        _stopped(run, node, value.reason)
+    elif isinstance(value, Failure):
+        _failed(run, node, value)
+    else:
+        try:
+            steps.apply(run, node, value)
+        except BaseException as error:
+            contain((run, node), error)
+
+
+def _worked(run: RunState, node: Node, worked: Worked, *, again: bool) -> None:
+    shared.take_in(run, worked)
+    if again:
+        run.tree.push("again", run, node)
+    else:
+        steps.complete(run, node, worked.raw, worked)
+
+
+def _failed(run: RunState, node: Node, failure: Failure) -> None:
+    if node.halting is not None:
+        node.failure = failure
+        steps.cancel(run, node, node.halting)
+    else:
+        steps.fail(run, node, failure)
+
+
+def _stopped(run: RunState, node: Node, reason: str) -> None:
+    if reason == "shutdown" and reducing.waits(node):
+        reducing.queue(run, node)  # so that the next host goes on with it
+        run.save(node)
+    elif reason == "shutdown" and node.program.step.at_most_once:
+        steps.fail(run, node, interrupted_once(node))
+    elif reason == "shutdown":
+        node.state = "working"
+        node.entered = "crash"
+        limits.give_back(run, node)
+        run.save(node)
+        heappush(run.ready, (node.n, node))  # so the run isn't taken for parked: the next host goes on with it
+    elif reason == "timeout" and node.halting is None and (node.scope is None or node.scope.halted != "timeout"):
+        seconds = node.program.timeout or 0.0
+        message = f'step "{node.address}" ran longer than {seconds:g}s (attempt {node.tries})'
+        hint = "raise its timeout" + ("" if node.program.on_error == "continue" else ", or set on_error: continue")
+        steps.fail(run, node, Failure("AF-TIMEOUT", message, kind="timeout", hint=hint))
+    else:
+        steps.cancel(run, node, node.halting or reason)
+
+
+def _leave(run: RunState, node: Node, left: Left) -> None:
+    """Write what an attempt has left into the transition."""
+    now, change = run.tree.world.moment, run.changes()
+    for name, append, last, raw in left.artifacts:
+        change.artifacts = added(change.artifacts, ArtifactRow(run.key, name, append, raw, now))
+        told = {"artifact_id": name, "append": append, "last_chunk": last}
+        run.emit("artifact", node.address, told, bumps=True)
+    for message in left.messages:
+        change.messages = added(change.messages, MessageRow(None, encode(message), now))
+        run.emit("message", node.address, message, bumps=True)
+    if left.status is not None:
+        run.patch(message=left.status)
+        run.emit("run_status", node.address, {"state": run.state, "message": left.status}, bumps=True)
+
+
+_WAYS: Mapping[type[Any], Callable[[Tree, Any], None]] = {
+    Answer: _answer,
+    AnswerOnTaking: _answer_on_taking,
+    Begin: _begin,
+    Begun: _begun,
+    Cancel: _cancel,
+    Deadlocked: _deadlocked,
+    FreeSlots: _free_slots,
+    Granted: _granted,
+    Note: _note,
+    Outcome: _outcome,
+    Pause: _pause,
+    Release: _release,
+    Saved: _saved,
+    TimerFired: _timer_fired,
+    Touch: _touch,
+    Unknown: _unknown,
+}
