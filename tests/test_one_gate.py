@@ -43,9 +43,8 @@ READ_OR_SHOWN = {
 AROUND = {
     "definition/canonical.py": "looks whether a workflow made in Python can be kept",
     "engine/answers.py": "shows an answer that was there before",
-    "engine/context.py": "encodes a message that its door has let in",
     "engine/damaged.py": "encodes events of its own words",
-    "engine/inputs.py": "looks early whether an event's row can be encoded",
+    "engine/plan/carrying.py": "encodes a message that its door has let in",
     "engine/plan/containers.py": "encodes an early end's output, which its door has let in, and numbers of its own",
     "engine/plan/faults.py": "encodes a failure of its own words",
     "engine/plan/runs.py": "encodes outputs and inputs of child runs, which their doors have let in, and failures",

@@ -17,8 +17,8 @@ class Asides:
         self._session = session
         self._screen = screen
         self._run_id = run_id
-        self._began = session.engine.core.now()
-        self._refused = session.engine.core.refused
+        self._began = session.engine.core.env.now()
+        self._refused = session.engine.core.health.refused
         self._stuck: float | None = None
         """Since when nothing can be saved."""
 
@@ -41,11 +41,13 @@ class Asides:
     def look(self) -> None:
         """Tell when the store refuses what this process wants to save."""
         engine = self._session.engine
-        error, known = engine.core.refused, self._refused
+        error, known = engine.core.health.refused, self._refused
         self._refused = error
         if error is None or error is known or self._stuck is not None:
             return
-        self._stuck = engine.core.now()
+        self._stuck = engine.core.env.now()
         if self._session.console.mode == "jsonl":
-            self._session.console.line({"type": "commits_refused", "error": refused_data(error, engine.core.unsaved())})
+            self._session.console.line(
+                {"type": "commits_refused", "error": refused_data(error, engine.core.transactor.unsaved())}
+            )
         self._screen.print([refusal(error)])

@@ -81,7 +81,7 @@ class Follower:
         self._gone = False
         """Whether the run was seen ended, though its end wasn't heard of."""
         self._open: dict[str, Row] = {}
-        self._began = session.engine.core.now()
+        self._began = session.engine.core.env.now()
         self.mine: set[str] = set()
         """Waits that this command answers."""
         self.asides = None if manner.settle else Asides(session, self.screen, run_id)
@@ -321,12 +321,12 @@ class Follower:
         watch = f"  {self.session.command(f'runs watch {run}')}"
         if self._open:
             return self.waiting_text()
-        saved = "is saved; it " if self.engine.core.refused is None else ""
+        saved = "is saved; it " if self.engine.core.health.refused is None else ""
         return ["", f"Left the run. It {saved}goes on with:", watch]
 
     def waiting_text(self) -> list[str]:
         """Return what to say when the run is left waiting."""
-        saved = "is saved and " if self.engine.core.refused is None else ""
+        saved = "is saved and " if self.engine.core.health.refused is None else ""
         lines = ["", f"Left the run waiting. It {saved}goes on when somebody answers:"]
         for wait_id in self._open:
             view = self._views.get(wait_id)

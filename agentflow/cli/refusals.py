@@ -25,7 +25,7 @@ def refused_data(error: StoreError, unsaved: Sequence[str]) -> dict[str, Any]:
 
 def tell_lost(console: Console, engine: Engine) -> None:
     """Say what isn't saved of the runs of an engine that has closed; nothing when all is."""
-    refused, lost = engine.core.refused, engine.host.lost
+    refused, lost = engine.core.health.refused, engine.host.lost
     if refused is not None and console.mode == "text":
         for line in not_saved(refused, lost):
             console.tell(line)

@@ -75,7 +75,7 @@ class Session:
         with anyio.CancelScope(deadline=self.deadline) as scope:
             yield
         if scope.cancelled_caught:
-            refused = self.engine.core.refused
+            refused = self.engine.core.health.refused
             why = f"{refused.what} {refused.why or ''}".strip() if refused is not None else None
             raise AgentflowError(
                 "the time is over, and the store has not taken the change yet",

@@ -10,15 +10,16 @@ from agentflow.clock import Clock
 from agentflow.config import Config
 from agentflow.definition.models import Workflow
 from agentflow.definition.parse import parse_workflow
-from agentflow.engine.core import Core
+from agentflow.engine.catalog import Catalog
 from agentflow.engine.gate import Gate
-from agentflow.engine.program import StepProgram
+from agentflow.engine.host.core import Core
+from agentflow.engine.host.environment import Environment
 from agentflow.engine.runtime.embedded import EmbeddedRuntime
 from agentflow.engine.starting import register
 from agentflow.errors import DefinitionError, Problem, StoreError
 from agentflow.expressions import NamedValues, compile_value
 from agentflow.ids import IdSource
-from agentflow.requirements import Checker, message
+from agentflow.requirements import Checker
 from agentflow.steps.own import OwnTypes
 from agentflow.steps.services import ProcessServices
 from agentflow.store.contract import Store
@@ -48,25 +49,22 @@ def build_core(
     except ValueError as error:
         raise DefinitionError([Problem("AF-FIELD-VALUE", f"skills, native:network: {error}")]) from None
     types = OwnTypes(config.folder, config.python_modules)
-    granted = Checker(config.skills, python=bool(config.python_modules or functions or tools or agents))
-    surroundings: dict[str, Any] = {
-        "clock": clock,
-        "ids": ids,
-        "types": types,
-        "services": services,
-        "env": config.env_values,
-        "public_env": {k: v for k, v in config.env_values.items() if k in config.env and config.env[k].public},
-        "missing": _missing(granted),
-        "allocate": store.allocate,
-        "parse": partial(_parse, types),
-        "gate": Gate(config.limits, config.redactor),
-        "http_timeout": config.http.timeout,
-        "limits": config.limits,
-    }
-    core = Core(surroundings, store, EmbeddedRuntime(), config.limits.host_parallel)
-    core.checker = granted
+    env = Environment(
+        clock=clock,
+        ids=ids,
+        types=types,
+        services=services,
+        env=config.env_values,
+        public_env={k: v for k, v in config.env_values.items() if k in config.env and config.env[k].public},
+        checker=Checker(config.skills, python=bool(config.python_modules or functions or tools or agents)),
+        allocate=store.allocate,
+        catalog=Catalog(partial(_parse, types), types, config.http.timeout),
+        gate=Gate(config.limits, config.redactor),
+        limits=config.limits,
+    )
+    core = Core(env, store, EmbeddedRuntime(), config.limits.host_parallel)
     for workflow in config.workflows.values():
-        register(core, workflow, config)
+        register(env, workflow, config)
     return core
 
 
@@ -75,23 +73,6 @@ def _headers(config: Config) -> dict[str, str]:
     headers = compile_value(config.http.headers, frozenset({"env"}))
     rendered: dict[str, Any] = headers.render(NamedValues({"env": config.env_values}))
     return {name: str(value) for name, value in rendered.items()}
-
-
-def _missing(checker: Checker) -> Callable[[StepProgram], str | None]:
-    by_type: dict[str, None] = {}  # what is granted stays granted; connections come and go
-
-    def missing(program: StepProgram) -> str | None:
-        name, requires = program.spec.name, program.step.requires
-        if not requires and name in by_type:
-            return None
-        found = checker.missing(requires, program.spec.skills)
-        if found:
-            return message(found)
-        if not requires:
-            by_type[name] = None
-        return None
-
-    return missing
 
 
 def _parse(types: OwnTypes, data: Any) -> Workflow:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
 from weakref import WeakValueDictionary
 
+from agentflow.data import decode
 from agentflow.definition.models import Workflow
-from agentflow.engine.program import Program
+from agentflow.engine.program import Program, Types
+from agentflow.errors import StoreError
 
 RECENT = 32
 """Definitions besides the config's that are kept for the next run of theirs."""
@@ -14,8 +18,17 @@ RECENT = 32
 class Catalog:
     """Programs by the hash of their definition, and those of the config's workflows by id."""
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, parse: Callable[[Any], Workflow], types: Types, http_timeout: float | None = None) -> None:
+        """Start empty.
+
+        Args:
+            parse: reads a stored definition; raises StoreError.
+            types: the step types.
+            http_timeout: seconds, for steps that call services and say nothing themselves.
+        """
+        self._parse = parse
+        self._types = types
+        self._http_timeout = http_timeout
         self.current: dict[str, Program] = {}
         """Programs of the config's workflows, by id."""
         self.originals: dict[str, Workflow] = {}
@@ -36,6 +49,24 @@ class Catalog:
         """Return a definition as JSON, if it is known."""
         program = self.find(digest)
         return program.raw if program is not None else None
+
+    def learn(self, digest: str, raw: bytes | None) -> Program:
+        """Return the program of a stored definition; raises StoreError when it can't be read."""
+        known = self.find(digest)
+        if known is not None:
+            return known
+        if raw is None:
+            raise StoreError(f"the definition {digest} of a run isn't in the store", code="AF-STORE-DAMAGED")
+        program = self._compiled(self._parse(decode(raw)), digest, raw)
+        self.keep(program)
+        return program
+
+    def compiled(self, workflow: Workflow, digest: str, raw: bytes) -> Program:
+        """Return the program of a workflow whose definition has this hash."""
+        return self.find(digest) or self._compiled(workflow, digest, raw)
+
+    def _compiled(self, workflow: Workflow, digest: str, raw: bytes) -> Program:
+        return Program(workflow, digest, self._types, self._http_timeout, raw)
 
     def keep(self, program: Program) -> None:
         """Know a program: as long as anybody has it, and for a while."""

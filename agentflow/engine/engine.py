@@ -16,11 +16,12 @@ from agentflow.data import decode
 from agentflow.definition.models import Workflow
 from agentflow.engine import answers, retrying, starting
 from agentflow.engine.assembly import build_core
-from agentflow.engine.collector import rare_collections
-from agentflow.engine.core import Core
 from agentflow.engine.gate import EVENT
-from agentflow.engine.host import Host, HostMode
-from agentflow.engine.hosting import HostLock, executed, others, refuse_platform, ring
+from agentflow.engine.host.collector import rare_collections
+from agentflow.engine.host.core import Core
+from agentflow.engine.host.host import Host
+from agentflow.engine.host.liveness import HostLock, executed, others, refuse_platform, ring
+from agentflow.engine.host.takeover import HostMode
 from agentflow.engine.outputs import output_of
 from agentflow.engine.program import Program
 from agentflow.engine.views import Answer, Decline, RetryPlan, Run, ToolFailure, WaitView, run_view, wait_view
@@ -44,9 +45,9 @@ class Engine:
         self.store = store
         self.config = config
         self.watching = Watching(store, core.signals, polls=host.lock is None and store.directory is not None)
-        core.on_commit.append(self.watching.committed)
-        core.on_change.append(self.watching.everybody)
-        core.tell_waiting = core.tell_everybody
+        core.committer.on_commit.append(self.watching.committed)
+        core.committer.on_change.append(self.watching.everybody)
+        core.loader.tell_waiting = core.committer.tell_everybody
 
     @classmethod
     @asynccontextmanager
@@ -97,14 +98,14 @@ class Engine:
             lock = HostLock(opened.directory, name)
         opened.holder = name if host != "none" else ""
         core = build_core(config, opened, clock, ids, functions or {}, tools or {}, agents or {})
-        core.always_replay = always_replay
+        core.loader.always_replay = always_replay
         opened.matches = filter_matches
         engine = cls(core, Host(core, opened, host, lock), opened, config)
         raised: BaseException | None = None
         try:
             async with anyio.create_task_group() as group:
                 try:
-                    await group.start(_serve, core, engine.host)
+                    await group.start(engine.host.serve_workers)
                     engine.host.start(group)
                     with rare_collections():
                         yield engine
@@ -114,17 +115,17 @@ class Engine:
                     raised = error
                 finally:
                     with anyio.CancelScope(shield=True):
-                        await engine.host.shutdown(grace if host != "none" and not core.outdated else 0.0)
+                        await engine.host.shutdown(grace if host != "none" and not core.health.outdated else 0.0)
                     engine.host.end()
                     group.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
-                await core.services.aclose()
+                await core.env.services.aclose()
                 if opened is not store:
                     await opened.close()
                 if lock is not None:
                     lock.release()
-        raised = core.outdated or raised
+        raised = core.health.outdated or raised
         if raised is not None:
             raise raised
 
@@ -133,7 +134,7 @@ class Engine:
     def register(self, workflow: Workflow) -> Program:
         """Make a workflow known besides the config's; raises DefinitionError when it isn't valid."""
         starting.extended(self.config, [workflow])
-        return starting.register(self.core, workflow, self.config)
+        return starting.register(self.core.env, workflow, self.config)
 
     async def start(
         self,
@@ -162,12 +163,12 @@ class Engine:
         started = await starting.start(self.core, self.host, self.config, request)
         if not isinstance(started, RunRow):
             return await self.get(started)
-        return run_view(started, await output_of(self.core, started))
+        return run_view(started, await output_of(self.store, started))
 
     async def get(self, run_id: str, *, output: bool = True) -> Run:
         """Return a run by its whole id, `output` with it; raises NotFoundError, and StoreError if that is damaged."""
         row = await self._row(run_id)
-        return run_view(row, await output_of(self.core, row) if output else None)
+        return run_view(row, await output_of(self.store, row) if output else None)
 
     async def list(self, query: RunQuery | None = None) -> list[Run]:
         """Return runs, newest first; without outputs."""
@@ -207,7 +208,7 @@ class Engine:
 
         Raises StoreError when this process can't go on with it: its definition is damaged, or needs what isn't here.
         """
-        row, key = None, self.core.working(run_id)
+        row, key = None, self.core.cache.working(run_id)
         if key is None:
             row = await self._row(run_id)
             key = row.run
@@ -219,12 +220,12 @@ class Engine:
                     row = await self._rest(run_id, row, watcher)
                 if scope.cancelled_caught or row is None:
                     row = await self._row(run_id)
-        return run_view(row, await output_of(self.core, row))
+        return run_view(row, await output_of(self.store, row))
 
     async def _rest(self, run_id: str, row: RunRow | None, watcher: Watcher) -> RunRow:
         while row is None or not await self._at_rest(row):
-            if row is not None and row.root in self.core.unreadable:
-                raise self.core.unreadable[row.root]
+            if row is not None and row.root in self.core.cache.unreadable:
+                raise self.core.cache.unreadable[row.root]
             row = await watcher.next() or await self._row(run_id)
         return row
 
@@ -270,8 +271,8 @@ class Engine:
 
     def missing(self, workflow: str) -> builtins.list[str]:
         """Return the skills and connections that steps of a workflow need and haven't got: they would fail."""
-        program = self.core.current.get(workflow)
-        return [] if program is None else self.core.missing_everywhere(program)
+        program = self.core.env.catalog.current.get(workflow)
+        return [] if program is None else self.core.env.missing_everywhere(program)
 
     # moving runs on
 
@@ -293,9 +294,9 @@ class Engine:
             by=by,
             door=door,
             message_id=message_id,
-            at=self.core.now(),
-            gate=self.core.gate,
-            carry_out=self.host.answer,
+            at=self.core.env.now(),
+            gate=self.core.env.gate,
+            carry_out=self.host.takeover.answer,
         )
         if holders:
             await self._wake(holders)
@@ -308,9 +309,9 @@ class Engine:
 
     async def publish(self, topic: str, data: Any, *, id: str | None = None, owner: str = "local") -> int:  # noqa: A002  named as in the config
         """Publish an event to its owner's runs; returns how many waits it reached. The same id again reaches none."""
-        data = self.core.gate.data(data, EVENT)
-        self.core.gate.encoded([topic, id, owner], EVENT)
-        count, holders = await self.store.publish(topic, data, id, self.core.now(), filter_matches, owner=owner)
+        data = self.core.env.gate.data(data, EVENT)
+        self.core.env.gate.encoded([topic, id, owner], EVENT)
+        count, holders = await self.store.publish(topic, data, id, self.core.env.now(), filter_matches, owner=owner)
         await self._wake(holders)
         return count
 
@@ -365,7 +366,7 @@ class Engine:
     async def purge(self, older_than: float, states: Collection[State] = ENDED) -> int:
         """Delete root runs that ended more than `older_than` seconds ago; returns how many."""
         total = 0
-        while count := await self.store.purge(self.core.now() - older_than, states):
+        while count := await self.store.purge(self.core.env.now() - older_than, states):
             total += count
         return total
 
@@ -374,9 +375,9 @@ class Engine:
         row = await self._row(run_id)
         if row.state in TERMINAL:
             return False
-        if row.root in self.core.trees:
+        if row.root in self.core.cache.trees:
             return True
-        return await self.host.take(row.root)
+        return await self.host.takeover.take(row.root)
 
     async def shutdown(self, grace: float = 10.0) -> None:
         """Start nothing more and let running steps end; what doesn't is stopped and goes on with the next host."""
@@ -385,15 +386,9 @@ class Engine:
     async def _wake(self, holders: Sequence[str | None]) -> None:
         """Let a committed command be seen: by ourselves at once, by other hosts by their doorbell."""
         if self.store.holder:
-            roots = None if self.host.mode == "all" else list(self.host.own)
-            for done in await self.core.take_inbox(roots, taken_too=True):
+            for done in await self.core.mailbox.take_inbox(self.host.takeover.roots, taken_too=True):
                 await done.wait()
         foreign = [name for name in holders if name and name != self.store.holder]
         if not foreign and not all(holders):
             foreign = others(self.store.directory, self.store.holder)
         ring(self.store.directory, foreign)
-
-
-async def _serve(core: Core, host: Host, *, task_status: Any) -> None:
-    with host.shelter():
-        await core.runtime.serve(core, slots=core.slots.limit, task_status=task_status)

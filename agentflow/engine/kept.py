@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from agentflow.data import decode, encode
 from agentflow.engine.counts import LOOPS, satisfied
@@ -13,13 +13,11 @@ from agentflow.engine.plan import containers, order
 from agentflow.engine.program import Program, ScopeProgram, StepProgram
 from agentflow.engine.state import Node, RunState, Tree
 from agentflow.engine.views import RetryPart
+from agentflow.engine.world import World
 from agentflow.errors import NotFoundError
 from agentflow.steps.containers import Opening
 from agentflow.store.common import INSIDE
 from agentflow.store.rows import RunRow, StepRow
-
-if TYPE_CHECKING:
-    from agentflow.engine.core import Core
 
 _LAST = "\U0010ffff"
 _GOOD = frozenset({"condition", "entry_point", "branch", "tolerated", "operator"})
@@ -66,17 +64,19 @@ def good(row: StepRow) -> bool:
 class Choice:
     """Chooses the rows that a retry keeps."""
 
-    def __init__(self, core: Core, row: RunRow, program: Program, rows: Iterable[StepRow], target: str | None) -> None:
+    def __init__(
+        self, world: World, row: RunRow, program: Program, rows: Iterable[StepRow], target: str | None
+    ) -> None:
         """Look at an ended run.
 
         Args:
-            core: the engine's.
+            world: what the planner may ask.
             row: the run.
             program: the definition of the new one.
             rows: the steps that may be kept.
             target: address of what runs again, with what follows from it; None: what hasn't ended well.
         """
-        self._run = RunState(Tree(core, row.run, row.epoch), row, row.run, program, None)
+        self._run = RunState(Tree(world, row.run, row.epoch), row, row.run, program, None)
         self._target = target
         self._rows = {r.address: r for r in rows if r.state != "submitted" or r.phase == "kept"}
         self._addresses = sorted(self._rows)

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from agentflow.data import canonical
 from agentflow.definition.canonical import step_data
 from agentflow.definition.models import Step
+from agentflow.engine.catalog import Catalog
 from agentflow.engine.needs import with_nested
 from agentflow.engine.program import Program, ScopeProgram
 from agentflow.engine.starting import sub_workflows
-
-if TYPE_CHECKING:
-    from agentflow.engine.core import Core
 
 _TOLD = ("label", "description")
 """Fields that only people read."""
 
 
-def changed(core: Core, old: Program, new: Program, before: Mapping[str, str], pins: Mapping[str, str]) -> list[str]:
+def changed(
+    catalog: Catalog, old: Program, new: Program, before: Mapping[str, str], pins: Mapping[str, str]
+) -> list[str]:
     """Return ids of the new definition's top-level steps that an old result isn't good for, in their order.
 
     Those that follow from them aren't among them.
 
     Args:
-        core: knows the workflows that the new definition calls.
+        catalog: knows the workflows that the new definition calls.
         old: the definition of the run.
         new: the definition that takes its place.
         before: hashes of the workflows that the old one calls, by id.
@@ -45,7 +44,7 @@ def changed(core: Core, old: Program, new: Program, before: Mapping[str, str], p
         data = _data(step)
         if data != _data(earlier) or (shared and (step.update or b"context" in data)):
             return True
-        return bool(called) and not called.isdisjoint(_called(core, step))
+        return bool(called) and not called.isdisjoint(_called(catalog, step))
 
     return [step.id for step in new.workflow.steps if differs(step)]
 
@@ -54,13 +53,13 @@ def _data(step: Step) -> bytes:
     return canonical({name: value for name, value in step_data(step).items() if name not in _TOLD})
 
 
-def _called(core: Core, step: Step) -> set[str]:
+def _called(catalog: Catalog, step: Step) -> set[str]:
     """Return the workflows that a step calls, and those that these call."""
     found: set[str] = set()
     stack = _named([step])
     while stack:
         name = stack.pop()
-        program = core.current.get(name)
+        program = catalog.current.get(name)
         if name not in found and program is not None:
             stack += sub_workflows(program.workflow)
         found.add(name)

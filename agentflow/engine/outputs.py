@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agentflow.data import decode
-from agentflow.store.rows import (
-    RunRow,
-)
-
-if TYPE_CHECKING:
-    from agentflow.engine.core import Core
+from agentflow.store.contract import Store
+from agentflow.store.rows import RunRow
 
 
-async def output_of(core: Core, row: RunRow) -> Any:
+async def output_of(store: Store, row: RunRow) -> Any:
     """Return a run's output: stored by itself, or the result of its last step."""
     if row.output is not None:
         return decode(row.output)
     if row.state != "completed" or row.output_step is None:
         return None
-    raw = await core.store.result(row.run, row.output_step)
+    raw = await store.result(row.run, row.output_step)
     return decode(raw) if raw is not None else None

@@ -71,17 +71,3 @@ class AttemptPort(Protocol):
     async def publish(self, topic: str, data: Any, event_id: str | None, owner: str) -> int:
         """Publish an event of a running step, as its run's owner; returns how many waits it reached."""
         ...
-
-
-class SlotsPort(Protocol):
-    """What slots ask of their host."""
-
-    stopping: bool
-
-    def now(self) -> float:
-        """Return the engine's time."""
-        ...
-
-    def timers_changed(self) -> None:
-        """Wake whoever sleeps until the next timer."""
-        ...

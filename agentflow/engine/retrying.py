@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agentflow.data import decode, encode, is_object
 from agentflow.definition.models import EntryPoint, Step
 from agentflow.engine import mending
 from agentflow.engine.addresses import find
 from agentflow.engine.carried import Folded
+from agentflow.engine.host.core import Core
+from agentflow.engine.host.host import Host
 from agentflow.engine.inspect import locate
 from agentflow.engine.kept import Choice, Kept, around, good
 from agentflow.engine.plan.commands import Seed
@@ -29,10 +31,6 @@ from agentflow.store.rows import (
     SharedRow,
     StepRow,
 )
-
-if TYPE_CHECKING:
-    from agentflow.engine.core import Core
-    from agentflow.engine.host import Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +71,11 @@ async def plan(core: Core, run_id: str, from_step: str | None, given: Any, *, ne
         InputError: the input doesn't fit.
     """
     row = await _ended(core, run_id)
-    before = await core.learned(row.definition)
+    before = await core.loader.learned(row.definition)
     program = _current(core, row) if new_definition else before
     mended = program is not before and program.digest != before.digest
-    pins = dict(pinned(core, program)) if new_definition else dict(row.pins)
-    changed = mending.changed(core, before, program, row.pins, pins) if new_definition else []
+    pins = dict(pinned(core.env, program)) if new_definition else dict(row.pins)
+    changed = mending.changed(core.env.catalog, before, program, row.pins, pins) if new_definition else []
     mended = mended or bool(changed)
     rows, lost = await core.store.salvage_steps(run_id)
     target = None if from_step is None else find(program, from_step).address
@@ -94,7 +92,7 @@ async def plan(core: Core, run_id: str, from_step: str | None, given: Any, *, ne
         redo = set(range(len(body.steps)))
     entered = _entry(before, row) == _entry(program, row)
     usable = [r for r in rows if r.n not in lost and (entered or r.reason != "entry_point")]
-    choice = Choice(core, row, program, usable, target)
+    choice = Choice(core.env, row, program, usable, target)
     kept = choice.choose(redo, [] if start is None else [body.index[start]])
     updates = await _updates(core, row, kept.rows)
     declared = program.workflow.context
@@ -102,10 +100,10 @@ async def plan(core: Core, run_id: str, from_step: str | None, given: Any, *, ne
     value = before_input if given is UNSET else given
     if given is not UNSET or mended:
         names = before_input if is_object(before_input) else ()
-        value = prepare_input(core.gate, program, value, known=names)
+        value = prepare_input(core.env.gate, program, value, known=names)
     view = _view(program, row, kept, rows)
     view = replace(view, from_step=target or _named(top, start))
-    called = await core.callable(pins.values())
+    called = await core.loader.callable(pins.values())
     changed = [name for name in changed if name not in view.kept]
     view = replace(view, input=value, new_definition=mended, changed=changed, damaged=damaged)
     shared = [u for u in updates if not mended or u.key in declared]
@@ -161,9 +159,9 @@ async def _begun_by(core: Core, row: RunRow) -> str:
 
 def _current(core: Core, row: RunRow) -> Program:
     """Return the definition that a run's workflow has now."""
-    program = core.find_workflow(row.workflow)
+    program = core.env.find_workflow(row.workflow)
     if program is None:
-        known = ", ".join(list(core.current)[:8]) or "none"
+        known = ", ".join(list(core.env.catalog.current)[:8]) or "none"
         raise NotFoundError(
             f'the config has no workflow "{row.workflow}" any more', code="AF-WORKFLOW-UNKNOWN",
             hint=f"workflows here: {known}; without a new definition the run is retried by its old one",
@@ -265,11 +263,11 @@ async def start(core: Core, host: Host, plan: Plan) -> str:
     """Start the new run; returns its id."""
     old = plan.row
     new = NewRun(
-        id=core.new_id(), workflow=old.workflow, definition=plan.program.digest, input=encode(plan.input),
-        created_at=core.now(), owner=old.owner, entry_point=old.entry_point, context_id=old.context_id,
+        id=core.env.new_id(), workflow=old.workflow, definition=plan.program.digest, input=encode(plan.input),
+        created_at=core.env.now(), owner=old.owner, entry_point=old.entry_point, context_id=old.context_id,
         labels=dict(old.labels), door=old.door, message=old.start_message, retry_of=old.id, pins=dict(plan.pins),
     )  # fmt: skip
-    if host.mode == "none":
+    if host.takeover.mode == "none":
         await _leave(core, new, plan)
     else:
         seed = Seed(list(plan.kept.values()), plan.shared, plan.folded, plan.response)
@@ -285,7 +283,7 @@ async def _leave(core: Core, new: NewRun, plan: Plan) -> None:
     change.shared = [row._replace(run=key) for row in plan.shared]
     if plan.response is not None:
         change.patch = RunPatch(at=new.created_at, last_response=plan.response.n)
-    await core.commit([change])
+    await core.committer.commit([change])
 
 
 async def _updates(core: Core, row: RunRow, kept: dict[str, StepRow]) -> list[SharedRow]:

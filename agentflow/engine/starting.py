@@ -13,7 +13,9 @@ from agentflow.definition.inputs import undeclared
 from agentflow.definition.models import Defaults, EntryPoint, GivenStep, Workflow
 from agentflow.engine.frame import RUN_PARALLEL
 from agentflow.engine.gate import BESIDE, INPUT, Gate
-from agentflow.engine.inputs import Done, Input
+from agentflow.engine.host.core import Core
+from agentflow.engine.host.environment import Environment
+from agentflow.engine.host.host import Host
 from agentflow.engine.needs import all_steps
 from agentflow.engine.plan.commands import Begin, Seed
 from agentflow.engine.program import Program
@@ -28,8 +30,6 @@ from agentflow.store.rows import (
 
 if TYPE_CHECKING:
     from agentflow.config import Config
-    from agentflow.engine.core import Core
-    from agentflow.engine.host import Host
 
 
 class Request(NamedTuple):
@@ -58,30 +58,30 @@ def extended(config: Config, workflows: Iterable[Workflow]) -> Config:
     return replace(config, workflows=made.workflows, parsed=made.parsed, sources=made.sources)
 
 
-def register(core: Core, workflow: Workflow, config: Config) -> Program:
+def register(env: Environment, workflow: Workflow, config: Config) -> Program:
     """Make a checked workflow known by its id."""
-    program = compiled(core, workflow, config)
-    core.catalog.configure(workflow, program)
+    program = compiled(env, workflow, config)
+    env.catalog.configure(workflow, program)
     return program
 
 
-def compiled(core: Core, workflow: Workflow, config: Config) -> Program:
+def compiled(env: Environment, workflow: Workflow, config: Config) -> Program:
     """Return a checked workflow ready to run, with the config's defaults where it has none."""
-    _take_functions(core, workflow)
+    _take_functions(env, workflow)
     effective = with_defaults(workflow, config)
     raw = canonical(to_data(effective))
     name = digest(raw)
-    program = core.catalog.find(name) or Program(effective, name, core.types, core.http_timeout, raw)
+    program = env.catalog.compiled(effective, name, raw)
     program.prepare()
     return program
 
 
-def _take_functions(core: Core, workflow: Workflow) -> None:
+def _take_functions(env: Environment, workflow: Workflow) -> None:
     """Take the functions that a workflow's steps were given as objects: who gave them allows them."""
     for step in all_steps(workflow):
         if isinstance(step, GivenStep) and step.function is not None:
-            core.services.add_function(step.config["function"], step.function)
-            core.checker.grant("python")
+            env.services.add_function(step.config["function"], step.function)
+            env.checker.grant("python")
 
 
 def with_defaults(workflow: Workflow, config: Config) -> Workflow:
@@ -98,18 +98,18 @@ def with_defaults(workflow: Workflow, config: Config) -> Workflow:
     return workflow.model_copy(update=changes) if changes else workflow
 
 
-def _program(core: Core, config: Config, workflow: str | Workflow) -> Program:
+def _program(env: Environment, config: Config, workflow: str | Workflow) -> Program:
     if isinstance(workflow, Workflow):
-        known = core.catalog.given(workflow)
+        known = env.catalog.given(workflow)
         if known is None:  # it is this run's, whatever its id means to others
             extended(config, [workflow])
-            known = compiled(core, workflow, config)
-            core.catalog.lend(workflow, known)
+            known = compiled(env, workflow, config)
+            env.catalog.lend(workflow, known)
         return known
-    program = core.current.get(workflow)
+    program = env.catalog.current.get(workflow)
     if program is None:
-        near = get_close_matches(workflow, core.current, 1)
-        hint = f'did you mean "{near[0]}"?' if near else "workflows here: " + (", ".join(core.current) or "none")
+        near = get_close_matches(workflow, env.catalog.current, 1)
+        hint = f'did you mean "{near[0]}"?' if near else "workflows here: " + (", ".join(env.catalog.current) or "none")
         raise NotFoundError(f'Workflow not found: "{workflow}"', code="AF-WORKFLOW-UNKNOWN", hint=hint)
     return program
 
@@ -173,15 +173,15 @@ def prepare_input(
 
 async def start(core: Core, host: Host, config: Config, request: Request) -> RunRow | str:
     """Start a run, or find the one that its idempotency key names; returns its row or its id."""
-    if host.mode != "none" and not core.stopping:
+    if host.takeover.mode != "none" and not core.slots.stopping:
         await core.admission.enter()
-    if core.stopping:
+    if core.slots.stopping:
         raise ConflictError("the engine is shutting down and starts nothing more", code="AF-SHUTTING-DOWN")
-    _check_beside(core.gate, request)
-    program = _program(core, config, request.workflow)
+    _check_beside(core.env.gate, request)
+    program = _program(core.env, config, request.workflow)
     entry = _entry(program.workflow, request.entry_point, request.input)
-    value = prepare_input(core.gate, program, request.input, entry)
-    preflight(core, program)
+    value = prepare_input(core.env.gate, program, request.input, entry)
+    preflight(core.env, program)
     workflow = program.workflow
     print_: str | None = None
     if request.idempotency_key is not None:
@@ -189,12 +189,12 @@ async def start(core: Core, host: Host, config: Config, request: Request) -> Run
         known = await _known(core, request, workflow.id, print_)
         if known is not None:
             return known
-    run_id = core.new_id()
+    run_id = core.env.new_id()
     new = NewRun(
-        id=run_id, workflow=workflow.id, definition=program.digest, input=encode(value), created_at=core.now(),
+        id=run_id, workflow=workflow.id, definition=program.digest, input=encode(value), created_at=core.env.now(),
         owner=request.owner, entry_point=request.entry_point, context_id=request.context_id,
         idempotency_key=request.idempotency_key, fingerprint=print_, labels=dict(request.labels), door=request.door,
-        message=encode(dict(request.message)) if request.message is not None else None, pins=pinned(core, program),
+        message=encode(dict(request.message)) if request.message is not None else None, pins=pinned(core.env, program),
     )  # fmt: skip
     created = await create(core, host, new, program)
     if not created:
@@ -226,20 +226,20 @@ async def _known(core: Core, request: Request, workflow: str, print_: str | None
     return known.id
 
 
-def preflight(core: Core, program: Program) -> None:
+def preflight(env: Environment, program: Program) -> None:
     """Refuse to start under `preflight: strict` while something is missing."""
     if program.workflow.preflight != "strict":
         return
-    missing = core.missing_everywhere(program)
+    missing = env.missing_everywhere(program)
     if missing:
         raise InputError(
             f"Missing skills: {', '.join(missing)}", code="AF-SKILL-MISSING", hint="grant them in `skills`"
         )
 
 
-def pinned(core: Core, program: Program) -> dict[str, str]:
+def pinned(env: Environment, program: Program) -> dict[str, str]:
     """Return the hashes of the sub-workflows that a definition names without templates, by id; its own id is itself."""
-    own, cache = program.workflow.id, core.catalog.pins
+    own, cache = program.workflow.id, env.catalog.pins
     known = cache.get(program.digest)
     if known is not None:
         return known
@@ -247,12 +247,12 @@ def pinned(core: Core, program: Program) -> dict[str, str]:
     stack = [program]
     while stack:
         for name in sub_workflows(stack.pop().workflow):
-            child = program if name == own else core.current.get(name)
+            child = program if name == own else env.catalog.current.get(name)
             if child is not None and name not in found:
                 found[name] = child
                 stack.append(child)
     pins = {name: p.digest for name, p in found.items()}
-    if core.current.get(own) is program:
+    if env.catalog.current.get(own) is program:
         cache[program.digest] = pins
     return pins
 
@@ -270,19 +270,18 @@ async def create(core: Core, host: Host, new: NewRun, program: Program, seed: Se
         Its row where this process begins it, else whether it was created.
     """
     key = await core.store.new_key()
-    if host.mode == "none":
+    if host.takeover.mode == "none":
         new.state = "submitted"
         change = RunChange(key, key, 0, create=new)
-        refused = await core.commit([change])
+        refused = await core.committer.commit([change])
         return not refused
 
-    tree = Tree(core, key, 1)
+    tree = Tree(core.env, key, 1)
     state = RunState(tree, new, key, program, None)
     tree.runs[key] = state
-    tree.programs = [core.program(name) for name in new.pins.values()]
+    tree.programs = [core.env.program(name) for name in new.pins.values()]
     state.changes().create = new
-    done = Done(core.signals.new())
-    core.adopt_tree(tree)
-    core.put(Input(key, Begin(seed), done))
+    core.cache.adopt(tree)
+    done = core.mailbox.ask(key, Begin(seed))
     await done.wait()
-    return done.held and (stored_row(state, core.store.holder if key in core.trees else None) or True)
+    return done.held and (stored_row(state, core.store.holder if key in core.cache.trees else None) or True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import anyio
 
-from agentflow.engine.signals import Signals
+from agentflow.engine.host.signals import Signals
 from agentflow.engine.state import RunState
 from agentflow.engine.stored import stored_row
 from agentflow.store.contract import Store

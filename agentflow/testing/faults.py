@@ -121,5 +121,5 @@ async def inherit(engine: Engine, store: Store) -> None:
     """Let an engine take over what dead engines held in a store in memory, which has no locks to tell who is alive."""
     if store.directory is not None:
         return
-    engine.core.dead = {*engine.core.dead, *await store.hosts()} - {store.holder}
-    await engine.host.claim()
+    engine.core.loader.dead = {*engine.core.loader.dead, *await store.hosts()} - {store.holder}
+    await engine.host.takeover.claim()

@@ -89,7 +89,7 @@ class Harness:
         self._trouble: Exception | None = None
         self._stuck = False
         clock.may_jump = self._may_jump
-        engine.core.on_commit.append(lambda _, __: clock.tell())
+        engine.core.committer.on_commit.append(lambda _, __: clock.tell())
 
     # running
 
@@ -155,7 +155,7 @@ class Harness:
         for _ in range(3):  # whoever was woken by the last commit acts first
             await anyio.lowlevel.checkpoint()
         await core.idle()
-        later = (await self.engine.store.next_due(None), core.slots.first_deadline())
+        later = (await self.engine.store.next_due(None), core.times.first_deadline())
         left = await self._busy() or await self._scripted() or any(time is not None for time in later)
         if not (left or changed.is_set()):
             self._stuck = True
@@ -182,7 +182,7 @@ class Harness:
             while True:
                 changed = self._clock.changed
                 due = await self.engine.store.next_due(None)
-                deadline = self.engine.core.slots.first_deadline()
+                deadline = self.engine.core.times.first_deadline()
                 if all(time is None or time > target for time in (due, deadline)):
                     break
                 await changed.wait()
@@ -190,7 +190,7 @@ class Harness:
 
     def _begun(self) -> bool:
         """Tell whether every step that is claimed executes, so that its timeout counts."""
-        runs = self.engine.core.runs.values()
+        runs = self.engine.core.cache.runs.values()
         return all(node.lease is not None for run in runs for node in run.live.values() if node.phase == "run")
 
     @property
@@ -208,7 +208,7 @@ class Harness:
         row = await engine.store.get_run(run_id)
         if row is None:
             raise AssertionError(f'run "{run_id}" was deleted')
-        program = await engine.core.learned(row.definition)
+        program = await engine.core.loader.learned(row.definition)
         open_ = await engine.store.list_tasks(run_id=run_id, tree=True)
         around = Surroundings(self.now, tasks={task.task.id: task for task in open_}, hosted=True)
         view = snapshot(program.workflow, row, await engine.steps(run_id), around)

@@ -145,7 +145,7 @@ async def test_a_pause_that_was_over_before_the_following_began_is_not_told(
             await engine.wait(run.id)
             await engine.pause(run.id)
             over = await engine.unpause(run.id)
-            while engine.core.now() <= over.updated_at:
+            while engine.core.env.now() <= over.updated_at:
                 await checkpoint()
             assert await Follower(session, run.id, Manner(), ours=True).follow() == "parked"
     assert "paused" not in capsys.readouterr().err

@@ -24,7 +24,7 @@ from agentflow.cli.console import Console, make_console
 from agentflow.cli.follow import Manner
 from agentflow.cli.refusals import not_saved
 from agentflow.cli.session import Leaving, Project, Session
-from agentflow.engine import host
+from agentflow.engine.host import host
 from agentflow.errors import AgentflowError, StoreError
 from agentflow.steps import ForEachField, python, set_
 from agentflow.store.sqlite.sql import do
@@ -60,7 +60,7 @@ async def left(console: Console, path: Path) -> int:
 
     async def work(session: Session) -> int:
         run = await session.engine.start("flow", {})
-        while session.engine.core.refused is None:
+        while session.engine.core.health.refused is None:
             await anyio.lowlevel.checkpoint()
         session.allow(0.0)
         return await follow(session, run.id, Manner(), ours=True)

@@ -118,7 +118,11 @@ class Lab:
         """Tell what a run is like now."""
         run = await engine.get(run_id)
         rows = await engine.steps(run_id)
-        top = engine.core.current[run.workflow].workflow.steps if run.workflow in engine.core.current else ()
+        top = (
+            engine.core.env.catalog.current[run.workflow].workflow.steps
+            if run.workflow in engine.core.env.catalog.current
+            else ()
+        )
         states: dict[str, str] = {step.id: "submitted" for step in top}
         states.update({row.address: row.state for row in rows})
         events = await engine.store.events(run_id, 0, 100_000, False)

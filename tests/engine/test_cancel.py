@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from agentflow.engine import Answer
-from agentflow.engine.admission import ADMITTED
+from agentflow.engine.host.admission import ADMITTED
 from agentflow.errors import AgentflowError, ConflictError
 from agentflow.steps import delay, end, for_each, parallel, sequence, set_, wait_for_input
 from agentflow.steps import workflow as sub
@@ -308,7 +308,7 @@ async def test_shutdown_lets_steps_end_in_their_grace_and_starts_nothing_more(la
             group.start_soon(engine.shutdown, 60)
 
             async def stopping() -> bool:
-                return engine.core.stopping
+                return engine.core.slots.stopping
 
             await eventually(stopping)
             gate.open()

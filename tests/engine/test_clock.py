@@ -101,8 +101,8 @@ async def test_leases_know_no_time(tmp_path: Path, clock: FakeClock) -> None:
             for jump in (-HOUR, 5 * HOUR):
                 clock.advance(jump)
                 async with Engine.open(path, workflows=[flow], functions=functions, clock=clock) as other:
-                    await other.host.claim()
-                    assert not other.core.trees
+                    await other.host.takeover.claim()
+                    assert not other.core.cache.trees
             go.set()
             assert (await engine.wait(run.id)).state == "completed"
     assert called == {"slow": 1}

@@ -152,7 +152,7 @@ async def test_a_run_in_progress_is_refused_with_what_helps_until_it_is_cancelle
             await engine.wait(new.id)
             await engine.resume((await engine.waits(new.id))[0].id, Answer(None))
             assert (await engine.wait(new.id)).output == 1
-            assert not engine.core.unreadable
+            assert not engine.core.cache.unreadable
 
 
 async def test_whoever_waits_for_a_run_that_turns_out_damaged_is_told(lab: Lab, tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ import anyio
 import apsw
 import pytest
 
-from agentflow.engine import Answer, Engine, host
+from agentflow.engine import Answer, Engine
+from agentflow.engine.host import host
 from agentflow.errors import StoreError
 from agentflow.steps import ForEachField, Workflow, parallel, python, set_, wait_for_input
 from agentflow.store import care, open_store
@@ -288,7 +289,7 @@ async def test_an_engine_whose_commits_are_refused_closes_at_once_and_tells_what
             await engine.start("flow")
             await told.first.wait()
     assert engine.host.lost == ["a"]
-    assert engine.core.refused is not None
+    assert engine.core.health.refused is not None
 
 
 async def test_an_engine_whose_store_is_locked_closes_without_it(

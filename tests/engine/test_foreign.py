@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from agentflow.engine.hosting import HostLock
+from agentflow.engine.host.liveness import HostLock
 from agentflow.steps import delay
 from agentflow.store import open_store
 from agentflow.store.rows import RunChange, TimerRow

@@ -28,11 +28,11 @@ def flow(value: Any, id: str = "main") -> Workflow:  # noqa: A002  named as in t
 async def test_a_given_workflow_leaves_the_configured_one_of_its_name_alone(lab: Lab) -> None:
     calls = lab.workflow(workflow("w", workflow="main"), id="calls")
     async with lab.open(flow("configured"), calls) as engine:
-        original = engine.core.originals["main"]
+        original = engine.core.env.catalog.originals["main"]
         given = await lab.finish(engine, await engine.start(flow("given")))
         for name in ("main", "calls"):
             assert (await lab.finish(engine, await engine.start(name))).output == "configured"
-        assert (given.output, engine.core.originals["main"]) == ("given", original)
+        assert (given.output, engine.core.env.catalog.originals["main"]) == ("given", original)
         assert (await lab.finish(engine, await engine.start(original))).output == "configured"
 
 
@@ -76,12 +76,12 @@ async def test_hundreds_of_given_workflows_leave_nothing_behind(tmp_path: Path) 
                         steps = (set_("a", value=i), workflow("w", workflow="sub"))
                         group.start_soon(_run, engine, Workflow(id=f"given{i}", steps=steps))
         core = engine.core
-        assert len(core.programs) <= RECENT + 2
-        assert list(core.current) == list(core.originals) == ["main", "sub"]
+        assert len(core.env.catalog.programs) <= RECENT + 2
+        assert list(core.env.catalog.current) == list(core.env.catalog.originals) == ["main", "sub"]
         assert await engine.purge(-1.0) == count
         db: Any = store
-        assert number(db._reader, "SELECT count(*) FROM definitions") == 0
-        assert number(db._reader, "SELECT count(*) FROM pinned") == 0
+        assert number(db._database.reader, "SELECT count(*) FROM definitions") == 0
+        assert number(db._database.reader, "SELECT count(*) FROM pinned") == 0
         assert (await _run(engine, "main")).output == "configured"
     await store.close()
 

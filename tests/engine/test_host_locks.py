@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from agentflow.engine import Engine, hosting
-from agentflow.engine.hosting import HostLock, living
+from agentflow.engine import Engine
+from agentflow.engine.host import liveness
+from agentflow.engine.host.liveness import HostLock, living
 from agentflow.errors import StoreError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
@@ -46,7 +47,7 @@ def test_a_lock_that_is_swept_between_its_making_and_its_locking_is_made_again(
             assert not (other.folder / "new.lock").exists()
         lock(file, how)
 
-    monkeypatch.setattr(hosting.fcntl, "flock", flock)
+    monkeypatch.setattr(liveness.fcntl, "flock", flock)
     new = HostLock(str(tmp_path), "new")
     assert swept == ["now"]
     assert other.dead(["new"]) == set()
@@ -75,7 +76,7 @@ def test_a_full_disk_leaves_the_lock_without_its_number(tmp_path: Path, monkeypa
     def full(_file: int, _data: bytes) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(hosting.os, "write", full)
+    monkeypatch.setattr(liveness.os, "write", full)
     one = HostLock(str(tmp_path), "one")
     assert living(str(tmp_path)) == {"one"}
     one.release()
@@ -85,7 +86,7 @@ def test_a_full_disk_leaves_the_lock_without_its_number(tmp_path: Path, monkeypa
 async def test_where_nobody_can_tell_who_lives_nothing_starts_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hosting, "SUPPORTED", False)
+    monkeypatch.setattr(liveness, "SUPPORTED", False)
     with pytest.raises(StoreError, match="Windows") as caught:
         async with Engine.open(tmp_path / "runs.db"):
             pass

@@ -169,7 +169,7 @@ async def test_the_slot_of_a_dead_process_comes_free_and_its_run_can_go_on(lab: 
     async with lab.open(flow, quick, store=db, host="own") as engine:
         run = await engine.start("quick")
         with anyio.fail_after(LIMIT):
-            await engine.host.claim()
+            await engine.host.takeover.claim()
             assert (await engine.wait(run.id)).state == "completed"
         assert gate.entered == 1
     gate.open()

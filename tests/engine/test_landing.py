@@ -10,8 +10,9 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from agentflow.engine import Answer, Engine, Run, core
-from agentflow.engine.inputs import Input
+from agentflow.engine import Answer, Engine, Run
+from agentflow.engine.host import transactor
+from agentflow.engine.host.queue import Input
 from agentflow.engine.plan.commands import TOUCH
 from agentflow.errors import StoreError
 from agentflow.steps import for_each, set_, wait_for_input
@@ -32,7 +33,7 @@ FULL = StoreError("the disk is full", code="AF-STORE-FULL")
 @pytest.fixture(autouse=True)
 def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     """One input is enough to plan the next flush, and each COMMIT of SQLite goes to a thread."""
-    monkeypatch.setattr(core, "AHEAD", 1)
+    monkeypatch.setattr(transactor, "AHEAD", 1)
     monkeypatch.setattr(ledger, "LARGE", 1)
 
 
@@ -66,7 +67,7 @@ class Pair:
         await held.entered()
         self.gates["b"].open()
         await anyio.wait_all_tasks_blocked()
-        keys = engine.core.keys
+        keys = engine.core.cache.keys
         assert (held.landing, held.ahead[-1]) == ({keys[a.id]}, {keys[b.id]})
         return a, b
 
@@ -89,7 +90,7 @@ async def test_the_next_flush_is_planned_while_one_lands_for_other_trees_only_an
     two = lab.workflow(lab.call("c", gates["c"]), id="two")
     async with held_store(place) as held, held.open(lab, one, two) as engine:
         first, second = await engine.start("one"), await engine.start("two")
-        x, y = engine.core.keys[first.id], engine.core.keys[second.id]
+        x, y = engine.core.cache.keys[first.id], engine.core.cache.keys[second.id]
         for gate in gates.values():
             await gate.inside()
         await anyio.wait_all_tasks_blocked()
@@ -166,7 +167,7 @@ async def test_a_refused_commit_is_made_again_while_another_is_planned_and_nothi
     pair = Pair(lab)
     async with held_store(place) as held, held.open(lab, *pair.flows) as engine:
         a, b = await pair.overlap(engine, held)
-        key = engine.core.keys[(a if refused == "the one that lands" else b).id]
+        key = engine.core.cache.keys[(a if refused == "the one that lands" else b).id]
         held.fault = once(FULL, lambda changes: any(change.root == key for change in changes))
         held.let_go()
         await ends(lab, engine, a, b)
@@ -231,7 +232,7 @@ async def test_a_step_that_got_no_slot_while_its_tree_landed_gets_it_afterwards(
             for gate in gates:
                 gate.open()
             await anyio.wait_all_tasks_blocked()
-            assert engine.core.keys[first.id] in held.ahead[-1]
+            assert engine.core.cache.keys[first.id] in held.ahead[-1]
             held.let_go()
         for run in await engine.list():
             assert (await lab.finish(engine, run)).state == "completed"
@@ -245,7 +246,7 @@ async def test_a_slot_whose_step_was_lost_with_its_tree_goes_to_who_queues_for_i
         await engine.start("busy")
         await gate.inside()
         lost, waits = await engine.start("main"), await engine.start("main")
-        key = engine.core.keys[lost.id]
+        key = engine.core.cache.keys[lost.id]
 
         def fault(changes: Sequence[RunChange]) -> Exception | None:
             return RuntimeError("a fault") if any(change.run == key for change in changes) else None
@@ -288,7 +289,7 @@ async def test_the_pump_turns_only_for_what_comes_in_while_a_commit_hangs(
         a, b = await pair.overlap(engine, held)
         before, given = turns, 10
         for _ in range(given):
-            engine.core.put(Input(engine.core.keys[a.id], TOUCH))
+            engine.core.queue.put(Input(engine.core.cache.keys[a.id], TOUCH))
             for _ in range(20):
                 await checkpoint()
         assert turns - before <= given
@@ -309,7 +310,7 @@ async def test_what_comes_in_for_a_tree_stays_in_order_when_its_commit_is_refuse
     async def second(ctx: Context) -> None:
         await gates[1]()
         ctx.log("second")
-        engine.core.put(Input(parked, TOUCH))
+        engine.core.queue.put(Input(parked, TOUCH))
 
     flow = lab.workflow(lab.call("a", first), lab.call("b", second), execution="parallel")
     waits = lab.workflow(wait_for_input("w", message="?"), id="waits")
@@ -339,7 +340,7 @@ async def test_what_comes_in_for_a_tree_stays_in_order_when_its_commit_is_refuse
         with anyio.fail_after(LIMIT):
             await read.wait()
             held.let_go()
-            while engine.core._landing is not None:  # pyright: ignore[reportPrivateUsage]  until it is undone
+            while engine.core.transactor.landing is not None:  # until it is undone
                 await checkpoint()
             go.set()
         done = await lab.finish(engine, run)

@@ -38,8 +38,8 @@ def everything(db: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 def inherit(heir: Engine, zombie: Engine) -> None:
     """Let a host believe that another one is dead."""
-    heir.core.dead = {zombie.store.holder}
-    heir.host.find_dead = _nothing
+    heir.core.loader.dead = {zombie.store.holder}
+    heir.host.takeover.find_dead = _nothing
 
 
 async def _nothing() -> None:
@@ -79,7 +79,7 @@ async def test_whatever_a_zombie_comes_to_is_refused_with_nothing_written(lab: L
             go[0].set()
             await zombie.core.idle()
             assert everything(db) == before
-            assert zombie.core.trees == {}
+            assert zombie.core.cache.trees == {}
             go[1].set()
             done = await lab.finish(heir, run)
     assert (done.state, done.results["a"], after) == ("completed", "attempt 2", ["b"])

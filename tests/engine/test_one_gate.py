@@ -10,10 +10,9 @@ import agentflow.engine
 ENGINE = Path(agentflow.engine.__file__).parent
 ENCODES = {
     "answers.py": "an answer that was admitted, to compare and to tell it",
-    "context.py": "a message that was admitted",
     "damaged.py": "what agentflow says of a damaged run",
     "gate.py": "the gate itself",
-    "inputs.py": "what was admitted, to refuse it early",
+    "plan/carrying.py": "a message that was admitted",
     "kept.py": "what is kept of the run before",
     "plan/claims.py": "numbers of attempts",
     "plan/containers.py": "a memo of agentflow's own",

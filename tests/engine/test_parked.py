@@ -44,9 +44,9 @@ def held(engine: Engine) -> Counter[str]:
     found: Counter[str] = Counter()
     for thing in gc.get_objects():
         if isinstance(thing, Tree):
-            mine = thing.world is engine.core
+            mine = thing.world is engine.core.env
         elif isinstance(thing, RunState):
-            mine = thing.tree.world is engine.core
+            mine = thing.tree.world is engine.core.env
         else:
             mine = isinstance(thing, Node | Scope)
         found.update([type(thing).__name__] if mine else [])
@@ -72,10 +72,10 @@ async def test_runs_that_wait_leave_nothing_in_memory(lab: Lab, tmp_path: Path, 
             await engine.core.idle()
         assert held(engine) == before
         core = engine.core
-        assert not core.trees
-        assert not core.runs
-        assert not core.keys
-        assert len(engine.host.own) == (0 if host == "all" else 20)
+        assert not core.cache.trees
+        assert not core.cache.runs
+        assert not core.cache.keys
+        assert len(engine.host.takeover.own) == (0 if host == "all" else 20)
         assert len(await engine.list()) == 20
 
 
@@ -106,7 +106,7 @@ async def test_an_answer_wakes_one_run_with_one_commit(lab: Lab, tmp_path: Path)
         assert row is not None
         assert set(loads) == {row.run}
         assert commits == [[row.run]]
-        assert list(engine.core.trees) == [row.run]
+        assert list(engine.core.cache.trees) == [row.run]
         stored = await store.get_task(wait.id)
         assert stored is not None
         assert (answered.state, answered.by, answered.answer) == (stored.task.state, stored.by, {"value": 7})

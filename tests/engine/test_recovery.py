@@ -341,7 +341,7 @@ async def test_only_a_death_while_the_step_executes_counts(lab: Lab, db: Path, d
             if died == "before the claim":
                 engine.core.slots.limit = 0
             else:
-                engine.core._begin = stuck  # pyright: ignore[reportPrivateUsage]  a death between two commits
+                engine.core.performer.begin = stuck  # a death between two commits
             assert await engine.adopt(run_id)
             if died == "before the claim":
                 await anyio.wait_all_tasks_blocked()

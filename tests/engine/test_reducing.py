@@ -11,7 +11,8 @@ import anyio.from_thread
 import pytest
 
 from agentflow.definition.models import RetryPolicy, Step, Workflow
-from agentflow.engine import Answer, Engine, Run, refolding
+from agentflow.engine import Answer, Engine, Run
+from agentflow.engine.host import refolding
 from agentflow.steps import delay, for_each, parallel, saga, sequence, set_, switch, wait_for_input, while_, workflow
 from tests.engine.hands import Fails, same
 from tests.engine.lab import LIMIT, Done, Lab, until

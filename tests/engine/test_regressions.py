@@ -43,7 +43,7 @@ async def test_a_step_that_fails_while_the_engine_shuts_down_has_failed_and_noth
         await gate.inside()
         async with anyio.create_task_group() as group:
             group.start_soon(engine.shutdown, 2.0)
-            while not engine.core.stopping:
+            while not engine.core.slots.stopping:
                 await anyio.lowlevel.checkpoint()
             gate.open()
         assert (await engine.get(run.id)).state == "failed"
@@ -93,7 +93,7 @@ async def test_a_run_that_cannot_be_read_keeps_no_other_run_from_going_on(
     waits = lab.workflow(wait_for_input("ask", message="?"))
     async with lab.open(waits, lab.workflow(set_("a", value=1), id="other"), store=store) as engine:
         run = await lab.finish(engine, await engine.start("main"))
-        engine.core.catalog.forget(run.run.definition)
+        engine.core.env.catalog.forget(run.run.definition)
         read = store.get_definition
 
         async def lost(digest: str) -> bytes | None:
@@ -136,7 +136,7 @@ async def test_slots_are_free_again_after_a_tree_was_lost(lab: Lab) -> None:
         await gate.inside()
         await stuck.inside()
         holder, store.holder = store.holder, "somebody else"
-        for root in engine.core.trees:
+        for root in engine.core.cache.trees:
             assert await store.acquire(root, [holder])
         store.holder = holder
         gate.open()
@@ -348,7 +348,7 @@ async def test_a_host_of_its_own_runs_leaves_those_of_others_alone(lab: Lab, db:
         await engine.resume(parked.waits[0].id, Answer(1))
     async with lab.open(flow, other, store=db, host="own") as engine:
         await lab.finish(engine, await engine.start("main"))
-        engine.core.look_at_inbox()
+        engine.core.queue.look_at_inbox()
         await anyio.sleep(0.1)
         await engine.core.idle()
         assert (await lab.look(engine, parked.run.id)).states["x"] == "submitted"
@@ -358,4 +358,4 @@ async def test_ended_runs_leave_nothing_in_memory(lab: Lab) -> None:
     async with lab.open(lab.workflow(for_each("l", in_=[1, 2], steps=[set_("a", value=1)]))) as engine:
         await lab.finish(engine, await engine.start("main"))
         core = engine.core
-        assert (core.trees, core.runs, engine.host.own) == ({}, {}, set())
+        assert (core.cache.trees, core.cache.runs, engine.host.takeover.own) == ({}, {}, set())

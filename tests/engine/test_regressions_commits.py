@@ -9,8 +9,9 @@ from typing import Any
 import anyio
 import pytest
 
-from agentflow.engine import Answer, Decline, core
-from agentflow.engine.inputs import Input
+from agentflow.engine import Answer, Decline
+from agentflow.engine.host import transactor
+from agentflow.engine.host.queue import Input
 from agentflow.engine.plan import waiting
 from agentflow.engine.plan.commands import Note
 from agentflow.errors import InputError, NotFoundError, StoreError
@@ -41,12 +42,12 @@ async def test_a_fault_in_the_commit_of_one_run_leaves_those_that_are_committed_
     lab: Lab, db: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for limit in ("SLICE", "BREATH"):  # however slow the machine is, all of them share the commit
-        monkeypatch.setattr(core, limit, 60.0)
+        monkeypatch.setattr(transactor, limit, 60.0)
     gate, together = Gate("done"), 0
     flow = lab.workflow(lab.call("a", gate), set_("b", value="{steps.a}"))
     async with lab.open(flow, store=db) as engine:
         bad, *good = [await engine.start("main") for _ in range(4)]
-        real, broken = engine.store.commit, engine.core.keys[bad.id]
+        real, broken = engine.store.commit, engine.core.cache.keys[bad.id]
 
         async def faulty(changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
             nonlocal together
@@ -215,8 +216,8 @@ async def test_a_run_that_a_fault_has_ended_isnt_completed_by_the_step_that_ran(
         raise RuntimeError("a fault")
 
     async def last() -> None:
-        root = next(iter(engine.core.trees))
-        engine.core.put(Input(root, Note(root, "a", faulty)))
+        root = next(iter(engine.core.cache.trees))
+        engine.core.queue.put(Input(root, Note(root, "a", faulty)))
 
     flow = lab.workflow(lab.call("a", last))
     async with lab.open(flow, store=db) as engine:
@@ -262,7 +263,7 @@ async def test_commands_that_couldnt_be_read_once_are_read_again(
 
         monkeypatch.setattr(engine.store, "inbox", fails)
         await engine.store.request(run.id, "cancel", {"by": "local"})
-        engine.core.look_at_inbox()
+        engine.core.queue.look_at_inbox()
         assert (await lab.finish(engine, run)).state == "canceled"
     assert "a task of the host failed and starts anew" in caplog.text
 
@@ -279,7 +280,7 @@ async def test_a_run_goes_on_though_the_store_could_neither_be_written_nor_read_
         commit, load = engine.store.commit, engine.store.load
 
         async def unwritable(changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
-            if engine.core.refused is None:
+            if engine.core.health.refused is None:
                 refusals.append(FULL)
                 raise FULL
             return await commit(changes, definitions)

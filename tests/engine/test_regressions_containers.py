@@ -190,7 +190,7 @@ async def test_a_time_that_is_set_in_the_commit_of_a_pause_is_held_like_the_othe
         now = lab.clock.now()
 
         def both() -> list[tuple[str, dict[str, object]]]:
-            root = engine.core.trees[key].root
+            root = engine.core.cache.trees[key].root
             for number, paused in enumerate(toggles):
                 if number or len(toggles) == 1:
                     root.set_timer(next(iter(root.live.values())), now + 60, "timeout")
@@ -200,6 +200,6 @@ async def test_a_time_that_is_set_in_the_commit_of_a_pause_is_held_like_the_othe
         row = await engine.store.get_run(run.id)
         assert row is not None
         key = row.run
-        assert await engine.core.apply(key, Note(key, "w", both))
+        assert await engine.core.mailbox.apply(key, Note(key, "w", both))
         held = [timer.due > now + 1e9 for _, timer in await engine.store.due(float("inf"))]
         assert held == [toggles[-1]]

@@ -129,7 +129,7 @@ async def test_a_run_that_sleeps_costs_nothing_until_its_time(lab: Lab) -> None:
         for _ in range(10):
             still.clock.advance(60)
             await anyio.wait_all_tasks_blocked()
-        assert (looks, engine.core.trees) == (0, {})
+        assert (looks, engine.core.cache.trees) == (0, {})
         still.clock.advance(3000)
         assert (await still.finish(engine, run)).state == "completed"
 

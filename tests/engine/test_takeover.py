@@ -11,7 +11,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from agentflow.engine import Answer
-from agentflow.engine.hosting import HostLock
+from agentflow.engine.host.liveness import HostLock
 from agentflow.errors import StoreError
 from agentflow.steps import delay, set_, wait_for_input
 from agentflow.store import open_store
@@ -45,9 +45,9 @@ async def test_a_host_is_alive_as_long_as_it_lives_however_long_its_step_takes(l
         run = await one.start("main")
         await gate.inside()
         lab.clock.advance(1_000_000)
-        await two.host.claim()
+        await two.host.takeover.claim()
         assert not await two.adopt(run.id)
-        assert two.core.dead == set()
+        assert two.core.loader.dead == set()
         gate.open()
         done = await lab.finish(two, run)
     assert (done.state, done.output, gate.entered) == ("completed", "once", 1)
@@ -94,8 +94,8 @@ async def test_a_dead_hosts_run_is_taken_by_a_living_one_and_its_late_result_is_
         other.open()
         lab.functions["lab:f0"] = other
         async with lab.open(flow, store=db) as two:
-            two.core.dead = {one.store.holder}
-            two.host.find_dead = _nothing
+            two.core.loader.dead = {one.store.holder}
+            two.host.takeover.find_dead = _nothing
             assert await two.adopt(run.id)
             done = await lab.finish(two, run)
             assert done.results["a"] == "taken over"

@@ -317,7 +317,7 @@ async def test_a_parked_run_has_no_holder_and_is_not_in_memory(lab: Lab) -> None
     async with lab.open(lab.workflow(review())) as engine:
         parked = await lab.finish(engine, await engine.start("main"))
         assert parked.run.holder is None
-        assert not engine.core.trees
+        assert not engine.core.cache.trees
         assert (await only_wait(engine, parked.run.id)).step == "review"
 
 

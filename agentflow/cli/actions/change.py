@@ -73,7 +73,7 @@ async def carried(session: Session, follower: Follower, *, tell: bool = True) ->
         for view in waits:
             console.say(f"answer {view.step}: {wait_command(session, view)}")
     else:
-        saved = "is saved; it " if engine.core.refused is None else ""
+        saved = "is saved; it " if engine.core.health.refused is None else ""
         console.say(f"it {saved}goes on with: {session.command(f'runs watch {session.short(run_id)}')}")
     return run
 

@@ -58,7 +58,7 @@ def retry(common: Common, wanted: Retry) -> int:
         if wanted.dry_run and console.mode != "text":
             console.data(asdict(plan))
             return 0
-        current = engine.core.find_workflow(plan.workflow)
+        current = engine.core.env.find_workflow(plan.workflow)
         old = current is not None and current.digest != (await engine.get(run_id, output=False)).definition
         if mended and current is not None:
             check_answers(manner.answers, current.workflow, project.config.workflows if project.config else {})

@@ -88,20 +88,20 @@ async def look(session: Session, run: Run) -> tuple[RunView, Workflow]:
     row = await store.get_run(run.id)
     if row is None:
         raise NotFoundError(f'no run "{run.id}"', hint="agentflow runs list")
-    workflow = engine.core.learn(run.definition, await store.get_definition(run.definition)).workflow
+    workflow = engine.core.env.catalog.learn(run.definition, await store.get_definition(run.definition)).workflow
     tasks = {view.task.id: view for view in await store.list_tasks(run_id=run.id, open_only=False)}
     timers = [timer for _, timer in await store.due(math.inf, [row.root], 5000) if timer.run == row.run]
     most = workflow.max_parallel or engine.config.limits.max_parallel
     steps, lost = await engine.store.salvage_steps(run.id)
     keys = {wait.n: wait for wait in await store.slot_waits(row.root) if wait.run == row.run}
-    around = Surroundings(engine.core.now(), tasks, timers, engine.hosted([run])[run.id], most, lost, keys)
+    around = Surroundings(engine.core.env.now(), tasks, timers, engine.hosted([run])[run.id], most, lost, keys)
     return snapshot(workflow, row, steps, around), workflow
 
 
 async def _output(session: Session, view: RunView) -> Any:
     """Return a run's output; None where the result that it is has been damaged."""
     try:
-        return await output_of(session.engine.core, view.run)
+        return await output_of(session.engine.store, view.run)
     except StoreError:
         if not damaged(view):
             raise
@@ -240,7 +240,7 @@ def step_lines(
         short: the run's short id.
     """
     console = session.console
-    now = session.engine.core.now()
+    now = session.engine.core.env.now()
     rows = [
         [
             "  " * step.depth + (step.address if step.depth == 0 else step.address.rpartition("/")[2]),
@@ -339,7 +339,7 @@ async def _step(session: Session, run: Run, view: RunView, workflow: Workflow, w
     if console.mode != "text":
         console.data({**step_data(step), "config": given, "events": [event_data(event) for event in log]})
         return 0
-    now = session.engine.core.now()
+    now = session.engine.core.env.now()
     state = console.paint(f"{GLYPHS[step.state]} {step.state}", STYLES[step.state], out=True)
     lines = [f"step {step.address}  {step.type}  {state}  {_took(step, now)}".rstrip()]
     lines += [f"why     {step.why}"] if step.why else []

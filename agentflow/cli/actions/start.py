@@ -164,7 +164,7 @@ def start(common: Common, wanted: Start) -> int:
 
     async def work(session: Session) -> int:
         session.allow(timeout)
-        began = session.engine.core.now()
+        began = session.engine.core.env.now()
         with session.in_time():
             run = await session.engine.start(
                 workflow.id,
@@ -241,7 +241,7 @@ async def known_answers(session: Session, run_id: str, answers: Mapping[str, Any
     if answers:
         run = await session.engine.get(run_id, output=False)
         raw = await session.engine.store.get_definition(run.definition)
-        workflow = session.engine.core.learn(run.definition, raw).workflow
+        workflow = session.engine.core.env.catalog.learn(run.definition, raw).workflow
         check_answers(answers, workflow, session.project.config.workflows if session.project.config else {})
 
 
@@ -261,8 +261,8 @@ async def finish(session: Session, follower: Follower, run: Run, how: Ending) ->
     if console.mode != "text":
         document = outcome(run, views)
         core = session.engine.core
-        if not run.ended and core.refused is not None:
-            document["error"] = refused_data(core.refused, core.unsaved())
+        if not run.ended and core.health.refused is not None:
+            document["error"] = refused_data(core.health.refused, core.transactor.unsaved())
         if console.mode == "jsonl":
             console.line({"type": "result", **document})
         else:
@@ -287,7 +287,7 @@ def leave(session: Session, follower: Follower, how: Ending, parked: Sequence[st
     if not session.project.lasts and how != "parked":
         session.console.tell(f"{'Time is over' if how == 'timeout' else 'Left the run'}. {NOT_KEPT}")
     elif how == "timeout":
-        saved = "is saved; it " if session.engine.core.refused is None else ""
+        saved = "is saved; it " if session.engine.core.health.refused is None else ""
         session.console.tell(f"Time is over. The run {saved}goes on with: {session.command(f'runs watch {short}')}")
     elif how == "left":
         for line in follower.waiting_text():
@@ -341,7 +341,7 @@ def run_failure(session: Session, follower: Follower, run: Run, plan: RetryPlan 
 def step_place(session: Session, run: Run, step: str | None) -> tuple[Place | None, str | None]:
     """Return where a run's step stands in the config, if that still holds the run's definition."""
     config = session.project.config
-    current = session.engine.core.find_workflow(run.workflow)
+    current = session.engine.core.env.find_workflow(run.workflow)
     if config is None or step is None or current is None or current.digest != run.definition:
         return None, None
     bare = "/".join(part.partition("[")[0] if not part.startswith("case[") else part for part in step.split("/"))

@@ -1,16 +1,18 @@
-"""Who may execute now: slots of the host and of each run, and deadlines of running steps."""
+"""Who may execute now: slots of the host and of each run."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
-from heapq import heapify, heappop, heappush
+from collections.abc import Collection, Sequence
+from heapq import heappop, heappush
 
 from agentflow.engine.frame import RUN_PARALLEL
+from agentflow.engine.host.cache import TreeCache
+from agentflow.engine.host.queue import Input, Queue
 from agentflow.engine.plan.claims import claim
-from agentflow.engine.ports import SlotsPort
+from agentflow.engine.plan.commands import Deadlocked, Granted
 from agentflow.engine.state import Node, RunState, Tree
-from agentflow.store.rows import TimerRow
+from agentflow.store.rows import RunChange
 
 SOLO_AFTER = 2
 """Steps that were running in this many crashes run one at a time."""
@@ -19,18 +21,16 @@ SOLO_AFTER = 2
 class Slots:
     """Hands out slots: round robin among runs, in definition order within a run."""
 
-    def __init__(self, host: SlotsPort, limit: int, runs: Mapping[int, RunState]) -> None:
-        """Make a set of free slots; `runs` are those that are held."""
+    def __init__(self, limit: int, cache: TreeCache, queue: Queue) -> None:
+        """Make a set of free slots for steps of the trees that are held."""
         self.limit = limit
         self.running = 0
-        self.earliest: float | None = None
-        """Earliest time of the timers that were committed since somebody looked."""
-        self._host = host
-        self._runs = runs
+        self.stopping = False
+        """Whether nothing new is to begin: the host comes to its end."""
+        self._cache = cache
+        self._commands = queue
+        self._runs = cache.runs
         self._queue: deque[RunState] = deque()
-        self._deadlines: list[tuple[float, int, int, int]] = []
-        self._timed: set[tuple[int, int, int]] = set()
-        """(run, step, attempt) of those that still run: deadlines of others are void."""
         self._blocked: list[tuple[RunState, Node]] = []
         """Those that have to run alone, while another one does."""
         self._solo: tuple[int, int] | None = None
@@ -97,7 +97,7 @@ class Slots:
         self._queue.append(run)
 
     def _take(self, run: RunState) -> Node | None:
-        if run.paused or run.ended or self._host.stopping:
+        if run.paused or run.ended or self.stopping:
             return None
         while run.ready:
             node = heappop(run.ready)[1]
@@ -126,42 +126,11 @@ class Slots:
             return None
         return next((run.tree.key for run in self._queue if self._runs.get(run.key) is run), None)
 
-    # deadlines and timers
-
-    def deadline(self, run: RunState, node: Node) -> None:
-        """Note when a running step has to be interrupted."""
-        due = self._host.now() + (node.program.timeout or 0.0)
-        self._timed.add((run.key, node.n, node.attempt))
-        heappush(self._deadlines, (due, run.key, node.n, node.attempt))
-        self.note(due)
-
-    def note(self, due: float) -> None:
-        """Note that something is due at a time."""
-        if self.earliest is None or due < self.earliest:
-            self.earliest = due
-            self._host.timers_changed()
-
-    def new_timers(self, timers: Sequence[TimerRow]) -> None:
-        """Note timers that were committed."""
-        self.note(min(timer.due for timer in timers))
-
-    def first_deadline(self) -> float | None:
-        """Return the earliest deadline of a running step."""
-        while self._deadlines and self._deadlines[0][1:] not in self._timed:
-            heappop(self._deadlines)
-        return self._deadlines[0][0] if self._deadlines else None
-
-    def stopped(self, run: int, n: int, attempt: int) -> None:
-        """Note that a step with a deadline runs no more."""
-        self._timed.discard((run, n, attempt))
-        if len(self._deadlines) > 2 * len(self._timed) + 64:  # else those of long timeouts would pile up
-            self._deadlines = [item for item in self._deadlines if item[1:] in self._timed]
-            heapify(self._deadlines)
-
-    def overdue(self, now: float) -> list[tuple[int, int, int]]:
-        """Take the (run, step, attempt) whose deadline has passed."""
-        found: list[tuple[int, int, int]] = []
-        while self._deadlines and self._deadlines[0][0] <= now:
-            _, run, n, attempt = heappop(self._deadlines)
-            found.append((run, n, attempt))
-        return found
+    def committed(self, changes: Sequence[RunChange]) -> None:
+        """A commit has given slots of keys to steps, or has told that some would wait for ever."""
+        for change in changes:
+            for grant in change.grants:
+                if grant.root in self._cache.trees:
+                    self._commands.put(Input(grant.root, Granted(grant.run, grant.n)))
+            for n in change.deadlocked:
+                self._commands.put(Input(change.root, Deadlocked(change.run, n)))

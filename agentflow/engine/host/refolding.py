@@ -8,7 +8,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from agentflow.engine.carried import Folded
-from agentflow.engine.inputs import Item
+from agentflow.engine.host.queue import Item
 from agentflow.engine.program import Program
 from agentflow.engine.reducing import Reducers
 from agentflow.engine.state import Tree

@@ -1,0 +1,1 @@
+"""One process that holds trees: what happens to them, planned and committed; slots, times, takeover, its end."""

@@ -1,0 +1,253 @@
+"""Commits what a flush has planned, and sees to what follows from it; undoes it where nothing was committed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+import anyio
+
+from agentflow.engine.damaged import is_damaged
+from agentflow.engine.host.cache import TreeCache
+from agentflow.engine.host.environment import Environment
+from agentflow.engine.host.flush import Flush
+from agentflow.engine.host.health import Health
+from agentflow.engine.host.loading import Loader
+from agentflow.engine.host.queue import Input, Item, Queue
+from agentflow.engine.host.slots import Slots
+from agentflow.engine.host.times import Times
+from agentflow.engine.plan import limits
+from agentflow.engine.plan.commands import TOUCH, Outcome
+from agentflow.engine.runtime.base import Work
+from agentflow.engine.state import RunState, Tree
+from agentflow.engine.stored import landed
+from agentflow.errors import StoreError
+from agentflow.faultpoints import reach
+from agentflow.reports import described
+from agentflow.store.contract import Store
+from agentflow.store.loaded import LoadedTree
+from agentflow.store.rows import RunChange
+from agentflow.store.told import Fenced
+
+log = logging.getLogger("agentflow")
+
+
+class Committer:
+    """Commits transitions."""
+
+    def __init__(
+        self,
+        env: Environment,
+        store: Store,
+        cache: TreeCache,
+        queue: Queue,
+        slots: Slots,
+        times: Times,
+        health: Health,
+        loader: Loader,
+    ) -> None:
+        """Commit nothing yet."""
+        self.on_change: list[Callable[[], None]] = []
+        """Called when another process has committed something."""
+        self.on_commit: list[Callable[[Sequence[RunChange], Mapping[int, RunState]], None]] = []
+        """Called after each commit with its changes, and the runs that it ended by key."""
+        self.on_refusal: Callable[[], None] = lambda: None
+        """Called when nothing was committed."""
+        self._env = env
+        self._store = store
+        self._cache = cache
+        self._queue = queue
+        self._slots = slots
+        self._times = times
+        self._health = health
+        self._loader = loader
+
+    def tell_everybody(self) -> None:
+        """Another process has committed something."""
+        for hook in self.on_change:
+            hook()
+
+    async def land(self, flush: Flush) -> Sequence[Work]:
+        """Commit what was planned, and return what may run now."""
+        fenced: Sequence[Fenced] = ()
+        if flush.changes:
+            try:
+                reach("before-commit")
+                fenced = await self._commit(flush)
+                self._health.refused = None
+                reach("after-commit")
+            except Exception as error:
+                await self.undo(flush, error)
+                return ()
+        for refused in fenced:
+            self._loader.lose(refused.run, flush.held)
+        self._settle(flush)
+        if fenced:  # who waits for what we hold no more has to look at the store
+            self.tell_everybody()
+        trees, claimed = self._cache.trees, flush.claimed
+        ready = [
+            Work(run.key, node.n, node.address, node.attempt, node.entry)
+            for run, node in claimed
+            if run.tree.key in trees and node.phase == "run"
+        ]
+        self._slots.running -= len(claimed) - len(ready)  # others wait for their keys, or their trees are lost
+        return ready
+
+    async def commit(self, changes: Sequence[RunChange]) -> Sequence[Fenced]:
+        """Commit changes, with the definitions that new runs need: the store may not have them, or no more."""
+        wanted: dict[str, bytes] = {}
+        for change in changes:
+            new = change.create
+            if new is not None:
+                for name in (new.definition, *(new.pins.values() if new.parent is None else ())):
+                    raw = self._env.catalog.raw(name)
+                    if raw is not None:
+                        wanted[name] = raw
+        return await self._store.commit(changes, wanted)
+
+    async def _commit(self, flush: Flush) -> Sequence[Fenced]:
+        """Commit; where a fault of ours is in the way, each tree by itself: it is of one of them."""
+        held, trees = flush.held, flush.trees
+        try:
+            return await self.commit(flush.changes)
+        except Exception as error:
+            if isinstance(error, StoreError) or len(trees) < 2:
+                raise
+        fenced: list[Fenced] = []
+        for tree in trees:
+            own = [run.change for run in tree.touched.values() if run.change is not None]
+            for change in own:
+                change.grants = change.deadlocked = change.queued = ()
+            try:
+                fenced.extend(await self.commit(own))
+            except Exception as error:
+                for change in own:
+                    change.stamp = None
+                self._abandon([item for item in held if item.root == tree.key], [tree], error)
+                self.tell_everybody()
+        return fenced
+
+    # what follows from a commit
+
+    def _settle(self, flush: Flush) -> None:
+        """After the commit: let go what has ended or is parked, tell who waits."""
+        changes, cache, queue = flush.changes, self._cache, self._queue
+        over: dict[int, RunState] = {}
+        for tree in flush.trees:
+            unclaimed: list[RunState] = []
+            for run in list(tree.touched.values()):
+                change, run.change = run.change, None
+                if run.ended:
+                    over[run.key] = run
+                    if run.key != tree.key:
+                        cache.forget_run(run)
+                if change is not None:
+                    self._landed(run, change)
+                    if change.queued and (run.waits or run.children):  # perhaps only waits are left
+                        unclaimed.append(run)
+            tree.touched.clear()
+            if unclaimed:
+                tree.touched.update({run.key: run for run in unclaimed})
+                queue.put(Input(tree.key, TOUCH))
+            if tree.broken_off and tree.key in cache.trees:
+                tree.broken_off = False
+                queue.put(Input(tree.key, TOUCH))
+        self._slots.committed(changes)
+        for hook in self.on_commit:
+            hook(changes, over)
+        for item in flush.held:
+            if item.done is not None:
+                item.done.event.set()
+
+    def _landed(self, run: RunState, change: RunChange) -> None:
+        """A run's change is committed: note what follows from it."""
+        landed(run, change)
+        if change.queued:
+            for row in change.queued:
+                limits.unclaim(run, row)
+            self._slots.queue(run)
+        if change.inbox_done:
+            self._queue.seen.difference_update(change.inbox_done)
+        if change.timers:
+            self._times.new_timers(change.timers)
+        if change.patch is not None and change.patch.paused is False:
+            self._times.look()  # its timers count again, and some may be due
+        if change.subscriptions:
+            self._queue.look_at_inbox()
+        if change.release and not change.stays:
+            self._cache.drop(run.tree)
+
+    # when nothing was committed
+
+    async def undo(self, flush: Flush, error: Exception) -> None:
+        """Nothing was committed. After a fault of ours the same would happen once more, so the runs are let go."""
+        self._slots.running -= len(flush.claimed)
+        if isinstance(error, StoreError):
+            again = await self._failed(flush.held, flush.trees, error)
+            flush.later[:0] = again
+        else:
+            self._abandon(flush.held, flush.trees, error)
+            self.tell_everybody()
+
+    def _abandon(self, items: Sequence[Item], trees: Sequence[Tree], error: Exception) -> None:
+        """Let go of trees as they are in the store, to whoever takes them when this process has ended."""
+        names = ", ".join(tree.root.id for tree in trees)
+        told = self._env.gate.text(described(error))
+        log.error("a fault of agentflow: left alone as they are: %s: %s", names, told)
+        for item in items:
+            if item.done is not None:
+                item.done.error = error
+                item.done.event.set()
+        for tree in trees:
+            self._cache.unreadable[tree.key] = error
+            self._loader.lose(tree.key)
+
+    async def _failed(self, items: Sequence[Item], trees: Sequence[Tree], error: StoreError) -> Sequence[Item]:
+        """Nothing was committed: forget what was planned, rebuild from the store; returns what to carry out again."""
+        log.error("the store refused a commit: %s %s", error.what, error.why or "")
+        self._refused(error)
+        again = self._queue.fail(items, error)
+        self._health.notice(error)
+        if self._health.outdated is not None:
+            return ()
+        await anyio.sleep(0.2)
+        for tree in trees:
+            for run in tree.touched.values():
+                if run.change is not None:  # commands that came with the tree
+                    self._queue.seen.difference_update(run.change.inbox_done)
+            try:
+                loaded = await self._read_again(tree.key)
+            except StoreError as damage:
+                self._cache.unreadable[tree.key] = damage
+                self._loader.lose(tree.key)
+                self._loader.tell_waiting()
+                continue
+            self._cache.drop(tree)
+            if tree.taking:
+                continue  # it wasn't taken
+            if loaded is not None and loaded.epoch != tree.epoch:
+                self._cache.adopt(tree)
+                self._loader.lose(tree.key)
+            elif loaded is not None:
+                await self._loader.load(loaded, tree, [item for item in again if isinstance(item, Outcome)])
+                self._queue.items.append(Input(tree.key, TOUCH))  # commands may have come with it
+        for item in again:
+            if isinstance(item, Outcome):
+                self._slots.running += 1
+        return again
+
+    def _refused(self, error: StoreError) -> None:
+        self._health.refused = error
+        self.on_refusal()
+
+    async def _read_again(self, root: int) -> LoadedTree | None:
+        """Read a tree whose commit was refused: what keeps the store from writing may keep it from reading too."""
+        while True:
+            try:
+                return await self._store.load(root)
+            except StoreError as error:
+                if is_damaged(error):
+                    raise
+                log.error("the store can't be read: %s %s", error.what, error.why or "")
+                self._refused(error)
+                await anyio.sleep(0.2)

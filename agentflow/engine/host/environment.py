@@ -1,0 +1,86 @@
+"""What the planner may ask of its host: time, ids, programs, what is granted, values of the config's `env`."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+
+from agentflow.clock import Clock
+from agentflow.config import Limits
+from agentflow.engine.catalog import Catalog
+from agentflow.engine.gate import Gate
+from agentflow.engine.needs import missing_skills
+from agentflow.engine.program import Program, StepProgram, Types
+from agentflow.ids import IdSource
+from agentflow.requirements import Checker, message
+from agentflow.steps.services import ProcessServices
+
+
+class Environment:
+    """One host's answers to the planner; see `world.World`."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        ids: IdSource,
+        types: Types,
+        services: ProcessServices,
+        env: Mapping[str, str],
+        public_env: Mapping[str, str],
+        checker: Checker,
+        allocate: Callable[[], int],
+        catalog: Catalog,
+        gate: Gate,
+        limits: Limits,
+        seed: int | None = None,
+    ) -> None:
+        """Gather what is injected."""
+        self.clock = clock
+        self.types = types
+        self.limits = limits
+        self.services = services
+        self.env = env
+        self.public_env = public_env
+        self.random = random.Random(seed)  # noqa: S311  jitter needs no secrecy
+        self.catalog = catalog
+        self.checker = checker
+        self.now = clock.now
+        self.moment = clock.now()
+        """Time of the transition that is being planned."""
+        self.new_id = ids
+        self.allocate = allocate
+        self.gate = gate
+        self._granted: dict[str, None] = {}
+        """Step types whose skills are granted: that stays so. Connections come and go."""
+
+    def program(self, digest: str) -> Program:
+        """Return the program of a definition that is known."""
+        program = self.catalog.find(digest)
+        if program is None:
+            raise KeyError(digest)
+        return program
+
+    def pinned(self, digest: str) -> Program | None:
+        """Return the program of a sub-workflow's definition, if it can be used here."""
+        return self.catalog.find(digest)
+
+    def find_workflow(self, name: str) -> Program | None:
+        """Return the current program of a workflow."""
+        return self.catalog.current.get(name)
+
+    def missing(self, program: StepProgram) -> str | None:
+        """Return what a step needs and hasn't got, as the message people see."""
+        name, requires = program.spec.name, program.step.requires
+        if not requires and name in self._granted:
+            return None
+        found = self.checker.missing(requires, program.spec.skills)
+        if found:
+            return message(found)
+        if not requires:
+            self._granted[name] = None
+        return None
+
+    def missing_everywhere(self, program: Program) -> list[str]:
+        """Return what the steps of a workflow need and haven't got."""
+        return missing_skills(program, self.checker)

@@ -1,0 +1,106 @@
+"""Which trees this host cares for, and how it gets them: those of dead hosts, and those that nobody holds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+from typing import Literal
+
+from agentflow.engine.host.core import Core
+from agentflow.engine.host.liveness import HostLock, ring
+from agentflow.engine.plan.commands import TOUCH, AnswerOnTaking, FreeSlots
+from agentflow.errors import StoreError
+from agentflow.store.rows import TERMINAL, AnswerRow, RunChange
+
+HostMode = Literal["all", "own", "none"]
+
+
+class Takeover:
+    """Takes trees."""
+
+    def __init__(self, core: Core, mode: HostMode, lock: HostLock | None) -> None:
+        """Care for nothing yet."""
+        self.mode: HostMode = mode
+        self.own: set[int] = set()
+        """Roots that this host executes, in mode `own`."""
+        self._core = core
+        self._store = core.store
+        self._lock = lock
+        core.committer.on_commit.append(self._committed)
+        core.mailbox.roots = lambda: self.roots
+
+    @property
+    def roots(self) -> Collection[int] | None:
+        """The roots that this host cares for; None: all."""
+        return None if self.mode == "all" else list(self.own)
+
+    async def claim(self) -> None:
+        """Take what is to be executed and has no live host."""
+        core = self._core
+        if core.slots.stopping:
+            return
+        await self.find_dead()
+        for root in await self._store.claimable(core.loader.dead, roots=self.roots):
+            if root not in core.cache.trees:
+                core.mailbox.put(root, TOUCH)
+        if self.mode == "own":
+            await self._free_slots()
+
+    async def _free_slots(self) -> None:
+        """Get the slots that steps here wait for and trees of dead hosts hold, which nobody else may go on with."""
+        core, cache = self._core, self._core.cache
+        keys = {node.slot for run in cache.runs.values() for node in run.queueing.values() if node.slot}
+        if keys and core.loader.dead:
+            for root in await self._store.slot_holders(keys, core.loader.dead):
+                if root in cache.trees or root in cache.unreadable:
+                    continue
+                with suppress(StoreError):  # logged where it came about; looked at again
+                    if await core.mailbox.apply(root, FreeSlots()) and root in cache.trees:
+                        self.own.add(root)  # what is half done in it goes on here
+
+    async def find_dead(self) -> None:
+        """Find out which holders live no more."""
+        if self._lock is not None:
+            dead = self._lock.dead(await self._store.hosts())
+            if not dead <= self._core.loader.dead:
+                self._core.times.look()  # what they left may be due
+            self._core.loader.dead = dead
+
+    async def take(self, root: int) -> bool:
+        """Execute a tree from now on, if no live host has it."""
+        await self.find_dead()
+        if self.mode != "all":
+            self.own.add(root)
+        self._core.times.look()  # it may have timers
+        held = await self._core.mailbox.apply(root, TOUCH)
+        if not held:
+            self.own.discard(root)
+        return held
+
+    async def answer(self, root: int, answer: AnswerRow) -> bool:
+        """Answer a wait of a tree that nobody holds, and go on with it, in one commit; False: it can't be done so."""
+        core, cache = self._core, self._core.cache
+        if self.mode == "none" or core.slots.stopping or root in cache.trees or root in cache.unreadable:
+            return False
+        if self.mode == "own" and root not in self.own:
+            return False
+        command = AnswerOnTaking(answer)
+        try:
+            return await core.mailbox.apply(root, command) and command.done
+        except StoreError:
+            if root in cache.unreadable:
+                raise
+            return False  # logged where it came about
+
+    def _committed(self, changes: Collection[RunChange], _: object) -> None:
+        for change in changes:
+            if change.grants:
+                others = [grant.holder for grant in change.grants if grant.holder != self._store.holder]
+                ring(self._store.directory, others)
+        if self.mode == "all":
+            return
+        for change in changes:
+            if change.run == change.root and change.create is not None:
+                self.own.add(change.root)
+            if change.run == change.root and change.patch is not None and change.patch.state in TERMINAL:
+                self.own.discard(change.root)

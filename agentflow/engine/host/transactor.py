@@ -1,0 +1,225 @@
+"""Plans transitions: carries out commands in held trees, lets the planner work, gives out slots, has it all committed.
+
+One flush takes everything that has happened since the last one, in all trees, and commits it in one transaction. A
+worker that finishes alone flushes by itself and goes on with the successor; when others run too, the first to finish
+waits for one turn of the loop, so that all that finishes in it shares the commit. While one flush lands on the disk,
+the next one may be planned, for other trees.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import anyio
+
+from agentflow.engine.host.cache import TreeCache
+from agentflow.engine.host.committer import Committer
+from agentflow.engine.host.environment import Environment
+from agentflow.engine.host.flush import Flush
+from agentflow.engine.host.loading import Loader
+from agentflow.engine.host.queue import Input, Item, Queue
+from agentflow.engine.host.refolding import Refolding
+from agentflow.engine.host.slots import Slots
+from agentflow.engine.plan.carrying import carry_out
+from agentflow.engine.plan.commands import TOUCH, Outcome, Stopped
+from agentflow.engine.plan.drive import drain
+from agentflow.engine.plan.faults import fail_tree
+from agentflow.engine.runtime.base import Work
+from agentflow.engine.state import Tree
+from agentflow.store.rows import TERMINAL, RunChange
+
+MOST = 128
+"""Commands of one flush."""
+AHEAD = 64
+"""Commands from which on the next flush is planned while one lands: fewer had better share a commit with what comes."""
+SLICE = 0.003
+"""Seconds after which a flush takes no more commands."""
+BREATH = 0.002
+"""Seconds after which steps that never wait let the others in the event loop have their turn."""
+
+
+class Transactor:
+    """Turns commands into committed transitions."""
+
+    def __init__(
+        self,
+        env: Environment,
+        cache: TreeCache,
+        queue: Queue,
+        slots: Slots,
+        loader: Loader,
+        committer: Committer,
+        refolding: Refolding,
+    ) -> None:
+        """Plan nothing yet."""
+        self._env = env
+        self._cache = cache
+        self._queue = queue
+        self._slots = slots
+        self._loader = loader
+        self._committer = committer
+        self._refolding = refolding
+        self._planning = False
+        self.landing: Flush | None = None
+        """What is being committed. Its trees are left alone meanwhile."""
+        self.flushes = 0
+        """How many have come to an end."""
+        self._breath = 0.0
+        """When the event loop last had its turn."""
+        self.quiet = anyio.Event()
+        """Set when nothing more may be going on, or nothing that gets anywhere."""
+        committer.on_refusal = self.look
+
+    @property
+    def may_plan(self) -> bool:
+        """Whether a flush may be planned; else who plans or lands one wakes the pump afterwards."""
+        return not self._planning and (self.landing is None or len(self._queue.items) >= AHEAD)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is being executed, or is still to be carried out or saved."""
+        return bool(
+            self._queue.items or self._planning or self.landing or self._slots.running or self._refolding.at_work
+        )
+
+    @property
+    def breathless(self) -> bool:
+        """Whether others in the event loop have waited long for their turn."""
+        return time.monotonic() - self._breath > BREATH
+
+    def look(self) -> None:
+        """Let those look who wait until all is quiet."""
+        self.quiet.set()
+
+    def unsaved(self) -> list[str]:
+        """Return the addresses of steps that have ended, which the store doesn't know yet."""
+        landing = self.landing
+        items = [*(landing.held if landing else ()), *(landing.later if landing else ()), *self._queue.items]
+        ended = (item for item in items if isinstance(item, Outcome) and not isinstance(item.value, Stopped))
+        return list(dict.fromkeys(item.address for item in ended))
+
+    async def flush(self, *, breathe: bool = False) -> Sequence[Work]:
+        """Carry out what has come in, plan, claim, commit; returns what may run now."""
+        self._planning = True
+        try:
+            if breathe:
+                await self._breathe()
+            flush = await self._plan()
+            if flush is None:
+                return ()
+            while self.landing is not None:
+                await self.landing.landed()
+            self.landing = flush
+        finally:
+            self._planning = False
+            if self.landing is None or self._queue.items:
+                self.go_on()
+        try:
+            return await self._committer.land(flush)
+        finally:
+            self.landing = None
+            self.flushes += 1
+            self._queue.put_first(flush.later)
+            flush.end()
+            self.go_on()
+
+    def go_on(self) -> None:
+        """See to what has come in meanwhile, and to free slots: a tree was landing, or claims came to nothing."""
+        root = self._slots.first if self.landing is None else None
+        if root is not None:
+            self._queue.put(Input(root, TOUCH))
+        if self._queue.items:
+            self._queue.wake()
+        elif not self.busy:
+            self.quiet.set()
+
+    async def _breathe(self) -> None:
+        """Let the others in the event loop have their turn."""
+        await anyio.lowlevel.checkpoint()
+        self._breath = time.monotonic()
+
+    async def _plan(self) -> Flush | None:
+        """Carry out what has come in, plan and claim; None when that failed, or all has to wait for what lands."""
+        self._env.moment = self._env.now()
+        held, trees = await self._take_in()
+        flush = Flush(held, trees)
+        try:
+            self._slots.fill(trees, flush.claimed, self.landing.roots if self.landing is not None else ())
+            flush.changes = _collect(trees)
+            if not flush.changes and not held:
+                return None
+            if flush.changes and self.breathless:
+                await self._breathe()
+        except Exception as error:
+            await self._committer.undo(flush, error)
+            self._queue.put_first(flush.later)
+            return None
+        return flush
+
+    async def _take_in(self) -> tuple[list[Item], list[Tree]]:
+        """Carry out the commands of one flush, not so many that the loop stands still for long; let the planner work.
+
+        A fault of ours ends the run it happened in, not the loop.
+        """
+        items, began, refolding = self._queue.items, time.monotonic(), self._refolding
+        held: list[Item] = []
+        touched: dict[int, Tree] = {}
+        while items and len(held) < MOST and time.monotonic() - began < SLICE:
+            item = items.popleft()
+            root = item.root
+            landing = self.landing  # looked at anew each time: it may land while a tree is read
+            if landing is not None and root in landing.roots:
+                landing.later.append(item)
+                continue
+            if refolding.at_work and refolding.defers(item):
+                continue
+            if isinstance(item, Outcome):
+                self._slots.running -= 1
+            tree = self._cache.trees.get(root)
+            if tree is None or self._loader.always_replay:
+                try:
+                    if not await self._loader.hold(item):
+                        continue
+                except Exception as error:  # of one run: the others go on
+                    await self._loader.not_held(item, error)
+                    continue
+                tree = self._cache.trees.get(root)
+            held.append(item)
+            if tree is not None:
+                touched[root] = tree
+                _apply(tree, item)
+        for tree in touched.values():
+            _apply(tree)
+            if len(tree.runs) > 1:  # there may be new child runs
+                self._cache.keep_runs(tree)
+        return held, list(touched.values())
+
+
+def _apply(tree: Tree, item: Item | None = None) -> None:
+    """Carry out a command; without one, what is left to do."""
+    try:
+        if tree.todo or item is None:
+            drain(tree)
+        if item is not None:
+            carry_out(tree, item if isinstance(item, Outcome) else item.command)
+    except BaseException as error:  # nothing here waits, so it is nobody's cancellation
+        fail_tree(tree, error)
+
+
+def _collect(trees: Sequence[Tree]) -> list[RunChange]:
+    changes: list[RunChange] = []
+    for tree in trees:
+        root = tree.root
+        if root.state in TERMINAL:
+            root.changes().release = True
+        elif _parked(tree):
+            root.changes().release = True
+            root.changes().asleep = True
+        changes.extend(run.change for run in tree.touched.values() if run.change is not None)
+    return changes
+
+
+def _parked(tree: Tree) -> bool:
+    """Tell whether nothing of a tree is in progress but waits and times."""
+    return not any(run.running or run.busy or (run.timing and run.soon) for run in tree.runs.values())
