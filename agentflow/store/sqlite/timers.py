@@ -32,6 +32,8 @@ class Timers:
 
     def write(self, batches: defaultdict[str, list[tuple[Any, ...]]]) -> None:
         """Add what is to be written to the batches of statements."""
+        if not self._runs:  # most commits set none
+            return
         for run, timers in self._runs.items():
             for (n, kind), row in timers.items():
                 if row is None:
