@@ -7,10 +7,6 @@ from functools import wraps
 
 from agentflow.cli.shown import clean
 
-STATES = (
-    "submitted", "working", "input-required", "auth-required", "completed", "failed", "canceled", "rejected"
-)  # fmt: skip
-
 
 def _quiet(source: Callable[[str], Iterable[str]]) -> Callable[[str], list[str]]:
     @wraps(source)
@@ -82,4 +78,6 @@ def codes(incomplete: str) -> Iterable[str]:
 @_quiet
 def run_states(incomplete: str) -> Iterable[str]:
     """Return the states of a run."""
+    from agentflow.cli.states import STATES  # noqa: PLC0415  only while completing
+
     return STATES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
@@ -20,15 +20,48 @@ from agentflow.definition.templates import has_template, loop_names, template_te
 from agentflow.definition.times import parse_time
 from agentflow.definition.types import BodyLike, StepTypeLike
 
-if TYPE_CHECKING:
-    from agentflow.definition.parse_steps import At, StepReader
-
 _NESTED = frozenset({*HOOKS, "compensate"})
 _SHORT: dict[str, Callable[[Any], Any]] = {
     "retry": short.retry,
     "requires": short.requires,
     "for_each": short.for_each,
 }
+
+
+@dataclass(slots=True)
+class At:
+    """Where a step or a list of steps stands."""
+
+    pointer: str
+    address: str
+    """What stands before the ids of a list; of a single anonymous step its own address."""
+    names: frozenset[str]
+    """Names that templates may use here."""
+    depth: int = 0
+
+
+class Reader(Protocol):
+    """Reads what is nested in a step."""
+
+    def read_bodies(self, given: Mapping[str, Any], known: Known, address: str, fields: StepFields) -> dict[str, Body]:
+        """Read the nested steps of a container."""
+        ...
+
+    def read_hooks(self, given: Mapping[str, Any], owner: str, at: At, pointer: Mapping[str, str]) -> dict[str, Any]:
+        """Read `on_success`, `on_failure` and `finally`; `pointer` tells where they stand."""
+        ...
+
+    def read_body(self, value: Any, body: BodyLike, owner: str, at: At, key: str | None = None) -> Body | None:
+        """Read one body: a list of steps or, where its shape allows it, a single step.
+
+        Args:
+            value: what is written.
+            body: name and shape.
+            owner: the container, in a sentence.
+            at: the body's pointer and the container's address.
+            key: the body's key; default: its name.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +122,7 @@ class StepFields:
         """Return where a field stands."""
         return join(self.moved.get(name) or join(self.at.pointer, name), *path)
 
-    def read(self, known: Known | None, reader: StepReader, address: str) -> Step:
+    def read(self, known: Known | None, reader: Reader, address: str) -> Step:
         """Build the step, without what is wrong with it."""
         common, bodies = self._sort(known)
         loop = common.get("for_each")
@@ -169,7 +202,7 @@ class StepFields:
                     self.moved[f"requires/{number}/skill"] = here
         return widened
 
-    def _nested(self, common: Mapping[str, Any], reader: StepReader, address: str, fields: dict[str, Any]) -> None:
+    def _nested(self, common: Mapping[str, Any], reader: Reader, address: str, fields: dict[str, Any]) -> None:
         inside = type(self.at)("", address, self.names, self.at.depth)
         if any(name in common for name in HOOKS):
             pointers = {name: self.pointer(name) for name in HOOKS}

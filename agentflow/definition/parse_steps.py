@@ -10,23 +10,11 @@ from agentflow.data import is_array, is_object
 from agentflow.definition import distri
 from agentflow.definition.faults import Faults
 from agentflow.definition.models import Body, Step
-from agentflow.definition.parse_fields import Known, StepFields
+from agentflow.definition.parse_fields import At, Known, StepFields
 from agentflow.definition.pointers import join, segment
 from agentflow.definition.step_fields import HOOKS
 from agentflow.definition.templates import loop_names
 from agentflow.definition.types import BodyLike, TypeLookup
-
-
-@dataclass(slots=True)
-class At:
-    """Where a step or a list of steps stands."""
-
-    pointer: str
-    address: str
-    """What stands before the ids of a list; of a single anonymous step its own address."""
-    names: frozenset[str]
-    """Names that templates may use here."""
-    depth: int = 0
 
 
 class StepReader:

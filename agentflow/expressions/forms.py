@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from agentflow.expressions.grammar import Grammar
 from agentflow.expressions.reading import Operand, lenient
-from agentflow.expressions.syntax import Grammar, make_operand, read_braced, read_path
+from agentflow.expressions.syntax import make_operand, read_braced, read_path
 from agentflow.expressions.view import View
 
 _SPACE = re.compile(r"\s*")

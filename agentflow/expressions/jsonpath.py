@@ -6,15 +6,13 @@ import re
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
+from typing import Any, NoReturn, TypeAlias, cast
 
 from agentflow.errors import StepError
 from agentflow.expressions.failures import Absent, ExpressionError, cut, is_list, is_mapping
+from agentflow.expressions.grammar import Grammar
 from agentflow.expressions.reading import Operand, Read, path_reader
 from agentflow.expressions.view import NULLED, Parts, Path, Reference, View
-
-if TYPE_CHECKING:
-    from agentflow.expressions.syntax import Grammar
 
 _LONGEST = 1000
 _MOST_RESULTS = 100_000

@@ -8,8 +8,9 @@ from typing import Literal, TypeAlias
 
 from agentflow.expressions.cel import EXACT
 from agentflow.expressions.failures import ExpressionError, cut
+from agentflow.expressions.grammar import Grammar
 from agentflow.expressions.reading import Operand
-from agentflow.expressions.syntax import Grammar, make_operand, read_braced
+from agentflow.expressions.syntax import make_operand, read_braced
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+|//[^\n]*)"""

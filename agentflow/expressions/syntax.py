@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import TypeAlias
 
 from agentflow.expressions.failures import ExpressionError, cut
+from agentflow.expressions.grammar import Grammar
 from agentflow.expressions.reading import Operand, path_reader
-from agentflow.expressions.view import Dialect, Escape, Path, Reference
+from agentflow.expressions.view import Escape, Path, Reference
 
 _SEGMENT = re.compile(
     r"""\.([^\s.\[\]{}?"'`(),:;=<>!|&*/+\\]+)"""  # .name, .0, .content-type
@@ -26,29 +24,6 @@ _FAR = 1000
 _HINT = "write {steps.ID.field}, {input.list[0]}, or {$.…} for JSONPath; {{ gives a literal brace"
 
 Piece: TypeAlias = str | Operand
-
-
-@dataclass(frozen=True, slots=True)
-class Grammar:
-    """What references may begin with, and how they are read."""
-
-    names: frozenset[str]
-    dialect: Dialect
-    head: re.Pattern[str]
-    """Finds where a reference may begin: an optional second brace, and a namespace or `$`."""
-
-
-def grammar(names: Collection[str], dialect: Dialect) -> Grammar:
-    """Return the grammar of some names."""
-    return _grammar(frozenset(names), dialect)
-
-
-@lru_cache(maxsize=256)
-def _grammar(names: frozenset[str], dialect: Dialect) -> Grammar:
-    # longest first: a name may begin with another one
-    name = "|".join(re.escape(n) for n in sorted(names, key=lambda n: (-len(n), n)))
-    root = rf"""\$(?=\.\.|\.\*|\[\*|\.(?:{name})(?![\w-])|\[\s*(['"])(?:{name})\3)"""
-    return Grammar(names, dialect, re.compile(rf"(\{{)?\{{(?:({name})(?=[.\[}}]|\?\}})|{root})"))
 
 
 def read_path(text: str, position: int) -> tuple[Path, int]:

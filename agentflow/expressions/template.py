@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from agentflow.expressions.failures import ExpressionError, is_list, is_mapping
+from agentflow.expressions.grammar import Grammar, grammar
 from agentflow.expressions.reading import Operand, texted, valued
-from agentflow.expressions.syntax import Grammar, grammar, split
+from agentflow.expressions.syntax import split
 from agentflow.expressions.view import NAMESPACES, Dialect, Escape, Path, Reference, View
 
 Render: TypeAlias = Callable[[View], Any]

@@ -17,8 +17,8 @@ from agentflow.expressions.failures import (
     kind_of,
     missing,
 )
+from agentflow.expressions.grammar import Grammar
 from agentflow.expressions.operands import Rewritten, Variable
-from agentflow.expressions.syntax import Grammar
 from agentflow.expressions.view import View
 
 _UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")

@@ -12,7 +12,7 @@ import httpx
 
 from agentflow.data import is_array, is_object
 from agentflow.errors import StepError
-from agentflow.steps.api_call import ApiCallConfig
+from agentflow.steps.api_fields import ApiCallConfig
 from agentflow.steps.contract import Context
 from agentflow.steps.failing import shorten
 from agentflow.steps.fields import as_text

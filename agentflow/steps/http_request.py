@@ -11,7 +11,7 @@ import httpx
 
 from agentflow.data import encode, is_array, is_object
 from agentflow.errors import StepError
-from agentflow.steps.api_call import SAFE, ApiCallConfig
+from agentflow.steps.api_fields import SAFE, ApiCallConfig
 from agentflow.steps.charsets import known_charset
 from agentflow.steps.compression import ACCEPTED
 from agentflow.steps.failing import shorten

@@ -11,16 +11,11 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import anyio
 
-from agentflow.errors import Defect, StepError
-
-if TYPE_CHECKING:
-    import httpcore
-    import httpx
+from agentflow.errors import StepError
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -169,31 +164,3 @@ async def system_resolve(host: str, port: int) -> Sequence[str]:
 
 def _denied(what: str, hint: str | None) -> StepError:
     return StepError(what, code="AF-NETWORK-DENIED", kind="network", retryable=False, hint=hint)
-
-
-def guarded_client(policy: Policy, *, inner: httpcore.AsyncNetworkBackend | None = None) -> httpx.AsyncClient:
-    """Return an HTTP client that keeps to a policy: no proxies, no redirects, no cookies, no limit of time of its own.
-
-    Args:
-        policy: what may be connected to.
-        inner: makes the connections; default: real ones.
-    """
-    import httpx  # noqa: PLC0415  costs its import
-
-    from agentflow.steps.network_backend import GuardedBackend  # noqa: PLC0415  as above
-
-    limits = httpx.Limits(max_connections=256, max_keepalive_connections=64)
-    transport = httpx.AsyncHTTPTransport(trust_env=False, limits=limits)
-    pool: Any = transport._pool  # pyright: ignore[reportPrivateUsage]  httpx gives no other way to the backend
-    if not hasattr(pool, "_network_backend"):
-        raise Defect("this version of httpx can't be guarded")
-    pool._network_backend = GuardedBackend(policy, inner)
-    return httpx.AsyncClient(
-        transport=transport,
-        trust_env=False,
-        follow_redirects=False,
-        timeout=httpx.Timeout(None, connect=30.0),
-        # The jar takes nothing: runs of different people share the client.
-        cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-        headers={"user-agent": "agentflow"},
-    )

@@ -23,7 +23,7 @@ from agentflow.steps.contract import Context, Handle
 from agentflow.steps.failing import shorten
 from agentflow.steps.not_started import cannot_start, not_started, of_windows
 from agentflow.steps.results import read_text
-from agentflow.steps.script import ScriptConfig
+from agentflow.steps.script_fields import ScriptConfig
 from agentflow.steps.services import services_of
 from agentflow.unfit import UnfitError
 

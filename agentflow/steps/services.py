@@ -130,7 +130,7 @@ class ProcessServices:
     def http(self) -> httpx.AsyncClient:
         """The engine's one HTTP client, made on first use, which keeps to the rules of `native:network`."""
         if self._client is None:
-            from agentflow.steps.network import guarded_client  # noqa: PLC0415  httpx costs its import
+            from agentflow.steps.http_client import guarded_client  # noqa: PLC0415  httpx costs its import
 
             self._client = guarded_client(self._policy)
         return self._client

@@ -11,7 +11,8 @@ import pytest
 
 from agentflow.codes import CODES
 from agentflow.errors import StepError
-from agentflow.steps.network import Policy, Resolve, guarded_client
+from agentflow.steps.http_client import guarded_client
+from agentflow.steps.network import Policy, Resolve
 from agentflow.steps.services import ProcessServices
 
 pytestmark = pytest.mark.anyio

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import anyio
 
 from agentflow.cli.actions.start import pairs, read_timeout
-from agentflow.cli.complete import STATES
 from agentflow.cli.documents import hosted_data
 from agentflow.cli.format import GLYPHS, STYLES, ago, duration, iso, one_line
 from agentflow.cli.options import Common
 from agentflow.cli.session import Session, drive, exists, find_project
+from agentflow.cli.states import STATES
 from agentflow.cli.tables import Column, layout, tabbed
 from agentflow.cli.values import usage
 from agentflow.engine import Engine, Run, WaitView
@@ -56,21 +56,11 @@ def states_of(names: Sequence[str]) -> list[State]:
     Raises:
         InputError: one isn't a state.
     """
-    known: dict[str, State] = {
-        "submitted": "submitted",
-        "working": "working",
-        "input-required": "input-required",
-        "auth-required": "auth-required",
-        "completed": "completed",
-        "failed": "failed",
-        "canceled": "canceled",
-        "rejected": "rejected",
-    }
     found: list[State] = []
     for name in (part for text in names for part in text.split(",")):
-        if name not in known:
+        if name not in STATES:
             raise usage(f'there is no state "{name}"', f"one of: {', '.join(STATES)}")
-        found.append(known[name])
+        found.append(STATES[name])
     return found
 
 
