@@ -259,20 +259,16 @@ class RunState:
         if not node.order and node.state in TERMINAL:
             self.order += 1
             node.order = self.order
-        (self.change or self.changes()).steps.append(self.row_of(node, memo=memo, result=result))
-
-    def row_of(self, node: Node, *, memo: bool, result: bool = False) -> StepRow:
-        """Return a node's row as it is now."""
         failure = node.failure
         kept = {**(node.memo or {}), **node.numbers} if node.undone or node.tolerated else node.memo
-        return _row(StepRow, (
+        (self.change or self.changes()).steps.append(_row(StepRow, (
             self.key, node.n, node.address, node.state, node.reason, node.phase, node.attempt, node.tries,
             node.entry, node.crashes, node.task, node.started, node.ended,
             encode(failure.to_data()) if failure is not None else None,
             (encode(kept) if kept else b"") if memo else None,
             node.result if result else None,
             node.order,
-        ))  # fmt: skip
+        )))  # fmt: skip
 
     def emit(
         self, kind: str, step: str | None = None, data: Mapping[str, Any] | bytes | None = None, *,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import anyio
 
-from agentflow.config import Limits
-from agentflow.engine.context import StepContext
 from agentflow.engine.execute import execute
-from agentflow.engine.gate import PUBLISHED, Gate
+from agentflow.engine.gate import PUBLISHED
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.environment import Environment
 from agentflow.engine.host.mailbox import Mailbox
@@ -19,7 +17,6 @@ from agentflow.engine.host.times import Times
 from agentflow.engine.host.transactor import MOST, Transactor
 from agentflow.engine.marks import UNBEGUN
 from agentflow.engine.notes import Later
-from agentflow.engine.plan import reducing
 from agentflow.engine.plan.commands import Begun, Command, Outcome, Saved, Stopped
 from agentflow.engine.plan.faults import defect
 from agentflow.engine.ports import Told
@@ -30,7 +27,6 @@ from agentflow.engine.state import Node, RunState
 from agentflow.errors import StoreError
 from agentflow.faultpoints import reach
 from agentflow.redaction import use
-from agentflow.steps.contract import Services
 from agentflow.steps.failing import is_cancellation
 
 Publish = Callable[[str, Any, "str | None", str], Awaitable[int]]
@@ -54,7 +50,12 @@ class Performer:
         publish: Publish,
     ) -> None:
         """Execute nothing yet."""
-        self._env = env
+        self.gate = env.gate
+        self.limits = env.limits
+        self.services = env.services
+        self.env = env.env
+        self.public_env = env.public_env
+        self.now = env.now
         self._cache = cache
         self._slots = slots
         self._times = times
@@ -69,7 +70,7 @@ class Performer:
 
     def enter(self) -> None:
         """A worker begins: whatever is cut in its task loses this agent's secrets before."""
-        use(self._env.gate.redactor)
+        use(self.gate.redactor)
 
     async def perform(self, work: Work, lease: WorkLease) -> Sequence[Work]:
         """Execute a claimed step and commit what came of it."""
@@ -86,11 +87,24 @@ class Performer:
             node.lease = lease
             if node.memo is not None and UNBEGUN in node.memo:
                 await self.begin(run, node)
-            if node.program.timeout is not None and not reducing.waits(node):
+            reduces = node.entered == "reducing"
+            if node.program.timeout is not None and not reduces:
                 self._times.deadline(run, node)
-            outcome, context = await self._executed(run, node, lease)
+            context = None
+            try:
+                if reduces:
+                    outcome = await self._reducers.work(run, node)
+                else:
+                    outcome, context = await execute(self, run, node, lease)
+                    if node.program.update is not None and run.program.reducers and isinstance(outcome, bytes):
+                        outcome = await self._reducers.work(run, node, outcome)
+            except BaseException as error:  # the last guard: it is this step's failure, and nobody else's
+                if is_cancellation(error):
+                    raise
+                outcome, context = defect(run, error), None
             reach("mid-step")
-        self._times.stopped(run.key, node.n, node.attempt)
+        if node.program.timeout is not None:
+            self._times.stopped(run.key, node.n, node.attempt)
         self._let_go(work, node, lease)
         left = context.left if context is not None else None
         transactor, items = self._transactor, self._mailbox.queue.items
@@ -100,20 +114,6 @@ class Performer:
             self._mailbox.queue.wake()  # if this worker comes to wait in its next step, the pump flushes
             return ()
         return await transactor.flush(breathe=breathless or self._slots.running > len(items))
-
-    async def _executed(self, run: RunState, node: Node, lease: WorkLease) -> tuple[Any, StepContext | None]:
-        """Execute a step; whatever else goes wrong in that is its failure, and nobody else's."""
-        try:
-            if reducing.waits(node):
-                return await self._reducers.work(run, node), None
-            outcome, context = await execute(self, run, node, lease)
-            if node.program.update is not None and run.program.reducers and isinstance(outcome, bytes):
-                outcome = await self._reducers.work(run, node, outcome)
-            return outcome, context
-        except BaseException as error:
-            if is_cancellation(error):
-                raise
-            return defect(run, error), None
 
     async def begin(self, run: RunState, node: Node) -> None:
         """Store that a step begins which the death of its host has broken off before; who dies from now on counts."""
@@ -148,35 +148,6 @@ class Performer:
 
     # as what attempts may ask
 
-    @property
-    def gate(self) -> Gate:
-        """What values and texts go through that are kept."""
-        return self._env.gate
-
-    @property
-    def limits(self) -> Limits:
-        """How much steps may tell."""
-        return self._env.limits
-
-    @property
-    def services(self) -> Services:
-        """What the process offers."""
-        return self._env.services
-
-    @property
-    def env(self) -> Mapping[str, str]:
-        """Values of the config's `env`."""
-        return self._env.env
-
-    @property
-    def public_env(self) -> Mapping[str, str]:
-        """Those of them that aren't secret."""
-        return self._env.public_env
-
-    def now(self) -> float:
-        """Return the engine's time."""
-        return self._env.now()
-
     def soon(self, call: Callable[[], None]) -> None:
         """Have the event loop call something; safe in any thread."""
         self._mailbox.soon(call)
@@ -195,7 +166,7 @@ class Performer:
 
     async def publish(self, topic: str, data: Any, event_id: str | None, owner: str) -> int:
         """Publish an event of a running step, as its run's owner."""
-        gate = self._env.gate
+        gate = self.gate
         data = gate.data(data, PUBLISHED)
         gate.encoded([topic, event_id], PUBLISHED)
         gate.without_secrets([topic, event_id], "the topic or id of an event")

@@ -207,7 +207,7 @@ def _outcome(tree: Tree, command: Outcome) -> None:
     node.phase = None
     value = command.value
     again = False
-    if reducing.waits(node) and not (isinstance(value, Stopped) and value.reason == "shutdown"):
+    if node.entered == "reducing" and not (isinstance(value, Stopped) and value.reason == "shutdown"):
         again = reducing.tries_again(node)
         reducing.end(node)
     if command.left is not None and not isinstance(value, Stopped | Failure):

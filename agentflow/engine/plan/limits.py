@@ -44,8 +44,9 @@ def ask_with_claim(run: RunState, node: Node, wanted: SlotRow) -> None:
     """Ask for the slot that a leaf needs in the transition that claims it, which is about to be done."""
     node.demand = None
     _wait(run, node, wanted)
+    run.save(node, memo=True)
     change = run.changes()
-    change.unclaimed = added(change.unclaimed, run.row_of(node, memo=True))
+    change.unclaimed = added(change.unclaimed, change.steps.pop())  # for the store to take, if no slot is free
 
 
 def _wait(run: RunState, node: Node, wanted: SlotRow) -> None:

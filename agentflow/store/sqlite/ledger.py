@@ -44,11 +44,13 @@ class Ledger:
         database = self._database
         if not database.begun:
             database.begin()
-        large = sum([len(change.steps) for change in changes]) >= LARGE
-        synced = True in [change.synced for change in changes]
-        told = any(change.create or change.release or change.tasks for change in changes)  # it began, ended or waits
+        rows, synced, told = 0, False, False
+        for change in changes:  # one loop: this is done for every step
+            rows += len(change.steps)
+            synced = synced or change.synced
+            told = told or change.create is not None or change.release or bool(change.tasks)  # it began, ended or waits
         landed, refused, last, count = await database.writer.transact(
-            self._land, (changes, definitions), _frozen, large=large, synced=synced, told=told
+            self._land, (changes, definitions), _frozen, large=rows >= LARGE, synced=synced, told=told
         )
         if landed is not changes:  # they had to wait, and copies of them landed
             for change, copy in zip(changes, landed, strict=True):
