@@ -9,7 +9,7 @@ from agentflow.cli.values import document, usage
 from agentflow.definition.models import Step, Workflow
 from agentflow.definition.scopes import walk
 from agentflow.definition.suggest import meant
-from agentflow.engine.inspect import locate
+from agentflow.engine.locating import locate
 from agentflow.errors import InputError
 
 WAITS = ("wait_for_input", "wait_for_event", "external_tool_call")

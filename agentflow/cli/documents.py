@@ -7,8 +7,8 @@ from typing import Any
 
 from agentflow.cli.format import iso
 from agentflow.data import decode
-from agentflow.engine.inspect import StepView
-from agentflow.engine.views import Run, WaitView
+from agentflow.engine.models import Run, WaitView
+from agentflow.engine.read.inspect import StepView
 from agentflow.store.rows import (
     Event,
 )

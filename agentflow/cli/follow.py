@@ -22,7 +22,7 @@ from agentflow.cli.tree import Change, RunTree
 from agentflow.cli.wait_texts import NOT_KEPT, wait_command, wait_head, who
 from agentflow.data import is_object
 from agentflow.engine import Answer, WaitView
-from agentflow.engine.views import wait_view
+from agentflow.engine.models import wait_view
 from agentflow.errors import ConflictError, InputError
 from agentflow.ids import new_id
 from agentflow.steps.contract import UNSET

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from agentflow.cli.failures import cause
 from agentflow.cli.format import plural
 from agentflow.cli.tree import above_of
-from agentflow.engine.inspect import StepView
+from agentflow.engine.read.inspect import StepView
 
 NAMED = 5
 """Tolerated failures that are listed below a step."""

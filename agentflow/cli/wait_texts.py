@@ -9,7 +9,7 @@ from agentflow.cli.examples import answer_command, quote
 from agentflow.cli.format import one_line
 from agentflow.cli.row import Row
 from agentflow.cli.shown import clean
-from agentflow.engine.views import WaitView
+from agentflow.engine.models import WaitView
 from agentflow.steps.contract import UNSET
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from agentflow.config import Config
 from agentflow.definition.models import Workflow
 from agentflow.definition.parse import parse_workflow
 from agentflow.engine.catalog import Catalog
+from agentflow.engine.commands.starting import register
 from agentflow.engine.gate import Gate
 from agentflow.engine.host.core import Core
 from agentflow.engine.host.environment import Environment
 from agentflow.engine.runtime.embedded import EmbeddedRuntime
-from agentflow.engine.starting import register
 from agentflow.errors import DefinitionError, Problem, StoreError
 from agentflow.expressions import NamedValues, compile_value
 from agentflow.ids import IdSource

@@ -14,18 +14,18 @@ from agentflow.clock import Clock, SystemClock
 from agentflow.config import Config
 from agentflow.data import decode
 from agentflow.definition.models import Workflow
-from agentflow.engine import answers, retrying, starting
 from agentflow.engine.assembly import build_core
+from agentflow.engine.commands import answers, retrying, starting
 from agentflow.engine.gate import EVENT
 from agentflow.engine.host.collector import rare_collections
 from agentflow.engine.host.core import Core
 from agentflow.engine.host.host import Host
 from agentflow.engine.host.liveness import HostLock, executed, others, refuse_platform, ring
 from agentflow.engine.host.takeover import HostMode
-from agentflow.engine.outputs import output_of
+from agentflow.engine.models import Answer, Decline, RetryPlan, Run, ToolFailure, WaitView, run_view, wait_view
 from agentflow.engine.program import Program
-from agentflow.engine.views import Answer, Decline, RetryPlan, Run, ToolFailure, WaitView, run_view, wait_view
-from agentflow.engine.watching import Watcher, Watching
+from agentflow.engine.read.outputs import output_of
+from agentflow.engine.read.watching import Watcher, Watching
 from agentflow.errors import ConflictError, NotFoundError
 from agentflow.expressions import filter_matches
 from agentflow.ids import IdSource, is_id, new_id

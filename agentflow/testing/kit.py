@@ -14,7 +14,7 @@ from agentflow.config import Config, config_from, load_config
 from agentflow.definition.durations import parse_duration
 from agentflow.definition.models import Workflow
 from agentflow.engine import Answer, Decline, Engine, Run, ToolFailure, WaitView
-from agentflow.engine.inspect import Surroundings, snapshot
+from agentflow.engine.read.inspect import Surroundings, snapshot
 from agentflow.errors import AgentflowError
 from agentflow.store.contract import Store
 from agentflow.store.rows import (

@@ -9,7 +9,7 @@ from typing import Any
 
 from agentflow.data import decode
 from agentflow.engine import Event, Run, WaitView
-from agentflow.engine.inspect import StepView
+from agentflow.engine.read.inspect import StepView
 from agentflow.errors import Failure
 from agentflow.steps.contract import UNSET
 

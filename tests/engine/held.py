@@ -12,7 +12,7 @@ from anyio.lowlevel import checkpoint
 
 from agentflow.definition.models import Workflow
 from agentflow.engine import Engine
-from agentflow.engine.state import Node, RunState, Tree
+from agentflow.engine.plan.state import Node, RunState, Tree
 from agentflow.store import open_store
 from agentflow.store.contract import Definitions, Store
 from agentflow.store.rows import RunChange

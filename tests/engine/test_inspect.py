@@ -6,7 +6,8 @@ from typing import Any
 
 from agentflow.data import encode
 from agentflow.definition.models import Body, Step, Workflow
-from agentflow.engine.inspect import RunView, Surroundings, locate, snapshot
+from agentflow.engine.locating import locate
+from agentflow.engine.read.inspect import RunView, Surroundings, snapshot
 from agentflow.errors import Failure
 from agentflow.store.rows import (
     HELD,

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from agentflow.engine import Event
-from agentflow.engine.notes import pieces
+from agentflow.engine.attempt.notes import pieces
 from agentflow.steps import step
 from agentflow.steps.contract import Context
 from tests.engine.lab import LIMIT, Done, Lab

@@ -9,11 +9,11 @@ import agentflow.engine
 
 ENGINE = Path(agentflow.engine.__file__).parent
 ENCODES = {
-    "answers.py": "an answer that was admitted, to compare and to tell it",
-    "damaged.py": "what agentflow says of a damaged run",
+    "commands/answers.py": "an answer that was admitted, to compare and to tell it",
+    "host/damaged.py": "what agentflow says of a damaged run",
     "gate.py": "the gate itself",
     "plan/carrying.py": "a message that was admitted",
-    "kept.py": "what is kept of the run before",
+    "commands/kept.py": "what is kept of the run before",
     "plan/claims.py": "numbers of attempts",
     "plan/containers.py": "a memo of agentflow's own",
     "plan/faults.py": "a failure that passed the gate",
@@ -23,10 +23,10 @@ ENCODES = {
     "plan/shared.py": "two values, to know them again",
     "plan/waiting.py": "a wait that was admitted",
     "program.py": "a constant config, to know it again",
-    "reducing.py": "two values, of which a reducer gets copies",
-    "retrying.py": "what is kept of the run before",
-    "starting.py": "what a start was given",
-    "state.py": "rows of what was admitted",
+    "attempt/reducers.py": "two values, of which a reducer gets copies",
+    "commands/retrying.py": "what is kept of the run before",
+    "commands/starting.py": "what a start was given",
+    "plan/state.py": "rows of what was admitted",
 }
 """Modules that encode rows: each only what has come through the gate, or what agentflow says itself."""
 

@@ -16,7 +16,7 @@ import pytest
 from agentflow.clock import SystemClock
 from agentflow.definition.models import Workflow
 from agentflow.engine import Answer, Engine
-from agentflow.engine.state import Node, RunState, Scope, Tree
+from agentflow.engine.plan.state import Node, RunState, Scope, Tree
 from agentflow.steps import delay, python, set_, wait_for_event, wait_for_input, workflow
 from agentflow.store import open_store
 from agentflow.store.contract import Definitions, Fenced, RunChange

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agentflow.engine import parts
+from agentflow.engine.plan import parts
 from agentflow.expressions import Parts
 from agentflow.steps import sequence, set_, step
 from agentflow.steps.contract import Context

@@ -17,7 +17,7 @@ from agentflow.cli.states import STATES
 from agentflow.cli.tables import Column, layout, tabbed
 from agentflow.cli.values import usage
 from agentflow.engine import Engine, Run, WaitView
-from agentflow.engine.counts import count_items
+from agentflow.engine.plan.counts import count_items
 from agentflow.store.rows import (
     RunQuery,
     State,

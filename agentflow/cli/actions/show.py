@@ -39,8 +39,9 @@ from agentflow.cli.wait_texts import who
 from agentflow.data import decode
 from agentflow.definition.models import Workflow
 from agentflow.engine import Run
-from agentflow.engine.inspect import RunView, StepView, Surroundings, locate, snapshot
-from agentflow.engine.outputs import output_of
+from agentflow.engine.locating import locate
+from agentflow.engine.read.inspect import RunView, StepView, Surroundings, snapshot
+from agentflow.engine.read.outputs import output_of
 from agentflow.errors import NotFoundError, StoreError
 from agentflow.steps.failing import MAX_FRAMES
 from agentflow.store.rows import (

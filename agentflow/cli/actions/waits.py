@@ -17,7 +17,7 @@ from agentflow.cli.session import Session, drive, exists, find_project
 from agentflow.cli.tables import Column, layout, tabbed
 from agentflow.cli.wait_texts import wait_command, who
 from agentflow.engine import Engine, WaitView
-from agentflow.engine.views import wait_view
+from agentflow.engine.models import wait_view
 from agentflow.errors import ConflictError, NotFoundError
 from agentflow.steps.contract import UNSET
 

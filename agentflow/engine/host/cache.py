@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agentflow.engine.state import Node, RunState, Tree
+from agentflow.engine.plan.state import Node, RunState, Tree
 
 
 class TreeCache:

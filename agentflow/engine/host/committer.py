@@ -7,20 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 
 import anyio
 
-from agentflow.engine.damaged import is_damaged
 from agentflow.engine.host.cache import TreeCache
+from agentflow.engine.host.damaged import is_damaged
 from agentflow.engine.host.environment import Environment
 from agentflow.engine.host.flush import Flush
 from agentflow.engine.host.health import Health
 from agentflow.engine.host.loading import Loader
 from agentflow.engine.host.queue import Input, Item, Queue
 from agentflow.engine.host.slots import Slots
+from agentflow.engine.host.stored import landed
 from agentflow.engine.host.times import Times
 from agentflow.engine.plan import limits
 from agentflow.engine.plan.commands import TOUCH, Outcome
+from agentflow.engine.plan.state import RunState, Tree
 from agentflow.engine.runtime.base import Work
-from agentflow.engine.state import RunState, Tree
-from agentflow.engine.stored import landed
 from agentflow.errors import StoreError
 from agentflow.faultpoints import reach
 from agentflow.reports import described

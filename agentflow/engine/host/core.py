@@ -8,6 +8,8 @@ from typing import Any
 import anyio
 from anyio.lowlevel import current_token
 
+from agentflow.engine.attempt.notes import Later
+from agentflow.engine.attempt.reducers import Reducers
 from agentflow.engine.host.admission import Admission
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.committer import Committer
@@ -22,8 +24,6 @@ from agentflow.engine.host.signals import Signals
 from agentflow.engine.host.slots import Slots
 from agentflow.engine.host.times import Times
 from agentflow.engine.host.transactor import Transactor
-from agentflow.engine.notes import Later
-from agentflow.engine.reducing import Reducers
 from agentflow.engine.runtime.embedded import EmbeddedRuntime
 from agentflow.expressions import filter_matches
 from agentflow.redaction import use

@@ -8,7 +8,7 @@ from functools import cached_property
 import anyio
 
 from agentflow.engine.host.queue import Item
-from agentflow.engine.state import Node, RunState, Tree
+from agentflow.engine.plan.state import Node, RunState, Tree
 from agentflow.store.rows import RunChange
 
 

@@ -22,7 +22,7 @@ from agentflow.errors import StoreError
 from agentflow.store.places import reaching
 
 if TYPE_CHECKING:
-    from agentflow.engine.views import Run
+    from agentflow.engine.models import Run
 
 SUPPORTED = sys.platform != "win32"
 """Whether it can be told on this system which hosts live."""

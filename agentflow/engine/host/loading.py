@@ -11,20 +11,20 @@ from typing import Any
 import anyio
 
 from agentflow.data import salvaged
-from agentflow.engine.damaged import ended, is_damaged, let_go, wants_end
 from agentflow.engine.host.cache import TreeCache
+from agentflow.engine.host.damaged import ended, is_damaged, let_go, wants_end
 from agentflow.engine.host.environment import Environment
 from agentflow.engine.host.health import Health
 from agentflow.engine.host.queue import Item, Queue
 from agentflow.engine.host.refolding import Refolding
+from agentflow.engine.host.restore import restore
 from agentflow.engine.host.slots import Slots
-from agentflow.engine.inspect import locate
+from agentflow.engine.locating import locate
 from agentflow.engine.plan.carrying import carry_out, command_of
 from agentflow.engine.plan.commands import Outcome
+from agentflow.engine.plan.state import Tree
+from agentflow.engine.plan.world import Lease
 from agentflow.engine.program import Program
-from agentflow.engine.restore import restore
-from agentflow.engine.state import Tree
-from agentflow.engine.world import Lease
 from agentflow.errors import DefinitionError, StoreError
 from agentflow.store.contract import Store
 from agentflow.store.loaded import LoadedRun, LoadedTree

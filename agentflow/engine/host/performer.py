@@ -7,7 +7,10 @@ from typing import Any
 
 import anyio
 
-from agentflow.engine.execute import execute
+from agentflow.engine.attempt.execute import execute
+from agentflow.engine.attempt.notes import Later
+from agentflow.engine.attempt.ports import Told
+from agentflow.engine.attempt.reducers import Reducers
 from agentflow.engine.gate import PUBLISHED
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.environment import Environment
@@ -15,15 +18,12 @@ from agentflow.engine.host.mailbox import Mailbox
 from agentflow.engine.host.slots import Slots
 from agentflow.engine.host.times import Times
 from agentflow.engine.host.transactor import MOST, Transactor
-from agentflow.engine.marks import UNBEGUN
-from agentflow.engine.notes import Later
 from agentflow.engine.plan.commands import Begun, Command, Outcome, Saved, Stopped
 from agentflow.engine.plan.faults import defect
-from agentflow.engine.ports import Told
-from agentflow.engine.reducing import Reducers
+from agentflow.engine.plan.marks import UNBEGUN
+from agentflow.engine.plan.state import Node, RunState
 from agentflow.engine.runtime.base import Work, WorkLease
 from agentflow.engine.runtime.embedded import EmbeddedRuntime
-from agentflow.engine.state import Node, RunState
 from agentflow.errors import StoreError
 from agentflow.faultpoints import reach
 from agentflow.redaction import use

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 import anyio
 from anyio.abc import TaskGroup
 
-from agentflow.engine.carried import Folded
+from agentflow.engine.attempt.reducers import Reducers
 from agentflow.engine.host.queue import Item
+from agentflow.engine.plan.carried import Folded
+from agentflow.engine.plan.state import Tree
 from agentflow.engine.program import Program
-from agentflow.engine.reducing import Reducers
-from agentflow.engine.state import Tree
 from agentflow.errors import StepError
 from agentflow.store.loaded import LoadedRun, LoadedTree
 

@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from heapq import heappop, heappush
 
-from agentflow.engine.frame import RUN_PARALLEL
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.queue import Input, Queue
 from agentflow.engine.plan.claims import claim
 from agentflow.engine.plan.commands import Deadlocked, Granted
-from agentflow.engine.state import Node, RunState, Tree
+from agentflow.engine.plan.frame import RUN_PARALLEL
+from agentflow.engine.plan.state import Node, RunState, Tree
 from agentflow.store.rows import RunChange
 
 SOLO_AFTER = 2

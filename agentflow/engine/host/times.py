@@ -7,7 +7,7 @@ from heapq import heapify, heappop, heappush
 
 import anyio
 
-from agentflow.engine.state import Node, RunState
+from agentflow.engine.plan.state import Node, RunState
 from agentflow.store.rows import TimerRow
 
 

@@ -25,8 +25,8 @@ from agentflow.engine.plan.carrying import carry_out
 from agentflow.engine.plan.commands import TOUCH, Outcome, Stopped
 from agentflow.engine.plan.drive import drain
 from agentflow.engine.plan.faults import fail_tree
+from agentflow.engine.plan.state import Tree
 from agentflow.engine.runtime.base import Work
-from agentflow.engine.state import Tree
 from agentflow.store.rows import TERMINAL, RunChange
 
 MOST = 128

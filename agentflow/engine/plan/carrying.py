@@ -7,9 +7,8 @@ from heapq import heappush
 from typing import Any
 
 from agentflow.data import encode
-from agentflow.engine.carried import Response, Worked
-from agentflow.engine.marks import UNBEGUN
 from agentflow.engine.plan import granting, keeping, limits, reducing, shared, steps, waiting
+from agentflow.engine.plan.carried import Response, Worked
 from agentflow.engine.plan.commands import (
     Answer,
     AnswerOnTaking,
@@ -33,9 +32,10 @@ from agentflow.engine.plan.commands import (
     Unknown,
 )
 from agentflow.engine.plan.faults import contain
+from agentflow.engine.plan.marks import UNBEGUN
 from agentflow.engine.plan.recovery import interrupted_once
 from agentflow.engine.plan.runs import cancel_run, pause_run
-from agentflow.engine.state import Node, RunState, Tree
+from agentflow.engine.plan.state import Node, RunState, Tree
 from agentflow.errors import Failure
 from agentflow.store.common import passed
 from agentflow.store.rows import ArtifactRow, Inbox, MessageRow, added

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agentflow.data import is_array, is_object
-from agentflow.engine.state import RunState
+from agentflow.engine.plan.state import RunState
 from agentflow.errors import Failure
 
 MAX_DEPTH = 100

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from agentflow.data import encode
-from agentflow.engine.marks import UNBEGUN
 from agentflow.engine.plan import limits
-from agentflow.engine.state import Node, RunState
+from agentflow.engine.plan.marks import UNBEGUN
+from agentflow.engine.plan.state import Node, RunState
 
 
 def claim(run: RunState, node: Node) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-from agentflow.engine.carried import Folded
+from agentflow.engine.plan.carried import Folded
 from agentflow.store.rows import AnswerRow, SharedRow, StepRow
 
 

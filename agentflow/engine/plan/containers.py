@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agentflow.data import encode
-from agentflow.engine.frame import NodeFrame
 from agentflow.engine.gate import CHILD, FIELD, OUTPUT
 from agentflow.engine.plan import forgetting, halting, keeping, order, reducing, saga, shared, steps
+from agentflow.engine.plan.frame import NodeFrame
+from agentflow.engine.plan.state import Node, RunState, Scope
 from agentflow.engine.program import ScopeProgram
-from agentflow.engine.state import Node, RunState, Scope
 from agentflow.errors import Failure
 from agentflow.steps.containers import NOTHING, Container, Move, Opening
 from agentflow.steps.contract import UNSET

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from agentflow.engine.plan import containers, faults, halting, keeping, order, recovery, runs, steps, waiting
-from agentflow.engine.state import Tree
+from agentflow.engine.plan.state import Tree
 
 OPERATIONS: dict[str, Callable[..., None]] = {
     "again": waiting.again,

@@ -6,9 +6,9 @@ import logging
 from typing import Any
 
 from agentflow.data import encode
-from agentflow.engine.marks import ROOT
 from agentflow.engine.plan import steps, waiting
-from agentflow.engine.state import Node, RunState, Tree
+from agentflow.engine.plan.marks import ROOT
+from agentflow.engine.plan.state import Node, RunState, Tree
 from agentflow.errors import Failure
 from agentflow.reports import described, report
 

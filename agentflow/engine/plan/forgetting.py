@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from agentflow.data import encode
-from agentflow.engine.carried import UNREAD
-from agentflow.engine.state import Node, RunState, Scope
+from agentflow.engine.plan.carried import UNREAD
+from agentflow.engine.plan.state import Node, RunState, Scope
 from agentflow.store.rows import StepRow
 
 KEEPS_LAST = frozenset({"while", "until"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from heapq import heappush
 
 from agentflow.engine.plan import limits, steps
-from agentflow.engine.state import RunState
+from agentflow.engine.plan.state import RunState
 
 
 def granted(run: RunState, n: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentflow.engine.plan import recovery, reducing, steps, waiting
-from agentflow.engine.state import Node, RunState, Scope
+from agentflow.engine.plan.state import Node, RunState, Scope
 
 
 def halt_scope(run: RunState, scope: Scope, reason: str, *, interrupt: bool) -> None:

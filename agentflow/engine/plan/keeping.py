@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from agentflow.data import decode
-from agentflow.engine.carried import Seeds
-from agentflow.engine.counts import tolerated_by
-from agentflow.engine.frame import NodeFrame
 from agentflow.engine.plan import steps
-from agentflow.engine.state import Node, RunState, Scope
+from agentflow.engine.plan.carried import Seeds
+from agentflow.engine.plan.counts import tolerated_by
+from agentflow.engine.plan.frame import NodeFrame
+from agentflow.engine.plan.state import Node, RunState, Scope
 from agentflow.errors import Failure
 from agentflow.steps.containers import Opening
 from agentflow.store.common import INSIDE

@@ -5,9 +5,9 @@ from __future__ import annotations
 from heapq import heapify
 
 from agentflow.data import decode, encode
-from agentflow.engine.marks import ROOT
-from agentflow.engine.state import Node, RunState
-from agentflow.engine.view import NodeView
+from agentflow.engine.plan.marks import ROOT
+from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.plan.view import NodeView
 from agentflow.errors import Failure, StepError
 from agentflow.store.rows import StepRow, added
 from agentflow.store.slot_rows import SlotRow

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from agentflow.definition.order import Order
-from agentflow.engine.state import Node, RunState, Scope
+from agentflow.engine.plan.state import Node, RunState, Scope
 from agentflow.errors import Failure
 
 

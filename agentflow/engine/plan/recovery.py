@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from agentflow.engine.marks import UNBEGUN
 from agentflow.engine.plan import reducing, steps
-from agentflow.engine.state import Node, RunState
+from agentflow.engine.plan.marks import UNBEGUN
+from agentflow.engine.plan.state import Node, RunState
 from agentflow.errors import Failure
 
 log = logging.getLogger("agentflow")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from heapq import heappush
 
-from agentflow.engine.carried import UNREAD
-from agentflow.engine.marks import REDUCING
-from agentflow.engine.state import Node, RunState
+from agentflow.engine.plan.carried import UNREAD
+from agentflow.engine.plan.marks import REDUCING
+from agentflow.engine.plan.state import Node, RunState
 
 
 def waits(node: Node) -> bool:

@@ -9,10 +9,10 @@ from agentflow.definition.inputs import undeclared
 from agentflow.engine.gate import OUTPUT, RESULT
 from agentflow.engine.plan import chain, halting, keeping, limits, order, steps
 from agentflow.engine.plan.containers import open_body
+from agentflow.engine.plan.results import result_value
+from agentflow.engine.plan.state import Node, RunState, Scope
+from agentflow.engine.plan.view import NodeView
 from agentflow.engine.program import Program
-from agentflow.engine.results import result_value
-from agentflow.engine.state import Node, RunState, Scope
-from agentflow.engine.view import NodeView
 from agentflow.errors import Failure, StepError
 from agentflow.steps.containers import Child, End, Opening
 from agentflow.steps.contract import UNSET

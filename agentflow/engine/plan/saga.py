@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agentflow.data import is_array
-from agentflow.engine.state import Node, RunState, Scope
+from agentflow.engine.plan.state import Node, RunState, Scope
 
 
 def begin(run: RunState, node: Node) -> None:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from agentflow.data import decode, encode, is_array
-from agentflow.engine.carried import Folded, Reduced, Worked
 from agentflow.engine.gate import SHARED
-from agentflow.engine.state import Node, RunState
-from agentflow.engine.view import NodeView
+from agentflow.engine.plan.carried import Folded, Reduced, Worked
+from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.plan.view import NodeView
 from agentflow.errors import StepError
 from agentflow.steps.failing import step_error
 from agentflow.store.common import INSIDE

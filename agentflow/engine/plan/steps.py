@@ -10,14 +10,14 @@ from pydantic import ValidationError
 
 from agentflow.definition.durations import UnreadableError, parse_duration
 from agentflow.definition.times import later, parse_time
-from agentflow.engine.carried import UNREAD, Response, Worked
 from agentflow.engine.gate import FIELD, RESULT
-from agentflow.engine.marks import ROOT, SATISFYING
 from agentflow.engine.plan import limits, order, reducing, shared
+from agentflow.engine.plan.carried import UNREAD, Response, Worked
+from agentflow.engine.plan.marks import ROOT, SATISFYING
 from agentflow.engine.plan.misfits import misfit
 from agentflow.engine.plan.retries import asked_seconds, next_delay, should_retry, told
-from agentflow.engine.state import Node, RunState
-from agentflow.engine.view import NodeView
+from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.plan.view import NodeView
 from agentflow.errors import Failure, StepError
 from agentflow.steps.contract import Outcome, Park, Result, Skip
 from agentflow.steps.failing import of_user, step_error

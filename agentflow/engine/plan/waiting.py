@@ -12,7 +12,7 @@ from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.definition.times import parse_time
 from agentflow.engine.gate import STATE, WAIT, Gate
 from agentflow.engine.plan import limits, steps
-from agentflow.engine.state import Node, RunState
+from agentflow.engine.plan.state import Node, RunState
 from agentflow.errors import Failure, StepError
 from agentflow.steps.contract import UNSET, EventWait, Park, Timer, Wait
 from agentflow.store.rows import (

@@ -8,12 +8,12 @@ from typing import Any
 from anyio import CapacityLimiter, to_thread
 
 from agentflow.data import decode, encode
-from agentflow.engine.carried import Folded, Reduced, Refolded, Worked, of_key
 from agentflow.engine.gate import REDUCED, SHARED, Gate
 from agentflow.engine.plan import reducing, shared, steps
+from agentflow.engine.plan.carried import Folded, Reduced, Refolded, Worked, of_key
+from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.plan.view import NodeView
 from agentflow.engine.program import Program
-from agentflow.engine.state import Node, RunState
-from agentflow.engine.view import NodeView
 from agentflow.errors import Failure, StepError
 from agentflow.steps.failing import is_cancellation, step_error
 from agentflow.store.loaded import LoadedRun

@@ -10,7 +10,7 @@ from agentflow.data import decode, encode
 from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.definition.misspelt import misspelt
 from agentflow.engine.gate import ANSWER, Gate
-from agentflow.engine.views import Answer, Decline, ToolFailure
+from agentflow.engine.models import Answer, Decline, ToolFailure
 from agentflow.errors import ConflictError, InputError, NotFoundError, StoreError
 from agentflow.faultpoints import reach
 from agentflow.store.common import OPEN, closing_state

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agentflow.data import is_object
-from agentflow.engine.parts import ContextParts, RunParts
+from agentflow.engine.plan.parts import ContextParts, RunParts
+from agentflow.engine.plan.results import result_value
+from agentflow.engine.plan.state import Node, RunState, Scope
 from agentflow.engine.program import schema_allows_missing
-from agentflow.engine.results import result_value
-from agentflow.engine.state import Node, RunState, Scope
 from agentflow.expressions import NULLED
 
 

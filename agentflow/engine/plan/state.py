@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast
 
 from agentflow.data import decode, encode
-from agentflow.engine.carried import UNREAD, Response, Seeds, Shared
-from agentflow.engine.marks import ROOT, SATISFYING, SOON
+from agentflow.engine.plan.carried import UNREAD, Response, Seeds, Shared
+from agentflow.engine.plan.marks import ROOT, SATISFYING, SOON
+from agentflow.engine.plan.volume import Volume
+from agentflow.engine.plan.world import Lease, World
 from agentflow.engine.program import Program, ScopeProgram, StepProgram
-from agentflow.engine.volume import Volume
-from agentflow.engine.world import Lease, World
 from agentflow.errors import Failure
 from agentflow.store.rows import (
     HELD,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agentflow.engine.plan import shared
-from agentflow.engine.state import RunState
+from agentflow.engine.plan.state import RunState
 from agentflow.store.rows import NewRun, RunChange, RunRow
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from agentflow.config import Limits
 from agentflow.engine.gate import Gate
 from agentflow.engine.plan.commands import Command
-from agentflow.engine.state import Node, RunState
+from agentflow.engine.plan.state import Node, RunState
 from agentflow.steps.contract import Services
 
 

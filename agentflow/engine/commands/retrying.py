@@ -8,18 +8,18 @@ from typing import Any
 
 from agentflow.data import decode, encode, is_object
 from agentflow.definition.models import EntryPoint, Step
-from agentflow.engine import mending
 from agentflow.engine.addresses import find
-from agentflow.engine.carried import Folded
+from agentflow.engine.commands import mending
+from agentflow.engine.commands.kept import Choice, Kept, around, good
+from agentflow.engine.commands.starting import create, pinned, prepare_input
 from agentflow.engine.host.core import Core
 from agentflow.engine.host.host import Host
-from agentflow.engine.inspect import locate
-from agentflow.engine.kept import Choice, Kept, around, good
+from agentflow.engine.locating import locate
+from agentflow.engine.models import RetryPlan
+from agentflow.engine.plan.carried import Folded
 from agentflow.engine.plan.commands import Seed
 from agentflow.engine.program import Program
-from agentflow.engine.starting import create, pinned, prepare_input
 from agentflow.engine.unreadable import read_failure
-from agentflow.engine.views import RetryPlan
 from agentflow.errors import ConflictError, NotFoundError
 from agentflow.steps.contract import UNSET
 from agentflow.store.rows import (

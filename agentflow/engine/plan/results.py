@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from agentflow.engine.carried import UNREAD
-from agentflow.engine.state import Node, RunState, Scope
+from agentflow.engine.plan.carried import UNREAD
+from agentflow.engine.plan.state import Node, RunState, Scope
 from agentflow.engine.unreadable import read_result
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from agentflow.engine.results import NodeBodies
-from agentflow.engine.state import Node, RunState, Scope
-from agentflow.engine.view import NodeView
+from agentflow.engine.plan.results import NodeBodies
+from agentflow.engine.plan.state import Node, RunState, Scope
+from agentflow.engine.plan.view import NodeView
 from agentflow.expressions import NULLED
 
 RUN_PARALLEL = 64

@@ -9,14 +9,14 @@ from typing import Any
 import anyio
 
 from agentflow.data import copied
+from agentflow.engine.attempt.notes import Notes
+from agentflow.engine.attempt.ports import AttemptPort
+from agentflow.engine.attempt.printed import FIRST, Printed
 from agentflow.engine.gate import ARTIFACT, FIELD, MESSAGE, STATE
-from agentflow.engine.notes import Notes
 from agentflow.engine.plan.commands import Left
-from agentflow.engine.ports import AttemptPort
-from agentflow.engine.printed import FIRST, Printed
+from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.plan.view import NodeView
 from agentflow.engine.runtime.base import WorkLease
-from agentflow.engine.state import Node, RunState
-from agentflow.engine.view import NodeView
 from agentflow.expressions import NULLED
 from agentflow.steps.contract import Artifact, Services
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import anyio
 
+from agentflow.engine.attempt.ports import AttemptPort, Told
 from agentflow.engine.gate import FIELD
 from agentflow.engine.plan.commands import Note
-from agentflow.engine.ports import AttemptPort, Told
-from agentflow.engine.state import Node, RunState
-from agentflow.engine.volume import Bucket, Volume
+from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.plan.volume import Bucket, Volume
 
 ALONE = 20.0
 """How many events a step may write in a second, one for each thing that it tells; after that they are joined."""

@@ -11,16 +11,16 @@ from agentflow.data import canonical, digest, encode, is_object
 from agentflow.definition.canonical import to_data
 from agentflow.definition.inputs import undeclared
 from agentflow.definition.models import Defaults, EntryPoint, GivenStep, Workflow
-from agentflow.engine.frame import RUN_PARALLEL
 from agentflow.engine.gate import BESIDE, INPUT, Gate
 from agentflow.engine.host.core import Core
 from agentflow.engine.host.environment import Environment
 from agentflow.engine.host.host import Host
+from agentflow.engine.host.stored import stored_row
 from agentflow.engine.needs import all_steps
 from agentflow.engine.plan.commands import Begin, Seed
+from agentflow.engine.plan.frame import RUN_PARALLEL
+from agentflow.engine.plan.state import RunState, Tree
 from agentflow.engine.program import Program
-from agentflow.engine.state import RunState, Tree
-from agentflow.engine.stored import stored_row
 from agentflow.errors import ConflictError, InputError, NotFoundError
 from agentflow.store.rows import (
     NewRun,

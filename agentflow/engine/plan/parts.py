@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agentflow.data import salvaged
-from agentflow.engine.state import RunState, Scope
+from agentflow.engine.plan.state import RunState, Scope
 from agentflow.expressions.view import Parts
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import anyio
 
 from agentflow.engine.host.signals import Signals
-from agentflow.engine.state import RunState
-from agentflow.engine.stored import stored_row
+from agentflow.engine.host.stored import stored_row
+from agentflow.engine.plan.state import RunState
 from agentflow.store.contract import Store
 from agentflow.store.rows import RunChange, RunRow
 

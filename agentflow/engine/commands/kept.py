@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from agentflow.data import decode, encode
-from agentflow.engine.counts import LOOPS, satisfied
-from agentflow.engine.frame import NodeFrame
+from agentflow.engine.models import RetryPart
 from agentflow.engine.plan import containers, order
+from agentflow.engine.plan.counts import LOOPS, satisfied
+from agentflow.engine.plan.frame import NodeFrame
+from agentflow.engine.plan.state import Node, RunState, Tree
+from agentflow.engine.plan.world import World
 from agentflow.engine.program import Program, ScopeProgram, StepProgram
-from agentflow.engine.state import Node, RunState, Tree
-from agentflow.engine.views import RetryPart
-from agentflow.engine.world import World
 from agentflow.errors import NotFoundError
 from agentflow.steps.containers import Opening
 from agentflow.store.common import INSIDE

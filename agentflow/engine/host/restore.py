@@ -10,13 +10,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from agentflow.data import decode
-from agentflow.engine.carried import Folded, Response
-from agentflow.engine.frame import NodeFrame
 from agentflow.engine.plan import containers, forgetting, keeping, order, reducing, saga, shared
+from agentflow.engine.plan.carried import Folded, Response
+from agentflow.engine.plan.frame import NodeFrame
+from agentflow.engine.plan.state import Node, RunState, Scope, Tree
+from agentflow.engine.plan.view import NodeView
+from agentflow.engine.plan.world import Lease, World
 from agentflow.engine.program import Program
-from agentflow.engine.state import Node, RunState, Scope, Tree
-from agentflow.engine.view import NodeView
-from agentflow.engine.world import Lease, World
 from agentflow.errors import Failure
 from agentflow.steps.containers import Opening
 from agentflow.store.loaded import LoadedRun, LoadedTree

@@ -6,13 +6,13 @@ from typing import Any
 
 import anyio
 
-from agentflow.engine.context import StepContext
+from agentflow.engine.attempt.context import StepContext
+from agentflow.engine.attempt.ports import AttemptPort
 from agentflow.engine.gate import RESULT
 from agentflow.engine.plan import steps
+from agentflow.engine.plan.state import Node, RunState
 from agentflow.engine.plan.steps import render_config
-from agentflow.engine.ports import AttemptPort
 from agentflow.engine.runtime.base import WorkLease
-from agentflow.engine.state import Node, RunState
 from agentflow.errors import Failure
 from agentflow.steps.contract import Park, Result, Skip
 from agentflow.steps.running import running_step

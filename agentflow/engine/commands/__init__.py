@@ -1,0 +1,1 @@
+"""What doors ask for: to start, to answer, to retry."""

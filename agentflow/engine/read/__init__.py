@@ -1,0 +1,1 @@
+"""What doors look at: runs, their steps, what changes."""
