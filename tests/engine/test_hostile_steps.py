@@ -12,7 +12,7 @@ from agentflow.definition.models import Step
 from agentflow.engine import Answer
 from agentflow.errors import StepError
 from agentflow.steps import agent_run, set_, step, step_type, tool_call, wait_for_input
-from agentflow.steps.contract import AgentAsks, Context, Park, PromptContext, Result, StepType, Timer, Wait
+from agentflow.steps.contract import AgentAsks, Artifact, Context, Park, PromptContext, Result, StepType, Timer, Wait
 from agentflow.steps.registry import register
 from tests.engine.lab import Lab
 
@@ -214,3 +214,25 @@ async def test_the_class_and_text_of_what_a_validator_raises_are_told(lab: Lab) 
 async def test_a_text_that_cant_be_made_fails_the_step_that_gave_it(lab: Lab) -> None:
     done = await lab.run(lab.call("a", _logs))
     assert (done.state, done.states["a"]) == ("failed", "failed")
+
+
+class Unreadable(str):
+    """A text that can be stored, and not be read as one."""
+
+    __slots__ = ()
+
+    def __str__(self) -> NoReturn:
+        raise SystemExit("no text")
+
+
+async def test_what_a_step_leaves_and_cannot_be_read_fails_the_step(lab: Lab) -> None:
+    async def leave(ctx: Context) -> int:
+        ctx.artifact(Artifact(Unreadable("a"), parts=({"text": "x"},)))
+        return 1
+
+    flow = lab.workflow(lab.call("leaves", leave, on_error="continue"), set_("after", value=2))
+    async with lab.open(flow) as engine:
+        done = await lab.finish(engine, await engine.start("main"))
+        again = await lab.finish(engine, await engine.start("main"))
+    assert (done.state, done.output, done.states["leaves"]) == ("completed", 2, "canceled")
+    assert again.state == "completed"

@@ -10,6 +10,7 @@ from agentflow.engine.attempt.context import StepContext
 from agentflow.engine.attempt.ports import AttemptPort
 from agentflow.engine.gate import RESULT
 from agentflow.engine.plan import steps
+from agentflow.engine.plan.commands import Left
 from agentflow.engine.plan.state import Node, RunState
 from agentflow.engine.plan.steps import render_config
 from agentflow.engine.runtime.base import WorkLease
@@ -18,11 +19,11 @@ from agentflow.steps.contract import Park, Result, Skip
 from agentflow.steps.running import running_step
 
 
-async def execute(port: AttemptPort, run: RunState, node: Node, lease: WorkLease) -> tuple[Any, StepContext | None]:
+async def execute(port: AttemptPort, run: RunState, node: Node, lease: WorkLease) -> tuple[Any, Left | None]:
     """Run one attempt.
 
     Returns:
-        What it came to (the result's JSON as bytes, `Skip`, `Park` or a `Failure`), and the step's context.
+        What it came to (the result's JSON as bytes, `Skip`, `Park` or a `Failure`), and what it leaves besides.
     """
     spec = node.program.spec
     try:
@@ -45,7 +46,7 @@ async def execute(port: AttemptPort, run: RunState, node: Node, lease: WorkLease
     if lease.interrupted is not None:
         await anyio.lowlevel.checkpoint()
     try:
-        return _outcome(port, outcome, context), context
+        return _outcome(port, outcome, context), context.left
     except BaseException as error:  # what turns its value into data is its own code too
         return steps.failed_by(run, error, executed=True), None
 

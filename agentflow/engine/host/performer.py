@@ -80,9 +80,9 @@ class Performer:
             self._not_executed()
             return ()
         if lease.interrupted is not None:
-            outcome, context = Stopped(lease.interrupted), None
+            outcome, left = Stopped(lease.interrupted), None
         elif node.halting is not None:
-            outcome, context = Stopped(node.halting), None
+            outcome, left = Stopped(node.halting), None
         else:
             node.lease = lease
             if node.memo is not None and UNBEGUN in node.memo:
@@ -90,23 +90,22 @@ class Performer:
             reduces = node.entered == "reducing"
             if node.program.timeout is not None and not reduces:
                 self._times.deadline(run, node)
-            context = None
+            left = None
             try:
                 if reduces:
                     outcome = await self._reducers.work(run, node)
                 else:
-                    outcome, context = await execute(self, run, node, lease)
+                    outcome, left = await execute(self, run, node, lease)
                     if node.program.update is not None and run.program.reducers and isinstance(outcome, bytes):
                         outcome = await self._reducers.work(run, node, outcome)
             except BaseException as error:  # the last guard: it is this step's failure, and nobody else's
                 if is_cancellation(error):
                     raise
-                outcome, context = defect(run, error), None
+                outcome, left = defect(run, error), None
             reach("mid-step")
         if node.program.timeout is not None:
             self._times.stopped(run.key, node.n, node.attempt)
         self._let_go(work, node, lease)
-        left = context.left if context is not None else None
         transactor, items = self._transactor, self._mailbox.queue.items
         items.append(Outcome(run.tree.key, run.key, node.n, node.attempt, node.address, outcome, left))
         breathless = transactor.breathless
