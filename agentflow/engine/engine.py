@@ -100,7 +100,7 @@ class Engine:
         core = build_core(config, opened, clock, ids, functions or {}, tools or {}, agents or {})
         core.loader.always_replay = always_replay
         opened.matches = filter_matches
-        engine = cls(core, Host(core, opened, host, lock), opened, config)
+        engine = cls(core, Host(core, host, lock), opened, config)
         raised: BaseException | None = None
         try:
             async with anyio.create_task_group() as group:

@@ -17,7 +17,6 @@ from agentflow.engine.host.timers import Timers
 from agentflow.engine.plan.commands import Release
 from agentflow.errors import StoreError
 from agentflow.reports import described
-from agentflow.store.contract import Store
 
 log = logging.getLogger("agentflow")
 
@@ -32,10 +31,9 @@ PATIENCE = 2.0
 class Host:
     """Runs a core: the tasks beside the workers."""
 
-    def __init__(self, core: Core, store: Store, mode: HostMode, lock: HostLock | None) -> None:
+    def __init__(self, core: Core, mode: HostMode, lock: HostLock | None) -> None:
         """Make a host that does nothing yet."""
         self.core = core
-        self.store = store
         self.lock = lock
         self.takeover = Takeover(core, mode, lock)
         self.timers = Timers(core, self.takeover)
@@ -115,7 +113,7 @@ class Host:
             if rung:
                 self._look = anyio.Event()
             rounds += 1
-            changed = self.store.changed()
+            changed = self.core.store.changed()
             if not (changed or rung or rounds % 4 == 0):
                 continue
             if changed or rung:

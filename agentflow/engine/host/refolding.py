@@ -41,16 +41,12 @@ class Refolding:
         self._program = program
         self._again = again
         self.at_work: dict[int, _Work] = {}
+        """What is being folded, by the trees' roots."""
         self._done: dict[int, dict[int, Folded]] = {}
         self._room = anyio.CapacityLimiter(MOST)
         self._group: TaskGroup | None = None
         self.taken: dict[int, LoadedTree] = {}
         """Trees of hosts that have died, which were taken and are still to be rebuilt."""
-
-    @property
-    def busy(self) -> bool:
-        """Whether anything is being folded."""
-        return bool(self.at_work)
 
     def knows(self, loaded: LoadedTree) -> bool:
         """Tell whether all is folded that a tree needs."""

@@ -363,11 +363,6 @@ class Tree:
         return self.runs[self.key]
 
     @property
-    def busy(self) -> bool:
-        """Whether a step of it runs, or could."""
-        return any(run.busy for run in self.runs.values())
-
-    @property
     def taking(self) -> bool:
         """Whether its lease is taken by the current transition."""
         change = self.root.change
