@@ -1,6 +1,7 @@
-"""Records what this version leaves behind: `python -m tests.histories.record`, once, before a release.
+"""Records what this version leaves behind: `python -m tests.histories.record`, before a release and before a migration.
 
 Each file is the database of a process that is gone. It is never recorded again: later versions must open and finish it.
+Its folder names the version, and the schema where that isn't the first one that was recorded of the version.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import apsw
 import agentflow
 from agentflow.engine import Engine
 from agentflow.ids import encode_id
+from agentflow.store.sqlite.schema import migrations
 from agentflow.store.sqlite.sql import do, rows
 from agentflow.testing.clock import FakeClock
 from agentflow.testing.faults import dying
@@ -41,7 +43,7 @@ async def record(scene: Scene, target: Path) -> None:
         )
         with anyio.fail_after(60):
             async with dying(opening) as engine:
-                run = await engine.start("main", scene.input)
+                run = await engine.start("main", scene.input, message=scene.message)
                 await scene.record(engine, run.id, hands, clock)
         _settle(path)
         target.parent.mkdir(exist_ok=True)
@@ -59,8 +61,8 @@ def _settle(path: Path) -> None:
 
 
 async def main(names: list[str]) -> int:
-    """Record all scenes that this version has no file of."""
-    folder = HERE / agentflow.__version__
+    """Record all scenes that this schema has no file of."""
+    folder = HERE / f"{agentflow.__version__}-schema{len(migrations())}"
     for scene in SCENES:
         target = folder / f"{scene.name}.db"
         if target.exists() or (names and scene.name not in names):

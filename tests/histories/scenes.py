@@ -20,6 +20,7 @@ from agentflow.steps import (
     end,
     parallel,
     python,
+    reply,
     saga,
     set_,
     wait_for_event,
@@ -85,6 +86,8 @@ class Scene:
     fails: Sequence[str] = ()
     """Steps that fail, then and later."""
     input: Any = None
+    message: Mapping[str, Any] | None = None
+    """The message that starts it."""
     # what must become of it
     state: str = "completed"
     output: Any = None
@@ -132,6 +135,15 @@ async def _paused(engine: Engine, run_id: str, hands: Hands, clock: FakeClock) -
 
 async def _half_undone(engine: Engine, run_id: str, hands: Hands, clock: FakeClock) -> None:
     await hands.reach("undo pay")
+
+
+async def _told(engine: Engine, run_id: str, hands: Hands, clock: FakeClock) -> None:
+    await engine.wait(run_id)
+    [first] = await engine.waits(run_id)
+    await engine.resume(first.id, Answer({"ok": True}), by="ann", message_id="m-2")
+    await engine.wait(run_id)
+    await engine.publish("other", {"order": 1})
+    await engine.publish("paid", {"order": 6}, id="e-6")
 
 
 SCENES = (
@@ -271,6 +283,25 @@ SCENES = (
         _rest,
         input={"text": "größer"},
         output={"a": "done a", "notes": ["größer"]},
+    ),
+    Scene(
+        "told",
+        (
+            Workflow(
+                id="main",
+                steps=(
+                    artifact("first", text="one", artifact_id="file", last_chunk=False),
+                    reply("hello", text="Hello"),
+                    wait_for_input("ask", message="Go on?", schema=ANSWER),
+                    artifact("second", text="two", artifact_id="file", append=True),
+                    wait_for_event("paid", topic="paid", filter={"order": 7}),
+                    set_("last", value="{steps.paid.order}"),
+                ),
+            ),
+        ),
+        _told,
+        message={"messageId": "m-1", "role": "user", "parts": [{"text": "Begin"}]},
+        output=7,
     ),
 )  # fmt: skip
 
