@@ -20,10 +20,10 @@ from agentflow.engine.gate import EVENT
 from agentflow.engine.host.collector import rare_collections
 from agentflow.engine.host.core import Core
 from agentflow.engine.host.host import Host
-from agentflow.engine.host.liveness import HostLock, executed, others, refuse_platform, ring
 from agentflow.engine.host.takeover import HostMode
 from agentflow.engine.models import Answer, Decline, RetryPlan, Run, ToolFailure, WaitView, run_view, wait_view
 from agentflow.engine.program import Program
+from agentflow.engine.read.hosted import executed
 from agentflow.engine.read.outputs import output_of
 from agentflow.engine.read.watching import Watcher, Watching
 from agentflow.errors import ConflictError, NotFoundError
@@ -32,6 +32,7 @@ from agentflow.ids import IdSource, is_id, new_id
 from agentflow.steps.contract import UNSET
 from agentflow.store import open_store
 from agentflow.store.contract import Store
+from agentflow.store.places import refuse_platform
 from agentflow.store.rows import ENDED, TERMINAL, Event, RunQuery, RunRow, State, StepRow
 
 
@@ -44,7 +45,8 @@ class Engine:
         self.host = host
         self.store = store
         self.config = config
-        self.watching = Watching(store, core.signals, polls=host.lock is None and store.directory is not None)
+        looks = store.shared and host.takeover.mode == "none"
+        self.watching = Watching(store, core.signals, store.changes() if looks else None)
         core.committer.on_commit.append(self.watching.committed)
         core.committer.on_change.append(self.watching.everybody)
         core.loader.tell_waiting = core.committer.tell_everybody
@@ -93,14 +95,15 @@ class Engine:
             opened = await open_store(location, durability=config.durability)
         else:
             opened = store
-        name, lock = new_id(), None
-        if host != "none" and opened.directory is not None:
-            lock = HostLock(opened.directory, name)
-        opened.holder = name if host != "none" else ""
+        opened.holder = ""
+        if host != "none":
+            name = new_id()
+            await opened.liveness.join(name)
+            opened.holder = name
         core = build_core(config, opened, clock, ids, functions or {}, tools or {}, agents or {})
         core.loader.always_replay = always_replay
         opened.matches = filter_matches
-        engine = cls(core, Host(core, host, lock), opened, config)
+        engine = cls(core, Host(core, host), opened, config)
         raised: BaseException | None = None
         try:
             async with anyio.create_task_group() as group:
@@ -123,8 +126,8 @@ class Engine:
                 await core.env.services.aclose()
                 if opened is not store:
                     await opened.close()
-                if lock is not None:
-                    lock.release()
+                if host != "none":
+                    await opened.liveness.leave()
         raised = core.health.outdated or raised
         if raised is not None:
             raise raised
@@ -174,9 +177,9 @@ class Engine:
         """Return runs, newest first; without outputs."""
         return [run_view(row) for row in await self.store.list_runs(query or RunQuery())]
 
-    def hosted(self, runs: Sequence[Run]) -> dict[str, bool | None]:
+    async def hosted(self, runs: Sequence[Run]) -> dict[str, bool | None]:
         """Tell of each run, by id, whether a live process executes it; None: it has ended, or nobody can know."""
-        return executed(self.store.directory, runs)
+        return await executed(self.store.liveness, runs)
 
     async def find(self, ending: str) -> str:
         """Return the whole id of the run that `@last`, an ending or a whole id names."""
@@ -389,6 +392,5 @@ class Engine:
             for done in await self.core.mailbox.take_inbox(self.host.takeover.roots, taken_too=True):
                 await done.wait()
         foreign = [name for name in holders if name and name != self.store.holder]
-        if not foreign and not all(holders):
-            foreign = others(self.store.directory, self.store.holder)
-        ring(self.store.directory, foreign)
+        if foreign or not all(holders):  # whoever has a tree that nobody holds: any of them may
+            await self.store.liveness.ring(foreign or None)

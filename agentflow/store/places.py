@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from agentflow.errors import StoreError
+
+SUPPORTED = sys.platform != "win32"
+"""Whether it can be told on this system which hosts live."""
+
+
+def refuse_platform() -> None:
+    """Refuse a system on which nobody could tell which hosts live: a dead one's runs would never go on.
+
+    Raises:
+        StoreError: this is Windows.
+    """
+    if not SUPPORTED:
+        raise StoreError(
+            "agentflow doesn't run on Windows.",
+            code="AF-PLATFORM",
+            why="It can't be told there whether a process that executes runs is still alive.",
+            hint="Use it in WSL, in a container, or on Linux or macOS.",
+        )
 
 
 def there(path: Path) -> bool:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from agentflow.faultpoints import POINTS as FAULT_POINTS
     from agentflow.testing.clock import FakeClock
     from agentflow.testing.disk import SlowDisk, slow_disk
-    from agentflow.testing.faults import Fault, dying, fault, inherit
+    from agentflow.testing.faults import Fault, dying, fault
     from agentflow.testing.kit import Harness, harness
     from agentflow.testing.outcome import RunOutcome, StepOutcome
     from agentflow.testing.stubs import in_turn
@@ -27,7 +27,6 @@ __all__ = (
     "fault",
     "harness",
     "in_turn",
-    "inherit",
     "slow_disk",
 )
 
@@ -43,7 +42,6 @@ _HOMES = {
     "fault": "agentflow.testing.faults",
     "harness": "agentflow.testing.kit",
     "in_turn": "agentflow.testing.stubs",
-    "inherit": "agentflow.testing.faults",
     "slow_disk": "agentflow.testing.disk",
 }
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from agentflow.engine import Engine
 from agentflow.errors import Defect
 from agentflow.faultpoints import POINTS, enable
-from agentflow.store.contract import Store
 
 if TYPE_CHECKING:
     from agentflow.testing.kit import Harness
@@ -115,11 +114,3 @@ def doom(engine: Engine) -> None:
 
 async def _nothing(grace: float) -> None:
     """Don't shut down in good order."""
-
-
-async def inherit(engine: Engine, store: Store) -> None:
-    """Let an engine take over what dead engines held in a store in memory, which has no locks to tell who is alive."""
-    if store.directory is not None:
-        return
-    engine.core.loader.dead = {*engine.core.loader.dead, *await store.hosts()} - {store.holder}
-    await engine.host.takeover.claim()

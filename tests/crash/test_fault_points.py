@@ -19,7 +19,7 @@ from agentflow.store import open_store
 from agentflow.store.contract import Store
 from agentflow.store.rows import TERMINAL, RunQuery
 from agentflow.testing.clock import FakeClock
-from agentflow.testing.faults import Fault, dying, fault, inherit
+from agentflow.testing.faults import Fault, dying, fault
 from tests.engine.lab import LIMIT, Lab
 
 pytestmark = pytest.mark.anyio
@@ -119,7 +119,7 @@ async def _with_a_crash(lab: Lab, point: str, nth: int, store: Store) -> tuple[F
             await _begin(engine)
     await _note_committed(store, diary)
     async with lab.open(*flows, store=store) as engine:
-        await inherit(engine, store)
+        await engine.host.takeover.claim()
         # a client that saw no answer to its start asks again, by its key
         await _begin(engine)
         (run,) = await engine.list()

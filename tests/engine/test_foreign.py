@@ -8,9 +8,9 @@ from typing import Any
 import anyio
 import pytest
 
-from agentflow.engine.host.liveness import HostLock
 from agentflow.steps import delay
 from agentflow.store import open_store
+from agentflow.store.contract import Liveness
 from agentflow.store.rows import RunChange, TimerRow
 from agentflow.testing.store_suite.builders import new_run, text_id
 from tests.engine.hands import by_hand
@@ -21,11 +21,11 @@ FOREIGN = 520
 """More than a host asks for at once."""
 
 
-async def _left_by_a_stopped_host(db: Path, due: float) -> HostLock:
+async def _left_by_a_stopped_host(db: Path, due: float) -> Liveness:
     """Leave trees with overdue timers and with a command each, held by a host that lives and does nothing."""
-    lock = HostLock(str(db.parent), "stopped")
     store = await open_store(db)
-    store.holder = lock.name
+    store.holder = "stopped"
+    await store.liveness.join(store.holder)
     changes: list[RunChange] = []
     for number in range(FOREIGN):
         key = store.allocate()
@@ -35,7 +35,7 @@ async def _left_by_a_stopped_host(db: Path, due: float) -> HostLock:
     for number in range(FOREIGN):
         await store.request(text_id(f"f{number}"), "pause", {})
     await store.close()
-    return lock
+    return store.liveness
 
 
 async def test_overdue_timers_and_commands_of_a_stopped_host_keep_nobody_from_their_own(
@@ -43,7 +43,7 @@ async def test_overdue_timers_and_commands_of_a_stopped_host_keep_nobody_from_th
 ) -> None:
     lab = by_hand(lab)
     db = tmp_path / "runs.db"
-    lock = await _left_by_a_stopped_host(db, lab.clock.now() - 10)
+    stopped = await _left_by_a_stopped_host(db, lab.clock.now() - 10)
     async with lab.open(lab.workflow(delay("nap", for_=3)), store=db) as engine:
         loads, load = list[int](), engine.store.load
 
@@ -59,4 +59,4 @@ async def test_overdue_timers_and_commands_of_a_stopped_host_keep_nobody_from_th
         row = await engine.store.get_run(run.id)
         assert row is not None
         assert set(loads) <= {row.run}
-    lock.release()
+    await stopped.leave()

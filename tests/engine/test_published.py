@@ -23,7 +23,7 @@ from agentflow.steps import (
 )
 from agentflow.store import open_store
 from agentflow.store.sqlite.sql import number
-from agentflow.testing.faults import dying, fault, inherit
+from agentflow.testing.faults import dying, fault
 from tests.engine.hands import Fails
 from tests.engine.lab import LIMIT, Lab, until
 
@@ -182,14 +182,14 @@ async def test_a_crash_between_two_waits_loses_no_event_and_repeats_none(lab: La
     store = await open_store(tmp_path / "runs.db", durability="relaxed")
     with fault("after-commit", nth):
         async with dying(lab.open(flow, store=store)) as engine:
-            await inherit(engine, store)
+            await engine.host.takeover.claim()
             with anyio.move_on_after(LIMIT):
                 run = await engine.start("main", {}, idempotency_key="one")
                 await engine.wait(run.id)
     await store.close()
     store = await open_store(tmp_path / "runs.db", durability="relaxed")
     async with lab.open(flow, store=store) as engine:
-        await inherit(engine, store)
+        await engine.host.takeover.claim()
         run = await engine.start("main", {}, idempotency_key="one")
         run = await ended(engine, run)
     await store.close()

@@ -156,7 +156,8 @@ async def test_who_waits_for_a_run_that_is_deleted_elsewhere_is_told(lab: Lab, d
         assert row is not None
         assert await other.commit([RunChange(row.run, row.root, row.epoch, delete=True)]) == []
         await other.close()
-        engine.store.changed()  # the host has looked before anybody waits
+        engine.host.look()
+        await anyio.wait_all_tasks_blocked()  # the host has looked before anybody waits
 
         async def waits() -> None:
             with anyio.fail_after(LIMIT), pytest.raises(NotFoundError):

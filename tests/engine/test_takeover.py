@@ -11,11 +11,11 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from agentflow.engine import Answer
-from agentflow.engine.host.liveness import HostLock
 from agentflow.errors import StoreError
 from agentflow.steps import delay, set_, wait_for_input
 from agentflow.store import open_store
 from agentflow.store.contract import Definitions, Fenced, RunChange, Store
+from agentflow.store.sqlite.file.liveness import FileLiveness
 from tests.engine.hands import Fails, Gate, by_hand
 from tests.engine.lab import LIMIT, Lab, until
 
@@ -55,11 +55,13 @@ async def test_a_host_is_alive_as_long_as_it_lives_however_long_its_step_takes(l
 
 @pytest.mark.case("F-D-10")
 async def test_a_lock_that_can_be_taken_belongs_to_a_dead_host(tmp_path: Path) -> None:
-    one, two = HostLock(str(tmp_path), "one"), HostLock(str(tmp_path), "two")
-    assert two.dead(["one", "two", "never was"]) == {"never was"}
-    one.release()
-    assert two.dead(["one"]) == {"one"}
-    two.release()
+    one, two = FileLiveness(tmp_path), FileLiveness(tmp_path)
+    await one.join("one")
+    await two.join("two")
+    assert await two.dead(["one", "two", "never was"]) == {"never was"}
+    await one.leave()
+    assert await two.dead(["one"]) == {"one"}
+    await two.leave()
 
 
 async def test_whether_a_run_is_executed_shows_in_its_hosts_lock(lab: Lab, db: Path) -> None:
@@ -74,13 +76,13 @@ async def test_whether_a_run_is_executed_shows_in_its_hosts_lock(lab: Lab, db: P
                 while (await looking.get(napping.id)).holder is not None:
                     await checkpoint()
             open_ones = [await looking.get(run.id), await looking.get(napping.id)]
-            assert looking.hosted(open_ones) == {run.id: True, napping.id: None}
+            assert await looking.hosted(open_ones) == {run.id: True, napping.id: None}
             gate.open()
             done = await lab.finish(engine, run)
         again = [await looking.get(run.id), await looking.get(napping.id)]
-        assert (done.state, looking.hosted(again)) == ("completed", {run.id: None, napping.id: False})
+        assert (done.state, await looking.hosted(again)) == ("completed", {run.id: None, napping.id: False})
     async with lab.open(flow) as engine:
-        assert list(engine.hosted([await engine.start("main")]).values()) == [None]
+        assert list((await engine.hosted([await engine.start("main")])).values()) == [None]
 
 
 @pytest.mark.case("F-D-7", "F-D-8", "W-E-17")

@@ -20,7 +20,7 @@ from agentflow.store import open_store
 from agentflow.store.contract import Store
 from agentflow.store.rows import RunQuery, RunRow, StepRow, TaskView, TimerRow
 from agentflow.testing.clock import FakeClock
-from agentflow.testing.faults import Crashed, dying, fault, inherit
+from agentflow.testing.faults import Crashed, dying, fault
 from tests.engine.lab import LIMIT, Lab
 from tests.engine.oracle import value_of
 from tests.engine.plans import TOPIC, Builder, Plan
@@ -105,12 +105,12 @@ class World:
             async with self._open():
                 with fault(point, nth) as planned:
                     async with dying(self.lab.open(*self.flows, store=self.store)) as engine:
-                        await inherit(engine, self.store)
+                        await engine.host.takeover.claim()
                         await self._go_on(engine, meddle)
                 self.struck = planned.struck
                 await self._bury()
         async with self._open(), self.lab.open(*self.flows, store=self.store) as engine:
-            await inherit(engine, self.store)
+            await engine.host.takeover.claim()
             await self._go_on(engine, meddle)
             return await self.looks()
 

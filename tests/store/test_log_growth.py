@@ -86,14 +86,14 @@ async def test_a_long_reader_is_named_and_after_its_end_the_log_shrinks(
     key = await start(store, "r1")
     with reading(path) as reader, caplog.at_level(logging.WARNING, "agentflow"):
         await _write(store, key, 200)
-        store.changed()
+        await store.changes().look()
         large = guard.size_of(path)
         assert large > 2 * LOG_KEPT
         told = [record.getMessage() for record in caplog.records]
         assert len(told) == 1
         if sys.platform == "linux":
             assert f"pid {reader.process.pid}" in told[0]
-        store.changed()
+        await store.changes().look()
         assert len(caplog.records) == 1, "it isn't repeated at every look"
         reader.end()
         await _write(store, key, 3, first=200)
@@ -113,7 +113,7 @@ async def test_the_log_shrinks_without_another_commit_too(tmp_path: Path, monkey
         db.close()
         assert guard.size_of(path) > LOG_KEPT
         monkeypatch.setattr(guard, "LARGE", LOG_KEPT)
-        store.changed()
+        await store.changes().look()
         assert guard.size_of(path) == 0
     await store.close()
 

@@ -40,7 +40,7 @@ async def _refused(path: Path, code: str) -> StoreError:
 async def test_the_file_and_its_folder_are_made(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "er" / "runs.db"
     store = await open_store(f"sqlite:///{path}")
-    assert store.directory == str(path.parent)
+    assert store.shared
     await store.close()
     assert path.exists()
     assert os.listdir(path.parent) == ["runs.db"]

@@ -91,8 +91,8 @@ async def test_no_commit_waits_however_large_it_is() -> None:
         assert len(await store.list_steps(text_id("r1"))) == 500
 
 
-async def test_it_has_no_folder_and_is_never_changed_by_others() -> None:
+async def test_it_is_nobody_elses_and_is_never_changed_by_others() -> None:
     async with opened() as store:
         await start(store, "r1")
-        assert store.directory is None
-        assert not store.changed()
+        assert not store.shared
+        assert not await store.changes().look()

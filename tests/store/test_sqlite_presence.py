@@ -47,6 +47,7 @@ async def test_a_commit_to_files_that_were_taken_away_fails(tmp_path: Path, take
     path = tmp_path / "runs.db"
     store = await open_store(path)
     key = await start(store, "r1")
+    changes = store.changes()
     take(path)
     for _ in range(2):
         with pytest.raises(StoreError) as caught:
@@ -55,7 +56,7 @@ async def test_a_commit_to_files_that_were_taken_away_fails(tmp_path: Path, take
         assert caught.value.code in CODES
         assert str(path) in caught.value.what
     with pytest.raises(StoreError):
-        store.changed()
+        await changes.look()
     await store.close()
 
 

@@ -101,7 +101,7 @@ async def test_a_slow_disk_never_blocks_the_loop_and_commits_keep_their_order(sl
             # The loop is free while the disk works, readers see what is durable, and nobody knows of its success yet.
             assert _kept(tmp_path / "runs.db") == [0]
             assert results == []
-            assert slow.changed() is False
+            assert not slow.idle
             slow.go.set()
     assert results == [1, 2, 3]
     assert _kept(tmp_path / "runs.db") == [0, 1, 2, 3]

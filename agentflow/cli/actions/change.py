@@ -80,15 +80,12 @@ async def carried(session: Session, follower: Follower, *, tell: bool = True) ->
 
 async def taken(session: Session, run_id: str) -> bool:
     """Whether another live process has taken our command up: one that waits for it gets a moment to do so."""
-    lock = session.engine.host.lock
-    row = await session.engine.store.get_run(run_id)
-    if lock is None or row is None:
-        return False
-    others = lock.known() - {lock.name}
-    if not others - lock.dead(others):
+    store = session.engine.store
+    row, living = await store.get_run(run_id), await store.liveness.living()
+    if row is None or not (living or set()) - {store.holder}:
         return False
     with anyio.move_on_after(PATIENCE):
-        while await session.engine.store.inbox([row.root]):  # noqa: ASYNC110  only the database tells
+        while await store.inbox([row.root]):  # noqa: ASYNC110  only the database tells
             await anyio.sleep(0.03)
         return True
     return False

@@ -87,7 +87,7 @@ def list_runs(common: Common, wanted: Listing) -> int:
             found = replace(query, before=await session.engine.find(wanted.before))
         runs = await session.engine.list(found)
         total = await session.engine.store.count_runs(query)
-        hosted = session.engine.hosted(runs)
+        hosted = await session.engine.hosted(runs)
         if console.mode != "text":
             console.data({"runs": hosted_data(runs, hosted), "total": total})
             return 0

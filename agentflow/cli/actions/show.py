@@ -71,7 +71,7 @@ def show(common: Common, wanted: str, step: str | None, *, events: bool, tree: b
         if console.mode != "text":
             children = await session.engine.list(RunQuery(parent=run.id, limit=1000))
             waits = await session.engine.waits(run.id) if not run.ended else []
-            hosted = session.engine.hosted([run, *children])
+            hosted = await session.engine.hosted([run, *children])
             document = {**hosted_data([run], hosted)[0], "steps": [step_data(each) for each in view.steps]}
             document |= {"waits": [wait_data(w) for w in waits], "children": hosted_data(children, hosted)}
             console.data(document)
@@ -95,7 +95,7 @@ async def look(session: Session, run: Run) -> tuple[RunView, Workflow]:
     most = workflow.max_parallel or engine.config.limits.max_parallel
     steps, lost = await engine.store.salvage_steps(run.id)
     keys = {wait.n: wait for wait in await store.slot_waits(row.root) if wait.run == row.run}
-    around = Surroundings(engine.core.env.now(), tasks, timers, engine.hosted([run])[run.id], most, lost, keys)
+    around = Surroundings(engine.core.env.now(), tasks, timers, (await engine.hosted([run]))[run.id], most, lost, keys)
     return snapshot(workflow, row, steps, around), workflow
 
 
@@ -141,7 +141,7 @@ async def _lines(session: Session, run: Run, view: RunView, *, everything: bool)
     lines = ["  ".join(head)]
     lines += _cause(view, run)
     lines += _damage(session, run, view)
-    if abandoned(run, session.engine.hosted([run])[run.id]):
+    if abandoned(run, (await session.engine.hosted([run]))[run.id]):
         lines.append(f"! no process runs it: {go_on(session, run)}")
     lines += await _left_slots(session, view)
     lines.append("")
@@ -170,7 +170,7 @@ async def _left_slots(session: Session, view: RunView) -> list[str]:
     waits = [wait for wait in await engine.store.slot_waits(view.run.root) if wait.run == view.run.run]
     held = {run: wait.key for wait in waits for run, _ in wait.holders if run != view.run.id}
     runs = [await engine.get(run, output=False) for run in held]
-    hosted = engine.hosted(runs)
+    hosted = await engine.hosted(runs)
     await session.learn([run.id for run in runs], "run")
     why = [(run, _idle(session, run, hosted[run.id])) for run in runs]
     return [

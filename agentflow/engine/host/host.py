@@ -11,7 +11,6 @@ import anyio
 from anyio.abc import TaskGroup
 
 from agentflow.engine.host.core import Core
-from agentflow.engine.host.liveness import HostLock, answer_bell
 from agentflow.engine.host.takeover import HostMode, Takeover
 from agentflow.engine.host.timers import Timers
 from agentflow.engine.plan.commands import Release
@@ -31,11 +30,10 @@ PATIENCE = 2.0
 class Host:
     """Runs a core: the tasks beside the workers."""
 
-    def __init__(self, core: Core, mode: HostMode, lock: HostLock | None) -> None:
+    def __init__(self, core: Core, mode: HostMode) -> None:
         """Make a host that does nothing yet."""
         self.core = core
-        self.lock = lock
-        self.takeover = Takeover(core, mode, lock)
+        self.takeover = Takeover(core, mode)
         self.timers = Timers(core, self.takeover)
         self.lost: list[str] = []
         """Addresses of steps that had ended when the host did, and whose end the store hasn't taken."""
@@ -55,9 +53,10 @@ class Host:
         for task in (core.pump, core.refolding.serve, core.telling.tell, self.timers.serve):
             group.start_soon(self._guard, task)
         group.start_soon(self._stand_down, group)
-        if self.lock is not None:
+        if core.store.shared and self.takeover.mode != "none":
             group.start_soon(self._guard, self._watch)
-            group.start_soon(answer_bell, self.lock, self.look)
+            group.start_soon(self._guard, self.takeover.wake_granted)
+            group.start_soon(core.store.liveness.listen, self.look)
         if self.takeover.mode == "all":
             group.start_soon(self._first_look)
 
@@ -105,7 +104,7 @@ class Host:
 
     async def _watch(self) -> None:
         """Look for what other processes have committed, and for dead hosts."""
-        rounds = 0
+        rounds, changes = 0, self.core.store.changes()
         while True:
             with anyio.move_on_after(LOOK):
                 await self._look.wait()
@@ -113,7 +112,7 @@ class Host:
             if rung:
                 self._look = anyio.Event()
             rounds += 1
-            changed = self.core.store.changed()
+            changed = await changes.look()
             if not (changed or rung or rounds % 4 == 0):
                 continue
             if changed or rung:

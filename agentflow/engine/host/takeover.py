@@ -6,8 +6,9 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Literal
 
+import anyio
+
 from agentflow.engine.host.core import Core
-from agentflow.engine.host.liveness import HostLock, ring
 from agentflow.engine.plan.commands import TOUCH, AnswerOnTaking, FreeSlots
 from agentflow.errors import StoreError
 from agentflow.store.rows import TERMINAL, AnswerRow, RunChange
@@ -18,14 +19,16 @@ HostMode = Literal["all", "own", "none"]
 class Takeover:
     """Takes trees."""
 
-    def __init__(self, core: Core, mode: HostMode, lock: HostLock | None) -> None:
+    def __init__(self, core: Core, mode: HostMode) -> None:
         """Care for nothing yet."""
         self.mode: HostMode = mode
         self.own: set[int] = set()
         """Roots that this host executes, in mode `own`."""
         self._core = core
         self._store = core.store
-        self._lock = lock
+        self._granted: set[str] = set()
+        """Hosts of trees that our commits have given slots to."""
+        self._given = anyio.Event()
         core.committer.on_commit.append(self._committed)
         core.mailbox.roots = lambda: self.roots
 
@@ -60,8 +63,8 @@ class Takeover:
 
     async def find_dead(self) -> None:
         """Find out which holders live no more."""
-        if self._lock is not None:
-            dead = self._lock.dead(await self._store.hosts())
+        if self.mode != "none":
+            dead = await self._store.liveness.dead(await self._store.hosts())
             if not dead <= self._core.loader.dead:
                 self._core.times.look()  # what they left may be due
             self._core.loader.dead = dead
@@ -92,11 +95,21 @@ class Takeover:
                 raise
             return False  # logged where it came about
 
+    async def wake_granted(self) -> None:
+        """Wake the hosts that find a slot among their commands; never ends by itself."""
+        while True:
+            await self._given.wait()
+            self._given = anyio.Event()
+            names, self._granted = self._granted - {self._store.holder}, set()
+            if names:
+                await self._store.liveness.ring(names)
+
     def _committed(self, changes: Collection[RunChange], _: object) -> None:
         for change in changes:
             if change.grants:
-                others = [grant.holder for grant in change.grants if grant.holder != self._store.holder]
-                ring(self._store.directory, others)
+                self._granted.update(grant.holder for grant in change.grants if grant.holder)
+        if self._granted:
+            self._given.set()
         if self.mode == "all":
             return
         for change in changes:

@@ -9,7 +9,7 @@ import anyio
 from agentflow.engine.host.signals import Signals
 from agentflow.engine.host.stored import stored_row
 from agentflow.engine.plan.state import RunState
-from agentflow.store.contract import Store
+from agentflow.store.contract import Changes, Store
 from agentflow.store.rows import RunChange, RunRow
 
 LOOK = 0.25
@@ -51,12 +51,13 @@ class Watcher:
         """
         while not self._changed:
             event = self._event = self._watching.signals.new()
-            if not self._watching.polls:
+            changes = self._watching.changes
+            if changes is None:
                 await event.wait()
                 continue
             with anyio.move_on_after(LOOK):
                 await event.wait()
-            if not self._changed and self._store.changed():
+            if not self._changed and await changes.look():
                 self._watching.everybody()
         self._changed = False
         return self._row
@@ -71,18 +72,18 @@ class Watcher:
 class Watching:
     """Wakes those who watch runs."""
 
-    def __init__(self, store: Store, signals: Signals, *, polls: bool) -> None:
+    def __init__(self, store: Store, signals: Signals, changes: Changes | None) -> None:
         """Watch nothing yet.
 
         Args:
             store: where the runs are.
             signals: makes events.
-            polls: watchers look for commits of other processes themselves, as no host of this process does. Who asks
-                the store for changes is told of them once: a host must be the only one to ask.
+            changes: tells of commits of other processes, where watchers look for them themselves as no host of this
+                process does.
         """
         self._store = store
         self.signals = signals
-        self.polls = polls
+        self.changes = changes
         self._states: dict[int, list[Watcher]] = {}
         self._events: dict[int, list[Watcher]] = {}
 

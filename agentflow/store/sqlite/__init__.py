@@ -6,7 +6,8 @@ from pathlib import Path
 
 import apsw
 
-from agentflow.store.contract import Matches
+from agentflow.store.contract import Changes, Liveness, Matches
+from agentflow.store.sqlite.changes import OthersCommits
 from agentflow.store.sqlite.commands import Commands
 from agentflow.store.sqlite.database import Database
 from agentflow.store.sqlite.file.place import Durability, InFile
@@ -46,9 +47,18 @@ class SqliteStore(Ledger, Commands, Leases, Tasks, Reads):
         self._database.matches = matches
 
     @property
-    def directory(self) -> str | None:
-        """Folder for host locks and sockets beside the database; None for one in memory."""
-        return self._database.place.directory
+    def shared(self) -> bool:
+        """Whether other processes can use it too."""
+        return self._database.place.shared
+
+    @property
+    def liveness(self) -> Liveness:
+        """Which hosts live."""
+        return self._database.place.liveness
+
+    def changes(self) -> Changes:
+        """Return what tells of commits of other processes from now on."""
+        return OthersCommits(self._database)
 
     async def close(self) -> None:
         """Finish what is under way and close. The last to close copies the log into the database."""

@@ -58,14 +58,10 @@ class Database:
         """The connection to read by: the writer's while it is idle, as it still has the pages of its last commit."""
         return self.writer.db if self.writer.idle else self._beside
 
-    def changed(self) -> bool:
-        """Tell cheaply whether another process has committed since this was last asked."""
-        if self.place.directory is None:
-            return False
-        if self.writer.idle:
-            with self.faults:
-                self.place.tend(self.writer.db)
-        return self.writer.changed()
+    def tend(self) -> None:
+        """Keep small what grows beside the database; no transaction may be under way."""
+        with self.faults:
+            self.place.tend(self.writer.db)
 
     async def write(self, work: Callable[[Batch], T]) -> T:
         """Run some work in a transaction, with a batch that is flushed at its end."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+import anyio
 import apsw
 
+from agentflow.store.contract import Liveness
 from agentflow.store.sqlite.faults import Faults
 from agentflow.store.sqlite.place import prepared, reserve
 from agentflow.store.sqlite.schema import migrate
@@ -21,6 +23,38 @@ _spare: list[apsw.Connection] = []
 """Databases without rows. Most of what a short run costs is to make one and to prepare its statements."""
 
 
+class MemoryLiveness:
+    """Hosts of this process: each lives until it leaves. They are woken by nothing, as nobody else commits."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._living: set[str] = set()
+        self._name = ""
+
+    async def join(self, name: str) -> None:
+        """Live under a name from now on."""
+        self._name = name
+        self._living.add(name)
+
+    async def leave(self) -> None:
+        """Live no more."""
+        self._living.discard(self._name)
+
+    async def dead(self, names: Collection[str]) -> set[str]:
+        """Return those of some hosts that have left, or were never here."""
+        return {*names} - self._living
+
+    async def living(self) -> None:
+        """There is nothing to tell other processes."""
+
+    async def ring(self, names: Collection[str] | None) -> None:
+        """Nobody sleeps while another host commits."""
+
+    async def listen(self, wake: Callable[[], None]) -> None:
+        """Nobody rings."""
+        await anyio.sleep_forever()
+
+
 class InMemory:
     """No file, no other process, and no commit that waits: what the file's place looks after is never the matter."""
 
@@ -28,7 +62,8 @@ class InMemory:
         """Make a place of its own; two of them share nothing."""
         self.path = Path(":memory:")
         self.faults = Faults(self.path)
-        self.directory: str | None = None
+        self.liveness: Liveness = MemoryLiveness()
+        self.shared = False
 
     async def open(self) -> tuple[apsw.Connection, apsw.Connection]:
         """Make the database. It is written and read by one connection: no commit is under way when somebody reads."""

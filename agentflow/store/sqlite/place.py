@@ -10,6 +10,7 @@ from typing import Protocol
 import apsw
 
 from agentflow.errors import StoreError
+from agentflow.store.contract import Liveness
 from agentflow.store.sqlite.faults import Faults
 from agentflow.store.sqlite.sql import number
 
@@ -33,8 +34,13 @@ class Place(Protocol):
         ...
 
     @property
-    def directory(self) -> str | None:
-        """Folder for host locks and sockets; None: no other process can use this database, and no commit waits."""
+    def shared(self) -> bool:
+        """Whether other processes can use this database. Else no commit waits."""
+        ...
+
+    @property
+    def liveness(self) -> Liveness:
+        """Which hosts live."""
         ...
 
     async def open(self) -> tuple[apsw.Connection, apsw.Connection]:

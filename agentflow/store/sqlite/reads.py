@@ -143,7 +143,3 @@ class Reads:
 
         await self._database.write(forget)
         return gone
-
-    def changed(self) -> bool:
-        """Tell cheaply whether another process has committed since this was last asked."""
-        return self._database.changed()

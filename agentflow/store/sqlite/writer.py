@@ -37,7 +37,7 @@ class Writer:
         self._place = place
         self._faults = place.faults
         self._look = place.watch()
-        self._waits = place.directory is not None
+        self._waits = place.shared
         """Whether a commit may wait, for the disk or for another process."""
         self._busy = False
         self._synced = False
@@ -48,7 +48,6 @@ class Writer:
         self._limiter = anyio.CapacityLimiter(1)  # steps may have all of the common threads, for long
         self._version = -1
         """Of the data, as our last transaction left it."""
-        self._seen = self._others()
         self.known = Known()
 
     async def transact(
@@ -91,17 +90,16 @@ class Writer:
         """Whether no transaction is under way."""
         return not self._busy
 
-    def changed(self) -> bool:
-        """Tell whether another connection has committed since this was last asked."""
-        if self._busy:
-            return False
+    def others(self) -> int:
+        """Return a number that changes when another connection has committed. `Connection.data_version` changes too
+        when we have.
+
+        Raises:
+            StoreError: our files aren't in their place any more.
+        """
         self._look(True)
         with self._faults:
-            version = self._others()
-        if version == self._seen:
-            return False
-        self._seen = version
-        return True
+            return number(self.db, "PRAGMA data_version")
 
     async def end(self) -> None:
         """Wait for what is under way; nothing can be begun any more."""
@@ -110,10 +108,6 @@ class Writer:
                 await self._wait()
         self._busy = True
         self._disk.shutdown(wait=False)
-
-    def _others(self) -> int:
-        """Return a number that changes with the commits of others; `Connection.data_version` does with ours too."""
-        return number(self.db, "PRAGMA data_version")
 
     def _begin(self, synced: bool) -> bool:
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import anyio
+import pytest
 
 from agentflow.store.contract import Store
 from agentflow.store.distri import WorkflowRecords
@@ -80,15 +81,45 @@ class DurableSuite:
     async def test_a_commit_of_the_other_one_is_noticed_and_an_own_one_is_not(self, opener: Opener) -> None:
         one, two = await opener(), await opener()
         key = await start(one, "r1")
-        one.changed()
-        two.changed()
+        ones, others, twos = one.changes(), one.changes(), two.changes()
         await one.commit([RunChange(key, key, 1, events=[note("a")])])
-        assert (one.changed(), two.changed(), two.changed()) == (False, True, False)
+        assert (await ones.look(), await twos.look(), await twos.look()) == (False, True, False)
         await two.request(text_id("r1"), "pause", None)
-        assert (one.changed(), one.changed()) == (True, False)
+        assert (await ones.look(), await ones.look(), await others.look()) == (True, False, True)
         assert [row.kind for _, row in await one.inbox()] == ["pause"]
         await one.close()
         await two.close()
+
+    async def test_hosts_live_until_they_leave_and_are_known_by_all_that_have_it_open(self, opener: Opener) -> None:
+        one, two, looking = [(await opener()).liveness for _ in range(3)]
+        assert await looking.living() == set()
+        await one.join("host-a")
+        await two.join("host-b")
+        assert await looking.living() == {"host-a", "host-b"}
+        assert await two.dead(["host-a", "host-b", "host-c"]) == {"host-c"}
+        await one.leave()
+        assert await looking.living() == {"host-b"}
+        assert await two.dead(["host-a", "host-b"]) == {"host-a"}
+        await one.join("host-d")
+        assert await two.dead(["host-a", "host-d"]) == {"host-a"}
+        await one.leave()
+        await two.leave()
+        assert await looking.living() == set()
+
+    @pytest.mark.parametrize("names", [["host-a"], None])
+    async def test_a_host_hears_who_rings_it(self, opener: Opener, names: list[str] | None) -> None:
+        one, two = (await opener()).liveness, (await opener()).liveness
+        heard = anyio.Event()
+        await one.join("host-a")
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as group:
+                group.start_soon(one.listen, heard.set)
+                await anyio.wait_all_tasks_blocked()
+                await two.ring(names)
+                await heard.wait()
+                group.cancel_scope.cancel()
+        await two.ring(["host-a", "gone"])
+        await one.leave()
 
     async def test_one_of_two_takes_a_lease_and_the_loser_learns_it(self, opener: Opener) -> None:
         one, two = await opener(), await opener()

@@ -12,8 +12,10 @@ import anyio
 import apsw
 
 from agentflow.errors import StoreError
+from agentflow.store.contract import Liveness
 from agentflow.store.places import reaching, there
 from agentflow.store.sqlite.faults import Faults
+from agentflow.store.sqlite.file.liveness import FileLiveness
 from agentflow.store.sqlite.file.log import Growth
 from agentflow.store.sqlite.file.loss import damaged, log_fault
 from agentflow.store.sqlite.file.mounts import refuse_network
@@ -38,13 +40,10 @@ class InFile:
         self.path = path.absolute()  # a step may go to another folder
         self._mounts = mounts
         self.faults = Faults(self.path)
+        self.liveness: Liveness = FileLiveness(self.path.parent)
+        self.shared = True
         self._growth = Growth(self.path)
         self._sync = "FULL" if durability == "strict" else "NORMAL"
-
-    @property
-    def directory(self) -> str | None:
-        """Folder for host locks and sockets beside the database."""
-        return str(self.path.parent)
 
     def close(self, writer: apsw.Connection, reader: apsw.Connection) -> None:
         """Close the connections. The last one of all that write copies the log into the database."""
