@@ -9,6 +9,7 @@ import anyio
 
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.damaged import is_damaged
+from agentflow.engine.host.effects import carry_out
 from agentflow.engine.host.environment import Environment
 from agentflow.engine.host.flush import Flush
 from agentflow.engine.host.health import Health
@@ -130,10 +131,14 @@ class Committer:
     # what follows from a commit
 
     def _settle(self, flush: Flush) -> None:
-        """After the commit: let go what has ended or is parked, tell who waits."""
+        """After the commit: do what is done outside, let go what has ended or is parked, tell who waits."""
         changes, cache, queue = flush.changes, self._cache, self._queue
         over: dict[int, RunState] = {}
         for tree in flush.trees:
+            if tree.effects:
+                effects, tree.effects = tree.effects, []
+                if cache.trees.get(tree.key) is tree:  # else it is lost
+                    carry_out(effects)
             unclaimed: list[RunState] = []
             for run in list(tree.touched.values()):
                 change, run.change = run.change, None

@@ -5,7 +5,7 @@ Nothing is computed from its results, so nothing can come of wrong ones: hooks a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from agentflow.data import encode, salvaged
@@ -47,21 +47,18 @@ def let_go(tree: LoadedTree) -> list[RunChange]:
     return [] if free and len(changes) == 1 else changes
 
 
-def ended(
-    tree: LoadedTree, why: Exception, now: float, reap: Callable[[LoadedRun, StepRow], None]
-) -> Sequence[RunChange]:
+def ended(tree: LoadedTree, why: Exception, now: float) -> Sequence[RunChange]:
     """Return what ends a tree that nobody holds; of one that has ended it takes the commands away.
 
     Args:
         tree: the tree, loaded for that.
         why: what keeps it from being rebuilt.
         now: the time.
-        reap: ends what an attempt of a step has left behind.
     """
     epoch = tree.epoch + 1
     taking = RunChange(tree.root, tree.root, epoch, take=True)
     over = tree.runs[0].row.state in TERMINAL
-    changes = [] if over else [_ended(tree, item, why, now, reap) for item in reversed(tree.runs)]
+    changes = [] if over else [_ended(tree, item, why, now) for item in reversed(tree.runs)]
     changes = changes or [RunChange(tree.root, tree.root, epoch)]
     changes[-1].inbox_done = [item.id for item in tree.inbox]
     changes[-1].release = True
@@ -70,16 +67,19 @@ def ended(
     return [taking, *changes]
 
 
-def _ended(
-    tree: LoadedTree, item: LoadedRun, why: Exception, now: float, reap: Callable[[LoadedRun, StepRow], None]
-) -> RunChange:
+def broken_off(tree: LoadedTree) -> Iterator[tuple[LoadedRun, StepRow]]:
+    """Yield the steps that were being executed, none where the tree has ended: whatever they left is to be ended."""
+    if tree.runs[0].row.state not in TERMINAL:
+        for item in tree.runs:
+            yield from ((item, step) for step in item.steps if step.phase == "run" and step.state not in TERMINAL)
+
+
+def _ended(tree: LoadedTree, item: LoadedRun, why: Exception, now: float) -> RunChange:
     row = item.row
     change = RunChange(row.run, tree.root, 0)
     for step in item.steps:
         if step.state in TERMINAL or (step.state == "submitted" and step.attempt == 0):
             continue
-        if step.phase == "run":
-            reap(item, step)
         change.steps.append(
             step._replace(state="canceled", reason=REASON, phase=None, result=None, memo=None, ended_at=now)
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -11,8 +11,9 @@ from typing import Any
 import anyio
 
 from agentflow.data import salvaged
+from agentflow.engine.host import effects
 from agentflow.engine.host.cache import TreeCache
-from agentflow.engine.host.damaged import ended, is_damaged, let_go, wants_end
+from agentflow.engine.host.damaged import broken_off, ended, is_damaged, let_go, wants_end
 from agentflow.engine.host.environment import Environment
 from agentflow.engine.host.health import Health
 from agentflow.engine.host.queue import Item, Queue
@@ -22,13 +23,14 @@ from agentflow.engine.host.slots import Slots
 from agentflow.engine.locating import locate
 from agentflow.engine.plan.carrying import carry_out, command_of
 from agentflow.engine.plan.commands import Outcome
+from agentflow.engine.plan.effects import Interrupt, Reap
 from agentflow.engine.plan.state import Tree
 from agentflow.engine.plan.world import Lease
 from agentflow.engine.program import Program
 from agentflow.errors import DefinitionError, StoreError
 from agentflow.store.contract import Store
-from agentflow.store.loaded import LoadedRun, LoadedTree
-from agentflow.store.rows import RunChange, StepRow
+from agentflow.store.loaded import LoadedTree
+from agentflow.store.rows import RunChange
 
 log = logging.getLogger("agentflow")
 
@@ -158,6 +160,9 @@ class Loader:
         if old is not None:
             for run in old.runs.values():
                 executing.update({(run.key, n): node.lease for n, node in run.live.items() if node.phase == "run"})
+            for effect in old.effects:  # they were refused: who was to stop goes on
+                if isinstance(effect, Interrupt) and effect.step.lease is not None:
+                    executing[effect.run, effect.n] = effect.step.lease
         executing.update({(item.run, item.n): None for item in ended})
         taking = loaded.holder is None
         if taking:
@@ -208,6 +213,7 @@ class Loader:
             for node in list(other.live.values()):
                 if node.lease is not None:
                     node.lease.interrupt("fenced")
+        effects.carry_out(effect for effect in state.tree.effects if isinstance(effect, Interrupt))
         self._cache.drop(state.tree)
 
     def _lose_all(self) -> None:
@@ -236,21 +242,23 @@ class Loader:
             programs = await self._learn(tree)
         if tree.holder is not None:
             await self._store.commit([RunChange(root, root, tree.epoch, release=True)])
-        changes = ended(tree, error, self._env.now(), self._reap)
+        changes = ended(tree, error, self._env.now())
         refused = await self._store.commit(changes)
         self._slots.committed(changes)
-        del programs  # they were there for `_reap`
         if refused:
             return False
+        effects.carry_out(self._left_behind(tree))
+        del programs  # they were there for that
         self._cache.unreadable.pop(root, None)
         self.tell_waiting()
         return True
 
-    def _reap(self, run: LoadedRun, step: StepRow) -> None:
-        """End what an attempt of a dead host has left behind, as far as the definition tells."""
-        program = self._env.catalog.find(run.row.definition)
-        found = locate(program.workflow, step.address) if program is not None else None
-        spec = self._env.types(found.type) if found is not None else None
-        if spec is not None and spec.reap is not None and step.memo:
-            memo: dict[str, Any] = salvaged(step.memo) or {}
-            spec.reap(memo.get("saved"))
+    def _left_behind(self, tree: LoadedTree) -> Iterator[Reap]:
+        """Yield what attempts of a dead host have left behind, as far as the definitions tell."""
+        for run, step in broken_off(tree):
+            program = self._env.catalog.find(run.row.definition)
+            found = locate(program.workflow, step.address) if program is not None else None
+            spec = self._env.types(found.type) if found is not None else None
+            if spec is not None and spec.reap is not None and step.memo:
+                memo: dict[str, Any] = salvaged(step.memo) or {}
+                yield Reap(step.address, spec.reap, memo.get("saved"))

@@ -82,7 +82,7 @@ class Performer:
         if lease.interrupted is not None:
             outcome, left = Stopped(lease.interrupted), None
         elif node.halting is not None:
-            outcome, left = Stopped(node.halting), None
+            outcome, left = Stopped("not_begun"), None
         else:
             node.lease = lease
             if node.memo is not None and UNBEGUN in node.memo:

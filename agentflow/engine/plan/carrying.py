@@ -33,12 +33,15 @@ from agentflow.engine.plan.commands import (
 )
 from agentflow.engine.plan.faults import contain
 from agentflow.engine.plan.marks import UNBEGUN
-from agentflow.engine.plan.recovery import interrupted_once
+from agentflow.engine.plan.recovery import interrupted_once, requeue
 from agentflow.engine.plan.runs import cancel_run, pause_run
 from agentflow.engine.plan.state import Node, RunState, Tree
 from agentflow.errors import Failure
 from agentflow.store.common import passed
 from agentflow.store.rows import ArtifactRow, Inbox, MessageRow, added
+
+LATER = frozenset({"shutdown", "not_begun"})
+"""Reasons with which a step stops that goes on later."""
 
 
 def carry_out(tree: Tree, command: Command) -> None:
@@ -207,7 +210,7 @@ def _outcome(tree: Tree, command: Outcome) -> None:
     node.phase = None
     value = command.value
     again = False
-    if node.entered == "reducing" and not (isinstance(value, Stopped) and value.reason == "shutdown"):
+    if node.entered == "reducing" and not (isinstance(value, Stopped) and value.reason in LATER):
         again = reducing.tries_again(node)
         reducing.end(node)
     if command.left is not None and not isinstance(value, Stopped | Failure):
@@ -244,7 +247,9 @@ def _failed(run: RunState, node: Node, failure: Failure) -> None:
 
 
 def _stopped(run: RunState, node: Node, reason: str) -> None:
-    if reason == "shutdown" and reducing.waits(node):
+    if reason == "not_begun" and node.halting is None:  # the commit that would have stopped it was refused
+        _as_before(run, node)
+    elif reason == "shutdown" and reducing.waits(node):
         reducing.queue(run, node)  # so that the next host goes on with it
         run.save(node)
     elif reason == "shutdown" and node.program.step.at_most_once:
@@ -262,6 +267,14 @@ def _stopped(run: RunState, node: Node, reason: str) -> None:
         steps.fail(run, node, Failure("AF-TIMEOUT", message, kind="timeout", hint=hint))
     else:
         steps.cancel(run, node, node.halting or reason)
+
+
+def _as_before(run: RunState, node: Node) -> None:
+    """Let a step wait for a slot again that was claimed and hasn't begun."""
+    if not reducing.waits(node):
+        node.state, node.entered = "working", "crash"
+    run.save(node)
+    requeue(run, node)
 
 
 def _leave(run: RunState, node: Node, left: Left) -> None:

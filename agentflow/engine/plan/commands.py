@@ -187,7 +187,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """Of an outcome: it was interrupted, as a sibling failed, the run was cancelled, or the host stops."""
+    """Of an outcome: it was interrupted, as a sibling failed, the run was cancelled, or the host stops.
+
+    `not_begun`: it was to be interrupted before it began.
+    """
 
     reason: str
 

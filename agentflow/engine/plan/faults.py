@@ -7,6 +7,7 @@ from typing import Any
 
 from agentflow.data import encode
 from agentflow.engine.plan import steps, waiting
+from agentflow.engine.plan.effects import Interrupt
 from agentflow.engine.plan.marks import ROOT
 from agentflow.engine.plan.state import Node, RunState, Tree
 from agentflow.errors import Failure
@@ -55,14 +56,14 @@ def _single(run: RunState, node: Node) -> bool:
 
 
 def fail_tree(tree: Tree, error: BaseException) -> None:
-    """End every run of a tree as failed, and stop what is executing."""
+    """End every run of a tree as failed, and have stopped what is executing."""
     tree.todo.clear()
     tree.checks.clear()
     failure = defect(tree.root, error)
     for run in tree.runs.values():
         for node in list(run.live.values()):
             if node.lease is not None:
-                node.lease.interrupt("fenced")
+                tree.effects.append(Interrupt(run.key, node.n, node, "fenced"))
         created, taken = (run.change.create, run.change.take) if run.change is not None else (None, False)
         run.change = None
         if run.ended:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from agentflow.engine.plan import recovery, reducing, steps, waiting
+from agentflow.engine.plan import reducing, steps, waiting
+from agentflow.engine.plan.effects import Interrupt
 from agentflow.engine.plan.state import Node, RunState, Scope
 
 
@@ -25,14 +26,8 @@ def halt_node(run: RunState, node: Node, reason: str, interrupt: bool) -> None:
     """Stop one step in progress."""
     if node.phase == "run":
         if interrupt and node.halting is None:
-            node.halting = reason
-            if node.lease is not None:
-                node.lease.interrupt(reason)
-            else:
-                run.running -= 1
-                recovery.reap(node)
-                reducing.end(node)
-                steps.cancel(run, node, reason)
+            node.halting = reason  # one that hasn't begun yet doesn't begin
+            run.tree.effects.append(Interrupt(run.key, node.n, node, reason))
     elif reducing.waits(node):  # what it does is done: only its reducers are still to work
         if interrupt:
             reducing.end(node)

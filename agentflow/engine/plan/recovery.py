@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-
 from agentflow.engine.plan import reducing, steps
+from agentflow.engine.plan.effects import Reap
 from agentflow.engine.plan.marks import UNBEGUN
 from agentflow.engine.plan.state import Node, RunState
 from agentflow.errors import Failure
-
-log = logging.getLogger("agentflow")
 
 MAX_CRASHES = 5
 """A step that was running in this many deaths of a host isn't tried again."""
@@ -20,10 +17,10 @@ def interrupted(run: RunState, node: Node) -> None:
     if node.phase != "run":
         return
     run.running -= 1
-    reap(node)
+    _reap(run, node)
     if UNBEGUN not in (node.memo or {}):
         node.crashes += 1
-    if node.halting is not None or _stopped(node):
+    if node.halting is not None or is_stopped(node):
         reducing.end(node)
         steps.cancel(run, node, node.halting or (node.scope.halted if node.scope else None) or "run_canceled")
     elif node.program.step.at_most_once and not reducing.waits(node):
@@ -44,14 +41,11 @@ def interrupted(run: RunState, node: Node) -> None:
             steps.queue(run, node)
 
 
-def reap(node: Node) -> None:
-    """End what an attempt has left behind. What goes wrong then doesn't keep the step from being entered again."""
-    if node.program.spec.reap is None or not node.memo:
-        return
-    try:
-        node.program.spec.reap(node.memo.get("saved"))
-    except BaseException as error:  # it may be the user's
-        log.warning("what step %s has left behind can't be ended: %s", node.address, type(error).__name__)
+def _reap(run: RunState, node: Node) -> None:
+    """Have ended what an attempt has left behind, before the step is claimed again."""
+    reap = node.program.spec.reap
+    if reap is not None and node.memo:
+        run.tree.effects.append(Reap(node.address, reap, node.memo.get("saved")))
 
 
 def interrupted_once(node: Node) -> Failure:
@@ -60,7 +54,7 @@ def interrupted_once(node: Node) -> Failure:
     return Failure("AF-INTERRUPTED", message, kind="crash", retryable=False)
 
 
-def _stopped(node: Node) -> bool:
+def is_stopped(node: Node) -> bool:
     """Tell whether its scope was stopped in a way that interrupts what runs in it."""
     scope = node.scope
     if scope is None or scope.halted is None:
@@ -74,7 +68,7 @@ def requeue(run: RunState, node: Node) -> None:
         reducing.queue(run, node)
         return
     interrupted = node.entered == "crash" and node.attempt > 0
-    if node.scope is not None and node.scope.halted is not None and (_stopped(node) or not interrupted):
+    if node.scope is not None and node.scope.halted is not None and (is_stopped(node) or not interrupted):
         steps.cancel(run, node, node.scope.halted)
     elif node.program.is_leaf:
         steps.queue(run, node)

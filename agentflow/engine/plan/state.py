@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 
 from agentflow.data import decode, encode
 from agentflow.engine.plan.carried import UNREAD, Response, Seeds, Shared
+from agentflow.engine.plan.effects import Effect
 from agentflow.engine.plan.marks import ROOT, SATISFYING, SOON
 from agentflow.engine.plan.volume import Volume
 from agentflow.engine.plan.world import Lease, World
@@ -338,7 +339,7 @@ class RunState:
 class Tree:
     """A root run with the descendants that haven't ended: one lease, one holder."""
 
-    __slots__ = ("broken_off", "checks", "epoch", "key", "programs", "runs", "todo", "touched", "world")
+    __slots__ = ("broken_off", "checks", "effects", "epoch", "key", "programs", "runs", "todo", "touched", "world")
 
     def __init__(self, world: World, key: int, epoch: int) -> None:
         """Make an empty tree."""
@@ -350,6 +351,8 @@ class Tree:
         self.runs: dict[int, RunState] = {}
         self.touched: dict[int, RunState] = {}
         """Runs that the current transition changes, parents first where both are new."""
+        self.effects: list[Effect] = []
+        """What it does outside."""
         self.todo: deque[tuple[str, tuple[Any, ...]]] = deque()
         """What the planner still has to do in this transition: operation and arguments."""
         self.checks: dict[Scope, RunState] = {}

@@ -1,0 +1,37 @@
+"""What a transition does outside, as data: it is done once the transition is committed, and never if it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from agentflow.engine.plan.world import Lease
+
+
+class Executed(Protocol):
+    """A step that a worker executes, as long as it does."""
+
+    @property
+    def lease(self) -> Lease | None:
+        """How the worker is reached."""
+        ...
+
+
+class Interrupt(NamedTuple):
+    """Whoever executes a step is to stop."""
+
+    run: int
+    n: int
+    step: Executed
+    reason: str
+
+
+class Reap(NamedTuple):
+    """What an attempt of a dead host has left behind is to be ended."""
+
+    address: str
+    reap: Callable[[Any], None]
+    saved: Any
+
+
+Effect: TypeAlias = Interrupt | Reap
