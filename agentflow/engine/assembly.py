@@ -15,6 +15,7 @@ from agentflow.engine.commands.starting import register
 from agentflow.engine.gate import Gate
 from agentflow.engine.host.core import Core
 from agentflow.engine.host.environment import Environment
+from agentflow.engine.host.keys import Keys
 from agentflow.engine.runtime.embedded import EmbeddedRuntime
 from agentflow.errors import DefinitionError, Problem, StoreError
 from agentflow.expressions import NamedValues, compile_value
@@ -57,7 +58,7 @@ def build_core(
         env=config.env_values,
         public_env={k: v for k, v in config.env_values.items() if k in config.env and config.env[k].public},
         checker=Checker(config.skills, python=bool(config.python_modules or functions or tools or agents)),
-        allocate=store.allocate,
+        keys=Keys(store),
         catalog=Catalog(partial(_parse, types), types, config.http.timeout),
         gate=Gate(config.limits, config.redactor),
         limits=config.limits,

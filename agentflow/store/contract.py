@@ -80,12 +80,12 @@ class TaskStore(Protocol):
 class Ledger(Protocol):
     """What executing runs needs: commits, leases, timers, commands."""
 
-    def allocate(self) -> int:
-        """Return a fresh integer key for a run; unique in the store, over processes and restarts."""
-        ...
+    async def new_keys(self, count: int = 1) -> list[int]:
+        """Return fresh integer keys for runs, in ascending order; unique in the store, over processes and restarts.
 
-    async def new_key(self) -> int:
-        """Return a fresh key as `allocate` does, without holding up the event loop where keys have to be reserved."""
+        It is asked for each run that begins: a store for which that would be a transaction, or a round trip, reserves
+        keys in blocks. What is reserved and not used is lost. A key fits into 31 bits.
+        """
         ...
 
     async def commit(self, changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:

@@ -32,7 +32,8 @@ class WorkflowRecords:
         """
         if run.parent is not None:
             raise Defect("A child run is created by a commit of its tree.")
-        store, key = self._store, await self._store.new_key()
+        store = self._store
+        (key,) = await store.new_keys()
         body = await store.get_definition(run.definition)  # it may go with the run that is overwritten
         create = RunChange(key, key, 1, create=run, release=True)
         while await store.commit(

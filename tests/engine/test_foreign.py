@@ -28,7 +28,7 @@ async def _left_by_a_stopped_host(db: Path, due: float) -> Liveness:
     await store.liveness.join(store.holder)
     changes: list[RunChange] = []
     for number in range(FOREIGN):
-        key = store.allocate()
+        key = (await store.new_keys())[0]
         timers = [TimerRow(due, key, 0, "timer")]
         changes.append(RunChange(key, key, 1, create=new_run(f"f{number}"), timers=timers))
     assert not await store.commit(changes)

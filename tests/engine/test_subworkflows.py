@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from agentflow.definition.models import Workflow
 from agentflow.engine import Answer, Engine, Run
-from agentflow.errors import StepError
+from agentflow.errors import StepError, StoreError
 from agentflow.steps import agent_run, for_each, set_, wait_for_input
 from agentflow.steps import workflow as sub
 from agentflow.store.contract import RunQuery
@@ -213,3 +215,31 @@ async def test_an_input_that_the_child_does_not_declare_fails_the_step_and_makes
         assert await engine.list(RunQuery(parent=done.run.id)) == []
     assert (done.state, done.errors["call"]["code"]) == ("failed", "AF-INPUT-UNKNOWN")
     assert done.errors["call"]["hint"] == 'did you mean "name"?'
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_far_more_children_than_there_are_keys_at_hand_start_at_once(lab: Lab, refuses: bool) -> None:
+    """The planner waits for nothing: what comes short of keys waits for the store, which may be far, or refuse once."""
+    child = lab.workflow(set_("out", value="{input.n}"), id="child", output="{steps.out}")
+    each = for_each("each", in_=list(range(100)), steps=[sub("call", workflow="child", input={"n": "{item}"})])
+    waiting = wait_for_input("ask", message="?")
+    async with lab.open(child, lab.workflow(waiting, each)) as engine:
+        run = await engine.start("main")
+        await until(engine, run.id, "step_waiting")
+        new_keys, asked, left = engine.store.new_keys, 0, [StoreError("busy")] if refuses else []
+
+        async def far(count: int = 1) -> list[int]:
+            nonlocal asked
+            asked += count
+            await anyio.lowlevel.checkpoint()
+            if asked > 50 and left:
+                raise left.pop()
+            return await new_keys(count)
+
+        engine.store.new_keys = far
+        await engine.resume((await engine.waits(run.id))[0].id, Answer(1))
+        done = await lab.finish(engine, run)
+        children = await engine.list(RunQuery(parent=run.id, limit=200))
+    assert done.output == [{"call": n} for n in range(100)]
+    assert len({inner.id for inner in children}) == len(children) == 100
+    assert left == []

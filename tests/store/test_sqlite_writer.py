@@ -205,15 +205,14 @@ async def test_ending_waits_for_what_is_under_way(slow: SlowWriter, tmp_path: Pa
     assert _kept(tmp_path / "runs.db") == [0, 1]
 
 
-async def test_keys_are_reserved_while_a_slow_commit_is_under_way(tmp_path: Path) -> None:
-    """Who needs one at once must not wait for a COMMIT that waits for the loop."""
+async def test_keys_are_each_given_once_to_many_who_ask_while_commits_are_slow(tmp_path: Path) -> None:
     store = await open_store(tmp_path / "runs.db")
     assert isinstance(store, SqliteStore)
     store._database.writer._cost = 1.0  # pyright: ignore[reportPrivateUsage]  a slow disk
     keys = set[int]()
 
     async def one(n: int) -> None:
-        keys.update(store.allocate() for _ in range(50))
+        keys.update(await store.new_keys(50))
         keys.add(await start(store, f"r{n}"))
 
     with anyio.fail_after(60):

@@ -277,7 +277,7 @@ async def start(core: Core, host: Host, plan: Plan) -> str:
 
 async def _leave(core: Core, new: NewRun, plan: Plan) -> None:
     """Leave the new run with its kept steps to the process that takes it."""
-    key = await core.store.new_key()
+    (key,) = await core.store.new_keys()
     new.state = "submitted"
     change = RunChange(key, key, 0, create=new, steps=[row._replace(run=key) for row in plan.kept.values()])
     change.shared = [row._replace(run=key) for row in plan.shared]

@@ -269,7 +269,7 @@ async def create(core: Core, host: Host, new: NewRun, program: Program, seed: Se
     Returns:
         Its row where this process begins it, else whether it was created.
     """
-    key = await core.store.new_key()
+    (key,) = await core.store.new_keys()
     if host.takeover.mode == "none":
         new.state = "submitted"
         change = RunChange(key, key, 0, create=new)

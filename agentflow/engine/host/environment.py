@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from agentflow.clock import Clock
 from agentflow.config import Limits
 from agentflow.engine.catalog import Catalog
 from agentflow.engine.gate import Gate
+from agentflow.engine.host.keys import Keys
 from agentflow.engine.needs import missing_skills
 from agentflow.engine.program import Program, StepProgram, Types
 from agentflow.ids import IdSource
@@ -29,7 +30,7 @@ class Environment:
         env: Mapping[str, str],
         public_env: Mapping[str, str],
         checker: Checker,
-        allocate: Callable[[], int],
+        keys: Keys,
         catalog: Catalog,
         gate: Gate,
         limits: Limits,
@@ -49,7 +50,8 @@ class Environment:
         self.moment = clock.now()
         """Time of the transition that is being planned."""
         self.new_id = ids
-        self.allocate = allocate
+        self.keys = keys
+        self.allocate = keys.take
         self.gate = gate
         self._granted: dict[str, None] = {}
         """Step types whose skills are granted: that stays so. Connections come and go."""

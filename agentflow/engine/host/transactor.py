@@ -145,6 +145,11 @@ class Transactor:
         held, trees = await self._take_in()
         flush = Flush(held, trees)
         try:
+            for tree in trees:
+                while not _apply(tree):
+                    await self._env.keys.restock()
+                if len(tree.runs) > 1:  # there may be new child runs
+                    self._cache.keep_runs(tree)
             self._slots.fill(trees, flush.claimed, self.landing.roots if self.landing is not None else ())
             flush.changes = _collect(trees)
             if not flush.changes and not held:
@@ -158,7 +163,7 @@ class Transactor:
         return flush
 
     async def _take_in(self) -> tuple[list[Item], list[Tree]]:
-        """Carry out the commands of one flush, not so many that the loop stands still for long; let the planner work.
+        """Carry out the commands of one flush, not so many that the loop stands still for long.
 
         A fault of ours ends the run it happened in, not the loop.
         """
@@ -185,26 +190,29 @@ class Transactor:
                     await self._loader.not_held(item, error)
                     continue
                 tree = self._cache.trees.get(root)
-            held.append(item)
             if tree is not None:
                 touched[root] = tree
-                _apply(tree, item)
-        for tree in touched.values():
-            _apply(tree)
-            if len(tree.runs) > 1:  # there may be new child runs
-                self._cache.keep_runs(tree)
+                if not _apply(tree, item):
+                    if isinstance(item, Outcome):
+                        self._slots.running += 1
+                    items.appendleft(item)
+                    break
+            held.append(item)
         return held, list(touched.values())
 
 
-def _apply(tree: Tree, item: Item | None = None) -> None:
-    """Carry out a command; without one, what is left to do."""
+def _apply(tree: Tree, item: Item | None = None) -> bool:
+    """Carry out a command; without one, what is left to do. False: that needs more keys of child runs first."""
     try:
         if tree.todo or item is None:
             drain(tree)
+            if tree.todo:
+                return False
         if item is not None:
             carry_out(tree, item if isinstance(item, Outcome) else item.command)
     except BaseException as error:  # nothing here waits, so it is nobody's cancellation
         fail_tree(tree, error)
+    return True
 
 
 def _collect(trees: Sequence[Tree]) -> list[RunChange]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from agentflow.engine.plan import containers, faults, halting, keeping, order, recovery, runs, steps, waiting
 from agentflow.engine.plan.state import Tree
+from agentflow.engine.plan.world import OutOfKeys
 
 OPERATIONS: dict[str, Callable[..., None]] = {
     "again": waiting.again,
@@ -41,13 +42,19 @@ OPERATIONS: dict[str, Callable[..., None]] = {
 
 
 def drain(tree: Tree) -> None:
-    """Carry out everything that is to be done now; scopes are checked for their end when nothing else is left."""
+    """Carry out everything that is to be done now; scopes are checked for their end when nothing else is left.
+
+    What is still to be done afterwards waits for keys of child runs.
+    """
     todo, checks = tree.todo, tree.checks
     while True:
         while todo:
             name, args = todo.popleft()
             try:
                 OPERATIONS[name](*args)
+            except OutOfKeys:
+                todo.appendleft((name, args))
+                return
             except BaseException as error:
                 faults.contain(args, error)
         if checks:

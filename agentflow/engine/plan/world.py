@@ -18,6 +18,10 @@ class Lease(Protocol):
         ...
 
 
+class OutOfKeys(Exception):
+    """There is no key at hand for a child run. What asked for one is to be done once there are some."""
+
+
 class World(Protocol):
     """What the planner may ask of the outside; all of it answers at once."""
 
@@ -38,7 +42,7 @@ class World(Protocol):
         ...
 
     def allocate(self) -> int:
-        """Return a fresh run key."""
+        """Return a fresh run key; raises OutOfKeys when none is at hand."""
         ...
 
     def program(self, digest: str) -> Program:

@@ -37,7 +37,7 @@ class Database:
         self.place = place
         self.faults = place.faults
         self.writer = Writer(connections[0], place)
-        self.keys = Keys(place, self.writer)
+        self.keys = Keys(self.writer)
         self.holder = ""
         """See `Store.holder`."""
         self.matches: Matches = subset

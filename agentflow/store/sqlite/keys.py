@@ -6,7 +6,7 @@ from collections import deque
 
 import anyio
 
-from agentflow.store.sqlite.place import Place, reserve
+from agentflow.store.sqlite.sql import number
 from agentflow.store.sqlite.writer import Writer
 
 _FIRST_BLOCK = 64
@@ -16,55 +16,54 @@ _LARGEST_BLOCK = 4096
 class Keys:
     """Blocks of keys: small ones first, larger ones for those who use many."""
 
-    def __init__(self, place: Place, writer: Writer) -> None:
+    def __init__(self, writer: Writer) -> None:
         """Start without any."""
-        self._place = place
         self._writer = writer
-        self._blocks: deque[tuple[int, int]] = deque()
-        self._next = self._end = 0
-        self._size = _FIRST_BLOCK
+        self._blocks: deque[range] = deque()
+        self._left = 0
+        self._size = 0
+        """Of the last block that was reserved."""
         self._reserving: anyio.Event | None = None
 
-    def take(self) -> int:
-        """Return a key."""
-        if self._next >= self._end:
-            if not self._blocks:  # many child runs are started at once
-                self.add(self._place.reserve(self._writer.db, self._more), self._more)
-            self._next, self._end = self._blocks.popleft()
-        self._next += 1
-        return self._next
-
-    async def new(self) -> int:
-        """Return a key; where keys have to be reserved first, the loop goes on meanwhile."""
-        while self._next >= self._end and not self._blocks:
+    async def take(self, count: int) -> list[int]:
+        """Return fresh keys; where they have to be reserved first, the loop goes on meanwhile."""
+        while self._left < count:
             if self._reserving is not None:  # all go on at once then, or each would be a commit of its own
                 await self._reserving.wait()
                 continue
             reserved = self._reserving = anyio.Event()
             try:
-                count = self._more
-                self.add(await self._writer.transact(self._reserve, count), count)
+                wanted = max(self._more, count)
+                self.add(await self._writer.transact(self.reserve, wanted), wanted)
             finally:
                 self._reserving = None
                 reserved.set()
-        return self.take()
+        self._left -= count
+        taken: list[int] = []
+        while len(taken) < count:
+            block = self._blocks.popleft()
+            missing = count - len(taken)
+            taken += block[:missing]
+            if len(block) > missing:
+                self._blocks.appendleft(block[missing:])
+        return taken
 
     @property
     def wanted(self) -> int:
-        """How many keys the next commit should reserve on its way; 0: enough are left."""
-        if self._end == 0 or self._blocks or self._end - self._next > self._size // 4:
-            return 0
-        return min(self._size * 4, _LARGEST_BLOCK)
+        """How many keys the next commit should reserve on its way; 0: enough are left, or nobody has wanted any."""
+        return self._more if self._size and self._left <= self._size // 4 else 0
+
+    def reserve(self, count: int) -> int:
+        """Reserve keys in the transaction that is under way; returns the last one."""
+        advance = "UPDATE meta SET value = value + ? WHERE name = 'run_keys' RETURNING value"
+        return number(self._writer.db, advance, (count,))
 
     def add(self, last: int, count: int) -> None:
-        """Take over a reserved block that ends with a key."""
+        """Take over a reserved block that ends with a key, once it is committed."""
         self._size = count
-        self._blocks.append((last - count, last))
-
-    def _reserve(self, count: int) -> int:
-        return reserve(self._writer.db, count)
+        self._left += count
+        self._blocks.append(range(last - count + 1, last + 1))
 
     @property
     def _more(self) -> int:
-        """How many keys to reserve when none is left."""
-        return self._size if self._end == 0 else min(self._size * 4, _LARGEST_BLOCK)
+        return min(self._size * 4, _LARGEST_BLOCK) or _FIRST_BLOCK

@@ -10,7 +10,6 @@ from agentflow.store.contract import Definitions
 from agentflow.store.rows import RunChange, RunRow
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.database import Database
-from agentflow.store.sqlite.place import reserve
 from agentflow.store.sqlite.rows import run_rows
 from agentflow.store.sqlite.sql import do, one
 from agentflow.store.told import Fenced
@@ -31,13 +30,9 @@ class Ledger:
 
     _database: Database
 
-    def allocate(self) -> int:
-        """Return a fresh integer key for a run."""
-        return self._database.keys.take()
-
-    async def new_key(self) -> int:
-        """Return a fresh integer key for a run, without holding up the event loop where keys have to be reserved."""
-        return await self._database.keys.new()
+    async def new_keys(self, count: int = 1) -> list[int]:
+        """Return fresh integer keys for runs."""
+        return await self._database.keys.take(count)
 
     async def commit(self, changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
         """Commit many transitions in one durable transaction; each of them wholly or not at all."""
@@ -62,8 +57,8 @@ class Ledger:
 
     def _land(self, work: Transitions) -> tuple[Sequence[RunChange], list[Fenced], int, int]:
         changes, definitions = work
-        database, db = self._database, self._database.writer.db
-        batch = Batch(db, database.holder, database.matches, database.writer.known)
+        database = self._database
+        batch = Batch(database.writer.db, database.holder, database.matches, database.writer.known)
         refused = batch.commit(changes)
         batch.flush()
         batch.forget()
@@ -72,7 +67,7 @@ class Ledger:
             self._define(digest, body)
         count, last = database.keys.wanted, 0
         if count:
-            last = reserve(db, count)
+            last = database.keys.reserve(count)
         return changes, refused, last, count
 
     def _define(self, digest: str, body: bytes) -> None:

@@ -12,7 +12,7 @@ import apsw
 
 from agentflow.store.contract import Liveness
 from agentflow.store.sqlite.faults import Faults
-from agentflow.store.sqlite.place import prepared, reserve
+from agentflow.store.sqlite.place import prepared
 from agentflow.store.sqlite.schema import migrate
 from agentflow.store.sqlite.sql import do, number, rows, script
 
@@ -94,10 +94,6 @@ class InMemory:
 
     def set_sync(self, db: apsw.Connection, *, full: bool) -> None:
         """No commit is safer than another."""
-
-    def reserve(self, db: apsw.Connection, count: int) -> int:
-        """Reserve run keys; returns the last one."""
-        return reserve(db, count)
 
 
 def _nothing(now: bool) -> None:

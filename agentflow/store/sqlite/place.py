@@ -12,7 +12,6 @@ import apsw
 from agentflow.errors import StoreError
 from agentflow.store.contract import Liveness
 from agentflow.store.sqlite.faults import Faults
-from agentflow.store.sqlite.sql import number
 
 OLDEST_SQLITE = 3_051_003
 """Before 3.51.3, two processes that write and checkpoint at the same moment could damage the file."""
@@ -73,15 +72,6 @@ class Place(Protocol):
     def set_sync(self, db: apsw.Connection, *, full: bool) -> None:
         """Say how safe the next commits of a connection are: in full, or as they usually are."""
         ...
-
-    def reserve(self, db: apsw.Connection, count: int) -> int:
-        """Reserve run keys, also while the writer's connection `db` is in a commit; returns the last one."""
-        ...
-
-
-def reserve(db: apsw.Connection, count: int) -> int:
-    """Reserve run keys; returns the last one."""
-    return number(db, "UPDATE meta SET value = value + ? WHERE name = 'run_keys' RETURNING value", (count,))
 
 
 def prepared(db: apsw.Connection) -> apsw.Connection:

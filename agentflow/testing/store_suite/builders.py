@@ -45,10 +45,16 @@ def note(kind: str, step: str | None = None, at: float = 100.0) -> EventRow:
     return EventRow(kind, step, encode({"n": 1}), at)
 
 
+async def fresh(store: Store) -> int:
+    """Return the key of a run to make."""
+    (key,) = await store.new_keys()
+    return key
+
+
 async def start(store: Store, name: str, *, holder: str = HOST, **fields: Any) -> int:
     """Commit a new root run, held by `holder`, and return its key."""
     store.holder = holder
-    key = store.allocate()
+    key = await fresh(store)
     change = RunChange(key, key, 1, create=new_run(name, **fields), events=[bump("run_started")])
     assert list(await store.commit([change])) == []
     return key
@@ -56,7 +62,7 @@ async def start(store: Store, name: str, *, holder: str = HOST, **fields: Any) -
 
 async def start_child(store: Store, name: str, parent: int, root: int, *, epoch: int = 1, **fields: Any) -> int:
     """Commit a child run of a held tree, and return its key."""
-    key = store.allocate()
+    key = await fresh(store)
     create = new_run(name, parent=parent, parent_step=0, **fields)
     assert list(await store.commit([RunChange(key, root, epoch, create=create)])) == []
     return key

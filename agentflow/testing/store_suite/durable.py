@@ -15,6 +15,7 @@ from agentflow.store.rows import RunChange
 from agentflow.store.told import Fenced
 from agentflow.testing.store_suite.builders import (
     bump,
+    fresh,
     listening,
     new_run,
     note,
@@ -48,7 +49,7 @@ class DurableSuite:
         assert await again.result(key, 0) == b'{"x":1}'
         assert await again.publish("other", {}, "e1", 20.0, subset) == (0, [])
         assert await again.publish("paid", {}, None, 120.0, subset) == (1, ["host-a"])
-        assert again.allocate() != key
+        assert await fresh(again) != key
         await again.close()
 
     async def test_steps_keep_the_order_of_their_first_insertion_where_no_event_tells_it(self, opener: Opener) -> None:
@@ -73,7 +74,7 @@ class DurableSuite:
 
     async def test_two_that_have_it_open_never_give_the_same_run_key(self, opener: Opener) -> None:
         one, two = await opener(), await opener()
-        keys = [store.allocate() for _ in range(50) for store in (one, two)]
+        keys = [await fresh(store) for _ in range(50) for store in (one, two)]
         assert len(set(keys)) == 100
         await one.close()
         await two.close()
@@ -137,7 +138,7 @@ class DurableSuite:
         outcomes: list[int] = []
 
         async def create(store: Store, name: str) -> None:
-            key = store.allocate()
+            key = await fresh(store)
             change = RunChange(key, key, 1, create=new_run(name, idempotency_key="k"))
             outcomes.append(len(await store.commit([change])))
 

@@ -9,6 +9,7 @@ from agentflow.store.rows import AnswerRow, RunChange, RunPatch, TimerRow
 from agentflow.store.told import Fenced
 from agentflow.testing.store_suite.builders import (
     ending,
+    fresh,
     listening,
     new_run,
     note,
@@ -123,7 +124,7 @@ class LeaseSuite:
     async def test_a_loaded_tree_has_all_that_is_open_parents_first(self, store: Store) -> None:
         root = await start(store, "r1")
         # Keys don't tell who came first: they are reserved in blocks per process.
-        later, sooner = store.allocate(), store.allocate()
+        later, sooner = await fresh(store), await fresh(store)
         await store.commit(
             [
                 RunChange(sooner, root, 1, create=new_run("c1", parent=root, parent_step=4)),
@@ -143,7 +144,7 @@ class LeaseSuite:
 
     async def test_a_run_created_without_a_host_waits_for_one(self, store: Store) -> None:
         store.holder = ""
-        key = store.allocate()
+        key = await fresh(store)
         await store.commit([RunChange(key, key, 0, create=new_run("r1"))])
         assert await store.claimable() == [key]
         store.holder = "host-b"

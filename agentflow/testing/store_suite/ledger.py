@@ -14,6 +14,7 @@ from agentflow.store.told import Fenced
 from agentflow.testing.store_suite.builders import (
     bump,
     ending,
+    fresh,
     listening,
     new_run,
     note,
@@ -49,7 +50,7 @@ class LedgerSuite:
 
     async def test_the_same_idempotency_key_makes_one_run(self, store: Store) -> None:
         one = await start(store, "r1", idempotency_key="order-7", fingerprint="f1")
-        again = store.allocate()
+        again = await fresh(store)
         create = new_run("r2", idempotency_key="order-7", fingerprint="f2")
         change = RunChange(again, again, 1, create=create, steps=[step(again, 0)])
         assert list(await store.commit([change])) == [Fenced(again)]
@@ -63,7 +64,7 @@ class LedgerSuite:
 
     async def test_the_same_id_or_two_creations_in_one_commit_make_one_run(self, store: Store) -> None:
         await start(store, "r1")
-        keys = [store.allocate() for _ in range(3)]
+        keys = [await fresh(store) for _ in range(3)]
         names = ("r1", "r2", "r2")
         changes = [
             RunChange(key, key, 1, create=new_run(name, input=str(key).encode()))
@@ -85,7 +86,7 @@ class LedgerSuite:
                 for n in range(100, 200):
                     group.start_soon(one, n)
         assert len(keys) == 100
-        assert len({store.allocate() for _ in range(5000)} | keys) == 5100
+        assert len({*await store.new_keys(5000), *keys}) == 5100
         for n in range(100, 200):
             assert await store.get_run(text_id(f"r{n}")) is not None
 

@@ -9,6 +9,7 @@ from agentflow.store.rows import RunChange
 from agentflow.testing.store_suite.builders import (
     OVER,
     ending,
+    fresh,
     listening,
     new_run,
     start,
@@ -182,7 +183,7 @@ class EventSuite:
 
     async def test_a_run_that_begins_with_a_wait_hears_nothing_from_before(self, store: Store) -> None:
         await _published(store, 2)
-        keys = [store.allocate(), store.allocate()]
+        keys = [await fresh(store), await fresh(store)]
         for n, since in enumerate((None, 111.0)):
             begun = listening(keys[n], f"w{n}", "paid", since=since)
             begun.create = new_run(f"r{n}")

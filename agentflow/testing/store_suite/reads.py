@@ -16,6 +16,7 @@ from agentflow.testing.store_suite.builders import (
     OVER,
     bump,
     ending,
+    fresh,
     listening,
     new_run,
     note,
@@ -157,7 +158,7 @@ class ReadSuite:
 
     async def test_definitions_go_with_the_last_run_that_needs_them(self, store: Store) -> None:
         bodies: dict[str, bytes] = dict.fromkeys(("d1", "d2", "kid", "late"), b"{}")
-        keys = [store.allocate() for _ in range(3)]
+        keys = [await fresh(store) for _ in range(3)]
         store.holder = "host-a"
         creates = [
             new_run("r0", definition="d1", pins={"k": "kid", "l": "late"}),
@@ -170,7 +171,7 @@ class ReadSuite:
         for older, left in ((200.5, {"d2", "kid"}), (201.5, {"d2"}), (300.0, set[str]())):
             assert await store.purge(older, OVER) == 1
             assert {name for name in bodies if await store.get_definition(name)} == left
-        key = store.allocate()
+        key = await fresh(store)
         await store.commit([RunChange(key, key, 1, create=new_run("r3", definition="d1"))], bodies)
         assert await store.get_definition("d1") == b"{}"
 

@@ -20,7 +20,7 @@ from agentflow.store.sqlite.file.log import Growth
 from agentflow.store.sqlite.file.loss import damaged, log_fault
 from agentflow.store.sqlite.file.mounts import refuse_network
 from agentflow.store.sqlite.file.presence import Presence
-from agentflow.store.sqlite.place import BUSY_AFTER, check_sqlite, pause, prepared, reserve
+from agentflow.store.sqlite.place import BUSY_AFTER, check_sqlite, pause, prepared
 from agentflow.store.sqlite.schema import check_version, migrate, migrations
 from agentflow.store.sqlite.sql import do, one
 
@@ -142,15 +142,6 @@ class InFile:
                 why=f"Its journal mode stays {mode[0] if mode else 'unknown'}.",
                 hint="Put the store on a local disk with --store.",
             )
-
-    def reserve(self, db: apsw.Connection, count: int) -> int:
-        """Reserve run keys on a connection of its own: the writer's may be in a commit; returns the last one."""
-        with self.faults:
-            own = self.writer()
-            try:
-                return reserve(own, count)
-            finally:
-                own.close()
 
     def begin_commits(self, db: apsw.Connection) -> None:
         """Make the write-ahead log as large as it gets, so that no later commit has to grow the file.
