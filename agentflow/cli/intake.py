@@ -88,7 +88,7 @@ class Intake:
         run = await self.engine.store.get_run(self.run_id)
         if run is None:
             return
-        for _, timer in await self.engine.store.due(math.inf, [run.root], 100):
+        for _, timer in await self.engine.store.due(math.inf, [run.root], limit=100):
             address = await self._address(self.run_id, timer.n) if timer.run == run.run and timer.n >= 0 else None
             if address is None or timer.kind != "timer":
                 continue

@@ -25,9 +25,12 @@ Matches = Callable[[Any, Any], bool]
 """(filter, event data) → whether a subscription wants the event. Pure."""
 Definitions: TypeAlias = Mapping[str, bytes] | None
 """Definitions by hash, to be kept with a commit."""
-Dead: TypeAlias = Collection[str] | None
-"""Given: only what this holder may see to, of trees that it holds itself, nobody, or one of these dead hosts. What a
-host that lives, or is only stopped, has to do costs the others nothing. None: of all trees."""
+Holders: TypeAlias = Collection[str | None] | None
+"""Only trees that one of these hosts holds; None among them stands for those that nobody holds. None: all trees.
+
+A host asks for its own trees, for those of nobody, and of the dead. What another one has to do that lives, or is only
+stopped, costs it nothing, however much that is: a store finds what it is asked for by an index.
+"""
 
 
 class Answered(NamedTuple):
@@ -125,17 +128,20 @@ class Ledger(Protocol):
         ...
 
     async def claimable(
-        self, dead: Collection[str] = (), limit: int = 1000, roots: Collection[int] | None = None
+        self,
+        holders: Collection[str | None] = (None,),
+        roots: Collection[int] | None = None,
+        limit: int = 1000,
     ) -> list[int]:
-        """Return roots with something to do now that nobody (or a dead host) holds: awake, or with commands."""
+        """Return roots, of these or of all, with something to do now: awake, or with commands."""
         ...
 
-    async def next_due(self, roots: Collection[int] | None = None, dead: Dead = None) -> float | None:
+    async def next_due(self, roots: Collection[int] | None = None, holders: Holders = None) -> float | None:
         """Return the earliest due time of a timer, of these roots or of all."""
         ...
 
     async def due(
-        self, now: float, roots: Collection[int] | None = None, limit: int = 500, dead: Dead = None
+        self, now: float, roots: Collection[int] | None = None, holders: Holders = None, limit: int = 500
     ) -> list[tuple[int, TimerRow]]:
         """Return (root, timer) for timers that are due, earliest first."""
         ...
@@ -163,10 +169,11 @@ class Ledger(Protocol):
         """
         ...
 
-    async def inbox(
-        self, roots: Collection[int] | None = None, after: int = 0, dead: Dead = None
-    ) -> list[tuple[int, Inbox]]:
-        """Return (root, command) for waiting commands in order, of these roots or of all."""
+    async def inbox(self, roots: Collection[int] | None = None, holders: Holders = None) -> list[tuple[int, Inbox]]:
+        """Return (root, command) for waiting commands, of these roots or of all: those of a tree in order.
+
+        A command is there until a commit names it in `inbox_done`; there is no cursor that would tell what is new.
+        """
         ...
 
     async def publish(

@@ -19,7 +19,7 @@ from agentflow.steps import delay, script, set_, wait_for_input
 from agentflow.steps import workflow as sub
 from agentflow.steps.contract import Context, Park, Timer
 from agentflow.store import open_store
-from agentflow.store.contract import Definitions
+from agentflow.store.contract import Definitions, Holders
 from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import Inbox, RunChange
 from agentflow.store.sqlite import SqliteStore
@@ -255,12 +255,10 @@ async def test_commands_that_couldnt_be_read_once_are_read_again(
         await gate.inside()
         inbox = engine.store.inbox
 
-        async def fails(
-            roots: Collection[int] | None = None, after: int = 0, dead: Collection[str] = ()
-        ) -> list[tuple[int, Inbox]]:
+        async def fails(roots: Collection[int] | None = None, holders: Holders = None) -> list[tuple[int, Inbox]]:
             if refusals:
                 raise refusals.pop()
-            return await inbox(roots, after, dead)
+            return await inbox(roots, holders)
 
         monkeypatch.setattr(engine.store, "inbox", fails)
         await engine.store.request(run.id, "cancel", {"by": "local"})

@@ -120,10 +120,10 @@ async def test_a_run_that_sleeps_costs_nothing_until_its_time(lab: Lab) -> None:
         looks = 0
         next_due = engine.store.next_due
 
-        async def counted(roots: Any = None, dead: Any = None) -> Any:
+        async def counted(roots: Any = None, holders: Any = None) -> Any:
             nonlocal looks
             looks += 1
-            return await next_due(roots, dead)
+            return await next_due(roots, holders)
 
         engine.store.next_due = counted
         for _ in range(10):

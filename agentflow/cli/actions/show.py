@@ -91,7 +91,7 @@ async def look(session: Session, run: Run) -> tuple[RunView, Workflow]:
         raise NotFoundError(f'no run "{run.id}"', hint="agentflow runs list")
     workflow = engine.core.env.catalog.learn(run.definition, await store.get_definition(run.definition)).workflow
     tasks = {view.task.id: view for view in await store.list_tasks(run_id=run.id, open_only=False)}
-    timers = [timer for _, timer in await store.due(math.inf, [row.root], 5000) if timer.run == row.run]
+    timers = [timer for _, timer in await store.due(math.inf, [row.root], limit=5000) if timer.run == row.run]
     most = workflow.max_parallel or engine.config.limits.max_parallel
     steps, lost = await engine.store.salvage_steps(run.id)
     keys = {wait.n: wait for wait in await store.slot_waits(row.root) if wait.run == row.run}

@@ -64,6 +64,11 @@ class Loader:
         self._refolding = refolding
         health.on_lost = self._lose_all
 
+    @property
+    def holders(self) -> tuple[str | None, ...]:
+        """Those whose trees this host may see to: nobody, itself, and the dead."""
+        return (None, self._store.holder, *self.dead)
+
     async def hold(self, item: Item) -> bool:
         """See to it that the tree of a command is held; False when that isn't possible."""
         root = item.root

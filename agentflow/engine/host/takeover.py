@@ -43,7 +43,7 @@ class Takeover:
         if core.slots.stopping:
             return
         await self.find_dead()
-        for root in await self._store.claimable(core.loader.dead, roots=self.roots):
+        for root in await self._store.claimable((None, *core.loader.dead), self.roots):
             if root not in core.cache.trees:
                 core.mailbox.put(root, TOUCH)
         if self.mode == "own":

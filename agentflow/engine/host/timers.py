@@ -27,7 +27,7 @@ class Timers:
         core, times = self._core, self._core.times
         while True:
             times.earliest = None
-            due = await core.store.next_due(self._takeover.roots, core.loader.dead)
+            due = await core.store.next_due(self._takeover.roots, core.loader.holders)
             deadline = times.first_deadline()
             coming = [time for time in (due, deadline) if time is not None and time < HELD]
             now = core.env.now()
@@ -54,7 +54,7 @@ class Timers:
         roots = self._takeover.roots
         await core.mailbox.take_inbox(roots)  # an answer that is there already comes before a timeout
         waiting: list[Done] = []
-        for root, timer in await core.store.due(now, roots, dead=core.loader.dead):
+        for root, timer in await core.store.due(now, roots, core.loader.holders):
             waiting.append(core.mailbox.ask(root, TimerFired(timer.run, timer.n, timer.kind, timer.entry)))
         refused = False
         for done in waiting:

@@ -92,8 +92,11 @@ class Batch:
         for change in self._leases:
             change.stays = change.release and change.run in self.topics.answered
             release = change.release and not change.stays
+            holder, head = None if release else self._holder, self.head(change.root)
             if change.take:
-                self._rare[sql.TAKE].append((None if release else self._holder, change.epoch, change.root))
+                self._rare[sql.TAKE].append((holder, change.epoch, change.root))
+            if (change.take or release) and head and not ended(head.state):  # else there are no timers
+                self._rare[sql.HAND_TIMERS].append((holder, change.root))
             if release:
                 self._rare[sql.RELEASE].append((change.asleep, change.run))
                 self._gone.append(change.run)

@@ -8,7 +8,7 @@ from typing import Any
 from agentflow.data import encode
 from agentflow.errors import Defect
 from agentflow.store.common import OPEN, event_answer, judge_ended
-from agentflow.store.contract import Answered, Dead, Matches
+from agentflow.store.contract import Answered, Holders, Matches
 from agentflow.store.rows import AnswerRow, EventRow, Inbox
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.database import Database
@@ -65,17 +65,15 @@ class Commands:
 
         return await self._database.write(work)
 
-    async def inbox(
-        self, roots: Collection[int] | None = None, after: int = 0, dead: Dead = None
-    ) -> list[tuple[int, Inbox]]:
+    async def inbox(self, roots: Collection[int] | None = None, holders: Holders = None) -> list[tuple[int, Inbox]]:
         """Return (root, command) for waiting commands in order."""
-        join, where, args = concerned("i", roots, dead, self._database.holder)
+        join, where, args = concerned("i", roots, holders)
         with self._database.faults:
             found = rows(
                 self._database.reader,
                 f"SELECT i.root, i.id, i.run, i.kind, i.n, i.task, i.data FROM inbox i {join}"  # noqa: S608  constants
-                f" WHERE i.id > ? {where} ORDER BY i.id",
-                (after, *args),
+                f" WHERE true {where} ORDER BY i.id",
+                args,
             )
         return [inbox_row(values) for values in found]
 

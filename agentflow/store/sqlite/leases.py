@@ -6,7 +6,7 @@ from collections.abc import Collection
 from math import inf
 
 from agentflow.errors import Defect
-from agentflow.store.contract import Dead
+from agentflow.store.contract import Holders
 from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import (
     TimerRow,
@@ -14,9 +14,10 @@ from agentflow.store.rows import (
 from agentflow.store.sqlite import queueing
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.database import Database
-from agentflow.store.sqlite.queries import concerned
 from agentflow.store.sqlite.rows import listed, load_tree
 from agentflow.store.sqlite.sql import do, one, rows
+from agentflow.store.sqlite.statements import HAND_TIMERS
+from agentflow.store.sqlite.timers import timers_due
 
 
 class Leases:
@@ -35,6 +36,7 @@ class Leases:
             if found is None or (found[0] is not None and found[0] not in dead):
                 return None
             do(db, "UPDATE heads SET holder = ?, epoch = epoch + 1, asleep = 0 WHERE key = ?", (holder, root))
+            do(db, HAND_TIMERS, (holder, root))
             return load_tree(db, root)
 
         with self._database.faults:
@@ -50,41 +52,37 @@ class Leases:
             return load_tree(db, root)
 
     async def claimable(
-        self, dead: Collection[str] = (), limit: int = 1000, roots: Collection[int] | None = None
+        self,
+        holders: Collection[str | None] = (None,),
+        roots: Collection[int] | None = None,
+        limit: int = 1000,
     ) -> list[int]:
-        """Return roots with something to do now that nobody (or a dead host) holds."""
+        """Return roots with something to do now."""
         with self._database.faults:
             found = rows(
                 self._database.reader,
                 "SELECT key FROM (SELECT key FROM heads WHERE parent IS NULL AND holder IS NULL AND asleep = 0"
-                " AND paused = 0 AND state IN ('submitted', 'working')"
+                " AND paused = 0 AND state IN ('submitted', 'working') AND ?4"
                 " UNION SELECT key FROM heads WHERE holder IN (SELECT value FROM json_each(?1)) AND paused = 0"
                 " AND state IN ('submitted', 'working')"
                 " UNION SELECT i.root FROM inbox i JOIN heads h ON h.key = i.root"
-                " WHERE h.holder IS NULL OR h.holder IN (SELECT value FROM json_each(?1)))"
+                " WHERE (?4 AND h.holder IS NULL) OR h.holder IN (SELECT value FROM json_each(?1)))"
                 " WHERE ?3 IS NULL OR key IN (SELECT value FROM json_each(?3)) ORDER BY 1 LIMIT ?2",
-                (listed(dead), limit, None if roots is None else listed(roots)),
+                (listed(holders), limit, None if roots is None else listed(roots), None in holders),
             )
         return [values[0] for values in found]
 
-    async def next_due(self, roots: Collection[int] | None = None, dead: Dead = None) -> float | None:
+    async def next_due(self, roots: Collection[int] | None = None, holders: Holders = None) -> float | None:
         """Return the earliest due time of a timer, of these roots or of all."""
-        found = await self.due(inf, roots, 1, dead)
+        found = await self.due(inf, roots, holders, 1)
         return found[0][1].due if found else None
 
     async def due(
-        self, now: float, roots: Collection[int] | None = None, limit: int = 500, dead: Dead = None
+        self, now: float, roots: Collection[int] | None = None, holders: Holders = None, limit: int = 500
     ) -> list[tuple[int, TimerRow]]:
         """Return (root, timer) for timers that are due, earliest first."""
-        join, where, args = concerned("d", roots, dead, self._database.holder)
         with self._database.faults:
-            found = rows(
-                self._database.reader,
-                f"SELECT d.root, d.due, d.run, d.n, d.kind, d.entry FROM timers d {join}"  # noqa: S608  constants
-                f" WHERE d.due <= ? {where} ORDER BY d.due LIMIT ?",
-                (now, *args, limit),
-            )
-        return [(values[0], TimerRow(*values[1:])) for values in found]
+            return timers_due(self._database.reader, now, roots, holders, limit)
 
     async def slot_holders(self, keys: Collection[str], dead: Collection[str]) -> list[int]:
         """Return roots of trees of dead hosts in which a step has a slot of one of these keys."""

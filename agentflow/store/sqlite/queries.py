@@ -8,6 +8,7 @@ from typing import Any, Literal
 import apsw
 
 from agentflow.store.common import ASKING, shortest_ending
+from agentflow.store.contract import Holders
 from agentflow.store.rows import (
     TERMINAL,
     RunQuery,
@@ -73,10 +74,8 @@ def task_where(run: int | None, tree: Collection[int], open_only: bool, owner: s
     return f"WHERE {' AND '.join(parts)}", tuple(args)
 
 
-def concerned(
-    table: str, roots: Collection[int] | None, dead: Collection[str] | None, holder: str
-) -> tuple[str, str, tuple[Any, ...]]:
-    """Return join and condition on the `root` of a table's rows: of these roots, in trees that a holder may see to.
+def concerned(table: str, roots: Collection[int] | None, holders: Holders) -> tuple[str, str, tuple[Any, ...]]:
+    """Return join and condition on the `root` of a table's rows: of these roots, in trees of these holders.
 
     The rows are gone through in the order of their own index; a tree's head is looked up for each.
     """
@@ -84,10 +83,10 @@ def concerned(
     if roots is not None:
         where += f" AND {table}.root IN (SELECT value FROM json_each(?))"
         args.append(listed(roots))
-    if dead is None:
+    if holders is None:
         return "", where, tuple(args)
-    where += " AND (t.holder IS NULL OR t.holder = ? OR t.holder IN (SELECT value FROM json_each(?)))"
-    return f"CROSS JOIN heads t ON t.key = {table}.root", where, (*args, holder, listed(dead))
+    where += " AND ((? AND t.holder IS NULL) OR t.holder IN (SELECT value FROM json_each(?)))"
+    return f"CROSS JOIN heads t ON t.key = {table}.root", where, (*args, None in holders, listed(holders))
 
 
 def ids_ending(db: apsw.Connection, kind: Literal["run", "wait"], ending: str, limit: int) -> list[str]:

@@ -66,7 +66,11 @@ NEW_EVENT = "INSERT INTO events VALUES(?,?,?,?,?,?,?,?,?)"
 
 HOLD_TIMERS = "UPDATE timers SET due = due + ? WHERE run = ?"
 DROP_TIMER = "DELETE FROM timers WHERE run = ? AND n = ? AND kind = ?"
-SET_TIMER = "REPLACE INTO timers (run, n, kind, root, due, entry) VALUES (?, ?, ?, ?, ?, ?)"
+SET_TIMER = """
+REPLACE INTO timers (run, n, kind, root, due, entry, holder)
+VALUES (?, ?, ?, ?4, ?, ?, (SELECT holder FROM heads WHERE key = ?4))
+"""
+HAND_TIMERS = "UPDATE timers SET holder = ?1 WHERE root = ?2 AND holder IS NOT ?1"
 
 UPSERT_TASK = f"""
 INSERT INTO tasks (id, ending, run, n, step, kind, state, expires_at, created_at, updated_at, message, schema, details)
@@ -111,7 +115,7 @@ NEW_MESSAGE = "INSERT INTO messages (run, task, at, data) VALUES (?, ?, ?, ?)"
 FIRST = (NEW_HEAD, NEW_RUN, NEW_PIN, NEW_LABEL)
 """What a commit writes before its steps and events, in order; then come these."""
 THEN = (
-    PATCH_HEAD, PATCH_STATE, SET_CONTEXT, HOLD_TIMERS, DROP_TIMER, SET_TIMER, SET_GENERATION, DROP_SHARED, NEW_SHARED,
-    NEW_ARTIFACT, NEW_MESSAGE, DROP_COMMAND, KEEP_POSITION, TAKE, RELEASE,
+    PATCH_HEAD, PATCH_STATE, SET_CONTEXT, TAKE, RELEASE, HAND_TIMERS, HOLD_TIMERS, DROP_TIMER, SET_TIMER,
+    SET_GENERATION, DROP_SHARED, NEW_SHARED, NEW_ARTIFACT, NEW_MESSAGE, DROP_COMMAND, KEEP_POSITION,
 )  # fmt: skip
 """What it writes after them, in order."""

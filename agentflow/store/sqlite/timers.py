@@ -1,16 +1,50 @@
-"""Timers in one transaction: of many changes of one timer, the last one is written."""
+"""Timers: what a transaction makes of them, and which ones are due."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from typing import Any
 
-from agentflow.store.rows import RunChange
+import apsw
+
+from agentflow.store.contract import Holders
+from agentflow.store.rows import RunChange, TimerRow
 from agentflow.store.sqlite import statements as sql
+from agentflow.store.sqlite.rows import listed
+from agentflow.store.sqlite.sql import rows
+
+_DUE = "SELECT d.root, d.due, d.run, d.n, d.kind, d.entry FROM timers d"
+_OF_ALL = f"{_DUE} WHERE d.due <= ?1 ORDER BY d.due LIMIT ?2"
+_OF_HOLDER = f"{_DUE} WHERE d.holder IS ?3 AND d.due <= ?1 ORDER BY d.due LIMIT ?2"
+# The roots are few: whoever names them finds their timers by the index of these.
+_OF_ROOTS = f"""
+{_DUE} WHERE d.root IN (SELECT value FROM json_each(?3)) AND d.due <= ?1
+  AND (?4 IS NULL OR (?5 AND +d.holder IS NULL) OR +d.holder IN (SELECT value FROM json_each(?4)))
+ORDER BY d.due LIMIT ?2
+"""  # noqa: S608  constants
+
+
+def timers_due(
+    db: apsw.Connection, now: float, roots: Collection[int] | None, holders: Holders, limit: int
+) -> list[tuple[int, TimerRow]]:
+    """Return (root, timer) for timers that are due, earliest first."""
+    if roots is not None:
+        found = rows(
+            db,
+            _OF_ROOTS,
+            (now, limit, listed(roots), None if holders is None else listed(holders), None in (holders or ())),
+        )
+    elif holders is None:
+        found = rows(db, _OF_ALL, (now, limit))
+    else:
+        found = [values for holder in {*holders} for values in rows(db, _OF_HOLDER, (now, limit, holder))]
+        found.sort(key=lambda values: values[1])
+    return [(values[0], TimerRow(*values[1:])) for values in found[:limit]]
 
 
 class Timers:
-    """What becomes of the timers of runs."""
+    """What becomes of the timers of runs in one transaction: of many changes of a timer, the last one is written."""
 
     __slots__ = ("_runs",)
 

@@ -21,6 +21,9 @@ from agentflow.testing.store_suite.builders import (
     wait_task,
 )
 
+MINE = (None, "host-c")
+ALSO_DEAD = (None, "host-c", "host-b")
+
 
 class LeaseSuite:
     """Who executes what."""
@@ -171,8 +174,8 @@ class LeaseSuite:
             ]
         )
         assert await store.claimable() == [free]
-        assert await store.claimable(dead=("host-a",)) == [held, free]
-        assert await store.claimable(dead=("host-a",), limit=1) == [held]
+        assert await store.claimable((None, "host-a")) == [held, free]
+        assert await store.claimable((None, "host-a"), limit=1) == [held]
         await store.answer(text_id("w1"), {"value": 1}, by="ann", door="cli", message_id=None, at=120.0)
         await store.request(text_id("r1"), "pause", None)
         await store.request(text_id("r4"), "unpause", None)
@@ -221,14 +224,43 @@ class LeaseSuite:
         await store.commit([RunChange(own, own, 1, timers=[TimerRow(20.0, own, 0, "timer")])])
         for name in [*names, "o1"]:
             await store.request(text_id(name), "pause", None)
-        assert [root for root, _ in await store.due(99.0, dead=())] == [free, own]
-        assert [root for root, _ in await store.due(99.0, dead=("host-b",))] == [dead, free, own]
-        assert [root for root, _ in await store.due(99.0, [own, *foreign], dead=())] == [own]
-        assert await store.due(99.0, limit=1, dead=("host-b",)) == [(dead, TimerRow(13.0, dead, 0, "timer"))]
-        assert (await store.next_due(dead=()), await store.next_due(None, ("host-b",))) == (14.0, 13.0)
-        assert [root for root, _ in await store.inbox(dead=())] == [free, own]
-        assert [root for root, _ in await store.inbox(dead=("host-b",))] == [dead, free, own]
-        assert await store.claimable(("host-b",), limit=1, roots=[free, *foreign]) == [free]
+        assert [root for root, _ in await store.due(99.0, None, MINE)] == [free, own]
+        assert [root for root, _ in await store.due(99.0, None, ALSO_DEAD)] == [dead, free, own]
+        assert [root for root, _ in await store.due(99.0, [own, *foreign], MINE)] == [own]
+        assert await store.due(99.0, None, ALSO_DEAD, limit=1) == [(dead, TimerRow(13.0, dead, 0, "timer"))]
+        assert (await store.next_due(None, MINE), await store.next_due(None, ALSO_DEAD)) == (14.0, 13.0)
+        assert [root for root, _ in await store.inbox(None, MINE)] == [free, own]
+        assert [root for root, _ in await store.inbox(None, ALSO_DEAD)] == [dead, free, own]
+        assert await store.claimable((None, "host-b"), [free, *foreign], limit=1) == [free]
+
+    async def test_timers_go_with_their_tree_from_hand_to_hand(self, store: Store) -> None:
+        root = await start(store, "r1")
+        child = await start_child(store, "c1", root, root)
+        timers = [TimerRow(10.0, root, 0, "timer"), TimerRow(20.0, child, 0, "timer")]
+
+        async def of(*holders: str | None) -> list[TimerRow]:
+            by_roots = await store.due(99.0, [root, 99_999], holders)
+            assert by_roots == await store.due(99.0, None, holders)
+            return [timer for _, timer in by_roots]
+
+        for timer in timers:
+            await store.commit([RunChange(timer.run, root, 1, timers=[timer])])
+        assert (await of("host-a"), await of(None, "host-b")) == (timers, [])
+        late = TimerRow(30.0, child, 1, "timer")
+        parting = RunChange(root, root, 1, release=True, asleep=True)
+        await store.commit([parting, RunChange(child, root, 1, timers=[late])])
+        timers.append(late)
+        assert (await of(None), await of("host-a")) == (timers, [])
+        store.holder = "host-b"
+        assert await store.acquire(root) is not None
+        assert (await of("host-b"), await of(None, "host-a")) == (timers, [])
+        await store.commit([RunChange(root, root, 2, release=True)])
+        store.holder = "host-c"
+        last = TimerRow(40.0, root, 2, "timer")
+        assert list(await store.commit([RunChange(root, root, 3, take=True, timers=[last])])) == []
+        timers.append(last)
+        assert (await of("host-c"), await of(None, "host-a", "host-b")) == (timers, [])
+        assert (await store.next_due(None, ("host-c",)), await store.next_due(None, (None,))) == (10.0, None)
 
     async def test_a_timer_set_twice_is_one_and_is_delivered_until_it_is_dropped(self, store: Store) -> None:
         key = await start(store, "r1")
