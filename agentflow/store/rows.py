@@ -279,13 +279,11 @@ class RunChange:
     slots: Sequence[SlotRow] = ()
     """Slots that are asked for, after `free`."""
     unclaimed: Sequence[StepRow] = ()
-    """Rows of those steps of `slots` that this transition claims, as they are where no slot is free: such a row takes
-    the place of the one in `steps`, and that the step has begun isn't logged."""
+    """Rows of those of `slots` that are claimed, for when no slot is free: it replaces that of `steps`."""
     take: bool = False
-    """Take the lease of the tree, which gets this `epoch`. All changes of the tree are refused unless nobody holds it,
-    its epoch is the one before, and all waits of `answers` are open. Only on the root's change, which comes first."""
+    """Take the tree's lease, with this `epoch`; refused unless it is free. On the root's change, which is first."""
     answers: Sequence[AnswerRow] = ()
-    """With `take`: answers to waits of this tree, which this transition carries out."""
+    """Answers that are carried out: unless all their waits are open, the tree's changes are refused. As for `take`."""
     release: bool = False
     """Give up the lease of the tree: it is parked or ended. Only on the root's change."""
     asleep: bool = False
@@ -299,6 +297,8 @@ class RunChange:
     """Told by the commit: slots that it gave to whoever was next, because of this change. Claimed steps aren't told."""
     queued: Sequence[StepRow] = ()
     """Told by the commit: rows of `unclaimed` that it has stored. Their steps wait for a slot."""
+    late: Sequence[str] = ()
+    """Told by the commit: tasks of `answers` that were open no more. Nothing of the tree landed, nor is it lost."""
     deadlocked: Sequence[int] = ()
     """Told by the commit: steps of `slots` that would wait for one another for ever. They have no place in a queue."""
 

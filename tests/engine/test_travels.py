@@ -91,14 +91,30 @@ async def test_a_step_travels_as_the_page_tells(lab: Lab, monkeypatch: pytest.Mo
     assert (done.output, way.seen) == (1, way.expected)
 
 
-async def test_an_answer_travels_as_the_page_tells(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with lab.open(lab.workflow(wait_for_input("w", message="?"), set_("a", value=1))) as engine:
-        run = await engine.start("main")
-        await engine.wait(run.id)
-        await engine.core.idle()
+@pytest.mark.parametrize("holder", ["nobody", "this process", "another process"])
+async def test_an_answer_travels_as_the_page_tells_whoever_holds_the_tree(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, holder: str
+) -> None:
+    gate, path = Gate("done"), tmp_path / "runs.db"
+    work = lab.call("work", gate, execution="parallel")
+    ask = wait_for_input("w", message="?", execution="parallel")
+    flow = lab.workflow(ask, set_("a", value=1)) if holder == "nobody" else lab.workflow(work, ask)
+    async with lab.open(flow, store=path) as holds, lab.open(flow, store=path, host="own") as other:
+        run = await holds.start("main")
+        if holder == "nobody":
+            await holds.wait(run.id)
+        else:
+            await gate.inside()
+        await anyio.wait_all_tasks_blocked()
+        door = other if holder == "another process" else holds
         way = Traced(monkeypatch, "The answer to a wait")
-        await engine.resume(run.id, Answer("yes"))
-        done = await lab.finish(engine, run)
+        await door.resume((await door.waits(run.id))[0].id, Answer("yes"))
+        with anyio.fail_after(LIMIT):
+            async for event in holds.subscribe(run.id):
+                if event.type == "step_completed":
+                    break
+        gate.open()
+        done = await ended(holds, run)
     assert (done.state, way.seen) == ("completed", way.expected)
 
 

@@ -19,7 +19,7 @@ from agentflow.engine.host.slots import Slots
 from agentflow.engine.host.stored import landed
 from agentflow.engine.host.times import Times
 from agentflow.engine.plan import limits
-from agentflow.engine.plan.commands import TOUCH, Outcome
+from agentflow.engine.plan.commands import TOUCH, Answer, Outcome
 from agentflow.engine.plan.state import RunState, Tree
 from agentflow.engine.runtime.base import Work
 from agentflow.errors import StoreError
@@ -80,6 +80,8 @@ class Committer:
             except Exception as error:
                 await self.undo(flush, error)
                 return ()
+        if fenced:
+            fenced = await self._give_way(flush, fenced)
         for refused in fenced:
             self._loader.lose(refused.run, flush.held)
         self._settle(flush)
@@ -89,7 +91,7 @@ class Committer:
         ready = [
             Work(run.key, node.n, node.address, node.attempt, node.entry)
             for run, node in claimed
-            if run.tree.key in trees and node.phase == "run"
+            if trees.get(run.tree.key) is run.tree and node.phase == "run"
         ]
         self._slots.running -= len(claimed) - len(ready)  # others wait for their keys, or their trees are lost
         return ready
@@ -126,6 +128,30 @@ class Committer:
                     change.stamp = None
                 self._abandon([item for item in held if item.root == tree.key], [tree], error)
                 self.tell_everybody()
+        return fenced
+
+    async def _give_way(self, flush: Flush, fenced: Sequence[Fenced]) -> Sequence[Fenced]:
+        """Somebody else was quicker with an answer: what was planned with ours is planned anew, with theirs.
+
+        Returns:
+            The changes that were refused for other reasons.
+        """
+        for tree in list(flush.trees):
+            late = tree.root.change.late if tree.root.change is not None else ()
+            if not late:
+                continue
+            again: list[Item] = []
+            for item in (item for item in flush.held if item.root == tree.key):
+                if isinstance(item, Input) and isinstance(item.command, Answer) and item.command.task in late:
+                    self._queue.refuse(item)
+                else:
+                    again.append(item)
+            flush.later[:0] = again
+            flush.trees.remove(tree)
+            flush.held = [item for item in flush.held if item.root != tree.key]
+            flush.changes = [change for change in flush.changes if change.root != tree.key]
+            fenced = [refused for refused in fenced if refused.run not in tree.runs]
+            await self._rebuild(tree, again)
         return fenced
 
     # what follows from a commit
@@ -217,29 +243,38 @@ class Committer:
             return ()
         await anyio.sleep(0.2)
         for tree in trees:
-            for run in tree.touched.values():
-                if run.change is not None:  # commands that came with the tree
-                    self._queue.seen.difference_update(run.change.inbox_done)
-            try:
-                loaded = await self._read_again(tree.key)
-            except StoreError as damage:
-                self._cache.unreadable[tree.key] = damage
-                self._loader.lose(tree.key)
-                self._loader.tell_waiting()
-                continue
-            self._cache.drop(tree)
-            if tree.taking:
-                continue  # it wasn't taken
-            if loaded is not None and loaded.epoch != tree.epoch:
-                self._cache.adopt(tree)
-                self._loader.lose(tree.key)
-            elif loaded is not None:
-                await self._loader.load(loaded, tree, [item for item in again if isinstance(item, Outcome)])
-                self._queue.items.append(Input(tree.key, TOUCH))  # commands may have come with it
-        for item in again:
-            if isinstance(item, Outcome):
-                self._slots.running += 1
+            await self._rebuild(tree, [item for item in again if item.root == tree.key])
         return again
+
+    async def _rebuild(self, tree: Tree, again: Sequence[Item]) -> None:
+        """Nothing of a tree was committed: forget what was planned of it, and read it from the store.
+
+        Args:
+            tree: the tree.
+            again: its commands that are carried out once more.
+        """
+        outcomes = [item for item in again if isinstance(item, Outcome)]
+        self._slots.running += len(outcomes)
+        known = {item.done.inbox for item in again if item.done is not None}
+        for run in tree.touched.values():
+            if run.change is not None:  # commands that came with the tree
+                self._queue.seen.difference_update(set(run.change.inbox_done) - known)
+        try:
+            loaded = await self._read_again(tree.key)
+        except StoreError as damage:
+            self._cache.unreadable[tree.key] = damage
+            self._loader.lose(tree.key)
+            self._loader.tell_waiting()
+            return
+        self._cache.drop(tree)
+        if tree.taking:
+            return  # it wasn't taken
+        if loaded is not None and loaded.epoch != tree.epoch:
+            self._cache.adopt(tree)
+            self._loader.lose(tree.key)
+        elif loaded is not None:
+            await self._loader.load(loaded, tree, outcomes)
+            self._queue.items.append(Input(tree.key, TOUCH))  # commands may have come with it
 
     def _refused(self, error: StoreError) -> None:
         self._health.refused = error

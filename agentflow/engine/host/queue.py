@@ -23,7 +23,7 @@ class Done:
         self.event = event
         self.error: BaseException | None = None
         self.held = True
-        """False: the tree was held by somebody else, and nothing was done."""
+        """False: nothing was done, as somebody else holds the tree, or was quicker with an answer."""
 
     async def wait(self) -> None:
         """Return when it is committed; raises what kept it from being so."""

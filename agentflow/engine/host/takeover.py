@@ -9,8 +9,9 @@ from typing import Literal
 import anyio
 
 from agentflow.engine.host.core import Core
-from agentflow.engine.plan.commands import TOUCH, AnswerOnTaking, FreeSlots
+from agentflow.engine.plan.commands import TOUCH, Answer, FreeSlots
 from agentflow.errors import StoreError
+from agentflow.store.common import passed
 from agentflow.store.rows import TERMINAL, AnswerRow, RunChange
 
 HostMode = Literal["all", "own", "none"]
@@ -80,16 +81,19 @@ class Takeover:
             self.own.discard(root)
         return held
 
-    async def answer(self, root: int, answer: AnswerRow) -> bool:
-        """Answer a wait of a tree that nobody holds, and go on with it, in one commit; False: it can't be done so."""
+    async def answer(self, root: int, row: AnswerRow) -> bool:
+        """Answer a wait and go on with its tree, in one commit.
+
+        Returns:
+            False: another process holds the tree, or is to hold it, or the wait isn't open any more.
+        """
         core, cache = self._core, self._core.cache
-        if self.mode == "none" or core.slots.stopping or root in cache.trees or root in cache.unreadable:
+        if self.mode == "none" or core.slots.stopping or root in cache.unreadable:
             return False
         if self.mode == "own" and root not in self.own:
             return False
-        command = AnswerOnTaking(answer)
         try:
-            return await core.mailbox.apply(root, command) and command.done
+            return await core.mailbox.apply(root, Answer(row.run, row.n, row.task, passed(row), row=row))
         except StoreError:
             if root in cache.unreadable:
                 raise

@@ -208,8 +208,10 @@ def _apply(tree: Tree, item: Item | None = None) -> bool:
             drain(tree)
             if tree.todo:
                 return False
-        if item is not None:
-            carry_out(tree, item if isinstance(item, Outcome) else item.command)
+        if isinstance(item, Outcome):
+            carry_out(tree, item)
+        elif item is not None and carry_out(tree, item.command) is False and item.done is not None:
+            item.done.held = False  # who waits is told so after the commit
     except BaseException as error:  # nothing here waits, so it is nobody's cancellation
         fail_tree(tree, error)
     return True

@@ -11,7 +11,6 @@ from agentflow.engine.plan import granting, keeping, limits, reducing, shared, s
 from agentflow.engine.plan.carried import Response, Worked
 from agentflow.engine.plan.commands import (
     Answer,
-    AnswerOnTaking,
     Begin,
     Begun,
     Cancel,
@@ -37,16 +36,15 @@ from agentflow.engine.plan.recovery import interrupted_once, requeue
 from agentflow.engine.plan.runs import cancel_run, pause_run
 from agentflow.engine.plan.state import Node, RunState, Tree
 from agentflow.errors import Failure
-from agentflow.store.common import passed
 from agentflow.store.rows import ArtifactRow, Inbox, MessageRow, added
 
 LATER = frozenset({"shutdown", "not_begun"})
 """Reasons with which a step stops that goes on later."""
 
 
-def carry_out(tree: Tree, command: Command) -> None:
-    """Carry out a command. What it is for may be gone: then nothing happens."""
-    _WAYS[type(command)](tree, command)
+def carry_out(tree: Tree, command: Command) -> bool | None:
+    """Carry out a command. What it is for may be gone: then nothing happens; False where who waits has to know that."""
+    return _WAYS[type(command)](tree, command)
 
 
 def command_of(item: Inbox) -> Command:
@@ -130,21 +128,17 @@ def _free_slots(tree: Tree, command: FreeSlots) -> None:
 # waits, slots, times
 
 
-def _answer(tree: Tree, command: Answer) -> None:
+def _answer(tree: Tree, command: Answer) -> bool:
     run = tree.runs.get(command.run)
     dealt_with(run or tree.root, command.inbox)
-    if run is not None:
-        waiting.answered(run, command.n, command.task, command.data)
-
-
-def _answer_on_taking(tree: Tree, command: AnswerOnTaking) -> None:
-    row = command.answer
-    run = tree.runs.get(row.run)
-    if tree.taking and run is not None and row.task in run.waits:
-        change = tree.root.changes()
-        change.answers = added(change.answers, row)
-        waiting.answered(run, row.n, row.task, passed(row))
-        command.done = True
+    node = waiting.asking(run, command.n, command.task) if run is not None else None
+    if run is None or node is None:
+        return False
+    if command.row is not None:
+        change = tree.first_change()
+        change.answers = added(change.answers, command.row)
+    waiting.answered(run, node, command.data)
+    return True
 
 
 def _granted(tree: Tree, command: Granted) -> None:
@@ -292,9 +286,8 @@ def _leave(run: RunState, node: Node, left: Left) -> None:
         run.emit("run_status", node.address, {"state": run.state, "message": left.status}, bumps=True)
 
 
-_WAYS: Mapping[type[Any], Callable[[Tree, Any], None]] = {
+_WAYS: Mapping[type[Any], Callable[[Tree, Any], bool | None]] = {
     Answer: _answer,
-    AnswerOnTaking: _answer_on_taking,
     Begin: _begin,
     Begun: _begun,
     Cancel: _cancel,

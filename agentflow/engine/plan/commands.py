@@ -43,23 +43,17 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An open wait was answered."""
+    """A wait is answered."""
 
     run: int
     n: int
     task: str | None
     data: Any
     """`{"answer": {"value" | "decline" | "failure": …}, "by", "door"}`."""
-    inbox: int
-
-
-@dataclass(slots=True)
-class AnswerOnTaking:
-    """An answer to a wait of a tree that nobody holds: decided by the transition that takes the tree."""
-
-    answer: AnswerRow
-    done: bool = False
-    """Whether it could be carried out. Else somebody got the tree before, or the wait isn't open any more."""
+    inbox: int | None = None
+    """The store has it already: another door has decided the wait."""
+    row: AnswerRow | None = None
+    """The transition that carries it out decides the wait, unless somebody else was quicker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +193,6 @@ Command: TypeAlias = (
     Touch
     | Begin
     | Answer
-    | AnswerOnTaking
     | Cancel
     | Pause
     | Granted

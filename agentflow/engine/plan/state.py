@@ -371,6 +371,16 @@ class Tree:
         change = self.root.change
         return change is not None and change.take
 
+    def first_change(self) -> RunChange:
+        """Return the change of the root, which comes before all others: they land only if it does."""
+        touched, root = self.touched, self.root
+        change = root.changes()
+        if next(iter(touched)) != self.key:
+            others = [run for run in touched.values() if run is not root]
+            touched.clear()
+            touched.update({run.key: run for run in (root, *others)})
+        return change
+
     def push(self, operation: str, *args: Any) -> None:
         """Leave something to do in this transition."""
         self.todo.append((operation, args))

@@ -162,12 +162,15 @@ def close_wait(run: RunState, node: Node, message: str | None = None) -> None:
         run.emit("task_closed", node.address, {"state": "canceled"}, task=node.task, bumps=True)
 
 
-def answered(run: RunState, n: int, task: str | None, data: Any) -> None:
-    """Carry out an answer that was committed: `{"answer": {"value" | "decline" | "failure": …}, "by", "door"}`."""
+def asking(run: RunState, n: int, task: str | None) -> Node | None:
+    """Return the step that an open wait is of."""
     node = run.live.get(n)
-    if node is None or node.phase != "wait" or node.task != task or task is None:
-        return
-    del run.waits[task]
+    return None if node is None or node.phase != "wait" or node.task != task or task is None else node
+
+
+def answered(run: RunState, node: Node, data: Any) -> None:
+    """Carry out an answer: `{"answer": {"value" | "decline" | "failure": …}, "by", "door"}`."""
+    run.waits.pop(node.task or "", None)
     run.drop_timer(node, "timeout")
     answer = data.get("answer")
     if answer is None:

@@ -64,7 +64,7 @@ class Batch:
         self._timers = Timers()
         self._stated: set[int] = set()
         self._kept: set[int] = set()
-        """Roots of trees that could not be taken."""
+        """Roots of trees whose changes are refused, as somebody else was quicker to take them or to answer."""
         self._leases: list[RunChange] = []
         """Changes that take or release a tree."""
         self._gone: list[int] = []
@@ -161,25 +161,26 @@ class Batch:
         return self.create(change.run, create, change.root, context_id or create.id, self._holder)
 
     def _fits(self, change: RunChange, root: Head) -> bool:
-        """Tell whether a change comes from the holder of its tree, or from one who takes it now."""
-        if not change.take:
+        """Tell whether a change comes from the holder of its tree, or from one who takes it now, and is in time."""
+        if not change.take and not change.answers:
             return root.epoch == change.epoch and change.root not in self._kept
-        if self._take(change, root):
+        free = not change.take or one(self._db, sql.HOLDER, (change.root,)) == (None,)
+        if free and root.epoch == change.epoch - change.take and self._in_time(change):
+            root.epoch = change.epoch
             return True
-        self._kept.add(change.root)  # whoever was quicker has the same epoch
+        self._kept.add(change.root)  # whoever was quicker may have the same epoch
         return False
 
-    def _take(self, change: RunChange, root: Head) -> bool:
-        """Take the lease of a tree, if nobody holds it and it is as the change knows it."""
-        if root.epoch != change.epoch - 1 or one(self._db, sql.HOLDER, (change.root,)) != (None,):
-            return False
+    def _in_time(self, change: RunChange) -> bool:
+        """Tell whether all waits are open that a change answers."""
+        change.late = []
         for row in change.answers:
             task = one(self._db, sql.OPEN_TASK, (row.task[::-1],))
             if task is None:
-                return False
-            self._generations.setdefault(row.task, task[2])
-        root.epoch = change.epoch
-        return True
+                change.late.append(row.task)
+            else:
+                self._generations.setdefault(row.task, task[2])
+        return not change.late
 
     def _exists(self, new: NewRun) -> bool:
         if new.id in self._new_ids or one(self._db, "SELECT 1 FROM runs WHERE ending = ?", (new.id[::-1],)):

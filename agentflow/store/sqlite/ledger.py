@@ -51,6 +51,7 @@ class Ledger:
             for change, copy in zip(changes, landed, strict=True):
                 change.stamp, change.stays = copy.stamp, copy.stays
                 change.grants, change.deadlocked, change.queued = copy.grants, copy.deadlocked, copy.queued
+                change.late = copy.late
         if count:
             database.keys.add(last, count)
         return refused

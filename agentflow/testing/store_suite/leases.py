@@ -124,6 +124,33 @@ class LeaseSuite:
         assert (run.holder, run.epoch) == (None, 2)
         assert await store.claimable() == [key]  # for the other answer, which waits in the inbox
 
+    async def test_a_holders_answer_lands_with_what_follows_from_it_unless_somebody_was_quicker(
+        self, store: Store
+    ) -> None:
+        key = await start(store, "r1")
+        child = await start_child(store, "c1", key, key)
+        await store.commit(
+            [RunChange(key, key, 1, tasks=[wait_task(key, name, n) for n, name in ((1, "w1"), (2, "w2"))])]
+        )
+        await store.answer(text_id("w2"), {"value": 1}, by="bob", door="api", message_id=None, at=110.0)
+        answers = [
+            AnswerRow(text_id(name), key, n, f"step{n}", {"value": 2}, "ann", "cli", None, 120.0)
+            for n, name in ((1, "w1"), (2, "w2"))
+        ]
+        both = RunChange(key, key, 1, steps=[step(key, 3, phase="run")], answers=answers)
+        goes_on = RunChange(child, key, 1, steps=[step(child, 4, phase="run")])
+        assert list(await store.commit([both, goes_on])) == [Fenced(key), Fenced(child)]
+        assert list(both.late) == [text_id("w2")]
+        assert await store.list_steps(text_id("r1")) == await store.list_steps(text_id("c1")) == []
+        one = RunChange(key, key, 1, steps=[step(key, 3, phase="run")], answers=answers[:1])
+        assert list(await store.commit([one, goes_on])) == []
+        assert (list(one.late), len(await store.list_steps(text_id("c1")))) == ([], 1)
+        views = [await store.get_task(text_id(name)) for name in ("w1", "w2")]
+        assert [(view.by, view.generation) for view in views if view is not None] == [("ann", 1), ("bob", 1)]
+        run = await store.get_run(text_id("r1"))
+        assert run is not None
+        assert (run.holder, run.epoch) == (store.holder, 1)
+
     async def test_a_loaded_tree_has_all_that_is_open_parents_first(self, store: Store) -> None:
         root = await start(store, "r1")
         # Keys don't tell who came first: they are reserved in blocks per process.
