@@ -27,7 +27,6 @@ from agentflow.engine.read.hosted import executed
 from agentflow.engine.read.outputs import output_of
 from agentflow.engine.read.watching import Watcher, Watching
 from agentflow.errors import ConflictError, NotFoundError
-from agentflow.expressions import filter_matches
 from agentflow.ids import IdSource, is_id, new_id
 from agentflow.steps.contract import UNSET
 from agentflow.store import open_store
@@ -102,7 +101,6 @@ class Engine:
             opened.holder = name
         core = build_core(config, opened, clock, ids, functions or {}, tools or {}, agents or {})
         core.loader.always_replay = always_replay
-        opened.matches = filter_matches
         engine = cls(core, Host(core, host), opened, config)
         raised: BaseException | None = None
         try:
@@ -314,7 +312,7 @@ class Engine:
         """Publish an event to its owner's runs; returns how many waits it reached. The same id again reaches none."""
         data = self.core.env.gate.data(data, EVENT)
         self.core.env.gate.encoded([topic, id, owner], EVENT)
-        count, holders = await self.store.publish(topic, data, id, self.core.env.now(), filter_matches, owner=owner)
+        count, holders = await self.store.publish(topic, data, id, self.core.env.now(), owner=owner)
         await self._wake(holders)
         return count
 

@@ -32,15 +32,6 @@ UNREADABLE: Final = MappingProxyType({"unreadable": True})
 """Stands for stored data that can't be decoded: what an older version kept, or a hand has changed."""
 
 
-def subset(wanted: Any, data: Any) -> bool:
-    """Tell whether an event's data has everything that a filter asks for: the default of `Store.matches`."""
-    if is_object(wanted):
-        return is_object(data) and all(name in data and subset(value, data[name]) for name, value in wanted.items())
-    if isinstance(wanted, bool) or isinstance(data, bool):
-        return wanted is data
-    return bool(wanted == data)
-
-
 def closing_state(answer: Mapping[str, Any]) -> State:
     """Return the state that an answer gives its wait's task."""
     if "value" in answer:

@@ -21,8 +21,6 @@ from agentflow.store.rows import (
 from agentflow.store.slot_rows import SlotWait
 from agentflow.store.told import Fenced
 
-Matches = Callable[[Any, Any], bool]
-"""(filter, event data) → whether a subscription wants the event. Pure."""
 Definitions: TypeAlias = Mapping[str, bytes] | None
 """Definitions by hash, to be kept with a commit."""
 Holders: TypeAlias = Collection[str | None] | None
@@ -177,12 +175,15 @@ class Ledger(Protocol):
         ...
 
     async def publish(
-        self, topic: str, data: Any, event_id: str | None, at: float, matches: Matches, *, owner: str = "local"
+        self, topic: str, data: Any, event_id: str | None, at: float, *, owner: str = "local"
     ) -> tuple[int, list[str]]:
-        """Store an event and hand it to every matching open subscription of its owner: one durable transaction.
+        """Store an event and hand it to every open subscription of its owner that wants it: one durable transaction.
 
-        What a wait gets, here or when it opens, its tree has taken: no wait of the tree that opens later gets it. A
-        wait that ends before its step has heard of the event hasn't taken it.
+        Which events a subscription wants its filter says, as data: `agentflow.expressions.filter_matches` tells what it
+        means. A wait that opens gets the earliest event published before that it wants and no wait of its tree has
+        taken; those that open in one commit take none from each other. What a wait gets, here or when it opens, its
+        tree has taken: no wait of the tree that opens later gets it. A wait that ends before its step has heard of the
+        event hasn't taken it.
 
         Returns:
             How many waits it reached, and the holders to wake. An `event_id` that the owner repeats reaches none.
@@ -199,7 +200,12 @@ class Ledger(Protocol):
 
 
 class Reads(Protocol):
-    """What doors ask."""
+    """What doors ask.
+
+    The `pos` of an event is its place in the store: never used twice, not without gaps. In a tree it grows from commit
+    to commit, and in a commit from event to event: commits to one tree take turns. Over several trees it is no order of
+    time, but a cursor that misses nothing: see `all_events`.
+    """
 
     async def get_run(self, run_id: str) -> RunRow | None:
         """Return a run, or None."""
@@ -222,11 +228,19 @@ class Reads(Protocol):
         ...
 
     async def events(self, run_id: str, after: int = 0, limit: int = 1000, tree: bool = False) -> list[Event]:
-        """Return events of a run after a `seq`; with `tree` of its descendants too, then `after` is a `pos`."""
+        """Return events of a run after a `seq`, by `seq`: without gaps, from 1 on.
+
+        With `tree` of its descendants too, then after a `pos` and by `pos`.
+        """
         ...
 
     async def all_events(self, after: int = 0, limit: int = 1000) -> list[Event]:
-        """Return events of all runs after a `pos`, in commit order."""
+        """Return events of all runs after a `pos`, by `pos`.
+
+        Who goes on from the last `pos` that was given misses nothing: no event is given as long as one before it may
+        still come. Where transactions run side by side, and get their numbers before they land, those behind the oldest
+        one under way are held back.
+        """
         ...
 
     async def slot_waits(self, root: int) -> list[SlotWait]:
@@ -332,18 +346,6 @@ class Store(TaskStore, Ledger, Reads, Protocol):
     def changes(self) -> Changes:
         """Return what tells of commits of other processes from now on; each who asks has one of its own."""
         ...
-
-    @property
-    def matches(self) -> Matches:
-        """Whether a new subscription wants an event published before it. Default: the data has all that it names.
-
-        It gets the earliest one that no wait of its tree has taken; those that open in one commit take none from each
-        other.
-        """
-        ...
-
-    @matches.setter
-    def matches(self, matches: Matches) -> None: ...
 
     async def close(self) -> None:
         """Finish what is under way and close the database."""

@@ -70,6 +70,7 @@ class Event(NamedTuple):
     """One stored event."""
 
     pos: int
+    """Its place in the store: see `contract.Reads`."""
     run: int
     run_id: str
     seq: int
@@ -129,7 +130,7 @@ class SharedRow(NamedTuple):
 
 
 class SubscriptionRow(NamedTuple):
-    """An open wait for an event."""
+    """An open wait for an event. Its `filter` is JSON, a mapping of values or a condition; None: any event."""
 
     task: str
     run: int
@@ -214,8 +215,7 @@ class RunPatch(NamedTuple):
     memo: bytes | None = None
     """JSON: the run's own decisions (hooks, cancel in progress). `b""` clears it."""
     tolerated: int | None = None
-    context: bytes | None = None
-    """JSON: free context keys that replace the run's."""
+    context: bytes | None = None  # JSON: free context keys that replace the run's
 
 
 class AnswerRow(NamedTuple):
@@ -262,7 +262,7 @@ class RunChange:
     events: list[EventRow] = field(default_factory=list)
     timers: Sequence[TimerRow] = ()
     drop_timers: Sequence[tuple[int, str]] = ()
-    """(step number, kind) of timers to delete."""
+    """(step number, kind)."""
     tasks: Sequence[TaskRow] = ()
     close_tasks: Sequence[tuple[str, State, str | None]] = ()
     """(task id, state, message) of open tasks to end. One that is ended already stays as it is."""

@@ -54,7 +54,7 @@ async def test_a_store_begins_empty_whatever_was_in_the_ones_before(monkeypatch:
             root = await start(store, "r1", labels={"a": "b"}, idempotency_key="the one")
             await store.commit([RunChange(root, root, 1, steps=[step(root, 0, result=b"1")])], {"digest": b"{}"})
             await store.request(text_id("r1"), "cancel", None)
-            await store.publish("topic", {"a": 1}, "once", 1.0, store.matches)
+            await store.publish("topic", {"a": 1}, "once", 1.0)
         again = (await place.open())[0]
         assert again is db
         assert everything(again) == untouched

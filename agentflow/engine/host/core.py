@@ -25,7 +25,6 @@ from agentflow.engine.host.slots import Slots
 from agentflow.engine.host.times import Times
 from agentflow.engine.host.transactor import Transactor
 from agentflow.engine.runtime.embedded import EmbeddedRuntime
-from agentflow.expressions import filter_matches
 from agentflow.redaction import use
 from agentflow.store.contract import Store
 
@@ -64,7 +63,7 @@ class Core:
         self.queue.wake()
 
     async def _publish(self, topic: str, data: Any, event_id: str | None, owner: str) -> int:
-        count, _ = await self.store.publish(topic, data, event_id, self.env.now(), filter_matches, owner=owner)
+        count, _ = await self.store.publish(topic, data, event_id, self.env.now(), owner=owner)
         await self.mailbox.take_inbox(self.mailbox.roots())
         return count
 

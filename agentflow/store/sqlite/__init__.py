@@ -6,7 +6,7 @@ from pathlib import Path
 
 import apsw
 
-from agentflow.store.contract import Changes, Liveness, Matches
+from agentflow.store.contract import Changes, Liveness
 from agentflow.store.sqlite.changes import OthersCommits
 from agentflow.store.sqlite.commands import Commands
 from agentflow.store.sqlite.database import Database
@@ -36,15 +36,6 @@ class SqliteStore(Ledger, Commands, Leases, Tasks, Reads):
     @holder.setter
     def holder(self, name: str) -> None:
         self._database.holder = name
-
-    @property
-    def matches(self) -> Matches:
-        """Whether a new subscription wants an event published before it."""
-        return self._database.matches
-
-    @matches.setter
-    def matches(self, matches: Matches) -> None:
-        self._database.matches = matches
 
     @property
     def shared(self) -> bool:

@@ -11,7 +11,6 @@ import apsw
 
 from agentflow.data import encode
 from agentflow.store.common import INSIDE, closing_state, ended, event_answer, kept, passed
-from agentflow.store.contract import Matches
 from agentflow.store.rows import (
     HELD,
     AnswerRow,
@@ -47,11 +46,11 @@ def _moment(change: RunChange, head: Head) -> float:
 class Batch:
     """Collects the rows of one transaction; `flush` writes them, one statement a table."""
 
-    def __init__(self, db: apsw.Connection, holder: str, matches: Matches, known: Known) -> None:
+    def __init__(self, db: apsw.Connection, holder: str, known: Known) -> None:
         """Begin with nothing but what is known to be true still. The transaction is open already."""
         self._db = db
         self._holder = holder
-        self.topics = Topics(db, matches)
+        self.topics = Topics(db)
         self._known = known
         self._heads = known.heads
         if known.pos < 0:

@@ -8,7 +8,7 @@ from typing import Any
 from agentflow.data import encode
 from agentflow.errors import Defect
 from agentflow.store.common import OPEN, event_answer, judge_ended
-from agentflow.store.contract import Answered, Holders, Matches
+from agentflow.store.contract import Answered, Holders
 from agentflow.store.rows import AnswerRow, EventRow, Inbox
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.database import Database
@@ -78,7 +78,7 @@ class Commands:
         return [inbox_row(values) for values in found]
 
     async def publish(
-        self, topic: str, data: Any, event_id: str | None, at: float, matches: Matches, *, owner: str = "local"
+        self, topic: str, data: Any, event_id: str | None, at: float, *, owner: str = "local"
     ) -> tuple[int, list[str]]:
         """Store an event and hand it to every matching open subscription of its owner."""
         raw = encode(data)
@@ -89,7 +89,7 @@ class Commands:
             if pos is None:
                 return 0, []
             reached, holders = 0, dict[str, None]()
-            for listener in topics.listeners(owner, topic, data, matches):
+            for listener in topics.listeners(owner, topic, data):
                 task, run, n, step, _, root, holder = listener
                 batch.pass_answer(event_answer(task, run, n, step, data, at))
                 topics.take(root, pos, task)

@@ -9,8 +9,6 @@ from typing import TypeVar
 import apsw
 
 from agentflow.errors import NotFoundError
-from agentflow.store.common import subset
-from agentflow.store.contract import Matches
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.keys import Keys
 from agentflow.store.sqlite.known import Known
@@ -40,8 +38,6 @@ class Database:
         self.keys = Keys(self.writer)
         self.holder = ""
         """See `Store.holder`."""
-        self.matches: Matches = subset
-        """See `Store.matches`."""
         self.begun = False
         """Whether it is ready for many commits."""
         self._beside = connections[1]
@@ -68,7 +64,7 @@ class Database:
 
         def run(work: Callable[[Batch], T]) -> T:
             self.writer.known.clear()
-            batch = Batch(self.writer.db, self.holder, self.matches, Known())
+            batch = Batch(self.writer.db, self.holder, Known())
             result = work(batch)
             batch.flush()
             return result

@@ -59,7 +59,7 @@ class Ledger:
     def _land(self, work: Transitions) -> tuple[Sequence[RunChange], list[Fenced], int, int]:
         changes, definitions = work
         database = self._database
-        batch = Batch(database.writer.db, database.holder, database.matches, database.writer.known)
+        batch = Batch(database.writer.db, database.holder, database.writer.known)
         refused = batch.commit(changes)
         batch.flush()
         batch.forget()

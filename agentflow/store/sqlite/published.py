@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import apsw
 
 from agentflow.data import decode, salvaged
+from agentflow.expressions import filter_matches
 from agentflow.store.common import UNREADABLE, wait_kind
-from agentflow.store.contract import Matches
 from agentflow.store.rows import SubscriptionRow
 from agentflow.store.sqlite.sql import do, do_many, number, one, rows
 
@@ -54,10 +54,9 @@ class Topics:
     Waits that open together take nothing from each other: what they take is noted when all of them have looked.
     """
 
-    def __init__(self, db: apsw.Connection, matches: Matches) -> None:
+    def __init__(self, db: apsw.Connection) -> None:
         """Begin a transaction's work."""
         self._db = db
-        self._matches = matches
         self.answered: set[int] = set()
         """Roots of trees that got an event as they opened a wait."""
         self._taken: list[tuple[int, int, str]] = []
@@ -75,12 +74,12 @@ class Topics:
         )
         return db.last_insert_rowid()
 
-    def listeners(self, owner: str, topic: str, data: Any, matches: Matches) -> Iterator[Listener]:
+    def listeners(self, owner: str, topic: str, data: Any) -> Iterator[Listener]:
         """Give the open waits that want an event, in the order in which they opened."""
         for values in rows(self._db, _LISTENING, (owner, topic)):
             listener = Listener(*values)
             wanted = None if listener.filter is None else salvaged(listener.filter, UNREADABLE)
-            if wanted is not UNREADABLE and (wanted is None or matches(wanted, data)):
+            if wanted is not UNREADABLE and filter_matches(wanted, data):
                 yield listener
 
     def earliest(self, root: int, row: SubscriptionRow) -> Published | None:
@@ -98,7 +97,7 @@ class Topics:
                 position, data = pos, salvaged(raw, UNREADABLE)
                 if data is UNREADABLE:
                     continue
-                if wanted is None or self._matches(wanted, data):
+                if filter_matches(wanted, data):
                     self._listened[root, kind] = position
                     self.answered.add(root)
                     self._taken.append((root, position, row.task))

@@ -118,8 +118,3 @@ def listening(
         events=[bump("step_waiting", task.step, task=task.id)],
         subscriptions=[SubscriptionRow(task.id, run, n, topic, filter_, since, owner)],
     )
-
-
-def subset(wanted: Any, data: Any) -> bool:
-    """Tell whether data has all keys that a filter names: a plain `Matches` for tests."""
-    return all(data.get(name) == value for name, value in wanted.items())

@@ -22,7 +22,6 @@ from agentflow.testing.store_suite.builders import (
     parked,
     start,
     step,
-    subset,
     text_id,
     wait_task,
 )
@@ -40,15 +39,15 @@ class DurableSuite:
         change = listening(key, "w1", "paid")
         change.steps = [step(key, 0, "completed", result=b'{"x":1}')]
         await store.commit([change])
-        await store.publish("other", {"n": 1}, "e1", 10.0, subset)
+        await store.publish("other", {"n": 1}, "e1", 10.0)
         before = (await store.get_run(text_id("r1")), await store.all_events(), await store.load(key))
         await store.close()
         again = await opener()
         assert (await again.get_run(text_id("r1")), await again.all_events(), await again.load(key)) == before
         assert await again.get_definition("h") == b"{}"
         assert await again.result(key, 0) == b'{"x":1}'
-        assert await again.publish("other", {}, "e1", 20.0, subset) == (0, [])
-        assert await again.publish("paid", {}, None, 120.0, subset) == (1, ["host-a"])
+        assert await again.publish("other", {}, "e1", 20.0) == (0, [])
+        assert await again.publish("paid", {}, None, 120.0) == (1, ["host-a"])
         assert await fresh(again) != key
         await again.close()
 
@@ -149,6 +148,36 @@ class DurableSuite:
         assert sorted(outcomes) == [0, 1]
         await one.close()
         await two.close()
+
+    async def test_who_follows_all_events_by_pos_misses_none_of_several_writers(self, opener: Opener) -> None:
+        stores = [await opener() for _ in range(4)]
+        runs = [[await start(store, f"{n}{m}") for m in range(2)] for n, store in enumerate(stores[:3])]
+        first = await stores[3].all_events()
+        seen, kinds = list(first), [f"e{n}" for n in range(15)]
+
+        async def write(store: Store, keys: list[int]) -> None:
+            for kind in kinds:
+                for key in keys:
+                    await store.commit([RunChange(key, key, 1, events=[note(kind), note(kind)])])
+                    await anyio.lowlevel.checkpoint()
+
+        async def follow(store: Store) -> None:
+            while len(seen) < len(first) + 3 * 2 * 2 * len(kinds):
+                seen.extend(await store.all_events(seen[-1].pos, limit=7))
+                await anyio.lowlevel.checkpoint()
+
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as group:
+                for store, keys in zip(stores, runs, strict=False):
+                    group.start_soon(write, store, keys)
+                group.start_soon(follow, stores[3])
+        assert seen == await stores[0].all_events()
+        for key in [key for keys in runs for key in keys]:
+            told = [event for event in seen if event.run == key]
+            assert [event.type for event in told[1:]] == [kind for kind in kinds for _ in range(2)]
+            assert [event.seq for event in told] == list(range(1, len(told) + 1))
+        for store in stores:
+            await store.close()
 
     async def test_writers_side_by_side_number_events_without_gaps(self, opener: Opener) -> None:
         stores = [await opener() for _ in range(3)]

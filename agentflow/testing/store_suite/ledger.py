@@ -180,7 +180,7 @@ class LedgerSuite:
         assert view is not None
         assert (view.task.state, view.answer) == ("canceled", None)
         assert [timer.run for _, timer in await store.due(1000.0)] == [other]
-        assert await store.publish("topic", {}, None, 300.0, lambda _, __: True) == (1, ["host-a"])
+        assert await store.publish("topic", {}, None, 300.0) == (1, ["host-a"])
 
     async def test_cancelling_a_tree_leaves_what_has_ended_alone(self, store: Store) -> None:
         """The engine names the runs of the cascade; the store keeps an ended one as it is, whatever is asked."""

@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from agentflow.store.contract import Store
 from agentflow.store.rows import RunChange
 from agentflow.testing.store_suite.builders import (
@@ -14,7 +18,6 @@ from agentflow.testing.store_suite.builders import (
     new_run,
     start,
     start_child,
-    subset,
     text_id,
 )
 
@@ -31,7 +34,7 @@ async def _heard(store: Store, *names: str) -> list[object]:
 
 async def _published(store: Store, count: int, topic: str = "paid") -> None:
     for n in range(count):
-        await store.publish(topic, {"n": n, "even": n % 2 == 0}, None, 110.0 + n, subset)
+        await store.publish(topic, {"n": n, "even": n % 2 == 0}, None, 110.0 + n)
 
 
 class EventSuite:
@@ -41,7 +44,7 @@ class EventSuite:
         keys = [await start(store, f"r{n}") for n in range(4)]
         await store.commit([listening(keys[0], "w0", "paid", {"order": 7}), listening(keys[1], "w1", "paid")])
         await store.commit([listening(keys[2], "w2", "paid", {"order": 8}), listening(keys[3], "w3", "sent")])
-        assert await store.publish("paid", {"order": 7, "sum": 9}, None, 110.0, subset) == (2, ["host-a"])
+        assert await store.publish("paid", {"order": 7, "sum": 9}, None, 110.0) == (2, ["host-a"])
         view = await store.get_task(text_id("w0"))
         assert view is not None
         assert (view.task.state, view.answer) == ("completed", {"value": {"order": 7, "sum": 9}})
@@ -50,30 +53,53 @@ class EventSuite:
             (keys[1], "answer", text_id("w1")),
         ]
         assert [event.type for event in await store.events(text_id("r0"))][-1] == "step_resumed"
-        assert await store.publish("paid", {"order": 7}, None, 111.0, subset) == (0, [])
-        assert await store.publish("other", {"order": 7}, None, 112.0, subset) == (0, [])
+        assert await store.publish("paid", {"order": 7}, None, 111.0) == (0, [])
+        assert await store.publish("other", {"order": 7}, None, 112.0) == (0, [])
+
+    @pytest.mark.parametrize(
+        ("wanted", "gets"),
+        [
+            (None, True),
+            ({"order": {"id": 7}}, True),
+            ({"order.id": 7, "paid": True}, True),
+            ({"order.id": 7, "paid": 1}, False),
+            ("event.order.id > 5 && event.paid", True),
+            ("event.order.id > 7", False),
+            ("event.gone == 1", False),
+        ],
+    )
+    async def test_a_filter_is_data_that_means_the_same_before_and_after(
+        self, store: Store, wanted: Any, gets: bool
+    ) -> None:
+        """A mapping of values, or a condition: for an event that comes, and for one that was there."""
+        one, two = await start(store, "r1"), await start(store, "r2")
+        await store.commit([listening(one, "w1", "paid", wanted)])
+        assert (await store.publish("paid", {"order": {"id": 7}, "paid": True}, None, 110.0))[0] == gets
+        await store.commit([listening(two, "w2", "paid", wanted)])
+        views = [await store.get_task(text_id(name)) for name in ("w1", "w2")]
+        assert [view.answer is not None for view in views if view] == [gets, gets]
 
     async def test_a_repeated_event_reaches_nobody(self, store: Store) -> None:
         one = await start(store, "r1")
         await store.commit([listening(one, "w1", "paid")])
-        assert (await store.publish("paid", {}, "e1", 110.0, subset))[0] == 1
+        assert (await store.publish("paid", {}, "e1", 110.0))[0] == 1
         two = await start(store, "r2")
         await store.commit([listening(two, "w2", "paid", since=200.0)])
-        assert await store.publish("paid", {}, "e1", 210.0, subset) == (0, [])
-        assert (await store.publish("paid", {}, "e2", 211.0, subset))[0] == 1
+        assert await store.publish("paid", {}, "e1", 210.0) == (0, [])
+        assert (await store.publish("paid", {}, "e2", 211.0))[0] == 1
 
     async def test_a_clock_set_back_hides_no_event_from_a_run_that_began_before_it(self, store: Store) -> None:
         key = await start(store, "r1", created_at=5000.0)
         await store.commit([listening(key, "w1", "paid", since=None)])
-        assert (await store.publish("paid", {"n": 1}, "e1", 1400.0, subset))[0] == 1
-        await store.publish("paid", {"n": 2}, "e2", 1401.0, subset)
+        assert (await store.publish("paid", {"n": 1}, "e1", 1400.0))[0] == 1
+        await store.publish("paid", {"n": 2}, "e2", 1401.0)
         await store.commit([listening(key, "w2", "paid", since=5000.0, n=1)])
         assert await _heard(store, "w1", "w2") == [1, 2]
 
     async def test_a_wait_sees_events_that_were_published_since_its_time(self, store: Store) -> None:
         """Matched in the transaction that opens the wait: the wait, its answer and the command appear together."""
         for n, at in enumerate((50.0, 100.0, 150.0)):
-            await store.publish("paid", {"n": n}, f"e{n}", at, subset)
+            await store.publish("paid", {"n": n}, f"e{n}", at)
         key = await start(store, "r1")
         await store.commit([listening(key, "w1", "paid", since=100.0)])
         view = await store.get_task(text_id("w1"))
@@ -92,10 +118,10 @@ class EventSuite:
         key = await start(store, "r1")
         await store.commit([listening(key, "w1", "paid")])
         await store.commit([RunChange(key, key, 1, close_tasks=[(text_id("w1"), "canceled", None)])])
-        assert await store.publish("paid", {}, None, 110.0, subset) == (0, [])
+        assert await store.publish("paid", {}, None, 110.0) == (0, [])
         await store.commit([listening(key, "w2", "paid")])
         await store.answer(text_id("w2"), {"value": 1}, by="ann", door="cli", message_id=None, at=120.0)
-        assert (await store.publish("paid", {}, None, 111.0, subset))[0] == 0
+        assert (await store.publish("paid", {}, None, 111.0))[0] == 0
 
     async def test_a_refused_change_opens_no_wait(self, store: Store) -> None:
         """The wait, its task and its events are one: all visible, or none."""
@@ -104,7 +130,7 @@ class EventSuite:
         stale.epoch = 7
         await store.commit([stale])
         assert await store.get_task(text_id("w1")) is None
-        assert await store.publish("paid", {}, None, 110.0, subset) == (0, [])
+        assert await store.publish("paid", {}, None, 110.0) == (0, [])
 
     async def test_waits_of_a_tree_that_follow_each_other_get_successive_events(self, store: Store) -> None:
         root = await start(store, "r1")
@@ -113,7 +139,7 @@ class EventSuite:
         for n, run in enumerate((root, child, root, child)):
             await store.commit([listening(run, f"w{n}", "paid", since=None, n=n, root=root)])
         assert await _heard(store, "w0", "w1", "w2", "w3") == [0, 1, 2, None]
-        assert (await store.publish("paid", {"n": 3}, None, 120.0, subset))[0] == 1
+        assert (await store.publish("paid", {"n": 3}, None, 120.0))[0] == 1
         await store.commit([listening(root, "w4", "paid", since=None, n=4)])
         assert await _heard(store, "w3", "w4") == [3, None]
 
@@ -133,7 +159,7 @@ class EventSuite:
         assert await _heard(store, "w0", "w1") == [0, 0]
         for n in (2, 3):
             await store.commit([listening(root, f"w{n}", "paid", since=None, n=n)])
-        assert await store.publish("paid", {"n": 1}, None, 120.0, subset) == (2, ["host-a"])
+        assert await store.publish("paid", {"n": 1}, None, 120.0) == (2, ["host-a"])
         await store.commit([listening(root, "w4", "paid", since=None, n=4)])
         assert await _heard(store, "w2", "w3", "w4") == [1, 1, None]
 
@@ -174,9 +200,9 @@ class EventSuite:
         assert await _heard(store, "w3", "w4") == [0, None]
 
     async def test_a_wait_hears_from_the_creation_of_its_root_on_whatever_the_clocks_say(self, store: Store) -> None:
-        await store.publish("paid", {"n": 0}, None, 9000.0, subset)
+        await store.publish("paid", {"n": 0}, None, 9000.0)
         root = await start(store, "r1", created_at=5000.0)
-        await store.publish("paid", {"n": 1}, None, 10.0, subset)
+        await store.publish("paid", {"n": 1}, None, 10.0)
         child = await start_child(store, "c1", root, root, created_at=6000.0)
         await store.commit([listening(child, "w0", "paid", since=None, root=root)])
         assert await _heard(store, "w0") == [1]
@@ -195,11 +221,11 @@ class EventSuite:
         await store.commit(
             [listening(keys[0], "w0", "paid", owner="ann"), listening(keys[1], "w1", "paid", owner="bob")]
         )
-        assert (await store.publish("paid", {"n": 0}, "e", 110.0, subset, owner="bob"))[0] == 1
+        assert (await store.publish("paid", {"n": 0}, "e", 110.0, owner="bob"))[0] == 1
         assert await _heard(store, "w0", "w1") == [None, 0]
-        assert (await store.publish("paid", {"n": 1}, "e", 111.0, subset, owner="ann"))[0] == 1
-        assert (await store.publish("paid", {"n": 2}, "e", 112.0, subset, owner="ann"))[0] == 0
-        await store.publish("paid", {"n": 3}, None, 113.0, subset, owner="bob")
+        assert (await store.publish("paid", {"n": 1}, "e", 111.0, owner="ann"))[0] == 1
+        assert (await store.publish("paid", {"n": 2}, "e", 112.0, owner="ann"))[0] == 0
+        await store.publish("paid", {"n": 3}, None, 113.0, owner="bob")
         await store.commit([listening(keys[0], "w2", "paid", n=1, owner="ann")])
         assert await _heard(store, "w0", "w2") == [1, None]
 

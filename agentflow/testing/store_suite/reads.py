@@ -22,7 +22,6 @@ from agentflow.testing.store_suite.builders import (
     note,
     start,
     start_child,
-    subset,
     text_id,
     wait_task,
 )
@@ -148,7 +147,7 @@ class ReadSuite:
 
     async def test_purging_forgets_published_events_that_no_run_can_ask_for(self, store: Store) -> None:
         for n, at in enumerate((10.0, 60.0)):
-            await store.publish("paid", {"n": n}, f"e{n}", at, subset)
+            await store.publish("paid", {"n": n}, f"e{n}", at)
         key = await start(store, "r1", created_at=50.0)
         await store.purge(100.0, OVER)
         await store.commit([listening(key, "w1", "paid")])
