@@ -53,7 +53,7 @@ AROUND = {
     "engine/plan/forgetting.py": "encodes a number of its own",
     "engine/plan/limits.py": "makes a key of a value that was let in",
     "engine/plan/shared.py": "compares what a reducer was given with what counts now",
-    "engine/attempt/reducers.py": "gives a reducer copies that it may write into",
+    "engine/host/reducers.py": "gives a reducer copies that it may write into",
     "store/sqlite/queueing.py": "stores numbers of runs and a key that was let in",
     "engine/plan/waiting.py": "encodes answers and what waits say, which their doors have let in",
     "engine/program.py": "makes a key of a definition's literals, which isn't stored",

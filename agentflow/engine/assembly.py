@@ -16,7 +16,6 @@ from agentflow.engine.gate import Gate
 from agentflow.engine.host.core import Core
 from agentflow.engine.host.environment import Environment
 from agentflow.engine.host.keys import Keys
-from agentflow.engine.runtime.embedded import EmbeddedRuntime
 from agentflow.errors import DefinitionError, Problem, StoreError
 from agentflow.expressions import NamedValues, compile_value
 from agentflow.ids import IdSource
@@ -63,7 +62,7 @@ def build_core(
         gate=Gate(config.limits, config.redactor),
         limits=config.limits,
     )
-    core = Core(env, store, EmbeddedRuntime(), config.limits.host_parallel)
+    core = Core(env, store)
     for workflow in config.workflows.values():
         register(env, workflow, config)
     return core

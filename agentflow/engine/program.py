@@ -296,16 +296,17 @@ class StepProgram:
         return found
 
     @lazy
-    def constant(self) -> BaseModel | None:
-        """The validated config, where no template is in it."""
+    def constant(self) -> tuple[Mapping[str, Any], BaseModel] | None:
+        """The type's fields, and these validated, where no template is in them."""
         spec, step = self.spec, self.step
         if spec.takes_input and step.with_ is not None:
             return None
         if not spec.raw and not spec.conditions and not self.loop and is_plain(step.config):
-            return self.program.shared_config(spec, step.config)
+            return step.config, self.program.shared_config(spec, step.config)
         if not self.config.constant:
             return None
-        return spec.config.model_validate({**self.plain_conditions, **self.raw_config, **self.config.render(NOTHING)})
+        fields = {**self.plain_conditions, **self.raw_config, **self.config.render(NOTHING)}
+        return fields, spec.config.model_validate(fields)
 
     @lazy
     def plain_conditions(self) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from pydantic import BaseModel
 from agentflow import faultpoints
 from agentflow.definition.models import Step, Workflow
 from agentflow.engine import Decline, Engine, Run
+from agentflow.engine.exchange import Executing
+from agentflow.engine.host.flush import Work
 from agentflow.engine.host.queue import Input
 from agentflow.engine.plan import commands
-from agentflow.engine.runtime.base import Work, WorkLease
 from agentflow.errors import StoreError
 from agentflow.steps import parallel, set_, step, wait_for_input
 from agentflow.steps.contract import Context, Result, StepType
@@ -280,7 +281,7 @@ async def test_a_step_that_was_to_be_stopped_before_it_began_goes_on_when_that_i
     async with lab.open(flow) as engine, anyio.create_task_group() as group:
         core, perform, commit = engine.core, engine.core.performer.perform, engine.core.committer.commit
 
-        async def slowly(work: Work, lease: WorkLease) -> Sequence[Work]:
+        async def slowly(work: Work, lease: Executing) -> Sequence[Work]:
             await begins()
             return await perform(work, lease)
 

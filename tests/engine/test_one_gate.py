@@ -23,7 +23,7 @@ ENCODES = {
     "plan/shared.py": "two values, to know them again",
     "plan/waiting.py": "a wait that was admitted",
     "program.py": "a constant config, to know it again",
-    "attempt/reducers.py": "two values, of which a reducer gets copies",
+    "host/reducers.py": "two values, of which a reducer gets copies",
     "commands/retrying.py": "what is kept of the run before",
     "commands/starting.py": "what a start was given",
     "plan/state.py": "rows of what was admitted",

@@ -1,4 +1,4 @@
-"""One attempt of a step: render, validate, execute, and turn whatever happens into an outcome."""
+"""One attempt of a step: validate its fields, execute it, and turn whatever happens into an outcome."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from typing import Any
 import anyio
 
 from agentflow.engine.attempt.context import StepContext
-from agentflow.engine.attempt.ports import AttemptPort
+from agentflow.engine.attempt.ports import Port, Process
+from agentflow.engine.exchange import Attempt, Executing, Returned
+from agentflow.engine.failures import failed_by
 from agentflow.engine.gate import RESULT
-from agentflow.engine.plan import steps
-from agentflow.engine.plan.commands import Left
-from agentflow.engine.plan.state import Node, RunState
-from agentflow.engine.plan.steps import render_config
-from agentflow.engine.runtime.base import WorkLease
+from agentflow.engine.misfits import fitted
 from agentflow.errors import Failure
 from agentflow.steps.contract import Park, Result, Skip
 from agentflow.steps.running import running_step
 
 
-async def execute(port: AttemptPort, run: RunState, node: Node, lease: WorkLease) -> tuple[Any, Left | None]:
+async def execute(process: Process, port: Port, attempt: Attempt, lease: Executing) -> Returned:
     """Run one attempt.
 
     Returns:
         What it came to (the result's JSON as bytes, `Skip`, `Park` or a `Failure`), and what it leaves besides.
     """
-    spec = node.program.spec
+    spec = attempt.spec or process.types(attempt.type)
+    if spec is None or spec.execute is None:
+        return Failure("AF-DEFECT", f'step type "{attempt.type}" can\'t be executed', retryable=False), None
     try:
-        config = render_config(run, node)
-    except BaseException as error:  # so may what validates its fields
-        return steps.failed_by(run, error), None
-    context = StepContext(port, run, node, lease)
+        config = attempt.ready
+        if config is None:
+            config = fitted(spec, attempt.config)
+    except BaseException as error:  # what validates its fields may raise anything
+        return failed_by(process.gate, error), None
+    context = StepContext(process, port, attempt, lease)
     try:
-        if spec.execute is None:
-            return Failure("AF-DEFECT", f'step type "{spec.name}" can\'t be executed', retryable=False), None
         here = running_step.set(context)
         try:
             outcome = await spec.execute(config, context)
@@ -42,19 +42,19 @@ async def execute(port: AttemptPort, run: RunState, node: Node, lease: WorkLease
             context.end()
     except BaseException as error:  # a step may raise anything at all; only our own interrupt goes on
         await anyio.lowlevel.checkpoint_if_cancelled()  # whatever its cleaning up raised, it was interrupted
-        return steps.failed_by(run, error, executed=True), None
+        return failed_by(process.gate, error, executed=True), None
     if lease.interrupted is not None:
         await anyio.lowlevel.checkpoint()
     try:
-        return _outcome(port, outcome, context), context.left
+        return _outcome(process, outcome, context), context.left
     except BaseException as error:  # what turns its value into data is its own code too
-        return steps.failed_by(run, error, executed=True), None
+        return failed_by(process.gate, error, executed=True), None
 
 
-def _outcome(port: AttemptPort, outcome: object, context: StepContext) -> Any:
+def _outcome(process: Process, outcome: object, context: StepContext) -> Any:
     if isinstance(outcome, Result):
         found: set[str] = set()
-        raw = port.gate.encoded(outcome.value, RESULT, found)
+        raw = process.gate.encoded(outcome.value, RESULT, found)
         for name in sorted(found) if found else ():
             context.log(f"the secret {name} was taken out of the result; if it is none, mark it as public", "warning")
         return raw

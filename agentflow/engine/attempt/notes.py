@@ -12,11 +12,10 @@ from typing import Any
 
 import anyio
 
-from agentflow.engine.attempt.ports import AttemptPort, Told
+from agentflow.engine.attempt.ports import Port, Process, Told
+from agentflow.engine.exchange import Attempt
 from agentflow.engine.gate import FIELD
-from agentflow.engine.plan.commands import Note
-from agentflow.engine.plan.state import Node, RunState
-from agentflow.engine.plan.volume import Bucket, Volume
+from agentflow.engine.volume import Bucket
 
 ALONE = 20.0
 """How many events a step may write in a second, one for each thing that it tells; after that they are joined."""
@@ -48,15 +47,15 @@ class Notes:
     """What one attempt tells."""
 
     __slots__ = (
-        "_alone", "_closed", "_later", "_left_out", "_node", "_port", "_progress", "_queued", "_run", "_size",
+        "_alone", "_attempt", "_closed", "_later", "_left_out", "_port", "_process", "_progress", "_queued", "_size",
         "_volume", "_waiting",
     )  # fmt: skip
 
-    def __init__(self, port: AttemptPort, run: RunState, node: Node) -> None:
+    def __init__(self, process: Process, port: Port, attempt: Attempt) -> None:
         """Begin with nothing."""
+        self._process = process
         self._port = port
-        self._run = run
-        self._node = node
+        self._attempt = attempt
         self._alone = Bucket(ALONE)
         self._waiting: list[_Said] = []
         self._progress: _Said | None = None
@@ -67,20 +66,18 @@ class Notes:
         """Whether an input that will take what waits is on its way."""
         self._later = False
         self._closed = False
-        if run.volume is None:
-            run.volume = Volume(port.limits.log_size, port.limits.log_rate)
-        self._volume = run.volume
+        self._volume = port.volume(attempt)
 
     def log(self, text: str, level: str) -> None:
         """Tell a line of the log, or several."""
         if len(text) > _MOST:
-            text = self._port.gate.text(text[:_MOST], BLOCK)  # what was cut through isn't shown
+            text = self._process.gate.text(text[:_MOST], BLOCK)  # what was cut through isn't shown
         self._say(_Said(text, level), text.count("\n") + 1)
 
     def progress(self, fraction: float | None, message: str) -> None:
         """Tell how far the step is; of what is joined, the last counts."""
         if len(message) > _MOST:
-            message = self._port.gate.text(message[:_MOST], _LONGEST_PROGRESS)
+            message = self._process.gate.text(message[:_MOST], _LONGEST_PROGRESS)
         self._say(_Said(message, None, fraction), 1)
 
     async def drain(self) -> None:
@@ -112,7 +109,7 @@ class Notes:
             self._put()
         elif not (self._queued or self._later):
             self._later = True
-            self._port.later(self)
+            self._process.later(self)
 
     def _add(self, said: _Said) -> None:
         if said.level is None and not said.alone:
@@ -132,7 +129,7 @@ class Notes:
     def _put(self) -> None:
         if not self._queued:
             self._queued = True
-            self._port.send(self._run, Note(self._run.key, self._node.address, self.take))
+            self._port.tell(self._attempt, self)
 
     def take(self) -> list[tuple[str, dict[str, Any]]]:
         """Return the events of what waits, up to a block while more may come; another input takes the rest."""
@@ -153,7 +150,7 @@ class Notes:
         return list(self._events(said))
 
     def _events(self, said: Iterable[_Said]) -> Iterator[tuple[str, dict[str, Any]]]:
-        gate = self._port.gate
+        gate = self._process.gate
         joined: dict[str, list[str]] = {}
         progress: list[_Said] = []
         for one in said:
@@ -171,7 +168,7 @@ class Notes:
             yield "step_progress", gate.data({"fraction": one.fraction, "message": message}, FIELD)
 
     def _lines(self, level: str, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        gate = self._port.gate
+        gate = self._process.gate
         for piece in pieces(gate.text(text), TEXT):
             yield "step_log", {"text": piece, "level": gate.text(level, 20)}
 

@@ -1,73 +1,81 @@
-"""What an attempt, and what counts out slots, may ask of the host around it: so that neither knows a host."""
+"""What an attempt may ask: of the process that executes it, and, through a port, of the run that it belongs to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from agentflow.config import Limits
+from agentflow.engine.exchange import Attempt
 from agentflow.engine.gate import Gate
-from agentflow.engine.plan.commands import Command
-from agentflow.engine.plan.state import Node, RunState
-from agentflow.steps.contract import Services
+from agentflow.engine.volume import Volume
+from agentflow.steps.contract import Services, StepType
 
 
 class Told(Protocol):
-    """What is told a few times a second, rather than at once."""
+    """What an attempt tells of itself and hasn't handed over yet."""
 
     def flush(self) -> None:
-        """Tell what has waited long enough."""
+        """Hand over what has waited long enough."""
+        ...
+
+    def take(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """Return it as events, their types and data."""
         ...
 
 
-class AttemptPort(Protocol):
-    """What an attempt may ask of its host."""
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What the process offers that executes attempts."""
 
-    @property
-    def gate(self) -> Gate:
-        """What values and texts go through that are kept."""
+    gate: Gate
+    """What values and texts go through that are kept."""
+    services: Services
+    """What steps may use."""
+    env: Mapping[str, str]
+    """Values of the config's `env`."""
+    public_env: Mapping[str, str]
+    """Those of them that aren't secret."""
+    types: Callable[[str], StepType | None]
+    """Finds step types by name."""
+    now: Callable[[], float]
+    """The engine's time."""
+    soon: Callable[[Callable[[], None]], None]
+    """Has the event loop call something; safe in any thread."""
+    later: Callable[[Told], None]
+    """Lets something have its turn a few times a second."""
+
+
+class Port(Protocol):
+    """What an attempt may ask of its run, wherever that is held.
+
+    Whoever asks for an attempt that is over, or that a newer one has replaced, gets a StepError.
+    """
+
+    def input(self, attempt: Attempt) -> Any:
+        """Return the run's input."""
         ...
 
-    @property
-    def limits(self) -> Limits:
-        """How much steps may tell."""
+    def result(self, attempt: Attempt, step: str) -> Any:
+        """Return the result of a step that is visible from here; null where it was skipped, KeyError without one."""
         ...
 
-    @property
-    def services(self) -> Services:
-        """What the process offers."""
+    def ended(self, attempt: Attempt) -> Sequence[str]:
+        """Return the ids of the steps that are visible from here and have ended."""
         ...
 
-    @property
-    def env(self) -> Mapping[str, str]:
-        """Values of the config's `env`."""
+    def volume(self, attempt: Attempt) -> Volume:
+        """Return how much the steps of the run may tell."""
         ...
 
-    @property
-    def public_env(self) -> Mapping[str, str]:
-        """Those of them that aren't secret."""
+    def tell(self, attempt: Attempt, told: Told) -> None:
+        """Say that there is something to take."""
         ...
 
-    def now(self) -> float:
-        """Return the engine's time."""
+    async def save(self, attempt: Attempt, state: Any) -> None:
+        """Commit the state of the step."""
         ...
 
-    def soon(self, call: Callable[[], None]) -> None:
-        """Have the event loop call something; safe in any thread."""
-        ...
-
-    def later(self, told: Told) -> None:
-        """Let something have its turn a few times a second."""
-        ...
-
-    def send(self, run: RunState, command: Command) -> None:
-        """Leave a command for the tree of a run."""
-        ...
-
-    async def save_state(self, run: RunState, node: Node, state: Any) -> None:
-        """Commit the state of a running step."""
-        ...
-
-    async def publish(self, topic: str, data: Any, event_id: str | None, owner: str) -> int:
-        """Publish an event of a running step, as its run's owner; returns how many waits it reached."""
+    async def publish(self, attempt: Attempt, topic: str, data: Any, event_id: str | None) -> int:
+        """Publish an event as the run's owner; returns how many waits it reached."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import anyio
 
@@ -11,7 +12,7 @@ from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.damaged import is_damaged
 from agentflow.engine.host.effects import carry_out
 from agentflow.engine.host.environment import Environment
-from agentflow.engine.host.flush import Flush
+from agentflow.engine.host.flush import Flush, Work
 from agentflow.engine.host.health import Health
 from agentflow.engine.host.loading import Loader
 from agentflow.engine.host.queue import Input, Item, Queue
@@ -21,7 +22,6 @@ from agentflow.engine.host.times import Times
 from agentflow.engine.plan import limits
 from agentflow.engine.plan.commands import TOUCH, Answer, Outcome
 from agentflow.engine.plan.state import RunState, Tree
-from agentflow.engine.runtime.base import Work
 from agentflow.errors import StoreError
 from agentflow.faultpoints import reach
 from agentflow.reports import described
@@ -31,6 +31,9 @@ from agentflow.store.rows import RunChange
 from agentflow.store.told import Fenced
 
 log = logging.getLogger("agentflow")
+
+_work = cast("Callable[[Any, Any], Work]", tuple.__new__)
+"""Makes one, as `Work(…)` does with a function around it: there is one for each step."""
 
 
 class Committer:
@@ -89,7 +92,7 @@ class Committer:
             self.tell_everybody()
         trees, claimed = self._cache.trees, flush.claimed
         ready = [
-            Work(run.key, node.n, node.address, node.attempt, node.entry)
+            _work(Work, (run.key, node.n, node.attempt))
             for run, node in claimed
             if trees.get(run.tree.key) is run.tree and node.phase == "run"
         ]

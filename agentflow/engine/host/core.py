@@ -9,22 +9,25 @@ import anyio
 from anyio.lowlevel import current_token
 
 from agentflow.engine.attempt.notes import Later
-from agentflow.engine.attempt.reducers import Reducers
+from agentflow.engine.attempt.ports import Process
 from agentflow.engine.host.admission import Admission
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.committer import Committer
 from agentflow.engine.host.environment import Environment
+from agentflow.engine.host.flush import Work
 from agentflow.engine.host.health import Health
 from agentflow.engine.host.loading import Loader
 from agentflow.engine.host.mailbox import Mailbox
-from agentflow.engine.host.performer import Performer
+from agentflow.engine.host.performer import Execute, Performer
+from agentflow.engine.host.port import HostPort
 from agentflow.engine.host.queue import Item, Queue
+from agentflow.engine.host.reducers import Reducers
 from agentflow.engine.host.refolding import Refolding
 from agentflow.engine.host.signals import Signals
 from agentflow.engine.host.slots import Slots
 from agentflow.engine.host.times import Times
 from agentflow.engine.host.transactor import Transactor
-from agentflow.engine.runtime.embedded import EmbeddedRuntime
+from agentflow.engine.runtime.local import LocalRuntime
 from agentflow.redaction import use
 from agentflow.store.contract import Store
 
@@ -32,16 +35,16 @@ from agentflow.store.contract import Store
 class Core:
     """What holds trees and moves them on."""
 
-    def __init__(self, env: Environment, store: Store, runtime: EmbeddedRuntime, host_parallel: int) -> None:
-        """Make a core that holds nothing yet."""
+    def __init__(self, env: Environment, store: Store, execute: Execute | None = None) -> None:
+        """Make a core that holds nothing yet; `execute` executes attempts another way than this process does."""
         self.env = env
         self.store = store
-        self.runtime = runtime
+        self.runtime = LocalRuntime[Work]()
         self.signals = Signals()
         self.cache = TreeCache()
         self.queue = Queue(self.signals.new)
         self.health = Health()
-        self.slots = Slots(host_parallel, self.cache, self.queue)
+        self.slots = Slots(env.limits.host_parallel, self.cache, self.queue)
         self.times = Times(env.now)
         self.reducers = Reducers(env.services.python, env.gate)
         self.refolding = Refolding(self.reducers, env.program, self._again)
@@ -52,9 +55,13 @@ class Core:
         )
         self.mailbox = Mailbox(store, self.queue, self.loader, self.refolding, self.signals)
         self.telling = Later(self.signals.new)
+        process = Process(
+            env.gate, env.services, env.env, env.public_env, env.types, env.now, self.mailbox.soon, self.telling.add
+        )
+        port = HostPort(self.cache, self.mailbox, env.limits, self._publish)
         self.performer = Performer(
-            env, self.cache, self.slots, self.times, self.mailbox, self.transactor, self.reducers, runtime,
-            self.telling, self._publish,
+            process, port, self.cache, self.slots, self.times, self.mailbox, self.transactor, self.reducers,
+            self.runtime, execute,
         )  # fmt: skip
         self.admission = Admission(self.queue.wake)
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import anyio
 
 from agentflow.engine.host.queue import Item
 from agentflow.engine.plan.state import Node, RunState, Tree
 from agentflow.store.rows import RunChange
+
+
+class Work(NamedTuple):
+    """A claimed step, whose attempt is made when a worker comes to it."""
+
+    run: int
+    n: int
+    attempt: int
 
 
 class Flush:

@@ -3,59 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import TypeAlias
 
 import anyio
 
 from agentflow.engine.attempt.execute import execute
-from agentflow.engine.attempt.notes import Later
-from agentflow.engine.attempt.ports import Told
-from agentflow.engine.attempt.reducers import Reducers
-from agentflow.engine.gate import PUBLISHED
+from agentflow.engine.attempt.ports import Port, Process
+from agentflow.engine.exchange import Attempt, Executing, Returned, Stopped
 from agentflow.engine.host.cache import TreeCache
-from agentflow.engine.host.environment import Environment
+from agentflow.engine.host.flush import Work
 from agentflow.engine.host.mailbox import Mailbox
+from agentflow.engine.host.reducers import Reducers
 from agentflow.engine.host.slots import Slots
 from agentflow.engine.host.times import Times
 from agentflow.engine.host.transactor import MOST, Transactor
-from agentflow.engine.plan.commands import Begun, Command, Outcome, Saved, Stopped
+from agentflow.engine.plan.commands import Begun, Outcome
 from agentflow.engine.plan.faults import defect
+from agentflow.engine.plan.handing import attempt_of
 from agentflow.engine.plan.marks import UNBEGUN
 from agentflow.engine.plan.state import Node, RunState
-from agentflow.engine.runtime.base import Work, WorkLease
-from agentflow.engine.runtime.embedded import EmbeddedRuntime
+from agentflow.engine.runtime.local import LocalRuntime
 from agentflow.errors import StoreError
 from agentflow.faultpoints import reach
 from agentflow.redaction import use
 from agentflow.steps.failing import is_cancellation
 
-Publish = Callable[[str, Any, "str | None", str], Awaitable[int]]
-"""Publishes what was admitted: topic, data, id, owner; returns how many waits it reached."""
+Execute: TypeAlias = Callable[[Process, Port, Attempt, Executing], Awaitable[Returned]]
+"""Executes an attempt: `attempt.execute` does, in this process."""
 
 
 class Performer:
-    """Executes claimed steps. Implements the runtime's `Handler`, and `AttemptPort`."""
+    """Executes claimed steps in the workers of this process. Implements the runtime's `Handler`."""
 
     def __init__(
         self,
-        env: Environment,
+        process: Process,
+        port: Port,
         cache: TreeCache,
         slots: Slots,
         times: Times,
         mailbox: Mailbox,
         transactor: Transactor,
         reducers: Reducers,
-        runtime: EmbeddedRuntime,
-        telling: Later,
-        publish: Publish,
+        runtime: LocalRuntime[Work],
+        elsewhere: Execute | None = None,
     ) -> None:
         """Execute nothing yet."""
-        self.gate = env.gate
-        self.limits = env.limits
-        self.services = env.services
-        self.env = env.env
-        self.public_env = env.public_env
-        self.now = env.now
+        self._process = process
+        self._port = port
         self._cache = cache
         self._slots = slots
         self._times = times
@@ -63,16 +58,13 @@ class Performer:
         self._transactor = transactor
         self._reducers = reducers
         self._runtime = runtime
-        self._telling = telling
-        self._publish = publish
-
-    # as the runtime's handler
+        self._elsewhere = elsewhere
 
     def enter(self) -> None:
         """A worker begins: whatever is cut in its task loses this agent's secrets before."""
-        use(self.gate.redactor)
+        use(self._process.gate.redactor)
 
-    async def perform(self, work: Work, lease: WorkLease) -> Sequence[Work]:
+    async def perform(self, work: Work, lease: Executing) -> Sequence[Work]:
         """Execute a claimed step and commit what came of it."""
         run = self._cache.runs.get(work.run)
         node = run.live.get(work.n) if run is not None else None
@@ -95,7 +87,9 @@ class Performer:
                 if reduces:
                     outcome = await self._reducers.work(run, node)
                 else:
-                    outcome, left = await execute(self, run, node, lease)
+                    attempt = outcome = attempt_of(run, node)
+                    if isinstance(attempt, Attempt):
+                        outcome, left = await (self._elsewhere or execute)(self._process, self._port, attempt, lease)
                     if node.program.update is not None and run.program.reducers and isinstance(outcome, bytes):
                         outcome = await self._reducers.work(run, node, outcome)
             except BaseException as error:  # the last guard: it is this step's failure, and nobody else's
@@ -105,7 +99,7 @@ class Performer:
             reach("mid-step")
         if node.program.timeout is not None:
             self._times.stopped(run.key, node.n, node.attempt)
-        self._let_go(work, node, lease)
+        self._let_go(run, node, lease)
         transactor, items = self._transactor, self._mailbox.queue.items
         items.append(Outcome(run.tree.key, run.key, node.n, node.attempt, node.address, outcome, left))
         breathless = transactor.breathless
@@ -123,13 +117,15 @@ class Performer:
             except StoreError:  # logged where it came about
                 await anyio.sleep(0.2)
 
-    def _let_go(self, work: Work, node: Node, lease: WorkLease) -> None:
-        """Let nobody interrupt what a worker does after a step; the step's node may have been read anew meanwhile."""
-        run = self._cache.runs.get(work.run)
-        current = run.live.get(work.n) if run is not None else None
-        for known in (node, current):
-            if known is not None and known.lease is lease:
-                known.lease = None
+    def _let_go(self, run: RunState, node: Node, lease: Executing) -> None:
+        """Let nobody interrupt what a worker does after a step."""
+        if node.lease is lease:
+            node.lease = None
+        again = self._cache.runs.get(run.key)
+        if again is not run and again is not None:  # its tree was read anew meanwhile
+            other = again.live.get(node.n)
+            if other is not None and other.lease is lease:
+                other.lease = None
         if self._slots.stopping:
             self._transactor.look()
 
@@ -144,29 +140,3 @@ class Performer:
         return self._runtime.waiting or any(
             node.lease is not None and UNBEGUN not in (node.memo or ()) for node in self._cache.live()
         )
-
-    # as what attempts may ask
-
-    def soon(self, call: Callable[[], None]) -> None:
-        """Have the event loop call something; safe in any thread."""
-        self._mailbox.soon(call)
-
-    def later(self, told: Told) -> None:
-        """Let something have its turn a few times a second."""
-        self._telling.add(told)
-
-    def send(self, run: RunState, command: Command) -> None:
-        """Leave a command for the tree of a run."""
-        self._mailbox.put(run.tree.key, command)
-
-    async def save_state(self, run: RunState, node: Node, state: Any) -> None:
-        """Commit the state of a running step."""
-        await self._mailbox.apply(run.tree.key, Saved(run.key, node.n, state))
-
-    async def publish(self, topic: str, data: Any, event_id: str | None, owner: str) -> int:
-        """Publish an event of a running step, as its run's owner."""
-        gate = self.gate
-        data = gate.data(data, PUBLISHED)
-        gate.encoded([topic, event_id], PUBLISHED)
-        gate.without_secrets([topic, event_id], "the topic or id of an event")
-        return await self._publish(topic, data, event_id, owner)

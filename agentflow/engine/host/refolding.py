@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import anyio
 from anyio.abc import TaskGroup
 
-from agentflow.engine.attempt.reducers import Reducers
 from agentflow.engine.host.queue import Item
+from agentflow.engine.host.reducers import Reducers
 from agentflow.engine.plan.carried import Folded
 from agentflow.engine.plan.state import Tree
 from agentflow.engine.program import Program

@@ -13,20 +13,20 @@ from collections.abc import Sequence
 
 import anyio
 
+from agentflow.engine.exchange import Stopped
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.committer import Committer
 from agentflow.engine.host.environment import Environment
-from agentflow.engine.host.flush import Flush
+from agentflow.engine.host.flush import Flush, Work
 from agentflow.engine.host.loading import Loader
 from agentflow.engine.host.queue import Input, Item, Queue
 from agentflow.engine.host.refolding import Refolding
 from agentflow.engine.host.slots import Slots
 from agentflow.engine.plan.carrying import carry_out
-from agentflow.engine.plan.commands import TOUCH, Outcome, Stopped
+from agentflow.engine.plan.commands import TOUCH, Outcome
 from agentflow.engine.plan.drive import drain
 from agentflow.engine.plan.faults import fail_tree
 from agentflow.engine.plan.state import Tree
-from agentflow.engine.runtime.base import Work
 from agentflow.store.rows import TERMINAL, RunChange
 
 MOST = 128

@@ -7,6 +7,7 @@ from heapq import heappush
 from typing import Any
 
 from agentflow.data import encode
+from agentflow.engine.exchange import Left, Stopped
 from agentflow.engine.plan import granting, keeping, limits, reducing, shared, steps, waiting
 from agentflow.engine.plan.carried import Response, Worked
 from agentflow.engine.plan.commands import (
@@ -18,14 +19,12 @@ from agentflow.engine.plan.commands import (
     Deadlocked,
     FreeSlots,
     Granted,
-    Left,
     Note,
     Outcome,
     Pause,
     Release,
     Saved,
     Seed,
-    Stopped,
     TimerFired,
     Touch,
     Unknown,

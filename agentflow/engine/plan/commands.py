@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
+from agentflow.engine.exchange import Left
 from agentflow.engine.plan.carried import Folded
 from agentflow.store.rows import AnswerRow, SharedRow, StepRow
 
@@ -150,15 +151,6 @@ class FreeSlots:
     """Slots that a dead host's tree holds are given back; the run waits for somebody to go on with it."""
 
 
-class Left(NamedTuple):
-    """What an attempt leaves for the commit of its outcome."""
-
-    artifacts: Sequence[tuple[str, bool, bool, bytes]] = ()
-    """Name, whether it goes on with one, whether it is the last of it, and the artifact as JSON."""
-    messages: Sequence[Mapping[str, Any]] = ()
-    status: str | None = None
-
-
 @dataclass(slots=True)
 class Outcome:
     """An attempt has come to its end."""
@@ -177,16 +169,6 @@ class Outcome:
     @property
     def done(self) -> None:
         """Nobody waits for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """Of an outcome: it was interrupted, as a sibling failed, the run was cancelled, or the host stops.
-
-    `not_begun`: it was to be interrupted before it began.
-    """
-
-    reason: str
 
 
 Command: TypeAlias = (

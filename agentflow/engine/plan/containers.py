@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agentflow.data import encode
+from agentflow.engine.failures import failed_by
 from agentflow.engine.gate import CHILD, FIELD, OUTPUT
 from agentflow.engine.plan import forgetting, halting, keeping, order, reducing, saga, shared, steps
 from agentflow.engine.plan.frame import NodeFrame
@@ -94,7 +95,7 @@ def _let(run: RunState, node: Node, act: Callable[[Container, NodeFrame], Move],
         move = act(_container(node), NodeFrame(run, node))
         _check(run, move)
     except Exception as error:
-        failure = steps.failed_by(run, error)
+        failure = failed_by(run.tree.world.gate, error)
     if begins:
         run.emit("step_started", node.address, {"attempt": node.tries, **_counts(node, move.total)})
     if failure is None:

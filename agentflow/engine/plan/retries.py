@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 
 from agentflow.definition.models import RetryPolicy
@@ -16,8 +15,6 @@ FOREVER = RetryPolicy(max_attempts=1_000_000_000, base=1.0, max=300.0)
 
 LONGEST = 3600.0
 """How long another side may ask to wait, in seconds, where the policy has no `max` of its own."""
-_ALWAYS = 1e12
-"""Seconds; whatever is longer is kept as this."""
 _NO_OWN_MAX = RetryPolicy().max
 
 
@@ -47,25 +44,6 @@ def next_delay(program: StepProgram, failure: Failure, tries: int, chance: rando
         delay += policy.jitter * chance.random()
     longest = LONGEST if policy.max == _NO_OWN_MAX else policy.max
     return max(delay, min(failure.retry_after or 0.0, longest))
-
-
-def asked_seconds(value: object) -> float | None:
-    """Return the pause that a step's error asks for, whatever its code wrote there; None if it is no time."""
-    try:
-        seconds = float(value)  # pyright: ignore[reportArgumentType]  a step may have written anything
-    except OverflowError:  # an int of hundreds of digits
-        return _ALWAYS
-    except (TypeError, ValueError):
-        return None
-    return None if math.isnan(seconds) else min(max(seconds, 0.0), _ALWAYS)
-
-
-def told(why: str | None, asked: float | None) -> str | None:
-    """Add to a failure's reason for how long the other side asked to wait."""
-    if not asked:
-        return why
-    text = f"it asks to wait {asked:,.0f} s" if asked >= 1 else f"it asks to wait {asked:g} s"
-    return f"{why}; {text}" if why else text
 
 
 def backoff(policy: RetryPolicy, tries: int) -> float:

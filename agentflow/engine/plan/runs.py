@@ -6,6 +6,7 @@ from typing import Any
 
 from agentflow.data import decode, encode
 from agentflow.definition.inputs import undeclared
+from agentflow.engine.failures import failed_by
 from agentflow.engine.gate import OUTPUT, RESULT
 from agentflow.engine.plan import chain, halting, keeping, limits, order, steps
 from agentflow.engine.plan.containers import open_body
@@ -77,7 +78,7 @@ def end_run(run: RunState) -> None:
         try:
             output, output_step = _output(run, memo.get("end"))
         except Exception as error:
-            outcome, failure = "failed", steps.failed_by(run, error)
+            outcome, failure = "failed", failed_by(run.tree.world.gate, error)
     elif "output" in (memo.get("end") or {}):
         output = encode(memo["end"]["output"])
     state: State = "canceled" if outcome == "canceled" else outcome  # type: ignore[assignment]

@@ -10,9 +10,9 @@ from agentflow.data import decode, encode
 from agentflow.engine.plan.carried import UNREAD, Response, Seeds, Shared
 from agentflow.engine.plan.effects import Effect
 from agentflow.engine.plan.marks import ROOT, SATISFYING, SOON
-from agentflow.engine.plan.volume import Volume
 from agentflow.engine.plan.world import Lease, World
 from agentflow.engine.program import Program, ScopeProgram, StepProgram
+from agentflow.engine.volume import Volume
 from agentflow.errors import Failure
 from agentflow.store.rows import (
     HELD,

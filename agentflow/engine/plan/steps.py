@@ -2,59 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from heapq import heappush
 from typing import Any
 
-from pydantic import ValidationError
-
-from agentflow.definition.durations import UnreadableError, parse_duration
+from agentflow.definition.durations import parse_duration
 from agentflow.definition.times import later, parse_time
+from agentflow.engine.failures import failed_by, failure_of
 from agentflow.engine.gate import FIELD, RESULT
+from agentflow.engine.misfits import fitted
 from agentflow.engine.plan import limits, order, reducing, shared
 from agentflow.engine.plan.carried import UNREAD, Response, Worked
 from agentflow.engine.plan.marks import ROOT, SATISFYING
-from agentflow.engine.plan.misfits import misfit
-from agentflow.engine.plan.retries import asked_seconds, next_delay, should_retry, told
+from agentflow.engine.plan.retries import next_delay, should_retry
 from agentflow.engine.plan.state import Node, RunState
 from agentflow.engine.plan.view import NodeView
 from agentflow.errors import Failure, StepError
 from agentflow.steps.contract import Outcome, Park, Result, Skip
-from agentflow.steps.failing import of_user, step_error
 from agentflow.store.rows import added
 from agentflow.store.slot_rows import SlotRow
-
-
-def failure_of(error: BaseException) -> Failure:
-    """Turn an exception of the planner's own work (a template, a config) into a failure."""
-    if isinstance(error, StepError):
-        asked = asked_seconds(error.retry_after)
-        return Failure(
-            error.code, error.what, error.kind, error.retryable, why=told(error.why, asked), hint=error.hint,
-            retry_after=asked, data=error.data,
-        )  # fmt: skip
-    if isinstance(error, UnreadableError):
-        return Failure("AF-FIELD-VALUE", str(error), kind="invalid", retryable=False, hint=error.hint)
-    if of_user(error):  # a reducer, a validator, a prompt
-        return failure_of(step_error(error))
-    return Failure("AF-FIELD-VALUE", str(error) or type(error).__name__, kind="invalid", retryable=False)
-
-
-def failed_by(run: RunState, error: BaseException, *, executed: bool = False) -> Failure:
-    """Return the failure that anything at all makes of a step, without secrets.
-
-    Args:
-        run: the step's run.
-        error: what was raised.
-        executed: by what the step does, rather than by a template or a field.
-    """
-    try:
-        known = isinstance(error, StepError | ValueError) and not executed
-        failure = failure_of(error if known else step_error(error, code="AF-STEP-RAISED"))
-        return run.tree.world.gate.failure(failure)
-    except BaseException:  # so may what an exception is asked for
-        message = f"{type(error).__name__}, which can't be told"
-        return Failure("AF-STEP-RAISED", message, retryable=False, data={"exception": type(error).__name__})
 
 
 def gate(run: RunState, node: Node) -> None:
@@ -70,7 +37,7 @@ def gate(run: RunState, node: Node) -> None:
         if program.delay is not None:
             due = later(due, parse_duration(program.delay.render(view)))
     except Exception as error:
-        fail(run, node, failed_by(run, error))
+        fail(run, node, failed_by(run.tree.world.gate, error))
         return
     if due <= now:
         conditions(run, node)
@@ -87,7 +54,7 @@ def conditions(run: RunState, node: Node) -> None:
     try:
         wanted = (program.if_ is None and program.skip_if is None) or _wanted(run, node)
     except Exception as error:
-        fail(run, node, failed_by(run, error))
+        fail(run, node, failed_by(run.tree.world.gate, error))
         return
     if wanted:
         enter(run, node)
@@ -137,7 +104,7 @@ def enter(run: RunState, node: Node) -> None:
             return
         outcome = ask(run, node)
     except BaseException as error:  # a validator and a prompt of the user may raise anything
-        fail(run, node, failed_by(run, error))
+        fail(run, node, failed_by(run.tree.world.gate, error))
         return
     apply(run, node, outcome)
 
@@ -170,7 +137,7 @@ def _demand(run: RunState, node: Node) -> SlotRow | None:
         values_of(run, node)
         return limits.demand(run, node)
     except Exception as error:
-        fail(run, node, failed_by(run, error))
+        fail(run, node, failed_by(run.tree.world.gate, error))
         return None
 
 
@@ -210,15 +177,13 @@ class PromptView:
         return self._run.tree.world.moment
 
 
-def render_config(run: RunState, node: Node) -> Any:
-    """Return the step's validated config, its templates computed.
+def computed(run: RunState, node: Node) -> Mapping[str, Any]:
+    """Return the fields of a step's type, their templates computed.
 
     Raises:
-        StepError: a reference has no value, or a computed value doesn't fit its field.
+        StepError: a reference has no value.
     """
     program = node.program
-    if program.constant is not None:
-        return program.constant
     values = values_of(run, node)
     rendered = program.config.render(NodeView(run, node.scope, values))
     fields: dict[str, Any] = {**program.plain_conditions, **program.raw_config, **rendered}
@@ -227,10 +192,13 @@ def render_config(run: RunState, node: Node) -> Any:
         empty = fields.get("input") == {} and program.program.workflow.dialect == "distri"
         if empty or "input" not in fields:
             fields["input"] = dict(values)
-    try:
-        return program.spec.config.model_validate(fields)
-    except ValidationError as error:
-        raise misfit(error, fields, program.spec.outbound) from None
+    return fields
+
+
+def render_config(run: RunState, node: Node) -> Any:
+    """Return a step's validated config, its templates computed; raises StepError as `computed` and `fitted` do."""
+    constant = node.program.constant
+    return constant[1] if constant is not None else fitted(node.program.spec, computed(run, node))
 
 
 def apply(run: RunState, node: Node, outcome: Outcome) -> None:
@@ -270,7 +238,7 @@ def complete(run: RunState, node: Node, raw: bytes | None, worked: Worked | None
             written = shared.update(run, node, worked)
         except Exception as error:
             node.state, node.result, node.value = "working", None, UNREAD
-            fail(run, node, failed_by(run, error))
+            fail(run, node, failed_by(run.tree.world.gate, error))
             return
         if not written:
             reducing.wait(run, node, raw)

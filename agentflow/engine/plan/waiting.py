@@ -10,6 +10,7 @@ from agentflow.data import encode, is_object
 from agentflow.definition.durations import UnreadableError, parse_duration
 from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.definition.times import parse_time
+from agentflow.engine.failures import failure_of
 from agentflow.engine.gate import STATE, WAIT, Gate
 from agentflow.engine.plan import limits, steps
 from agentflow.engine.plan.state import Node, RunState
@@ -37,7 +38,7 @@ def park(run: RunState, node: Node, what: Park) -> None:
         if isinstance(on, Wait) and on.schema is not None and not (program.spec.prompt and program.constant):
             _check_schema(on.schema, on.default)
     except (StepError, UnreadableError) as error:
-        steps.fail(run, node, steps.failure_of(error))
+        steps.fail(run, node, failure_of(error))
         return
     node.memo = {"park": {"then": what.then, "state": state}}
     node.state = "working"

@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from agentflow.definition.faults import explain, quoted, real_path, value_at
 from agentflow.errors import StepError
+from agentflow.steps.contract import StepType
 
 _HIDDEN = " has a value that doesn't fit"
 
 
-def misfit(error: ValidationError, fields: Mapping[str, Any], hidden: Collection[str]) -> StepError:
+def fitted(spec: StepType, fields: Mapping[str, Any]) -> BaseModel:
+    """Return the fields of a step's type, validated; raises StepError where a computed value doesn't fit its field."""
+    try:
+        return spec.config.model_validate(fields)
+    except ValidationError as error:
+        raise _misfit(error, fields, spec.outbound) from None
+
+
+def _misfit(error: ValidationError, fields: Mapping[str, Any], hidden: Collection[str]) -> StepError:
     """Return the failure of a step whose computed fields aren't as its type wants them.
 
     Args:

@@ -1,4 +1,4 @@
-"""The embedded runtime: a pool of long-lived workers in the process of the engine.
+"""The local runtime: a pool of long-lived workers in the process of the engine.
 
 A task and a cancel scope per step would cost more than the step itself, so workers live on and keep their scope: a
 cancel or a timeout of a step cancels its worker's scope, and the worker enters a fresh one. Nor is a worker woken per
@@ -9,27 +9,26 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Generic
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from agentflow.engine.runtime.base import Handler, Work
+from agentflow.engine.runtime.base import Handler, W
 
 
-class EmbeddedRuntime:
+class LocalRuntime(Generic[W]):
     """Workers of one process."""
-
-    name = "embedded"
 
     def __init__(self) -> None:
         """Make a runtime without workers."""
-        self._queue: deque[Work] = deque()
-        self._idle: list[Worker] = []
+        self._queue: deque[W] = deque()
+        self._idle: list[Worker[W]] = []
         self._workers = 0
         self._woken = 0
         """Workers that were woken or started and haven't come to it yet."""
         self._slots = 0
-        self._handler: Handler | None = None
+        self._handler: Handler[W] | None = None
         self._group: TaskGroup | None = None
 
     @property
@@ -37,11 +36,7 @@ class EmbeddedRuntime:
         """Whether works are queued: whoever asks, as a worker, takes the next."""
         return bool(self._queue)
 
-    async def dispatch(self, works: Sequence[Work]) -> None:
-        """Queue works and wake workers for them."""
-        self.push(works)
-
-    def push(self, works: Sequence[Work]) -> None:
+    def push(self, works: Sequence[W]) -> None:
         """Queue works and see to it that somebody takes them; never waits."""
         self._queue.extend(works)
         self._rouse()
@@ -59,12 +54,7 @@ class EmbeddedRuntime:
             return
         self._woken += 1
 
-    async def withdraw(self, keys: Sequence[str]) -> None:
-        """Take back queued works."""
-        gone = set(keys)
-        self._queue = deque(work for work in self._queue if work.key not in gone)
-
-    async def serve(self, handler: Handler, *, slots: int, task_status: TaskStatus[None]) -> None:
+    async def serve(self, handler: Handler[W], *, slots: int, task_status: TaskStatus[None]) -> None:
         """Run workers until cancelled."""
         self._handler, self._slots = handler, slots
         async with anyio.create_task_group() as group:
@@ -72,15 +62,11 @@ class EmbeddedRuntime:
             task_status.started()
             await anyio.sleep_forever()
 
-    async def health(self) -> str | None:
-        """Return None: it lives in this process."""
-        return None
-
     def come(self) -> None:
         """Note that a worker that was woken or started has come to it."""
         self._woken -= 1
 
-    def take(self) -> Work | None:
+    def take(self) -> W | None:
         """Return the next work, or None."""
         if not self._queue:
             return None
@@ -88,21 +74,21 @@ class EmbeddedRuntime:
         self._rouse()
         return work
 
-    def rest(self, worker: Worker) -> None:
+    def rest(self, worker: Worker[W]) -> None:
         """Note that a worker has nothing to do."""
         self._idle.append(worker)
 
 
-class Worker:
+class Worker(Generic[W]):
     """Performs one work after the other."""
 
-    def __init__(self, runtime: EmbeddedRuntime, handler: Handler) -> None:
+    def __init__(self, runtime: LocalRuntime[W], handler: Handler[W]) -> None:
         self.wake = anyio.Event()
         self.interrupted: str | None = None
         self._runtime = runtime
         self._handler = handler
         self._scope: anyio.CancelScope | None = None
-        self._work: Work | None = None
+        self._work: W | None = None
 
     def interrupt(self, reason: str) -> None:
         """Cancel the work that is being performed."""

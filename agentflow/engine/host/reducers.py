@@ -8,6 +8,7 @@ from typing import Any
 from anyio import CapacityLimiter, to_thread
 
 from agentflow.data import decode, encode
+from agentflow.engine.failures import failed_by
 from agentflow.engine.gate import REDUCED, SHARED, Gate
 from agentflow.engine.plan import reducing, shared, steps
 from agentflow.engine.plan.carried import Folded, Reduced, Refolded, Worked, of_key
@@ -44,7 +45,7 @@ class Reducers:
         except BaseException as error:
             if is_cancellation(error):
                 raise
-            return steps.failed_by(run, error)
+            return failed_by(self._gate, error)
 
     async def _reduced(self, run: RunState, node: Node, raw: bytes | None) -> Worked:
         """Fold a step's updates onto what the keys will be when it is taken in."""

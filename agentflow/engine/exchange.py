@@ -1,0 +1,96 @@
+"""What goes between who plans and who executes: an attempt of a step, and what it leaves. All of it is data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import anyio
+from pydantic import BaseModel
+
+from agentflow.steps.contract import StepType
+
+
+class Attempt(NamedTuple):
+    """One attempt of a step: all that whoever executes it has to know."""
+
+    run: int
+    """Key of the run."""
+    n: int
+    """Number of the step in its run."""
+    attempt: int
+    """How often the step was started. The fence: what an older attempt comes to is dropped."""
+    entry: int
+    run_id: str
+    address: str
+    workflow: str
+    tries: int
+    type: str
+    """The step's type, which is found by its name where the attempt is executed."""
+    config: Mapping[str, Any]
+    """The type's fields, computed."""
+    spec: StepType | None = None
+    """The type itself. It never leaves the process, and neither does `ready`."""
+    ready: BaseModel | None = None
+    """The fields validated, where they are the same each time."""
+    values: Mapping[str, Any] | None = None
+    """The step's `with`, computed."""
+    undone: int = 0
+    """How often it was compensated, and what it is inside of: what it does outside afterwards is a new thing."""
+    timeout: float | None = None
+    saved: Any = None
+    """What it has saved, or given to its park."""
+    arrived: Any = None
+    """What has arrived for it, when it was parked."""
+
+    @property
+    def key(self) -> str:
+        """Its name: the same attempt, handed out twice, has the same one."""
+        return f"{self.run}/{self.n}/{self.attempt}/{self.entry}"
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of the step, until it is compensated."""
+        text = f"{self.run_id}/{self.address}/{self.undone}"
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+class Left(NamedTuple):
+    """What an attempt leaves for the commit of its outcome."""
+
+    artifacts: Sequence[tuple[str, bool, bool, bytes]] = ()
+    """Name, whether it goes on with one, whether it is the last of it, and the artifact as JSON."""
+    messages: Sequence[Mapping[str, Any]] = ()
+    status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Of an outcome: it was interrupted, as a sibling failed, the run was cancelled, or the host stops.
+
+    `not_begun`: it was to be interrupted before it began.
+    """
+
+    reason: str
+
+
+Returned: TypeAlias = tuple[Any, Left | None]
+"""What an attempt came to (the result as JSON, `Skip`, `Park`, a `Failure` or `Stopped`), and what it leaves."""
+
+
+class Executing(Protocol):
+    """How an attempt that is being executed is reached."""
+
+    interrupted: str | None
+    """Why it was interrupted."""
+
+    @property
+    def scope(self) -> anyio.CancelScope:
+        """The scope that an interrupt cancels."""
+        ...
+
+    def interrupt(self, reason: str) -> None:
+        """Cancel it."""
+        ...

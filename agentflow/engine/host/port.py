@@ -1,0 +1,91 @@
+"""What attempts may ask of the runs that this host holds."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from agentflow.config import Limits
+from agentflow.engine.attempt.ports import Told
+from agentflow.engine.exchange import Attempt
+from agentflow.engine.host.cache import TreeCache
+from agentflow.engine.host.mailbox import Mailbox
+from agentflow.engine.plan.commands import Note, Saved
+from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.plan.view import NodeView
+from agentflow.engine.volume import Volume
+from agentflow.errors import StepError
+from agentflow.expressions import NULLED
+
+Publish = Callable[[str, Any, "str | None", str], Awaitable[int]]
+"""Publishes what was admitted: topic, data, id, owner; returns how many waits it reached."""
+
+
+class HostPort:
+    """Implements `Port` over the trees in memory."""
+
+    def __init__(self, cache: TreeCache, mailbox: Mailbox, limits: Limits, publish: Publish) -> None:
+        """Answer for the runs of a cache."""
+        self._cache = cache
+        self._mailbox = mailbox
+        self._limits = limits
+        self._publish = publish
+
+    def _held(self, attempt: Attempt) -> tuple[RunState, Node]:
+        run = self._cache.runs.get(attempt.run)
+        node = run.live.get(attempt.n) if run is not None else None
+        if run is None or node is None or node.phase != "run" or node.attempt != attempt.attempt:
+            raise over(attempt)
+        return run, node
+
+    def input(self, attempt: Attempt) -> Any:
+        """Return the run's input."""
+        return self._held(attempt)[0].input
+
+    def result(self, attempt: Attempt, step: str) -> Any:
+        """Return the result of a step that is visible from here; null where it was skipped."""
+        run, node = self._held(attempt)
+        value = NodeView(run, node.scope).step(step)
+        return None if value is NULLED else value
+
+    def ended(self, attempt: Attempt) -> Sequence[str]:
+        """Return the ids of the steps that are visible from here and have ended."""
+        found: list[str] = []
+        scope = self._held(attempt)[1].scope
+        while scope is not None:
+            found += [scope.program.steps[number].id for number, node in scope.nodes.items() if node.settled]
+            scope = scope.owner.scope
+        return found
+
+    def volume(self, attempt: Attempt) -> Volume:
+        """Return how much the steps of the run may tell."""
+        run = self._cache.runs.get(attempt.run)
+        if run is not None and run.volume is not None:
+            return run.volume
+        made = Volume(self._limits.log_size, self._limits.log_rate)
+        if run is not None:
+            run.volume = made
+        return made
+
+    def tell(self, attempt: Attempt, told: Told) -> None:
+        """Have what is told written with the next transition of the run's tree."""
+        run = self._cache.runs.get(attempt.run)
+        if run is not None:
+            self._mailbox.put(run.tree.key, Note(run.key, attempt.address, told.take))
+
+    async def save(self, attempt: Attempt, state: Any) -> None:
+        """Commit the state of the step."""
+        run, node = self._held(attempt)
+        await self._mailbox.apply(run.tree.key, Saved(run.key, node.n, state))
+
+    async def publish(self, attempt: Attempt, topic: str, data: Any, event_id: str | None) -> int:
+        """Publish an event as the run's owner."""
+        return await self._publish(topic, data, event_id, self._held(attempt)[0].row.owner)
+
+
+def over(attempt: Attempt) -> StepError:
+    """Return what an attempt gets that isn't the current one any more, or whose run is held elsewhere."""
+    return StepError(
+        f'attempt {attempt.attempt} of step "{attempt.address}" is over: what it does isn\'t kept',
+        code="AF-INTERRUPTED", kind="crash", retryable=False,
+    )  # fmt: skip

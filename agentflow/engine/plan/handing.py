@@ -1,0 +1,36 @@
+"""Makes attempts of steps that are claimed: what whoever executes them has to know, and nothing of the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from agentflow.engine.exchange import Attempt
+from agentflow.engine.failures import failed_by
+from agentflow.engine.plan import steps
+from agentflow.engine.plan.state import Node, RunState
+from agentflow.errors import Failure
+
+_attempt = cast("Callable[[Any, Any], Attempt]", tuple.__new__)
+"""Makes one, as `Attempt(…)` does with a function around it: there is one for each step."""
+
+
+def attempt_of(run: RunState, node: Node) -> Attempt | Failure:
+    """Return the attempt of a claimed step, its fields computed, or why they can't be."""
+    program, memo = node.program, node.memo
+    try:
+        constant = program.constant
+        config, ready = constant if constant is not None else (steps.computed(run, node), None)
+    except BaseException as error:  # what validates constant fields may raise anything
+        return failed_by(run.tree.world.gate, error)
+    undone, scope = node.undone, node.scope
+    while scope is not None:  # what undoes a step, or is inside it, is a new thing too
+        undone += scope.owner.undone
+        scope = scope.owner.scope
+    saved = None
+    if memo:
+        saved = memo["saved"] if "saved" in memo else memo.get("park", {}).get("state")
+    return _attempt(Attempt, (
+        run.key, node.n, node.attempt, node.entry, run.id, node.address, run.row.workflow, node.tries,
+        program.spec.name, config, program.spec, ready, node.values, undone, program.timeout, saved, node.arrived,
+    ))  # fmt: skip
