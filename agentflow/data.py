@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeAlias, TypeGuard, cast
+from typing import Any, Final, TypeAlias, TypeGuard
 
 from pydantic_core import from_json, to_json
 
@@ -147,7 +147,7 @@ def _many_digits(raw: bytes) -> bool:
 
 def _plain(value: Any) -> bool:
     """Tell whether a small value has only texts as keys, and nothing foreign in it."""
-    kind = cast("type[Any]", type(value))
+    kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType]  to cast is a call, for each value
     if kind is dict:
         for key, item in value.items():
             if type(key) is not str or (type(item) not in _SCALARS and not _plain(item)):

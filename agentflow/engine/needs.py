@@ -31,6 +31,7 @@ def with_nested(steps: Iterable[Step]) -> Iterator[Step]:
         yield step
         for body in step.bodies.values():
             stack.extend(body.steps)
-        stack.extend((*step.on_success, *step.on_failure, *step.finally_))
+        if step.on_success or step.on_failure or step.finally_:
+            stack.extend((*step.on_success, *step.on_failure, *step.finally_))
         if step.compensate is not None:
             stack.extend(step.compensate.steps)

@@ -141,8 +141,6 @@ def frozen(changes: Sequence[RunChange]) -> list[RunChange]:
 
 def kept(change: RunChange) -> tuple[Sequence[StepRow], Sequence[EventRow]]:
     """Return the rows and events of steps that a change is to store: without claims that have to queue."""
-    if not change.queued:
-        return change.steps, change.events
     queued = {row.n: row for row in change.queued}
     waiting = {row.address for row in change.queued}
     events = [event for event in change.events if event.type != "step_started" or event.step not in waiting]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
 import anyio
@@ -99,17 +99,18 @@ class Committer:
         self._slots.running -= len(claimed) - len(ready)  # others wait for their keys, or their trees are lost
         return ready
 
-    async def commit(self, changes: Sequence[RunChange]) -> Sequence[Fenced]:
+    def commit(self, changes: Sequence[RunChange]) -> Awaitable[Sequence[Fenced]]:
         """Commit changes, with the definitions that new runs need: the store may not have them, or no more."""
-        wanted: dict[str, bytes] = {}
+        wanted: dict[str, bytes] | None = None
         for change in changes:
             new = change.create
             if new is not None:
+                wanted = wanted or {}
                 for name in (new.definition, *(new.pins.values() if new.parent is None else ())):
                     raw = self._env.catalog.raw(name)
                     if raw is not None:
                         wanted[name] = raw
-        return await self._store.commit(changes, wanted)
+        return self._store.commit(changes, wanted)
 
     async def _commit(self, flush: Flush) -> Sequence[Fenced]:
         """Commit; where a fault of ours is in the way, each tree by itself: it is of one of them."""
@@ -163,6 +164,7 @@ class Committer:
         """After the commit: do what is done outside, let go what has ended or is parked, tell who waits."""
         changes, cache, queue = flush.changes, self._cache, self._queue
         over: dict[int, RunState] = {}
+        granted: list[RunChange] = []
         for tree in flush.trees:
             if tree.effects:
                 effects, tree.effects = tree.effects, []
@@ -177,6 +179,8 @@ class Committer:
                         cache.forget_run(run)
                 if change is not None:
                     self._landed(run, change)
+                    if change.grants or change.deadlocked:
+                        granted.append(change)
                     if change.queued and (run.waits or run.children):  # perhaps only waits are left
                         unclaimed.append(run)
             tree.touched.clear()
@@ -186,7 +190,8 @@ class Committer:
             if tree.broken_off and tree.key in cache.trees:
                 tree.broken_off = False
                 queue.put(Input(tree.key, TOUCH))
-        self._slots.committed(changes)
+        if granted:
+            self._slots.committed(granted)
         for hook in self.on_commit:
             hook(changes, over)
         for item in flush.held:

@@ -57,6 +57,7 @@ class Queue:
         """Whether the store is to be asked for commands: a commit may have found the event that a wait is for."""
         self._new_event = new_event
         self._awake = new_event()
+        self._woken = False
 
     def put(self, item: Item) -> None:
         """Leave something for the next flush."""
@@ -69,13 +70,15 @@ class Queue:
 
     def wake(self) -> None:
         """See to it that somebody flushes."""
-        if not self._awake.is_set():
+        if not self._woken:  # asked for with every outcome: a flag costs less than to ask the event
+            self._woken = True
             self._awake.set()
 
     async def wait(self) -> None:
         """Return when somebody is to flush."""
         await self._awake.wait()
         self._awake = self._new_event()
+        self._woken = False
 
     def look_at_inbox(self) -> None:
         """Have the store asked for commands soon."""

@@ -46,7 +46,8 @@ class Slots:
         """
         for tree in trees:
             for run in tree.runs.values():
-                self.queue(run)
+                if run.ready:
+                    self.queue(run)
         blocked, self._blocked = self._blocked, []
         for run, _ in blocked:
             self.queue(run)
@@ -76,16 +77,21 @@ class Slots:
             if run.tree.key in landing:
                 passed.append(run)
                 continue
-            node = self._take(run)
-            if node is None:
-                continue
+            if self._claim(run, claimed) and run.tree.touched and id(run.tree) not in known:
+                known.add(id(run.tree))
+                trees.append(run.tree)
+
+    def _claim(self, run: RunState, claimed: list[tuple[RunState, Node]]) -> bool:
+        """Claim a step of a run, or many while no other run queues; False: it has none."""
+        most, before = run.program.workflow.max_parallel or RUN_PARALLEL, len(claimed)
+        while (node := self._take(run)) is not None:
             claim(run, node)
             self.running += 1
             claimed.append((run, node))
-            self.queue(run)
-            if run.tree.touched and id(run.tree) not in known:
-                known.add(id(run.tree))
-                trees.append(run.tree)
+            if self._queue or self.running >= self.limit or run.running >= most:
+                self.queue(run)
+                break
+        return len(claimed) > before
 
     def queue(self, run: RunState) -> None:
         """Let a run queue for slots, if it has use for them."""

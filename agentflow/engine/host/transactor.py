@@ -120,7 +120,8 @@ class Transactor:
         finally:
             self.landing = None
             self.flushes += 1
-            self._queue.put_first(flush.later)
+            if flush.later:
+                self._queue.put_first(flush.later)
             flush.end()
             self.go_on()
 
@@ -131,7 +132,7 @@ class Transactor:
             self._queue.put(Input(root, TOUCH))
         if self._queue.items:
             self._queue.wake()
-        elif not self.busy:
+        elif not self._slots.running and not self.busy:
             self.quiet.set()
 
     async def _breathe(self) -> None:

@@ -33,11 +33,6 @@ from agentflow.store.sqlite.timers import Timers
 from agentflow.store.told import Fenced, Stamp
 
 
-def step_key(run: int, n: int) -> int:
-    """Return the key of a step's row."""
-    return run << 32 | n
-
-
 def _moment(change: RunChange, head: Head) -> float:
     """Return the time of a change."""
     return change.patch.at if change.patch else max([head.updated_at, *[event.at for event in change.events]])
@@ -50,7 +45,6 @@ class Batch:
         """Begin with nothing but what is known to be true still. The transaction is open already."""
         self._db = db
         self._holder = holder
-        self.topics = Topics(db)
         self._known = known
         self._heads = known.heads
         if known.pos < 0:
@@ -70,6 +64,7 @@ class Batch:
         self._new_ids: set[str] = set()
         self._new_contexts: dict[int, str] = {}
         self.queues = Queues(db, holder)
+        self.topics = Topics(db)
 
     def commit(self, changes: Sequence[RunChange]) -> list[Fenced]:
         """Take in changes; returns those that are refused."""
@@ -82,7 +77,8 @@ class Batch:
                 self._delete(change.run)
             else:
                 self._apply(change, head)
-        self._settle_leases()
+        if self._leases:
+            self._settle_leases()
         self.topics.write()
         return refused
 
@@ -195,9 +191,9 @@ class Batch:
             self.queues.take_in(run, change)
             head.extras = 1
             self._touched[run] = head
-        steps, events = kept(change)
-        for step in steps:
-            self.step(run, step)
+        steps, events = kept(change) if change.queued else (change.steps, change.events)
+        if steps:
+            self._keep(steps)
         if change.timers or change.drop_timers:
             self._timers.take_in(change, head.root)
             head.extras = 1
@@ -239,12 +235,14 @@ class Batch:
             self._heads.pop(key, None)
         self._known.definitions.clear()
 
-    def step(self, run: int, row: StepRow) -> None:
-        """Insert or update one step."""
-        key, result = step_key(run, row.n), row.result
-        hash_ = None if result is None else crc32(result, row.n)
-        self._known.pos += 1  # tells which step was inserted first
-        self._steps.append((key, self._known.pos, *row[2:-2], hash_, *row[-2:]))  # as the columns of the table
+    def _keep(self, rows: Collection[StepRow]) -> None:
+        """Insert or update steps."""
+        pos, found = self._known.pos, self._steps
+        for row in rows:
+            pos += 1  # tells which step was inserted first
+            result = row.result
+            found.append(row + (pos, None if result is None else crc32(result, row.n)))  # noqa: RUF005  half the time
+        self._known.pos = pos
 
     def append(self, run: int, head: Head, events: Collection[EventRow]) -> None:
         """Append events to a run's log."""
@@ -252,16 +250,16 @@ class Batch:
             return
         known = self._known
         for row in events:
-            _, _, _, at, task, bumps = row
+            at, bumps = row.at, row.bumps
             generation = None
             if bumps:
-                generation = self._bump(head, task)
+                generation = self._bump(head, row.task)
                 self._touched[run] = head
             head.seq += 1
             if at > head.updated_at:
                 head.updated_at = at
             known.pos += 1
-            self._events.append((known.pos, run, head.seq, task, generation, *row[:4]))  # as the columns
+            self._events.append(row + (known.pos, run, head.seq, generation))  # noqa: RUF005  half the time
 
     def command(self, run: int, head: Head, kind: str, n: int, task: str | None, data: Any) -> None:
         """Leave a command for the holder of a run."""
@@ -371,13 +369,13 @@ class Batch:
     def flush(self) -> None:
         """Write all that was collected; the batch can go on afterwards."""
         db, rare = self._db, self._rare
-        hot = [(head.seq, head.generation, head.extras, head.updated_at, run) for run, head in self._touched.items()]
+        hot = [(h.seq, h.generation, h.extras, h.updated_at, run) for run, h in self._touched.items()]
         self._touched.clear()
         self._timers.write(rare)
         if self._generations:
             rare[sql.SET_GENERATION] = [(number_, task[::-1]) for task, number_ in self._generations.items()]
             self._generations.clear()
-        if self._steps and not (self._events and self._events[-1][0] == self._known.pos):
+        if self._steps and not (self._events and self._events[-1][sql.EVENT_POS] == self._known.pos):
             rare[sql.KEEP_POSITION].append((self._known.pos,))  # else no event tells that it was given
         if rare:
             do_each(db, rare, sql.FIRST)
@@ -396,4 +394,5 @@ class Batch:
 
     def forget(self) -> None:
         """Forget the heads of trees that were let go of."""
-        self._known.forget(self._gone)
+        if self._gone:
+            self._known.forget(self._gone)

@@ -64,8 +64,9 @@ class Ledger:
         batch.flush()
         batch.forget()
         # Last: what the batch deletes may have been all that needed one of them.
-        for digest, body in (definitions or {}).items():
-            self._define(digest, body)
+        if definitions:
+            for digest, body in definitions.items():
+                self._define(digest, body)
         count, last = database.keys.wanted, 0
         if count:
             last = database.keys.reserve(count)

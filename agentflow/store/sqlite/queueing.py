@@ -76,6 +76,8 @@ class Queues:
 
     def give(self) -> None:
         """Give free slots to those who are next, and take those out of the queues who would wait for ever."""
+        if not self._keys and not self._nested:  # most commits have nothing to do with slots
+            return
         self._give()
         nested, self._nested = self._nested, []
         for change, row in nested:

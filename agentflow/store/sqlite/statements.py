@@ -56,13 +56,18 @@ TAKE = "UPDATE heads SET holder = ?, epoch = ?, asleep = 0 WHERE key = ?"
 RELEASE = "UPDATE heads SET holder = NULL, asleep = ? WHERE key = ?"
 HOLDER = "SELECT holder FROM heads WHERE key = ? AND parent IS NULL"
 
-# Short: the driver looks a text up by all of its characters, for each row. The columns are those of the table in order.
+# Short: the driver looks a text up by all of its characters, for each row. The columns are those of the table in order;
+# the values those of the row, with what the store adds behind them: to take rows apart would cost more than this.
 UPSERT_STEP = (
-    f"INSERT INTO steps VALUES({','.join('?' * 18)})ON CONFLICT DO UPDATE SET address=?3,state=?4,reason=?5,phase=?6,"
-    "attempt=?7,tries=?8,entry=?9,crashes=?10,task=?11,started_at=?12,ended_at=?13,error=?14,memo=coalesce(?15,memo),"
-    "hash=coalesce(?16,hash),result=coalesce(?17,result),ended_order=?18"
+    "INSERT INTO steps VALUES(?1<<32|?2,?18,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?19,?16,?17)ON CONFLICT DO "
+    "UPDATE SET address=?3,state=?4,reason=?5,phase=?6,attempt=?7,tries=?8,entry=?9,crashes=?10,task=?11,started_at=?12"
+    ",ended_at=?13,error=?14,memo=coalesce(?15,memo),hash=coalesce(?19,hash),result=coalesce(?16,result),ended_order=?17"
 )
-NEW_EVENT = "INSERT INTO events VALUES(?,?,?,?,?,?,?,?,?)"
+"""Of a `StepRow`, its place and the hash of its result."""
+NEW_EVENT = "INSERT INTO events VALUES(?7,?8,?9,?5,?10,?1,?2,?3,?4)"
+"""Of an `EventRow`, its position, run, number and generation."""
+EVENT_POS = 6
+"""Where the position stands among these."""
 
 HOLD_TIMERS = "UPDATE timers SET due = due + ? WHERE run = ?"
 DROP_TIMER = "DELETE FROM timers WHERE run = ? AND n = ? AND kind = ?"
