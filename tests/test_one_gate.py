@@ -42,6 +42,8 @@ READ_OR_SHOWN = {
 """Modules that know a codec: none of them encodes what is kept."""
 AROUND = {
     "definition/canonical.py": "looks whether a workflow made in Python can be kept",
+    "engine/attempt/remote.py": "encodes what goes to a step's code, and what was let in",
+    "engine/attempt/wire.py": "encodes what comes of an attempt, which was let in",
     "engine/commands/answers.py": "shows an answer that was there before",
     "engine/host/damaged.py": "encodes events of its own words",
     "engine/plan/carrying.py": "encodes a message that its door has let in",

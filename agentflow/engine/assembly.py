@@ -10,6 +10,7 @@ from agentflow.clock import Clock
 from agentflow.config import Config
 from agentflow.definition.models import Workflow
 from agentflow.definition.parse import parse_workflow
+from agentflow.engine.attempt.in_json import execute_in_json
 from agentflow.engine.catalog import Catalog
 from agentflow.engine.commands.starting import register
 from agentflow.engine.gate import Gate
@@ -33,6 +34,8 @@ def build_core(
     functions: Mapping[str, Callable[..., Any]],
     tools: Mapping[str, Any],
     agents: Mapping[str, Any],
+    *,
+    wire: bool = False,
 ) -> Core:
     """Make a core for one engine."""
     try:
@@ -62,7 +65,7 @@ def build_core(
         gate=Gate(config.limits, config.redactor),
         limits=config.limits,
     )
-    core = Core(env, store)
+    core = Core(env, store, execute_in_json if wire else None)
     for workflow in config.workflows.values():
         register(env, workflow, config)
     return core

@@ -65,6 +65,7 @@ class Engine:
         tools: Mapping[str, Any] | None = None,
         agents: Mapping[str, Any] | None = None,
         always_replay: bool = False,
+        wire: bool = False,
         grace: float = 10.0,
     ) -> AsyncGenerator[Engine]:
         """Open an engine over a store.
@@ -80,6 +81,7 @@ class Engine:
             tools: Python functions as tools, by name.
             agents: Python callables as agents, by name.
             always_replay: rebuild state from the store before every decision (for tests).
+            wire: send attempts of steps, what they ask and what they come to through JSON (for tests).
             grace: seconds that running steps get when the engine closes.
 
         Raises:
@@ -99,7 +101,7 @@ class Engine:
             name = new_id()
             await opened.liveness.join(name)
             opened.holder = name
-        core = build_core(config, opened, clock, ids, functions or {}, tools or {}, agents or {})
+        core = build_core(config, opened, clock, ids, functions or {}, tools or {}, agents or {}, wire=wire)
         core.loader.always_replay = always_replay
         engine = cls(core, Host(core, host), opened, config)
         raised: BaseException | None = None

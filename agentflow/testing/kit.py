@@ -272,6 +272,7 @@ async def harness(
     store: Store | Path | str = ":memory:",
     start: float = 1_700_000_000.0,
     always_replay: bool = False,
+    wire: bool = False,
     limit: float = 60.0,
 ) -> AsyncGenerator[Harness]:
     """Open an engine for a test.
@@ -293,6 +294,7 @@ async def harness(
         store: where runs are kept.
         start: the virtual time at the beginning, in seconds since the epoch.
         always_replay: rebuild the engine's state from the store before every decision.
+        wire: send what steps are given, ask and leave through JSON, as where others execute them.
         limit: real seconds after which a step that hangs fails the test; a run that is stuck fails at once.
 
     Raises:
@@ -308,7 +310,7 @@ async def harness(
 
     async with Engine.open(
         store, config=config, clock=clock, functions=stubs(functions), tools=stubs(tools), agents=stubs(agents),
-        always_replay=always_replay, grace=0.0,
+        always_replay=always_replay, wire=wire, grace=0.0,
     ) as engine:  # fmt: skip
         made = Harness(engine, clock, Answers(answers or {}), calls, limit)
         raised: Exception | None = None

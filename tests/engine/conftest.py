@@ -1,7 +1,8 @@
-"""Fixtures of engine tests. Each test that uses `lab` runs twice.
+"""Fixtures of engine tests. Each test that uses `lab` runs three times.
 
 `cached`: as usual. `replayed`: the engine rebuilds its state from the store before every decision, which proves that
-what it keeps in memory is only a cache.
+what it keeps in memory is only a cache. `wire`: all that a step is given, asks and leaves goes through JSON, which
+proves that it can be executed anywhere.
 """
 
 from __future__ import annotations
@@ -26,10 +27,20 @@ def no_sized_log() -> Iterator[None]:
 def _leave_it(_: InFile, __: object) -> None: ...
 
 
-@pytest.fixture(params=[False, True], ids=["cached", "replayed"])
-def always_replay(request: pytest.FixtureRequest) -> bool:
-    """Tell whether the engine rebuilds its state before every decision."""
-    return bool(request.param)
+IN_JSON = frozenset({
+    "test_artifacts", "test_cancel", "test_data", "test_entry_points", "test_hostile_steps", "test_log", "test_notes",
+    "test_parked", "test_published", "test_recovery", "test_reducing", "test_retries", "test_sagas", "test_secrets",
+    "test_waits", "test_wire",
+})  # fmt: skip
+"""Modules whose tests run on the wire each time; those of the others do so with the slow ones."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let each test that uses `lab` run in all modes."""
+    if "mode" in metafunc.fixturenames:
+        known = metafunc.definition.path.stem in IN_JSON
+        wire = pytest.param("wire", marks=() if known else (pytest.mark.slow,))
+        metafunc.parametrize("mode", ["cached", "replayed", wire])
 
 
 @pytest.fixture
@@ -39,6 +50,6 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def lab(clock: FakeClock, always_replay: bool) -> Lab:
+def lab(clock: FakeClock, mode: str) -> Lab:
     """Short ways to workflows and engines, on virtual time."""
-    return Lab(clock, always_replay)
+    return Lab(clock, mode == "replayed", wire=mode == "wire")

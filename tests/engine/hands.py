@@ -19,7 +19,7 @@ from tests.engine.lab import LIMIT, Lab
 
 def by_hand(lab: Lab) -> Lab:
     """Return a lab in which time stands still until the test moves it."""
-    return Lab(FakeClock(auto=False), lab.always_replay)
+    return Lab(FakeClock(auto=False), lab.always_replay, wire=lab.wire)
 
 
 class Gate:

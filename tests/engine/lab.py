@@ -72,6 +72,7 @@ class Lab:
     clock: FakeClock
     always_replay: bool
     functions: dict[str, Callable[..., Any]] = field(default_factory=dict[str, Callable[..., Any]])
+    wire: bool = False
 
     def call(self, id: str, function: Callable[..., Any], *, input: Any = UNSET, **common: Unpack[Common]) -> Step:
         """Return a python step that calls a function. Make it before the engine opens."""
@@ -97,7 +98,13 @@ class Lab:
         if "native:python" not in fields["skills"]:
             fields["python_modules"] = ()
         made = config_from(workflows, **fields)
-        settings: dict[str, Any] = {"clock": self.clock, "always_replay": self.always_replay, "grace": 0.0, **options}
+        settings: dict[str, Any] = {
+            "clock": self.clock,
+            "always_replay": self.always_replay,
+            "wire": self.wire,
+            "grace": 0.0,
+            **options,
+        }
         async with Engine.open(store, config=made, functions=self.functions, **settings) as engine:
             yield engine
 

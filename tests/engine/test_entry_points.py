@@ -102,7 +102,9 @@ async def test_a_step_that_is_not_connected_to_the_start_is_skipped(lab: Lab) ->
 
 def grading(lab: Lab, store: Path | str = ":memory:") -> AbstractAsyncContextManager[Engine]:
     """Open an engine over distri's grading workflow."""
-    return Engine.open(store, config=load_config(GRADING), clock=lab.clock, always_replay=lab.always_replay, grace=0.0)
+    return Engine.open(
+        store, config=load_config(GRADING), clock=lab.clock, always_replay=lab.always_replay, wire=lab.wire, grace=0.0
+    )
 
 
 async def grade(lab: Lab, engine: Engine, entry_point: str) -> Done:

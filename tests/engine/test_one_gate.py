@@ -9,6 +9,8 @@ import agentflow.engine
 
 ENGINE = Path(agentflow.engine.__file__).parent
 ENCODES = {
+    "attempt/remote.py": "what goes to a step's code, and what the port there lets in",
+    "attempt/wire.py": "what comes of an attempt, after the gate",
     "commands/answers.py": "an answer that was admitted, to compare and to tell it",
     "host/damaged.py": "what agentflow says of a damaged run",
     "gate.py": "the gate itself",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ class Red:
 
 
 def lab_with(lab: Lab, red: Any) -> Lab:
-    return Lab(lab.clock, lab.always_replay, {**lab.functions, "lab:red": red})
+    return replace(lab, functions={**lab.functions, "lab:red": red})
 
 
 async def begun(engine: Engine, kind: str) -> Run:

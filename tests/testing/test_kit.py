@@ -64,13 +64,11 @@ def config(tmp_path: Path) -> Path:
 AGENTS = {"counter": {"total": 3}}
 
 
-@pytest.mark.parametrize("always_replay", [False, True])
-async def test_a_workflow_of_a_file_runs_with_stubs_and_scripted_answers(config: Path, always_replay: bool) -> None:
+@pytest.mark.parametrize("mode", [{}, {"always_replay": True}, {"wire": True}], ids=["cached", "replayed", "wire"])
+async def test_a_workflow_of_a_file_runs_with_stubs_and_scripted_answers(config: Path, mode: dict[str, bool]) -> None:
     tools = {"send": in_turn(ConnectionError("down"), {"sent": 3})}
     answers = {"review": {"approved": True}}
-    async with harness(
-        config, tools=tools, agents=AGENTS, answers=answers, env={"TOKEN": "t0"}, always_replay=always_replay
-    ) as h:
+    async with harness(config, tools=tools, agents=AGENTS, answers=answers, env={"TOKEN": "t0"}, **mode) as h:
         run = await h.run("report", {"day": "monday"})
         run.completed(output={"sent": 3})
         assert run.step("send").attempts == 2

@@ -35,8 +35,8 @@ from agentflow.store.contract import Store
 class Core:
     """What holds trees and moves them on."""
 
-    def __init__(self, env: Environment, store: Store, execute: Execute | None = None) -> None:
-        """Make a core that holds nothing yet; `execute` executes attempts another way than this process does."""
+    def __init__(self, env: Environment, store: Store, elsewhere: Execute | None = None) -> None:
+        """Make a core that holds nothing yet; `elsewhere` executes attempts other than here."""
         self.env = env
         self.store = store
         self.runtime = LocalRuntime[Work]()
@@ -61,7 +61,7 @@ class Core:
         port = HostPort(self.cache, self.mailbox, env.limits, self._publish)
         self.performer = Performer(
             process, port, self.cache, self.slots, self.times, self.mailbox, self.transactor, self.reducers,
-            self.runtime, execute,
+            self.runtime, elsewhere,
         )  # fmt: skip
         self.admission = Admission(self.queue.wake)
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from agentflow.data import encode, is_object
-from agentflow.definition.durations import UnreadableError, parse_duration
+from agentflow.definition.durations import UnreadableError
 from agentflow.definition.json_schema import errors_of, make_validator
-from agentflow.definition.times import parse_time
 from agentflow.engine.failures import failure_of
-from agentflow.engine.gate import STATE, WAIT, Gate
+from agentflow.engine.parking import admitted
 from agentflow.engine.plan import limits, steps
 from agentflow.engine.plan.state import Node, RunState
 from agentflow.errors import Failure, StepError
@@ -34,7 +32,8 @@ def park(run: RunState, node: Node, what: Park) -> None:
     """Let a step wait for an answer, an event or a time."""
     program = node.program
     try:
-        on, state = _admitted(run.tree.world.gate, what)
+        kept = admitted(run.tree.world.gate, what)
+        on, state = kept.on, kept.state
         if isinstance(on, Wait) and on.schema is not None and not (program.spec.prompt and program.constant):
             _check_schema(on.schema, on.default)
     except (StepError, UnreadableError) as error:
@@ -62,28 +61,6 @@ def park(run: RunState, node: Node, what: Park) -> None:
         change.subscriptions = added(change.subscriptions, row)
 
 
-def _admitted(gate: Gate, what: Park) -> tuple[Wait | Timer | EventWait, Any]:
-    """Return what a step waits for, and its state, as they are kept.
-
-    Raises:
-        StepError: they can't be kept.
-        UnreadableError: a time can't be one.
-    """
-    on, state = _read(what.on), gate.data(what.state, STATE)
-    if isinstance(on, Timer):
-        return on, state
-    default = on.default if on.default is UNSET else gate.data(on.default, WAIT)
-    message = gate.text(on.message)
-    if isinstance(on, EventWait):
-        gate.without_secrets([on.topic, on.filter], "the topic or filter of a wait")
-        topic, wanted = gate.text(on.topic), gate.data(on.filter, WAIT)
-        return replace(on, topic=topic, filter=wanted, message=message, default=default), state
-    schema = None if on.schema is None else gate.data(dict(on.schema), WAIT)
-    assignees = tuple(gate.data(list(on.assignees), WAIT))
-    details = gate.data(dict(on.details), WAIT)
-    return replace(on, message=message, schema=schema, default=default, assignees=assignees, details=details), state
-
-
 def _check_schema(schema: Mapping[str, Any], default: Any) -> None:
     """Refuse a schema that nothing can be checked by, and a default that doesn't fit.
 
@@ -100,17 +77,6 @@ def _check_schema(schema: Mapping[str, Any], default: Any) -> None:
 
 def _unfit(what: str, why: str) -> StepError:
     return StepError(what, code="AF-WAIT-INVALID", kind="wait", retryable=False, why=why)
-
-
-def _read(on: Wait | Timer | EventWait) -> Wait | Timer | EventWait:
-    """Return what a step waits for, its times read: own step types may write anything there."""
-    if isinstance(on, Timer):
-        return replace(on, due=parse_time(on.due))
-    if on.timeout is not None:
-        on = replace(on, timeout=parse_duration(on.timeout))
-    if isinstance(on, EventWait) and on.since is not None:
-        on = replace(on, since=parse_duration(on.since))
-    return on
 
 
 def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: str, details: dict[str, Any]) -> None:

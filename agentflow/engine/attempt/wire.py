@@ -1,0 +1,90 @@
+"""The form in which attempts and what comes of them leave a process: JSON, whatever carries it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, cast
+
+from agentflow.data import decode, encode
+from agentflow.engine.attempt.sealing import Seal
+from agentflow.engine.exchange import Attempt, Left, Returned, Stopped
+from agentflow.engine.failures import failed_by
+from agentflow.engine.gate import Gate
+from agentflow.engine.parking import admitted
+from agentflow.errors import Failure
+from agentflow.steps.contract import UNSET, EventWait, Park, Skip, Timer, Wait
+
+VERSION = 1
+"""Later ones only add fields, which older readers leave out."""
+_SEALED = ("config", "values", "saved", "arrived")
+_PLAIN = tuple(name for name in Attempt._fields if name not in (*_SEALED, "spec", "ready"))
+_KINDS: Mapping[str, type[Wait | Timer | EventWait]] = {"wait": Wait, "timer": Timer, "event": EventWait}
+
+
+def attempt_to_json(attempt: Attempt, seal: Seal) -> bytes:
+    """Return an attempt as JSON, secrets by their names."""
+    data: dict[str, Any] = {"v": VERSION, **{name: getattr(attempt, name) for name in _PLAIN}}
+    return encode({**data, **{name: seal.close(getattr(attempt, name)) for name in _SEALED}})
+
+
+def attempt_from_json(raw: bytes, seal: Seal) -> Attempt:
+    """Read an attempt; raises StepError where a secret is missing here."""
+    data = decode(raw)
+    sealed = {name: seal.open(data.get(name)) for name in _SEALED}
+    return Attempt(**{name: data[name] for name in _PLAIN if name in data}, **sealed)
+
+
+def returned_to_json(returned: Returned, gate: Gate) -> bytes:
+    """Return what an attempt came to as JSON. What can't be data fails the step, as it would elsewhere."""
+    value, left = returned
+    try:
+        data = _value(value, gate)
+        if left is not None:
+            artifacts = [(name, append, last, raw.decode()) for name, append, last, raw in left.artifacts]
+            data["left"] = {"artifacts": artifacts, "messages": list(left.messages), "status": left.status}
+        return encode(data)
+    except Exception as error:  # own step types may write anything into what they wait for
+        return encode({"failure": failed_by(gate, error).to_data()})
+
+
+def _value(value: Any, gate: Gate) -> dict[str, Any]:
+    if isinstance(value, bytes):
+        return {"result": value.decode()}
+    if isinstance(value, Skip):
+        return {"skip": gate.text(value.reason)}
+    if isinstance(value, Stopped):
+        return {"stopped": value.reason}
+    if isinstance(value, Failure):
+        return {"failure": gate.failure(value).to_data()}
+    park = admitted(gate, cast("Park", value))
+    kind = next(name for name, each in _KINDS.items() if isinstance(park.on, each))
+    on = {each.name: told for each in fields(park.on) if (told := getattr(park.on, each.name)) is not UNSET}
+    return {"park": {"kind": kind, "on": on, "state": park.state, "then": park.then}}
+
+
+def returned_from_json(raw: bytes) -> Returned:
+    """Read what an attempt came to."""
+    data = decode(raw)
+    left = data.get("left")
+    if left is not None:
+        artifacts = [(name, append, last, text.encode()) for name, append, last, text in left["artifacts"]]
+        left = Left(artifacts, left["messages"], left["status"])
+    if "result" in data:
+        return data["result"].encode(), left
+    if "skip" in data:
+        return Skip(data["skip"]), left
+    if "stopped" in data:
+        return Stopped(data["stopped"]), left
+    if "failure" in data:
+        return Failure.from_data(data["failure"]), left
+    return _park(data["park"]), left
+
+
+def _park(data: dict[str, Any]) -> Park:
+    kind = _KINDS[data["kind"]]
+    known = {each.name for each in fields(kind)}
+    on: dict[str, Any] = {name: value for name, value in data["on"].items() if name in known}
+    if "assignees" in on:
+        on["assignees"] = tuple(on["assignees"])
+    return Park(kind(**on), data["state"], data["then"])

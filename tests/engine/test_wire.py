@@ -1,0 +1,133 @@
+"""What attempts look like where they leave the process: JSON, secrets by their names, nothing of the tree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from agentflow.config import Limits
+from agentflow.data import decode
+from agentflow.engine.attempt import in_json
+from agentflow.engine.attempt.sealing import Seal
+from agentflow.engine.attempt.wire import attempt_from_json, attempt_to_json, returned_from_json, returned_to_json
+from agentflow.engine.exchange import Attempt, Left, Returned, Stopped
+from agentflow.engine.gate import Gate
+from agentflow.errors import Failure, StepError
+from agentflow.redaction import Redactor
+from agentflow.steps import step
+from agentflow.steps.contract import Context, EventWait, Park, Result, Skip, Timer, Wait
+from agentflow.steps.registry import step_type
+from tests.engine.lab import Lab
+
+pytestmark = pytest.mark.anyio
+
+GATE = Gate(Limits(), Redactor({}))
+SECRETS = {"TOKEN": "s3cr3t", "LONGER": "s3cr3t-and-more"}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=8) | st.sampled_from([*SECRETS.values(), "$env"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["a", "$env", "$pairs", "x s3cr3t x"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+seen: list[str] = []
+
+
+class Signed(BaseModel):
+    """What a step sends."""
+
+    header: str
+
+
+@step_type("signed", config=Signed, outbound=("header",))
+async def _signed(config: Signed, ctx: Context) -> Result:
+    seen.append(config.header)
+    return Result()
+
+
+def attempt(**fields: Any) -> Attempt:
+    """Return an attempt of some step."""
+    known: dict[str, Any] = {
+        "run": 7, "n": 3, "attempt": 2, "entry": 1, "run_id": "r", "address": "each[1]/x", "workflow": "main",
+        "tries": 1, "type": "set", "config": {"value": 1},
+    }  # fmt: skip
+    return Attempt(**{**known, **fields})
+
+
+@given(JSON)
+def test_whatever_stands_in_an_attempt_comes_back_and_no_secret_was_in_it_meanwhile(value: Any) -> None:
+    seal = Seal(SECRETS, {})
+    sent = attempt(config={"value": value}, values={"v": value}, saved=value, arrived=value, timeout=2.5, undone=1)
+    raw = attempt_to_json(sent, seal)
+    assert not any(secret in raw.decode() for secret in SECRETS.values())
+    assert attempt_from_json(raw, seal) == sent
+
+
+def test_a_public_value_stands_as_it_is_and_a_missing_secret_is_named() -> None:
+    sent = attempt(config={"value": "Bearer s3cr3t"})
+    assert b"Bearer s3cr3t" in attempt_to_json(sent, Seal(SECRETS, {"TOKEN": "s3cr3t"}))
+    with pytest.raises(StepError, match="TOKEN") as missing:
+        attempt_from_json(attempt_to_json(sent, Seal(SECRETS, {})), Seal({}, {}))
+    assert missing.value.code == "AF-REF-ENV"
+
+
+def test_an_attempt_of_a_newer_version_is_read_without_what_is_new() -> None:
+    seal = Seal({}, {})
+    raw = attempt_to_json(attempt(), seal)
+    assert attempt_from_json(raw.replace(b'"v":1', b'"v":2,"new":[1]'), seal) == attempt()
+
+
+def test_the_key_of_an_attempt_names_it_alone_and_that_of_its_effects_stays_over_attempts() -> None:
+    assert attempt().key == attempt(config={}).key != attempt(attempt=3).key
+    assert attempt().idempotency_key == attempt(attempt=3).idempotency_key != attempt(undone=1).idempotency_key
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        (b'{"a":[1,"\\u00e4"]}', None),
+        (b"1", Left([("file", True, False, b'{"artifactId":"file"}')], [{"role": "agent", "parts": []}], "half")),
+        (Skip("nothing to do"), None),
+        (Stopped("run_canceled"), None),
+        (Failure("AF-STEP-RAISED", "no", "network", step="x", why="w", retry_after=3.0, data={"at": "a:1"}), None),
+        (Park(Wait("input", "?", {"type": "string"}, 60.0, None, ("anna",), {"a": 1}), {"n": 1}, "enter"), None),
+        (Park(Wait("input", "?")), None),
+        (Park(Timer(12.5)), None),
+        (Park(EventWait("topic", {"a": 1}, 5.0, 6.0, "none", "waits")), None),
+    ],
+)
+def test_whatever_an_attempt_comes_to_comes_back_as_it_was(returned: Returned) -> None:
+    assert returned_from_json(returned_to_json(returned, GATE)) == returned
+
+
+def test_a_park_that_is_no_data_is_the_steps_failure() -> None:
+    value, left = returned_from_json(returned_to_json((Park(Wait("input", "?"), object()), None), GATE))
+    assert (value.code, value.retryable, left) == ("AF-RESULT-INVALID", False, None)
+
+
+async def test_on_the_wire_an_attempt_holds_names_of_secrets_and_its_step_gets_their_values(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[bytes] = []
+    send = attempt_to_json
+
+    def noted(attempt: Attempt, seal: Seal) -> bytes:
+        sent.append(send(attempt, seal))
+        return sent[-1]
+
+    monkeypatch.setattr(in_json, "attempt_to_json", noted)
+    monkeypatch.setenv("TOKEN", SECRETS["TOKEN"])
+    seen.clear()
+    flow = lab.workflow(step("a", "signed", {"header": "Bearer {env.TOKEN}"}))
+    async with lab.open(flow, config={"env": ["TOKEN"]}) as engine:
+        done = await lab.finish(engine, await engine.start("main"))
+    assert (done.state, seen) == ("completed", ["Bearer s3cr3t"])
+    expected = [{"header": {"$env": ["Bearer ", "TOKEN", ""]}}] if lab.wire else []
+    assert [decode(raw)["config"] for raw in sent] == expected
