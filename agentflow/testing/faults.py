@@ -108,7 +108,10 @@ def _crash_anywhere(point: str) -> None:
 
 
 def doom(engine: Engine) -> None:
-    """Let an engine's host drop dead when its block ends."""
+    """Let an engine's host drop dead when its block ends: no orderly shutdown, leases stay with it, nothing is stored.
+
+    What it was executing is cut off, and it is known to be dead, as after a `kill -9`.
+    """
     engine.host.shutdown = _nothing
 
 

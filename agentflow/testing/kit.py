@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,71 +13,24 @@ import anyio
 from agentflow.config import Config, config_from, load_config
 from agentflow.definition.durations import parse_duration
 from agentflow.definition.models import Workflow
-from agentflow.engine import Answer, Decline, Engine, Run, ToolFailure, WaitView
-from agentflow.engine.read.inspect import Surroundings, snapshot
+from agentflow.engine import Answer, Decline, Engine, ToolFailure, WaitView
 from agentflow.errors import AgentflowError
 from agentflow.store.contract import Store
 from agentflow.store.rows import (
     RunQuery,
 )
 from agentflow.testing.clock import FakeClock
-from agentflow.testing.outcome import RunOutcome, outcome_of
+from agentflow.testing.outcome import RunOutcome, look_at
 from agentflow.testing.stubs import Answers, Call, stub
 
 Source: TypeAlias = "str | Path | Config | Workflow | Iterable[Workflow]"
 """What to run: a config file, a loaded config, workflows."""
-_MOST_EVENTS = 100_000
-
-
-class _Clock(FakeClock):
-    """Jumps to what is due next while a run works on, and stands still while all only wait for answers."""
-
-    def __init__(self, start: float) -> None:
-        super().__init__(start)
-        self.target = start
-        """Time may move up to here whatever the runs do."""
-        self.changed = anyio.Event()
-        self.may_jump: Callable[[], Awaitable[bool]]
-        self._sleeping: anyio.CancelScope | None = None
-
-    def tell(self) -> None:
-        """Something has been committed."""
-        event, self.changed = self.changed, anyio.Event()
-        event.set()
-
-    def allow(self, target: float) -> None:
-        """Let time move up to a point."""
-        self.target = max(self.target, target)
-        if self._sleeping is not None:
-            self._sleeping.cancel()
-
-    def reach(self, target: float) -> None:
-        """Move time to a point, if it isn't there yet."""
-        if target > self.now():
-            self.advance(target - self.now())
-
-    async def sleep_until(self, due: float, idle: Callable[[], Awaitable[None]]) -> None:
-        """Sleep until the virtual time has come."""
-        while due > self.now():
-            if due <= self.target:
-                self.reach(due)
-                return
-            with anyio.CancelScope() as self._sleeping:
-                await idle()
-                for _ in range(3):  # whoever was woken by the last commit acts first
-                    await anyio.lowlevel.checkpoint()
-                await idle()
-                changed = self.changed
-                if await self.may_jump():
-                    self.reach(due)
-                    return
-                await changed.wait()
 
 
 class Harness:
     """Runs workflows and tells what became of them. Made by `harness`."""
 
-    def __init__(self, engine: Engine, clock: _Clock, answers: Answers, calls: list[Call], limit: float) -> None:
+    def __init__(self, engine: Engine, clock: FakeClock, answers: Answers, calls: list[Call], limit: float) -> None:
         """Made by `harness`."""
         self.engine = engine
         """The engine, for everything that the harness has no short way to."""
@@ -202,18 +155,7 @@ class Harness:
 
     async def look(self, run: str | RunOutcome) -> RunOutcome:
         """Return a run as it is now."""
-        run_id = run if isinstance(run, str) else run.id
-        engine = self.engine
-        found: Run = await engine.get(run_id)
-        row = await engine.store.get_run(run_id)
-        if row is None:
-            raise AssertionError(f'run "{run_id}" was deleted')
-        program = await engine.core.loader.learned(row.definition)
-        open_ = await engine.store.list_tasks(run_id=run_id, tree=True)
-        around = Surroundings(self.now, tasks={task.task.id: task for task in open_}, hosted=True)
-        view = snapshot(program.workflow, row, await engine.steps(run_id), around)
-        events = await engine.store.events(run_id, 0, _MOST_EVENTS, False)
-        return outcome_of(found, view.steps, events, await engine.waits(run_id))
+        return await look_at(self.engine, run if isinstance(run, str) else run.id)
 
     def calls(self, name: str) -> list[Mapping[str, Any]]:
         """Return what a stub was called with, one mapping of arguments a call."""
@@ -302,7 +244,7 @@ async def harness(
     """
     functions = functions or {}
     config = _config(source, functions, skills, env or {})
-    clock = _Clock(start)
+    clock = FakeClock(start)
     calls: list[Call] = []
 
     def stubs(given: Mapping[str, Any] | None) -> dict[str, Any]:

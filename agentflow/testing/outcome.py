@@ -8,10 +8,12 @@ from difflib import get_close_matches
 from typing import Any
 
 from agentflow.data import decode
-from agentflow.engine import Event, Run, WaitView
-from agentflow.engine.read.inspect import StepView
+from agentflow.engine import Engine, Event, Run, WaitView
+from agentflow.engine.read.inspect import StepView, Surroundings, snapshot
 from agentflow.errors import Failure
 from agentflow.steps.contract import UNSET
+
+_MOST_EVENTS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class StepOutcome:
     attempts: int
     """How often it was tried."""
     result: Any
+    gave: bool
+    """Whether it has a result; it may be None."""
     error: Failure | None
     why: str | None
     """Why it isn't running, if it isn't."""
@@ -89,6 +93,40 @@ class RunOutcome:
     def output(self) -> Any:
         """The run's output, once it has completed."""
         return self.run.output
+
+    @property
+    def states(self) -> dict[str, str]:
+        """State of each step by its address; `submitted` where it was never reached."""
+        return {step.address: step.state for step in self.steps}
+
+    @property
+    def reasons(self) -> dict[str, str | None]:
+        """Reason of each step's state by its address."""
+        return {step.address: step.reason for step in self.steps}
+
+    @property
+    def tries(self) -> dict[str, int]:
+        """How often each step was tried, by its address."""
+        return {step.address: step.attempts for step in self.steps}
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """Results of the steps that have one, by address."""
+        return {step.address: step.result for step in self.steps if step.gave}
+
+    @property
+    def errors(self) -> dict[str, Failure]:
+        """Why steps failed, by address."""
+        return {step.address: step.error for step in self.steps if step.error is not None}
+
+    @property
+    def kinds(self) -> list[str]:
+        """Types of the events of its log, in order."""
+        return [event.type for event in self.events]
+
+    def steps_of(self, kind: str) -> list[str | None]:
+        """Return the addresses of the steps that the events of one type are about, in order."""
+        return [event.step for event in self.events if event.type == kind]
 
     @property
     def started(self) -> list[str]:
@@ -160,6 +198,20 @@ class RunOutcome:
         return table(self.steps)
 
 
+async def look_at(engine: Engine, run_id: str) -> RunOutcome:
+    """Return what a run is like now."""
+    run = await engine.get(run_id)
+    row = await engine.store.get_run(run_id)
+    if row is None:
+        raise AssertionError(f'run "{run_id}" was deleted')
+    program = await engine.core.loader.learned(row.definition)
+    open_ = await engine.store.list_tasks(run_id=run_id, tree=True)
+    around = Surroundings(engine.core.env.now(), tasks={task.task.id: task for task in open_}, hosted=True)
+    view = snapshot(program.workflow, row, await engine.steps(run_id), around)
+    events = await engine.store.events(run_id, 0, _MOST_EVENTS, False)
+    return outcome_of(run, view.steps, events, await engine.waits(run_id))
+
+
 def outcome_of(run: Run, views: Sequence[StepView], events: Sequence[Event], waits: Sequence[WaitView]) -> RunOutcome:
     """Make the outcome of what was read from the store."""
     bare = [_step(view, "") for view in views]
@@ -179,8 +231,9 @@ def table(steps: Sequence[StepOutcome]) -> str:
 
 
 def _step(view: StepView, line: str) -> StepOutcome:
-    result = decode(view.result) if view.result else None
-    return StepOutcome(view.address, view.state, view.reason, view.tries, result, view.error, view.why, line)
+    gave = view.result is not None
+    result = decode(view.result) if view.result is not None else None
+    return StepOutcome(view.address, view.state, view.reason, view.tries, result, gave, view.error, view.why, line)
 
 
 def _state(step: StepOutcome) -> str:

@@ -8,21 +8,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from agentflow.testing.clock import FakeClock
 from tests.crash.scene import Scene
-from tests.engine.lab import Lab
+from tests.engine.conftest import always_replay, clock, lab
 
-
-@pytest.fixture(params=[False, True], ids=["cached", "replayed"])
-def always_replay(request: pytest.FixtureRequest) -> bool:
-    """Tell whether the engine rebuilds its state before every decision."""
-    return bool(request.param)
-
-
-@pytest.fixture
-def lab(always_replay: bool) -> Lab:
-    """Short ways to workflows and engines, on virtual time."""
-    return Lab(FakeClock(), always_replay)
+__all__ = ("always_replay", "clock", "lab", "scene")
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from anyio.lowlevel import checkpoint
 from agentflow.definition.models import Workflow
 from agentflow.engine import Engine
 from agentflow.store import open_store
-from agentflow.store.contract import Definitions, Fenced, RunChange
-from agentflow.testing.clock import FakeClock
+from agentflow.testing import FakeClock, dying, fault
 from tests.engine.lab import LIMIT, Lab
 
 
@@ -91,18 +90,6 @@ async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
             await checkpoint()
 
 
-def doom(engine: Engine) -> None:
-    """Let an engine's host drop dead when its block ends: no orderly shutdown, leases stay with it, nothing is stored.
-
-    What it was executing is cut off, and its lock is free, as the operating system leaves it after a `kill -9`.
-    """
-    engine.host.shutdown = _nothing
-
-
-async def _nothing(grace: float) -> None:
-    """Don't shut down in good order."""
-
-
 async def killed_at_commit(
     lab: Lab, flows: Sequence[Workflow], path: Path, number: int, work: Callable[[Engine], Awaitable[object]],
     *, before: bool,
@@ -113,36 +100,10 @@ async def killed_at_commit(
         Whether there was such a commit before the work was done.
     """
     store = await open_store(path, durability="relaxed")
-    commit, count, reached = store.commit, 0, anyio.Event()
-
-    async def counted(changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
-        nonlocal count
-        count += 1
-        if count >= number and before:
-            reached.set()
-            await anyio.sleep_forever()
-        found = await commit(changes, definitions)
-        if count >= number:
-            reached.set()
-            await anyio.sleep_forever()
-        return found
-
-    store.commit = counted
     try:
-        async with lab.open(*flows, store=store) as engine:
-            async with anyio.create_task_group() as group:
-
-                async def run() -> None:
-                    await work(engine)
-                    group.cancel_scope.cancel()
-
-                async def die() -> None:
-                    await reached.wait()
-                    group.cancel_scope.cancel()
-
-                group.start_soon(run)
-                group.start_soon(die)
-            doom(engine)
+        with fault("before-commit" if before else "after-commit", number) as planned:
+            async with dying(lab.open(*flows, store=store)) as engine:
+                await work(engine)
     finally:
         await store.close()
-    return reached.is_set()
+    return planned.struck

@@ -13,56 +13,18 @@ from typing import Any, Unpack
 import anyio
 
 from agentflow.config import config_from
-from agentflow.data import decode
 from agentflow.definition.models import Step, Workflow
-from agentflow.engine import Engine, Event, Run, WaitView
+from agentflow.engine import Engine, Event, Run
 from agentflow.steps import python
 from agentflow.steps.building import Common
 from agentflow.steps.contract import UNSET
 from agentflow.store.contract import Store
 from agentflow.testing.clock import FakeClock
+from agentflow.testing.outcome import RunOutcome, look_at
 
 LIMIT = 60
 """Seconds after which a wait of a test has failed."""
 SKILLS = ("native:python", "native:shell", "native:network")
-
-
-@dataclass(frozen=True)
-class Done:
-    """What became of a run, all of it read before the engine closed."""
-
-    run: Run
-    states: dict[str, str]
-    """Address → state of each step; top-level ones that were never reached are `submitted`."""
-    reasons: dict[str, str | None]
-    """Address → reason of its state."""
-    tries: dict[str, int]
-    """Address → how often it was tried."""
-    errors: dict[str, Mapping[str, Any]]
-    """Address → the failure's data."""
-    results: dict[str, Any]
-    """Address → result, of steps that have one."""
-    events: list[Event]
-    waits: list[WaitView]
-    """Open waits."""
-
-    @property
-    def state(self) -> str:
-        """The run's state."""
-        return self.run.state
-
-    @property
-    def output(self) -> Any:
-        """The run's output."""
-        return self.run.output
-
-    def steps_of(self, kind: str) -> list[str | None]:
-        """Return the steps of the events of one type, in order."""
-        return [event.step for event in self.events if event.type == kind]
-
-    def kinds(self) -> list[str]:
-        """Return the types of all events, in order."""
-        return [event.type for event in self.events]
 
 
 @dataclass
@@ -110,39 +72,20 @@ class Lab:
 
     async def run(
         self, *steps: Step, input: Any = None, options: Mapping[str, Any] | None = None, **fields: Any
-    ) -> Done:
+    ) -> RunOutcome:
         """Run a workflow of some steps until it has ended or only waits, and tell what became of it."""
         async with self.open(self.workflow(*steps, **fields), **(options or {})) as engine:
             return await self.finish(engine, await engine.start(fields.get("id", "main"), input))
 
-    async def finish(self, engine: Engine, run: Run) -> Done:
+    async def finish(self, engine: Engine, run: Run) -> RunOutcome:
         """Wait until a run has ended or only waits, and tell what became of it."""
         with anyio.fail_after(LIMIT):
             await engine.wait(run.id)
             return await self.look(engine, run.id)
 
-    async def look(self, engine: Engine, run_id: str) -> Done:
+    async def look(self, engine: Engine, run_id: str) -> RunOutcome:
         """Tell what a run is like now."""
-        run = await engine.get(run_id)
-        rows = await engine.steps(run_id)
-        top = (
-            engine.core.env.catalog.current[run.workflow].workflow.steps
-            if run.workflow in engine.core.env.catalog.current
-            else ()
-        )
-        states: dict[str, str] = {step.id: "submitted" for step in top}
-        states.update({row.address: row.state for row in rows})
-        events = await engine.store.events(run_id, 0, 100_000, False)
-        return Done(
-            run=run,
-            states=states,
-            reasons={row.address: row.reason for row in rows},
-            tries={row.address: row.tries for row in rows},
-            errors={row.address: _decoded(row.error) for row in rows if row.error},
-            results={row.address: _decoded(row.result) for row in rows if row.result is not None},
-            events=list(events),
-            waits=await engine.waits(run_id),
-        )
+        return await look_at(engine, run_id)
 
 
 async def until(engine: Engine, run_id: str, kind: str, step: str | None = None) -> Event:
@@ -152,8 +95,3 @@ async def until(engine: Engine, run_id: str, kind: str, step: str | None = None)
             if event.type == kind and (step is None or event.step == step):
                 return event
     raise AssertionError(f"the run ended without {kind} of {step}")
-
-
-def _decoded(raw: bytes) -> Any:
-
-    return decode(raw)

@@ -45,7 +45,7 @@ async def test_an_answer_takes_one_commit_with_what_follows_from_it(lab: Lab, tm
             store.let_go()
         gate.open()
         done = await lab.finish(engine, run)
-    assert (done.state, done.results["ask"], done.kinds().count("step_resumed")) == ("completed", "yes", 1)
+    assert (done.state, done.results["ask"], done.kinds.count("step_resumed")) == ("completed", "yes", 1)
 
 
 async def test_of_two_answers_at_once_the_first_that_is_stored_counts_and_what_else_came_is_done_again(
@@ -65,7 +65,7 @@ async def test_of_two_answers_at_once_the_first_that_is_stored_counts_and_what_e
         gate.open()
         done = await lab.finish(engine, run)
     assert done.results["after"] == {"one": "theirs", "two": "ours"}
-    assert done.kinds().count("step_resumed") == 2
+    assert done.kinds.count("step_resumed") == 2
     assert (done.state, gate.entered) == ("completed", 1)
 
 

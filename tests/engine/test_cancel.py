@@ -32,7 +32,7 @@ async def test_cancel_interrupts_what_runs_and_nothing_starts_after_it(lab: Lab)
     assert (done.state, done.states) == ("canceled", {"long": "canceled", "after": "submitted"})
     assert done.reasons["long"] == "run_canceled"
     assert (gate.interrupted, never.calls) == (1, 0)
-    assert done.kinds().count("run_canceled") == 1
+    assert done.kinds.count("run_canceled") == 1
     assert done.run.ended_at is not None
     assert (again.state, again.seq) == ("canceled", done.run.seq)
 

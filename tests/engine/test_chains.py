@@ -76,5 +76,5 @@ async def test_own_data_of_a_failure_is_never_taken_for_a_way(lab: Lab) -> None:
         child = lab.workflow(lab.call("x", fail, input={"data": data}), id="child")
         async with lab.open(child, lab.workflow(sub("call", workflow="child"))) as engine:
             done = await lab.finish(engine, await engine.start("main"))
-        assert done.errors["call"]["message"] == 'the run of "child" failed: no'
-        assert [each["step"] for each in done.errors["call"]["data"]["runs"]] == ["x"]
+        assert done.errors["call"].message == 'the run of "child" failed: no'
+        assert [each["step"] for each in done.errors["call"].data["runs"]] == ["x"]

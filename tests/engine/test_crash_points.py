@@ -32,9 +32,10 @@ from agentflow.steps import (
 )
 from agentflow.steps import workflow as sub
 from agentflow.store import open_store
+from agentflow.testing import RunOutcome
 from agentflow.testing.clock import FakeClock
 from tests.engine.hands import killed_at_commit
-from tests.engine.lab import LIMIT, Done, Lab
+from tests.engine.lab import LIMIT, Lab
 
 pytestmark = pytest.mark.anyio
 
@@ -163,7 +164,7 @@ async def until_commit(
     return await killed_at_commit(lab, flows, path, number, partial(drive, cancel=cancel), before=before)
 
 
-async def finish(lab: Lab, flows: Sequence[Workflow], path: Path, *, cancel: bool) -> Done:
+async def finish(lab: Lab, flows: Sequence[Workflow], path: Path, *, cancel: bool) -> RunOutcome:
     store = await open_store(path, durability="relaxed")
     try:
         async with lab.open(*flows, store=store) as engine:
@@ -173,7 +174,7 @@ async def finish(lab: Lab, flows: Sequence[Workflow], path: Path, *, cancel: boo
         await store.close()
 
 
-def shape(done: Done) -> Any:
+def shape(done: RunOutcome) -> Any:
     failure = done.run.failure
     return (done.state, done.output, failure.step if failure else None, done.states, done.reasons)
 
@@ -204,7 +205,7 @@ async def test_wherever_the_host_dies_the_run_comes_to_the_same_end(
         assert [event.seq for event in done.events] == list(range(1, len(done.events) + 1))
         extra = _without(sorted(book.calls), calls)
         assert len(extra) <= min(running, 8), (number, extra)
-        ends = [kind for kind in done.kinds() if kind in {"run_completed", "run_failed", "run_canceled"}]
+        ends = [kind for kind in done.kinds if kind in {"run_completed", "run_failed", "run_canceled"}]
         assert len(ends) == 1
         if not crashed:
             return

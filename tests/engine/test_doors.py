@@ -125,8 +125,8 @@ async def by_filter(trial: Trial) -> Any:
 
 async def by_failure(trial: Trial) -> Any:
     done = await trial.lab.finish(trial.engine, await trial.start())
-    assert done.errors["a"]["code"] == "AF-MINE"
-    return done.errors["a"]["data"]["v"]
+    assert done.errors["a"].code == "AF-MINE"
+    return done.errors["a"].data["v"]
 
 
 def saving(trial: Trial) -> Callable[[Context], Awaitable[Any]]:

@@ -25,7 +25,8 @@ from agentflow.steps.contract import Context, Result, StepType
 from agentflow.steps.registry import register
 from agentflow.store.rows import RunChange
 from agentflow.store.told import Fenced
-from tests.engine.hands import Fails, Gate, by_hand, doom
+from agentflow.testing.faults import doom
+from tests.engine.hands import Fails, Gate, by_hand
 from tests.engine.lab import LIMIT, Lab
 
 pytestmark = pytest.mark.anyio

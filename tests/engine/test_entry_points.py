@@ -14,8 +14,9 @@ from agentflow.definition.models import EntryPoint, Step
 from agentflow.engine import Answer, Engine
 from agentflow.errors import InputError, NotFoundError
 from agentflow.steps import set_, wait_for_input
+from agentflow.testing import RunOutcome
 from tests.engine.hands import Gate
-from tests.engine.lab import LIMIT, Done, Lab
+from tests.engine.lab import LIMIT, Lab
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +35,7 @@ def entry(name: str, starts_at: str, **fields: Any) -> dict[str, Any]:
     return {"entry_points": (EntryPoint(id=name, starts_at=starts_at, **fields),)}
 
 
-async def start(lab: Lab, steps: list[Step], **fields: Any) -> Done:
+async def start(lab: Lab, steps: list[Step], **fields: Any) -> RunOutcome:
     """Start at the one entry point of a workflow, and look at what became of it."""
     async with lab.open(lab.workflow(*steps, **fields)) as engine:
         run = await engine.start("main", entry_point=fields["entry_points"][0].id)
@@ -107,7 +108,7 @@ def grading(lab: Lab, store: Path | str = ":memory:") -> AbstractAsyncContextMan
     )
 
 
-async def grade(lab: Lab, engine: Engine, entry_point: str) -> Done:
+async def grade(lab: Lab, engine: Engine, entry_point: str) -> RunOutcome:
     return await lab.finish(engine, await engine.start("grading", ESSAY, entry_point=entry_point))
 
 
@@ -129,7 +130,7 @@ async def test_grading_only_executes_the_last_two_steps_and_waits_for_nobody(lab
         done = await grade(lab, engine, "grade_only")
     assert list(done.states.values()) == [*["canceled"] * 4, *["completed"] * 2]
     assert done.steps_of("step_started") == ["grade", "report"]
-    assert "step_waiting" not in done.kinds()
+    assert "step_waiting" not in done.kinds
 
 
 @pytest.mark.case("D-EP-9", "D-EP-11")
@@ -137,7 +138,7 @@ async def test_reviewing_and_grading_parks_and_tells_of_it_in_its_events(lab: La
     async with grading(lab) as engine:
         parked = await grade(lab, engine, "review_and_grade")
         assert list(parked.states.values()) == [*["canceled"] * 3, "input-required", *["submitted"] * 2]
-        assert parked.kinds()[0] == "run_started"
+        assert parked.kinds[0] == "run_started"
         assert not set(parked.steps_of("step_started")) & {"detect", "content", "eval"}
         assert parked.steps_of("step_waiting") == ["review"]
         await engine.resume(parked.run.id, Answer(REVIEW))

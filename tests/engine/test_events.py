@@ -34,7 +34,7 @@ async def test_a_failed_run_ends_with_its_failure_and_the_failed_steps_are_told(
     last = done.events[-1]
     assert (last.type, last.data["error"]["step"]) == ("run_failed", "b")
     assert done.steps_of("step_failed") == ["b"]
-    assert "run_completed" not in done.kinds()
+    assert "run_completed" not in done.kinds
     assert len(done.states) == 3
 
 

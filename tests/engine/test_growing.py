@@ -40,8 +40,8 @@ async def test_a_template_that_makes_a_value_too_deep_fails_its_step(lab: Lab, s
     main = lab.workflow(deep(lab), step, context={"k": {"default": [], "reducer": "last"}})
     async with lab.open(main, lab.workflow(set_("c", value=1), id="child")) as engine:
         done = await lab.finish(engine, await engine.start("main"))
-    assert (done.state, done.errors["b"]["code"]) == ("failed", code)
-    assert DEEP in done.errors["b"]["message"]
+    assert (done.state, done.errors["b"].code) == ("failed", code)
+    assert DEEP in done.errors["b"].message
     assert done.results["a"] == nested(100)
 
 
@@ -77,8 +77,8 @@ async def test_a_container_that_is_kept_by_a_retry_may_be_deeper_than_what_is_st
 async def test_a_default_made_by_a_template_fits_the_waits_schema_or_its_step_fails(lab: Lab, given: Any) -> None:
     ask = wait_for_input("w", message="m", timeout="1h", default={"n": "{input.x}"}, schema=SCHEMA)
     done = await lab.run(ask, input={"x": given})
-    assert (done.state, done.errors["w"]["code"]) == ("failed", "AF-WAIT-INVALID")
-    assert "step_waiting" not in done.kinds()
+    assert (done.state, done.errors["w"].code) == ("failed", "AF-WAIT-INVALID")
+    assert "step_waiting" not in done.kinds
     fine = await lab.run(ask, input={"x": 3})
     assert (fine.state, fine.waits[0].default) == ("input-required", {"n": 3})
 
@@ -86,7 +86,7 @@ async def test_a_default_made_by_a_template_fits_the_waits_schema_or_its_step_fa
 async def test_a_schema_made_by_a_template_is_one_that_answers_can_be_checked_by(lab: Lab) -> None:
     ask = wait_for_input("w", message="m", schema="{input.x}")  # pyright: ignore[reportArgumentType]  as it stands in YAML
     done = await lab.run(ask, input={"x": {"type": "nothing"}})
-    assert (done.state, done.errors["w"]["code"]) == ("failed", "AF-WAIT-INVALID")
+    assert (done.state, done.errors["w"].code) == ("failed", "AF-WAIT-INVALID")
 
 
 async def test_a_default_of_a_steps_own_wait_fits_its_schema_too(lab: Lab) -> None:
@@ -94,7 +94,7 @@ async def test_a_default_of_a_steps_own_wait_fits_its_schema_too(lab: Lab) -> No
         return Park(Wait("input", "m", schema=SCHEMA, default={"n": "x"}))
 
     done = await lab.run(lab.call("w", ask, on_error="continue"), set_("b", value=1))
-    assert (done.state, done.reasons["w"], done.errors["w"]["code"]) == ("completed", "tolerated", "AF-WAIT-INVALID")
+    assert (done.state, done.reasons["w"], done.errors["w"].code) == ("completed", "tolerated", "AF-WAIT-INVALID")
 
 
 async def test_the_deepest_answer_goes_through_inbox_and_rows(lab: Lab, tmp_path: Any) -> None:

@@ -12,7 +12,8 @@ from agentflow.engine import Answer
 from agentflow.steps import set_, step, wait_for_event, wait_for_input
 from agentflow.steps.contract import Context, Result, StepType
 from agentflow.steps.registry import register
-from tests.engine.hands import Gate, doom
+from agentflow.testing.faults import doom
+from tests.engine.hands import Gate
 from tests.engine.lab import Lab
 from tests.engine.test_hostile_steps import ERRORS, boom, current
 

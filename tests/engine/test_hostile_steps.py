@@ -198,7 +198,7 @@ async def test_what_a_hook_raises_fails_its_step_only(lab: Lab, hook: str, error
             done = await lab.finish(engine, done.run)
         assert done.state == "failed"
         assert done.states["a"] == "failed"
-        assert done.errors["a"]["code"] != "AF-DEFECT", done.errors["a"]
+        assert done.errors["a"].code != "AF-DEFECT", done.errors["a"]
         assert done.run.failure is not None
         assert done.run.failure.step == "a"
         await engine.resume(waits.id, Answer("y"))
@@ -208,7 +208,7 @@ async def test_what_a_hook_raises_fails_its_step_only(lab: Lab, hook: str, error
 async def test_the_class_and_text_of_what_a_validator_raises_are_told(lab: Lab) -> None:
     current[:] = [ERRORS["KeyError"]]
     done = await lab.run(step("a", "hostile_validator", {"value": "{input.x}"}), input={"x": "bad"})
-    assert (done.errors["a"]["code"], done.errors["a"]["message"]) == ("AF-STEP-RAISED", "KeyError: 'boom'")
+    assert (done.errors["a"].code, done.errors["a"].message) == ("AF-STEP-RAISED", "KeyError: 'boom'")
 
 
 async def test_a_text_that_cant_be_made_fails_the_step_that_gave_it(lab: Lab) -> None:

@@ -15,7 +15,8 @@ from agentflow.steps import for_each, parallel, registry, sequence, set_, wait_f
 from agentflow.steps import workflow as sub
 from agentflow.steps.contract import Result
 from agentflow.store.sqlite import queueing
-from tests.engine.hands import Fails, Gate, doom
+from agentflow.testing.faults import doom
+from tests.engine.hands import Fails, Gate
 from tests.engine.lab import LIMIT, Lab, until
 
 pytestmark = pytest.mark.anyio
@@ -123,7 +124,7 @@ async def test_a_key_that_the_steps_around_hold_already_fails_at_once(lab: Lab) 
     done = await lab.run(
         sequence("box", steps=[set_("x", value=1, concurrency=key)], concurrency=key), input={"k": "deploy"}
     )
-    assert (done.state, done.errors["box/x"]["code"]) == ("failed", "AF-SLOT-DEADLOCK")
+    assert (done.state, done.errors["box/x"].code) == ("failed", "AF-SLOT-DEADLOCK")
 
 
 async def test_steps_that_wait_for_one_another_are_told_and_one_of_them_fails(lab: Lab) -> None:
@@ -132,7 +133,7 @@ async def test_steps_that_wait_for_one_another_are_told_and_one_of_them_fails(la
     done = await lab.run(for_each("each", in_=[1, 2], steps=[inner]), input={"k": "deploy"})
     assert done.state == "completed"
     assert sorted(done.states[f"each[{n}]/box/x"] for n in (0, 1)) == ["completed", "failed"]
-    assert [error["code"] for name, error in done.errors.items() if name.endswith("/x")] == ["AF-SLOT-DEADLOCK"]
+    assert [error.code for name, error in done.errors.items() if name.endswith("/x")] == ["AF-SLOT-DEADLOCK"]
 
 
 async def test_who_waits_costs_nothing_until_a_slot_is_free(

@@ -186,7 +186,7 @@ async def test_a_while_that_never_begins_gives_null_and_until_runs_at_least_once
 async def test_reaching_max_iterations_fails_the_loop(lab: Lab) -> None:
     body = Fails(0)
     done = await lab.run(until("loop", condition="false", max_iterations=4, steps=[lab.call("x", body)], retry=3))
-    assert (done.state, done.errors["loop"]["code"], body.calls) == ("failed", "AF-LOOP-LIMIT", 4)
+    assert (done.state, done.errors["loop"].code, body.calls) == ("failed", "AF-LOOP-LIMIT", 4)
 
 
 @pytest.mark.case("W-E-7", "F-RUN-1")

@@ -12,8 +12,9 @@ from agentflow.engine import RetryPlan
 from agentflow.errors import ConflictError, InputError, NotFoundError
 from agentflow.steps import delay, parallel, sequence, set_, workflow
 from agentflow.store import Store, open_store
+from agentflow.testing import RunOutcome
 from tests.engine.hands import Fails
-from tests.engine.lab import Done, Lab
+from tests.engine.lab import Lab
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +34,7 @@ class Mender:
         self.store = store
         self.run = ""
 
-    async def first(self, *flows: Workflow, given: Any = None, entry_point: str | None = None) -> Done:
+    async def first(self, *flows: Workflow, given: Any = None, entry_point: str | None = None) -> RunOutcome:
         async with self.lab.open(*flows, store=self.store) as engine:
             done = await self.lab.finish(engine, await engine.start("main", given, entry_point=entry_point))
         self.run = done.run.id
@@ -45,7 +46,7 @@ class Mender:
         assert isinstance(plan, RetryPlan)
         return plan
 
-    async def again(self, *flows: Workflow, start: str | None = None) -> Done:
+    async def again(self, *flows: Workflow, start: str | None = None) -> RunOutcome:
         async with self.lab.open(*flows, store=self.store) as engine:
             return await self.lab.finish(engine, await engine.retry(self.run, start, new_definition=True))  # type: ignore[arg-type]
 

@@ -11,17 +11,18 @@ from agentflow.engine import Event
 from agentflow.engine.attempt.notes import pieces
 from agentflow.steps import step
 from agentflow.steps.contract import Context
-from tests.engine.lab import LIMIT, Done, Lab
+from agentflow.testing import RunOutcome
+from tests.engine.lab import LIMIT, Lab
 
 pytestmark = pytest.mark.anyio
 
 
-def logged(done: Done) -> list[str]:
+def logged(done: RunOutcome) -> list[str]:
     """Return the events of the log."""
     return [event.data["text"] for event in done.events if event.type == "step_log"]
 
 
-def lines(done: Done) -> list[str]:
+def lines(done: RunOutcome) -> list[str]:
     """Return the lines of the log."""
     return "\n".join(logged(done)).split("\n")
 
@@ -36,7 +37,7 @@ async def test_a_flood_of_streamed_lines_becomes_few_events_of_one_kind(lab: Lab
     assert done.state == "completed"
     assert lines(done) == [str(number) for number in range(1, 50_001)]
     assert len(logged(done)) <= 80
-    assert "step_progress" not in done.kinds()
+    assert "step_progress" not in done.kinds
 
 
 async def test_lines_that_a_function_tells_in_a_flood_are_joined_in_order(lab: Lab) -> None:
@@ -137,7 +138,7 @@ async def test_what_a_step_told_before_it_ended_badly_is_kept(lab: Lab, canceled
         done = await lab.finish(engine, run)
     assert done.state == ("canceled" if canceled else "failed")
     assert lines(done) == [str(number) for number in range(500)]
-    kinds = done.kinds()
+    kinds = done.kinds
     ended = kinds.index("step_canceled" if canceled else "step_failed")
     assert max(at for at, kind in enumerate(kinds) if kind == "step_log") < ended
 

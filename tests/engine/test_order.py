@@ -54,7 +54,7 @@ async def test_parallel_steps_all_run_at_the_same_time(lab: Lab) -> None:
     meet = together(3)
     done = await lab.run(*(lab.call(name, meet, execution="parallel") for name in "abc"))
     assert done.state == "completed"
-    assert done.kinds()[1:4] == ["step_started"] * 3
+    assert done.kinds[1:4] == ["step_started"] * 3
     assert sorted(done.results) == ["a", "b", "c"]
 
 
@@ -140,7 +140,7 @@ async def test_a_workflow_without_steps_completes_at_once(lab: Lab) -> None:
     async with lab.open(lab.workflow()) as engine:
         run = await engine.start("main")
         assert (run.state, run.output) == ("completed", None)
-        assert (await lab.look(engine, run.id)).kinds() == ["run_started", "run_completed"]
+        assert (await lab.look(engine, run.id)).kinds == ["run_started", "run_completed"]
 
 
 @pytest.mark.case("D-RUN-9")
@@ -284,7 +284,7 @@ async def test_a_run_whose_steps_all_wait_for_a_key_goes_on_once_another_run_giv
 async def test_a_key_that_has_no_value_fails_its_step(lab: Lab) -> None:
     key = {"key": "{steps.a.missing}", "limit": 1}
     done = await lab.run(lab.call("a", nothing), lab.call("b", nothing, concurrency=key), set_("c", value=1))
-    assert (done.state, done.states["b"], done.errors["b"]["code"]) == ("failed", "failed", "AF-REF-MISSING")
+    assert (done.state, done.states["b"], done.errors["b"].code) == ("failed", "failed", "AF-REF-MISSING")
 
 
 async def test_a_step_needs_what_it_requires_by_its_type_without_saying_so(lab: Lab) -> None:

@@ -13,8 +13,10 @@ from agentflow.engine import Answer
 from agentflow.errors import ConflictError, NotFoundError
 from agentflow.steps import delay, for_each, parallel, saga, sequence, set_, wait_for_input
 from agentflow.steps import workflow as sub
-from tests.engine.hands import Fails, Gate, by_hand, doom, same
-from tests.engine.lab import LIMIT, Done, Lab, until
+from agentflow.testing import RunOutcome
+from agentflow.testing.faults import doom
+from tests.engine.hands import Fails, Gate, by_hand, same
+from tests.engine.lab import LIMIT, Lab, until
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +36,7 @@ async def crash_in(lab: Lab, db: Path, gate: Gate, *workflows: Workflow, input: 
     return run.id
 
 
-async def go_on(lab: Lab, db: Path, run_id: str, *workflows: Workflow) -> Done:
+async def go_on(lab: Lab, db: Path, run_id: str, *workflows: Workflow) -> RunOutcome:
     async with lab.open(*workflows, store=db) as engine:
         return await lab.finish(engine, await engine.get(run_id))
 
@@ -110,7 +112,7 @@ async def test_a_timeout_counts_for_the_attempt_after_a_crash_too(lab: Lab, db: 
         await again.inside()
         still.clock.advance(10)
         done = await still.finish(engine, run)
-    assert (done.state, done.errors["a"]["code"]) == ("failed", "AF-TIMEOUT")
+    assert (done.state, done.errors["a"].code) == ("failed", "AF-TIMEOUT")
 
 
 async def test_a_crash_counts_as_an_attempt_and_not_as_a_try(lab: Lab, db: Path) -> None:
@@ -143,7 +145,7 @@ async def test_a_step_that_runs_at_most_once_fails_after_a_crash_and_is_not_run_
     flow = lab.workflow(lab.call("pay", gate, at_most_once=True), lab.call("b", after))
     done = await go_on(lab, db, await crash_in(lab, db, gate, flow), flow)
     assert (done.state, done.reasons["pay"], gate.entered, after.calls) == ("failed", "interrupted", 1, 0)
-    assert done.errors["pay"]["code"] == "AF-INTERRUPTED"
+    assert done.errors["pay"].code == "AF-INTERRUPTED"
 
 
 async def test_a_step_that_kills_its_host_again_and_again_fails_in_the_end(lab: Lab, db: Path) -> None:
@@ -159,7 +161,7 @@ async def test_a_step_that_kills_its_host_again_and_again_fails_in_the_end(lab: 
             entered += 1
             doom(engine)
     done = await go_on(lab, db, run.id, flow)
-    assert (done.state, done.errors["poison"]["code"], entered) == ("failed", "AF-STEP-CRASHED", 5)
+    assert (done.state, done.errors["poison"].code, entered) == ("failed", "AF-STEP-CRASHED", 5)
 
 
 async def test_after_two_crashes_the_steps_that_were_running_run_one_at_a_time(lab: Lab, db: Path) -> None:

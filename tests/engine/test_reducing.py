@@ -15,8 +15,9 @@ from agentflow.definition.models import RetryPolicy, Step, Workflow
 from agentflow.engine import Answer, Engine, Run
 from agentflow.engine.host import refolding
 from agentflow.steps import delay, for_each, parallel, saga, sequence, set_, switch, wait_for_input, while_, workflow
+from agentflow.testing import RunOutcome
 from tests.engine.hands import Fails, same
-from tests.engine.lab import LIMIT, Done, Lab, until
+from tests.engine.lab import LIMIT, Lab, until
 
 pytestmark = pytest.mark.anyio
 
@@ -137,8 +138,8 @@ async def test_what_a_reducer_raises_fails_the_step_and_the_next_attempt_may_do_
         await until(engine, run.id, "run_completed")
         done = await lab.finish(engine, run)
     assert (done.state, done.output, done.reasons["w"]) == ("completed", [], "tolerated")
-    assert done.errors["w"]["code"] == "AF-STEP-RAISED"
-    assert "not this one" in done.errors["w"]["message"]
+    assert done.errors["w"].code == "AF-STEP-RAISED"
+    assert "not this one" in done.errors["w"].message
     assert "w" not in done.steps_of("step_completed")
 
 
@@ -241,7 +242,7 @@ async def test_a_run_that_is_retried_folds_what_it_keeps_in_a_thread(lab: Lab) -
     lab = lab_with(lab, red)
     steps = [set_("w", value=1, update=writes("w")), lab.call("flaky", Fails(1))]
     async with lab.open(lab.workflow(*steps, context=KEY, output=OUT)) as engine:
-        failed: Done = await lab.finish(engine, await engine.start("main"))
+        failed: RunOutcome = await lab.finish(engine, await engine.start("main"))
         again = await engine.retry(failed.run.id)
         assert isinstance(again, Run)
         assert (await lab.finish(engine, again)).output == [1]

@@ -14,7 +14,8 @@ from agentflow.steps import delay, for_each, saga, sequence, set_, wait_for_inpu
 from agentflow.steps import workflow as sub
 from agentflow.store import open_store
 from agentflow.store.rows import RunQuery
-from tests.engine.hands import Fails, Gate, by_hand, doom, eventually
+from agentflow.testing.faults import doom
+from tests.engine.hands import Fails, Gate, by_hand, eventually
 from tests.engine.lab import LIMIT, Lab, until
 
 pytestmark = pytest.mark.anyio
@@ -65,7 +66,7 @@ async def test_a_step_that_raises_something_else_when_it_is_interrupted_ends_as_
         await began.wait()
         lab.clock.advance(2)
         done = await lab.finish(engine, run)
-    assert (done.state, done.errors["a"]["code"]) == ("failed", "AF-TIMEOUT")
+    assert (done.state, done.errors["a"].code) == ("failed", "AF-TIMEOUT")
 
 
 async def test_cancelling_the_code_around_an_engine_leaves_its_running_steps_to_the_next_host(

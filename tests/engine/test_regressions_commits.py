@@ -226,7 +226,7 @@ async def test_a_run_that_a_fault_has_ended_isnt_completed_by_the_step_that_ran(
         done = await lab.finish(engine, run)
         await engine.core.idle()
     assert (done.state, done.run.failure and done.run.failure.code) == ("failed", "AF-DEFECT")
-    assert done.kinds()[-1] == "run_failed"
+    assert done.kinds[-1] == "run_failed"
 
 
 async def test_a_log_line_with_half_characters_is_kept_and_fails_nothing(lab: Lab, db: Path) -> None:
@@ -243,7 +243,7 @@ async def test_a_step_that_waits_for_no_time_at_all_fails(lab: Lab, db: Path) ->
     flow = lab.workflow(lab.call("a", lambda: Park(Timer(float("nan")))))
     async with lab.open(flow, store=db) as engine:
         done = await lab.finish(engine, await engine.start("main"))
-    assert (done.state, done.errors["a"]["code"]) == ("failed", "AF-FIELD-VALUE")
+    assert (done.state, done.errors["a"].code) == ("failed", "AF-FIELD-VALUE")
 
 
 async def test_commands_that_couldnt_be_read_once_are_read_again(

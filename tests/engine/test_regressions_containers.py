@@ -34,7 +34,7 @@ async def test_a_saga_in_a_retried_container_is_undone_once_an_attempt_and_repor
     box = sequence("box", steps=[trip], retry={"max_attempts": 2, "base": 1})
     done = await lab.run(box)
     assert undone == ["c", "b", "a"] * 2
-    assert [entry["step"] for entry in done.errors["box/trip"]["data"]["compensated"]] == [
+    assert [entry["step"] for entry in done.errors["box/trip"].data["compensated"]] == [
         "box/trip/c",
         "box/trip/b",
         "box/trip/a",

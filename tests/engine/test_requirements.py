@@ -19,7 +19,7 @@ async def test_a_step_that_lacks_a_skill_fails_unexecuted_and_what_follows_stays
     done = await lab.run(set_("needy", value=1, requires=[native("shell")]), set_("after", value=2), options=NETWORK)
     assert done.state == "failed"
     assert done.states == {"needy": "failed", "after": "submitted"}
-    assert done.errors["needy"]["message"] == "Missing skills: native:shell"
+    assert done.errors["needy"].message == "Missing skills: native:shell"
     assert done.run.failure is not None
     assert done.run.failure.step == "needy"
     assert not done.steps_of("step_started")
@@ -30,7 +30,7 @@ async def test_a_step_that_lacks_a_skill_fails_unexecuted_and_what_follows_stays
 @pytest.mark.case("D-REQ-4")
 async def test_a_type_that_needs_a_skill_needs_no_words_for_it(lab: Lab) -> None:
     done = await lab.run(script("s", command="true"), options=NETWORK)
-    assert (done.state, done.errors["s"]["message"]) == ("failed", "Missing skills: native:shell")
+    assert (done.state, done.errors["s"].message) == ("failed", "Missing skills: native:shell")
 
 
 @pytest.mark.case("D-REQ-5")

@@ -95,9 +95,9 @@ async def test_a_pause_that_own_code_asks_for_may_be_anything(lab: Lab, asked: A
 
     done = await lab.run(lab.call("a", busy, retry={"max_attempts": 2, "base": 0, "max": 0.01}))
     assert (done.state, done.tries["a"]) == ("failed", 2)
-    assert done.errors["a"].get("retry_after") == seconds
+    assert done.errors["a"].retry_after == seconds
     told = f"it asks to wait {seconds:,.0f} s" if seconds else None
-    assert done.errors["a"].get("why") == told
+    assert done.errors["a"].why == told
 
 
 @pytest.mark.case("F-RET-2")
@@ -176,7 +176,7 @@ async def test_a_step_that_ran_too_long_is_interrupted_and_fails_as_timed_out(la
         assert gate.interrupted == 0
         still.clock.advance(1)
         done = await still.finish(engine, run)
-    assert (done.state, done.reasons["a"], done.errors["a"]["code"]) == ("failed", "timeout", "AF-TIMEOUT")
+    assert (done.state, done.reasons["a"], done.errors["a"].code) == ("failed", "timeout", "AF-TIMEOUT")
     assert gate.interrupted == 1
 
 
@@ -211,7 +211,7 @@ async def test_a_missing_reference_is_not_repeated(lab: Lab) -> None:
     done = await lab.run(
         lab.call("a", lambda: {"there": 1}), lab.call("b", same, input={"n": "{steps.a.not_there}"}, retry=5)
     )
-    assert (done.state, done.tries["b"], done.errors["b"]["code"]) == ("failed", 1, "AF-REF-MISSING")
+    assert (done.state, done.tries["b"], done.errors["b"].code) == ("failed", 1, "AF-REF-MISSING")
 
 
 async def test_a_step_in_its_pause_holds_no_slot(lab: Lab) -> None:

@@ -44,4 +44,4 @@ async def test_the_process_that_takes_a_retry_keeps_its_steps(lab: Lab, tmp_path
             done = await lab.finish(engine, new)
     assert (done.state, done.output, costly.calls, fails.calls) == ("completed", 7, 1, 2)
     assert done.steps_of("step_kept") == ["costly", "skipped"]
-    assert done.kinds()[0] == "run_started"
+    assert done.kinds[0] == "run_started"

@@ -12,8 +12,9 @@ from agentflow.definition.models import ForEachField, Step, Workflow
 from agentflow.engine import Engine, RetryPart, RetryPlan, Run
 from agentflow.errors import NotFoundError
 from agentflow.steps import condition, for_each, parallel, recur, saga, sequence, set_, until, while_, workflow
+from agentflow.testing import RunOutcome
 from tests.engine.hands import Gate, same
-from tests.engine.lab import Done, Lab
+from tests.engine.lab import Lab
 
 pytestmark = pytest.mark.anyio
 
@@ -55,7 +56,7 @@ async def failed(lab: Lab, engine: Engine, state: str = "failed") -> Run:
     return done.run
 
 
-async def retried(lab: Lab, engine: Engine, run: Run, start: str | None = None) -> Done:
+async def retried(lab: Lab, engine: Engine, run: Run, start: str | None = None) -> RunOutcome:
     new = await engine.retry(run.id, start)
     assert isinstance(new, Run)
     return await lab.finish(engine, new)

@@ -11,9 +11,10 @@ import pytest
 from agentflow.definition.models import Workflow
 from agentflow.engine import Engine, Run
 from agentflow.steps import for_each, sequence, set_
+from agentflow.testing import RunOutcome
 from agentflow.testing.clock import FakeClock
 from tests.engine.hands import killed_at_commit
-from tests.engine.lab import LIMIT, Done, Lab
+from tests.engine.lab import LIMIT, Lab
 
 pytestmark = pytest.mark.anyio
 
@@ -55,7 +56,7 @@ class Shop:
         self.got.clear()
         self.put.clear()
 
-    def check(self, done: Done) -> None:
+    def check(self, done: RunOutcome) -> None:
         """Look at the end of a retry."""
         assert (done.state, self.got) == ("completed", [])
         assert done.output == [15, [{"get": n, "box": {"put": -n}} for n in range(6)]]

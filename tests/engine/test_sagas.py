@@ -53,7 +53,7 @@ async def test_completed_steps_are_undone_in_reverse_order_and_only_those(lab: L
     assert (done.state, done.states["trip"]) == ("failed", "failed")
     assert (done.states["trip/a"], done.reasons["trip/a"]) == ("completed", "compensated")
     assert (done.states["trip/c"], done.states.get("trip/d", "submitted")) == ("failed", "submitted")
-    assert done.errors["trip"]["data"]["compensated"] == [
+    assert done.errors["trip"].data["compensated"] == [
         {"step": "trip/b", "reason": "compensated"},
         {"step": "trip/a", "reason": "compensated"},
     ]
@@ -293,9 +293,7 @@ async def test_each_item_of_a_loop_undoes_its_own_saga_and_those_that_completed_
     trip = saga("trip", steps=[book, lab.call("pay", pay, input={"item": "{item}"})])
     done = await lab.run(for_each("each", in_=[1, 2, 3], max_parallel=1, steps=[trip], on_error="continue"))
     assert log == ["undo 2"]
-    assert done.errors["each[1]/trip"]["data"]["compensated"] == [
-        {"step": "each[1]/trip/book", "reason": "compensated"}
-    ]
+    assert done.errors["each[1]/trip"].data["compensated"] == [{"step": "each[1]/trip/book", "reason": "compensated"}]
 
 
 async def test_a_sub_workflow_in_a_saga_is_undone_by_the_step_that_started_it(lab: Lab, ledger: Ledger) -> None:
@@ -305,7 +303,7 @@ async def test_a_sub_workflow_in_a_saga_is_undone_by_the_step_that_started_it(la
     async with lab.open(child, lab.workflow(saga("trip", steps=body))) as engine:
         done = await lab.finish(engine, await engine.start("main"))
     assert (done.state, ledger.log) == ("failed", ["inside", "undo call"])
-    assert done.errors["trip"]["data"]["compensated"] == [{"step": "trip/call", "reason": "compensated"}]
+    assert done.errors["trip"].data["compensated"] == [{"step": "trip/call", "reason": "compensated"}]
 
 
 async def test_what_a_saga_below_has_undone_is_told_above_with_its_run_and_the_callers_step(
@@ -318,7 +316,7 @@ async def test_what_a_saga_below_has_undone_is_told_above_with_its_run_and_the_c
         row = await engine.store.get_step(done.run.id, "trip/call")
         assert row is not None
     assert ledger.log == ["a", "x", "undo x", "undo a"]
-    assert done.errors["trip"]["data"]["compensated"] == [
+    assert done.errors["trip"].data["compensated"] == [
         {"step": "trip/call/inner/x", "run_id": row.task, "reason": "compensated"},
         {"step": "trip/a", "reason": "compensated"},
     ]

@@ -37,7 +37,7 @@ async def test_a_poll_that_takes_too_long_fails(lab: Lab) -> None:
     done = await lab.run(
         poll("job", body=lab.call("body", look), until='steps.body.state == "ready"', interval=30, timeout=100)
     )
-    assert (done.state, done.errors["job"]["code"], look.calls) == ("failed", "AF-TIMEOUT", 4)
+    assert (done.state, done.errors["job"].code, look.calls) == ("failed", "AF-TIMEOUT", 4)
 
 
 @pytest.mark.case("W-E-6")
@@ -151,7 +151,7 @@ async def test_a_long_step_of_one_run_holds_up_no_other_run(lab: Lab) -> None:
 async def test_a_computed_interval_of_nothing_ends_a_loop_that_has_no_other_end(lab: Lab, pause: Any) -> None:
     again = recur("a", interval="{input.x}", steps=[set_("b", value=1)])
     done = await lab.run(again, input={"x": pause})
-    assert (done.state, done.errors["a"]["code"], done.errors["a"]["retryable"]) == ("failed", "AF-LOOP-ENDLESS", False)
+    assert (done.state, done.errors["a"].code, done.errors["a"].retryable) == ("failed", "AF-LOOP-ENDLESS", False)
     done = await lab.run(recur("a", interval="{input.x}", max=3, steps=[set_("b", value=1)]), input={"x": pause})
     assert done.output == [{"b": 1}] * 3
 
@@ -161,4 +161,4 @@ async def test_what_is_no_duration_is_not_taken_for_no_pause(lab: Lab, pause: An
     for step in (recur("a", interval="{input.x}", max=2, steps=[set_("b", value=1)]),
                  schedule("a", after="{input.x}", steps=[set_("b", value=1)])):  # fmt: skip
         done = await lab.run(step, input={"x": pause})
-        assert (done.state, done.errors["a"]["code"]) == ("failed", "AF-FIELD-VALUE")
+        assert (done.state, done.errors["a"].code) == ("failed", "AF-FIELD-VALUE")

@@ -278,8 +278,8 @@ async def test_what_runs_in_a_container_whose_time_is_over_is_cancelled(lab: Lab
             await gate.inside()
         still.clock.advance(10)
         done = await still.finish(engine, run)
-    assert (done.state, done.errors["box"]["code"], done.reasons["box"]) == ("failed", "AF-TIMEOUT", "timeout")
-    assert done.errors["box"]["step"] == "box"
+    assert (done.state, done.errors["box"].code, done.reasons["box"]) == ("failed", "AF-TIMEOUT", "timeout")
+    assert done.errors["box"].step == "box"
     for address in ("box/x", "box/ask", "box/deep", "box/deep/y"):
         assert (done.states[address], done.reasons[address]) == ("canceled", "timeout"), address
 
@@ -308,7 +308,7 @@ async def test_a_timed_out_step_gives_a_timeout_error(lab: Lab) -> None:
         await gate.inside()
         still.clock.advance(3)
         done = await still.finish(engine, run)
-    assert (done.state, done.errors["a"]["code"], done.errors["a"]["kind"]) == ("completed", "AF-TIMEOUT", "timeout")
+    assert (done.state, done.errors["a"].code, done.errors["a"].kind) == ("completed", "AF-TIMEOUT", "timeout")
 
 
 @pytest.mark.case("F-N-2", "W-E-3")

@@ -301,8 +301,8 @@ async def test_a_wait_for_an_event_by_a_secret_is_refused(lab: Lab, canary: str)
     flow = lab.workflow(lab.call("a", _waits_for_a_secret))
     async with lab.open(flow, config={"env": ["CANARY"]}) as engine:
         done = await lab.finish(engine, await engine.start("main"))
-    assert done.errors["a"]["code"] == "AF-SECRET-PLACE"
-    assert done.errors["a"]["message"] == "the topic or filter of a wait may not hold a secret"
+    assert done.errors["a"].code == "AF-SECRET-PLACE"
+    assert done.errors["a"].message == "the topic or filter of a wait may not hold a secret"
 
 
 async def test_what_comes_from_outside_is_kept_as_it_was_given(lab: Lab, canary: str) -> None:
@@ -320,7 +320,7 @@ async def test_a_secret_of_digits_in_a_failure_fails_the_step_only(
     flow = lab.workflow(lab.call("a", fails))
     async with lab.open(flow, store=db, config={"env": ["ACCOUNT"]}) as engine:
         done = await lab.finish(engine, await engine.start("main"))
-    assert done.errors["a"]["data"] == {"account": HIDDEN}
+    assert done.errors["a"].data == {"account": HIDDEN}
 
 
 async def test_a_process_whose_number_is_a_secret_is_still_known(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

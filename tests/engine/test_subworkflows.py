@@ -61,7 +61,7 @@ async def test_a_failing_child_fails_the_step_and_the_parent_decides(lab: Lab) -
     assert (done.state, inner.state) == ("completed", "failed")
     assert "child" in done.output
     assert "broken" in done.output
-    assert done.errors["call"]["data"]["run_id"] == inner.id
+    assert done.errors["call"].data["run_id"] == inner.id
 
 
 @pytest.mark.case("W-E-13")
@@ -74,7 +74,7 @@ async def test_a_cancelled_child_fails_the_parents_step(lab: Lab) -> None:
         await gate.inside()
         await engine.cancel((await child_of(engine, run)).id)
         done = await lab.finish(engine, run)
-    assert (done.state, done.errors["call"]["code"]) == ("failed", "AF-CHILD-CANCELED")
+    assert (done.state, done.errors["call"].code) == ("failed", "AF-CHILD-CANCELED")
 
 
 async def test_input_that_does_not_fit_the_child_fails_the_step_and_makes_no_run(lab: Lab) -> None:
@@ -84,7 +84,7 @@ async def test_input_that_does_not_fit_the_child_fails_the_step_and_makes_no_run
     async with lab.open(child, lab.workflow(sub("call", workflow="child", input={"n": "{input.n}"}))) as engine:
         done = await lab.finish(engine, await engine.start("main", {"n": "seven"}))
         assert await engine.list(RunQuery(parent=done.run.id)) == []
-    assert (done.state, done.errors["call"]["code"]) == ("failed", "AF-INPUT-INVALID")
+    assert (done.state, done.errors["call"].code) == ("failed", "AF-INPUT-INVALID")
 
 
 async def test_a_retry_of_the_step_starts_a_new_child(lab: Lab) -> None:
@@ -139,7 +139,7 @@ async def test_a_child_by_a_computed_name(lab: Lab) -> None:
     ) as engine:
         assert (await lab.finish(engine, await engine.start("main", {"which": "b"}))).output == "b"
         done = await lab.finish(engine, await engine.start("main", {"which": "zebra"}))
-    assert (done.state, done.errors["call"]["code"]) == ("failed", "AF-WORKFLOW-UNKNOWN")
+    assert (done.state, done.errors["call"].code) == ("failed", "AF-WORKFLOW-UNKNOWN")
 
 
 async def test_children_that_call_themselves_for_ever_end_at_a_depth(lab: Lab) -> None:
@@ -164,7 +164,7 @@ async def test_a_child_that_takes_too_long_is_cancelled_and_the_step_times_out(l
         still.clock.advance(10)
         done = await still.finish(engine, run)
         assert (await child_of(engine, run)).state == "canceled"
-    assert (done.state, done.errors["call"]["code"], gate.interrupted) == ("failed", "AF-TIMEOUT", 1)
+    assert (done.state, done.errors["call"].code, gate.interrupted) == ("failed", "AF-TIMEOUT", 1)
 
 
 async def test_when_a_sibling_fails_a_child_that_only_waits_is_cancelled_and_a_working_one_ends(lab: Lab) -> None:
@@ -203,7 +203,7 @@ async def test_a_failing_agent_fails_its_step_and_the_runs_policy_decides(lab: L
     async with lab.open(lab.workflow(ask, set_("after", value=1)), agents={"helper": agent}) as engine:
         done = await lab.finish(engine, await engine.start("main"))
     assert (done.state, done.output, done.reasons["ask"]) == ("completed", 1, "tolerated")
-    assert "gave up" in done.errors["ask"]["message"]
+    assert "gave up" in done.errors["ask"].message
     assert seen == [("m1", ("search",), 3)]
 
 
@@ -213,8 +213,8 @@ async def test_an_input_that_the_child_does_not_declare_fails_the_step_and_makes
     async with lab.open(child, lab.workflow(sub("call", workflow="child", input="{input}"))) as engine:
         done = await lab.finish(engine, await engine.start("main", {"nmae": "x"}))
         assert await engine.list(RunQuery(parent=done.run.id)) == []
-    assert (done.state, done.errors["call"]["code"]) == ("failed", "AF-INPUT-UNKNOWN")
-    assert done.errors["call"]["hint"] == 'did you mean "name"?'
+    assert (done.state, done.errors["call"].code) == ("failed", "AF-INPUT-UNKNOWN")
+    assert done.errors["call"].hint == 'did you mean "name"?'
 
 
 @pytest.mark.parametrize("refuses", [False, True])

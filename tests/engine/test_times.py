@@ -13,8 +13,9 @@ from agentflow import Context, Result, step_type
 from agentflow.definition.models import Model, Step
 from agentflow.steps import delay, poll, recur, schedule, set_, step
 from agentflow.steps.contract import EventWait, Park, Timer, Wait
+from agentflow.testing import RunOutcome
 from tests.engine.hands import by_hand
-from tests.engine.lab import Done, Lab, until
+from tests.engine.lab import Lab, until
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +24,7 @@ def at(lab: Lab, seconds: float) -> str:
     return datetime.fromtimestamp(lab.clock.now() + seconds, UTC).isoformat()
 
 
-def begun(done: Done, step: str) -> float:
+def begun(done: RunOutcome, step: str) -> float:
     """Return how long after the run's start a step was started."""
     return round(next(e.at for e in done.events if (e.type, e.step) == ("step_started", step)) - done.run.created_at, 3)
 
@@ -78,8 +79,9 @@ async def test_a_computed_time_that_no_date_can_be_fails_its_step_with_a_hint(
 ) -> None:
     done = await lab.run(made("{input.x}"), input={"x": value})
     error = done.errors["a"]
-    assert (done.state, error["code"], error["retryable"]) == ("failed", "AF-FIELD-VALUE", False)
-    assert "milliseconds" in error["hint"]
+    assert (done.state, error.code, error.retryable) == ("failed", "AF-FIELD-VALUE", False)
+    assert error.hint is not None
+    assert "milliseconds" in error.hint
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ async def test_a_computed_time_that_no_date_can_be_fails_its_step_with_a_hint(
 )  # fmt: skip
 async def test_a_time_that_own_code_waits_for_is_looked_at_too(lab: Lab, wait: Any) -> None:
     done = await lab.run(lab.call("a", lambda: Park(wait)))
-    assert (done.state, done.errors["a"]["code"]) == ("failed", "AF-FIELD-VALUE")
+    assert (done.state, done.errors["a"].code) == ("failed", "AF-FIELD-VALUE")
 
 
 async def test_a_time_in_milliseconds_is_waited_for(lab: Lab) -> None:
@@ -104,7 +106,7 @@ async def test_a_time_in_milliseconds_is_waited_for(lab: Lab) -> None:
 
 async def test_a_time_and_a_delay_that_end_after_all_dates_fail(lab: Lab) -> None:
     done = await lab.run(set_("a", value=1, at="9998-12-31", delay="10d"))
-    assert (done.state, done.errors["a"]["code"]) == ("failed", "AF-FIELD-VALUE")
+    assert (done.state, done.errors["a"].code) == ("failed", "AF-FIELD-VALUE")
 
 
 class Level(Model):
@@ -131,5 +133,5 @@ async def test_a_computed_value_that_does_not_fit_is_told_with_the_value(
     lab: Lab, fields: dict[str, str], message: str
 ) -> None:
     done = await lab.run(step("a", "levelled", fields), input={"n": 5, "n7": 7, "s": "x" * 500})
-    assert (done.state, done.errors["a"]["code"][:9]) == ("failed", "AF-FIELD-")
-    assert done.errors["a"]["message"] == message
+    assert (done.state, done.errors["a"].code[:9]) == ("failed", "AF-FIELD-")
+    assert done.errors["a"].message == message

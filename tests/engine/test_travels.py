@@ -15,7 +15,8 @@ import pytest
 
 from agentflow.engine import Answer, Engine, Run
 from agentflow.steps import delay, set_, wait_for_input
-from tests.engine.hands import Gate, by_hand, doom
+from agentflow.testing.faults import doom
+from tests.engine.hands import Gate, by_hand
 from tests.engine.lab import LIMIT, Lab
 
 pytestmark = pytest.mark.anyio

@@ -49,7 +49,7 @@ async def test_an_answer_that_cant_be_read_fails_its_step_only(lab: Lab, path: P
     change(path, "UPDATE inbox SET data = ? WHERE CAST(data AS TEXT) LIKE '%event%'", DEEP)
     async with lab.open(EVENT, INPUT, store=path) as engine:
         failed, fine = [await lab.finish(engine, await engine.get(run)) for run in (poisoned, other)]
-    assert (failed.state, failed.errors["w"]["code"]) == ("failed", "AF-STORE-DAMAGED")
+    assert (failed.state, failed.errors["w"].code) == ("failed", "AF-STORE-DAMAGED")
     assert (fine.state, fine.output) == ("completed", 1)
 
 

@@ -42,7 +42,7 @@ async def test_a_wait_parks_the_run_and_what_follows_is_not_started(lab: Lab) ->
     assert done.state == "input-required"
     assert list(done.states.values()) == ["completed", "input-required", "submitted"]
     assert [wait.step for wait in done.waits] == ["review"]
-    assert not {"run_completed", "run_failed"} & set(done.kinds())
+    assert not {"run_completed", "run_failed"} & set(done.kinds)
 
 
 @pytest.mark.case("D-WAIT-2")
@@ -241,7 +241,7 @@ async def test_declining_fails_the_step_not_the_run(lab: Lab) -> None:
         done = await lab.finish(engine, parked.run)
     assert (done.state, done.output) == ("completed", "AF-WAIT-DECLINED")
     assert (done.states["review"], done.reasons["review"]) == ("canceled", "tolerated")
-    assert "no time" in done.errors["review"]["message"]
+    assert "no time" in done.errors["review"].message
 
 
 async def test_cancelling_a_waits_task_declines_it_and_no_retry_asks_again(lab: Lab) -> None:
@@ -249,7 +249,7 @@ async def test_cancelling_a_waits_task_declines_it_and_no_retry_asks_again(lab: 
         parked = await lab.finish(engine, await engine.start("main"))
         await engine.cancel(parked.waits[0].id)
         done = await lab.finish(engine, parked.run)
-    assert (done.state, done.errors["review"]["code"]) == ("failed", "AF-WAIT-DECLINED")
+    assert (done.state, done.errors["review"].code) == ("failed", "AF-WAIT-DECLINED")
     assert done.tries["review"] == 1
 
 
@@ -263,8 +263,8 @@ async def test_a_failure_is_for_tool_waits_and_fails_the_tools_step(lab: Lab) ->
         asked = await lab.finish(engine, parked.run)
         await engine.resume(asked.run.id, ToolFailure("the CRM is down"))
         done = await lab.finish(engine, parked.run)
-    assert (done.state, done.errors["look_up"]["code"]) == ("failed", "AF-TOOL-FAILED")
-    assert "the CRM is down" in done.errors["look_up"]["message"]
+    assert (done.state, done.errors["look_up"].code) == ("failed", "AF-TOOL-FAILED")
+    assert "the CRM is down" in done.errors["look_up"].message
 
 
 async def test_a_wait_that_nobody_answers_gives_its_default_else_it_fails_without_retry(lab: Lab) -> None:
@@ -278,7 +278,7 @@ async def test_a_wait_that_nobody_answers_gives_its_default_else_it_fails_withou
             events = [event async for event in engine.subscribe(run.id)]
         done = await lab.look(engine, run.id)
     assert done.results["review"] == {"approved": False}
-    assert (done.state, done.errors["two"]["code"], done.tries["two"]) == ("failed", "AF-WAIT-TIMEOUT", 1)
+    assert (done.state, done.errors["two"].code, done.tries["two"]) == ("failed", "AF-WAIT-TIMEOUT", 1)
     assert events[-1].at - events[0].at == 120
 
 
@@ -290,7 +290,7 @@ async def test_a_run_is_working_while_a_time_is_to_come_and_waiting_when_only_an
         states = [event.data["state"] for event in parked.events if event.type == "run_status"]
     assert parked.states == {"review": "input-required", "later": "completed"}
     assert states == ["input-required"]
-    assert parked.kinds().index("run_status") > parked.kinds().index("step_completed")
+    assert parked.kinds.index("run_status") > parked.kinds.index("step_completed")
 
 
 async def test_timeouts_of_a_wait_or_of_what_encloses_it_do_not_count_as_work(lab: Lab) -> None:
