@@ -8,9 +8,9 @@ from agentflow.steps.contract import Context, Result, StepType
 
 async def execute(config: ApiCallConfig, ctx: Context) -> Result:
     """Send the request and read the answer."""
-    from agentflow.steps.http import send  # noqa: PLC0415  httpx costs its import
+    from agentflow.steps.http_call import call  # noqa: PLC0415  httpx costs its import
 
-    return Result(await send(config, ctx))
+    return Result(await call(config, ctx))
 
 
 TYPES: tuple[StepType, ...] = (

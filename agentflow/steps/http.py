@@ -1,24 +1,22 @@
-"""Sends the requests of `api_call`. Imported on the first one: httpx costs its import."""
+"""Sends HTTP requests under the network rules: of steps, and of whatever else calls out. httpx costs its import."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
 from agentflow.data import is_array, is_object
-from agentflow.errors import StepError
-from agentflow.steps.api_fields import ApiCallConfig
-from agentflow.steps.contract import Context
+from agentflow.errors import FailureKind, StepError
 from agentflow.steps.failing import shorten
 from agentflow.steps.fields import as_text
 from agentflow.steps.http_answer import body_of, headers_of, received, retry_after, unpacked
-from agentflow.steps.http_request import build, invalid, origin, where
-from agentflow.steps.services import ProcessServices, services_of
+from agentflow.steps.http_request import invalid, origin, where
 
 _RETRIED = frozenset({408, 425, 429})
 """The 4xx statuses that may pass."""
@@ -29,51 +27,57 @@ _KEPT = frozenset(
 _ours: ContextVar[bool] = ContextVar("agentflow_http", default=False)
 
 
-async def send(config: ApiCallConfig, ctx: Context) -> dict[str, Any]:
-    """Send a step's request.
+class Answer(NamedTuple):
+    """What came back: headers with lower-case names, the body as data, as text, or as base64."""
 
-    Returns:
-        Status, headers (lower-case names) and body.
+    status: int
+    headers: dict[str, Any]
+    body: Any
+
+
+def no_hint(response: httpx.Response) -> str | None:
+    """Know no help against a status."""
+    return None
+
+
+async def send(
+    request: httpx.Request,
+    client: httpx.AsyncClient,
+    *,
+    redirects: int = 0,
+    expect: tuple[str, ...] | None = None,
+    hint: Callable[[httpx.Response], str | None] = no_hint,
+    now: Callable[[], float] = time.time,
+) -> Answer:
+    """Send a request and read its answer.
+
+    Args:
+        request: made by `client.build_request`.
+        client: a `guarded_client`, such as `ProcessServices.http`: it keeps to the rules of `native:network`.
+        redirects: how many are followed. Headers that may be credentials don't go along to another origin.
+        expect: statuses (`404`, `4xx`) that are a success; default: 2xx.
+        hint: tells what helps against a status that isn't one.
+        now: seconds since 1970, for answers that say when to come again.
 
     Raises:
-        StepError: it can't be sent, isn't answered, or its status isn't a success.
+        StepError: it can't be sent (`AF-HTTP-REQUEST`, `AF-NETWORK-DENIED`), isn't answered (`AF-HTTP-NETWORK`), or its
+            status isn't a success (`AF-HTTP-STATUS`).
     """
-    services = services_of(ctx)
-    extra = await _credentials(config, services, ctx)
-    client = services.http
     ours = _ours.set(True)
     try:
-        request = build(client, config, services.http_settings, extra, ctx.idempotency_key)
-        response, raw = await _answered(client, request, config.redirects)
-    except StepError:
-        raise
+        response, raw = await _answered(client, request, redirects)
     except httpx.TimeoutException as error:
-        raise _network_error(config, error, "timeout") from error
+        raise _unanswered(request, error, "timeout") from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError) as error:
         raise invalid(f"the request can't be made: {error}") from error
     except httpx.TransportError as error:
-        raise _network_error(config, error, "network") from error
+        raise _unanswered(request, error, "network") from error
     finally:
         _ours.reset(ours)
     body = body_of(response, raw)
-    if not _expected(response.status_code, config.expect):
-        raise _status_error(response, body, config, ctx)
-    return {"status": response.status_code, "headers": headers_of(response), "body": body}
-
-
-async def _credentials(config: ApiCallConfig, services: ProcessServices, ctx: Context) -> Mapping[str, str]:
-    if config.connection is None:
-        return {}
-    connection = services.connections.get(config.connection)
-    if connection is None:
-        raise StepError(
-            f"Missing skills: {config.connection}",
-            code="AF-SKILL-MISSING",
-            kind="skill",
-            retryable=False,
-            hint=f'connect "{config.connection}", or give the credentials in headers',
-        )
-    return await connection.headers(ctx)
+    if not _expected(response.status_code, expect):
+        raise _status_error(response, body, hint(response), now())
+    return Answer(response.status_code, headers_of(response), body)
 
 
 async def _answered(client: httpx.AsyncClient, request: httpx.Request, redirects: int) -> tuple[httpx.Response, bytes]:
@@ -105,46 +109,32 @@ def _expected(status: int, expect: tuple[str, ...] | None) -> bool:
     return str(status) in expect or f"{status // 100}xx" in expect
 
 
-def _status_error(response: httpx.Response, body: Any, config: ApiCallConfig, ctx: Context) -> StepError:
+def _status_error(response: httpx.Response, body: Any, hint: str | None, now: float) -> StepError:
     status = response.status_code
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = response.reason_phrase or "unknown status"
-    hint = None
-    if status in (401, 403):
-        hint = "the service refused the credentials: check the headers that the step or the config's http.headers send"
-    elif 300 <= status < 400 and "location" in response.headers:
-        hint = _redirect_hint(config.redirects)
-    elif 200 <= status < 300:
-        hint = "the step's expect doesn't list this status"
     answer = as_text(body) if is_object(body) or is_array(body) else str(body or "")
     return StepError(
         f"HTTP {status} — {phrase} from {where(response.request)}",
         code="AF-HTTP-STATUS",
         kind="http",
         retryable=status in _RETRIED or status >= 500,
-        retry_after=retry_after(response.headers.get("retry-after"), ctx.now()),
+        retry_after=retry_after(response.headers.get("retry-after"), now),
         why=f"answer: {shorten(answer, 500)}" if answer.strip() else None,
         hint=hint,
         data={"status": status},
     )
 
 
-def _redirect_hint(followed: int) -> str:
-    if not followed:
-        return "a redirect isn't followed unless the step says so: redirects: 3"
-    times = "a redirect was" if followed == 1 else f"{followed} redirects were"
-    return f"{times} followed, as the step says, and this is one more: do they go in a circle?"
-
-
-def _network_error(config: ApiCallConfig, error: httpx.HTTPError, kind: Any) -> StepError:
+def _unanswered(request: httpx.Request, error: httpx.TransportError, kind: FailureKind) -> StepError:
     try:
-        asked = where(error.request)
+        asked = error.request  # of a redirect, perhaps
     except RuntimeError:
-        asked = config.method
+        asked = request
     said = str(error) or type(error).__name__
-    return StepError(f"{asked} got no answer: {shorten(said, 300)}", code="AF-HTTP-NETWORK", kind=kind)
+    return StepError(f"{where(asked)} got no answer: {shorten(said, 300)}", code="AF-HTTP-NETWORK", kind=kind)
 
 
 def _is_not_ours(record: logging.LogRecord) -> bool:
