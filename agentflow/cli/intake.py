@@ -9,8 +9,8 @@ from contextlib import aclosing
 import anyio
 
 from agentflow.cli.tree import RunTree
-from agentflow.data import is_array, is_object, salvaged
 from agentflow.engine import Engine
+from agentflow.engine.plan.counts import given
 from agentflow.store.rows import Event
 
 
@@ -79,10 +79,7 @@ class Intake:
         for row in active:
             if row.is_loop and row.total is None and row.size is None:
                 step = await self.engine.store.get_step(row.run_id, row.address)
-                memo = salvaged(step.memo or b"") if step is not None else None
-                own = memo.get("own") if is_object(memo) else None
-                items = own.get("items") if is_object(own) else None
-                row.total = len(items) if is_array(items) else 0
+                row.total = given(step) if step is not None else 0
 
     async def _learn_timers(self) -> None:
         run = await self.engine.store.get_run(self.run_id)

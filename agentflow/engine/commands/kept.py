@@ -6,10 +6,10 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from agentflow.data import decode, encode
 from agentflow.engine.models import RetryPart
 from agentflow.engine.plan import containers, order
 from agentflow.engine.plan.counts import LOOPS, satisfied
+from agentflow.engine.plan.decided import Decided, decided_of, encoded
 from agentflow.engine.plan.frame import NodeFrame
 from agentflow.engine.plan.state import Node, RunState, Tree
 from agentflow.engine.plan.world import World
@@ -144,11 +144,11 @@ class Choice:
     def _part(self, program: StepProgram, row: StepRow, *, named: bool) -> list[StepRow]:
         """Return what is kept of a container that hasn't ended well, or holds what runs again."""
         container = program.container
-        own: dict[str, Any] = (decode(row.memo).get("own") if row.memo else None) or {}
+        own = decided_of(row.memo).own or {}
         if container is None:
             return []
         node = Node(None, 0, program, row.n, row.address)
-        node.memo = {"own": own}
+        node.decided = Decided(own=own)
         place = len(self._parts)
         frame, labels = NodeFrame(self._run, node), self._labels(row)
         bodies = [self._body(node, opening) for opening in container.restore(frame, labels)]
@@ -159,7 +159,7 @@ class Choice:
         back = container.rewind(own, {body.opening.label for body in bodies if body.whole})
         if back is None:
             return []
-        node.memo = {"own": back}
+        node.decided = Decided(own=back)
         openings = container.restore(frame, labels)
         still = {opening.body + opening.label for opening in openings}
         bodies = [body for body in bodies if body.opening.body + body.opening.label in still]
@@ -167,7 +167,10 @@ class Choice:
         if not inner:
             return []
         self._parts.insert(place, _part(program, row.address, back, bodies))
-        return [row._replace(state="submitted", reason=None, error=None, result=None, memo=encode(node.memo)), *inner]
+        return [
+            row._replace(state="submitted", reason=None, error=None, result=None, memo=encoded(node.decided)),
+            *inner,
+        ]
 
     def _body(self, node: Node, opening: Opening) -> _Body:
         program = node.program.bodies[opening.body]

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from agentflow.data import encode, salvaged
+from agentflow.data import encode
+from agentflow.engine.plan.decided import salvaged_of
 from agentflow.errors import AgentflowError, StoreError
 from agentflow.store.loaded import LoadedRun, LoadedTree
 from agentflow.store.rows import TERMINAL, EventRow, RunChange, RunPatch, StepRow
@@ -26,7 +27,7 @@ def wants_end(tree: LoadedTree) -> bool:
     root = tree.runs[0].row
     if root.state in TERMINAL:
         return True
-    begun = "cancel" in (salvaged(root.memo or b"") or {})
+    begun = salvaged_of(root.memo).canceling is not None
     return begun or any(item.kind == "cancel" and item.run == tree.root for item in tree.inbox)
 
 

@@ -6,11 +6,9 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 import anyio
 
-from agentflow.data import salvaged
 from agentflow.engine.host import effects
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.damaged import broken_off, ended, is_damaged, let_go, wants_end
@@ -23,11 +21,13 @@ from agentflow.engine.host.slots import Slots
 from agentflow.engine.locating import locate
 from agentflow.engine.plan.carrying import carry_out, command_of
 from agentflow.engine.plan.commands import Outcome
+from agentflow.engine.plan.decided import salvaged_of
 from agentflow.engine.plan.effects import Interrupt, Reap
 from agentflow.engine.plan.state import Tree
 from agentflow.engine.plan.world import Lease
 from agentflow.engine.program import Program
 from agentflow.errors import DefinitionError, StoreError
+from agentflow.steps.contract import UNSET
 from agentflow.store.contract import Store
 from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import RunChange
@@ -264,6 +264,6 @@ class Loader:
             program = self._env.catalog.find(run.row.definition)
             found = locate(program.workflow, step.address) if program is not None else None
             spec = self._env.types(found.type) if found is not None else None
-            if spec is not None and spec.reap is not None and step.memo:
-                memo: dict[str, Any] = salvaged(step.memo) or {}
-                yield Reap(step.address, spec.reap, memo.get("saved"))
+            saved = salvaged_of(step.memo).saved
+            if spec is not None and spec.reap is not None and saved is not UNSET:
+                yield Reap(step.address, spec.reap, saved)

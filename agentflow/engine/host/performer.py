@@ -20,7 +20,6 @@ from agentflow.engine.host.transactor import MOST, Transactor
 from agentflow.engine.plan.commands import Begun, Outcome
 from agentflow.engine.plan.faults import defect
 from agentflow.engine.plan.handing import attempt_of
-from agentflow.engine.plan.marks import UNBEGUN
 from agentflow.engine.plan.state import Node, RunState
 from agentflow.engine.runtime.local import LocalRuntime
 from agentflow.errors import StoreError
@@ -77,7 +76,7 @@ class Performer:
             outcome, left = Stopped("not_begun"), None
         else:
             node.lease = lease
-            if node.memo is not None and UNBEGUN in node.memo:
+            if node.decided.unbegun:
                 await self.begin(run, node)
             reduces = node.entered == "reducing"
             if node.program.timeout is not None and not reduces:
@@ -138,5 +137,5 @@ class Performer:
     def executing(self) -> bool:
         """Whether steps are being executed, or are about to be."""
         return self._runtime.waiting or any(
-            node.lease is not None and UNBEGUN not in (node.memo or ()) for node in self._cache.live()
+            node.lease is not None and not node.decided.unbegun for node in self._cache.live()
         )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from agentflow.data import decode
 from agentflow.engine.plan import containers, forgetting, keeping, order, reducing, saga, shared
 from agentflow.engine.plan.carried import Folded, Response
+from agentflow.engine.plan.decided import decided_of
 from agentflow.engine.plan.frame import NodeFrame
 from agentflow.engine.plan.state import Node, RunState, Scope, Tree
 from agentflow.engine.plan.view import NodeView
@@ -19,6 +20,7 @@ from agentflow.engine.plan.world import Lease, World
 from agentflow.engine.program import Program
 from agentflow.errors import Failure
 from agentflow.steps.containers import Opening
+from agentflow.steps.contract import UNSET
 from agentflow.store.loaded import LoadedRun, LoadedTree
 from agentflow.store.rows import (
     TERMINAL,
@@ -90,8 +92,7 @@ class _Restorer:
         answered = [step.result for step in self.loaded.steps if step.n == row.last_response and step.result]
         run.last_response = Response(row.last_response or 0, answered[0]) if answered else None
         run.tolerated = row.tolerated
-        memo = decode(row.memo) if row.memo else None
-        run.root.memo = memo
+        run.root.decided = decided_of(row.memo)
         if row.state == "submitted" or (row.epoch <= 1 and not self.loaded.steps and row.seq == 0):
             keeping.adopt(run, self.loaded.steps)
             run.tree.push("begin_run", run)
@@ -123,11 +124,9 @@ class _Restorer:
         run = self.run
         root = run.root
         root.phase = "scope"
-        memo = root.memo or {}
-        cancel = memo.get("cancel")
-        if cancel is not None:
-            run.cancel = cancel
-            root.halting = cancel.get("reason") or "run_canceled"
+        run.cancel = root.decided.canceling
+        if run.cancel is not None:
+            root.halting = run.cancel.reason or "run_canceled"
         self._reopen(root)
 
     def _reopen(self, node: Node) -> None:
@@ -135,8 +134,8 @@ class _Restorer:
         container = node.program.container
         if container is None:
             return
-        memo = node.memo or {}
-        if memo.get("stage") is not None:  # its body is still to be opened
+        decided = node.decided
+        if decided.stage is not None:  # its body is still to be opened
             return
         frame = NodeFrame(self.run, node)
         openings: Sequence[Opening]
@@ -146,13 +145,13 @@ class _Restorer:
         node.opened = 0
         for opening in openings:
             self._register(containers.open_body(self.run, node, opening, start=False))
-        stages: list[str] | None = memo.get("stages")
-        if memo.get("failure") or memo.get("timeout"):
-            node.failure = Failure.from_data(memo.get("failure") or memo["timeout"])
-        if memo.get("halting"):
-            node.halting = memo["halting"]
+        ending = decided.ending
+        node.failure = (ending.failure if ending is not None else None) or decided.late or node.failure
+        if ending is None:
+            return
+        node.halting = ending.halting or node.halting
         for name, hook in node.program.hooks.items():
-            if stages is not None and memo.get("outcome") and (name in stages[:1] or self._has_rows(node, name)):
+            if name in ending.stages[:1] or self._has_rows(node, name):
                 self._register(containers.open_hook(self.run, node, name, hook, start=False))
 
     def _has_rows(self, node: Node, hook: str) -> bool:
@@ -186,8 +185,8 @@ class _Restorer:
             program = found[0].program.member(found[1]) if found else run.program.root
             old = Node(None, 0, program, row.n, row.address)
             old.state, old.attempt, old.entry, old.crashes = row.state, row.attempt, row.entry, row.crashes
-            numbers: Mapping[str, int] = decode(row.memo) if row.memo else {}
-            old.undone, old.tolerated = numbers.get("undone", 0), numbers.get("tolerated", 0)
+            kept = decided_of(row.memo)
+            old.undone, old.tolerated = kept.undone, kept.tolerated or 0
             run.past[row.address] = old
             return
         scope, member = found
@@ -196,16 +195,15 @@ class _Restorer:
         node.state, node.reason, node.phase = row.state, row.reason, row.phase
         node.attempt, node.tries, node.entry, node.crashes = row.attempt, row.tries, row.entry, row.crashes
         node.failure = Failure.from_data(decode(row.error)) if row.error else None
-        node.memo = decode(row.memo) if row.memo else None
+        node.decided = decided_of(row.memo)
         if reducing.stored(node):
             node.entered = "reducing"
         ended = row.state == "completed" or row.reason == "entry_point"
         if ended or reducing.waits(node):  # else an earlier attempt of its container left it
             node.result = row.result
-            if row.result == b"null" and node.program.container is not None and "end" not in (node.memo or {}):
+            if row.result == b"null" and node.program.container is not None and node.decided.early is None:
                 node.result = None  # so did it leave this: what it holds gives its result
-        node.undone = (node.memo or {}).get("undone", 0)
-        node.tolerated = (node.memo or {}).get("tolerated", 0)
+        node.undone, node.tolerated = node.decided.undone, node.decided.tolerated or 0
         node.task, node.started, node.ended, node.order = row.task, row.started_at, row.ended_at, row.ended_order
         if row.state not in TERMINAL:
             scope.active += 1
@@ -219,7 +217,7 @@ class _Restorer:
     def _values(self, node: Node) -> None:
         """Compute the step's `with` again: it is never stored."""
         program = node.program
-        if program.with_ is not None and node.phase in {"scope", "timer"} and (node.memo or {}).get("stage") != "delay":
+        if program.with_ is not None and node.phase in {"scope", "timer"} and node.decided.stage != "delay":
             node.values = program.with_.render(NodeView(self.run, node.scope))
 
     def _open_compensation(self, address: str) -> None:
@@ -236,7 +234,8 @@ class _Restorer:
         scope = node.scope
         while scope is not None:
             owner = scope.owner
-            if owner.program.spec.name == "saga" and node.address in (owner.memo or {}).get("undo", ()):
+            undoing = owner.decided.undoing
+            if owner.program.spec.name == "saga" and undoing is not None and node.address in undoing.steps:
                 return owner
             scope = owner.scope
         return None
@@ -271,9 +270,9 @@ class _Restorer:
         if scope.stage == "body":
             if owner.halting is not None:
                 scope.halted = scope.halted or owner.halting
-            elif (owner.memo or {}).get("end"):
+            elif owner.decided.early is not None:
                 scope.halted = scope.halted or "ended"
-            elif (owner.memo or {}).get("timeout"):
+            elif owner.decided.late is not None:
                 scope.halted = "timeout"
 
     def _resume(self) -> None:
@@ -282,19 +281,19 @@ class _Restorer:
         still: list[Scope] = []
         for scope in self.all:
             owner = scope.owner
-            stages = (owner.memo or {}).get("stages")
+            ending = owner.decided.ending
             over = owner.settled if scope.stage != "compensate" else owner.reason is not None
-            if scope.stage == "body" and (stages is not None or owner.phase in {"backoff", "wait"}):
+            if scope.stage == "body" and (ending is not None or owner.phase in {"backoff", "wait"}):
                 over = True
             if scope.stage not in {"body", "compensate"}:
-                over = over or stages is None or scope.stage not in stages[:1]
+                over = over or ending is None or scope.stage not in ending.stages[:1]
             if scope.active == 0 and (
                 scope.open == 0 or over or scope.halted is not None or not order.startable(scope)
             ):
                 scope.closed = True
                 if scope.stage == "body":
                     owner.closed += 1
-                    if not over and owner.halting is None and not (owner.memo or {}).get("end"):
+                    if not over and owner.halting is None and owner.decided.early is None:
                         owner.failure = owner.failure or scope.failure
             elif over:
                 scope.closed = True
@@ -311,9 +310,8 @@ class _Restorer:
 
     def _resume_root(self) -> None:
         root = self.run.root
-        memo = root.memo or {}
         scopes = list((root.scopes or {}).values())
-        if memo.get("stages") is not None:
+        if root.decided.ending is not None:
             if not any(not scope.closed for scope in scopes):
                 self.run.tree.push("next_stage", self.run, root)
         elif all(scope.closed for scope in scopes):
@@ -330,7 +328,9 @@ class _Restorer:
     def _resume_node(self, node: Node) -> None:
         run = self.run
         tree = run.tree
-        node.arrived = (node.memo or {}).get("arrived")
+        parked = node.decided.parked
+        arrived = parked.arrived if parked is not None else UNSET
+        node.arrived = None if arrived is UNSET else arrived
         if node.phase == "run":
             run.running += 1
             if (run.key, node.n) in self.executing:
@@ -345,8 +345,8 @@ class _Restorer:
         elif node.phase == "scope":
             self._resume_container(node)
         elif node.phase is None:
-            if node.entered is None and (node.memo or {}).get("stage") != "due":
-                node.entered = "park" if "arrived" in (node.memo or {}) else "crash"
+            if node.entered is None and node.decided.stage != "due":
+                node.entered = "crash" if arrived is UNSET else "park"
             slot = self.slots.get(node.n)
             if slot is not None and not slot.held and (node.scope is None or node.scope.halted is None):
                 run.queueing[node.n] = node
@@ -354,9 +354,8 @@ class _Restorer:
                 tree.push("requeue", run, node)
 
     def _resume_container(self, node: Node) -> None:
-        memo = node.memo or {}
         scopes = list((node.scopes or {}).values())
-        if memo.get("stages") is not None:
+        if node.decided.ending is not None:
             undoing = any(scope.saga is node and not scope.closed for scope in self.all)
             if not undoing and all(scope.closed for scope in scopes):
                 self.run.tree.push("next_stage", self.run, node)

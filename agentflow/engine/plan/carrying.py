@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from heapq import heappush
 from typing import Any
 
@@ -29,8 +30,8 @@ from agentflow.engine.plan.commands import (
     Touch,
     Unknown,
 )
+from agentflow.engine.plan.decided import canceling_of
 from agentflow.engine.plan.faults import contain
-from agentflow.engine.plan.marks import UNBEGUN
 from agentflow.engine.plan.recovery import interrupted_once, requeue
 from agentflow.engine.plan.runs import cancel_run, pause_run
 from agentflow.engine.plan.state import Node, RunState, Tree
@@ -95,7 +96,7 @@ def _cancel(tree: Tree, command: Cancel) -> None:
     run = tree.runs.get(command.run)
     dealt_with(run or tree.root, command.inbox)
     if run is not None:
-        cancel_run(run, dict(command.data))
+        cancel_run(run, canceling_of(command.data))
 
 
 def _pause(tree: Tree, command: Pause) -> None:
@@ -170,9 +171,9 @@ def _executing(tree: Tree, command: Begun | Saved) -> tuple[RunState, Node] | No
 
 def _begun(tree: Tree, command: Begun) -> None:
     found = _executing(tree, command)
-    if found is not None and found[1].memo is not None:
+    if found is not None and found[1].decided.unbegun:
         run, node = found
-        node.memo = {name: value for name, value in (node.memo or {}).items() if name != UNBEGUN}
+        node.decided = replace(node.decided, unbegun=False)
         run.save(node, memo=True)
 
 
@@ -180,7 +181,7 @@ def _saved(tree: Tree, command: Saved) -> None:
     found = _executing(tree, command)
     if found is not None:
         run, node = found
-        node.memo = {**(node.memo or {}), "saved": command.state}
+        node.decided = replace(node.decided, saved=command.state)
         run.save(node, memo=True)
 
 

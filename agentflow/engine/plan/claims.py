@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from agentflow.data import encode
 from agentflow.engine.plan import limits
-from agentflow.engine.plan.marks import UNBEGUN
+from agentflow.engine.plan.decided import UNDECIDED
 from agentflow.engine.plan.state import Node, RunState
 
 
@@ -17,16 +18,16 @@ def claim(run: RunState, node: Node) -> None:
         run.running += 1
         run.save(node)
         return
-    decided = node.memo is not None
+    decided = node.decided is not UNDECIDED
     if node.demand is not None:
         limits.ask_with_claim(run, node, node.demand)
     if node.entered != "park":
         node.attempt += 1
     if node.entered is None:
         node.tries += 1
-        node.memo = None
+        node.decided = UNDECIDED
     elif node.entered == "crash":
-        node.memo = {**(node.memo or {}), UNBEGUN: True}
+        node.decided = replace(node.decided, unbegun=True)
     node.state, node.phase = "working", "run"
     if node.started is None:  # its time is that of all its attempts
         node.started = run.tree.world.moment

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from agentflow.data import encode
 from agentflow.engine.failures import failed_by
 from agentflow.engine.gate import CHILD, FIELD, OUTPUT
 from agentflow.engine.plan import forgetting, halting, keeping, order, reducing, saga, shared, steps
+from agentflow.engine.plan.decided import UNDECIDED, Canceling, Ended, Ending
 from agentflow.engine.plan.frame import NodeFrame
 from agentflow.engine.plan.state import Node, RunState, Scope
 from agentflow.engine.program import ScopeProgram
@@ -38,7 +40,7 @@ def begin(run: RunState, node: Node) -> None:
     node.started = run.tree.world.moment if node.started is None else node.started
     node.opened = node.closed = 0
     node.scopes = {}
-    node.memo = {}
+    node.decided = UNDECIDED
     if node.program.timeout is not None:
         run.set_timer(node, run.tree.world.moment + node.program.timeout, "scope_timeout")
     kept = keeping.taken(run, node.address)
@@ -50,7 +52,7 @@ def begin(run: RunState, node: Node) -> None:
 
 def _go_on(run: RunState, node: Node, row: StepRow) -> None:
     """Enter a container of which a retry keeps what is done: the bodies that aren't done yet go on."""
-    node.memo = keeping.decided(row)
+    node.decided = keeping.decided(row)
     frame = NodeFrame(run, node)
     openings = _container(node).restore(frame, ())
     run.save(node, memo=True)
@@ -131,7 +133,7 @@ def _check(run: RunState, move: Move) -> None:
 
 def _carry_out(run: RunState, node: Node, move: Move) -> None:
     if move.memo is not UNSET:
-        node.memo = {**(node.memo or {}), "own": move.memo}
+        node.decided = replace(node.decided, own=move.memo)
     if move.due is not None:
         node.phase = "timer"
         run.set_timer(node, move.due, "timer")
@@ -212,7 +214,7 @@ def scope_closed(run: RunState, scope: Scope) -> None:
         _hook_closed(run, node, scope)
         return
     node.closed += 1
-    if scope.failure is not None and node.halting is None and not (node.memo or {}).get("end"):
+    if scope.failure is not None and node.halting is None and node.decided.early is None:
         if node.failure is None:
             node.failure = scope.failure
         policy = node.program.siblings
@@ -221,7 +223,7 @@ def scope_closed(run: RunState, scope: Scope) -> None:
                 if not other.closed:
                     halting.halt_scope(run, other, "sibling_failed", interrupt=policy == "cancel")
     stopping = node.halting is not None or (node.failure is not None and node.program.siblings != "continue")
-    if stopping or (node.memo or {}).get("end"):
+    if stopping or node.decided.early is not None:
         if all(other.closed for other in (node.scopes or {}).values()):
             run.tree.push("body_done", run, node)
         return
@@ -230,15 +232,15 @@ def scope_closed(run: RunState, scope: Scope) -> None:
 
 def body_done(run: RunState, node: Node) -> None:
     """The body of a container has ended, well or not: hooks and compensation come next, then its own end."""
-    memo = node.memo or {}
-    if memo.get("stages") is not None or node.settled:
+    early = node.decided.early
+    if node.decided.ending is not None or node.settled:
         return
-    end = memo.get("end")
-    if end is not None:
-        outcome = end["state"]
+    outcome: Ended
+    if early is not None:
+        outcome = early.state
         if outcome != "completed":
-            message = end.get("message") or f"ended early as {outcome}"
-            node.failure = Failure("AF-RUN-ENDED", message, kind="canceled", retryable=False, step=end.get("by"))
+            message = early.message or f"ended early as {outcome}"
+            node.failure = Failure("AF-RUN-ENDED", message, kind="canceled", retryable=False, step=early.by)
         else:
             node.failure = None
     elif node.halting is not None:
@@ -256,8 +258,7 @@ def body_done(run: RunState, node: Node) -> None:
             stages.append(hook)
     if "finally" in hooks and not force:
         stages.append("finally")
-    failure = node.failure.to_data() if node.failure else None
-    node.memo = {**memo, "stages": stages, "outcome": outcome, "failure": failure, "halting": node.halting}
+    node.decided = replace(node.decided, ending=Ending(outcome, tuple(stages), node.failure, node.halting))
     node.phase = "scope"
     if stages:
         run.save(node, memo=True)
@@ -266,15 +267,14 @@ def body_done(run: RunState, node: Node) -> None:
 
 def next_stage(run: RunState, node: Node) -> None:
     """Open the next hook or compensation, or end the container."""
-    memo = node.memo or {}
-    stages: list[str] = memo.get("stages") or []
-    if not stages or run.forced:
-        _settle(run, node, memo["outcome"])
-    elif stages[0] == "compensate":
+    ending = node.decided.ending or Ending("failed", failure=node.failure)
+    if not ending.stages or run.forced:
+        _settle(run, node, ending.outcome)
+    elif ending.stages[0] == "compensate":
         saga.begin(run, node)
     else:
-        hook = node.program.hooks[stages[0]]
-        open_hook(run, node, stages[0], hook)
+        hook = node.program.hooks[ending.stages[0]]
+        open_hook(run, node, ending.stages[0], hook)
 
 
 def open_hook(run: RunState, node: Node, name: str, program: ScopeProgram, *, start: bool = True) -> Scope:
@@ -290,17 +290,16 @@ def open_hook(run: RunState, node: Node, name: str, program: ScopeProgram, *, st
 
 
 def _hook_closed(run: RunState, node: Node, scope: Scope) -> None:
-    memo = dict(node.memo or {})
+    ending = node.decided.ending or Ending("completed")
     if scope.failure is not None:
         run.emit("hook_failed", node.address or None, {"hook": scope.stage, "error": scope.failure.to_data()})
         if scope.stage != "finally":
             run.tolerate(node)
-        elif memo["outcome"] == "completed":
-            memo["outcome"] = "failed"
-            memo["failure"] = scope.failure.to_data()
+        elif ending.outcome == "completed":
+            ending = replace(ending, outcome="failed", failure=scope.failure)
             node.failure = scope.failure
-    memo["stages"] = [stage for stage in memo["stages"] if stage != scope.stage]
-    node.memo = memo
+    stages = tuple(stage for stage in ending.stages if stage != scope.stage)
+    node.decided = replace(node.decided, ending=replace(ending, stages=stages))
     run.save(node, memo=True)
     next_stage(run, node)
 
@@ -316,33 +315,33 @@ def _settle(run: RunState, node: Node, outcome: str) -> None:
         run.tree.push("end_run", run)
         return
     if outcome == "completed":
-        end = (node.memo or {}).get("end")
-        raw = encode(end["output"]) if end is not None and "output" in end else None
+        early = node.decided.early
+        raw = encode(early.output) if early is not None and early.output is not UNSET else None
         steps.complete(run, node, raw)
     elif outcome == "canceled":
         steps.cancel(run, node, node.halting or "run_canceled")
     else:
-        node.memo = {k: v for k, v in (node.memo or {}).items() if k not in {"stages", "outcome", "end"}}
+        node.decided = replace(node.decided, ending=None, early=None)
         failure = node.failure or Failure("AF-STEP-FAILED", "the step failed")
         steps.fail(run, node, failure)
 
 
 def timed_out(run: RunState, node: Node) -> None:
     """A container took longer than its timeout: interrupt what runs in it, then it fails."""
-    if (node.memo or {}).get("stages") is not None:
+    if node.decided.ending is not None:
         return
     seconds = node.program.timeout or 0.0
     node.failure = Failure(
         "AF-TIMEOUT", f'step "{node.address}" ran longer than {seconds:g}s', kind="timeout", step=node.address
     )
-    node.memo = {**(node.memo or {}), "timeout": node.failure.to_data()}
+    node.decided = replace(node.decided, late=node.failure)
     if node.phase == "timer":
         run.drop_timer(node, "timer")
         node.phase = "scope"
     run.save(node, memo=True)
     if node.phase == "child":
         child = next(child for child in run.children.values() if child.parent is node)
-        run.tree.push("cancel_run", child, {"by": "parent", "reason": "timeout"})
+        run.tree.push("cancel_run", child, Canceling("parent", reason="timeout"))
         return
     still = [scope for scope in (node.scopes or {}).values() if not scope.closed]
     for scope in still:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from agentflow.data import is_array, is_object, salvaged
+from agentflow.data import is_array
+from agentflow.engine.plan.decided import salvaged_of
 from agentflow.store.rows import TERMINAL, StepRow
 
 SATISFIED = frozenset({"condition", "entry_point", "branch", "tolerated", "ended", "operator"})
@@ -49,15 +50,13 @@ def count_items(row: StepRow, inside: Sequence[StepRow], size: int = 1) -> Items
             ended[label] = ended.get(label, 0) + (inner.state in TERMINAL)
     failed = sum(1 for one in state.values() if one == "failed")
     done = sum(1 for label, one in state.items() if one == "done" and ended.get(label, 0) >= size)
-    total = max(len(state), _given(row))
+    total = max(len(state), given(row))
     return Items(total - failed if row.state == "completed" else done, failed, total)
 
 
-def _given(row: StepRow) -> int:
+def given(row: StepRow) -> int:
     """Return how many items a loop was given, as it has stored them."""
-    memo = salvaged(row.memo or b"")
-    own = memo.get("own") if is_object(memo) else None
-    items = own.get("items") if is_object(own) else None
+    items = (salvaged_of(row.memo).own or {}).get("items")
     return len(items) if is_array(items) else 0
 
 
@@ -68,6 +67,5 @@ def satisfied(row: StepRow) -> bool:
 
 def tolerated_by(row: StepRow) -> int:
     """Return how many failures that were tolerated a step stands for."""
-    memo = salvaged(row.memo) if row.memo and b'"tolerated"' in row.memo else None
-    count = memo.get("tolerated") if is_object(memo) else None
-    return count if isinstance(count, int) else int(row.reason == "tolerated")  # older rows have no number
+    count = salvaged_of(row.memo).tolerated if row.memo and b'"tolerated"' in row.memo else None
+    return int(row.reason == "tolerated") if count is None else count  # older rows have no number

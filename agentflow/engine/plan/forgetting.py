@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from agentflow.data import encode
 from agentflow.engine.plan.carried import UNREAD
+from agentflow.engine.plan.decided import UNDECIDED, encoded
 from agentflow.engine.plan.state import Node, RunState, Scope
 from agentflow.store.rows import StepRow
 
@@ -38,7 +38,7 @@ def _reset(run: RunState, node: Node) -> None:
     run.changes().steps.append(
         StepRow(
             run.key, node.n, node.address, "submitted", attempt=node.attempt, entry=node.entry, crashes=node.crashes,
-            memo=encode({"undone": node.undone}) if node.undone else b"",
+            memo=encoded(UNDECIDED, node.undone),
             result=None if answered else b"null",  # the last answer stays readable, whatever became of its step
         )
     )  # fmt: skip
@@ -66,6 +66,6 @@ def remember(run: RunState, node: Node, scope: Scope) -> None:
     while stack:
         for old in stack.pop().nodes.values():
             stack.extend((old.scopes or {}).values())
-            old.scopes = old.result = old.memo = old.failure = old.scope = None
-            old.value = UNREAD
+            old.scopes = old.result = old.failure = old.scope = None
+            old.value, old.decided = UNREAD, UNDECIDED
             run.past[old.address] = old

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from agentflow.engine.plan import reducing, steps, waiting
+from agentflow.engine.plan.decided import UNDECIDED
 from agentflow.engine.plan.effects import Interrupt
 from agentflow.engine.plan.state import Node, RunState, Scope
 
@@ -38,7 +41,7 @@ def halt_node(run: RunState, node: Node, reason: str, interrupt: bool) -> None:
         run.tree.push("halt_child", run, node, reason, interrupt)
     elif node.program.container is not None and node.scopes is not None:
         _halt_container(run, node, reason, interrupt=interrupt)
-    elif node.phase is None and node.attempt == 0 and node.memo is None:
+    elif node.phase is None and node.attempt == 0 and node.decided is UNDECIDED:
         _withdraw(run, node)
     else:
         waiting.close_wait(run, node, reason)
@@ -56,7 +59,7 @@ def _halt_container(run: RunState, node: Node, reason: str, *, interrupt: bool) 
             run.drop_timer(node, "backoff")
         steps.cancel(run, node, reason)
         return
-    if (node.memo or {}).get("stages") is not None:
+    if node.decided.ending is not None:
         if run.forced:
             _halt_stages(run, node, reason)
         elif interrupt:
@@ -76,14 +79,13 @@ def _halt_container(run: RunState, node: Node, reason: str, *, interrupt: bool) 
 
 def halt_hooks(run: RunState, node: Node, reason: str) -> None:
     """Stop `on_success` and `on_failure` of a container whose body is over; `finally` and compensation go on."""
-    memo = dict(node.memo or {})
     for scope in list((node.scopes or {}).values()):
         if scope.closed or scope.stage not in {"on_success", "on_failure"}:
             continue
-        if memo["outcome"] == "completed":
-            node.halting = memo["halting"] = reason
-            memo["outcome"] = "canceled"
-            node.memo = memo
+        ending = node.decided.ending
+        if ending is not None and ending.outcome == "completed":
+            node.halting = reason
+            node.decided = replace(node.decided, ending=replace(ending, outcome="canceled", halting=reason))
             run.save(node, memo=True)
         halt_scope(run, scope, reason, interrupt=True)
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 from agentflow.engine.exchange import Attempt
 from agentflow.engine.failures import failed_by
 from agentflow.engine.plan import steps
+from agentflow.engine.plan.decided import UNDECIDED, state_of
 from agentflow.engine.plan.state import Node, RunState
 from agentflow.errors import Failure
 
@@ -17,7 +18,7 @@ _attempt = cast("Callable[[Any, Any], Attempt]", tuple.__new__)
 
 def attempt_of(run: RunState, node: Node) -> Attempt | Failure:
     """Return the attempt of a claimed step, its fields computed, or why they can't be."""
-    program, memo = node.program, node.memo
+    program = node.program
     try:
         constant = program.constant
         config, ready = constant if constant is not None else (steps.computed(run, node), None)
@@ -27,9 +28,7 @@ def attempt_of(run: RunState, node: Node) -> Attempt | Failure:
     while scope is not None:  # what undoes a step, or is inside it, is a new thing too
         undone += scope.owner.undone
         scope = scope.owner.scope
-    saved = None
-    if memo:
-        saved = memo["saved"] if "saved" in memo else memo.get("park", {}).get("state")
+    saved = None if node.decided is UNDECIDED else state_of(node.decided)
     return _attempt(Attempt, (
         run.key, node.n, node.attempt, node.entry, run.id, node.address, run.row.workflow, node.tries,
         program.spec.name, config, program.spec, ready, node.values, undone, program.timeout, saved, node.arrived,

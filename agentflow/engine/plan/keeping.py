@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from agentflow.data import decode
 from agentflow.engine.plan import steps
 from agentflow.engine.plan.carried import Seeds
 from agentflow.engine.plan.counts import tolerated_by
+from agentflow.engine.plan.decided import Decided, decided_of
 from agentflow.engine.plan.frame import NodeFrame
 from agentflow.engine.plan.state import Node, RunState, Scope
 from agentflow.errors import Failure
 from agentflow.steps.containers import Opening
 from agentflow.store.common import INSIDE
 from agentflow.store.rows import TERMINAL, StepRow
-
-DECIDED = ("own", "end")
-"""Of a container's memo: what it has decided, and its early end."""
 
 Open = Callable[..., Scope]
 """Opens a body of a container: what is inside a kept one is filled in at once."""
@@ -44,10 +41,10 @@ def taken(run: RunState, address: str) -> StepRow | None:
     return run.seeds.rows.pop(address, None) if run.seeds is not None else None
 
 
-def decided(row: StepRow) -> dict[str, Any]:
-    """Return what of a container's memo goes for a new run too."""
-    memo: dict[str, Any] = decode(row.memo) if row.memo else {}
-    return {name: memo[name] for name in DECIDED if name in memo}
+def decided(row: StepRow) -> Decided:
+    """Return what of a container's decisions goes for a new run too: its own, and its early end."""
+    known = decided_of(row.memo)
+    return Decided(own=known.own, early=known.early)
 
 
 def drop(run: RunState, node: Node) -> None:
@@ -78,7 +75,7 @@ def _keep(run: RunState, node: Node, row: StepRow, open_body: Open) -> None:
     node.failure = Failure.from_data(decode(row.error)) if row.error else None
     container = node.program.container
     if container is not None:
-        node.memo = decided(row)
+        node.decided = decided(row)
     run.tolerate(node, tolerated_by(row))
     run.save(node, memo=True, result=True)
     run.emit("step_kept", node.address, {"run_id": getattr(run.row, "retry_of", None)})

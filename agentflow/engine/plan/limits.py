@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from heapq import heapify
 
-from agentflow.data import decode, encode
+from agentflow.data import encode
+from agentflow.engine.plan.decided import DUE, decided_of
 from agentflow.engine.plan.marks import ROOT
 from agentflow.engine.plan.state import Node, RunState
 from agentflow.engine.plan.view import NodeView
@@ -53,7 +54,7 @@ def _wait(run: RunState, node: Node, wanted: SlotRow) -> None:
     node.slot = wanted.key
     node.state, node.phase = "working", None
     if node.entered is None:
-        node.memo = {"stage": "due"}
+        node.decided = DUE
     change = run.changes()
     change.slots = added(change.slots, wanted)
 
@@ -64,7 +65,7 @@ def unclaim(run: RunState, row: StepRow) -> None:
     node.state, node.phase, node.attempt, node.tries, node.started = (
         row.state, row.phase, row.attempt, row.tries, row.started_at
     )  # fmt: skip
-    node.memo = decode(row.memo) if row.memo else None
+    node.decided = decided_of(row.memo)
     run.running -= 1
     run.queueing[node.n] = node
 

@@ -8,11 +8,5 @@ SOON = 5.0
 ROOT = -1
 """Number of the node that stands for the run itself."""
 
-UNBEGUN = "unbegun"
-"""In a step's memo: it was claimed once more after its host had died, and hasn't begun. Such a death isn't its own."""
-
-REDUCING = "reducing"
-"""In a step's memo: reducers of the user's are to work, in a thread, before it goes on. Its result is there."""
-
 SATISFYING = frozenset({"condition", "entry_point", "branch", "tolerated", "ended", "operator"})
 """Reasons with which a canceled step counts as satisfied for its dependents."""

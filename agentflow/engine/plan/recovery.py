@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from agentflow.engine.plan import reducing, steps
 from agentflow.engine.plan.effects import Reap
-from agentflow.engine.plan.marks import UNBEGUN
 from agentflow.engine.plan.state import Node, RunState
 from agentflow.errors import Failure
+from agentflow.steps.contract import UNSET
 
 MAX_CRASHES = 5
 """A step that was running in this many deaths of a host isn't tried again."""
@@ -18,7 +18,7 @@ def interrupted(run: RunState, node: Node) -> None:
         return
     run.running -= 1
     _reap(run, node)
-    if UNBEGUN not in (node.memo or {}):
+    if not node.decided.unbegun:
         node.crashes += 1
     if node.halting is not None or is_stopped(node):
         reducing.end(node)
@@ -44,8 +44,8 @@ def interrupted(run: RunState, node: Node) -> None:
 def _reap(run: RunState, node: Node) -> None:
     """Have ended what an attempt has left behind, before the step is claimed again."""
     reap = node.program.spec.reap
-    if reap is not None and node.memo:
-        run.tree.effects.append(Reap(node.address, reap, node.memo.get("saved")))
+    if reap is not None and node.decided.saved is not UNSET:
+        run.tree.effects.append(Reap(node.address, reap, node.decided.saved))
 
 
 def interrupted_once(node: Node) -> Failure:

@@ -5,10 +5,11 @@ Such a step queues for a slot, as one that is to be executed does. So whatever s
 
 from __future__ import annotations
 
+from dataclasses import replace
 from heapq import heappush
 
 from agentflow.engine.plan.carried import UNREAD
-from agentflow.engine.plan.marks import REDUCING
+from agentflow.engine.plan.decided import DUE, Decided
 from agentflow.engine.plan.state import Node, RunState
 
 
@@ -19,22 +20,22 @@ def waits(node: Node) -> bool:
 
 def stored(node: Node) -> bool:
     """Tell whether a step waits for reducers, as its row was read."""
-    return node.phase in {None, "run"} and not node.settled and REDUCING in (node.memo or {})
+    return node.phase in {None, "run"} and not node.settled and node.decided.reducing
 
 
 def wait(run: RunState, node: Node, raw: bytes | None) -> None:
     """Let a step that is to be completed with a result wait for reducers."""
     node.result = raw
-    _wait(run, node, {**(node.memo or {}), REDUCING: True})
+    _wait(run, node, replace(node.decided, reducing=True))
 
 
 def wait_again(run: RunState, node: Node) -> None:
     """Let a container that is to be tried again wait for reducers."""
-    _wait(run, node, {"stage": "due", REDUCING: True})
+    _wait(run, node, replace(DUE, reducing=True))
 
 
-def _wait(run: RunState, node: Node, memo: dict[str, object]) -> None:
-    node.state, node.ended, node.value, node.memo = "working", None, UNREAD, memo
+def _wait(run: RunState, node: Node, decided: Decided) -> None:
+    node.state, node.ended, node.value, node.decided = "working", None, UNREAD, decided
     run.save(node, memo=True, result=True)
     queue(run, node)
 
@@ -47,11 +48,11 @@ def queue(run: RunState, node: Node) -> None:
 
 def tries_again(node: Node) -> bool:
     """Tell whether a container waits to be tried again, rather than to be completed."""
-    return (node.memo or {}).get("stage") == "due"
+    return node.decided.stage == "due"
 
 
 def end(node: Node) -> None:
     """Let a step wait no more, if it does."""
     if waits(node):
         node.result = node.entered = None
-        node.memo = {name: value for name, value in (node.memo or {}).items() if name != REDUCING}
+        node.decided = replace(node.decided, reducing=False)

@@ -20,7 +20,7 @@ class NodeBodies:
     @property
     def memo(self) -> dict[str, Any]:
         """What the container stored last."""
-        return (self.node.memo or {}).get("own") or {}
+        return self.node.decided.own or {}
 
     def result_of(self, body: str, label: str = "") -> Any:
         """Return the result of a body that has ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from agentflow.data import decode, encode
@@ -10,6 +11,7 @@ from agentflow.engine.failures import failed_by
 from agentflow.engine.gate import OUTPUT, RESULT
 from agentflow.engine.plan import chain, halting, keeping, limits, order, steps
 from agentflow.engine.plan.containers import open_body
+from agentflow.engine.plan.decided import Canceling, Early, ended_as
 from agentflow.engine.plan.results import result_value
 from agentflow.engine.plan.state import Node, RunState, Scope
 from agentflow.engine.plan.view import NodeView
@@ -69,20 +71,19 @@ def _enter_at(run: RunState, scope: Scope) -> None:
 
 def end_run(run: RunState) -> None:
     """A run's body and hooks are over: give it its end state and tell its parent."""
-    memo = run.root.memo or {}
-    outcome: str = memo.get("outcome", "completed")
+    ending, early = run.root.decided.ending, run.root.decided.early
+    outcome = ending.outcome if ending is not None else "completed"
     failure = run.root.failure
     output: bytes | None = None
     output_step: int | None = None
     if outcome == "completed":
         try:
-            output, output_step = _output(run, memo.get("end"))
+            output, output_step = _output(run, early)
         except Exception as error:
             outcome, failure = "failed", failed_by(run.tree.world.gate, error)
-    elif "output" in (memo.get("end") or {}):
-        output = encode(memo["end"]["output"])
-    state: State = "canceled" if outcome == "canceled" else outcome  # type: ignore[assignment]
-    run.state = state
+    elif early is not None and early.output is not UNSET:
+        output = encode(early.output)
+    run.state = outcome
     now = run.tree.world.moment
     reason = run.root.halting if outcome == "canceled" else None
     error = failure.to_data() if failure is not None and outcome in {"failed", "rejected"} else None
@@ -90,7 +91,7 @@ def end_run(run: RunState) -> None:
         error["failures"] = [{"step": f.step, "code": f.code, "message": f.message} for f in run.failures[:100]]
     message = failure.message if error and failure else None
     run.patch(
-        state=state, reason=reason, error=encode(error) if error else None, output=output, output_step=output_step,
+        state=outcome, reason=reason, error=encode(error) if error else None, output=output, output_step=output_step,
         ended_at=now, message=message, now_text=_summary(failure, error) or "", memo=b"",
     )  # fmt: skip
     kinds = {"completed": "run_completed", "canceled": "run_canceled"}
@@ -108,11 +109,11 @@ def _summary(failure: Failure | None, error: Any) -> str | None:
     return f"{failure.step}: {failure.told}" if failure.step else failure.told
 
 
-def _output(run: RunState, end: dict[str, Any] | None) -> tuple[bytes | None, int | None]:
+def _output(run: RunState, end: Early | None) -> tuple[bytes | None, int | None]:
     """Return a completed run's output: of an early end, of the `output` template, or of the last step."""
     gate = run.tree.world.gate
-    if end is not None and "output" in end:
-        return gate.encoded(end["output"], OUTPUT), None
+    if end is not None and end.output is not UNSET:
+        return gate.encoded(end.output, OUTPUT), None
     template = run.program.output
     if template is not None:
         value = template.render(NodeView(run, None))
@@ -209,7 +210,7 @@ def child_ended(run: RunState, node: Node, child: RunState, failure: Failure | N
         if child.tolerated:
             run.tolerate(node, child.tolerated)
             run.save(node, memo=True)
-        node.memo = {**(node.memo or {}), "end": {"state": "completed", "output": output_value(child)}}
+        node.decided = replace(node.decided, early=Early(output=output_value(child)))
     elif child.state == "canceled" and node.halting is None:
         message = f'the run of "{child.row.workflow}" was canceled'
         canceled = Failure("AF-CHILD-CANCELED", message, kind="canceled", retryable=False)
@@ -221,7 +222,7 @@ def child_ended(run: RunState, node: Node, child: RunState, failure: Failure | N
 
 def output_value(run: RunState) -> Any:
     """Return a completed run's output from its state in memory."""
-    output, step = _output(run, (run.root.memo or {}).get("end"))
+    output, step = _output(run, run.root.decided.early)
     if output is not None:
         return decode(output)
     body = (run.root.scopes or {}).get("steps")
@@ -230,28 +231,27 @@ def output_value(run: RunState) -> Any:
     return result_value(run, body.nodes[step])
 
 
-def cancel_run(run: RunState, data: dict[str, Any]) -> None:
+def cancel_run(run: RunState, how: Canceling) -> None:
     """Cancel a run and everything below it."""
-    if run.ended or (run.cancel is not None and not data.get("force")):
+    if run.ended or (run.cancel is not None and not how.force):
         return
-    run.cancel = data
+    run.cancel = how
     if run.paused:
         _hold(run, False)
         run.tree.push("go_on", run)
     root = run.root
-    memo = dict(root.memo or {})
-    memo["cancel"] = data
-    root.memo = memo
+    root.decided = replace(root.decided, canceling=how)
+    ends = root.decided.ending is not None
     run.save(root, memo=True)
-    run.emit("run_status", None, {"state": run.state, "canceling": True, "by": data.get("by")}, bumps=True)
-    if memo.get("stages") is None:
-        root.halting = data.get("reason") or "run_canceled"
-    still = [s for s in (root.scopes or {}).values() if not s.closed and (s.stage == "body" or data.get("force"))]
+    run.emit("run_status", None, {"state": run.state, "canceling": True, "by": how.by}, bumps=True)
+    if not ends:
+        root.halting = how.reason or "run_canceled"
+    still = [s for s in (root.scopes or {}).values() if not s.closed and (s.stage == "body" or how.force)]
     for scope in still:
         halting.halt_scope(run, scope, root.halting or "run_canceled", interrupt=True)
-    if memo.get("stages") is not None and not data.get("force"):
-        halting.halt_hooks(run, root, data.get("reason") or "run_canceled")
-    elif not still and memo.get("stages") is None:
+    if ends and not how.force:
+        halting.halt_hooks(run, root, how.reason or "run_canceled")
+    elif not still and not ends:
         run.tree.push("body_done", run, root)
 
 
@@ -275,8 +275,7 @@ def halt_child(run: RunState, node: Node, reason: str, interrupt: bool) -> None:
         node.halting = node.halting or None
         return
     node.halting = node.halting or reason
-    force = bool(run.cancel and run.cancel.get("force"))
-    run.tree.push("cancel_run", child, {"by": "parent", "reason": reason, "force": force})
+    run.tree.push("cancel_run", child, Canceling("parent", run.forced, reason))
 
 
 def pause_run(run: RunState, paused: bool) -> None:
@@ -303,10 +302,9 @@ def end_early(run: RunState, node: Node, end: End) -> None:
     ):
         target = target.scope.owner if target.scope is not None else None
     target = target or run.root
-    info: dict[str, Any] = {"state": end.state, "message": end.message, "by": node.address}
-    if end.output is not UNSET:
-        info["output"] = end.output
-    target.memo = {**(target.memo or {}), "end": info}
+    message = None if end.message is None else str(end.message)
+    early = Early(ended_as(end.state), end.output, message, node.address)
+    target.decided = replace(target.decided, early=early)
     run.save(target, memo=True)
     steps.complete(run, node, b"null")
     for scope in list((target.scopes or {}).values()):
@@ -361,7 +359,7 @@ def update_states(run: RunState) -> None:
                 current.emit("run_status", None, {"state": state}, bumps=True)
                 step = current.parent
                 if state != "working" and step is not None and step.scope is not None and step.scope.halted:
-                    current.tree.push("cancel_run", current, {"by": "parent", "reason": step.scope.halted})
+                    current.tree.push("cancel_run", current, Canceling("parent", reason=step.scope.halted))
         current = current.parent_run
 
 

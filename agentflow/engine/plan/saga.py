@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
 from agentflow.data import is_array
+from agentflow.engine.plan.decided import Ending, Undoing, Undone
 from agentflow.engine.plan.state import Node, RunState, Scope
 
 
 def begin(run: RunState, node: Node) -> None:
     """List what has to be undone, once, and undo the first."""
-    memo = dict(node.memo or {})
-    if "undo" not in memo:
-        memo["undo"] = [done.address for scope in _bodies(node) for done in completed(scope)]
-        memo["report"] = []
-        node.memo = memo
+    if node.decided.undoing is None:
+        undo = [done.address for scope in _bodies(node) for done in completed(scope)]
+        node.decided = replace(node.decided, undoing=Undoing(tuple(undo)))
         run.save(node, memo=True)
-        if memo["undo"]:
-            run.emit("compensating", node.address, {"steps": memo["undo"]})
+        if undo:
+            run.emit("compensating", node.address, {"steps": undo})
     _next(run, node)
 
 
@@ -38,14 +37,14 @@ def completed(scope: Scope) -> Iterator[Node]:
 
 
 def _next(run: RunState, node: Node) -> None:
-    memo: dict[str, Any] = node.memo or {}
-    pending: list[str] = memo["undo"]
+    undoing = node.decided.undoing or Undoing(())
+    pending = undoing.steps
     if not pending or run.forced:
-        _report(run, node)
+        _report(run, node, undoing)
         return
     target = find(node, pending[0])
     if target is None or target.program.compensation is None:
-        memo["undo"] = pending[1:]
+        node.decided = replace(node.decided, undoing=replace(undoing, steps=pending[1:]))
         _next(run, node)
         return
     run.tree.push("start_scope", run, open_compensation(run, node, target))
@@ -88,30 +87,25 @@ def compensated(run: RunState, scope: Scope) -> None:
         return
     target.reason = "compensated" if scope.failure is None and scope.halted is None else "compensation_failed"
     run.save(target)
-    memo = dict(saga.memo or {})
-    memo["undo"] = [address for address in memo["undo"] if address != target.address]
-    entry = {"step": target.address, "reason": target.reason}
-    if scope.failure is not None:
-        entry["message"] = scope.failure.told
-    memo["report"] = [*memo["report"], entry]
-    saga.memo = memo
+    undoing = saga.decided.undoing or Undoing(())
+    entry = Undone(target.address, target.reason, scope.failure.told if scope.failure is not None else None)
+    steps = tuple(address for address in undoing.steps if address != target.address)
+    saga.decided = replace(saga.decided, undoing=Undoing(steps, (*undoing.report, entry)))
     run.save(saga, memo=True)
     _next(run, saga)
 
 
-def _report(run: RunState, node: Node) -> None:
-    memo = dict(node.memo or {})
-    memo["stages"] = [stage for stage in memo["stages"] if stage != "compensate"]
-    node.memo = memo
-    failed = any(entry["reason"] == "compensation_failed" for entry in memo["report"])
-    if memo["report"]:
+def _report(run: RunState, node: Node, undoing: Undoing) -> None:
+    ending = node.decided.ending or Ending("failed")
+    ending = replace(ending, stages=tuple(stage for stage in ending.stages if stage != "compensate"))
+    failed = any(entry.reason == "compensation_failed" for entry in undoing.report)
+    if undoing.report:
         node.reason = "compensation_failed" if failed else "compensated"
     if node.failure is not None:
-        from dataclasses import replace  # noqa: PLC0415  beside its only use
-
         inner = node.failure.data.get("compensated")  # of a saga inside it, whose failure this is
-        report = [*(inner if is_array(inner) else ()), *memo["report"]]
+        report = [*(inner if is_array(inner) else ()), *(entry.data for entry in undoing.report)]
         node.failure = replace(node.failure, data={**node.failure.data, "compensated": report})
-        memo["failure"] = node.failure.to_data()
+        ending = replace(ending, failure=node.failure)
+    node.decided = replace(node.decided, ending=ending)
     run.save(node, memo=True)
     run.tree.push("next_stage", run, node)

@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 
 from agentflow.data import decode, encode
 from agentflow.engine.plan.carried import UNREAD, Response, Seeds, Shared
+from agentflow.engine.plan.decided import UNDECIDED, Canceling, encoded
 from agentflow.engine.plan.effects import Effect
 from agentflow.engine.plan.marks import ROOT, SATISFYING, SOON
 from agentflow.engine.plan.world import Lease, World
@@ -39,9 +40,9 @@ class Node:
     """One step instance of a run, once it was reached."""
 
     __slots__ = (
-        "address", "arrived", "attempt", "closed", "crashes", "demand", "due", "ended", "entered", "entry", "failure",
-        "halting", "lease", "member", "memo", "n", "opened", "order", "phase", "program", "reason", "result", "scope",
-        "scopes", "slot", "started", "state", "task", "tolerated", "tries", "undone", "value", "values",
+        "address", "arrived", "attempt", "closed", "crashes", "decided", "demand", "due", "ended", "entered", "entry",
+        "failure", "halting", "lease", "member", "n", "opened", "order", "phase", "program", "reason", "result",
+        "scope", "scopes", "slot", "started", "state", "task", "tolerated", "tries", "undone", "value", "values",
     )  # fmt: skip
 
     def __init__(self, scope: Scope | None, member: int, program: StepProgram, n: int, address: str) -> None:
@@ -61,7 +62,7 @@ class Node:
         self.result: bytes | None = None
         self.value: Any = UNREAD
         self.failure: Failure | None = None
-        self.memo: dict[str, Any] | None = None
+        self.decided = UNDECIDED
         self.task: str | None = None
         self.due: float | None = None
         self.started: float | None = None
@@ -97,11 +98,6 @@ class Node:
     def satisfied(self) -> bool:
         """Whether its dependents may go on."""
         return self.state == "completed" or (self.state == "canceled" and self.reason in SATISFYING)
-
-    @property
-    def numbers(self) -> dict[str, int]:
-        """What its row keeps whatever else it decides."""
-        return {name: count for name in ("undone", "tolerated") if (count := getattr(self, name))}
 
 
 class Scope:
@@ -185,7 +181,7 @@ class RunState:
         self.paused = False
         self.held: Sequence[Node] = ()
         """Waits and containers that were reached while it was paused; no rows tell of them."""
-        self.cancel: dict[str, Any] | None = None
+        self.cancel: Canceling | None = None
         self._shared: Shared | None = None
         self.queued = False
         self.last_response: Response | None = None
@@ -217,7 +213,7 @@ class RunState:
     @property
     def forced(self) -> bool:
         """Whether it was cancelled by force: hooks and compensation are left out."""
-        return bool(self.cancel and self.cancel.get("force"))
+        return self.cancel is not None and self.cancel.force
 
     @property
     def moving(self) -> bool:
@@ -255,18 +251,17 @@ class RunState:
     def save(self, node: Node, *, memo: bool = False, result: bool = False) -> None:
         """Write a node's row in this transition."""
         if node.n == ROOT:
-            self.patch(memo=encode(node.memo) if node.memo else b"")
+            self.patch(memo=encoded(node.decided))
             return
         if not node.order and node.state in TERMINAL:
             self.order += 1
             node.order = self.order
         failure = node.failure
-        kept = {**(node.memo or {}), **node.numbers} if node.undone or node.tolerated else node.memo
         (self.change or self.changes()).steps.append(_row(StepRow, (
             self.key, node.n, node.address, node.state, node.reason, node.phase, node.attempt, node.tries,
             node.entry, node.crashes, node.task, node.started, node.ended,
             encode(failure.to_data()) if failure is not None else None,
-            (encode(kept) if kept else b"") if memo else None,
+            encoded(node.decided, node.undone, node.tolerated) if memo else None,
             node.result if result else None,
             node.order,
         )))  # fmt: skip

@@ -14,6 +14,7 @@ from agentflow.engine.gate import FIELD, RESULT
 from agentflow.engine.misfits import fitted
 from agentflow.engine.plan import limits, order, reducing, shared
 from agentflow.engine.plan.carried import UNREAD, Response, Worked
+from agentflow.engine.plan.decided import DELAY, UNDECIDED
 from agentflow.engine.plan.marks import ROOT, SATISFYING
 from agentflow.engine.plan.retries import next_delay, should_retry
 from agentflow.engine.plan.state import Node, RunState
@@ -43,7 +44,7 @@ def gate(run: RunState, node: Node) -> None:
         conditions(run, node)
         return
     node.state, node.phase = "working", "timer"
-    node.memo = {"stage": "delay"}
+    node.decided = DELAY
     run.set_timer(node, due, "timer")
     run.save(node, memo=True)
 
@@ -246,7 +247,7 @@ def complete(run: RunState, node: Node, raw: bytes | None, worked: Worked | None
     if raw is not None and node.program.spec.name == "api_call":
         run.last_response = Response(node.n, raw)
         run.patch(last_response=node.n)
-    run.save(node, memo=node.memo is not None and node.scopes is None, result=True)
+    run.save(node, memo=node.decided is not UNDECIDED and node.scopes is None, result=True)
     run.emit("step_completed", node.address, {"attempt": node.attempt} if node.attempt > 1 else None)
     close(run, node)
 
@@ -255,7 +256,7 @@ def skip(run: RunState, node: Node, reason: str, message: str | None = None) -> 
     """Skip a step: it counts as satisfied. `reason` is one of `SATISFYING`, `message` says more."""
     node.state, node.phase, node.reason = "canceled", None, reason
     node.ended = run.tree.world.moment
-    run.save(node, memo=node.memo is not None)
+    run.save(node, memo=node.decided is not UNDECIDED)
     run.emit("step_skipped", node.address, {"reason": reason, "message": message} if message else {"reason": reason})
     close(run, node)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from agentflow.data import encode, is_object
@@ -11,6 +12,7 @@ from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.engine.failures import failure_of
 from agentflow.engine.parking import admitted
 from agentflow.engine.plan import limits, steps
+from agentflow.engine.plan.decided import DUE, UNDECIDED, Decided, Parked
 from agentflow.engine.plan.state import Node, RunState
 from agentflow.errors import Failure, StepError
 from agentflow.steps.contract import UNSET, EventWait, Park, Timer, Wait
@@ -39,7 +41,7 @@ def park(run: RunState, node: Node, what: Park) -> None:
     except (StepError, UnreadableError) as error:
         steps.fail(run, node, failure_of(error))
         return
-    node.memo = {"park": {"then": what.then, "state": state}}
+    node.decided = Decided(parked=Parked(what.then, state))
     node.state = "working"
     if node.program.is_leaf:  # what only waits has no other use for a slot than to wait with it
         limits.give_back(run, node)
@@ -88,8 +90,8 @@ def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: s
     schema = on.schema if isinstance(on, Wait) else None
     if on.default is not UNSET:
         details["default"] = on.default
-        node.memo = {**(node.memo or {}), "default": on.default}
-    node.memo = {**(node.memo or {}), "kind": kind}
+    parked = replace(node.decided.parked or Parked(), kind=kind, default=on.default)
+    node.decided = replace(node.decided, parked=parked)
     node.phase = "wait"
     node.state = "auth-required" if kind == "auth" else "input-required"
     node.task = run.tree.world.new_id()
@@ -113,7 +115,7 @@ def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: s
 def suspend(run: RunState, node: Node) -> None:
     """Open an operator's wait after a final failure."""
     message = f'Step "{node.address}" failed: {node.failure.message if node.failure else ""}'
-    node.memo = {"park": {"then": "operator", "state": None}}
+    node.decided = Decided(parked=Parked("operator"))
     limits.give_back(run, node)
     wait = Wait("operator", message, OPERATOR_SCHEMA)
     _open(run, node, wait, "operator", message, {})
@@ -143,7 +145,7 @@ def answered(run: RunState, node: Node, data: Any) -> None:
     if answer is None:
         message = "what answered the wait can't be read: an older version has kept what isn't data"
         steps.fail(run, node, Failure("AF-STORE-DAMAGED", message, kind="wait", retryable=False))
-    elif "decline" in answer and (node.memo or {}).get("park", {}).get("then") == "operator":
+    elif "decline" in answer and _then(node) == "operator":
         _operator(run, node, "fail")
     elif "decline" in answer:
         why = str(answer["decline"] or "")
@@ -156,10 +158,14 @@ def answered(run: RunState, node: Node, data: Any) -> None:
         _arrived(run, node, answer.get("value"))
 
 
+def _then(node: Node) -> str:
+    """Return what becomes of a parked step when what it waits for is there."""
+    return node.decided.parked.then if node.decided.parked is not None else "result"
+
+
 def _arrived(run: RunState, node: Node, value: Any) -> None:
     """Go on with what a parked step waited for."""
-    memo = node.memo or {}
-    then = memo.get("park", {}).get("then", "result")
+    then = _then(node)
     if then == "operator":
         _operator(run, node, value.get("action") if is_object(value) else "fail")
     elif then == "enter":
@@ -168,7 +174,7 @@ def _arrived(run: RunState, node: Node, value: Any) -> None:
         node.arrived = value
         node.phase = None
         node.state = "working"
-        node.memo = {**memo, "arrived": value}
+        node.decided = replace(node.decided, parked=replace(node.decided.parked or Parked(), arrived=value))
         run.save(node, memo=True)
         steps.queue(run, node)
     else:
@@ -176,7 +182,7 @@ def _arrived(run: RunState, node: Node, value: Any) -> None:
 
 
 def _operator(run: RunState, node: Node, action: Any) -> None:
-    node.memo = None
+    node.decided = UNDECIDED
     if action == "retry":
         node.tries = 0
         node.phase, node.state, node.failure, node.task = None, "working", None, None
@@ -223,35 +229,33 @@ def fired(run: RunState, n: int, kind: str, entry: int) -> None:
 def _due(run: RunState, node: Node) -> None:
     """Store that a step's time has come: it may have to wait for a slot, and its timer is gone."""
     node.phase = None
-    node.memo = {"stage": "due"}
+    node.decided = DUE
     run.save(node, memo=True)
 
 
 def _timer(run: RunState, node: Node) -> None:
-    memo = node.memo or {}
-    if memo.get("stage") == "delay":
+    if node.decided.stage == "delay":
         _due(run, node)
         steps.conditions(run, node)
-    elif node.program.container is not None and "park" not in memo:
+    elif node.program.container is not None and node.decided.parked is None:
         node.phase = "scope"
         run.tree.push("container_fired", run, node)
-    elif memo.get("park", {}).get("then") == "enter":
+    elif _then(node) == "enter":
         _arrived(run, node, None)
     else:
         steps.complete(run, node, b"{}")
 
 
 def _timed_out(run: RunState, node: Node) -> None:
-    memo = node.memo or {}
-    task = node.task
+    parked, task = node.decided.parked, node.task
     if task is not None:
         run.waits.pop(task, None)
         change = run.changes()
         change.close_tasks = added(change.close_tasks, (task, "canceled", "timed out"))
         run.emit("task_closed", node.address, {"state": "canceled", "reason": "timeout"}, task=task, bumps=True)
     run.drop_timer(node, "timeout")
-    if "default" in memo:
-        steps.complete(run, node, encode(memo["default"]))
+    if parked is not None and parked.default is not UNSET:
+        steps.complete(run, node, encode(parked.default))
     else:
         steps.fail(run, node, Failure("AF-WAIT-TIMEOUT", "nobody answered in time", kind="wait", retryable=False))
 
