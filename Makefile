@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format docs bench bench-quick constraints clean distclean
+.PHONY: help demo test test-slow kills check format docs bench bench-quick constraints clean distclean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test: $(STAMP)  ## run the tests, one more at a time than there are processors: 
 
 test-slow: $(STAMP)  ## run the long tests: many kills, big graphs, all variants
 	@$(BIN)/python -m pytest -q -m slow --timeout 1800 -n $(JOBS) --dist worksteal
+
+kills: $(STAMP)  ## kill two hosts and a client 500 times at random moments; tells what it came to
+	@$(BIN)/python -m pytest -q -m slow --timeout 1800 tests/crash/test_storm.py
 
 check: $(STAMP)  ## lint, format, types, layers, generated pages, samples of the docs
 	@$(BIN)/ruff check .

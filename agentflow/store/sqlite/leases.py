@@ -19,6 +19,15 @@ from agentflow.store.sqlite.sql import do, one, rows
 from agentflow.store.sqlite.statements import HAND_TIMERS
 from agentflow.store.sqlite.timers import timers_due
 
+# From one holder to the next: the trees of each may be many.
+_HOLDERS = """
+WITH RECURSIVE found (holder) AS (
+  SELECT min(holder) FROM heads WHERE holder IS NOT NULL
+  UNION ALL SELECT (SELECT min(h.holder) FROM heads h WHERE h.holder > f.holder) FROM found f WHERE f.holder IS NOT NULL
+)
+SELECT holder FROM found WHERE holder IS NOT NULL
+"""
+
 
 class Leases:
     """Leases of trees, timers."""
@@ -92,7 +101,5 @@ class Leases:
     async def hosts(self) -> list[str]:
         """Return ids of all holders named in leases."""
         with self._database.faults:
-            found = rows(
-                self._database.reader, "SELECT DISTINCT holder FROM heads WHERE holder IS NOT NULL ORDER BY holder"
-            )
+            found = rows(self._database.reader, _HOLDERS)
         return [values[0] for values in found]
