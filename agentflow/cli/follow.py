@@ -9,15 +9,15 @@ from typing import Any, Literal
 
 import anyio
 
-from agentflow.cli.asides import Asides
 from agentflow.cli.ask import Form, Left
 from agentflow.cli.errors import error_lines, tell_lines
 from agentflow.cli.format import duration, one_line
 from agentflow.cli.intake import Intake
+from agentflow.cli.notices import Notices
+from agentflow.cli.reporter import Reporter
 from agentflow.cli.row import Row
 from agentflow.cli.rows import ending, tolerated, worked
 from agentflow.cli.session import Session
-from agentflow.cli.telling import Teller
 from agentflow.cli.tree import Change, RunTree
 from agentflow.cli.wait_texts import NOT_KEPT, wait_command, wait_head, who
 from agentflow.data import is_object
@@ -74,8 +74,8 @@ class Follower:
         self.ours = ours
         self.tree = RunTree(run_id)
         self.intake = Intake(session.engine, run_id, self.tree)
-        self.teller = Teller(session, self.tree)
-        self.screen = self.teller.screen
+        self.reporter = Reporter(session, self.tree)
+        self.screen = self.reporter.screen
         self.left = False
         self._asking = False
         self._gone = False
@@ -84,7 +84,7 @@ class Follower:
         self._began = session.engine.core.env.now()
         self.mine: set[str] = set()
         """Waits that this command answers."""
-        self.asides = None if manner.settle else Asides(session, self.screen, run_id)
+        self.notices = None if manner.settle else Notices(session, self.screen, run_id)
         self._told: set[str] = set()
         self._views: dict[str, WaitView] = {}
 
@@ -120,8 +120,8 @@ class Follower:
         looked = time.monotonic()
         while True:
             await anyio.sleep(REFRESH)
-            if self.asides is not None and not self._asking:
-                self.asides.look()
+            if self.notices is not None and not self._asking:
+                self.notices.look()
             if self.console.live and not self._asking:  # it would be drawn over the form
                 self.screen.refresh()
             if time.monotonic() - looked >= LOOK:
@@ -138,9 +138,9 @@ class Follower:
             with anyio.move_on_after(IDLE) as idle:
                 batch = await self.intake.batch()
             for event in batch:
-                await self.teller.tell(await self._apply(event))
-                if self.asides is not None:
-                    self.asides.hear(event)
+                await self.reporter.report(await self._apply(event))
+                if self.notices is not None:
+                    self.notices.hear(event)
             if batch and self.intake.more:
                 continue
             if not batch:
@@ -178,7 +178,7 @@ class Follower:
                 self._open.pop(row.wait, None)
             if change.what == "answered" and is_object(event.data):
                 elsewhere = event.at >= self._began and row.wait not in self.mine
-                self.teller.by[row.wait] = who(event.data.get("by"), event.data.get("door"), elsewhere=elsewhere)
+                self.reporter.by[row.wait] = who(event.data.get("by"), event.data.get("door"), elsewhere=elsewhere)
         return change
 
     # waits
@@ -261,7 +261,7 @@ class Follower:
         if outcome != "left":
             self.console.say("")
         for change in held:
-            await self.teller.tell(change)
+            await self.reporter.report(change)
         return "left" if outcome == "left" else "elsewhere" if outcome == "elsewhere" else "answered"
 
     async def _form(self, view: WaitView, held: list[Change]) -> Literal["left", "elsewhere"] | tuple[Any]:
@@ -299,7 +299,7 @@ class Follower:
             self.console.say("! It doesn't wait any more. Going on.")
             return
         by = who(view.by, view.door, elsewhere=True)
-        self.teller.by[wait_id] = by
+        self.reporter.by[wait_id] = by
         ago = duration(max(round(time.time() - view.answered_at), 0))
         value = view.answer.get("value") if is_object(view.answer) else None
         fields = ", ".join(f"{k}={one_line(v)}" for k, v in value.items()) if is_object(value) else one_line(value)

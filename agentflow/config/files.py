@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from agentflow.config.reading import Unreadable, find_file, find_files, read_file
-from agentflow.config.told import inside
+from agentflow.config.reporting import inside
 from agentflow.data import is_array, is_object
 from agentflow.definition import distri, short
 from agentflow.definition.config_file import ConfigFile, IncludedFile

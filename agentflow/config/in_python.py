@@ -13,8 +13,8 @@ from agentflow.config.env import env_values
 from agentflow.config.files import validated
 from agentflow.config.load import checked, type_lookup
 from agentflow.config.parts import check_env, check_secrets, check_settings, check_targets, entries, skills, variables
+from agentflow.config.reporting import inside
 from agentflow.config.result import Config, EnvVar
-from agentflow.config.told import inside
 from agentflow.data import is_object
 from agentflow.definition.canonical import unfit_value
 from agentflow.definition.config_file import ConfigFile, Module

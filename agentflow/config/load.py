@@ -11,8 +11,8 @@ from agentflow.config.env import env_values
 from agentflow.config.files import Files, shown_path
 from agentflow.config.parts import check_env, check_secrets, check_settings, check_targets, entries, skills, variables
 from agentflow.config.reading import Unreadable, find_file
+from agentflow.config.reporting import inside, told
 from agentflow.config.result import Config
-from agentflow.config.told import inside, told
 from agentflow.definition.faults import Faults
 from agentflow.definition.parse import BUILTIN
 from agentflow.definition.source import Document

@@ -8,12 +8,12 @@ from typing import Any
 from agentflow.definition.suggest import meant
 from agentflow.errors import StepError
 from agentflow.expressions.cel import MOST_VARIABLES, Binder, Fault, Program, TooLarge, compile_cel, evaluate_cel, fits
+from agentflow.expressions.explaining import GIVE_TEXT, failed, not_understood, undecided
 from agentflow.expressions.failures import ExpressionError, cut, is_list, is_mapping, kind_of
 from agentflow.expressions.forms import read_form, truth
 from agentflow.expressions.grammar import Grammar, grammar
 from agentflow.expressions.operands import Rewritten, Variable, rewrite
 from agentflow.expressions.reading import Operand, lenient, present
-from agentflow.expressions.told import GIVE_TEXT, failed, not_understood, undecided
 from agentflow.expressions.view import NAMESPACES, Dialect, Reference, View
 
 _LONGEST = 16_384

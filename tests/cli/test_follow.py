@@ -79,12 +79,12 @@ async def test_a_disk_that_is_full_in_the_middle_of_a_run_is_told_once_and_that_
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     told += capsys.readouterr().err
-    asides = [line for line in told.splitlines() if line.startswith("!")]
-    assert len(asides) == 2
-    assert asides[0].startswith("! commits fail [AF-STORE-")
-    assert str(tmp_path / "runs.db") in asides[0]
-    assert "The run goes on by itself when" in asides[0]
-    assert asides[1] == "! it can be saved again: going on"
+    notices = [line for line in told.splitlines() if line.startswith("!")]
+    assert len(notices) == 2
+    assert notices[0].startswith("! commits fail [AF-STORE-")
+    assert str(tmp_path / "runs.db") in notices[0]
+    assert "The run goes on by itself when" in notices[0]
+    assert notices[1] == "! it can be saved again: going on"
     assert "step load completed" in told
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from agentflow.errors import StoreError
 from agentflow.store.findings import Progress, Report, first_problem
 from agentflow.store.places import there
-from agentflow.store.sqlite.care.alone import inspected
 from agentflow.store.sqlite.care.check import look_over
 from agentflow.store.sqlite.care.copying import at, copy_to, fresh, put
+from agentflow.store.sqlite.care.exclusive import inspected
 from agentflow.store.sqlite.file.loss import damaged
 
 

@@ -13,7 +13,7 @@ import apsw
 
 from agentflow.data import digest, is_readable
 from agentflow.store.findings import Finding, Report
-from agentflow.store.sqlite.care.alone import inspected
+from agentflow.store.sqlite.care.exclusive import inspected
 from agentflow.store.sqlite.file.log import size_of
 from agentflow.store.sqlite.rows import is_sound, leaving
 from agentflow.store.sqlite.sql import number, rows, until_error

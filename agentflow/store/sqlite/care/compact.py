@@ -13,8 +13,8 @@ import apsw
 
 from agentflow.errors import StoreError
 from agentflow.store.findings import Progress
-from agentflow.store.sqlite.care.alone import alone, inspected
 from agentflow.store.sqlite.care.copying import copy_pages, fresh
+from agentflow.store.sqlite.care.exclusive import exclusive, inspected
 from agentflow.store.sqlite.faults import Faults
 from agentflow.store.sqlite.file.log import checkpointed
 from agentflow.store.sqlite.file.loss import damaged
@@ -125,7 +125,7 @@ def _run(path: Path, statements: Sequence[str]) -> None:
 
 async def rebuild(path: Path) -> int:
     """Write the whole file anew; see `agentflow.store.care.vacuum`."""
-    with alone(path) as db, Faults(path):
+    with exclusive(path) as db, Faults(path):
         before = number(db, "PRAGMA page_count")
         one(db, "PRAGMA auto_vacuum=INCREMENTAL")
         found, error = await anyio.to_thread.run_sync(until_error, db, "PRAGMA integrity_check(1)")

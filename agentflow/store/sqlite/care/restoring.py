@@ -12,9 +12,9 @@ import apsw
 from agentflow.errors import StoreError
 from agentflow.store.findings import Restored, first_problem
 from agentflow.store.places import there
-from agentflow.store.sqlite.care.alone import alone, in_use, inspected
 from agentflow.store.sqlite.care.check import look_over
 from agentflow.store.sqlite.care.copying import at, copy_pages, copy_to, fresh, put
+from agentflow.store.sqlite.care.exclusive import exclusive, in_use, inspected
 from agentflow.store.sqlite.faults import Faults
 from agentflow.store.sqlite.file.log import checkpointed
 from agentflow.store.sqlite.file.mounts import refuse_network
@@ -67,7 +67,7 @@ async def _usable(path: Path) -> bool:
 async def _over(path: Path, source: Path, beside: Path, *, replace: bool) -> Path | None:
     """Write the copy over the database in one transaction: whoever opens it meanwhile waits."""
     kept: Path | None = None
-    with alone(path) as db:
+    with exclusive(path) as db:
         runs = number(db, "SELECT count(*) FROM heads WHERE parent IS NULL")
         if runs:
             _refuse_replacing(path, f"It has {runs} run{'s' if runs != 1 else ''}.", replace=replace)

@@ -45,7 +45,7 @@ def inspected(path: Path) -> Generator[tuple[apsw.Connection, int, str | None]]:
 
 
 @contextmanager
-def alone(path: Path) -> Generator[apsw.Connection]:
+def exclusive(path: Path) -> Generator[apsw.Connection]:
     """Open a database that nobody else has open; nobody can open it before this ends.
 
     Raises:

@@ -9,7 +9,7 @@ from agentflow.data import is_object
 from agentflow.store.rows import Event
 
 
-class Asides:
+class Notices:
     """Tells them once each, when they come about."""
 
     def __init__(self, session: Session, screen: Screen, run_id: str) -> None:

@@ -11,7 +11,7 @@ from agentflow.cli.tree import Change, Row, RunTree
 from agentflow.cli.wait_texts import finished_retry
 
 
-class Teller:
+class Reporter:
     """Writes the changes of one run."""
 
     def __init__(self, session: Session, tree: RunTree) -> None:
@@ -23,7 +23,7 @@ class Teller:
         self.by: dict[str, str] = {}
         """Who answered, by the id of the wait."""
 
-    async def tell(self, change: Change) -> None:
+    async def report(self, change: Change) -> None:
         """Write what one event changed, if it is told at all."""
         if self.console.mode == "jsonl":
             self.console.line(event_data(change.event))
