@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.crash.scene import Scene
-from tests.engine.conftest import always_replay, clock, lab
+from tests.engine.conftest import clock, lab, pytest_generate_tests
 
-__all__ = ("always_replay", "clock", "lab", "scene")
+__all__ = ("clock", "lab", "pytest_generate_tests", "scene")
 
 
 @pytest.fixture
