@@ -65,7 +65,7 @@ AGENTS = {"counter": {"total": 3}}
 
 
 @pytest.mark.parametrize("mode", [{}, {"always_replay": True}, {"wire": True}], ids=["cached", "replayed", "wire"])
-async def test_a_workflow_of_a_file_runs_with_stubs_and_scripted_answers(config: Path, mode: dict[str, bool]) -> None:
+async def test_a_workflow_of_a_file_runs_with_stubs_and_scripted_answers(config: Path, mode: dict[str, Any]) -> None:
     tools = {"send": in_turn(ConnectionError("down"), {"sent": 3})}
     answers = {"review": {"approved": True}}
     async with harness(config, tools=tools, agents=AGENTS, answers=answers, env={"TOKEN": "t0"}, **mode) as h:
