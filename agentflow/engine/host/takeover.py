@@ -104,14 +104,14 @@ class Takeover:
         while True:
             await self._given.wait()
             self._given = anyio.Event()
-            names, self._granted = self._granted - {self._store.holder}, set()
-            if names:
-                await self._store.liveness.ring(names)
+            names, self._granted = self._granted, set()
+            await self._store.liveness.ring(names)
 
     def _committed(self, changes: Collection[RunChange], _: object) -> None:
         for change in changes:
             if change.grants:
-                self._granted.update(grant.holder for grant in change.grants if grant.holder)
+                own = self._store.holder
+                self._granted.update(g.holder for g in change.grants if g.holder and g.holder != own)
         if self._granted:
             self._given.set()
         if self.mode == "all":

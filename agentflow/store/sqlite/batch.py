@@ -90,7 +90,7 @@ class Batch:
             holder, head = None if release else self._holder, self.head(change.root)
             if change.take:
                 self._rare[sql.TAKE].append((holder, change.epoch, change.root))
-            if (change.take or release) and head and not ended(head.state):  # else there are no timers
+            if (change.take or release) and head and head.timed and not ended(head.state):
                 self._rare[sql.HAND_TIMERS].append((holder, change.root))
             if release:
                 self._rare[sql.RELEASE].append((change.asleep, change.run))
@@ -196,6 +196,7 @@ class Batch:
             self._keep(steps)
         if change.timers or change.drop_timers:
             self._timers.take_in(change, head.root)
+            self._heads[head.root].timed = True
             head.extras = 1
             self._touched[run] = head
         for task in change.tasks:

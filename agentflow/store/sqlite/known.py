@@ -13,7 +13,7 @@ _MOST_HEADS = 4096
 class Head:
     """The part of a run's row that every commit reads and changes."""
 
-    __slots__ = ("epoch", "extras", "generation", "root", "seq", "state", "updated_at")
+    __slots__ = ("epoch", "extras", "generation", "root", "seq", "state", "timed", "updated_at")
 
     def __init__(self, values: Sequence[Any]) -> None:
         """Take the values of `sql.HEAD`."""
@@ -24,6 +24,8 @@ class Head:
         self.updated_at: float = values[4]
         self.epoch: int = values[5]
         self.state: State = values[6]
+        self.timed = self.seq > 0
+        """Of a root: whether its tree may have timers. One that was created here has none before some are set."""
 
 
 class Known:
