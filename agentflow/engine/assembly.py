@@ -64,6 +64,7 @@ def build_core(
         catalog=Catalog(partial(_parse, types), types, config.http.timeout),
         gate=Gate(config.limits, config.redactor),
         limits=config.limits,
+        agent=config.name,
     )
     core = Core(env, store, execute_in_json if wire else None)
     for workflow in config.workflows.values():

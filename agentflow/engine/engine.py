@@ -16,23 +16,27 @@ from agentflow.data import decode
 from agentflow.definition.models import Workflow
 from agentflow.engine.assembly import build_core
 from agentflow.engine.commands import answers, retrying, starting
+from agentflow.engine.finding import find, known_task, run_of, shown_to
 from agentflow.engine.gate import EVENT
-from agentflow.engine.host.collector import rare_collections
 from agentflow.engine.host.core import Core
 from agentflow.engine.host.host import Host
+from agentflow.engine.host.serving import serving
 from agentflow.engine.host.takeover import HostMode
 from agentflow.engine.models import Answer, Decline, RetryPlan, Run, ToolFailure, WaitView, run_view, wait_view
 from agentflow.engine.program import Program
+from agentflow.engine.read.following import Following
 from agentflow.engine.read.hosted import executed
 from agentflow.engine.read.outputs import output_of
-from agentflow.engine.read.watching import Watcher, Watching
-from agentflow.errors import ConflictError, NotFoundError
-from agentflow.ids import IdSource, is_id, new_id
+from agentflow.engine.read.watching import Watching
+from agentflow.errors import NotFoundError
+from agentflow.ids import IdSource, new_id
+from agentflow.principal import LOCAL, SHARE_EVENTS, Principal
 from agentflow.steps.contract import UNSET
 from agentflow.store import open_store
 from agentflow.store.contract import Store
 from agentflow.store.places import refuse_platform
 from agentflow.store.rows import ENDED, TERMINAL, Event, RunQuery, RunRow, State, StepRow
+from agentflow.store.views import MessageView, PurgeQuery
 
 
 class Engine:
@@ -46,6 +50,7 @@ class Engine:
         self.config = config
         looks = store.shared and host.takeover.mode == "none"
         self.watching = Watching(store, core.signals, store.changes() if looks else None)
+        self.following = Following(store, core.cache, self.watching)
         core.committer.on_commit.append(self.watching.committed)
         core.committer.on_change.append(self.watching.everybody)
         core.loader.tell_waiting = core.committer.tell_everybody
@@ -104,23 +109,9 @@ class Engine:
         core = build_core(config, opened, clock, ids, functions or {}, tools or {}, agents or {}, wire=wire)
         core.loader.always_replay = always_replay
         engine = cls(core, Host(core, host), opened, config)
-        raised: BaseException | None = None
         try:
-            async with anyio.create_task_group() as group:
-                try:
-                    await group.start(engine.host.serve_workers)
-                    engine.host.start(group)
-                    with rare_collections():
-                        yield engine
-                except BaseException as error:  # told after the group, which would wrap it
-                    if isinstance(error, (anyio.get_cancelled_exc_class(), GeneratorExit)):
-                        raise
-                    raised = error
-                finally:
-                    with anyio.CancelScope(shield=True):
-                        await engine.host.shutdown(grace if host != "none" and not core.health.outdated else 0.0)
-                    engine.host.end()
-                    group.cancel_scope.cancel()
+            async with serving(core, engine.host, grace if host != "none" else 0.0):
+                yield engine
         finally:
             with anyio.CancelScope(shield=True):
                 await core.env.services.aclose()
@@ -128,9 +119,6 @@ class Engine:
                     await opened.close()
                 if host != "none":
                     await opened.liveness.leave()
-        raised = core.health.outdated or raised
-        if raised is not None:
-            raise raised
 
     # starting and looking
 
@@ -146,13 +134,16 @@ class Engine:
         *,
         entry_point: str | None = None,
         context_id: str | None = None,
-        owner: str = "local",
+        principal: Principal = LOCAL,
         idempotency_key: str | None = None,
         message: Mapping[str, Any] | None = None,
         labels: Mapping[str, str] | None = None,
         door: str = "api",
+        retention: float | None = None,
     ) -> Run:
-        """Start a run; it is committed when this returns.
+        """Start a run of the principal's; it is committed when this returns.
+
+        `retention` tells how many seconds it is kept after its end.
 
         Raises:
             NotFoundError: no such workflow or entry point.
@@ -160,130 +151,105 @@ class Engine:
             ConflictError: the idempotency key was used with other input.
         """
         request = starting.Request(
-            workflow, {} if input is None else input, entry_point, context_id, owner, idempotency_key, message,
-            labels or {}, door,
+            workflow, {} if input is None else input, entry_point, context_id, principal, idempotency_key, message,
+            labels or {}, door, retention,
         )  # fmt: skip
         started = await starting.start(self.core, self.host, self.config, request)
         if not isinstance(started, RunRow):
-            return await self.get(started)
+            return await self.get(started, principal=principal)
         return run_view(started, await output_of(self.store, started))
 
-    async def get(self, run_id: str, *, output: bool = True) -> Run:
+    async def get(self, run_id: str, *, output: bool = True, principal: Principal = LOCAL) -> Run:
         """Return a run by its whole id, `output` with it; raises NotFoundError, and StoreError if that is damaged."""
-        row = await self._row(run_id)
+        row = await run_of(self.store, run_id, principal)
         return run_view(row, await output_of(self.store, row) if output else None)
 
-    async def list(self, query: RunQuery | None = None) -> list[Run]:
-        """Return runs, newest first; without outputs."""
-        return [run_view(row) for row in await self.store.list_runs(query or RunQuery())]
+    async def list(self, query: RunQuery | None = None, *, principal: Principal = LOCAL) -> list[Run]:
+        """Return one's runs, newest first; without outputs."""
+        return [run_view(row) for row in await self.store.list_runs(shown_to(principal, query or RunQuery()))]
 
     async def hosted(self, runs: Sequence[Run]) -> dict[str, bool | None]:
         """Tell of each run, by id, whether a live process executes it; None: it has ended, or nobody can know."""
         return await executed(self.store.liveness, runs)
 
-    async def find(self, ending: str) -> str:
+    async def find(self, ending: str, *, principal: Principal = LOCAL) -> str:
         """Return the whole id of the run that `@last`, an ending or a whole id names."""
-        if ending == "@last":
-            newest = await self.store.list_runs(RunQuery(limit=1))
-            if not newest:
-                raise NotFoundError("there are no runs yet", hint="agentflow run WORKFLOW")
-            return newest[0].id
-        return await self._find(ending, "run")
+        return await find(self.store, ending, "run", principal)
 
-    async def find_wait(self, ending: str) -> str:
+    async def find_wait(self, ending: str, *, principal: Principal = LOCAL) -> str:
         """Return the whole id of the wait that an ending or a whole id names."""
-        return await self._find(ending, "wait")
+        return await find(self.store, ending, "wait", principal)
 
-    async def _find(self, ending: str, kind: Any) -> str:
-        code = "AF-RUN-UNKNOWN" if kind == "run" else "AF-WAIT-UNKNOWN"
-        found = [ending] if is_id(ending) else await self.store.find(ending.lower(), kind)
-        if not found:
-            hint = "agentflow runs list" if kind == "run" else "agentflow waits list"
-            raise NotFoundError(f'no {kind} ends in "{ending}"', code=code, hint=hint)
-        if len(found) > 1:
-            raise ConflictError(
-                f'{len(found)} {kind}s end in "{ending}"', code="AF-ID-AMBIGUOUS", hint="give more characters"
-            )
-        return found[0]
-
-    async def wait(self, run_id: str, timeout: float | None = None) -> Run:  # noqa: ASYNC109  it gives the state then, and doesn't fail
+    async def wait(self, run_id: str, timeout: float | None = None, *, principal: Principal = LOCAL) -> Run:  # noqa: ASYNC109  it gives the state then, and doesn't fail
         """Return when a run has ended or only waits for answers; after `timeout` seconds as it is then.
 
         Raises StoreError when this process can't go on with it: its definition is damaged, or needs what isn't here.
         """
-        row, key = None, self.core.cache.working(run_id)
-        if key is None:
-            row = await self._row(run_id)
-            key = row.run
-        with self.watching.states(key) as watcher:
-            if timeout is None:
-                row = await self._rest(run_id, row, watcher)
-            else:
-                with anyio.move_on_after(timeout) as scope:
-                    row = await self._rest(run_id, row, watcher)
-                if scope.cancelled_caught or row is None:
-                    row = await self._row(run_id)
+        row = await self.following.rest(run_id, timeout, principal)
         return run_view(row, await output_of(self.store, row))
 
-    async def _rest(self, run_id: str, row: RunRow | None, watcher: Watcher) -> RunRow:
-        while row is None or not await self._at_rest(row):
-            if row is not None and row.root in self.core.cache.unreadable:
-                raise self.core.cache.unreadable[row.root]
-            row = await watcher.next() or await self._row(run_id)
-        return row
-
-    async def _at_rest(self, row: RunRow) -> bool:
-        """Tell whether a run has ended or waits; an answer that is there already moves it on at once."""
-        if row.state in {"input-required", "auth-required"}:
-            return not await self.store.inbox([row.root])
-        return row.state in TERMINAL
-
-    async def _row(self, run_id: str) -> RunRow:
-        row = await self.store.get_run(run_id)
-        if row is None:
-            raise NotFoundError(f'no run "{run_id}"', hint="agentflow runs list")
-        return row
-
-    async def subscribe(self, run_id: str, after: int = 0, *, tree: bool = False) -> AsyncGenerator[Event, None]:
+    def subscribe(
+        self, run_id: str, after: int = 0, *, tree: bool = False, principal: Principal = LOCAL
+    ) -> AsyncGenerator[Event, None]:
         """Yield a run's events after a number, then new ones as they come, until its end."""
-        row = await self._row(run_id)
-        with self.watching.events(row.run) as watcher:
-            while True:
-                found = await self.store.events(run_id, after, 500, tree)
-                for event in found:
-                    after = event.pos if tree else event.seq
-                    yield event
-                    if event.run_id == run_id and event.type in {"run_completed", "run_failed", "run_canceled"}:
-                        return
-                if not found:
-                    if row.state in TERMINAL:  # its end was before `after`
-                        return
-                    await watcher.next()
-                    row = await self._row(run_id)
+        return self.following.events(run_id, after, tree, principal)
 
-    async def steps(self, run_id: str) -> list[StepRow]:
+    async def steps(self, run_id: str, *, principal: Principal = LOCAL) -> builtins.list[StepRow]:
         """Return the steps of a run that were reached; raises StoreError if a stored result is damaged."""
+        await run_of(self.store, run_id, principal)
         return await self.store.list_steps(run_id)
 
-    async def result(self, run_id: str, address: str) -> Any:
+    async def result(self, run_id: str, address: str, *, principal: Principal = LOCAL) -> Any:
         """Return a step's result."""
+        await run_of(self.store, run_id, principal)
         step = await self.store.get_step(run_id, address)
         if step is None:
             raise NotFoundError(f'run "{run_id}" has no step "{address}"', code="AF-STEP-UNKNOWN")
         return decode(step.result) if step.result else None
 
-    def missing(self, workflow: str) -> builtins.list[str]:
-        """Return the skills and connections that steps of a workflow need and haven't got: they would fail."""
-        program = self.core.env.catalog.current.get(workflow)
-        return [] if program is None else self.core.env.missing_everywhere(program)
+    async def history(
+        self, task_id: str, limit: int | None = None, *, principal: Principal = LOCAL
+    ) -> builtins.list[MessageView]:
+        """Return the messages of a task, a run's or another, the newest `limit` of them, oldest first."""
+        await known_task(self.store, task_id, principal)
+        return await self.store.history(task_id, limit)
+
+    async def artifacts(self, run_id: str, *, principal: Principal = LOCAL) -> builtins.list[Any]:
+        """Return the artifacts of a run as they are now, chunks joined."""
+        await run_of(self.store, run_id, principal)
+        return await self.store.artifacts(run_id)
+
+    async def task_log(
+        self, task_id: str, after: int = 0, limit: int = 1000, *, principal: Principal = LOCAL
+    ) -> builtins.list[Event]:
+        """Return what changed in a task, a run's or another, after a generation: state, artifacts, messages."""
+        await known_task(self.store, task_id, principal)
+        return await self.store.task_log(task_id, after, limit)
+
+    def missing(self, workflow: str, *, principal: Principal = LOCAL) -> builtins.list[str]:
+        """Return the skills and connections that steps of a workflow need and haven't got: they would fail.
+
+        Connections are a person's: what is missing is told of the principal's.
+        """
+        program = self.core.env.find_workflow(workflow)
+        return [] if program is None else self.core.env.missing_everywhere(program, principal)
 
     # moving runs on
 
     async def resume(
-        self, task_id: str, answer: Answer | Decline | ToolFailure, *, by: str = "local", door: str = "api",
-        message_id: str | None = None,
+        self, task_id: str, answer: Answer | Decline | ToolFailure, *, by: str | None = None, door: str = "api",
+        message_id: str | None = None, message: Mapping[str, Any] | None = None, principal: Principal = LOCAL,
     ) -> WaitView:  # fmt: skip
         """Answer a wait by its task's id, or by its run's id when exactly one wait is open.
+
+        Args:
+            task_id: whole id of the wait's task, or of the run.
+            answer: the answer.
+            by: name of who answers, for those who look at it; default: the principal's.
+            door: the way by which it came.
+            message_id: the same message again is the same answer.
+            message: the message that brought it, kept in the history of the wait's task.
+            principal: who answers: whose run it is, or whom the wait is assigned to.
 
         Raises:
             NotFoundError: no such wait.
@@ -294,9 +260,11 @@ class Engine:
             self.store,
             task_id,
             answer,
-            by=by,
+            principal,
+            by=principal.owner if by is None else by,
             door=door,
             message_id=message_id,
+            message=message,
             at=self.core.env.now(),
             gate=self.core.env.gate,
             carry_out=self.host.takeover.answer,
@@ -305,42 +273,60 @@ class Engine:
             await self._wake(holders)
         return wait_view(view)
 
-    async def waits(self, run_id: str | None = None, *, owner: str | None = None) -> list[WaitView]:
-        """Return open waits, oldest first; of a run with those of its child runs."""
-        found = await self.store.list_tasks(run_id=run_id, tree=True, owner=owner)
+    async def waits(self, run_id: str | None = None, *, principal: Principal = LOCAL) -> builtins.list[WaitView]:
+        """Return open waits of one's runs or assigned to one, oldest first; of a run with those of its child runs."""
+        if run_id is not None:
+            await run_of(self.store, run_id, principal)
+        found = await self.store.list_tasks(run_id=run_id, tree=True, principal=principal)
         return [wait_view(view) for view in found]
 
-    async def publish(self, topic: str, data: Any, *, id: str | None = None, owner: str = "local") -> int:  # noqa: A002  named as in the config
-        """Publish an event to its owner's runs; returns how many waits it reached. The same id again reaches none."""
+    async def publish(
+        self,
+        topic: str,
+        data: Any,
+        *,
+        id: str | None = None,  # noqa: A002  named as in the config
+        principal: Principal = LOCAL,
+    ) -> int:
+        """Publish an event to one's own runs; returns how many waits it reached. The same id again reaches none.
+
+        By a principal with the scope `events:share` it also reaches waits of the tenant's other owners that take such.
+        """
         data = self.core.env.gate.data(data, EVENT)
-        self.core.env.gate.encoded([topic, id, owner], EVENT)
-        count, holders = await self.store.publish(topic, data, id, self.core.env.now(), owner=owner)
+        self.core.env.gate.encoded([topic, id, principal.owner, principal.tenant], EVENT)
+        count, holders = await self.store.publish(
+            topic, data, id, self.core.env.now(), owner=principal.owner, tenant=principal.tenant,
+            shared=principal.may(SHARE_EVENTS),
+        )  # fmt: skip
         await self._wake(holders)
         return count
 
-    async def cancel(self, task_id: str, *, force: bool = False, by: str = "local") -> Run:
+    async def cancel(
+        self, task_id: str, *, force: bool = False, by: str | None = None, principal: Principal = LOCAL
+    ) -> Run:
         """Cancel a run with all below it, or decline a wait. A run that has ended stays as it is."""
+        by = principal.owner if by is None else by
         task = await self.store.get_task(task_id)
-        if task is not None:
-            await self.resume(task_id, Decline("canceled"), by=by)
-            return await self.get(task.run_id)
-        return await self._request(task_id, "cancel", {"by": by, "force": force})
+        if task is not None and principal.owns(task.tenant, task.owner):
+            await self.resume(task_id, Decline("canceled"), by=by, principal=principal)
+            return await self.get(task.run_id, principal=principal)
+        return await self._request(task_id, "cancel", {"by": by, "force": force}, principal)
 
-    async def pause(self, run_id: str) -> Run:
+    async def pause(self, run_id: str, *, principal: Principal = LOCAL) -> Run:
         """Let nothing new start in a run, until `unpause`."""
-        return await self._request(run_id, "pause", {})
+        return await self._request(run_id, "pause", {}, principal)
 
-    async def unpause(self, run_id: str) -> Run:
+    async def unpause(self, run_id: str, *, principal: Principal = LOCAL) -> Run:
         """Go on with a paused run."""
-        return await self._request(run_id, "unpause", {})
+        return await self._request(run_id, "unpause", {}, principal)
 
-    async def _request(self, run_id: str, kind: str, data: dict[str, Any]) -> Run:
-        run = await self.get(run_id)
+    async def _request(self, run_id: str, kind: str, data: dict[str, Any], principal: Principal) -> Run:
+        run = await self.get(run_id, principal=principal)
         if run.ended:
             return run
         holder = await self.store.request(run_id, kind, data)
         await self._wake([holder])
-        return await self.get(run_id)
+        return await self.get(run_id, principal=principal)
 
     async def retry(
         self,
@@ -350,6 +336,7 @@ class Engine:
         input: Any = UNSET,  # noqa: A002  named as in the config
         new_definition: bool = False,
         dry_run: bool = False,
+        principal: Principal = LOCAL,
     ) -> RetryPlan | Run:
         """Start a new run that keeps what doesn't follow from a step.
 
@@ -359,23 +346,31 @@ class Engine:
             input: other input.
             new_definition: take the workflow as the config has it now; kept is what it doesn't change.
             dry_run: only tell what it would do.
+            principal: whose run it is; the new one is its owner's too.
         """
+        await run_of(self.store, run_id, principal)
         plan = await retrying.plan(self.core, run_id, from_step, input, new_definition=new_definition)
         if dry_run:
             return plan.view
         new = await retrying.start(self.core, self.host, plan)
         return await self.get(new)
 
-    async def purge(self, older_than: float, states: Collection[State] = ENDED) -> int:
-        """Delete root runs that ended more than `older_than` seconds ago; returns how many."""
-        total = 0
-        while count := await self.store.purge(self.core.env.now() - older_than, states):
+    async def purge(
+        self, older_than: float | None = None, states: Collection[State] = ENDED, *, principal: Principal = LOCAL
+    ) -> int:
+        """Delete one's root runs that ended more than `older_than` seconds ago; returns how many.
+
+        A run that says itself how long it is kept goes when that is over, and not before. None: only those do.
+        """
+        total, now = 0, self.core.env.now()
+        query = PurgeQuery(now, older_than, states, principal)
+        while count := await self.store.purge(query):
             total += count
         return total
 
-    async def adopt(self, run_id: str) -> bool:
+    async def adopt(self, run_id: str, *, principal: Principal = LOCAL) -> bool:
         """Execute a run's tree in this process, if no live host has it."""
-        row = await self._row(run_id)
+        row = await run_of(self.store, run_id, principal)
         if row.state in TERMINAL:
             return False
         if row.root in self.core.cache.trees:

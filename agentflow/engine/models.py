@@ -9,12 +9,8 @@ from typing import Any
 from agentflow.data import salvaged
 from agentflow.engine.unreadable import read_failure
 from agentflow.errors import Failure
-from agentflow.store.rows import (
-    TERMINAL,
-    RunRow,
-    State,
-    TaskView,
-)
+from agentflow.store.rows import TERMINAL, RunRow, State
+from agentflow.store.views import TaskView
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +69,13 @@ class Run:
     ended_at: float | None
     tolerated: int = 0
     """How many failures were tolerated: what it gives lacks what these steps would have given."""
+    tenant: str = ""
+    agent: str = ""
+    """Name of the config that its workflow comes from; empty for runs of versions that didn't keep it."""
+    changed_at: float = 0.0
+    """When its state last changed."""
+    retention: float | None = None
+    """Seconds that it is kept after its end; None: as long as whoever purges says."""
 
     @property
     def ended(self) -> bool:
@@ -95,7 +98,8 @@ def run_view(row: RunRow, output: Any = None) -> Run:
         "parent_id": row.parent_id, "root_id": row.root_id, "retry_of": row.retry_of, "paused": row.paused,
         "message": row.message, "now_text": row.now_text or None, "definition": row.definition, "holder": row.holder,
         "seq": row.seq, "generation": row.generation, "created_at": row.created_at, "updated_at": row.updated_at,
-        "ended_at": row.ended_at, "tolerated": row.tolerated,
+        "ended_at": row.ended_at, "tolerated": row.tolerated, "tenant": row.tenant, "agent": row.agent,
+        "changed_at": row.changed_at, "retention": row.retention,
     })  # fmt: skip
     return view
 

@@ -6,15 +6,16 @@ from collections.abc import Iterable, Iterator
 
 from agentflow.definition.models import Step, Workflow
 from agentflow.engine.program import Program
+from agentflow.principal import Principal
 from agentflow.requirements import Checker
 
 
-def missing_skills(program: Program, checker: Checker) -> list[str]:
-    """Return the skills that any step lacks, each once."""
+def missing_skills(program: Program, checker: Checker, principal: Principal) -> list[str]:
+    """Return the skills that any step lacks, and the connections that a principal lacks for it, each once."""
     found: dict[str, None] = {}
     for step in all_steps(program.workflow):
         spec = program.types(step.type)
-        found.update(dict.fromkeys(checker.missing(step.requires, spec.skills if spec else ())))
+        found.update(dict.fromkeys(checker.missing(step.requires, spec.skills if spec else (), principal)))
     return list(found)
 
 

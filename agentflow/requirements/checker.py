@@ -8,13 +8,14 @@ from typing import Any, Protocol
 from agentflow.definition.models import Requirement
 from agentflow.definition.requires import NATIVE, skill_fault
 from agentflow.errors import StepError
+from agentflow.principal import LOCAL, Principal
 
 
 class ConnectionProvider(Protocol):
     """Knows the connections to one provider's services, such as `google`."""
 
-    def granted(self, service: str) -> Collection[str] | None:
-        """Return the scopes that were granted for a service; None if it isn't connected."""
+    def granted(self, service: str, principal: Principal) -> Collection[str] | None:
+        """Return the scopes that a principal granted for a service; None if it isn't connected."""
         ...
 
 
@@ -54,12 +55,18 @@ class Checker:
         """Return the native skills that are granted, in order."""
         return tuple(f"native:{name}" for name in NATIVE if name in self._skills)
 
-    def missing(self, requirements: Iterable[Requirement] = (), type_skills: Iterable[str] = ()) -> list[str]:
+    def missing(
+        self,
+        requirements: Iterable[Requirement] = (),
+        type_skills: Iterable[str] = (),
+        principal: Principal = LOCAL,
+    ) -> list[str]:
         """Return what a step lacks, each thing once.
 
         Args:
             requirements: the step's own.
             type_skills: what every step of its type needs.
+            principal: whose connections count.
 
         Returns:
             Skills as `native:shell` and `google:drive`; a connection that lacks scopes names them.
@@ -70,7 +77,7 @@ class Checker:
                 if not self._has_native(requirement.skill):
                     found.append(requirement.skill)
             else:
-                lack = self._lack(requirement)
+                lack = self._lack(requirement, principal)
                 if lack is not None:
                     found.append(lack)
         return list(dict.fromkeys(found))
@@ -78,9 +85,9 @@ class Checker:
     def _has_native(self, skill: str) -> bool:
         return skill.removeprefix("native:") in self._skills
 
-    def _lack(self, requirement: Requirement) -> str | None:
+    def _lack(self, requirement: Requirement, principal: Principal) -> str | None:
         provider = self._connections.get(requirement.namespace)
-        scopes = provider.granted(requirement.name) if provider is not None else None
+        scopes = provider.granted(requirement.name, principal) if provider is not None else None
         if scopes is None:
             return requirement.skill
         lacking = [scope for scope in requirement.permissions if scope not in scopes]

@@ -181,6 +181,7 @@ def wait_for_event(
     topic: str,
     filter: Mapping[str, Any] | str = _NO,
     since: Span = _NO,
+    shared: bool | str = _NO,
     default: Any = _NO,
     message: str = _NO,
     **common: Unpack[Common],
@@ -192,11 +193,19 @@ def wait_for_event(
         topic: topic of the event.
         filter: values that its data must have, or a CEL condition over `event`.
         since: how long before the run's start an event may have been published.
+        shared: whether events of the tenant's other owners count too, where their publisher may share them.
         default: the data taken when `timeout` passes.
         message: what the run waits for, for people.
         common: the common fields.
     """
-    fields = {"topic": topic, "filter": filter, "since": since, "default": default, "message": message}
+    fields = {
+        "topic": topic,
+        "filter": filter,
+        "since": since,
+        "shared": shared,
+        "default": default,
+        "message": message,
+    }
     return step(id, "wait_for_event", fields, common)
 
 

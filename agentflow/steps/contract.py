@@ -77,6 +77,8 @@ class EventWait:
     timeout: float | None = None
     default: Any = UNSET
     message: str = ""
+    shared: bool = False
+    """Events of other owners in the same tenant count too, where their publisher may share them."""
 
 
 @dataclass(frozen=True, slots=True)

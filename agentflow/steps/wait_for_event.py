@@ -22,6 +22,8 @@ class WaitForEventConfig(Model):
     """Values that the event's data must have; or, as text, a CEL condition over `event`, without references."""
     since: Duration | None = None
     """Events published up to this long before the run's start count too; default: from the run's start on."""
+    shared: bool = False
+    """Whether events of other owners in the same tenant count too, where their publisher may share them."""
     default: Any = None
     """The data that is taken when `timeout` passes; without it the step fails then."""
     message: Text = ""
@@ -35,6 +37,7 @@ def prompt(config: WaitForEventConfig, ctx: PromptContext) -> Park:
             topic=config.topic,
             filter=config.filter,
             since=config.since,
+            shared=config.shared,
             default=config.default if "default" in config.model_fields_set else UNSET,
             message=config.message or f'Waits for an event of topic "{config.topic}"',
         )

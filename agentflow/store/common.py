@@ -12,6 +12,7 @@ from agentflow.ids import SHORTEST
 from agentflow.store.rows import (
     TERMINAL,
     AnswerRow,
+    ArtifactRow,
     EventRow,
     RunChange,
     State,
@@ -46,7 +47,7 @@ def event_answer(task: str, run: int, n: int, step: str, data: Any, at: float) -
 
 def wait_kind(row: SubscriptionRow) -> str:
     """Return a name that all waits of a tree have in common that want the same events."""
-    return digest(encode([row.owner, row.topic, row.filter, row.since]))
+    return digest(encode([row.owner, row.topic, row.filter, row.since, *([True] if row.shared else ())]))
 
 
 def passed(row: AnswerRow) -> dict[str, Any]:
@@ -70,19 +71,31 @@ def judge_ended(
     return "same" if same_answer(stored, given, stored_message, message) else "conflict"
 
 
-def join_artifacts(chunks: Iterable[tuple[str, bool, bytes]]) -> list[Any]:
-    """Join the chunks (artifact id, append, JSON) of a task's artifacts, in order of first appearance."""
-    joined: dict[str, Any] = {}
-    for artifact_id, append, raw in chunks:
-        chunk: Any = decode(raw)
-        known: Any = joined.get(artifact_id)
-        if not append or not is_object(known) or not is_object(chunk):
-            joined[artifact_id] = chunk
-            continue
-        before, more = known.get("parts"), chunk.get("parts")
-        parts = [*(before if is_array(before) else ()), *(more if is_array(more) else ())]
-        joined[artifact_id] = {**known, **chunk, "parts": parts}
-    return list(joined.values())
+def join_artifacts(chunks: Iterable[ArtifactRow]) -> list[Any]:
+    """Join the chunks of a task's artifacts, in order of first appearance."""
+    found: dict[str, list[ArtifactRow]] = {}
+    for chunk in chunks:
+        before = found.setdefault(chunk.artifact_id, [])
+        if not chunk.append:
+            before.clear()
+        elif chunk.anew:
+            before[:] = [one for one in before if one.step != chunk.step]
+        before.append(chunk)
+    return [_joined(rows) for rows in found.values()]
+
+
+def _joined(chunks: Sequence[ArtifactRow]) -> Any:
+    """Return an artifact: what its chunks say of it, the last one's word counting, and the parts of all."""
+    whole: Any = decode(chunks[0].data)
+    parts: list[Any] = []
+    for chunk in chunks:
+        data: Any = decode(chunk.data)
+        if not is_object(data):
+            return data
+        more = data.get("parts")
+        parts += more if is_array(more) else ()
+        whole = {**whole, **data, "parts": parts}
+    return whole
 
 
 def shortest_ending(text: str, neighbours: Collection[str]) -> str:

@@ -5,21 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
+from agentflow.principal import Principal
 from agentflow.store.loaded import LoadedTree
-from agentflow.store.rows import (
-    Event,
-    EventRow,
-    Inbox,
-    RunChange,
-    RunQuery,
-    RunRow,
-    State,
-    StepRow,
-    TaskView,
-    TimerRow,
-)
+from agentflow.store.rows import ArtifactRow, Event, EventRow, RunChange, RunQuery, RunRow, StepRow, TimerRow
 from agentflow.store.slot_rows import SlotWait
 from agentflow.store.told import Fenced
+from agentflow.store.views import Inbox, MessageView, PurgeQuery, TaskView
 
 Definitions: TypeAlias = Mapping[str, bytes] | None
 """Definitions by hash, to be kept with a commit."""
@@ -54,19 +45,33 @@ class TaskStore(Protocol):
         run_id: str | None = None,
         tree: bool = False,
         open_only: bool = True,
-        owner: str | None = None,
+        principal: Principal | None = None,
         before: str | None = None,
         limit: int = 1000,
     ) -> list[TaskView]:
-        """Return wait tasks, oldest first; with `tree` also those of the run's descendants."""
+        """Return wait tasks, oldest first; with `tree` also those of the run's descendants.
+
+        Of a principal's: those of its runs, and open ones that are assigned to it.
+        """
         ...
 
     async def artifacts(self, run_id: str) -> list[Any]:
         """Return the artifacts of a run's task, chunks joined, in order of first appearance."""
         ...
 
-    async def history(self, task_id: str) -> list[Any]:
-        """Return the messages of a task, oldest first."""
+    async def history(self, task_id: str, limit: int | None = None) -> list[MessageView]:
+        """Return the messages of a task, the newest `limit` of them, oldest first."""
+        ...
+
+    async def chunks(self, run_id: str, after: int = 0, limit: int = 1000) -> list[tuple[int, ArtifactRow]]:
+        """Return (generation, chunk) of the artifacts of a run's task after a generation, as they came."""
+        ...
+
+    async def task_log(self, task_id: str, after: int = 0, limit: int = 1000) -> list[Event]:
+        """Return the changes of a task, a run's own or another, after a generation; uses an index.
+
+        These are the events with a generation: changes of its state and of its artifacts, and messages.
+        """
         ...
 
     async def find(self, ending: str, kind: Literal["run", "wait"], limit: int = 5) -> list[str]:
@@ -109,8 +114,8 @@ class Ledger(Protocol):
         """Return a definition, or None."""
         ...
 
-    async def find_idempotent(self, owner: str, workflow: str, key: str) -> RunRow | None:
-        """Return the run that was started with this idempotency key."""
+    async def find_idempotent(self, tenant: str, owner: str, agent: str, workflow: str, key: str) -> RunRow | None:
+        """Return the run that was started with this idempotency key, by this agent or before agents were kept."""
         ...
 
     async def acquire(self, root: int, dead: Collection[str] = ()) -> LoadedTree | None:
@@ -145,8 +150,9 @@ class Ledger(Protocol):
         ...
 
     async def answer(
-        self, task_id: str, answer: Mapping[str, Any], *, by: str, door: str, message_id: str | None, at: float
-    ) -> Answered:
+        self, task_id: str, answer: Mapping[str, Any], *, by: str, door: str, message_id: str | None, at: float,
+        message: bytes | None = None,
+    ) -> Answered:  # fmt: skip
         """Decide an open wait, by compare-and-set, and leave a command for the holder: one durable transaction.
 
         Args:
@@ -156,6 +162,7 @@ class Ledger(Protocol):
             door: `cli`, `api`, `a2a`, `mcp`, `web`.
             message_id: the same message again is the same answer.
             at: time of the answer.
+            message: JSON of the message that brought it, for the task's history.
         """
         ...
 
@@ -175,9 +182,12 @@ class Ledger(Protocol):
         ...
 
     async def publish(
-        self, topic: str, data: Any, event_id: str | None, at: float, *, owner: str = "local"
-    ) -> tuple[int, list[str]]:
+        self, topic: str, data: Any, event_id: str | None, at: float, *, owner: str = "local", tenant: str = "",
+        shared: bool = False,
+    ) -> tuple[int, list[str]]:  # fmt: skip
         """Store an event and hand it to every open subscription of its owner that wants it: one durable transaction.
+
+        With `shared` also to those of the tenant's other owners that take such events. It never leaves the tenant.
 
         Which events a subscription wants its filter says, as data: `agentflow.expressions.filter_matches` tells what it
         means. A wait that opens gets the earliest event published before that it wants and no wait of its tree has
@@ -262,8 +272,8 @@ class Reads(Protocol):
         """Load a tree where `load` refuses to, without its damaged results: to end it or to retry it, not to go on."""
         ...
 
-    async def purge(self, older_than: float, states: Collection[State], limit: int = 500) -> int:
-        """Delete one batch of root runs (with their trees) that ended before a time; returns how many root runs.
+    async def purge(self, query: PurgeQuery, limit: int = 500) -> int:
+        """Delete one batch of ended root runs (with their trees) that needn't be kept; returns how many root runs.
 
         Definitions that no run is left of, and that none pins, go with them.
         """

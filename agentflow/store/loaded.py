@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agentflow.store.rows import Inbox, RunRow, SharedRow, StepRow
+from agentflow.store.rows import RunRow, SharedRow, StepRow
 from agentflow.store.slot_rows import SlotView
+from agentflow.store.views import Inbox
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,9 @@ class TaskRow(NamedTuple):
     expires_at: float | None = None
     created_at: float = 0.0
     updated_at: float = 0.0
+    """When its state last changed."""
+    assignees: Sequence[str] = ()
+    """Who may see and answer it besides the run's owner: owners, and `group:NAME`."""
 
 
 class SharedRow(NamedTuple):
@@ -140,6 +143,9 @@ class SubscriptionRow(NamedTuple):
     since: float | None = None
     """Events published at or after this time count too; those since the root's creation always do."""
     owner: str = "local"
+    tenant: str = ""
+    shared: bool = False
+    """Takes events of the tenant's other owners too, those that were shared."""
 
 
 class ArtifactRow(NamedTuple):
@@ -150,6 +156,11 @@ class ArtifactRow(NamedTuple):
     append: bool
     data: bytes
     at: float
+    last_chunk: bool = True
+    step: int | None = None
+    """Number of the step that gave it."""
+    anew: bool = False
+    """What this step has given of the artifact before counts no more: it has begun again."""
 
 
 class MessageRow(NamedTuple):
@@ -159,6 +170,8 @@ class MessageRow(NamedTuple):
     """None: the run's own task."""
     data: bytes
     at: float
+    id: str | None = None
+    role: Literal["user", "agent"] = "agent"
 
 
 @dataclass(slots=True)
@@ -190,6 +203,12 @@ class NewRun:
     pins: Mapping[str, str] = field(default_factory=dict[str, str])
     """Sub-workflow id → hash of its definition, fixed at the start."""
     state: State = "working"
+    tenant: str = ""
+    agent: str = ""
+    """Name of the config that the workflow comes from."""
+    retention: float | None = None
+    """Seconds that it is kept after its end; None: as long as whoever purges says."""
+    message_id: str | None = None
 
 
 class RunPatch(NamedTuple):
@@ -233,6 +252,8 @@ class AnswerRow(NamedTuple):
     door: str
     message_id: str | None
     at: float
+    message: bytes | None = None
+    """JSON of the message that brought it."""
 
 
 def added(rows: Sequence[T], row: T) -> list[T]:
@@ -348,39 +369,11 @@ class RunRow(NamedTuple):
     """JSON: the free context keys."""
     tolerated: int = 0
     """How many failures were tolerated, in its child runs too."""
-
-
-class Inbox(NamedTuple):
-    """A command that another door or process committed for the holder of a tree."""
-
-    id: int
-    run: int
-    kind: str
-    """`answer`, `cancel`, `pause`, `unpause`, `child`, `slot` (the step has got its slot)."""
-    n: int
-    """Step it is for; -1: the run itself."""
-    task: str | None
-    data: Any
-    """Payload: for an answer `{"answer": {"value"|"decline"|"failure": …}, "by": …, "door": …}`."""
-
-
-class TaskView(NamedTuple):
-    """A wait or agent task with what doors need to know of its run."""
-
-    task: TaskRow
-    run_id: str
-    root_id: str
-    workflow: str
-    owner: str
-    answer: Any
-    """What was answered: `{"value"|"decline"|"failure": …}`, or None."""
-    by: str | None
-    door: str | None
-    message_id: str | None
-    answered_at: float | None
-    generation: int
-    root: int
-    """Key of the root run."""
+    tenant: str = ""
+    agent: str = ""
+    changed_at: float = 0.0
+    """When its state last changed."""
+    retention: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,6 +383,9 @@ class RunQuery:
     states: Collection[State] = ()
     workflow: str | None = None
     owner: str | None = None
+    tenant: str = ""
+    """Of the owner, where one is given."""
+    agent: str | None = None
     parent: str | None = None
     """Id of a parent: lists its child runs. None: root runs only."""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -88,7 +88,7 @@ async def test_what_an_attempt_that_failed_left_is_not_kept(lab: Lab) -> None:
         kept = await engine.store.artifacts(done.run.id)
         history = await engine.store.history(done.run.id)
     assert [found["parts"] for found in kept] == [[{"text": "attempt 2"}]]
-    assert [message["parts"] for message in history] == [[{"text": "attempt 2"}]]
+    assert [message.data["parts"] for message in history] == [[{"text": "attempt 2"}]]
     assert (done.run.message, done.state) == ("attempt 2", "completed")
 
 

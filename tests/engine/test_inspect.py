@@ -9,15 +9,8 @@ from agentflow.definition.models import Body, Step, Workflow
 from agentflow.engine.locating import locate
 from agentflow.engine.read.inspect import RunView, Surroundings, snapshot
 from agentflow.errors import Failure
-from agentflow.store.rows import (
-    HELD,
-    RunRow,
-    State,
-    StepRow,
-    TaskRow,
-    TaskView,
-    TimerRow,
-)
+from agentflow.store.rows import HELD, RunRow, State, StepRow, TaskRow, TimerRow
+from agentflow.store.views import TaskView
 
 
 def step(name: str, kind: str = "set", **fields: Any) -> Step:

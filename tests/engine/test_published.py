@@ -10,6 +10,7 @@ import pytest
 
 from agentflow.definition.models import RetryPolicy, Step, Workflow
 from agentflow.engine import Answer, Decline, Engine, Run
+from agentflow.principal import Principal
 from agentflow.steps import (
     delay,
     for_each,
@@ -28,6 +29,8 @@ from tests.engine.hands import Fails
 from tests.engine.lab import LIMIT, Lab, until
 
 pytestmark = pytest.mark.anyio
+
+ANN = Principal("ann")
 
 
 def hear(name: str, **fields: Any) -> Step:
@@ -225,11 +228,11 @@ async def test_an_owners_event_answers_no_other_owners_wait(lab: Lab) -> None:
     tells = lab.workflow(publish("x", topic="paid", data={"by": "{input.by}"}, event_id="same"), id="tells")
     late = lab.workflow(wait_for_input("go", message="?"), wait_for_event("e", topic="paid", since="1d"), id="late")
     async with lab.open(hears, tells, late) as engine:
-        runs = {owner: await engine.start("hears", owner=owner) for owner in ("ann", "bob", "local")}
+        runs = {owner: await engine.start("hears", principal=Principal(owner)) for owner in ("ann", "bob", "local")}
         for run in runs.values():
             await lab.finish(engine, run)
-        waiting = await engine.start("late", owner="ann")
-        told = await lab.finish(engine, await engine.start("tells", {"by": "bob"}, owner="bob"))
+        waiting = await engine.start("late", principal=ANN)
+        told = await lab.finish(engine, await engine.start("tells", {"by": "bob"}, principal=Principal("bob")))
         assert told.output == {"delivered": 1}
         states = {owner: (await lab.finish(engine, run)).state for owner, run in runs.items()}
         assert states == {"ann": "input-required", "bob": "completed", "local": "input-required"}
@@ -237,8 +240,8 @@ async def test_an_owners_event_answers_no_other_owners_wait(lab: Lab) -> None:
         parked = await lab.finish(engine, waiting)
         await engine.resume(parked.waits[0].id, Answer(1))
         assert (await lab.finish(engine, waiting)).state == "input-required"
-        assert await engine.publish("paid", {"by": "ann"}, id="same", owner="ann") == 2
-        assert await engine.publish("paid", {"by": "ann"}, id="same", owner="ann") == 0
+        assert await engine.publish("paid", {"by": "ann"}, id="same", principal=ANN) == 2
+        assert await engine.publish("paid", {"by": "ann"}, id="same", principal=ANN) == 0
         assert (await lab.finish(engine, runs["ann"])).output == {"by": "ann"}
         assert (await lab.finish(engine, waiting)).output == {"by": "ann"}
 
@@ -246,5 +249,5 @@ async def test_an_owners_event_answers_no_other_owners_wait(lab: Lab) -> None:
 async def test_sub_workflows_belong_to_the_owner_of_their_root(lab: Lab) -> None:
     kid = lab.workflow(publish("x", topic="paid", data=1), wait_for_event("e", topic="paid"), id="kid")
     async with lab.open(lab.workflow(workflow("w", workflow="kid"), set_("o", value="{steps.w}")), kid) as engine:
-        done = await lab.finish(engine, await engine.start("main", owner="ann"))
+        done = await lab.finish(engine, await engine.start("main", principal=ANN))
     assert (done.state, done.output) == ("completed", 1)

@@ -21,9 +21,10 @@ from agentflow.steps.contract import Context, Park, Timer
 from agentflow.store import open_store
 from agentflow.store.contract import Definitions, Holders
 from agentflow.store.loaded import LoadedTree
-from agentflow.store.rows import Inbox, RunChange
+from agentflow.store.rows import RunChange
 from agentflow.store.sqlite import SqliteStore
 from agentflow.store.told import Fenced
+from agentflow.store.views import Inbox
 from tests.engine.hands import Gate
 from tests.engine.lab import LIMIT, Lab
 

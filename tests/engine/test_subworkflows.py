@@ -11,6 +11,7 @@ import pytest
 from agentflow.definition.models import Workflow
 from agentflow.engine import Answer, Engine, Run
 from agentflow.errors import StepError, StoreError
+from agentflow.principal import Principal
 from agentflow.steps import agent_run, for_each, set_, wait_for_input
 from agentflow.steps import workflow as sub
 from agentflow.store.contract import RunQuery
@@ -38,7 +39,8 @@ async def test_a_child_run_gets_its_input_and_gives_its_output(lab: Lab) -> None
         set_("after", value=["{steps.call.text}", "{steps.hidden}"]),
     )
     async with lab.open(child, flow) as engine:
-        done = await lab.finish(engine, await engine.start("main", {"who": "Ana"}, context_id="talk", owner="olga"))
+        started = await engine.start("main", {"who": "Ana"}, context_id="talk", principal=Principal("olga", "acme"))
+        done = await lab.finish(engine, started)
         inner = await child_of(engine, done.run)
         listed = [run.id for run in await engine.list()]
         below = [run.id for run in await engine.list(RunQuery(parent=done.run.id))]
@@ -46,6 +48,7 @@ async def test_a_child_run_gets_its_input_and_gives_its_output(lab: Lab) -> None
     assert done.output == ["hi Ana", "parent's"]
     assert inner.id != done.run.id
     assert (inner.parent_id, inner.root_id, inner.context_id, inner.owner) == (done.run.id, done.run.id, "talk", "olga")
+    assert (inner.tenant, inner.agent) == ("acme", done.run.agent)
     assert (inner.input, inner.output, inner.state) == ({"name": "Ana"}, {"text": "hi Ana"}, "completed")
     assert (listed, below) == ([done.run.id], [inner.id])
     assert done.results["call"] == {"text": "hi Ana"}

@@ -107,7 +107,8 @@ async def test_a_check_of_the_store_names_a_result_that_cant_be_read(lab: Lab, p
         "UPDATE tasks SET details = ?",
         "UPDATE tasks SET schema = ?",
         "UPDATE events SET data = ?",
-        "UPDATE runs SET labels = ?, start_message = ?1",
+        "UPDATE runs SET labels = ?",
+        "UPDATE tasks SET assignees = ?",
     ],
 )
 async def test_a_run_with_something_that_cant_be_read_is_listed_and_can_be_cancelled(

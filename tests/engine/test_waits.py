@@ -10,6 +10,7 @@ import pytest
 from agentflow.definition.models import Step
 from agentflow.engine import Answer, Decline, Engine, ToolFailure, WaitView
 from agentflow.errors import AgentflowError, ConflictError, InputError, NotFoundError
+from agentflow.principal import Principal
 from agentflow.steps import (
     checkpoint,
     delay,
@@ -215,22 +216,22 @@ async def test_an_answer_in_the_very_moment_of_parking_is_not_lost(lab: Lab) -> 
 async def test_only_assignees_and_the_owner_may_see_and_answer_an_assigned_wait(lab: Lab) -> None:
     async with lab.open(lab.workflow(review(), id="main")) as engine:
         run = await engine.start(
-            lab.workflow(wait_for_input("ok", message="?", assignees=["ana"]), id="b"), owner="olga"
+            lab.workflow(wait_for_input("ok", message="?", assignees=["ana"]), id="b"), principal=Principal("olga")
         )
         parked = await lab.finish(engine, run)
         with pytest.raises(NotFoundError) as hidden:
-            await engine.resume(parked.waits[0].id, Answer(True), by="mallory")
+            await engine.resume(parked.waits[0].id, Answer(True), principal=Principal("mallory"))
         assert hidden.value.code == "AF-WAIT-UNKNOWN"
-        assert (await engine.resume(parked.waits[0].id, Answer(True), by="ana")).state == "completed"
+        assert (await engine.resume(parked.waits[0].id, Answer(True), principal=Principal("ana"))).state == "completed"
         assert (await lab.finish(engine, run)).state == "completed"
 
 
 async def test_the_inbox_shows_an_owner_only_waits_of_their_runs(lab: Lab) -> None:
     async with lab.open(lab.workflow(review())) as engine:
         for owner in ("ana", "bob"):
-            await lab.finish(engine, await engine.start("main", owner=owner))
+            await lab.finish(engine, await engine.start("main", principal=Principal(owner)))
         assert len(await engine.waits()) == 2
-        assert [wait.owner for wait in await engine.waits(owner="bob")] == ["bob"]
+        assert [wait.owner for wait in await engine.waits(principal=Principal("bob"))] == ["bob"]
 
 
 async def test_declining_fails_the_step_not_the_run(lab: Lab) -> None:

@@ -18,7 +18,8 @@ from agentflow.engine import Answer, Decline, Engine, Event, Run, ToolFailure, W
 from agentflow.errors import ConflictError, InputError
 from agentflow.store import open_store
 from agentflow.store.contract import Store
-from agentflow.store.rows import RunQuery, RunRow, StepRow, TaskView, TimerRow
+from agentflow.store.rows import RunQuery, RunRow, StepRow, TimerRow
+from agentflow.store.views import TaskView
 from agentflow.testing.clock import FakeClock
 from agentflow.testing.faults import Crashed, dying, fault
 from tests.engine.lab import LIMIT, Lab

@@ -8,6 +8,7 @@ import pytest
 
 from agentflow.codes import CODES
 from agentflow.definition.models import Requirement
+from agentflow.principal import Principal
 from agentflow.requirements import Checker, is_valid, message, missing_error
 from agentflow.steps.building import connection, native
 
@@ -18,7 +19,7 @@ class _Google:
     def __init__(self, scopes: Collection[str]) -> None:
         self._scopes = scopes
 
-    def granted(self, service: str) -> Collection[str] | None:
+    def granted(self, service: str, principal: Principal) -> Collection[str] | None:
         return self._scopes if service == "drive" else None
 
 

@@ -21,6 +21,7 @@ from agentflow.store.sqlite.care import compact, copying
 from agentflow.store.sqlite.file.place import InFile
 from agentflow.store.sqlite.schema import migrations
 from agentflow.store.sqlite.sql import do, number, rows
+from agentflow.store.views import PurgeQuery
 from agentflow.testing.store_suite.builders import OVER, ending, note, start, step, text_id
 
 pytestmark = pytest.mark.anyio
@@ -263,7 +264,7 @@ async def test_purged_space_is_given_back_in_small_steps_while_others_commit(
     path = tmp_path / "runs.db"
     store = await _filled(path, runs=6)
     key = await start(store, "live")
-    await store.purge(1000.0, OVER)
+    await store.purge(PurgeQuery(1000.0, 0.0, OVER))
     told: list[tuple[int, int]] = []
     counts: list[int] = []
     freed = 0
@@ -321,7 +322,7 @@ async def test_purging_a_large_run_goes_in_transactions_of_bounded_size(
     async with anyio.create_task_group() as group:
         group.start_soon(count)
         await anyio.lowlevel.checkpoint()
-        assert await store.purge(152.0, OVER) == 2
+        assert await store.purge(PurgeQuery(152.0, 0.0, OVER)) == 2
         group.cancel_scope.cancel()
     assert max(a - b for a, b in pairwise(sizes)) <= 60
     assert (sizes[0], number(db, "SELECT count(*) FROM steps")) == (900, 300)

@@ -210,7 +210,7 @@ async def test_a_damaged_file_is_reported_as_damaged(tmp_path: Path) -> None:
     await store.close()
     raw = bytearray(path.read_bytes())
     # The schema and the roots of all tables stay: it still opens.
-    raw[60 * 4096 :] = b"\xff" * (len(raw) - 60 * 4096)
+    raw[90 * 4096 :] = b"\xff" * (len(raw) - 90 * 4096)
     path.write_bytes(raw)
     again = await open_store(path)
     with pytest.raises(StoreError) as caught:
@@ -298,8 +298,13 @@ async def test_lists_and_commands_use_an_index(tmp_path: Path) -> None:
         "SELECT key FROM heads h WHERE h.parent IS NULL ORDER BY h.created_at DESC, h.key DESC LIMIT 50",
         "SELECT key FROM heads h WHERE h.parent IS NULL AND h.state IN ('working') ORDER BY h.created_at DESC LIMIT 5",
         "SELECT key FROM heads h WHERE h.parent IS NULL AND h.workflow = 'w' ORDER BY h.created_at DESC LIMIT 50",
-        "SELECT key FROM heads h WHERE h.parent IS NULL AND h.owner = 'ann' ORDER BY h.created_at DESC LIMIT 50",
-        "SELECT key FROM heads h WHERE h.parent IS NULL AND h.context_id = 'c' ORDER BY h.created_at DESC LIMIT 50",
+        "SELECT key FROM heads h WHERE h.parent IS NULL AND h.tenant = '' AND h.owner = 'ann'"
+        " ORDER BY h.created_at DESC LIMIT 50",
+        "SELECT key FROM heads h WHERE h.parent IS NULL AND h.context_id = 'c' ORDER BY h.changed_at DESC LIMIT 50",
+        "SELECT pos FROM events WHERE run = 1 AND task IS NULL AND generation > 5 ORDER BY generation LIMIT 50",
+        "SELECT pos FROM events WHERE run = 1 AND task = 'w' AND generation > 5 ORDER BY generation LIMIT 50",
+        "SELECT pos FROM artifacts WHERE run = 1 AND generation > 5 ORDER BY generation, pos LIMIT 50",
+        "SELECT pos FROM messages WHERE run = 1 AND task IS NULL ORDER BY pos DESC LIMIT 5",
         "SELECT created_at FROM heads WHERE parent IS NULL AND created_at > 5 ORDER BY created_at DESC LIMIT 1",
         "SELECT key FROM heads WHERE parent IS NULL AND holder IS NULL AND asleep = 0 AND paused = 0"
         " AND state IN ('submitted', 'working')",
@@ -307,7 +312,7 @@ async def test_lists_and_commands_use_an_index(tmp_path: Path) -> None:
         "SELECT run FROM labels WHERE name = 'a' AND value = 'b'",
         "SELECT id FROM runs WHERE ending >= 'a' AND ending < 'b'",
         "SELECT min(due) FROM timers",
-        "SELECT task FROM subscriptions WHERE owner = 'ann' AND topic = 't'",
+        "SELECT task FROM subscriptions WHERE tenant = '' AND owner = 'ann' AND topic = 't'",
         "SELECT id FROM inbox WHERE root = 1",
         "SELECT pos FROM events WHERE run = 1 AND seq > 5 ORDER BY seq",
     )

@@ -22,6 +22,7 @@ from agentflow.data import is_object
 from agentflow.engine import Answer, Decline, ToolFailure, WaitView
 from agentflow.errors import ConflictError, InputError
 from agentflow.ids import new_id
+from agentflow.principal import Principal
 from agentflow.steps.contract import UNSET
 
 
@@ -170,7 +171,7 @@ def publish(common: Common, topic: str, data: str, event_id: str | None, *, deta
     project = find_project(common, config="none" if detach else "wanted")
 
     async def work(session: Session) -> int:
-        before = [view for view in await session.engine.waits(owner="local") if view.kind == "event"]
+        before = [view for view in await session.engine.waits(principal=Principal("local")) if view.kind == "event"]
         roots = dict.fromkeys(view.root_id for view in before)
         followers = {} if detach else {root: await observe(session, root) for root in roots}
         count = await session.engine.publish(topic, value, id=event_id)

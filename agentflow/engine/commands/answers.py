@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from agentflow.data import decode, encode
 from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.definition.misspelt import misspelt
+from agentflow.engine.finding import task_of, unknown_wait
 from agentflow.engine.gate import ANSWER, Gate
 from agentflow.engine.models import Answer, Decline, ToolFailure
-from agentflow.errors import ConflictError, InputError, NotFoundError, StoreError
+from agentflow.errors import ConflictError, InputError, StoreError
 from agentflow.faultpoints import reach
+from agentflow.principal import Principal
 from agentflow.store.common import OPEN, closing_state
 from agentflow.store.contract import Store
-from agentflow.store.rows import (
-    TERMINAL,
-    AnswerRow,
-    TaskView,
-)
+from agentflow.store.rows import TERMINAL, AnswerRow
+from agentflow.store.views import TaskView
 
 
 async def resume(
-    store: Store, task_id: str, answer: Answer | Decline | ToolFailure, *, by: str, door: str,
-    message_id: str | None, at: float, gate: Gate, carry_out: Callable[[int, AnswerRow], Awaitable[bool]],
+    store: Store, task_id: str, answer: Answer | Decline | ToolFailure, principal: Principal, *, by: str, door: str,
+    message_id: str | None, message: Mapping[str, Any] | None, at: float, gate: Gate,
+    carry_out: Callable[[int, AnswerRow], Awaitable[bool]],
 ) -> tuple[TaskView, Sequence[str | None]]:  # fmt: skip
     """Answer a wait.
 
@@ -32,9 +32,11 @@ async def resume(
         store: where it is.
         task_id: its id, or its run's.
         answer: the answer.
+        principal: who answers.
         by: who answers.
         door: through which door.
         message_id: the same message again is the same answer.
+        message: what brought it.
         at: time of the answer.
         gate: lets the answer in.
         carry_out: commits the answer together with what follows from it, where this process can have the tree.
@@ -45,11 +47,12 @@ async def resume(
     Raises:
         NotFoundError, InputError, ConflictError: see `Engine.resume`.
     """
-    view = await find(store, task_id)
-    payload = check(view, answer, by, gate)
+    view = await find(store, task_id, principal)
+    payload = check(view, answer, gate)
     gate.encoded([by, door, message_id], ANSWER)
+    kept = None if message is None else gate.encoded(dict(message), ANSWER)
     task = view.task
-    row = AnswerRow(task.id, task.run, task.n, task.step, payload, by, door, message_id, at)
+    row = AnswerRow(task.id, task.run, task.n, task.step, payload, by, door, message_id, at, kept)
     trouble: StoreError | None = None
     try:
         if task.state in OPEN and await carry_out(view.root, row):
@@ -57,12 +60,12 @@ async def resume(
             return _answered(view, row), ()
     except StoreError as error:
         trouble = error  # this process can't go on with the run; the answer is kept for one that can
-    answered = await store.answer(task.id, payload, by=by, door=door, message_id=message_id, at=at)
+    answered = await store.answer(task.id, payload, by=by, door=door, message_id=message_id, at=at, message=kept)
     reach("after-answer")
     if trouble is not None:
         raise trouble
     if answered.outcome == "unknown" or answered.task is None:
-        raise NotFoundError(f'no wait "{task_id}"', code="AF-WAIT-UNKNOWN", hint="agentflow waits list")
+        raise unknown_wait(task_id)
     if answered.outcome == "closed":
         raise ConflictError(
             f'the wait of step "{answered.task.task.step}" is closed: nobody had answered it', code="AF-WAIT-CLOSED"
@@ -90,14 +93,14 @@ def _plain(answer: Any) -> Any:
     return answer.get("value", answer) if isinstance(answer, dict) else answer  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  plain JSON
 
 
-async def find(store: Store, task_id: str) -> TaskView:
+async def find(store: Store, task_id: str, principal: Principal) -> TaskView:
     """Return the wait that an id names: its own, or that of a run with exactly one open wait."""
-    view = await store.get_task(task_id)
+    view = await task_of(store, task_id, principal)
     if view is not None:
         return view
     run = await store.get_run(task_id)
-    if run is None:
-        raise NotFoundError(f'no wait "{task_id}"', code="AF-WAIT-UNKNOWN", hint="agentflow waits list")
+    if run is None or not principal.owns(run.tenant, run.owner):
+        raise unknown_wait(task_id)
     waits = await store.list_tasks(run_id=task_id, tree=True)
     if len(waits) == 1:
         return waits[0]
@@ -108,13 +111,9 @@ async def find(store: Store, task_id: str) -> TaskView:
     raise ConflictError(f"the run waits for {len(waits)} answers: {names}", code="AF-WAIT-AMBIGUOUS")
 
 
-def check(view: TaskView, answer: Answer | Decline | ToolFailure, by: str, gate: Gate) -> dict[str, Any]:
+def check(view: TaskView, answer: Answer | Decline | ToolFailure, gate: Gate) -> dict[str, Any]:
     """Return the answer as it is stored; raises InputError when it doesn't fit."""
     task = view.task
-    details: dict[str, Any] = decode(task.details) if task.details else {}
-    assignees: list[str] = details.get("assignees") or []
-    if assignees and by not in assignees and by != view.owner:
-        raise NotFoundError(f'no wait "{task.id}"', code="AF-WAIT-UNKNOWN", hint="agentflow waits list")
     if isinstance(answer, Decline):
         return {"decline": gate.data(answer.reason, ANSWER)}
     if isinstance(answer, ToolFailure):

@@ -264,7 +264,8 @@ async def start(core: Core, host: Host, plan: Plan) -> str:
     old = plan.row
     new = NewRun(
         id=core.env.new_id(), workflow=old.workflow, definition=plan.program.digest, input=encode(plan.input),
-        created_at=core.env.now(), owner=old.owner, entry_point=old.entry_point, context_id=old.context_id,
+        created_at=core.env.now(), owner=old.owner, tenant=old.tenant, agent=old.agent or core.env.agent,
+        entry_point=old.entry_point, context_id=old.context_id, retention=old.retention,
         labels=dict(old.labels), door=old.door, message=old.start_message, retry_of=old.id, pins=dict(plan.pins),
     )  # fmt: skip
     if host.takeover.mode == "none":

@@ -22,6 +22,7 @@ from agentflow.engine.plan.frame import RUN_PARALLEL
 from agentflow.engine.plan.state import RunState, Tree
 from agentflow.engine.program import Program
 from agentflow.errors import ConflictError, InputError, NotFoundError
+from agentflow.principal import Principal
 from agentflow.store.rows import (
     NewRun,
     RunChange,
@@ -39,11 +40,12 @@ class Request(NamedTuple):
     input: Any
     entry_point: str | None
     context_id: str | None
-    owner: str
+    principal: Principal
     idempotency_key: str | None
     message: Mapping[str, Any] | None
     labels: Mapping[str, str]
     door: str
+    retention: float | None = None
 
 
 def extended(config: Config, workflows: Iterable[Workflow]) -> Config:
@@ -181,7 +183,7 @@ async def start(core: Core, host: Host, config: Config, request: Request) -> Run
     program = _program(core.env, config, request.workflow)
     entry = _entry(program.workflow, request.entry_point, request.input)
     value = prepare_input(core.env.gate, program, request.input, entry)
-    preflight(core.env, program)
+    preflight(core.env, program, request.principal)
     workflow = program.workflow
     print_: str | None = None
     if request.idempotency_key is not None:
@@ -192,9 +194,11 @@ async def start(core: Core, host: Host, config: Config, request: Request) -> Run
     run_id = core.env.new_id()
     new = NewRun(
         id=run_id, workflow=workflow.id, definition=program.digest, input=encode(value), created_at=core.env.now(),
-        owner=request.owner, entry_point=request.entry_point, context_id=request.context_id,
+        owner=request.principal.owner, tenant=request.principal.tenant, agent=core.env.agent,
+        entry_point=request.entry_point, context_id=request.context_id, retention=request.retention,
         idempotency_key=request.idempotency_key, fingerprint=print_, labels=dict(request.labels), door=request.door,
-        message=encode(dict(request.message)) if request.message is not None else None, pins=pinned(core.env, program),
+        message=encode(dict(request.message)) if request.message is not None else None,
+        message_id=message_id_of(request.message), pins=pinned(core.env, program),
     )  # fmt: skip
     created = await create(core, host, new, program)
     if not created:
@@ -207,16 +211,25 @@ async def start(core: Core, host: Host, config: Config, request: Request) -> Run
 
 def _check_beside(gate: Gate, request: Request) -> None:
     """Refuse what no store can keep: it would be in the way of the runs that are committed together with this one."""
-    gate.encoded([request.context_id, request.owner, request.idempotency_key, request.door], BESIDE)
+    who = [request.principal.owner, request.principal.tenant]
+    gate.encoded([request.context_id, *who, request.idempotency_key, request.door], BESIDE)
     if request.labels:
         gate.encoded(dict(request.labels), BESIDE)
     if request.message:
         gate.encoded(dict(request.message), BESIDE)
 
 
+def message_id_of(message: Mapping[str, Any] | None) -> str | None:
+    """Return the id of a message, if it has one."""
+    name = message.get("messageId") if message is not None else None
+    return name if isinstance(name, str) else None
+
+
 async def _known(core: Core, request: Request, workflow: str, print_: str | None) -> str | None:
-    key = request.idempotency_key
-    known = await core.store.find_idempotent(request.owner, workflow, key) if key is not None else None
+    key, who = request.idempotency_key, request.principal
+    if key is None:
+        return None
+    known = await core.store.find_idempotent(who.tenant, who.owner, core.env.agent, workflow, key)
     if known is None:
         return None
     if known.fingerprint != print_:
@@ -226,11 +239,11 @@ async def _known(core: Core, request: Request, workflow: str, print_: str | None
     return known.id
 
 
-def preflight(env: Environment, program: Program) -> None:
+def preflight(env: Environment, program: Program, principal: Principal) -> None:
     """Refuse to start under `preflight: strict` while something is missing."""
     if program.workflow.preflight != "strict":
         return
-    missing = env.missing_everywhere(program)
+    missing = env.missing_everywhere(program, principal)
     if missing:
         raise InputError(
             f"Missing skills: {', '.join(missing)}", code="AF-SKILL-MISSING", hint="grant them in `skills`"

@@ -69,8 +69,8 @@ class Core:
         self.queue.put_first(items)
         self.queue.wake()
 
-    async def _publish(self, topic: str, data: Any, event_id: str | None, owner: str) -> int:
-        count, _ = await self.store.publish(topic, data, event_id, self.env.now(), owner=owner)
+    async def _publish(self, topic: str, data: Any, event_id: str | None, tenant: str, owner: str) -> int:
+        count, _ = await self.store.publish(topic, data, event_id, self.env.now(), owner=owner, tenant=tenant)
         await self.mailbox.take_inbox(self.mailbox.roots())
         return count
 

@@ -13,8 +13,10 @@ from agentflow.engine.host.keys import Keys
 from agentflow.engine.needs import missing_skills
 from agentflow.engine.program import Program, StepProgram, Types
 from agentflow.ids import IdSource
+from agentflow.principal import Principal
 from agentflow.requirements import Checker, message
 from agentflow.steps.services import ProcessServices
+from agentflow.store.rows import NewRun, RunRow
 
 
 class Environment:
@@ -34,10 +36,13 @@ class Environment:
         catalog: Catalog,
         gate: Gate,
         limits: Limits,
+        agent: str = "",
         seed: int | None = None,
     ) -> None:
         """Gather what is injected."""
         self.clock = clock
+        self.agent = agent
+        """Name of the config: runs that start here are this agent's."""
         self.types = types
         self.limits = limits
         self.services = services
@@ -71,18 +76,18 @@ class Environment:
         """Return the current program of a workflow."""
         return self.catalog.current.get(name)
 
-    def missing(self, program: StepProgram) -> str | None:
-        """Return what a step needs and hasn't got, as the message people see."""
+    def missing(self, program: StepProgram, row: NewRun | RunRow) -> str | None:
+        """Return what a step of a run needs and hasn't got, as the message people see."""
         name, requires = program.spec.name, program.step.requires
         if not requires and name in self._granted:
             return None
-        found = self.checker.missing(requires, program.spec.skills)
+        found = self.checker.missing(requires, program.spec.skills, Principal(row.owner, row.tenant))
         if found:
             return message(found)
         if not requires:
             self._granted[name] = None
         return None
 
-    def missing_everywhere(self, program: Program) -> list[str]:
-        """Return what the steps of a workflow need and haven't got."""
-        return missing_skills(program, self.checker)
+    def missing_everywhere(self, program: Program, principal: Principal) -> list[str]:
+        """Return what the steps of a workflow need and haven't got, when a principal runs it."""
+        return missing_skills(program, self.checker, principal)

@@ -17,8 +17,8 @@ from agentflow.engine.volume import Volume
 from agentflow.errors import StepError
 from agentflow.expressions import NULLED
 
-Publish = Callable[[str, Any, "str | None", str], Awaitable[int]]
-"""Publishes what was admitted: topic, data, id, owner; returns how many waits it reached."""
+Publish = Callable[[str, Any, "str | None", str, str], Awaitable[int]]
+"""Publishes what was admitted: topic, data, id, tenant, owner; returns how many waits it reached."""
 
 
 class HostPort:
@@ -80,7 +80,8 @@ class HostPort:
 
     async def publish(self, attempt: Attempt, topic: str, data: Any, event_id: str | None) -> int:
         """Publish an event as the run's owner."""
-        return await self._publish(topic, data, event_id, self._held(attempt)[0].row.owner)
+        row = self._held(attempt)[0].row
+        return await self._publish(topic, data, event_id, row.tenant, row.owner)
 
 
 def over(attempt: Attempt) -> StepError:

@@ -22,6 +22,8 @@ def landed(run: RunState, change: RunChange) -> None:
     }
     if patch.state is not None:
         fields["reason"] = patch.reason
+        if patch.state != run.patched.get("state", run.row.state):
+            fields["changed_at"] = patch.at
     if patch.memo == b"":
         fields["memo"] = None
     run.patched = {**run.patched, **fields} if run.patched else fields
@@ -58,6 +60,7 @@ def _first(run: RunState, new: NewRun) -> RunRow:
         labels=new.labels, pins=new.pins, idempotency_key=new.idempotency_key, fingerprint=new.fingerprint,
         retry_of=new.retry_of, paused=False, last_response=None, holder=None, epoch=run.tree.epoch, seq=0,
         generation=0, created_at=new.created_at, updated_at=new.created_at, ended_at=None,
+        tenant=new.tenant, agent=new.agent, changed_at=new.created_at, retention=new.retention,
     )  # fmt: skip
 
 

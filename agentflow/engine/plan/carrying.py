@@ -36,7 +36,8 @@ from agentflow.engine.plan.recovery import interrupted_once, requeue
 from agentflow.engine.plan.runs import cancel_run, pause_run
 from agentflow.engine.plan.state import Node, RunState, Tree
 from agentflow.errors import Failure
-from agentflow.store.rows import ArtifactRow, Inbox, MessageRow, added
+from agentflow.store.rows import ArtifactRow, MessageRow, added
+from agentflow.store.views import Inbox
 
 LATER = frozenset({"shutdown", "not_begun"})
 """Reasons with which a step stops that goes on later."""
@@ -275,7 +276,7 @@ def _leave(run: RunState, node: Node, left: Left) -> None:
     """Write what an attempt has left into the transition."""
     now, change = run.tree.world.moment, run.changes()
     for name, append, last, raw in left.artifacts:
-        change.artifacts = added(change.artifacts, ArtifactRow(run.key, name, append, raw, now))
+        change.artifacts = added(change.artifacts, ArtifactRow(run.key, name, append, raw, now, last, node.n))
         told = {"artifact_id": name, "append": append, "last_chunk": last}
         run.emit("artifact", node.address, told, bumps=True)
     for message in left.messages:

@@ -150,8 +150,9 @@ def start_child(run: RunState, node: Node, child: Child) -> None:
     key = world.allocate()
     new = NewRun(
         id=world.new_id(), workflow=program.workflow.id, definition=program.digest, input=encode(child.input),
-        created_at=world.moment, owner=run.row.owner, context_id=run.row.context_id, parent=run.key, parent_step=node.n,
-        door=run.row.door, pins=dict(getattr(run.row, "pins", {})),
+        created_at=world.moment, owner=run.row.owner, tenant=run.row.tenant, agent=run.row.agent,
+        context_id=run.row.context_id, parent=run.key, parent_step=node.n, door=run.row.door,
+        pins=dict(getattr(run.row, "pins", {})),
     )  # fmt: skip
     state = RunState(run.tree, new, key, program, node)
     state.parent_run = run

@@ -85,7 +85,7 @@ def enter(run: RunState, node: Node) -> None:
     """Start an attempt: queue a leaf for a slot, ask a prompt, expand a container."""
     program = node.program
     if program.needy:
-        missing = run.tree.world.missing(program)
+        missing = run.tree.world.missing(program, run.row)
         if missing is not None:
             hint = "grant it in the config: skills: [" + ", ".join(n for n in program.needs if n in missing) + "]"
             fail(run, node, Failure("AF-SKILL-MISSING", missing, kind="skill", retryable=False, hint=hint))

@@ -58,7 +58,9 @@ def park(run: RunState, node: Node, what: Park) -> None:
         _open(run, node, on, "event", message, {"topic": on.topic})
         since = None if on.since is None else run.tree.root.row.created_at - on.since
         wanted = None if on.filter is None else encode(on.filter)
-        row = SubscriptionRow(node.task or "", run.key, node.n, on.topic, wanted, since, run.row.owner)
+        row = SubscriptionRow(
+            node.task or "", run.key, node.n, on.topic, wanted, since, run.row.owner, run.row.tenant, on.shared
+        )
         change = run.changes()
         change.subscriptions = added(change.subscriptions, row)
 
@@ -101,6 +103,7 @@ def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: s
         node.task, run.key, node.n, node.address, kind, node.state, message,
         encode(dict(schema)) if schema is not None else None,
         encode({k: v for k, v in details.items() if v not in ([], None) or k == "default"}), expires, now, now,
+        details.get("assignees") or (),
     )  # fmt: skip
     change = run.changes()
     change.tasks = added(change.tasks, row)

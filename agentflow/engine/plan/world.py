@@ -8,6 +8,7 @@ from typing import Protocol
 
 from agentflow.engine.gate import Gate
 from agentflow.engine.program import Program, StepProgram
+from agentflow.store.rows import NewRun, RunRow
 
 
 class Lease(Protocol):
@@ -57,7 +58,7 @@ class World(Protocol):
         """Return the current program of a workflow by its id."""
         ...
 
-    def missing(self, program: StepProgram) -> str | None:
+    def missing(self, program: StepProgram, row: NewRun | RunRow) -> str | None:
         """Return what a step needs and hasn't got, as the message people see."""
         ...
 

@@ -14,15 +14,9 @@ from agentflow.engine.plan.counts import LOOPS, Items, count_items, satisfied, t
 from agentflow.engine.read.slot_texts import waits_for
 from agentflow.engine.unreadable import read_failure
 from agentflow.errors import Failure
-from agentflow.store.rows import (
-    HELD,
-    TERMINAL,
-    RunRow,
-    StepRow,
-    TaskView,
-    TimerRow,
-)
+from agentflow.store.rows import HELD, TERMINAL, RunRow, StepRow, TimerRow
 from agentflow.store.slot_rows import SlotWait
+from agentflow.store.views import TaskView
 
 HOOKS = ("on_success", "on_failure", "finally")
 

@@ -10,7 +10,7 @@ from zlib import crc32
 import apsw
 
 from agentflow.data import encode
-from agentflow.store.common import INSIDE, closing_state, ended, event_answer, kept, passed
+from agentflow.store.common import EVENT_DOOR, INSIDE, closing_state, ended, event_answer, kept, passed
 from agentflow.store.rows import (
     HELD,
     AnswerRow,
@@ -23,6 +23,7 @@ from agentflow.store.rows import (
     SubscriptionRow,
     TaskRow,
 )
+from agentflow.store.sqlite import creating, left
 from agentflow.store.sqlite import statements as sql
 from agentflow.store.sqlite.known import Head, Known
 from agentflow.store.sqlite.published import Topics
@@ -62,7 +63,7 @@ class Batch:
         """Changes that take or release a tree."""
         self._gone: list[int] = []
         self._new_ids: set[str] = set()
-        self._new_contexts: dict[int, str] = {}
+        self._places: dict[int, sql.Place] = {}
         self.queues = Queues(db, holder)
         self.topics = Topics(db)
 
@@ -110,25 +111,13 @@ class Batch:
         epoch = 1 if holder and new.parent is None else 0
         head = Head((root, 0, 0, 0, new.created_at, epoch, new.state))
         self._heads[key] = self._touched[key] = head
-        labels = encode(new.labels).decode() if new.labels else None
-        pins = encode(new.pins).decode() if new.pins else None
-        self._rare[sql.NEW_HEAD].append(
-            (
-                key, root, new.parent, new.created_at, epoch, holder if epoch else None, new.state, new.workflow,
-                new.owner, context_id, new.idempotency_key, new.created_at,
-            )
-        )  # fmt: skip
-        self._rare[sql.NEW_RUN].append(
-            (
-                key, new.id, new.id[::-1], new.parent_step, new.definition, new.entry_point, new.door, labels,
-                pins, new.fingerprint, new.retry_of, new.message, new.input,
-            )
-        )  # fmt: skip
+        self._rare[sql.NEW_HEAD].append(creating.head_row(key, root, new, context_id, holder if epoch else None))
+        self._rare[sql.NEW_RUN].append(creating.run_row(key, new))
         self._rare[sql.NEW_LABEL].extend((name, value, key) for name, value in new.labels.items())
         if new.parent is None:
             self._rare[sql.NEW_PIN].extend((key, digest) for digest in new.pins.values())
         self._new_ids.add(new.id)
-        self._new_contexts[key] = context_id
+        self._places[key] = sql.Place(new.tenant, new.owner, context_id)
         if new.idempotency_key is not None:  # the next one with the same key has to find it
             self.flush()
         return head
@@ -149,10 +138,7 @@ class Batch:
             return None
         context_id = create.context_id
         if context_id is None and create.parent is not None:
-            context_id = self._new_contexts.get(create.parent)
-            if context_id is None:
-                found = one(self._db, "SELECT context_id FROM heads WHERE key = ?", (create.parent,))
-                context_id = found[0] if found else None
+            context_id = self._place(create.parent).context_id
         return self.create(change.run, create, change.root, context_id or create.id, self._holder)
 
     def _fits(self, change: RunChange, root: Head) -> bool:
@@ -177,11 +163,19 @@ class Batch:
                 self._generations.setdefault(row.task, task[2])
         return not change.late
 
+    def _place(self, run: int) -> sql.Place:
+        """Return whose a run is, and of which context."""
+        place = self._places.get(run)
+        if place is None:
+            place = self._places[run] = sql.Place._make(one(self._db, sql.PLACE, (run,)) or ("", "", ""))
+        return place
+
     def _exists(self, new: NewRun) -> bool:
         if new.id in self._new_ids or one(self._db, "SELECT 1 FROM runs WHERE ending = ?", (new.id[::-1],)):
             return True
         key = new.idempotency_key
-        return key is not None and one(self._db, sql.IDEMPOTENT, (new.owner, new.workflow, key)) is not None
+        who = (new.tenant, new.owner, new.agent, new.workflow, key)
+        return key is not None and one(self._db, sql.IDEMPOTENT, who) is not None
 
     def _apply(self, change: RunChange, head: Head) -> None:
         run, patch = change.run, change.patch
@@ -207,15 +201,13 @@ class Batch:
             self._rare[sql.DROP_SHARED].append((run, inside, inside[:-1] + chr(ord(inside[-1]) + 1)))
         if change.shared:
             self._rare[sql.NEW_SHARED].extend((run, row.key, row.address, row.value) for row in change.shared)
-        if change.artifacts:
-            self._rare[sql.NEW_ARTIFACT].extend(
-                (run, row.artifact_id, row.append, row.at, row.data) for row in change.artifacts
-            )
-        if change.messages:
-            self._rare[sql.NEW_MESSAGE].extend((run, row.task, row.at, row.data) for row in change.messages)
         if patch:
             self._patch(run, head, patch)
         self.append(run, head, events)
+        if change.artifacts or change.messages or (change.create is not None and change.create.message is not None):
+            logged = self._events[len(self._events) - len(events) :]
+            for statement, row in left.rows_of(change, logged, head.generation, self._generation):
+                self._rare[statement].append(row)
         if change.inbox_done:
             self._rare[sql.DROP_COMMAND].extend([(number_,) for number_ in change.inbox_done])
         if head.extras and ended(head.state):
@@ -280,6 +272,10 @@ class Batch:
             sql.ANSWER_TASK,
             (state, encode(row.answer), row.by, row.door, row.message_id, at, at, generation, task[::-1]),
         )
+        if row.door != EVENT_DOOR:
+            self._rare[sql.NEW_MESSAGE].append(
+                (row.run, task, row.message_id, "user", generation or 0, at, row.message)
+            )
         do(self._db, "DELETE FROM subscriptions WHERE task = ?", (task,))
         return head
 
@@ -293,24 +289,24 @@ class Batch:
         if task is None:
             head.generation += 1
             return head.generation
+        known = self._generation(task)
+        if known is None:
+            return None
+        self._generations[task] = known + 1
+        return known + 1
+
+    def _generation(self, task: str) -> int | None:
+        """Return the generation of a task that isn't a run; None where there is none."""
         known = self._generations.get(task)
         if known is None:
             found = one(self._db, "SELECT generation FROM tasks WHERE ending = ?", (task[::-1],))
-            if found is None:
-                return None
-            known = int(found[0])
-        self._generations[task] = known + 1
-        return known + 1
+            known = None if found is None else int(found[0])
+        return known
 
     def _task(self, run: int, head: Head, row: TaskRow) -> None:
         head.extras = 1
         self._touched[run] = head
-        do(self._db, sql.UPSERT_TASK,
-            (
-                row.id, row.id[::-1], run, row.n, row.step, row.kind, row.state, row.expires_at, row.created_at,
-                row.updated_at, row.message, row.schema, row.details,
-            ),
-        )  # fmt: skip
+        do(self._db, sql.UPSERT_TASK, creating.task_row(run, row, self._place(run)))
 
     def _close_task(self, head: Head, task_id: str, state: State, message: str | None, at: float) -> None:
         do(self._db, sql.CLOSE_TASK, (state, message, at, task_id[::-1]))
@@ -341,7 +337,7 @@ class Batch:
             if ended(patch.state):
                 ended_at = patch.at if patch.ended_at is None else patch.ended_at
         self._rare[sql.PATCH_STATE].append(
-            (*outcome, *texts, replaces, reason, reason, head.state, patch.paused, ended_at, run)
+            (*outcome, *texts, replaces, reason, reason, head.state, patch.at, head.state, patch.paused, ended_at, run)
         )
 
     def _close(self, run: int, head: Head, at: float) -> None:
@@ -361,7 +357,8 @@ class Batch:
         self._touched.update({run: head, head.root: root})
         event = self.topics.earliest(head.root, row)
         if event is None:
-            do(self._db, sql.NEW_SUBSCRIPTION, (row.task, run, *task[:2], row.owner, row.topic, row.filter))
+            listens = (row.tenant, row.owner, row.topic, row.filter, row.shared)
+            do(self._db, sql.NEW_SUBSCRIPTION, (row.task, run, *task[:2], *listens))
         else:
             self.pass_answer(event_answer(row.task, run, task[0], task[1], event.data, at))
 

@@ -9,12 +9,14 @@ from agentflow.data import encode
 from agentflow.errors import Defect
 from agentflow.store.common import OPEN, event_answer, judge_ended
 from agentflow.store.contract import Answered, Holders
-from agentflow.store.rows import AnswerRow, EventRow, Inbox
+from agentflow.store.rows import AnswerRow, EventRow
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.database import Database
+from agentflow.store.sqlite.published import Source
 from agentflow.store.sqlite.queries import concerned
 from agentflow.store.sqlite.rows import TASK, inbox_row, task_view
 from agentflow.store.sqlite.sql import one, rows
+from agentflow.store.views import Inbox
 
 
 class Commands:
@@ -23,8 +25,9 @@ class Commands:
     _database: Database
 
     async def answer(
-        self, task_id: str, answer: Mapping[str, Any], *, by: str, door: str, message_id: str | None, at: float
-    ) -> Answered:
+        self, task_id: str, answer: Mapping[str, Any], *, by: str, door: str, message_id: str | None, at: float,
+        message: bytes | None = None,
+    ) -> Answered:  # fmt: skip
         """Decide an open wait, by compare-and-set, and leave a command for the holder."""
         db = self._database.writer.db
 
@@ -42,7 +45,7 @@ class Commands:
             else:
                 outcome = "accepted"
                 task, run, n, step = found[:4]
-                batch.pass_answer(AnswerRow(task, run, n, step, answer, by, door, message_id, at))
+                batch.pass_answer(AnswerRow(task, run, n, step, answer, by, door, message_id, at, message))
                 batch.flush()
             view = one(db, f"{TASK} WHERE k.ending = ?", (task_id[::-1],))
             return Answered(outcome, task_view(view) if view else None, found[7])
@@ -78,18 +81,19 @@ class Commands:
         return [inbox_row(values) for values in found]
 
     async def publish(
-        self, topic: str, data: Any, event_id: str | None, at: float, *, owner: str = "local"
-    ) -> tuple[int, list[str]]:
+        self, topic: str, data: Any, event_id: str | None, at: float, *, owner: str = "local", tenant: str = "",
+        shared: bool = False,
+    ) -> tuple[int, list[str]]:  # fmt: skip
         """Store an event and hand it to every matching open subscription of its owner."""
-        raw = encode(data)
+        raw, source = encode(data), Source(tenant, owner, shared)
 
         def work(batch: Batch) -> tuple[int, list[str]]:
             topics = batch.topics
-            pos = topics.publish(owner, topic, raw, event_id, at)
+            pos = topics.publish(source, topic, raw, event_id, at)
             if pos is None:
                 return 0, []
             reached, holders = 0, dict[str, None]()
-            for listener in topics.listeners(owner, topic, data):
+            for listener in topics.listeners(source, topic, data):
                 task, run, n, step, _, root, holder = listener
                 batch.pass_answer(event_answer(task, run, n, step, data, at))
                 topics.take(root, pos, task)

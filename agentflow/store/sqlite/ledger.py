@@ -12,6 +12,7 @@ from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.database import Database
 from agentflow.store.sqlite.rows import run_rows
 from agentflow.store.sqlite.sql import do, one
+from agentflow.store.sqlite.statements import IDEMPOTENT
 from agentflow.store.told import Fenced
 
 LARGE = 128
@@ -86,12 +87,12 @@ class Ledger:
             found = one(self._database.reader, "SELECT body FROM definitions WHERE digest = ?", (digest,))
         return found[0] if found else None
 
-    async def find_idempotent(self, owner: str, workflow: str, key: str) -> RunRow | None:
+    async def find_idempotent(self, tenant: str, owner: str, agent: str, workflow: str, key: str) -> RunRow | None:
         """Return the run that was started with this idempotency key."""
         with self._database.faults:
             found = run_rows(
                 self._database.reader,
-                "WHERE h.owner = ? AND h.workflow = ? AND h.idempotency_key = ?",
-                (owner, workflow, key),
+                f"WHERE h.key = ({IDEMPOTENT} ORDER BY h.agent DESC LIMIT 1)",
+                (tenant, owner, agent, workflow, key),
             )
         return found[0] if found else None

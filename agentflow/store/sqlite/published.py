@@ -17,16 +17,21 @@ _PAGE = 64
 """Events that are read in one go where a filter may refuse them."""
 _NEXT = """
 SELECT p.pos, p.data FROM published p
-WHERE p.owner = ?1 AND p.topic = ?2 AND p.pos > ?3 AND (p.pos > ?4 OR p.at >= ?5)
+WHERE p.tenant = ?8 AND p.owner = ?1 AND p.topic = ?2 AND p.pos > ?3 AND (p.pos > ?4 OR p.at >= ?5)
   AND NOT EXISTS (SELECT 1 FROM taken t WHERE t.run = ?6 AND t.pos = p.pos)
-ORDER BY p.pos LIMIT ?7
 """
-_FIRST_SINCE = "SELECT min(pos) FROM published WHERE owner = ? AND topic = ? AND at >= ? AND pos <= ?"
+_NEXT_SHARED = f"{_NEXT} UNION ALL {_NEXT.replace('p.owner = ?1', 'p.shared = 1 AND p.owner <> ?1')}"
+"""Those of other owners too."""
+_PAGED = "ORDER BY 1 LIMIT ?7"
+_FIRST_SINCE = "SELECT min(pos) FROM published WHERE tenant = ? AND owner = ? AND topic = ? AND at >= ? AND pos <= ?"
+_FIRST_SHARED = _FIRST_SINCE.replace("owner = ?", "(owner = ? OR shared = 1)")
 _LISTENING = """
 SELECT s.task, s.run, s.n, s.step, s.filter, h.root, t.holder FROM subscriptions s
 JOIN heads h ON h.key = s.run JOIN heads t ON t.key = h.root
-WHERE s.owner = ? AND s.topic = ? ORDER BY s.rowid
+WHERE s.tenant = ? AND s.topic = ?
 """
+_OWN = f"{_LISTENING} AND s.owner = ? ORDER BY s.rowid"
+_ANY = f"{_LISTENING} AND (s.owner = ? OR s.shared = 1) ORDER BY s.rowid"
 
 
 class Published(NamedTuple):
@@ -34,6 +39,15 @@ class Published(NamedTuple):
 
     pos: int
     data: Any
+
+
+class Source(NamedTuple):
+    """Who publishes, and for whom."""
+
+    tenant: str
+    owner: str
+    shared: bool
+    """For other owners of the tenant too, where their waits take such."""
 
 
 class Listener(NamedTuple):
@@ -62,21 +76,22 @@ class Topics:
         self._taken: list[tuple[int, int, str]] = []
         self._listened: dict[tuple[int, str], int] = {}
 
-    def publish(self, owner: str, topic: str, raw: bytes, event_id: str | None, at: float) -> int | None:
+    def publish(self, source: Source, topic: str, raw: bytes, event_id: str | None, at: float) -> int | None:
         """Keep an event; returns its position, None where the owner has published one of this id."""
         db = self._db
-        if event_id is not None and one(db, "SELECT 1 FROM published WHERE owner = ? AND id = ?", (owner, event_id)):
+        known = "SELECT 1 FROM published WHERE tenant = ? AND owner = ? AND id = ?"
+        if event_id is not None and one(db, known, (source.tenant, source.owner, event_id)):
             return None
         do(
             db,
-            "INSERT INTO published (owner, id, topic, at, data) VALUES (?, ?, ?, ?, ?)",
-            (owner, event_id, topic, at, raw),
+            "INSERT INTO published (tenant, owner, shared, id, topic, at, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*source, event_id, topic, at, raw),
         )
         return db.last_insert_rowid()
 
-    def listeners(self, owner: str, topic: str, data: Any) -> Iterator[Listener]:
+    def listeners(self, source: Source, topic: str, data: Any) -> Iterator[Listener]:
         """Give the open waits that want an event, in the order in which they opened."""
-        for values in rows(self._db, _LISTENING, (owner, topic)):
+        for values in rows(self._db, _ANY if source.shared else _OWN, (source.tenant, topic, source.owner)):
             listener = Listener(*values)
             wanted = None if listener.filter is None else salvaged(listener.filter, UNREADABLE)
             if wanted is not UNREADABLE and filter_matches(wanted, data):
@@ -92,7 +107,8 @@ class Topics:
         wanted = None if row.filter is None else decode(row.filter)
         page = 1 if wanted is None else _PAGE
         since = float("inf") if row.since is None else row.since
-        while batch := rows(db, _NEXT, (row.owner, row.topic, position, heard, since, root, page)):
+        after = f"{_NEXT_SHARED if row.shared else _NEXT} {_PAGED}"
+        while batch := rows(db, after, (row.owner, row.topic, position, heard, since, root, page, row.tenant)):
             for pos, raw in batch:
                 position, data = pos, salvaged(raw, UNREADABLE)
                 if data is UNREADABLE:
@@ -112,7 +128,8 @@ class Topics:
             return int(found[0])
         if row.since is None:
             return heard
-        first = one(self._db, _FIRST_SINCE, (row.owner, row.topic, row.since, heard))
+        first_of = _FIRST_SHARED if row.shared else _FIRST_SINCE
+        first = one(self._db, first_of, (row.tenant, row.owner, row.topic, row.since, heard))
         return heard if first is None or first[0] is None else int(first[0]) - 1
 
     def take(self, root: int, pos: int, task: str) -> None:

@@ -7,21 +7,30 @@ from typing import Any, Literal
 
 import apsw
 
+from agentflow.principal import Principal
 from agentflow.store.common import ASKING, shortest_ending
 from agentflow.store.contract import Holders
 from agentflow.store.rows import (
     TERMINAL,
     RunQuery,
-    State,
 )
 from agentflow.store.sqlite.rows import listed
 from agentflow.store.sqlite.sql import do, do_many, number, one, rows
 from agentflow.store.sqlite.statements import KEEP_POSITION, OF_RUN, OPEN_STATES
+from agentflow.store.views import PurgeQuery
 
 # ruff: noqa: S608  the only text put in is constants
 
 Where = tuple[str, tuple[Any, ...]]
 _ASKING = listed(ASKING)
+_OWN = "(k.tenant = ? AND k.owner = ?)"
+_NAMED = """
+EXISTS (SELECT 1 FROM json_each(iif(json_valid(k.assignees), k.assignees, '[]')) j
+  WHERE j.value IN (SELECT value FROM json_each(?)))
+"""
+_ASSIGNED = f"(k.tenant = ? AND k.assignees IS NOT NULL AND k.state IN {OPEN_STATES} AND {_NAMED})"
+_SHOWN = f"k.key IN (SELECT key FROM tasks k WHERE {_OWN} UNION SELECT key FROM tasks k WHERE {_ASSIGNED})"
+"""Which waits are shown to a principal, each half by its own index."""
 
 
 def run_where(query: RunQuery) -> Where:
@@ -40,9 +49,11 @@ def run_where(query: RunQuery) -> Where:
     if query.states:
         states = sorted(query.states)
         add(f"h.state IN ({', '.join('?' * len(states))})", *states)
-    for column, value in (("workflow", query.workflow), ("owner", query.owner), ("context_id", query.context_id)):
-        if value is not None:
+    for column in ("workflow", "agent", "context_id"):
+        if (value := getattr(query, column)) is not None:
             add(f"h.{column} = ?", value)
+    if query.owner is not None:
+        add("h.tenant = ? AND h.owner = ?", query.tenant, query.owner)
     for name, value in query.labels.items():
         add("h.key IN (SELECT run FROM labels WHERE name = ? AND value = ?)", name, value)
     if query.since is not None:
@@ -56,7 +67,9 @@ def run_where(query: RunQuery) -> Where:
     return f"WHERE {' AND '.join(parts)}", tuple(args)
 
 
-def task_where(run: int | None, tree: Collection[int], open_only: bool, owner: str | None, before: str | None) -> Where:
+def task_where(
+    run: int | None, tree: Collection[int], open_only: bool, principal: Principal | None, before: str | None
+) -> Where:
     """Return the condition on `tasks k` of a list of waits."""
     parts = ["(k.kind <> 'agent' OR k.state IN (SELECT value FROM json_each(?)))"]
     args: list[Any] = [_ASKING]
@@ -65,9 +78,9 @@ def task_where(run: int | None, tree: Collection[int], open_only: bool, owner: s
         args.append(listed(tree or (run,)))
     if open_only:
         parts.append(f"k.state IN {OPEN_STATES}")
-    if owner is not None:
-        parts.append("h.owner = ?")
-        args.append(owner)
+    if principal is not None and not principal.sees_all:
+        parts.append(_SHOWN if run is None else f"({_OWN} OR {_ASSIGNED})")
+        args += [principal.tenant, principal.owner, principal.tenant, listed(principal.names)]
     if before is not None:
         parts.append("(k.created_at, k.id) < (SELECT m.created_at, m.id FROM tasks m WHERE m.ending = ?)")
         args.append(before[::-1])
@@ -114,14 +127,19 @@ def shortest_of(db: apsw.Connection, kind: Literal["run", "wait"], text: str) ->
     return shortest_ending(text, [ending[::-1] for ending in found or () if ending])
 
 
-def ended_before(db: apsw.Connection, time: float, states: Collection[State], limit: int) -> list[int]:
-    """Return root runs that ended before a time."""
+def purgeable(db: apsw.Connection, query: PurgeQuery, limit: int) -> list[int]:
+    """Return ended root runs that needn't be kept, the first to end first."""
+    who = query.principal
     found = rows(
         db,
-        "SELECT key FROM heads WHERE parent IS NULL AND ended_at < ? AND state IN (SELECT value FROM json_each(?))"
+        "SELECT key FROM heads WHERE parent IS NULL AND state IN (SELECT value FROM json_each(?))"
+        " AND ended_at < ? - coalesce(retention, ?) AND (? OR (tenant = ? AND owner = ?))"
         " ORDER BY ended_at, key LIMIT ?",
-        (time, listed(sorted(TERMINAL.intersection(states))), limit),
-    )
+        (
+            listed(sorted(TERMINAL.intersection(query.states))), query.now, query.age, who.sees_all, who.tenant,
+            who.owner, limit,
+        ),
+    )  # fmt: skip
     return [values[0] for values in found]
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 
 import anyio.lowlevel
 
 from agentflow.store.loaded import LoadedTree
-from agentflow.store.rows import Event, RunQuery, RunRow, State, StepRow
+from agentflow.store.rows import Event, RunQuery, RunRow, StepRow
 from agentflow.store.slot_rows import SlotWait
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.database import Database
-from agentflow.store.sqlite.queries import delete_runs, ended_before, forget_published, run_where, thin_out
+from agentflow.store.sqlite.queries import delete_runs, forget_published, purgeable, run_where, thin_out
 from agentflow.store.sqlite.queueing import waits_of
 from agentflow.store.sqlite.rows import (
     EVENT,
@@ -27,6 +26,7 @@ from agentflow.store.sqlite.rows import (
     tree_keys,
 )
 from agentflow.store.sqlite.sql import number, rows
+from agentflow.store.views import PurgeQuery
 
 _ROOM = 2000
 """Rows that one transaction deletes: commits of others go between, and the event loop isn't held up."""
@@ -116,13 +116,13 @@ class Reads:
             tree = load_tree(db, root, lost)
             return None if tree is None else replace(tree, damaged=frozenset(lost))
 
-    async def purge(self, older_than: float, states: Collection[State], limit: int = 500) -> int:
-        """Delete one batch of root runs that ended before a time."""
+    async def purge(self, query: PurgeQuery, limit: int = 500) -> int:
+        """Delete one batch of ended root runs that needn't be kept."""
         db = self._database.writer.db
 
         def work(_: Batch, most: int) -> tuple[int, bool]:
             gone, room = 0, _ROOM
-            for root in ended_before(db, older_than, states, min(most, _ROOM // 20)):
+            for root in purgeable(db, query, min(most, _ROOM // 20)):
                 tree = tree_keys(db, root)
                 # Of a large run first the bulk goes, a part at a time, then what makes it a run.
                 room = thin_out(db, tree, room)
@@ -138,8 +138,11 @@ class Reads:
             gone += count
             await anyio.lowlevel.checkpoint()
 
-        def forget(_: Batch) -> None:
-            forget_published(db, older_than)
+        if query.age is not None and query.principal.sees_all:
+            oldest = query.now - query.age
 
-        await self._database.write(forget)
+            def forget(_: Batch) -> None:
+                forget_published(db, oldest)
+
+            await self._database.write(forget)
         return gone

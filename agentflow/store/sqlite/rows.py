@@ -8,21 +8,25 @@ from zlib import crc32
 
 import apsw
 
-from agentflow.data import encode, is_readable, salvaged
+from agentflow.data import encode, is_array, is_object, is_readable, salvaged
 from agentflow.errors import StoreError
 from agentflow.store.common import UNREADABLE, ended, parents_first
 from agentflow.store.loaded import LoadedRun, LoadedTree
-from agentflow.store.rows import Event, Inbox, RunRow, SharedRow, StepRow, TaskRow, TaskView
+from agentflow.store.rows import ArtifactRow, Event, RunRow, SharedRow, StepRow, TaskRow
 from agentflow.store.slot_rows import SlotView
-from agentflow.store.sqlite.sql import one, rows
+from agentflow.store.sqlite.sql import number, one, rows
 from agentflow.store.sqlite.statements import LAST_AT, LAST_SEQ, OPEN_STATES
+from agentflow.store.views import Inbox, MessageView, TaskView
 
 RUN = f"""
 SELECT h.key, r.id, h.root, t.id, h.parent, p.id, r.parent_step, h.workflow, r.definition, r.entry_point, r.input,
-  h.state, h.reason, h.error, h.output, h.output_step, h.message, r.start_message, h.memo, h.now_text, h.owner,
+  h.state, h.reason, h.error, h.output, h.output_step, h.message,
+  CASE WHEN r.messaged THEN
+    (SELECT m.data FROM messages m WHERE m.run = h.key AND m.task IS NULL ORDER BY m.pos LIMIT 1)
+  END, h.memo, h.now_text, h.owner,
   h.context_id, r.door, r.labels, r.pins, h.idempotency_key, r.fingerprint, r.retry_of, h.paused, h.last_response,
   th.holder, th.epoch, {LAST_SEQ}, h.generation, h.created_at, {LAST_AT}, h.ended_at, c.data,
-  h.tolerated
+  h.tolerated, h.tenant, h.agent, h.changed_at, h.retention
 FROM heads h JOIN runs r ON r.key = h.key
 JOIN heads th ON th.key = h.root JOIN runs t ON t.key = h.root
 LEFT JOIN runs p ON p.key = h.parent LEFT JOIN context c ON c.run = h.key
@@ -34,8 +38,8 @@ FROM steps
 """
 TASK = """
 SELECT k.id, k.run, k.n, k.step, k.kind, k.state, k.message, k.schema, k.details, k.expires_at, k.created_at,
-  k.updated_at, r.id, t.id, h.workflow, h.owner, k.answer, k.by, k.door, k.message_id, k.answered_at, k.generation,
-  h.root
+  k.updated_at, k.assignees, r.id, t.id, h.workflow, h.owner, k.answer, k.by, k.door, k.message_id, k.answered_at,
+  k.generation, h.root, h.tenant, h.context_id, h.agent
 FROM tasks k JOIN heads h ON h.key = k.run JOIN runs r ON r.key = k.run JOIN runs t ON t.key = h.root
 """
 EVENT = """
@@ -132,8 +136,36 @@ def leaving(db: apsw.Connection, run: int) -> str:
 
 def task_view(values: tuple[Any, ...]) -> TaskView:
     """Return a task as doors see it."""
-    answer = None if values[16] is None else salvaged(values[16], UNREADABLE)
-    return TaskView._make((TaskRow._make(values[:12]), *values[12:16], answer, *values[17:]))
+    answer = None if values[17] is None else salvaged(values[17], UNREADABLE)
+    task = TaskRow._make((*values[:12], _names(values[12])))
+    return TaskView._make((task, *values[13:17], answer, *values[18:]))
+
+
+def _names(raw: str | None) -> tuple[str, ...]:
+    found: Any = salvaged(raw, ()) if raw else ()
+    return tuple(found) if is_array(found) else ()
+
+
+def message_view(values: tuple[Any, ...]) -> MessageView:
+    """Return a message of (id, role, generation, at, data, answer); without data it is made of the task's answer."""
+    if values[4] is not None:
+        return MessageView._make((*values[:4], salvaged(values[4], UNREADABLE)))
+    answer = UNREADABLE if values[5] is None else salvaged(values[5], UNREADABLE)
+    parts: list[dict[str, Any]] = [{"data": answer.get("value", answer) if is_object(answer) else answer}]
+    made = {"messageId": values[0], "role": values[1], "parts": parts}
+    return MessageView._make((*values[:4], {name: value for name, value in made.items() if value is not None}))
+
+
+def chunk_row(values: tuple[Any, ...]) -> ArtifactRow:
+    """Return a chunk of an artifact."""
+    run, name, append, data, at, last, step, anew = values
+    return ArtifactRow(run, name, bool(append), data, at, bool(last), step, bool(anew))
+
+
+def task_place(db: apsw.Connection, task_id: str) -> tuple[int, str | None]:
+    """Return the key of a task's run, 0 for an unknown one, and its id where it isn't the run's own task."""
+    key = number(db, "SELECT key FROM runs WHERE ending = ?", (task_id[::-1],))
+    return (key, None) if key else (number(db, "SELECT run FROM tasks WHERE ending = ?", (task_id[::-1],)), task_id)
 
 
 def event(values: tuple[Any, ...]) -> Event:

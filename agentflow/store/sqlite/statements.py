@@ -1,5 +1,9 @@
 """The SQL of a commit, one text a purpose: the driver keeps them prepared."""
 
+from __future__ import annotations
+
+from typing import NamedTuple
+
 # ruff: noqa: S608  the only text put in is a constant of this module
 
 OF_RUN = (
@@ -14,10 +18,25 @@ LAST_SEQ = "max(h.seq, coalesce((SELECT max(e.seq) FROM events e WHERE e.run = h
 LAST_AT = """
 max(h.updated_at, coalesce((SELECT e.at FROM events e WHERE e.run = h.key ORDER BY e.seq DESC LIMIT 1), 0))
 """
+
+
+class Place(NamedTuple):
+    """What lists of tasks find a run by; of `PLACE`."""
+
+    tenant: str
+    owner: str
+    context_id: str
+
+
 HEAD = f"""
 SELECT h.root, {LAST_SEQ}, h.generation, h.extras, {LAST_AT}, h.epoch, h.state FROM heads h WHERE h.key = ?
 """
-IDEMPOTENT = "SELECT key FROM heads WHERE owner = ? AND workflow = ? AND idempotency_key = ?"
+# What an older version started belongs to no agent: it is anybody's.
+IDEMPOTENT = """
+SELECT key FROM heads h
+WHERE h.tenant = ? AND h.owner = ? AND h.agent IN (?, '') AND h.workflow = ? AND h.idempotency_key = ?
+"""
+PLACE = "SELECT tenant, owner, context_id FROM heads WHERE key = ?"
 LAST_POS = """
 SELECT max((SELECT coalesce(max(pos), 0) FROM events), (SELECT value FROM meta WHERE name = 'pos'))
 """
@@ -25,13 +44,13 @@ OPEN_TASK = f"SELECT n, step, generation FROM tasks WHERE ending = ? AND state I
 
 NEW_HEAD = """
 INSERT INTO heads (key, root, parent, seq, generation, born, extras, updated_at, epoch, holder, asleep, state, paused,
-  workflow, owner, context_id, idempotency_key, created_at, heard)
-VALUES (?1, ?2, ?3, 0, 0, 0, 0, ?4, ?5, ?6, 0, ?7, 0, ?8, ?9, ?10, ?11, ?12,
+  workflow, owner, context_id, idempotency_key, created_at, changed_at, tenant, agent, retention, heard)
+VALUES (?1, ?2, ?3, 0, 0, 0, 0, ?4, ?5, ?6, 0, ?7, 0, ?8, ?9, ?10, ?11, ?4, ?4, ?12, ?13, ?14,
   CASE WHEN ?3 IS NULL THEN (SELECT coalesce(max(pos), 0) FROM published) ELSE 0 END)
 """
 NEW_RUN = """
 INSERT INTO runs (key, id, ending, parent_step, definition, entry_point, door, labels, pins, fingerprint, retry_of,
-  start_message, input)
+  messaged, input)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 NEW_PIN = "INSERT OR IGNORE INTO pinned (run, digest) VALUES (?, ?)"
@@ -49,6 +68,7 @@ UPDATE heads SET
 PATCH_HEAD = f"{_PATCH} reason = coalesce(?, reason) WHERE key = ?"
 PATCH_STATE = f"""{_PATCH}
   reason = CASE WHEN ? THEN ? ELSE coalesce(?, reason) END,
+  changed_at = CASE WHEN state = ? THEN changed_at ELSE ? END,
   state = ?, paused = coalesce(?, paused), ended_at = coalesce(?, ended_at)
 WHERE key = ?
 """
@@ -78,11 +98,13 @@ VALUES (?, ?, ?, ?4, ?, ?, (SELECT holder FROM heads WHERE key = ?4))
 HAND_TIMERS = "UPDATE timers SET holder = ?1 WHERE root = ?2 AND holder IS NOT ?1"
 
 UPSERT_TASK = f"""
-INSERT INTO tasks (id, ending, run, n, step, kind, state, expires_at, created_at, updated_at, message, schema, details)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO tasks (id, ending, run, n, step, kind, state, expires_at, created_at, updated_at, message, schema, details,
+  assignees, tenant, owner, context_id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (ending) DO UPDATE SET
   n = excluded.n, step = excluded.step, kind = excluded.kind, state = excluded.state, expires_at = excluded.expires_at,
-  updated_at = excluded.updated_at, message = excluded.message, schema = excluded.schema, details = excluded.details
+  updated_at = excluded.updated_at, message = excluded.message, schema = excluded.schema, details = excluded.details,
+  assignees = excluded.assignees
 WHERE state IN {OPEN_STATES}
 """
 CLOSE_TASK = f"""
@@ -110,12 +132,15 @@ KEEP_POSITION = "UPDATE meta SET value = ?1 WHERE name = 'pos' AND value < ?1"
 NEW_COMMAND = "INSERT INTO inbox (root, run, kind, n, task, data) VALUES (?, ?, ?, ?, ?, ?)"
 DROP_COMMAND = "DELETE FROM inbox WHERE id = ?"
 NEW_SUBSCRIPTION = """
-REPLACE INTO subscriptions (task, run, n, step, owner, topic, filter) VALUES (?, ?, ?, ?, ?, ?, ?)
+REPLACE INTO subscriptions (task, run, n, step, tenant, owner, topic, filter, shared) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 NEW_SHARED = "INSERT INTO shared (run, key, address, value) VALUES (?, ?, ?, ?)"
 DROP_SHARED = "DELETE FROM shared WHERE run = ? AND address >= ? AND address < ?"
-NEW_ARTIFACT = "INSERT INTO artifacts (run, artifact, append, at, data) VALUES (?, ?, ?, ?, ?)"
-NEW_MESSAGE = "INSERT INTO messages (run, task, at, data) VALUES (?, ?, ?, ?)"
+NEW_ARTIFACT = """
+INSERT INTO artifacts (run, artifact, append, at, data, last_chunk, step, anew, generation)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+NEW_MESSAGE = "INSERT INTO messages (run, task, id, role, generation, at, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 FIRST = (NEW_HEAD, NEW_RUN, NEW_PIN, NEW_LABEL)
 """What a commit writes before its steps and events, in order; then come these."""

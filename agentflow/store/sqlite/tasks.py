@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from agentflow.data import decode
+from agentflow.principal import Principal
 from agentflow.store.common import join_artifacts
-from agentflow.store.rows import (
-    TaskView,
-)
+from agentflow.store.rows import ArtifactRow, Event
 from agentflow.store.sqlite.database import Database
 from agentflow.store.sqlite.queries import ids_ending, shortest_of, task_where
-from agentflow.store.sqlite.rows import TASK, task_view, tree_keys
-from agentflow.store.sqlite.sql import number, one, rows
+from agentflow.store.sqlite.rows import EVENT, TASK, chunk_row, event, message_view, task_place, task_view, tree_keys
+from agentflow.store.sqlite.sql import one, rows
+from agentflow.store.views import MessageView, TaskView
 
 
 class Tasks:
@@ -33,7 +32,7 @@ class Tasks:
         run_id: str | None = None,
         tree: bool = False,
         open_only: bool = True,
-        owner: str | None = None,
+        principal: Principal | None = None,
         before: str | None = None,
         limit: int = 1000,
     ) -> list[TaskView]:
@@ -43,7 +42,7 @@ class Tasks:
             if run_id is not None and run is None:
                 return []
             members = tree_keys(self._database.reader, run) if tree and run is not None else ()
-            where, args = task_where(run, members, open_only, owner, before)
+            where, args = task_where(run, members, open_only, principal, before)
             found = rows(self._database.reader, f"{TASK} {where} ORDER BY k.created_at, k.id LIMIT ?", (*args, limit))
         return [task_view(values) for values in found]
 
@@ -52,27 +51,44 @@ class Tasks:
         with self._database.faults:
             found = rows(
                 self._database.reader,
-                "SELECT a.artifact, a.append, a.data FROM artifacts a JOIN runs r ON r.key = a.run WHERE r.ending = ?"
-                " ORDER BY a.pos",
+                "SELECT a.run, a.artifact, a.append, a.data, a.at, a.last_chunk, a.step, a.anew FROM artifacts a"
+                " JOIN runs r ON r.key = a.run WHERE r.ending = ? ORDER BY a.generation, a.pos",
                 (run_id[::-1],),
             )
-        return join_artifacts((values[0], bool(values[1]), values[2]) for values in found)
+        return join_artifacts(chunk_row(values) for values in found)
 
-    async def history(self, task_id: str) -> list[Any]:
-        """Return the messages of a task, oldest first."""
+    async def chunks(self, run_id: str, after: int = 0, limit: int = 1000) -> list[tuple[int, ArtifactRow]]:
+        """Return (generation, chunk) of a run's artifacts after a generation."""
         with self._database.faults:
-            run, wanted = self._database.key(task_id), None
-            if run is None:
-                run, wanted = (
-                    number(self._database.reader, "SELECT run FROM tasks WHERE ending = ?", (task_id[::-1],)),
-                    task_id,
-                )
             found = rows(
                 self._database.reader,
-                "SELECT data FROM messages WHERE run = ? AND task IS ? ORDER BY pos",
-                (run, wanted),
+                "SELECT a.generation, a.run, a.artifact, a.append, a.data, a.at, a.last_chunk, a.step, a.anew"
+                " FROM artifacts a JOIN runs r ON r.key = a.run WHERE r.ending = ? AND a.generation > ?"
+                " ORDER BY a.generation, a.pos LIMIT ?",
+                (run_id[::-1], after, limit),
             )
-        return [decode(values[0]) for values in found]
+        return [(values[0], chunk_row(values[1:])) for values in found]
+
+    async def history(self, task_id: str, limit: int | None = None) -> list[MessageView]:
+        """Return the messages of a task, oldest first."""
+        with self._database.faults:
+            run, wanted = task_place(self._database.reader, task_id)
+            found = rows(
+                self._database.reader,
+                "SELECT m.id, m.role, m.generation, m.at, m.data, k.answer FROM messages m"
+                " LEFT JOIN tasks k ON m.data IS NULL AND k.ending = ?"
+                " WHERE m.run = ? AND m.task IS ? ORDER BY m.pos DESC LIMIT ?",
+                (task_id[::-1], run, wanted, -1 if limit is None else limit),
+            )
+        return [message_view(values) for values in reversed(found)]
+
+    async def task_log(self, task_id: str, after: int = 0, limit: int = 1000) -> list[Event]:
+        """Return the changes of a task after a generation: its own events, those of a run's steps aren't among them."""
+        with self._database.faults:
+            run, wanted = task_place(self._database.reader, task_id)
+            where = "WHERE e.run = ? AND e.task IS ? AND e.generation > ? ORDER BY e.generation LIMIT ?"
+            found = rows(self._database.reader, f"{EVENT} {where}", (run, wanted, after, limit))
+        return [event(values) for values in found]
 
     async def find(self, ending: str, kind: Literal["run", "wait"], limit: int = 5) -> list[str]:
         """Return ids that end with this text, newest first."""

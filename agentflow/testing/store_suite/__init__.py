@@ -32,9 +32,10 @@ from agentflow.testing.store_suite.published import EventSuite
 from agentflow.testing.store_suite.reads import ReadSuite
 from agentflow.testing.store_suite.records import RecordSuite
 from agentflow.testing.store_suite.slots import SlotSuite
+from agentflow.testing.store_suite.told import ToldSuite
 
 __all__ = ("DurableSuite", "StoreSuite")
 
 
-class StoreSuite(RecordSuite, LedgerSuite, CommandSuite, EventSuite, LeaseSuite, SlotSuite, ReadSuite):
+class StoreSuite(RecordSuite, LedgerSuite, CommandSuite, EventSuite, LeaseSuite, SlotSuite, ReadSuite, ToldSuite):
     """Everything that holds for a store in one process."""

@@ -55,10 +55,10 @@ class LedgerSuite:
         change = RunChange(again, again, 1, create=create, steps=[step(again, 0)])
         assert list(await store.commit([change])) == [Fenced(again)]
         assert await store.get_run(text_id("r2")) is None
-        run = await store.find_idempotent("local", "flow", "order-7")
+        run = await store.find_idempotent("", "local", "", "flow", "order-7")
         assert run is not None
         assert (run.run, run.fingerprint) == (one, "f1")
-        assert await store.find_idempotent("ann", "flow", "order-7") is None
+        assert await store.find_idempotent("", "ann", "", "flow", "order-7") is None
         await start(store, "r3", idempotency_key="order-7", owner="ann")
         await start(store, "r4", idempotency_key="order-7", workflow="other")
 

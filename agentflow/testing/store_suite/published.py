@@ -10,6 +10,7 @@ import pytest
 
 from agentflow.store.contract import Store
 from agentflow.store.rows import RunChange
+from agentflow.store.views import PurgeQuery
 from agentflow.testing.store_suite.builders import (
     OVER,
     ending,
@@ -250,7 +251,7 @@ class EventSuite:
         await _published(store, 2)
         await store.commit([listening(child, "w0", "paid", since=None, root=root)])
         await store.commit([ending(child, root), ending(root, root)])
-        assert await store.purge(1000.0, OVER) == 1
+        assert await store.purge(PurgeQuery(1000.0, 0.0, OVER)) == 1
         again = await start(store, "r1")
         await _published(store, 1)
         await store.commit([listening(again, "w0", "paid", since=None)])

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from agentflow.principal import Principal
 from agentflow.store.contract import Store
 from agentflow.store.rows import (
     RunChange,
     RunPatch,
     RunQuery,
 )
+from agentflow.store.views import PurgeQuery
 from agentflow.testing.store_suite.builders import (
     OVER,
     bump,
@@ -137,19 +139,37 @@ class ReadSuite:
         child = await start_child(store, "child", old, old)
         await store.commit([ending(child, old, at=150.0), ending(old, old, at=150.0)])
         await store.commit([ending(failed, failed, "failed", at=150.0), ending(recent, recent, at=500.0)])
-        assert await store.purge(300.0, ("completed",)) == 1
+        assert await store.purge(PurgeQuery(300.0, 0.0, ("completed",))) == 1
         assert await _names(store, RunQuery()) == ["recent", "failed", "active"]
         assert await store.get_run(text_id("child")) is None
-        assert await store.purge(300.0, OVER) == 1
-        assert await store.purge(300.0, ("working", "completed")) == 0
+        assert await store.purge(PurgeQuery(300.0, 0.0, OVER)) == 1
+        assert await store.purge(PurgeQuery(300.0, 0.0, ("working", "completed"))) == 0
         assert await _names(store, RunQuery()) == ["recent", "active"]
         assert {event.run for event in await store.all_events()} == {active, recent}
+
+    async def test_a_run_is_kept_as_long_as_it_says_itself_and_no_longer(self, store: Store) -> None:
+        for name, retention in (("short", 10.0), ("long", 1000.0), ("plain", None)):
+            key = await start(store, name, retention=retention)
+            await store.commit([ending(key, key, at=200.0)])
+        assert await store.purge(PurgeQuery(205.0, None, OVER)) == 0
+        assert await store.purge(PurgeQuery(220.0, None, OVER)) == 1
+        assert await _names(store, RunQuery()) == ["plain", "long"]
+        assert await store.purge(PurgeQuery(220.0, 0.0, OVER)) == 1
+        assert await _names(store, RunQuery()) == ["long"]
+        assert await store.purge(PurgeQuery(1201.0, None, OVER)) == 1
+
+    async def test_nobody_purges_others_runs(self, store: Store) -> None:
+        for name, owner, tenant in (("r1", "ann", "acme"), ("r2", "ann", ""), ("r3", "bob", "acme")):
+            key = await start(store, name, owner=owner, tenant=tenant)
+            await store.commit([ending(key, key, at=200.0)])
+        assert await store.purge(PurgeQuery(300.0, 0.0, OVER, Principal("ann", "acme"))) == 1
+        assert await _names(store, RunQuery()) == ["r3", "r2"]
 
     async def test_purging_forgets_published_events_that_no_run_can_ask_for(self, store: Store) -> None:
         for n, at in enumerate((10.0, 60.0)):
             await store.publish("paid", {"n": n}, f"e{n}", at)
         key = await start(store, "r1", created_at=50.0)
-        await store.purge(100.0, OVER)
+        await store.purge(PurgeQuery(100.0, 0.0, OVER))
         await store.commit([listening(key, "w1", "paid")])
         view = await store.get_task(text_id("w1"))
         assert view is not None
@@ -168,7 +188,7 @@ class ReadSuite:
         child = await start_child(store, "c1", keys[0], keys[0], definition="kid")
         await store.commit([ending(child, keys[0]), *(ending(key, key, at=200.0 + n) for n, key in enumerate(keys))])
         for older, left in ((200.5, {"d2", "kid"}), (201.5, {"d2"}), (300.0, set[str]())):
-            assert await store.purge(older, OVER) == 1
+            assert await store.purge(PurgeQuery(older, 0.0, OVER)) == 1
             assert {name for name in bodies if await store.get_definition(name)} == left
         key = await fresh(store)
         await store.commit([RunChange(key, key, 1, create=new_run("r3", definition="d1"))], bodies)
@@ -178,9 +198,9 @@ class ReadSuite:
         keys = [await start(store, f"r{n}") for n in range(60)]
         await store.commit([ending(key, key, at=150.0 + n) for n, key in enumerate(keys)])
         last = (await store.all_events(limit=10_000))[-1].pos
-        assert await store.purge(1000.0, OVER, limit=55) == 55
+        assert await store.purge(PurgeQuery(1000.0, 0.0, OVER), limit=55) == 55
         assert len(await store.list_runs(RunQuery(limit=100))) == 5
-        assert await store.purge(1000.0, OVER) == 5
+        assert await store.purge(PurgeQuery(1000.0, 0.0, OVER)) == 5
         key = await start(store, "next")
         assert key not in keys
         assert [event.pos > last for event in await store.all_events()] == [True]

@@ -6,13 +6,11 @@ from __future__ import annotations
 
 import pytest
 
-from agentflow.data import encode
 from agentflow.errors import ConflictError, NotFoundError
+from agentflow.principal import Principal
 from agentflow.store.contract import Store
 from agentflow.store.distri import WorkflowRecords
 from agentflow.store.rows import (
-    ArtifactRow,
-    MessageRow,
     RunChange,
     RunPatch,
     SharedRow,
@@ -115,7 +113,7 @@ class RecordSuite:
             assert await store.list_steps(text_id(name)) == []
             assert await store.events(text_id(name)) == []
         assert await store.get_task(text_id("w1")) is None
-        assert await store.find_idempotent("local", "flow", "k") is None
+        assert await store.find_idempotent("", "local", "", "flow", "k") is None
         assert [event.run for event in await store.all_events()] == [other]
 
     async def test_an_update_of_a_step_keeps_result_and_memo_and_clears_the_error(self, store: Store) -> None:
@@ -238,29 +236,6 @@ class RecordSuite:
         assert (run.parent, run.parent_id, run.parent_step) == (child, text_id("c1"), 0)
         assert (run.context_id, run.holder, run.epoch) == (text_id("r1"), "host-a", 1)
 
-    async def test_chunks_of_an_artifact_are_joined_in_order_of_first_appearance(self, store: Store) -> None:
-        key = await start(store, "r1")
-        chunks = [("a", False, ["1"]), ("b", False, ["x"]), ("a", True, ["2"]), ("b", False, ["y"])]
-        rows = [
-            ArtifactRow(key, name, append, encode({"artifactId": name, "parts": parts}), 100.0)
-            for name, append, parts in chunks
-        ]
-        await store.commit([RunChange(key, key, 1, artifacts=rows)])
-        assert await store.artifacts(text_id("r1")) == [
-            {"artifactId": "a", "parts": ["1", "2"]},
-            {"artifactId": "b", "parts": ["y"]},
-        ]
-        assert await store.artifacts(text_id("nobody")) == []
-
-    async def test_messages_belong_to_their_task(self, store: Store) -> None:
-        key = await start(store, "r1")
-        task = wait_task(key, "w1")
-        messages = [MessageRow(None, b"1", 1.0), MessageRow(task.id, b"2", 1.0), MessageRow(None, b"3", 1.0)]
-        await store.commit([RunChange(key, key, 1, tasks=[task], messages=messages)])
-        assert await store.history(text_id("r1")) == [1, 3]
-        assert await store.history(task.id) == [2]
-        assert await store.history(text_id("nobody")) == []
-
     async def test_updates_of_shared_keys_are_loaded_in_commit_order(self, store: Store) -> None:
         key = await start(store, "r1")
         for value in (b"1", b"2"):
@@ -292,7 +267,8 @@ class RecordSuite:
         assert await names(before=text_id("w3")) == ["w1", "w2"]
         assert await names(run_id=text_id("r1")) == ["w3", "w4"]
         assert await names(run_id=text_id("r1"), tree=True) == ["w1", "w2", "w3", "w4"]
-        assert await names(owner="local") == []
+        assert await names(principal=Principal("ann")) == ["w1", "w2", "w3", "w4"]
+        assert await names(principal=Principal("local")) == await names(principal=Principal("ann", "acme")) == []
         await store.commit([RunChange(child, root, 1, close_tasks=[(text_id("w1"), "canceled", "no")])])
         assert await names() == ["w2", "w3", "w4"]
         assert await names(open_only=False, run_id=text_id("c1")) == ["w1", "w2"]

@@ -34,7 +34,7 @@ _RECOVER = "what can be read of this one: sqlite3 {} .recover"
 _BESIDE = ("A page of index ", "The index ", "The map ")
 """How findings begin that leave the data alone."""
 _JSON = (
-    ("runs", "key", ("input", "labels", "pins", "start_message")),
+    ("runs", "key", ("input", "labels", "pins")),
     ("heads", "key", ("error", "memo", "output")),
     ("tasks", "run", ("schema", "details", "answer")),
     ("shared", "run", ("value",)),

@@ -1,0 +1,40 @@
+"""What a change leaves in a task for people and agents: messages and chunks of artifacts, each with its generation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from agentflow.store.rows import RunChange
+from agentflow.store.sqlite import statements as sql
+
+_TYPE, _GENERATION = 5, 4
+"""Columns of an event."""
+
+
+def rows_of(
+    change: RunChange, logged: Sequence[tuple[Any, ...]], generation: int, of_task: Callable[[str], int | None]
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Yield statements and rows.
+
+    Args:
+        change: what leaves it.
+        logged: its events as they are stored: each chunk, and each message of the run's own, has its own.
+        generation: of the run now, which counts for what has no event.
+        of_task: tells the generation of another task.
+    """
+    run, new = change.run, change.create
+    if new is not None and new.message is not None:
+        first = next((event[_GENERATION] for event in logged if event[_GENERATION]), generation)
+        yield sql.NEW_MESSAGE, (run, None, new.message_id, "user", first, new.created_at, new.message)
+    chunks = (event[_GENERATION] for event in logged if event[_TYPE] == "artifact")
+    for chunk in change.artifacts:
+        number = next(chunks, generation)
+        yield sql.NEW_ARTIFACT, (
+            run, chunk.artifact_id, chunk.append, chunk.at, chunk.data, chunk.last_chunk, chunk.step, chunk.anew,
+            number,
+        )  # fmt: skip
+    told = (event[_GENERATION] for event in logged if event[_TYPE] == "message")
+    for row in change.messages:
+        number = next(told, generation) if row.task is None else of_task(row.task) or 0
+        yield sql.NEW_MESSAGE, (run, row.task, row.id, row.role, number, row.at, row.data)

@@ -1,0 +1,71 @@
+"""What a store gives beside its rows: commands, tasks and messages as doors and holders see them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from agentflow.principal import LOCAL, Principal
+from agentflow.store.rows import State, TaskRow
+
+
+class Inbox(NamedTuple):
+    """A command that another door or process committed for the holder of a tree."""
+
+    id: int
+    run: int
+    kind: str
+    """`answer`, `cancel`, `pause`, `unpause`, `child`, `slot` (the step has got its slot)."""
+    n: int
+    """Step it is for; -1: the run itself."""
+    task: str | None
+    data: Any
+    """Payload: for an answer `{"answer": {"value"|"decline"|"failure": …}, "by": …, "door": …}`."""
+
+
+class TaskView(NamedTuple):
+    """A wait or agent task with what doors need to know of its run."""
+
+    task: TaskRow
+    run_id: str
+    root_id: str
+    workflow: str
+    owner: str
+    answer: Any
+    """What was answered: `{"value"|"decline"|"failure": …}`, or None."""
+    by: str | None
+    door: str | None
+    message_id: str | None
+    answered_at: float | None
+    generation: int
+    root: int
+    """Key of the root run."""
+    tenant: str = ""
+    context_id: str = ""
+    agent: str = ""
+
+
+class MessageView(NamedTuple):
+    """A message of a task's history."""
+
+    id: str | None
+    role: str
+    """`user` or `agent`."""
+    generation: int
+    """Of the task: the change that the message came with."""
+    at: float
+    data: Any
+    """The message (A2A's). Of an answer that came without one: its value as a data part."""
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeQuery:
+    """Which ended runs needn't be kept."""
+
+    now: float
+    age: float | None
+    """Seconds since their end from which on runs go that don't say themselves how long they are kept; None: never."""
+    states: Collection[State]
+    principal: Principal = LOCAL
+    """Whose."""
