@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from agentflow.principal import Principal
 from agentflow.engine import Answer, Decline
 from agentflow.engine.host import transactor
 from agentflow.engine.host.queue import Input
@@ -73,7 +74,8 @@ async def test_a_fault_in_the_commit_of_one_run_leaves_those_that_are_committed_
     [
         {"labels": {"a": ODD}},
         {"context_id": ODD},
-        {"owner": ODD},
+        {"principal": Principal(ODD)},
+        {"principal": Principal("ann", ODD)},
         {"idempotency_key": ODD},
         {"door": ODD},
         {"message": {"text": ODD}},

@@ -8,8 +8,7 @@ from typing import Any
 from agentflow.store.rows import RunChange
 from agentflow.store.sqlite import statements as sql
 
-_TYPE, _GENERATION = 5, 4
-"""Columns of an event."""
+_TYPE, _GENERATION = 0, sql.EVENT_GENERATION
 
 
 def rows_of(
@@ -19,7 +18,7 @@ def rows_of(
 
     Args:
         change: what leaves it.
-        logged: its events as they are stored: each chunk, and each message of the run's own, has its own.
+        logged: its events as `NEW_EVENT` takes them: each chunk, and each message of the run's own, has its own.
         generation: of the run now, which counts for what has no event.
         of_task: tells the generation of another task.
     """

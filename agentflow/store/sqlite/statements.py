@@ -86,8 +86,8 @@ UPSERT_STEP = (
 """Of a `StepRow`, its place and the hash of its result."""
 NEW_EVENT = "INSERT INTO events VALUES(?7,?8,?9,?5,?10,?1,?2,?3,?4)"
 """Of an `EventRow`, its position, run, number and generation."""
-EVENT_POS = 6
-"""Where the position stands among these."""
+EVENT_POS, EVENT_GENERATION = 6, 9
+"""Where position and generation stand among these."""
 
 HOLD_TIMERS = "UPDATE timers SET due = due + ? WHERE run = ?"
 DROP_TIMER = "DELETE FROM timers WHERE run = ? AND n = ? AND kind = ?"

@@ -10,7 +10,7 @@ from agentflow.data import encode
 from agentflow.principal import Principal
 from agentflow.store.contract import Store
 from agentflow.store.rows import ArtifactRow, EventRow, MessageRow, RunChange, RunPatch
-from agentflow.testing.store_suite.builders import bump, new_run, note, parked, start, text_id, wait_task
+from agentflow.testing.store_suite.builders import bump, fresh, new_run, note, parked, start, text_id, wait_task
 
 
 def _chunk(run: int, name: str, parts: list[str], *, append: bool = False, **fields: Any) -> ArtifactRow:
@@ -83,7 +83,7 @@ class ToldSuite:
 
     async def test_the_message_that_starts_a_run_is_the_first_of_its_history(self, store: Store) -> None:
         store.holder = "host-a"
-        key = await store.new_key()
+        key = await fresh(store)
         begins = new_run("r1", message=b'{"parts":[]}', message_id="m1")
         said = MessageRow(None, b"2", 101.0)
         events = [bump("run_started"), bump("message")]
