@@ -9,13 +9,13 @@ from typing import Any
 import anyio
 import pytest
 
-from agentflow.principal import Principal
 from agentflow.engine import Answer, Decline
 from agentflow.engine.host import transactor
 from agentflow.engine.host.queue import Input
 from agentflow.engine.plan import waiting
 from agentflow.engine.plan.commands import Note
 from agentflow.errors import InputError, NotFoundError, StoreError
+from agentflow.principal import Principal
 from agentflow.steps import delay, script, set_, wait_for_input
 from agentflow.steps import workflow as sub
 from agentflow.steps.contract import Context, Park, Timer
