@@ -1,6 +1,6 @@
 """How late this host's timers are while another host, which is only stopped, has many that are overdue.
 
-Beside nobody, and beside a stopped host with 500 and with 50,000 overdue timers and a command for every hundredth: runs
+Beside nobody, and beside a stopped host with 500 and with 50,000 overdue timers and a command for every tenth: runs
 with a delay each, and how long after its due time each was told to have ended. `foreign loads` counts how often a tree
 of the stopped host was read; the script fails where that isn't 0. It prints a line for each case; `--json` prints JSON
 as the last one.
@@ -41,7 +41,7 @@ async def stop_a_host(path: Path, timers: int) -> Liveness:
         keys = await store.new_keys(len(numbers))
         rows = [(n, key, [TimerRow(due, key, 0, "timer")]) for n, key in zip(numbers, keys, strict=True)]
         await store.commit([RunChange(key, key, 1, create=new_run(f"f{n}"), timers=row) for n, key, row in rows])
-    for n in range(0, timers, 100):
+    for n in range(0, timers, 10):
         await store.request(text_id(f"f{n}"), "pause", {})
     await store.close()
     return store.liveness

@@ -18,7 +18,7 @@ Holders: TypeAlias = Collection[str | None] | None
 """Only trees that one of these hosts holds; None among them stands for those that nobody holds. None: all trees.
 
 A host asks for its own trees, for those of nobody, and of the dead. What another one has to do that lives, or is only
-stopped, costs it nothing, however much that is: a store finds what it is asked for by an index.
+stopped, costs it nothing: timers and trees are found by who holds them, however many others there are.
 """
 
 

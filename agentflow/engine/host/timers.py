@@ -51,10 +51,10 @@ class Timers:
             node = state.live.get(n) if state is not None else None
             if node is not None and node.attempt == attempt and node.lease is not None:
                 node.lease.interrupt("timeout")
-        roots = self._takeover.roots
-        await core.mailbox.take_inbox(roots)  # an answer that is there already comes before a timeout
+        due = await core.store.due(now, self._takeover.roots, core.loader.holders)
+        await core.mailbox.take_inbox({root for root, _ in due})  # an answer that is there comes before a timeout
         waiting: list[Done] = []
-        for root, timer in await core.store.due(now, roots, core.loader.holders):
+        for root, timer in due:
             waiting.append(core.mailbox.ask(root, TimerFired(timer.run, timer.n, timer.kind, timer.entry)))
         refused = False
         for done in waiting:
