@@ -7,7 +7,7 @@ import json
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic_core import SchemaValidator, core_schema
 
@@ -69,12 +69,15 @@ class Layer(NamedTuple):
         return below if self.below is None else self.below.end(below)
 
 
+Form: TypeAlias = Literal["plain", "folded", "squeezed"]
+
+
 class Needle(NamedTuple):
     """One spelling of a secret."""
 
     name: str
     """The secret's name."""
-    form: Literal["plain", "folded", "squeezed"]
+    form: Form
     """The form of a text in which it is looked for."""
     text: str
     shared_before: bool = False
@@ -99,13 +102,20 @@ def needles(name: str, secret: str) -> Iterator[Needle]:
         secret: its text, without white space around it.
     """
     lines = [line for part in secret.splitlines() if len(line := part.strip()) >= FEWEST]
-    for text in dict.fromkeys(read for line in [secret, *lines] for read in _read(line)):
-        small = folded(Layer(text)).text
-        yield Needle(name, "folded", small) if len(small) >= FEWEST else Needle(name, "plain", text)
+    read = dict.fromkeys(read for line in [secret, *lines] for read in _read(line))
+    # Some letters get another one, or two, when they are made large, and don't come back when they are made small.
+    written = dict.fromkeys(case for text in read for case in (text, text.upper(), text.lower()))
+    for text in dict.fromkeys(_needle_text(text) for text in written):
+        yield Needle(name, *text)
     for raw in dict.fromkeys(_raws(secret)):
         yield Needle(name, "squeezed", raw.hex())
         yield Needle(name, "squeezed", raw.hex().upper())
         yield from _in_base64(name, raw)
+
+
+def _needle_text(text: str) -> tuple[Form, str]:
+    small = folded(Layer(text)).text
+    return ("folded", small) if len(small) >= FEWEST else ("plain", text)
 
 
 def _read(text: str) -> Iterator[str]:

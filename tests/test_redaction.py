@@ -54,6 +54,12 @@ def test_any_text_can_be_a_secret(secret: str, spelling: str) -> None:
     assert HIDDEN in redactor.text(f"<{SPELLINGS[spelling](secret.strip())}>")
 
 
+@pytest.mark.parametrize("secret", ["000µ", "straße", "ςςςς", "İstanbul", "ﬁshſ", "kıyı"])
+@pytest.mark.parametrize("spelling", ["large", "small", "as it is"])
+def test_letters_that_change_when_they_are_made_large_hide_nothing(secret: str, spelling: str) -> None:
+    assert Redactor({"it": secret}).text(f"<{SPELLINGS[spelling](secret)}>") == f"<{HIDDEN}>"
+
+
 @given(st.recursive(st.sampled_from(sorted(SECRETS.values())) | st.text() | st.integers(), st.lists, max_leaves=5))
 def test_json_of_a_value_with_a_secret_is_suspected(value: Any) -> None:
     if REDACTOR.value(value) is not value:
