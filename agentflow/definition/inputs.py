@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from agentflow.data import is_object
@@ -53,3 +53,11 @@ def undeclared(workflow: Workflow, given: object, known: Collection[str] = ()) -
     free = [name for name in properties if name not in given]
     inputs = ", ".join(list(properties)[:_NAMED]) or "none"
     return Undeclared(message, meant(names[0], free) or meant(names[0], properties) or f"it declares: {inputs}")
+
+
+def validator(schema: Mapping[str, Any]) -> Callable[[Any], list[str]]:
+    """Return a function that lists what is wrong with a value by a JSON Schema."""
+    from agentflow.definition.json_schema import errors_of, make_validator  # noqa: PLC0415  a heavy import
+
+    made = make_validator(schema)
+    return lambda value: errors_of(made, value)

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, cast
 from pydantic import BaseModel
 
 from agentflow.data import encode, is_object
+from agentflow.definition.inputs import validator
 from agentflow.definition.models import Body, ForEachField, RetryPolicy, Step, Workflow
 from agentflow.definition.order import Order, order
 from agentflow.definition.pointers import segment
@@ -102,14 +103,6 @@ class Program:
         return validator(self.workflow.output_schema) if self.workflow.output_schema else None
 
 
-def validator(schema: Mapping[str, Any]) -> Callable[[Any], list[str]]:
-    """Return a function that lists what is wrong with a value by a JSON Schema."""
-    from agentflow.definition.json_schema import errors_of, make_validator  # noqa: PLC0415  a heavy import
-
-    made = make_validator(schema)
-    return lambda value: errors_of(made, value)
-
-
 class ScopeProgram:
     """A list of steps with its order."""
 
@@ -134,6 +127,12 @@ class ScopeProgram:
         if found is None and name in self.segments:
             found = self.segments.index(name)
         return found
+
+    @lazy
+    def containers(self) -> frozenset[int]:
+        """Numbers of the steps that hold others; asking for them makes no step's program."""
+        types, steps = self.program.types, enumerate(self.steps)
+        return frozenset(n for n, step in steps if step.for_each or getattr(types(step.type), "container", None))
 
     def member(self, number: int) -> StepProgram:
         """Return a step by its number."""

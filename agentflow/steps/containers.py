@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from agentflow.errors import Failure
 from agentflow.steps.contract import UNSET
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """A body to open."""
+class Opening(NamedTuple):
+    """A body to open. A tuple, as a loop has very many."""
 
     body: str
     """Key of the body in the definition."""

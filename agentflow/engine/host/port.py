@@ -16,6 +16,7 @@ from agentflow.engine.plan.view import NodeView
 from agentflow.engine.volume import Volume
 from agentflow.errors import StepError
 from agentflow.expressions import NULLED
+from agentflow.store.rows import TERMINAL
 
 Publish = Callable[[str, Any, "str | None", str, str], Awaitable[int]]
 """Publishes what was admitted: topic, data, id, tenant, owner; returns how many waits it reached."""
@@ -53,7 +54,7 @@ class HostPort:
         found: list[str] = []
         scope = self._held(attempt)[1].scope
         while scope is not None:
-            found += [scope.program.steps[number].id for number, node in scope.nodes.items() if node.settled]
+            found += [scope.program.steps[number].id for number, node in scope.nodes.items() if node.state in TERMINAL]
             scope = scope.owner.scope
         return found
 

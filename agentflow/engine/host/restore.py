@@ -6,14 +6,14 @@ shorter than its children's, so rows are placed by length; containers reopen the
 
 from __future__ import annotations
 
-import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-from agentflow.data import decode
-from agentflow.engine.plan import containers, forgetting, keeping, order, reducing, saga, shared
+from agentflow.engine.plan import containers, forgetting, keeping, order, saga, shared
 from agentflow.engine.plan.carried import Folded, Response
 from agentflow.engine.plan.decided import decided_of
 from agentflow.engine.plan.frame import NodeFrame
+from agentflow.engine.plan.nodes import is_satisfied, read_node
 from agentflow.engine.plan.state import Node, RunState, Scope, Tree
 from agentflow.engine.plan.view import NodeView
 from agentflow.engine.plan.world import Lease, World
@@ -27,7 +27,8 @@ from agentflow.store.rows import (
     StepRow,
 )
 
-_LABEL = re.compile(r"\[\d+\]")
+_DONE = frozenset({"completed", "canceled"})
+"""States of steps whose rows are enough."""
 
 
 def restore(
@@ -81,7 +82,11 @@ class _Restorer:
         self.all: list[Scope] = []
         self.entered: list[Node] = []
         """Containers, outer ones first."""
-        self.labels: dict[str, list[str]] = {}
+        self.labels: defaultdict[str, list[str]] = defaultdict(list)
+        self.failed: set[Scope] = set()
+        """Scopes in which a step has failed."""
+        self.unnumbered = False
+        """Whether an older version has ended steps without a number."""
         self.slots = {slot.n: slot for slot in loaded.slots}
 
     def restore(self) -> None:
@@ -89,8 +94,9 @@ class _Restorer:
         run, row = self.run, self.loaded.row
         run.state = row.state
         run.paused = row.paused
-        answered = [step.result for step in self.loaded.steps if step.n == row.last_response and step.result]
-        run.last_response = Response(row.last_response or 0, answered[0]) if answered else None
+        if row.last_response is not None:
+            answered = [step.result for step in self.loaded.steps if step.n == row.last_response and step.result]
+            run.last_response = Response(row.last_response, answered[0]) if answered else None
         run.tolerated = row.tolerated
         run.root.decided = decided_of(row.memo)
         if row.state == "submitted" or (row.epoch <= 1 and not self.loaded.steps and row.seq == 0):
@@ -102,23 +108,33 @@ class _Restorer:
             keeping.adopt(run, [row for row in self.loaded.steps if row.phase == "kept"], stored=True)
         self._collect_labels(rows)
         self._root()
+        run.next_n = max([run.next_n, *[item.n + 1 for item in rows]])
+        run.order = max([item.ended_order for item in self.loaded.steps], default=0)
         for item in rows:
-            run.next_n = max(run.next_n, item.n + 1)
             self._place(item)
         for node in self.entered:  # their templates may look at any step
             self._values(node)
-        self._order()
+        if self.unnumbered:
+            self._number()
         for scope in self.all:
-            self._recount(scope)
+            scope.open = scope.program.order.size - len(scope.nodes) + scope.active
+            if scope.open or scope in self.failed:
+                self._recount(scope)
+            else:  # it is over, as are most: there is nothing to work out
+                scope.closed = True
+                scope.owner.closed += scope.stage == "body"
         if not run.ended:
             self._resume()
 
     def _collect_labels(self, rows: Sequence[StepRow]) -> None:
-        for row in rows:
-            if row.state == "submitted":
-                continue
-            for found in _LABEL.finditer(row.address):
-                self.labels.setdefault(row.address[: found.start()], []).append(found[0])
+        labels = self.labels
+        for address in [row.address for row in rows if row.state != "submitted" and "[" in row.address]:
+            start = address.find("[")
+            while start >= 0:
+                end = address.find("]", start) + 1
+                if address[start + 1 : end - 1].isdigit():
+                    labels[address[:start]].append(address[start:end])
+                start = address.find("[", start + 1)
 
     def _root(self) -> None:
         run = self.run
@@ -143,8 +159,10 @@ class _Restorer:
         if node.program.spec.name in forgetting.KEEPS_LAST and not forgetting.kept(node):
             openings = openings[-2:]
         node.opened = 0
-        for opening in openings:
-            self._register(containers.open_body(self.run, node, opening, start=False))
+        if node.program.spec.name in forgetting.KEEPS_LAST:
+            self._register([containers.open_body(self.run, node, each, start=False) for each in openings])
+        else:
+            self._register(containers.reopen(node, openings))
         ending = decided.ending
         node.failure = (ending.failure if ending is not None else None) or decided.late or node.failure
         if ending is None:
@@ -152,18 +170,19 @@ class _Restorer:
         node.halting = ending.halting or node.halting
         for name, hook in node.program.hooks.items():
             if name in ending.stages[:1] or self._has_rows(node, name):
-                self._register(containers.open_hook(self.run, node, name, hook, start=False))
+                self._register([containers.open_hook(self.run, node, name, hook, start=False)])
 
     def _has_rows(self, node: Node, hook: str) -> bool:
         prefix = f"{node.address}#{hook}/"
         return any(row.address.startswith(prefix) for row in self.loaded.steps)
 
-    def _register(self, scope: Scope) -> None:
-        self.all.append(scope)
-        if scope.exact is not None:
-            self.exact[scope.exact] = scope
-        else:
-            self.scopes.setdefault(scope.prefix, scope)
+    def _register(self, scopes: Sequence[Scope]) -> None:
+        self.all += scopes
+        for scope in scopes:
+            if scope.exact is not None:
+                self.exact[scope.exact] = scope
+            else:
+                self.scopes.setdefault(scope.prefix, scope)
 
     def _locate(self, address: str) -> tuple[Scope, int] | None:
         scope = self.exact.get(address)
@@ -177,42 +196,39 @@ class _Restorer:
         return None if number is None else (scope, number)
 
     def _place(self, row: StepRow) -> None:
-        run = self.run
-        if "#compensate" in row.address and row.state != "submitted":
-            self._open_compensation(row.address)
-        found = self._locate(row.address)
+        address = row.address
+        if "#" in address and "#compensate" in address and row.state != "submitted":
+            self._open_compensation(address)
+        found = self._locate(address)
         if found is None or row.state == "submitted":
-            program = found[0].program.member(found[1]) if found else run.program.root
-            old = Node(None, 0, program, row.n, row.address)
-            old.state, old.attempt, old.entry, old.crashes = row.state, row.attempt, row.entry, row.crashes
-            kept = decided_of(row.memo)
-            old.undone, old.tolerated = kept.undone, kept.tolerated or 0
-            run.past[row.address] = old
+            self._pass(row, found)
             return
         scope, member = found
-        node = Node(scope, member, scope.program.member(member), row.n, row.address)
-        scope.nodes[member] = node
-        node.state, node.reason, node.phase = row.state, row.reason, row.phase
-        node.attempt, node.tries, node.entry, node.crashes = row.attempt, row.tries, row.entry, row.crashes
-        node.failure = Failure.from_data(decode(row.error)) if row.error else None
-        node.decided = decided_of(row.memo)
-        if reducing.stored(node):
-            node.entered = "reducing"
-        ended = row.state == "completed" or row.reason == "entry_point"
-        if ended or reducing.waits(node):  # else an earlier attempt of its container left it
-            node.result = row.result
-            if row.result == b"null" and node.program.container is not None and node.decided.early is None:
-                node.result = None  # so did it leave this: what it holds gives its result
-        node.undone, node.tolerated = node.decided.undone, node.decided.tolerated or 0
-        node.task, node.started, node.ended, node.order = row.task, row.started_at, row.ended_at, row.ended_order
-        if row.state not in TERMINAL:
+        if row.ended_order and row.state in _DONE and member not in scope.program.containers:
+            scope.nodes[member] = row  # what depends on it needs no more
+            return
+        node = scope.nodes[member] = read_node(scope, member, row)
+        if row.state == "failed":
+            self.failed.add(scope)
+        if row.state in TERMINAL:
+            self.unnumbered = self.unnumbered or not row.ended_order
+        else:
             scope.active += 1
-            run.live[node.n] = node
+            self.run.live[node.n] = node
             slot = self.slots.get(node.n)
             node.slot = slot.key if slot is not None else None
         if node.program.container is not None and (node.scopes is None):
             self.entered.append(node)
             self._reopen(node)
+
+    def _pass(self, row: StepRow, found: tuple[Scope, int] | None) -> None:
+        """Keep the numbers of a step of an earlier attempt of its container: they go on when it comes again."""
+        program = found[0].program.member(found[1]) if found else self.run.program.root
+        old = Node(None, 0, program, row.n, row.address)
+        old.state, old.attempt, old.entry, old.crashes = row.state, row.attempt, row.entry, row.crashes
+        kept = decided_of(row.memo)
+        old.undone, old.tolerated = kept.undone, kept.tolerated or 0
+        self.run.past[row.address] = old
 
     def _values(self, node: Node) -> None:
         """Compute the step's `with` again: it is never stored."""
@@ -223,12 +239,12 @@ class _Restorer:
     def _open_compensation(self, address: str) -> None:
         target_address = address[: address.index("#compensate")]
         located = self._locate(target_address)
-        target = located[0].nodes.get(located[1]) if located else None
+        target = located[0].at(located[1]) if located else None
         if target is None or (target.scopes and "#compensate" in target.scopes):
             return
         saga_node = self._saga_of(target)
         if saga_node is not None and target.program.compensation is not None:
-            self._register(saga.open_compensation(self.run, saga_node, target))
+            self._register([saga.open_compensation(self.run, saga_node, target)])
 
     def _saga_of(self, node: Node) -> Node | None:
         scope = node.scope
@@ -240,25 +256,24 @@ class _Restorer:
             scope = owner.scope
         return None
 
-    def _order(self) -> None:
-        """Go on counting ended steps. Those that ended before they were counted come first, by their times."""
-        self.run.order = max((row.ended_order for row in self.loaded.steps), default=0)
-        nodes = [node for scope in self.all for node in scope.nodes.values() if node.settled and not node.order]
+    def _number(self) -> None:
+        """Number the steps that older versions have ended without a number: they come first, by their times."""
+        nodes = [node for scope in self.all for node in scope.reached() if node.settled and not node.order]
         for position, node in enumerate(sorted(nodes, key=lambda n: (n.ended or 0.0, n.n)), -len(nodes)):
             node.order = position
 
     def _recount(self, scope: Scope) -> None:
         """Work out from its steps what a scope waits for."""
-        edges = scope.program.order
-        done = [node for node in scope.nodes.values() if node.settled]
-        scope.open = edges.size - len(done)
-        stack = [node.member for node in done if node.satisfied]
-        while stack:
-            for number in edges.successors[stack.pop()]:
-                scope.waiting[number] -= 1
-                if scope.waiting[number] == 0 and number >= edges.size:
-                    stack.append(number)
-        failed = [node for node in done if node.state == "failed"]
+        edges, nodes = scope.program.order, scope.nodes
+        if scope.open:
+            waiting = scope.waiting
+            stack = [member for member, node in nodes.items() if is_satisfied(node.state, node.reason)]
+            while stack:
+                for number in edges.successors[stack.pop()]:
+                    waiting[number] -= 1
+                    if waiting[number] == 0 and number >= edges.size:
+                        stack.append(number)
+        failed = [node for node in nodes.values() if node.state == "failed" and isinstance(node, Node)]
         if failed:
             first = min(failed, key=lambda n: n.order)
             scope.failure = first.failure or Failure("AF-STEP-FAILED", "the step failed")
@@ -279,7 +294,7 @@ class _Restorer:
         """Push what can go on: open scopes, interrupted steps, containers between two moves."""
         run = self.run
         still: list[Scope] = []
-        for scope in self.all:
+        for scope in [scope for scope in self.all if not scope.closed]:
             owner = scope.owner
             ending = owner.decided.ending
             over = owner.settled if scope.stage != "compensate" else owner.reason is not None

@@ -67,5 +67,5 @@ def _first(run: RunState, new: NewRun) -> RunRow:
 def _result(run: RunState, n: int) -> bytes | None:
     """Return the result of a top-level step, which is the run's output."""
     body = (run.root.scopes or {}).get("steps")
-    node = body.nodes.get(n) if body is not None else None
+    node = body.at(n) if body is not None else None
     return node.result if node is not None else None

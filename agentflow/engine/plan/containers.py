@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from agentflow.data import encode
@@ -155,13 +155,8 @@ def open_body(run: RunState, node: Node, opening: Opening, *, start: bool = True
     """Open one body of a container."""
     scopes = node.scopes if node.scopes is not None else {}
     node.scopes = scopes
-    program = node.program.bodies[opening.body]
     key = opening.body + opening.label
-    scope = Scope(node, program, prefix_of(node, opening), body=opening.body, label=opening.label)
-    scope.exact = exact_of(node, opening)
-    scope.bindings = opening.bindings
-    if node.program.spec.name == "parallel" and not node.program.is_root:
-        scope.limit = node.program.step.max_parallel
+    scope = _made(node, opening)
     if node.program.spec.name in forgetting.KEEPS_LAST and scopes:
         scope.previous = next(reversed(scopes.values()))
         scope.previous.previous = None
@@ -177,6 +172,24 @@ def open_body(run: RunState, node: Node, opening: Opening, *, start: bool = True
     if start:
         keeping.fill(run, scope, open_body)
         run.tree.push("start_scope", run, scope)
+    return scope
+
+
+def reopen(node: Node, openings: Sequence[Opening]) -> Sequence[Scope]:
+    """Open the bodies that were open when it was read, of a container that keeps all of them."""
+    scopes = [_made(node, opening) for opening in openings]
+    node.scopes = {**(node.scopes or {}), **{scope.body + scope.label: scope for scope in scopes}}
+    node.opened += len(scopes)
+    return scopes
+
+
+def _made(node: Node, opening: Opening) -> Scope:
+    program, body = node.program, opening.body
+    scope = Scope(node, program.bodies[body], prefix_of(node, opening), body=body, label=opening.label)
+    scope.exact = exact_of(node, opening)
+    scope.bindings = opening.bindings
+    if program.spec.name == "parallel" and not program.is_root:
+        scope.limit = program.step.max_parallel
     return scope
 
 

@@ -13,7 +13,7 @@ KEEPS_LAST = frozenset({"while", "until"})
 
 def forget(run: RunState, scope: Scope) -> None:
     """Reset the steps of a scope that is opened anew; their rows keep only what numbers them."""
-    for node in scope.nodes.values():
+    for node in scope.reached():
         if node.program.spec.name in KEEPS_LAST:
             forget_past(run, node)
         for inner in (node.scopes or {}).values():
@@ -64,7 +64,7 @@ def remember(run: RunState, node: Node, scope: Scope) -> None:
         return
     stack = [scope]
     while stack:
-        for old in stack.pop().nodes.values():
+        for old in stack.pop().reached():
             stack.extend((old.scopes or {}).values())
             old.scopes = old.result = old.failure = old.scope = None
             old.value, old.decided = UNREAD, UNDECIDED

@@ -19,8 +19,8 @@ def halt_scope(run: RunState, scope: Scope, reason: str, *, interrupt: bool) -> 
     elif not interrupt:
         return
     scope.held = None
-    for node in list(scope.nodes.values()):
-        if not node.settled:
+    for node in scope.unsettled():
+        if not node.settled:  # what ended before it may have ended this one too
             halt_node(run, node, reason, interrupt)
     run.tree.checks[scope] = run
 
@@ -97,7 +97,7 @@ def _halt_stages(run: RunState, node: Node, reason: str) -> None:
         for scope in list((stack.pop().scopes or {}).values()):
             if not scope.closed and (scope.owner is node or scope.saga is node):
                 halt_scope(run, scope, reason, interrupt=True)
-            stack.extend(inner for inner in scope.nodes.values() if inner.scopes)
+            stack.extend(scope.holders())
 
 
 def _withdraw(run: RunState, node: Node) -> None:

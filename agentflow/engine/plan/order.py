@@ -54,7 +54,7 @@ def _any_ready(scope: Scope, number: int) -> bool:
         return True
     skipped = False
     for member in group:
-        node = scope.nodes.get(member)
+        node = scope.at(member)
         if node is None or not node.settled:
             return any(_completed(scope, other) for other in group)
         if node.state == "completed":
@@ -72,7 +72,7 @@ def startable(scope: Scope) -> bool:
 
 
 def _completed(scope: Scope, member: int) -> bool:
-    node = scope.nodes.get(member)
+    node = scope.at(member)
     return node is not None and node.state == "completed"
 
 

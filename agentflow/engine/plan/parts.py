@@ -52,7 +52,7 @@ class _StepParts(Parts):
     def __getitem__(self, name: str) -> Any:
         body = self._body
         number = None if body is None else body.program.index.get(name)
-        node = None if body is None or number is None else body.nodes.get(number)
+        node = None if body is None or number is None else body.at(number)
         if node is None:
             raise KeyError(name)
         error = node.failure.to_data() if node.failure is not None else None

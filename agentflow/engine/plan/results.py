@@ -43,10 +43,10 @@ def result_value(run: RunState, node: Node) -> Any:
 def scope_result(run: RunState, scope: Scope) -> Any:
     """Return a scope's result: of a single body its step's, of a list the map by id."""
     if scope.program.single:
-        node = scope.nodes.get(0)
+        node = scope.at(0)
         return result_value(run, node) if node is not None else None
     values: dict[str, Any] = {}
     for number, step in enumerate(scope.program.steps):
-        node = scope.nodes.get(number)
+        node = scope.at(number)
         values[step.id] = result_value(run, node) if node is not None else None
     return values

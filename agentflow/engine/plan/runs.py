@@ -119,7 +119,7 @@ def _output(run: RunState, end: Early | None) -> tuple[bytes | None, int | None]
         value = template.render(NodeView(run, None))
     else:
         body = (run.root.scopes or {}).get("steps")
-        last = body.nodes.get(len(body.program.steps) - 1) if body is not None and body.program.steps else None
+        last = body.at(len(body.program.steps) - 1) if body is not None and body.program.steps else None
         if last is None:
             return None, None
         if run.program.output_validator is None and last.program.container is None:
@@ -227,9 +227,8 @@ def output_value(run: RunState) -> Any:
     if output is not None:
         return decode(output)
     body = (run.root.scopes or {}).get("steps")
-    if step is None or body is None:
-        return None
-    return result_value(run, body.nodes[step])
+    last = body.at(step) if step is not None and body is not None else None
+    return result_value(run, last) if last is not None else None
 
 
 def cancel_run(run: RunState, how: Canceling) -> None:

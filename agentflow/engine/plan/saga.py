@@ -27,7 +27,7 @@ def _bodies(node: Node) -> list[Scope]:
 
 def completed(scope: Scope) -> Iterator[Node]:
     """Yield the completed steps of a scope that can be undone, last first, what is inside a step before the step."""
-    for node in sorted(scope.nodes.values(), key=lambda n: n.order, reverse=True):
+    for node in sorted(scope.reached(), key=lambda n: n.order, reverse=True):
         if node.state != "completed" and not node.scopes:
             continue
         for inner in _bodies(node):
@@ -72,11 +72,10 @@ def find(saga: Node, address: str) -> Node | None:
     while stack:
         node = stack.pop()
         for scope in (node.scopes or {}).values():
-            for inner in scope.nodes.values():
-                if inner.address == address:
-                    return inner
-                if inner.scopes:
-                    stack.append(inner)
+            number = next((n for n in scope.nodes if scope.address(n) == address), None)
+            if number is not None:
+                return scope.at(number)
+            stack.extend(scope.holders())
     return None
 
 

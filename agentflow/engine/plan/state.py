@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from agentflow.data import decode, encode
-from agentflow.engine.plan.carried import UNREAD, Response, Seeds, Shared
-from agentflow.engine.plan.decided import UNDECIDED, Canceling, encoded
+from agentflow.engine.plan.carried import Response, Seeds, Shared
+from agentflow.engine.plan.decided import Canceling, encoded
 from agentflow.engine.plan.effects import Effect
-from agentflow.engine.plan.marks import ROOT, SATISFYING, SOON
-from agentflow.engine.plan.world import Lease, World
-from agentflow.engine.program import Program, ScopeProgram, StepProgram
+from agentflow.engine.plan.marks import ROOT, SOON
+from agentflow.engine.plan.nodes import Node, Scope
+from agentflow.engine.plan.world import World
+from agentflow.engine.program import Program
 from agentflow.engine.volume import Volume
 from agentflow.errors import Failure
 from agentflow.store.rows import (
@@ -20,7 +21,6 @@ from agentflow.store.rows import (
     TERMINAL,
     EventRow,
     NewRun,
-    Phase,
     RunChange,
     RunPatch,
     RunRow,
@@ -29,113 +29,10 @@ from agentflow.store.rows import (
     TimerRow,
     added,
 )
-from agentflow.store.slot_rows import SlotRow
 from agentflow.store.told import Stamp
 
 _row = cast("Callable[[Any, Any], Any]", tuple.__new__)
 """Makes a row, as `StepRow(…)` does with a function around it: these are the most frequent of all."""
-
-
-class Node:
-    """One step instance of a run, once it was reached."""
-
-    __slots__ = (
-        "address", "arrived", "attempt", "closed", "crashes", "decided", "demand", "due", "ended", "entered", "entry",
-        "failure", "halting", "lease", "member", "n", "opened", "order", "phase", "program", "reason", "result",
-        "scope", "scopes", "slot", "started", "state", "task", "tolerated", "tries", "undone", "value", "values",
-    )  # fmt: skip
-
-    def __init__(self, scope: Scope | None, member: int, program: StepProgram, n: int, address: str) -> None:
-        """Make the node of a step that has just become ready."""
-        self.scope = scope
-        self.member = member
-        self.program = program
-        self.n = n
-        self.address = address
-        self.state: State = "submitted"
-        self.reason: str | None = None
-        self.phase: Phase | None = None
-        self.attempt = 0
-        self.tries = 0
-        self.entry = 0
-        self.crashes = 0
-        self.result: bytes | None = None
-        self.value: Any = UNREAD
-        self.failure: Failure | None = None
-        self.decided = UNDECIDED
-        self.task: str | None = None
-        self.due: float | None = None
-        self.started: float | None = None
-        self.ended: float | None = None
-        self.scopes: dict[str, Scope] | None = None
-        self.lease: Lease | None = None
-        self.halting: str | None = None
-        self.arrived: Any = None
-        self.entered: Literal["park", "crash", "reducing"] | None = None
-        """Why it is entered again, rather than tried anew."""
-        self.opened = 0
-        """How many bodies were opened in this attempt."""
-        self.closed = 0
-        """How many of them have ended."""
-        self.undone = 0
-        """How often it was compensated: what it does outside afterwards is a new thing."""
-        self.tolerated = 0
-        """How many failures that were tolerated it stands for: its own, its hooks', those of its child run."""
-        self.order = 0
-        """Position among the run's steps in the order in which they ended."""
-        self.values: Mapping[str, Any] | None = None
-        self.demand: SlotRow | None = None
-        """The slot that its claim will ask for."""
-        self.slot: str | None = None
-        """Key of which it has a slot, or, while its run has it in `queueing`, waits for one."""
-
-    @property
-    def settled(self) -> bool:
-        """Whether it has ended."""
-        return self.state in TERMINAL
-
-    @property
-    def satisfied(self) -> bool:
-        """Whether its dependents may go on."""
-        return self.state == "completed" or (self.state == "canceled" and self.reason in SATISFYING)
-
-
-class Scope:
-    """One instance of a list of steps."""
-
-    __slots__ = (
-        "active", "bindings", "body", "closed", "exact", "failure", "halted", "held", "label", "limit", "nodes", "open",
-        "owner", "prefix", "previous", "program", "saga", "stage", "waiting",
-    )  # fmt: skip
-
-    def __init__(self, owner: Node, program: ScopeProgram, prefix: str, *, body: str, label: str = "") -> None:
-        """Make a scope whose steps all wait."""
-        self.owner = owner
-        self.program = program
-        self.prefix = prefix
-        self.body = body
-        self.label = label
-        self.stage = "body"
-        self.exact: str | None = None
-        """Address of the only step, where it isn't prefix + id."""
-        self.bindings: Mapping[str, Any] | None = None
-        self.waiting = list(program.order.waiting)
-        self.nodes: dict[int, Node] = {}
-        self.open = program.order.size
-        self.active = 0
-        self.failure: Failure | None = None
-        self.halted: str | None = None
-        self.closed = False
-        self.previous: Scope | None = None
-        self.limit: int | None = None
-        self.held: deque[int] | None = None
-        """Steps that are ready and wait for the scope's own limit."""
-        self.saga: Node | None = None
-        """Of a compensation: the saga that it belongs to."""
-
-    def address(self, member: int) -> str:
-        """Return the address of one of its steps."""
-        return self.exact or self.prefix + self.program.segments[member]
 
 
 class RunState:

@@ -65,9 +65,9 @@ class NodeView:
             number = scope.program.index.get(step_id)
             if number is None:
                 continue
-            node = scope.nodes.get(number)
+            node = scope.at(number)
             if (node is None or not node.settled) and scope.previous is not None:
-                node = scope.previous.nodes.get(number)
+                node = scope.previous.at(number)
             if node is None or not node.settled:
                 return self._absent(scope, step_id, lenient)
             return self._value(node, step_id, lenient)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+from operator import itemgetter
+from typing import Any, cast
 from zlib import crc32
 
 import apsw
@@ -32,10 +33,12 @@ JOIN heads th ON th.key = h.root JOIN runs t ON t.key = h.root
 LEFT JOIN runs p ON p.key = h.parent LEFT JOIN context c ON c.run = h.key
 """  # noqa: S608  constants
 _STEP = """
-SELECT key, address, state, reason, phase, attempt, tries, entry, crashes, task, started_at, ended_at, error,
-  memo, result, ended_order, hash, born
+SELECT key >> 32, key & 0xFFFFFFFF, address, state, reason, phase, attempt, tries, entry, crashes, task, started_at,
+  ended_at, error, nullif(memo, x''), result, ended_order, hash, born
 FROM steps
 """
+_row = cast("Callable[[Any, Any], StepRow]", tuple.__new__)
+"""Makes a row, as `StepRow(…)` does with a function around it: a run may have very many."""
 TASK = """
 SELECT k.id, k.run, k.n, k.step, k.kind, k.state, k.message, k.schema, k.details, k.expires_at, k.created_at,
   k.updated_at, k.assignees, r.id, t.id, h.workflow, h.owner, k.answer, k.by, k.door, k.message_id, k.answered_at,
@@ -77,7 +80,13 @@ def step_rows(db: apsw.Connection, run: int, lost: Lost | None = None) -> list[S
     """
     low = run << 32
     found = rows(db, f"{_STEP} WHERE key BETWEEN ? AND ?", (low, low | _NUMBER))
-    found.sort(key=lambda values: values[17])
+    found.sort(key=itemgetter(18))
+    if lost is None:
+        for values in found:  # in one loop, as a run may have very many
+            result = values[15]
+            if result is not None and not is_sound(result, values[1], values[17]):
+                raise _damaged(db, run, values[2])
+        return [_row(StepRow, values[:17]) for values in found]
     return [_step(db, values, lost) for values in found]
 
 
@@ -101,17 +110,16 @@ def is_sound(result: Any, n: int, hash_: int) -> bool:
 
 
 def _step(db: apsw.Connection, values: tuple[Any, ...], lost: Lost | None = None) -> StepRow:
-    key, result = values[0], values[14]
-    run, n = key >> 32, key & _NUMBER
-    if result is not None and not is_sound(result, n, values[16]):
+    run, n, result = values[0], values[1], values[15]
+    if result is not None and not is_sound(result, n, values[17]):
         if lost is None:
-            raise _damaged(db, run, values[1])
+            raise _damaged(db, run, values[2])
         lost.add((run, n))
         result = None
     elif result is not None and lost is not None and not is_readable(result):  # an older version has kept it
         lost.add((run, n))
         result = None
-    return StepRow._make((run, n, *values[1:13], values[13] or None, result, values[15]))
+    return StepRow._make((*values[:15], result, values[16]))
 
 
 def _damaged(db: apsw.Connection, run: int, step: str) -> StoreError:
