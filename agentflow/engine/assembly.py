@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from agentflow.clock import Clock
 from agentflow.config import Config
@@ -17,6 +17,7 @@ from agentflow.engine.gate import Gate
 from agentflow.engine.host.core import Core
 from agentflow.engine.host.environment import Environment
 from agentflow.engine.host.keys import Keys
+from agentflow.engine.runtime.base import Runtime
 from agentflow.errors import DefinitionError, Problem, StoreError
 from agentflow.expressions import NamedValues, compile_value
 from agentflow.ids import IdSource
@@ -34,12 +35,40 @@ def build_core(
     functions: Mapping[str, Callable[..., Any]],
     tools: Mapping[str, Any],
     agents: Mapping[str, Any],
-    *,
-    wire: bool = False,
+    runtime: Runtime | Literal["wire"] | None = None,
 ) -> Core:
     """Make a core for one engine."""
+    services = services_of(config, functions, tools, agents)
+    types = OwnTypes(config.folder, config.python_modules)
+    env = Environment(
+        clock=clock,
+        ids=ids,
+        types=types,
+        services=services,
+        env=config.env_values,
+        public_env=public_env(config),
+        checker=Checker(config.skills, python=bool(config.python_modules or functions or tools or agents)),
+        keys=Keys(store),
+        catalog=Catalog(partial(_parse, types), types, config.http.timeout),
+        gate=Gate(config.limits, config.redactor),
+        limits=config.limits,
+        agent=config.name,
+    )
+    core = Core(env, store, execute_in_json) if runtime == "wire" else Core(env, store, workers=runtime)
+    for workflow in config.workflows.values():
+        register(env, workflow, config)
+    return core
+
+
+def services_of(
+    config: Config,
+    functions: Mapping[str, Callable[..., Any]],
+    tools: Mapping[str, Any],
+    agents: Mapping[str, Any],
+) -> ProcessServices:
+    """Make what a process offers to steps; raises DefinitionError where its network rules aren't understood."""
     try:
-        services = ProcessServices(
+        return ProcessServices(
             folder=config.folder,
             python_modules=config.python_modules,
             functions=functions,
@@ -51,25 +80,11 @@ def build_core(
         )
     except ValueError as error:
         raise DefinitionError([Problem("AF-FIELD-VALUE", f"skills, native:network: {error}")]) from None
-    types = OwnTypes(config.folder, config.python_modules)
-    env = Environment(
-        clock=clock,
-        ids=ids,
-        types=types,
-        services=services,
-        env=config.env_values,
-        public_env={k: v for k, v in config.env_values.items() if k in config.env and config.env[k].public},
-        checker=Checker(config.skills, python=bool(config.python_modules or functions or tools or agents)),
-        keys=Keys(store),
-        catalog=Catalog(partial(_parse, types), types, config.http.timeout),
-        gate=Gate(config.limits, config.redactor),
-        limits=config.limits,
-        agent=config.name,
-    )
-    core = Core(env, store, execute_in_json if wire else None)
-    for workflow in config.workflows.values():
-        register(env, workflow, config)
-    return core
+
+
+def public_env(config: Config) -> dict[str, str]:
+    """Return the values of the config's `env` that aren't secret."""
+    return {name: value for name, value in config.env_values.items() if name in config.env and config.env[name].public}
 
 
 def _headers(config: Config) -> dict[str, str]:

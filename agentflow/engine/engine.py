@@ -6,7 +6,7 @@ import builtins
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 
@@ -28,6 +28,7 @@ from agentflow.engine.read.following import Following
 from agentflow.engine.read.hosted import executed
 from agentflow.engine.read.outputs import output_of
 from agentflow.engine.read.watching import Watching
+from agentflow.engine.runtime.base import Runtime
 from agentflow.errors import NotFoundError
 from agentflow.ids import IdSource, new_id
 from agentflow.principal import LOCAL, SHARE_EVENTS, Principal
@@ -70,7 +71,7 @@ class Engine:
         tools: Mapping[str, Any] | None = None,
         agents: Mapping[str, Any] | None = None,
         always_replay: bool = False,
-        wire: bool = False,
+        runtime: Runtime | Literal["wire"] | None = None,
         grace: float = 10.0,
     ) -> AsyncGenerator[Engine]:
         """Open an engine over a store.
@@ -86,7 +87,7 @@ class Engine:
             tools: Python functions as tools, by name.
             agents: Python callables as agents, by name.
             always_replay: rebuild state from the store before every decision (for tests).
-            wire: send attempts of steps, what they ask and what they come to through JSON (for tests).
+            runtime: hands steps to workers elsewhere; default: they run here; `wire`: by way of JSON (for tests).
             grace: seconds that running steps get when the engine closes.
 
         Raises:
@@ -106,7 +107,7 @@ class Engine:
             name = new_id()
             await opened.liveness.join(name)
             opened.holder = name
-        core = build_core(config, opened, clock, ids, functions or {}, tools or {}, agents or {}, wire=wire)
+        core = build_core(config, opened, clock, ids, functions or {}, tools or {}, agents or {}, runtime)
         core.loader.always_replay = always_replay
         engine = cls(core, Host(core, host), opened, config)
         try:

@@ -44,6 +44,9 @@ class Attempt(NamedTuple):
     """What it has saved, or given to its park."""
     arrived: Any = None
     """What has arrived for it, when it was parked."""
+    tenant: str = ""
+    agent: str = ""
+    """Whose run it is."""
 
     @property
     def key(self) -> str:
@@ -55,6 +58,13 @@ class Attempt(NamedTuple):
         """The same for every attempt of the step, until it is compensated."""
         text = f"{self.run_id}/{self.address}/{self.undone}"
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+class Parcel(NamedTuple):
+    """An attempt as it is handed to others: its key, and what only those read who execute it."""
+
+    key: str
+    raw: bytes
 
 
 class Left(NamedTuple):
@@ -70,7 +80,7 @@ class Left(NamedTuple):
 class Stopped:
     """Of an outcome: it was interrupted, as a sibling failed, the run was cancelled, or the host stops.
 
-    `not_begun`: it was to be interrupted before it began.
+    `not_begun`: it was to be interrupted before it began. `lost`: who executed it is gone.
     """
 
     reason: str

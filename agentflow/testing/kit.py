@@ -252,7 +252,7 @@ async def harness(
 
     async with Engine.open(
         store, config=config, clock=clock, functions=stubs(functions), tools=stubs(tools), agents=stubs(agents),
-        always_replay=always_replay, wire=wire, grace=0.0,
+        always_replay=always_replay, runtime="wire" if wire else None, grace=0.0,
     ) as engine:  # fmt: skip
         made = Harness(engine, clock, Answers(answers or {}), calls, limit)
         raised: Exception | None = None

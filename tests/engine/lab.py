@@ -63,7 +63,7 @@ class Lab:
         settings: dict[str, Any] = {
             "clock": self.clock,
             "always_replay": self.always_replay,
-            "wire": self.wire,
+            "runtime": "wire" if self.wire else None,
             "grace": 0.0,
             **options,
         }

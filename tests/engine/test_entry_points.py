@@ -103,8 +103,9 @@ async def test_a_step_that_is_not_connected_to_the_start_is_skipped(lab: Lab) ->
 
 def grading(lab: Lab, store: Path | str = ":memory:") -> AbstractAsyncContextManager[Engine]:
     """Open an engine over distri's grading workflow."""
+    runtime: Any = "wire" if lab.wire else None
     return Engine.open(
-        store, config=load_config(GRADING), clock=lab.clock, always_replay=lab.always_replay, wire=lab.wire, grace=0.0
+        store, config=load_config(GRADING), clock=lab.clock, always_replay=lab.always_replay, runtime=runtime, grace=0.0
     )
 
 

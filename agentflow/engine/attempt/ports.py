@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from agentflow.engine.exchange import Attempt
 from agentflow.engine.gate import Gate
 from agentflow.engine.volume import Volume
+from agentflow.errors import StepError
 from agentflow.steps.contract import Services, StepType
 
 
@@ -22,6 +23,14 @@ class Told(Protocol):
     def take(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
         """Return it as events, their types and data."""
         ...
+
+
+def over(attempt: Attempt) -> StepError:
+    """Return what an attempt gets that isn't the current one any more, or whose run is held elsewhere."""
+    return StepError(
+        f'attempt {attempt.attempt} of step "{attempt.address}" is over: what it does isn\'t kept',
+        code="AF-INTERRUPTED", kind="crash", retryable=False,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

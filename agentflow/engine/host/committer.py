@@ -92,11 +92,15 @@ class Committer:
             self.tell_everybody()
         trees, claimed = self._cache.trees, flush.claimed
         ready = [
-            _work(Work, (run.key, node.n, node.attempt))
+            _work(Work, (run.key, node.n, node.attempt, False))
             for run, node in claimed
             if trees.get(run.tree.key) is run.tree and node.phase == "run"
         ]
-        self._slots.running -= len(claimed) - len(ready)  # others wait for their keys, or their trees are lost
+        for run, node in flush.taken:
+            if trees.get(run.tree.key) is run.tree and node.phase == "run":
+                ready.append(Work(run.key, node.n, node.attempt, again=True))
+        # others wait for their keys, or their trees are lost
+        self._slots.running -= len(claimed) + len(flush.taken) - len(ready)
         return ready
 
     def commit(self, changes: Sequence[RunChange]) -> Awaitable[Sequence[Fenced]]:
@@ -220,7 +224,7 @@ class Committer:
 
     async def undo(self, flush: Flush, error: Exception) -> None:
         """Nothing was committed. After a fault of ours the same would happen once more, so the runs are let go."""
-        self._slots.running -= len(flush.claimed)
+        self._slots.running -= len(flush.claimed) + len(flush.taken)
         if isinstance(error, StoreError):
             again = await self._failed(flush.held, flush.trees, error)
             flush.later[:0] = again

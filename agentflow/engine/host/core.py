@@ -15,6 +15,7 @@ from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.committer import Committer
 from agentflow.engine.host.environment import Environment
 from agentflow.engine.host.flush import Work
+from agentflow.engine.host.handing import Handing
 from agentflow.engine.host.health import Health
 from agentflow.engine.host.loading import Loader
 from agentflow.engine.host.mailbox import Mailbox
@@ -27,6 +28,7 @@ from agentflow.engine.host.signals import Signals
 from agentflow.engine.host.slots import Slots
 from agentflow.engine.host.times import Times
 from agentflow.engine.host.transactor import Transactor
+from agentflow.engine.runtime.base import Runtime
 from agentflow.engine.runtime.local import LocalRuntime
 from agentflow.redaction import use
 from agentflow.store.contract import Store
@@ -35,9 +37,19 @@ from agentflow.store.contract import Store
 class Core:
     """What holds trees and moves them on."""
 
-    def __init__(self, env: Environment, store: Store, elsewhere: Execute | None = None) -> None:
-        """Make a core that holds nothing yet; `elsewhere` executes attempts other than here."""
+    def __init__(
+        self, env: Environment, store: Store, elsewhere: Execute | None = None, workers: Runtime | None = None
+    ) -> None:
+        """Make a core that holds nothing yet.
+
+        Args:
+            env: what the planner may ask.
+            store: where trees are kept.
+            elsewhere: executes attempts instead of this process.
+            workers: hands them to workers elsewhere.
+        """
         self.env = env
+        env.hands_out = workers is not None
         self.store = store
         self.runtime = LocalRuntime[Work]()
         self.signals = Signals()
@@ -59,9 +71,13 @@ class Core:
             env.gate, env.services, env.env, env.public_env, env.types, env.now, self.mailbox.soon, self.telling.add
         )
         port = HostPort(self.cache, self.mailbox, env.limits, self._publish)
+        self.workers = workers
+        self.handing = None
+        if workers is not None:
+            self.handing = Handing(workers, process, port, self.cache, self.slots, self.times, self.queue)
         self.performer = Performer(
             process, port, self.cache, self.slots, self.times, self.mailbox, self.transactor, self.reducers,
-            self.runtime, elsewhere,
+            self.runtime, elsewhere, self.handing,
         )  # fmt: skip
         self.admission = Admission(self.queue.wake)
 

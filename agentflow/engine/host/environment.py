@@ -43,6 +43,8 @@ class Environment:
         self.clock = clock
         self.agent = agent
         """Name of the config: runs that start here are this agent's."""
+        self.hands_out = False
+        """Whether attempts are handed to workers elsewhere."""
         self.types = types
         self.limits = limits
         self.services = services

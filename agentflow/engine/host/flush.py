@@ -19,6 +19,8 @@ class Work(NamedTuple):
     run: int
     n: int
     attempt: int
+    again: bool = False
+    """Whether a host before this one has handed it out."""
 
 
 class Flush:
@@ -29,6 +31,8 @@ class Flush:
         self.held = held
         self.trees = trees
         self.claimed: list[tuple[RunState, Node]] = []
+        self.taken: list[tuple[RunState, Node]] = []
+        """Steps that are taken over as they were handed out."""
         self.changes: list[RunChange] = []
         self.later: list[Item] = []
         """What comes in for these trees while it is being committed."""

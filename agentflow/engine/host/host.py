@@ -52,6 +52,8 @@ class Host:
         core = self.core
         for task in (core.pump, core.refolding.serve, core.telling.tell, self.timers.serve):
             group.start_soon(self._guard, task)
+        if core.handing is not None:
+            group.start_soon(self._guard, core.handing.attend)
         group.start_soon(self._stand_down, group)
         if core.store.shared and self.takeover.mode != "none":
             group.start_soon(self._guard, self._watch)
@@ -135,6 +137,8 @@ class Host:
     def _stop(self) -> None:
         self.core.slots.stopping = True
         self.core.admission.end()
+        if self.core.handing is not None:
+            self.core.handing.leave()
 
     async def shutdown(self, grace: float) -> None:
         """Start nothing more, give running steps their time, then stop them in good order and let all trees go.

@@ -12,6 +12,7 @@ from agentflow.engine.attempt.ports import Port, Process
 from agentflow.engine.exchange import Attempt, Executing, Returned, Stopped
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.flush import Work
+from agentflow.engine.host.handing import Handed, Handing
 from agentflow.engine.host.mailbox import Mailbox
 from agentflow.engine.host.reducers import Reducers
 from agentflow.engine.host.slots import Slots
@@ -46,8 +47,24 @@ class Performer:
         reducers: Reducers,
         runtime: LocalRuntime[Work],
         elsewhere: Execute | None = None,
+        handing: Handing | None = None,
     ) -> None:
-        """Execute nothing yet."""
+        """Execute nothing yet.
+
+        Args:
+            process: what it offers to steps.
+            port: answers what attempts ask.
+            cache: the trees.
+            slots: what counts them out.
+            times: deadlines.
+            mailbox: takes commands.
+            transactor: takes outcomes.
+            reducers: the user's.
+            runtime: the workers here.
+            elsewhere: executes attempts instead.
+            handing: hands attempts to workers elsewhere; then only reducers work here.
+        """
+        self._handing = handing
         self._process = process
         self._port = port
         self._cache = cache
@@ -81,6 +98,11 @@ class Performer:
             reduces = node.entered == "reducing"
             if node.program.timeout is not None and not reduces:
                 self._times.deadline(run, node)
+            if self._handing is not None and not reduces:
+                if lease.interrupted is not None:  # while its beginning was stored
+                    await anyio.lowlevel.checkpoint()
+                await self._handing.hand_out(run, node, again=work.again)
+                return ()
             left = None
             try:
                 if reduces:
@@ -135,7 +157,8 @@ class Performer:
 
     @property
     def executing(self) -> bool:
-        """Whether steps are being executed, or are about to be."""
+        """Whether steps are being executed here, or are about to be."""
         return self._runtime.waiting or any(
-            node.lease is not None and not node.decided.unbegun for node in self._cache.live()
+            node.lease is not None and not isinstance(node.lease, Handed) and not node.decided.unbegun
+            for node in self._cache.live()
         )

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from agentflow.config import Limits
-from agentflow.engine.attempt.ports import Told
+from agentflow.engine.attempt.ports import Told, over
 from agentflow.engine.exchange import Attempt
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.mailbox import Mailbox
@@ -14,7 +14,6 @@ from agentflow.engine.plan.commands import Note, Saved
 from agentflow.engine.plan.state import Node, RunState
 from agentflow.engine.plan.view import NodeView
 from agentflow.engine.volume import Volume
-from agentflow.errors import StepError
 from agentflow.expressions import NULLED
 from agentflow.store.rows import TERMINAL
 
@@ -83,11 +82,3 @@ class HostPort:
         """Publish an event as the run's owner."""
         row = self._held(attempt)[0].row
         return await self._publish(topic, data, event_id, row.tenant, row.owner)
-
-
-def over(attempt: Attempt) -> StepError:
-    """Return what an attempt gets that isn't the current one any more, or whose run is held elsewhere."""
-    return StepError(
-        f'attempt {attempt.attempt} of step "{attempt.address}" is over: what it does isn\'t kept',
-        code="AF-INTERRUPTED", kind="crash", retryable=False,
-    )  # fmt: skip

@@ -149,6 +149,10 @@ class Transactor:
             for tree in trees:
                 while not _apply(tree):
                     await self._env.keys.restock()
+                if tree.handed:
+                    flush.taken += tree.handed
+                    self._slots.running += len(tree.handed)
+                    tree.handed = []
                 if len(tree.runs) > 1:  # there may be new child runs
                     self._cache.keep_runs(tree)
             self._slots.fill(trees, flush.claimed, self.landing.roots if self.landing is not None else ())

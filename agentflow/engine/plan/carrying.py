@@ -32,7 +32,7 @@ from agentflow.engine.plan.commands import (
 )
 from agentflow.engine.plan.decided import canceling_of
 from agentflow.engine.plan.faults import contain
-from agentflow.engine.plan.recovery import interrupted_once, requeue
+from agentflow.engine.plan.recovery import interrupted, interrupted_once, requeue
 from agentflow.engine.plan.runs import cancel_run, pause_run
 from agentflow.engine.plan.state import Node, RunState, Tree
 from agentflow.errors import Failure
@@ -200,10 +200,13 @@ def _outcome(tree: Tree, command: Outcome) -> None:
     node = run.live.get(command.n) if run is not None else None
     if run is None or node is None or node.phase != "run" or node.attempt != command.attempt:
         return
-    run.running -= 1
-    node.lease = None
-    node.phase = None
     value = command.value
+    node.lease = None
+    if isinstance(value, Stopped) and value.reason == "lost":
+        interrupted(run, node)
+        return
+    run.running -= 1
+    node.phase = None
     again = False
     if node.entered == "reducing" and not (isinstance(value, Stopped) and value.reason in LATER):
         again = reducing.tries_again(node)

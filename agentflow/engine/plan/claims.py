@@ -28,13 +28,16 @@ def claim(run: RunState, node: Node) -> None:
         node.decided = UNDECIDED
     elif node.entered == "crash":
         node.decided = replace(node.decided, unbegun=True)
+    marked = node.decided.handed is not run.tree.world.hands_out
+    if marked:
+        node.decided = replace(node.decided, handed=not node.decided.handed)
     node.state, node.phase = "working", "run"
     if node.started is None:  # its time is that of all its attempts
         node.started = run.tree.world.moment
     run.running += 1
     if node.program.step.at_most_once:
         run.changes().synced = True  # the claim is the mark that it has begun
-    run.save(node, memo=node.entered == "crash" or (node.entered is None and (decided or node.attempt > 1)))
+    run.save(node, memo=marked or node.entered == "crash" or (node.entered is None and (decided or node.attempt > 1)))
     run.emit("step_started", node.address, _begun(node.tries))
 
 

@@ -102,6 +102,8 @@ class Decided:
     """It was claimed once more after its host had died, and hasn't begun. Such a death isn't its own."""
     reducing: bool = False
     """Reducers of the user's are to work, in a thread, before it goes on. Its result is there."""
+    handed: bool = False
+    """It was handed to workers elsewhere, who go on with it whatever becomes of its host."""
     own: dict[str, Any] | None = None
     """Of a container: what its type decides; see `steps.containers`."""
     early: Early | None = None
@@ -139,7 +141,7 @@ def encoded(decided: Decided, undone: int = 0, tolerated: int = 0) -> bytes:
         _write_parked(data, decided.parked)
     if decided.saved is not UNSET:
         data["saved"] = decided.saved
-    data |= {name: True for name in ("unbegun", "reducing") if getattr(decided, name)}
+    data |= {name: True for name in ("unbegun", "reducing", "handed") if getattr(decided, name)}
     if decided.own is not None:
         data["own"] = decided.own
     _write_ends(data, decided)
@@ -194,6 +196,7 @@ def _read(data: Mapping[str, Any]) -> Decided:
         saved=data.get("saved", UNSET),
         unbegun="unbegun" in data,
         reducing="reducing" in data,
+        handed="handed" in data,
         own=own if is_object(own) else None,
         early=_early(data.get("end")),
         late=Failure.from_data(late) if is_object(late) else None,

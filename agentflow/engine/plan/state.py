@@ -231,7 +231,19 @@ class RunState:
 class Tree:
     """A root run with the descendants that haven't ended: one lease, one holder."""
 
-    __slots__ = ("broken_off", "checks", "effects", "epoch", "key", "programs", "runs", "todo", "touched", "world")
+    __slots__ = (
+        "broken_off",
+        "checks",
+        "effects",
+        "epoch",
+        "handed",
+        "key",
+        "programs",
+        "runs",
+        "todo",
+        "touched",
+        "world",
+    )
 
     def __init__(self, world: World, key: int, epoch: int) -> None:
         """Make an empty tree."""
@@ -243,6 +255,8 @@ class Tree:
         self.runs: dict[int, RunState] = {}
         self.touched: dict[int, RunState] = {}
         """Runs that the current transition changes, parents first where both are new."""
+        self.handed: list[tuple[RunState, Node]] = []
+        """Steps that a host before this one has handed out: they are taken over as they are."""
         self.effects: list[Effect] = []
         """What it does outside."""
         self.todo: deque[tuple[str, tuple[Any, ...]]] = deque()

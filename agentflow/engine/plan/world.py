@@ -27,6 +27,8 @@ class World(Protocol):
     """What the planner may ask of the outside; all of it answers at once."""
 
     random: random.Random
+    hands_out: bool
+    """Whether attempts are handed to workers elsewhere."""
 
     @property
     def moment(self) -> float:

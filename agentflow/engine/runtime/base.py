@@ -1,11 +1,15 @@
-"""What executes steps, and what it is given."""
+"""What executes steps, and what it is given.
+
+The local runtime executes in the process that holds the trees. Others hand attempts to workers elsewhere: what comes of
+these, and what they ask, they bring to the holder, who alone decides what still counts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from agentflow.engine.exchange import Executing
+from agentflow.engine.exchange import Executing, Parcel
 
 W = TypeVar("W")
 
@@ -22,4 +26,50 @@ class Handler(Protocol[W]):
 
         It is called once more for one that was interrupted, to say what becomes of it.
         """
+        ...
+
+
+class Holder(Protocol):
+    """Who holds the trees whose attempts were handed out. An attempt that it doesn't know is over: nothing is kept."""
+
+    def returned(self, key: str, outcome: bytes) -> bool:
+        """Take what an attempt came to. False: it is over, or somebody else's: its worker may forget it."""
+        ...
+
+    def lost(self, key: str) -> None:
+        """Note that whoever executed an attempt is gone, or that nobody knows of it."""
+        ...
+
+    def told(self, key: str, events: bytes) -> bool:
+        """Take what an attempt tells of itself; False: it is over, its worker is to stop it."""
+        ...
+
+    async def called(self, key: str, call: bytes) -> bytes | None:
+        """Carry out what an attempt asks, and return the answer; None: it is over, its worker is to stop it."""
+        ...
+
+
+class Runtime(Protocol):
+    """Hands attempts to workers elsewhere. All that it knows may be lost: the holder hands out again what is open."""
+
+    async def execute(self, parcels: Sequence[Parcel], *, again: bool = False) -> None:
+        """Hand attempts out; the same key twice is one attempt.
+
+        Args:
+            parcels: the attempts.
+            again: a holder before this one has handed them out: whoever executes them goes on, and only where nobody
+                does they are lost.
+        """
+        ...
+
+    def interrupt(self, keys: Sequence[str], reason: str) -> None:
+        """Have workers stop attempts that are over, as far as they can be reached."""
+        ...
+
+    async def attend(self, holder: Holder) -> None:
+        """Bring outcomes and calls to the holder; never ends by itself."""
+        ...
+
+    async def health(self) -> str | None:
+        """Return None when all is well, else what isn't."""
         ...

@@ -1,0 +1,141 @@
+"""Hands attempts to workers elsewhere, and takes what comes of them: its number says what counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agentflow.engine.attempt.ports import Port, Process
+from agentflow.engine.attempt.remote import carried_out, told_from_json
+from agentflow.engine.attempt.sealing import Seal
+from agentflow.engine.attempt.wire import attempt_to_json, returned_from_json
+from agentflow.engine.exchange import Attempt, Left, Parcel, Stopped
+from agentflow.engine.failures import failed_by
+from agentflow.engine.host.cache import TreeCache
+from agentflow.engine.host.queue import Queue
+from agentflow.engine.host.slots import Slots
+from agentflow.engine.host.times import Times
+from agentflow.engine.plan.commands import Outcome
+from agentflow.engine.plan.handing import attempt_of
+from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.runtime.base import Runtime
+
+
+class Handing:
+    """Implements the runtime's `Holder`."""
+
+    def __init__(
+        self, runtime: Runtime, process: Process, port: Port, cache: TreeCache, slots: Slots, times: Times, queue: Queue
+    ) -> None:
+        """Hand out nothing yet."""
+        self._runtime = runtime
+        self._gate = process.gate
+        self._seal = Seal(process.env, process.public_env)
+        self._port = port
+        self._cache = cache
+        self._slots = slots
+        self._times = times
+        self._queue = queue
+        self._out: dict[str, Handed] = {}
+
+    async def attend(self) -> None:
+        """Take what workers bring; never ends by itself."""
+        await self._runtime.attend(self)
+
+    async def hand_out(self, run: RunState, node: Node, *, again: bool) -> None:
+        """Hand a claimed step to a worker.
+
+        Args:
+            run: its run.
+            node: the step.
+            again: a host before this one has done so already.
+        """
+        attempt = attempt_of(run, node)
+        if isinstance(attempt, Attempt):
+            try:
+                parcel = Parcel(attempt.key, attempt_to_json(attempt, self._seal))
+            except Exception as error:  # a field that isn't data
+                attempt = failed_by(self._gate, error)
+            else:
+                known = attempt._replace(config={}, spec=None, ready=None, values=None, saved=None, arrived=None)
+                node.lease = self._out[attempt.key] = Handed(self, run.tree.key, known)
+                await self._runtime.execute([parcel], again=again)
+                return
+        node.lease = None
+        self._queue.put(Outcome(run.tree.key, run.key, node.n, node.attempt, node.address, attempt))
+
+    def take_back(self, key: str, reason: str) -> None:
+        """Let an attempt count no more; its worker is told, and not waited for."""
+        if self._end(key, Stopped(reason)):
+            self._runtime.interrupt([key], reason)
+
+    def leave(self) -> None:
+        """Let all go on by themselves: who holds their trees next takes them over."""
+        for handed in self._out.values():
+            self._slots.running -= 1
+            run = self._cache.runs.get(handed.attempt.run)
+            node = run.live.get(handed.attempt.n) if run is not None else None
+            if node is not None and node.lease is handed:
+                node.lease = None
+        self._out.clear()
+
+    def _end(self, key: str, value: Any, left: Left | None = None) -> bool:
+        handed = self._out.pop(key, None)
+        if handed is None:
+            return False
+        attempt = handed.attempt
+        if attempt.timeout is not None:
+            self._times.stopped(attempt.run, attempt.n, attempt.attempt)
+        self._queue.put(Outcome(handed.root, attempt.run, attempt.n, attempt.attempt, attempt.address, value, left))
+        return True
+
+    # what workers bring
+
+    def returned(self, key: str, outcome: bytes) -> bool:
+        """Take what an attempt came to; False: it is over."""
+        return key in self._out and self._end(key, *returned_from_json(outcome))
+
+    def lost(self, key: str) -> None:
+        """Note that whoever executed an attempt is gone."""
+        self._end(key, Stopped("lost"))
+
+    def told(self, key: str, events: bytes) -> bool:
+        """Take what an attempt tells of itself; False: it is over."""
+        handed = self._out.get(key)
+        if handed is not None:
+            self._port.tell(handed.attempt, _Told(told_from_json(events)))
+        return handed is not None
+
+    async def called(self, key: str, call: bytes) -> bytes | None:
+        """Carry out what an attempt asks; None: it is over."""
+        handed = self._out.get(key)
+        return await carried_out(self._port, handed.attempt, call) if handed is not None else None
+
+
+class Handed:
+    """How a step is reached that a worker elsewhere executes."""
+
+    __slots__ = ("_handing", "attempt", "root")
+
+    def __init__(self, handing: Handing, root: int, attempt: Attempt) -> None:
+        """Know what is handed out, without what only its worker needs."""
+        self._handing = handing
+        self.root = root
+        self.attempt = attempt
+
+    def interrupt(self, reason: str) -> None:
+        """Let it count no more."""
+        self._handing.take_back(self.attempt.key, reason)
+
+
+class _Told:
+    """What a worker has told."""
+
+    def __init__(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        self._events = events
+
+    def flush(self) -> None:
+        """There is nothing that waits."""
+
+    def take(self) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        return self._events

@@ -1,0 +1,190 @@
+"""The holder's side: gives attempts to the workers that have connected, and brings what they send."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import anyio
+from anyio.abc import SocketStream, TaskGroup
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from agentflow.data import decode, encode
+from agentflow.engine.exchange import Parcel
+from agentflow.engine.runtime.base import Holder
+from agentflow.testing.processes.frames import LONGEST, Frame, frame
+
+_GONE = (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError)
+
+
+def _once(_: str) -> bool:
+    return False
+
+
+class WorkerProcesses:
+    """Implements `Runtime`."""
+
+    def __init__(
+        self, path: Path, workers: int = 1, *, patience: float = 2.0, twice: Callable[[str], bool] = _once
+    ) -> None:
+        """Hand out nothing yet.
+
+        Args:
+            path: of the socket.
+            workers: how many are expected: what a holder before has handed out is lost when these don't know of it.
+            patience: seconds for which they are waited for.
+            twice: tells of which attempts two workers get one each, if there are two: a delivery may double.
+        """
+        self._path = path
+        self._expected = workers
+        self._patience = patience
+        self._twice = twice
+        self._seats: list[_Seat] = []
+        self._waiting: dict[str, Parcel] = {}
+        self._adopted: set[str] = set()
+        """Handed out by a holder before, and not found at a worker yet."""
+        self._complete = anyio.Event()
+        """Set when all workers that are expected have said what they are at."""
+        self._holder: Holder | None = None
+
+    async def execute(self, parcels: Sequence[Parcel], *, again: bool = False) -> None:
+        """Hand attempts out; the same key twice is one attempt."""
+        for parcel in parcels:
+            if parcel.key in self._waiting or self._at(parcel.key):
+                continue
+            if not again:
+                self._waiting[parcel.key] = parcel
+            elif self._complete.is_set() and self._holder is not None:
+                self._holder.lost(parcel.key)
+            else:
+                self._adopted.add(parcel.key)
+        self._assign()
+
+    def interrupt(self, keys: Sequence[str], reason: str) -> None:
+        """Have workers stop attempts."""
+        for key in keys:
+            self._waiting.pop(key, None)
+            self._adopted.discard(key)
+            for seat in self._at(key):
+                seat.send(Frame("stop", key, encode(reason)))
+
+    async def complete(self) -> None:
+        """Return when all workers that are expected have connected, or were waited for long enough."""
+        await self._complete.wait()
+
+    async def health(self) -> str | None:
+        """Tell whether there is a worker."""
+        return None if self._seats else f"no worker is connected to {self._path}"
+
+    async def attend(self, holder: Holder) -> None:
+        """Let workers connect, until cancelled."""
+        self._holder = holder
+        self._path.unlink(missing_ok=True)  # of a holder that was killed
+        listener = await anyio.create_unix_listener(self._path)
+        async with listener, anyio.create_task_group() as group:
+            group.start_soon(self._find_lost, holder)
+            await listener.serve(self._serve, group)
+
+    async def _find_lost(self, holder: Holder) -> None:
+        with anyio.move_on_after(self._patience):
+            await self._complete.wait()
+        self._complete.set()
+        adopted, self._adopted = self._adopted, set()
+        for key in adopted:
+            if not self._at(key):
+                holder.lost(key)
+
+    def _at(self, key: str) -> list[_Seat]:
+        return [seat for seat in self._seats if key in seat.keys]
+
+    def _assign(self) -> None:
+        """Give what waits to those that have the most room."""
+        while self._waiting and self._seats:
+            first, *others = sorted(self._seats, key=lambda seat: len(seat.keys) - seat.slots)
+            if len(first.keys) >= first.slots:
+                return
+            key = next(iter(self._waiting))
+            parcel = self._waiting.pop(key)
+            for seat in [first, *(others[:1] if self._twice(key) else ())]:
+                seat.keys.add(key)
+                seat.send(Frame("do", key, parcel.raw))
+
+    async def _serve(self, stream: SocketStream) -> None:
+        seat = _Seat()
+        async with stream, anyio.create_task_group() as group:
+            group.start_soon(seat.write, stream)
+            lines = BufferedByteReceiveStream(stream)
+            try:
+                while True:
+                    self._take(seat, frame(await lines.receive_until(b"\n", LONGEST)), group)
+            except _GONE:
+                group.cancel_scope.cancel()
+                self._gone(seat)
+
+    def _gone(self, seat: _Seat) -> None:
+        """A worker is gone, or cut off: others take over what it was at."""
+        if seat in self._seats:
+            self._seats.remove(seat)
+        for key in seat.keys:
+            if not self._at(key) and self._holder is not None:
+                self._holder.lost(key)
+        self._assign()
+
+    def _take(self, seat: _Seat, told: Frame, group: TaskGroup) -> None:
+        holder = self._holder
+        if holder is None:
+            return
+        if told.kind == "hello":
+            self._welcome(seat, told)
+        elif told.kind == "out":
+            taken = holder.returned(told.name, told.raw)
+            seat.keys.discard(told.name)
+            seat.send(Frame("done", told.name, b"null"))
+            for other in self._at(told.name) if taken else ():
+                other.send(Frame("stop", told.name, encode("fenced")))
+        elif told.kind == "tell":
+            if not holder.told(told.name, told.raw):
+                seat.send(Frame("stop", told.name, encode("fenced")))
+        else:
+            group.start_soon(self._answer, holder, seat, told)
+        self._assign()
+
+    def _welcome(self, seat: _Seat, told: Frame) -> None:
+        data = decode(told.raw)
+        seat.slots = data["slots"]
+        seat.keys.update(data["keys"])
+        self._adopted.difference_update(data["keys"])
+        self._seats.append(seat)
+        if len(self._seats) >= self._expected:
+            self._complete.set()
+
+    async def _answer(self, holder: Holder, seat: _Seat, told: Frame) -> None:
+        key, _, number = told.name.rpartition("/")
+        answer = await holder.called(key, told.raw)
+        seat.send(Frame("over", number, b"null") if answer is None else Frame("answer", number, answer))
+
+
+class _Seat:
+    """One worker that is connected."""
+
+    def __init__(self) -> None:
+        self.slots = 0
+        self.keys: set[str] = set()
+        """Attempts that it has."""
+        self._lines: list[bytes] = []
+        self._some = anyio.Event()
+
+    def send(self, told: Frame) -> None:
+        self._lines.append(told.line)
+        self._some.set()
+
+    async def write(self, stream: SocketStream) -> None:
+        """Send what there is; never ends by itself."""
+        while True:
+            await self._some.wait()
+            self._some = anyio.Event()
+            lines, self._lines = self._lines, []
+            try:
+                await stream.send(b"".join(lines))
+            except _GONE:
+                return  # whoever reads finds out

@@ -1,0 +1,192 @@
+"""Steps that workers in other processes execute: whoever of them and of the holders dies, a result counts once."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import anyio
+import pytest
+
+from agentflow.engine import Engine, Run
+from agentflow.testing import dying
+from agentflow.testing.processes.holder import WorkerProcesses
+from tests.crash.elsewhere import Elsewhere
+from tests.engine.lab import LIMIT, until
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def there(monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
+    """A project whose workers end with the test."""
+    monkeypatch.setenv("TOKEN", "s3cr3t-value")
+    with TemporaryDirectory(prefix="af", ignore_cleanup_errors=True) as folder:  # a socket's path has to be short
+        made = Elsewhere(Path(folder))
+        try:
+            yield made
+        finally:
+            made.end()
+
+
+def always(_: str) -> bool:
+    """Deliver everything twice."""
+    return True
+
+
+@asynccontextmanager
+async def holder(there: Elsewhere, workers: int = 1, **options: Any) -> AsyncGenerator[Engine]:
+    """Open an engine that executes nothing itself."""
+    runtime = WorkerProcesses(there.socket, workers, **options)
+    async with Engine.open(there.store, config=there.config, runtime=runtime, grace=0.0) as engine:
+        yield engine
+
+
+async def ended(engine: Engine, run: Run) -> Run:
+    """Return the run when it is over."""
+    with anyio.fail_after(LIMIT):
+        return await engine.wait(run.id)
+
+
+async def test_a_worker_reads_saves_publishes_and_tells_through_its_port(there: Elsewhere) -> None:
+    there.start()
+    async with holder(there) as engine:
+        run = await ended(engine, await engine.start("asks", {"n": 5}))
+        events = await engine.store.events(run.id, 0, 1000, False)
+        steps = {row.address: row for row in await engine.steps(run.id)}
+    assert (run.state, steps["first"].attempt) == ("completed", 1)
+    assert run.output == {
+        "input": {"n": 5}, "first": 5, "ended": ["first"], "before": None, "state": {"seen": 1}, "secret": True,
+        "missing": False,
+    }  # fmt: skip
+    told = [event.type for event in events]
+    assert told.index("step_progress") < told.index("step_completed", told.index("step_log"))
+
+
+async def test_the_steps_of_a_killed_worker_are_executed_by_another_one(there: Elsewhere) -> None:
+    there.start(2)
+    async with holder(there, 2) as engine:
+        run = await engine.start("holds")
+        there.kill(await there.holding())
+        there.open(2)
+        done = await ended(engine, run)
+        rows = {row.address: row for row in await engine.steps(run.id)}
+    assert (done.state, done.output) == ("completed", 2)
+    assert (rows["held"].attempt, rows["held"].tries, rows["held"].crashes) == (2, 1, 1)
+
+
+async def test_a_step_that_may_run_once_fails_with_its_worker(there: Elsewhere) -> None:
+    there.start(2)
+    async with holder(there, 2) as engine:
+        run = await engine.start("once")
+        there.kill(await there.holding())
+        done = await ended(engine, run)
+    assert (done.state, done.failure and done.failure.code) == ("failed", "AF-INTERRUPTED")
+    assert len([line for line in there.done() if " held " in line]) == 1
+
+
+async def test_a_worker_goes_on_while_its_holder_is_another_one(there: Elsewhere) -> None:
+    there.start()
+    async with dying(holder(there)) as engine:
+        run = await engine.start("holds")
+        worker = await there.holding()
+    async with holder(there) as engine:
+        await until(engine, run.id, "step_started")
+        there.open()
+        done = await ended(engine, run)
+        row = (await engine.steps(run.id))[0]
+    assert (done.state, done.output, row.attempt, row.crashes) == ("completed", 1, 1, 0)
+    assert [line.split()[-1] for line in there.done() if " held " in line] == [str(worker)]
+
+
+async def test_a_worker_goes_on_when_its_holder_stops_in_good_order(there: Elsewhere) -> None:
+    there.start()
+    async with holder(there) as engine:
+        run = await engine.start("holds")
+        await there.holding()
+    there.open()
+    async with holder(there) as engine:
+        done = await ended(engine, run)
+        row = (await engine.steps(run.id))[0]
+    assert (done.state, done.output, row.attempt) == ("completed", 1, 1)
+
+
+async def test_what_was_handed_out_is_done_anew_where_worker_and_holder_have_died(there: Elsewhere) -> None:
+    there.start()
+    async with dying(holder(there)) as engine:
+        run = await engine.start("holds")
+        there.kill(await there.holding())
+    there.open(2)
+    there.start()
+    async with holder(there, 1, patience=10.0) as engine:
+        done = await ended(engine, run)
+    assert (done.state, done.output) == ("completed", 2)
+
+
+async def test_a_host_without_workers_takes_over_what_was_handed_out_as_a_new_attempt(there: Elsewhere) -> None:
+    there.start()
+    async with dying(holder(there)) as engine:
+        run = await engine.start("holds")
+        await there.holding()
+    there.open(2)
+    async with Engine.open(there.store, config=there.config, grace=0.0) as engine:
+        done = await ended(engine, run)
+    assert (done.state, done.output) == ("completed", 2)
+
+
+async def test_a_worker_that_comes_back_with_an_old_attempt_is_stopped_and_changes_nothing(there: Elsewhere) -> None:
+    there.start(2)
+    async with holder(there, 2) as engine:
+        run = await engine.start("holds")
+        zombie = await there.holding()
+        there.signal(zombie, signal.SIGUSR1)
+        second = await there.holding(2)
+        there.open(1)
+        await there.noted(f"left 1 {zombie}")
+        there.signal(zombie, signal.SIGUSR2)
+        there.open(2)
+        done = await ended(engine, run)
+        again = await ended(engine, await engine.start("fan", {"items": list(range(20))}))
+        events = await engine.store.events(run.id, 0, 1000, False)
+    assert (done.output, again.state) == (2, "completed")
+    assert second != zombie
+    assert [event.step for event in events if event.type == "step_completed"] == ["held", "after"]
+
+
+async def test_of_a_delivery_that_doubles_one_result_counts_and_the_other_worker_stops(there: Elsewhere) -> None:
+    there.start(2, slots=8)
+    async with holder(there, 2, twice=always) as engine:
+        await both(engine)
+        run = await ended(engine, await engine.start("fan", {"items": list(range(30))}))
+        events = await engine.store.events(run.id, 0, 1000, False)
+    assert (run.state, [item["x"] for item in run.output]) == ("completed", [n * 10 for n in range(30)])
+    assert len([event for event in events if event.type == "step_completed"]) == 31
+    assert max(there.attempts().values()) == 2
+
+
+async def test_a_cancel_stops_the_worker_and_waits_for_nobody(there: Elsewhere) -> None:
+    there.start()
+    async with holder(there) as engine:
+        run = await engine.start("holds")
+        worker = await there.holding()
+        await engine.cancel(run.id)
+        assert (await ended(engine, run)).state == "canceled"
+        await there.noted(f"left 1 {worker}")
+
+
+async def test_a_timeout_counts_for_workers_too(there: Elsewhere) -> None:
+    there.start()
+    async with holder(there) as engine:
+        run = await ended(engine, await engine.start("late"))
+    assert (run.state, run.failure and run.failure.code) == ("failed", "AF-TIMEOUT")
+
+
+async def both(engine: Engine) -> None:
+    """Return when two workers are connected."""
+    runtime: Any = engine.core.workers
+    with anyio.fail_after(LIMIT):
+        await runtime.complete()
