@@ -70,6 +70,8 @@ AROUND = {
     "store/sqlite/batch.py": "stores what the engine has let in",
     "store/sqlite/commands.py": "stores what the engine has let in",
     "store/sqlite/rows.py": "encodes lists of keys for a statement",
+    "testing/processes/holder.py": "sends reasons to workers, which are agentflow's own",
+    "testing/processes/link.py": "tells the holder what a worker is at",
     "testing/store_suite/builders.py": "makes rows for the store suite",
     "testing/store_suite/records.py": "makes rows for the store suite",
 }
