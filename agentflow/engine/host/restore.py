@@ -350,7 +350,7 @@ class _Restorer:
             run.running += 1
             if (run.key, node.n) in self.executing:
                 node.lease = self.executing[run.key, node.n]
-            elif tree.world.hands_out and node.decided.handed and not reducing.waits(node):
+            elif tree.world.hands_out and node.decided.handed and not node.decided.reducing:
                 tree.handed.append((run, node))
             else:
                 tree.push("interrupted", run, node)
