@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from heapq import heappush
 from typing import Any
 
@@ -174,7 +173,7 @@ def _begun(tree: Tree, command: Begun) -> None:
     found = _executing(tree, command)
     if found is not None and found[1].decided.unbegun:
         run, node = found
-        node.decided = replace(node.decided, unbegun=False)
+        node.decided = node.decided._replace(unbegun=False)
         run.save(node, memo=True)
 
 
@@ -182,7 +181,7 @@ def _saved(tree: Tree, command: Saved) -> None:
     found = _executing(tree, command)
     if found is not None:
         run, node = found
-        node.decided = replace(node.decided, saved=command.state)
+        node.decided = node.decided._replace(saved=command.state)
         run.save(node, memo=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 
 from agentflow.data import encode
@@ -27,10 +26,10 @@ def claim(run: RunState, node: Node) -> None:
         node.tries += 1
         node.decided = UNDECIDED
     elif node.entered == "crash":
-        node.decided = replace(node.decided, unbegun=True)
+        node.decided = node.decided._replace(unbegun=True)
     marked = node.decided.handed is not run.tree.world.hands_out
     if marked:
-        node.decided = replace(node.decided, handed=not node.decided.handed)
+        node.decided = node.decided._replace(handed=not node.decided.handed)
     node.state, node.phase = "working", "run"
     if node.started is None:  # its time is that of all its attempts
         node.started = run.tree.world.moment

@@ -133,7 +133,7 @@ def _check(run: RunState, move: Move) -> None:
 
 def _carry_out(run: RunState, node: Node, move: Move) -> None:
     if move.memo is not UNSET:
-        node.decided = replace(node.decided, own=move.memo)
+        node.decided = node.decided._replace(own=move.memo)
     if move.due is not None:
         node.phase = "timer"
         run.set_timer(node, move.due, "timer")
@@ -271,7 +271,7 @@ def body_done(run: RunState, node: Node) -> None:
             stages.append(hook)
     if "finally" in hooks and not force:
         stages.append("finally")
-    node.decided = replace(node.decided, ending=Ending(outcome, tuple(stages), node.failure, node.halting))
+    node.decided = node.decided._replace(ending=Ending(outcome, tuple(stages), node.failure, node.halting))
     node.phase = "scope"
     if stages:
         run.save(node, memo=True)
@@ -312,7 +312,7 @@ def _hook_closed(run: RunState, node: Node, scope: Scope) -> None:
             ending = replace(ending, outcome="failed", failure=scope.failure)
             node.failure = scope.failure
     stages = tuple(stage for stage in ending.stages if stage != scope.stage)
-    node.decided = replace(node.decided, ending=replace(ending, stages=stages))
+    node.decided = node.decided._replace(ending=replace(ending, stages=stages))
     run.save(node, memo=True)
     next_stage(run, node)
 
@@ -334,7 +334,7 @@ def _settle(run: RunState, node: Node, outcome: str) -> None:
     elif outcome == "canceled":
         steps.cancel(run, node, node.halting or "run_canceled")
     else:
-        node.decided = replace(node.decided, ending=None, early=None)
+        node.decided = node.decided._replace(ending=None, early=None)
         failure = node.failure or Failure("AF-STEP-FAILED", "the step failed")
         steps.fail(run, node, failure)
 
@@ -347,7 +347,7 @@ def timed_out(run: RunState, node: Node) -> None:
     node.failure = Failure(
         "AF-TIMEOUT", f'step "{node.address}" ran longer than {seconds:g}s', kind="timeout", step=node.address
     )
-    node.decided = replace(node.decided, late=node.failure)
+    node.decided = node.decided._replace(late=node.failure)
     if node.phase == "timer":
         run.drop_timer(node, "timer")
         node.phase = "scope"

@@ -89,8 +89,7 @@ class Canceling:
     """Of a child run: why its parent's step was stopped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """All that a step has decided; of a run, what its root has."""
 
     stage: Literal["delay", "due"] | None = None

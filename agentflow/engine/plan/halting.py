@@ -85,7 +85,7 @@ def halt_hooks(run: RunState, node: Node, reason: str) -> None:
         ending = node.decided.ending
         if ending is not None and ending.outcome == "completed":
             node.halting = reason
-            node.decided = replace(node.decided, ending=replace(ending, outcome="canceled", halting=reason))
+            node.decided = node.decided._replace(ending=replace(ending, outcome="canceled", halting=reason))
             run.save(node, memo=True)
         halt_scope(run, scope, reason, interrupt=True)
 

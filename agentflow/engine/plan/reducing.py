@@ -5,7 +5,6 @@ Such a step queues for a slot, as one that is to be executed does. So whatever s
 
 from __future__ import annotations
 
-from dataclasses import replace
 from heapq import heappush
 
 from agentflow.engine.plan.carried import UNREAD
@@ -26,12 +25,12 @@ def stored(node: Node) -> bool:
 def wait(run: RunState, node: Node, raw: bytes | None) -> None:
     """Let a step that is to be completed with a result wait for reducers."""
     node.result = raw
-    _wait(run, node, replace(node.decided, reducing=True))
+    _wait(run, node, node.decided._replace(reducing=True))
 
 
 def wait_again(run: RunState, node: Node) -> None:
     """Let a container that is to be tried again wait for reducers."""
-    _wait(run, node, replace(DUE, reducing=True))
+    _wait(run, node, DUE._replace(reducing=True))
 
 
 def _wait(run: RunState, node: Node, decided: Decided) -> None:
@@ -55,4 +54,4 @@ def end(node: Node) -> None:
     """Let a step wait no more, if it does."""
     if waits(node):
         node.result = node.entered = None
-        node.decided = replace(node.decided, reducing=False)
+        node.decided = node.decided._replace(reducing=False)

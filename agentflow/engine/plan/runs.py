@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from agentflow.data import decode, encode
@@ -211,7 +210,7 @@ def child_ended(run: RunState, node: Node, child: RunState, failure: Failure | N
         if child.tolerated:
             run.tolerate(node, child.tolerated)
             run.save(node, memo=True)
-        node.decided = replace(node.decided, early=Early(output=output_value(child)))
+        node.decided = node.decided._replace(early=Early(output=output_value(child)))
     elif child.state == "canceled" and node.halting is None:
         message = f'the run of "{child.row.workflow}" was canceled'
         canceled = Failure("AF-CHILD-CANCELED", message, kind="canceled", retryable=False)
@@ -240,7 +239,7 @@ def cancel_run(run: RunState, how: Canceling) -> None:
         _hold(run, False)
         run.tree.push("go_on", run)
     root = run.root
-    root.decided = replace(root.decided, canceling=how)
+    root.decided = root.decided._replace(canceling=how)
     ends = root.decided.ending is not None
     run.save(root, memo=True)
     run.emit("run_status", None, {"state": run.state, "canceling": True, "by": how.by}, bumps=True)
@@ -304,7 +303,7 @@ def end_early(run: RunState, node: Node, end: End) -> None:
     target = target or run.root
     message = None if end.message is None else str(end.message)
     early = Early(ended_as(end.state), end.output, message, node.address)
-    target.decided = replace(target.decided, early=early)
+    target.decided = target.decided._replace(early=early)
     run.save(target, memo=True)
     steps.complete(run, node, b"null")
     for scope in list((target.scopes or {}).values()):

@@ -14,7 +14,7 @@ def begin(run: RunState, node: Node) -> None:
     """List what has to be undone, once, and undo the first."""
     if node.decided.undoing is None:
         undo = [done.address for scope in _bodies(node) for done in completed(scope)]
-        node.decided = replace(node.decided, undoing=Undoing(tuple(undo)))
+        node.decided = node.decided._replace(undoing=Undoing(tuple(undo)))
         run.save(node, memo=True)
         if undo:
             run.emit("compensating", node.address, {"steps": undo})
@@ -44,7 +44,7 @@ def _next(run: RunState, node: Node) -> None:
         return
     target = find(node, pending[0])
     if target is None or target.program.compensation is None:
-        node.decided = replace(node.decided, undoing=replace(undoing, steps=pending[1:]))
+        node.decided = node.decided._replace(undoing=replace(undoing, steps=pending[1:]))
         _next(run, node)
         return
     run.tree.push("start_scope", run, open_compensation(run, node, target))
@@ -89,7 +89,7 @@ def compensated(run: RunState, scope: Scope) -> None:
     undoing = saga.decided.undoing or Undoing(())
     entry = Undone(target.address, target.reason, scope.failure.told if scope.failure is not None else None)
     steps = tuple(address for address in undoing.steps if address != target.address)
-    saga.decided = replace(saga.decided, undoing=Undoing(steps, (*undoing.report, entry)))
+    saga.decided = saga.decided._replace(undoing=Undoing(steps, (*undoing.report, entry)))
     run.save(saga, memo=True)
     _next(run, saga)
 
@@ -105,6 +105,6 @@ def _report(run: RunState, node: Node, undoing: Undoing) -> None:
         report = [*(inner if is_array(inner) else ()), *(entry.data for entry in undoing.report)]
         node.failure = replace(node.failure, data={**node.failure.data, "compensated": report})
         ending = replace(ending, failure=node.failure)
-    node.decided = replace(node.decided, ending=ending)
+    node.decided = node.decided._replace(ending=ending)
     run.save(node, memo=True)
     run.tree.push("next_stage", run, node)

@@ -93,7 +93,7 @@ def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: s
     if on.default is not UNSET:
         details["default"] = on.default
     parked = replace(node.decided.parked or Parked(), kind=kind, default=on.default)
-    node.decided = replace(node.decided, parked=parked)
+    node.decided = node.decided._replace(parked=parked)
     node.phase = "wait"
     node.state = "auth-required" if kind == "auth" else "input-required"
     node.task = run.tree.world.new_id()
@@ -177,7 +177,7 @@ def _arrived(run: RunState, node: Node, value: Any) -> None:
         node.arrived = value
         node.phase = None
         node.state = "working"
-        node.decided = replace(node.decided, parked=replace(node.decided.parked or Parked(), arrived=value))
+        node.decided = node.decided._replace(parked=replace(node.decided.parked or Parked(), arrived=value))
         run.save(node, memo=True)
         steps.queue(run, node)
     else:
