@@ -125,6 +125,13 @@ def parents_first(parents: Mapping[int, int | None]) -> list[int]:
     return ordered
 
 
+def report(changes: Sequence[RunChange], copies: Sequence[RunChange]) -> None:
+    """Say of changes what a commit has told of their copies."""
+    for change, copy in zip(changes, copies, strict=True):
+        change.stamp, change.stays, change.late = copy.stamp, copy.stays, copy.late
+        change.grants, change.deadlocked, change.queued = copy.grants, copy.deadlocked, copy.queued
+
+
 def frozen(changes: Sequence[RunChange]) -> list[RunChange]:
     """Copy changes that have to wait, so that callers may go on changing theirs."""
     return [

@@ -1,18 +1,21 @@
-"""Fixtures of engine tests. Each test that uses `lab` runs three times.
+"""Fixtures of engine tests. Each test that uses `lab` runs four times.
 
 `cached`: as usual. `replayed`: the engine rebuilds its state from the store before every decision, which proves that
 what it keeps in memory is only a cache. `wire`: all that a step is given, asks and leaves goes through JSON, which
-proves that it can be executed anywhere.
+proves that it can be executed anywhere. `far`: each call of the store takes turns of the loop, as those of a database
+server do, which proves that nothing relies on a store that answers at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 
 from agentflow.store.sqlite.file.place import InFile
 from agentflow.testing.clock import FakeClock
+from tests.engine.far import far
 from tests.engine.lab import Lab
 
 
@@ -33,6 +36,8 @@ IN_JSON = frozenset({
     "test_waits", "test_wire",
 })  # fmt: skip
 """Modules whose tests run on the wire each time; those of the others do so with the slow ones."""
+FAR = frozenset({"test_answers", "test_cancel", "test_keys", "test_published", "test_subworkflows", "test_takeover"})
+"""Modules whose tests run on a store that is far away each time."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -40,7 +45,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "mode" in metafunc.fixturenames:
         known = metafunc.definition.path.stem in IN_JSON
         wire = pytest.param("wire", marks=() if known else (pytest.mark.slow,))
-        metafunc.parametrize("mode", ["cached", "replayed", wire])
+        away = pytest.param("far", marks=() if metafunc.definition.path.stem in FAR else (pytest.mark.slow,))
+        metafunc.parametrize("mode", ["cached", "replayed", wire, away])
 
 
 @pytest.fixture
@@ -50,6 +56,7 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def lab(clock: FakeClock, mode: str) -> Lab:
+def lab(clock: FakeClock, mode: str) -> Iterator[Lab]:
     """Short ways to workflows and engines, on virtual time."""
-    return Lab(clock, mode == "replayed", wire=mode == "wire")
+    with far() if mode == "far" else nullcontext():
+        yield Lab(clock, mode == "replayed", wire=mode == "wire")

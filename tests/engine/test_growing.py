@@ -10,6 +10,7 @@ from agentflow.definition.models import Step
 from agentflow.engine import Answer, Run
 from agentflow.steps import end, for_each, sequence, set_, wait_for_input, workflow
 from agentflow.steps.contract import Context, Park, Wait
+from tests.engine.hands import by_hand
 from tests.engine.lab import Lab
 from tests.values import nested
 
@@ -79,7 +80,7 @@ async def test_a_default_made_by_a_template_fits_the_waits_schema_or_its_step_fa
     done = await lab.run(ask, input={"x": given})
     assert (done.state, done.errors["w"].code) == ("failed", "AF-WAIT-INVALID")
     assert "step_waiting" not in done.kinds
-    fine = await lab.run(ask, input={"x": 3})
+    fine = await by_hand(lab).run(ask, input={"x": 3})
     assert (fine.state, fine.waits[0].default) == ("input-required", {"n": 3})
 
 

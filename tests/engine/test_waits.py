@@ -296,7 +296,7 @@ async def test_a_run_is_working_while_a_time_is_to_come_and_waiting_when_only_an
 
 async def test_timeouts_of_a_wait_or_of_what_encloses_it_do_not_count_as_work(lab: Lab) -> None:
     box = sequence("box", steps=[review(timeout=3600)], timeout=7200)
-    done = await lab.run(box)
+    done = await by_hand(lab).run(box)
     assert (done.state, done.states["box"]) == ("input-required", "working")
 
 

@@ -10,6 +10,7 @@ from agentflow.engine.finding import run_of
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.read.watching import Watcher, Watching
 from agentflow.principal import Principal
+from agentflow.store.common import ASKING
 from agentflow.store.contract import Store
 from agentflow.store.rows import TERMINAL, Event, RunRow
 
@@ -30,8 +31,12 @@ class Following:
         row, key = None, self._cache.working(run_id) if principal.sees_all else None
         if key is None:
             row = await run_of(self._store, run_id, principal)
+            if row.state in TERMINAL:
+                return row
             key = row.run
         with self._watching.states(key) as watcher:
+            if row is not None:  # it may have changed before anybody watched
+                row = await run_of(self._store, run_id, principal)
             if timeout is None:
                 return await self._rest(run_id, row, watcher, principal)
             with anyio.move_on_after(timeout) as scope:
@@ -41,17 +46,25 @@ class Following:
         return row
 
     async def _rest(self, run_id: str, row: RunRow | None, watcher: Watcher, principal: Principal) -> RunRow:
-        while row is None or not await self._at_rest(row):
+        while row is None or (rests := await self._at_rest(row)) is None:
             if row is not None and row.root in self._cache.unreadable:
                 raise self._cache.unreadable[row.root]
             row = await watcher.next() or await run_of(self._store, run_id, principal)
-        return row
+        return rests
 
-    async def _at_rest(self, row: RunRow) -> bool:
-        """Tell whether a run has ended or waits; an answer that is there already moves it on at once."""
-        if row.state in {"input-required", "auth-required"}:
-            return not await self._store.inbox([row.root])
-        return row.state in TERMINAL
+    async def _at_rest(self, row: RunRow) -> RunRow | None:
+        """Return the row of a run that has ended or waits; an answer that is there already moves it on at once.
+
+        It may have been carried out between two looks at the store: then the row isn't what it was.
+        """
+        while row.state in ASKING:
+            if await self._store.inbox([row.root]):
+                return None
+            again = await self._store.get_run(row.id)
+            if again is None or again.seq == row.seq:
+                return row
+            row = again
+        return row if row.state in TERMINAL else None
 
     async def events(self, run_id: str, after: int, tree: bool, principal: Principal) -> AsyncGenerator[Event, None]:
         """Yield a run's events after a number, then new ones as they come, until its end."""

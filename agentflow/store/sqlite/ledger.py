@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from agentflow.store.common import frozen
+from agentflow.store.common import frozen, report
 from agentflow.store.contract import Definitions
 from agentflow.store.rows import RunChange, RunRow
 from agentflow.store.sqlite.batch import Batch
@@ -49,10 +49,7 @@ class Ledger:
             self._land, (changes, definitions), _frozen, large=rows >= LARGE, synced=synced, told=told
         )
         if landed is not changes:  # they had to wait, and copies of them landed
-            for change, copy in zip(changes, landed, strict=True):
-                change.stamp, change.stays = copy.stamp, copy.stays
-                change.grants, change.deadlocked, change.queued = copy.grants, copy.deadlocked, copy.queued
-                change.late = copy.late
+            report(changes, landed)
         if count:
             database.keys.add(last, count)
         return refused
