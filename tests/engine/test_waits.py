@@ -21,6 +21,7 @@ from agentflow.steps import (
     wait_for_event,
     wait_for_input,
 )
+from tests.engine.hands import by_hand
 from tests.engine.lab import LIMIT, Lab, until
 
 pytestmark = pytest.mark.anyio
