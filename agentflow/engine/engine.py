@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,7 +38,7 @@ from agentflow.store import open_store
 from agentflow.store.contract import Store
 from agentflow.store.places import refuse_platform
 from agentflow.store.rows import ENDED, TERMINAL, Event, RunQuery, RunRow, State, StepRow
-from agentflow.store.views import MessageView, PurgeQuery
+from agentflow.store.views import MessageView, PurgeQuery, TaskPage, TaskQuery
 
 
 class Engine:
@@ -207,6 +208,10 @@ class Engine:
         if step is None:
             raise NotFoundError(f'run "{run_id}" has no step "{address}"', code="AF-STEP-UNKNOWN")
         return decode(step.result) if step.result else None
+
+    async def tasks(self, query: TaskQuery | None = None, *, principal: Principal = LOCAL) -> TaskPage:
+        """Return a page of one's root runs and waits, those whose state changed last first, and how many there are."""
+        return await self.store.task_page(replace(query or TaskQuery(), principal=principal))
 
     async def history(
         self, task_id: str, limit: int | None = None, *, principal: Principal = LOCAL

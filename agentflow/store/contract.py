@@ -10,7 +10,7 @@ from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import ArtifactRow, Event, EventRow, RunChange, RunQuery, RunRow, StepRow, TimerRow
 from agentflow.store.slot_rows import SlotWait
 from agentflow.store.told import Fenced
-from agentflow.store.views import Inbox, MessageView, PurgeQuery, TaskView
+from agentflow.store.views import Inbox, MessageView, PurgeQuery, TaskPage, TaskQuery, TaskView
 
 Definitions: TypeAlias = Mapping[str, bytes] | None
 """Definitions by hash, to be kept with a commit."""
@@ -52,6 +52,13 @@ class TaskStore(Protocol):
         """Return wait tasks, oldest first; with `tree` also those of the run's descendants.
 
         Of a principal's: those of its runs, and open ones that are assigned to it.
+        """
+        ...
+
+    async def task_page(self, query: TaskQuery) -> TaskPage:
+        """Return a page of tasks, those whose state changed last first, and how many there are on all pages.
+
+        Uses indexes by owner, context and state: a page costs what is on it, wherever it is in the list.
         """
         ...
 

@@ -69,3 +69,55 @@ class PurgeQuery:
     states: Collection[State]
     principal: Principal = LOCAL
     """Whose."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskQuery:
+    """Which tasks to list: root runs, and the waits of runs. Those whose state changed last come first."""
+
+    context_id: str | None = None
+    states: Collection[State] = ()
+    """Empty: all."""
+    kinds: Collection[str] = ("run", "input", "event", "tool", "auth", "operator")
+    """`run`, and kinds of other tasks."""
+    changed_since: float | None = None
+    after: tuple[float, str] | None = None
+    """Time of the last change and id of the last task of the page before."""
+    limit: int = 50
+    principal: Principal = LOCAL
+    """To whom they are to be shown."""
+
+
+class ListedTask(NamedTuple):
+    """One task of a list."""
+
+    id: str
+    kind: str
+    state: State
+    message: str | None
+    changed_at: float
+    """When its state last changed."""
+    created_at: float
+    generation: int
+    context_id: str
+    tenant: str
+    owner: str
+    run_id: str
+    """Of a run its own id."""
+    step: str | None
+    """Address of the step that a wait is of."""
+    workflow: str
+    agent: str
+
+    @property
+    def place(self) -> tuple[float, str]:
+        """What the page after this task is asked by."""
+        return self.changed_at, self.id
+
+
+class TaskPage(NamedTuple):
+    """A page of a list of tasks."""
+
+    tasks: list[ListedTask]
+    total: int
+    """How many there are on all pages."""

@@ -68,7 +68,7 @@ OF_A_WAIT: dict[str, Call] = {
     "resume by a decline": lambda e, name, who: e.resume(name, Decline("no"), principal=who),
     "cancel": lambda e, name, who: e.cancel(name, principal=who),
 }
-BY_ITSELF = {"start", "list", "find", "find_wait", "missing", "publish", "purge"}
+BY_ITSELF = {"start", "list", "find", "find_wait", "missing", "publish", "purge", "tasks"}
 """Methods that name no run or wait by its whole id; each has a test of its own below."""
 
 
@@ -129,6 +129,8 @@ async def test_lists_and_endings_show_ones_own_only(lab: Lab, who: Principal) ->
         run = await engine.wait((await engine.start("main", principal=ANN)).id)
         [wait] = await engine.waits(principal=ANN)
         assert await engine.list(principal=who) == await engine.waits(principal=who) == []
+        assert (await engine.tasks(principal=who)).total == 0
+        assert [task.kind for task in (await engine.tasks(principal=ANN)).tasks] == ["input", "run"]
         assert await engine.list(RunQuery(owner="ann", tenant="acme"), principal=who) == []
         for ending in (run.id[-8:], "@last"):
             assert await engine.find(ending, principal=ANN) == run.id

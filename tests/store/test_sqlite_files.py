@@ -300,7 +300,7 @@ async def test_lists_and_commands_use_an_index(tmp_path: Path) -> None:
         "SELECT key FROM heads h WHERE h.parent IS NULL AND h.workflow = 'w' ORDER BY h.created_at DESC LIMIT 50",
         "SELECT key FROM heads h WHERE h.parent IS NULL AND h.tenant = '' AND h.owner = 'ann'"
         " ORDER BY h.created_at DESC LIMIT 50",
-        "SELECT key FROM heads h WHERE h.parent IS NULL AND h.context_id = 'c' ORDER BY h.changed_at DESC LIMIT 50",
+        "SELECT key FROM heads h WHERE h.parent IS NULL AND h.context_id = 'c' ORDER BY h.created_at DESC LIMIT 50",
         "SELECT pos FROM events WHERE run = 1 AND task IS NULL AND generation > 5 ORDER BY generation LIMIT 50",
         "SELECT pos FROM events WHERE run = 1 AND task = 'w' AND generation > 5 ORDER BY generation LIMIT 50",
         "SELECT pos FROM artifacts WHERE run = 1 AND generation > 5 ORDER BY generation, pos LIMIT 50",

@@ -24,11 +24,11 @@ from agentflow.store.views import PurgeQuery
 Where = tuple[str, tuple[Any, ...]]
 _ASKING = listed(ASKING)
 _OWN = "(k.tenant = ? AND k.owner = ?)"
-_NAMED = """
+NAMED = """
 EXISTS (SELECT 1 FROM json_each(iif(json_valid(k.assignees), k.assignees, '[]')) j
   WHERE j.value IN (SELECT value FROM json_each(?)))
 """
-_ASSIGNED = f"(k.tenant = ? AND k.assignees IS NOT NULL AND k.state IN {OPEN_STATES} AND {_NAMED})"
+_ASSIGNED = f"(k.tenant = ? AND k.assignees IS NOT NULL AND k.state IN {OPEN_STATES} AND {NAMED})"
 _SHOWN = f"k.key IN (SELECT key FROM tasks k WHERE {_OWN} UNION SELECT key FROM tasks k WHERE {_ASSIGNED})"
 """Which waits are shown to a principal, each half by its own index."""
 

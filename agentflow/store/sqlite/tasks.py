@@ -9,10 +9,11 @@ from agentflow.principal import Principal
 from agentflow.store.common import join_artifacts
 from agentflow.store.rows import ArtifactRow, Event
 from agentflow.store.sqlite.database import Database
+from agentflow.store.sqlite.listing import task_page
 from agentflow.store.sqlite.queries import ids_ending, shortest_of, task_where
 from agentflow.store.sqlite.rows import EVENT, TASK, chunk_row, event, message_view, task_place, task_view, tree_keys
 from agentflow.store.sqlite.sql import one, rows
-from agentflow.store.views import MessageView, TaskView
+from agentflow.store.views import MessageView, TaskPage, TaskQuery, TaskView
 
 
 class Tasks:
@@ -45,6 +46,11 @@ class Tasks:
             where, args = task_where(run, members, open_only, principal, before)
             found = rows(self._database.reader, f"{TASK} {where} ORDER BY k.created_at, k.id LIMIT ?", (*args, limit))
         return [task_view(values) for values in found]
+
+    async def task_page(self, query: TaskQuery) -> TaskPage:
+        """Return a page of tasks, those whose state changed last first, and how many there are on all pages."""
+        with self._database.faults:
+            return task_page(self._database.reader, query)
 
     async def artifacts(self, run_id: str) -> list[Any]:
         """Return the artifacts of a run's task, chunks joined."""

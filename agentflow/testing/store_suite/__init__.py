@@ -28,6 +28,7 @@ from agentflow.testing.store_suite.commands import CommandSuite
 from agentflow.testing.store_suite.durable import DurableSuite
 from agentflow.testing.store_suite.leases import LeaseSuite
 from agentflow.testing.store_suite.ledger import LedgerSuite
+from agentflow.testing.store_suite.listing import ListingSuite
 from agentflow.testing.store_suite.published import EventSuite
 from agentflow.testing.store_suite.reads import ReadSuite
 from agentflow.testing.store_suite.records import RecordSuite
@@ -37,5 +38,7 @@ from agentflow.testing.store_suite.told import ToldSuite
 __all__ = ("DurableSuite", "StoreSuite")
 
 
-class StoreSuite(RecordSuite, LedgerSuite, CommandSuite, EventSuite, LeaseSuite, SlotSuite, ReadSuite, ToldSuite):
+class StoreSuite(
+    RecordSuite, LedgerSuite, CommandSuite, EventSuite, LeaseSuite, SlotSuite, ReadSuite, ToldSuite, ListingSuite
+):
     """Everything that holds for a store in one process."""
