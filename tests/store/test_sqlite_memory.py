@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+import anyio
 import apsw
 import pytest
 
+from agentflow.definition.models import Workflow
+from agentflow.engine import Engine
 from agentflow.errors import StoreError
+from agentflow.steps import python
 from agentflow.store import open_store
 from agentflow.store.distri import WorkflowRecords
 from agentflow.store.rows import RunChange, RunQuery
 from agentflow.store.sqlite import SqliteStore, memory
 from agentflow.store.sqlite.sql import rows
+from agentflow.testing.faults import doom
 from agentflow.testing.store_suite.builders import new_run, start, step, text_id
 
 pytestmark = pytest.mark.anyio
@@ -96,3 +101,31 @@ async def test_it_is_nobody_elses_and_is_never_changed_by_others() -> None:
         await start(store, "r1")
         assert not store.shared
         assert not await store.changes().look()
+
+
+async def test_its_hosts_live_until_they_leave_and_other_processes_are_nobodys_matter() -> None:
+    async with opened() as store:
+        await store.liveness.join("one")
+        assert await store.liveness.dead(["one", "never was"]) == {"never was"}
+        await store.liveness.leave()
+        assert await store.liveness.dead(["one"]) == {"one"}
+        assert await store.liveness.living() is None
+
+
+async def test_what_a_host_that_died_has_left_goes_on_with_the_next_one_on_it() -> None:
+    gate = anyio.Event()
+    flow = Workflow(id="flow", steps=(python("a", function="m:work"),))
+
+    async def work() -> str:
+        await gate.wait()
+        return "done"
+
+    async with opened() as store:
+        async with Engine.open(store, workflows=[flow], functions={"m:work": work}, grace=0.0) as engine:
+            run = await engine.start("flow")
+            await anyio.wait_all_tasks_blocked()
+            doom(engine)
+        gate.set()
+        async with Engine.open(store, workflows=[flow], functions={"m:work": work}, grace=0.0) as engine:
+            with anyio.fail_after(60):
+                assert (await engine.wait(run.id)).output == "done"
