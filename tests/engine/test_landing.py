@@ -1,4 +1,4 @@
-"""While a commit lands, the next flush is planned for other trees: nothing is lost, done twice or out of order."""
+"""What comes in while a commit lands waits for it: nothing is lost, done twice or out of order."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from agentflow.engine import Answer, Engine, Run
-from agentflow.engine.host import transactor
 from agentflow.engine.host.queue import Input
 from agentflow.engine.plan.commands import TOUCH
 from agentflow.errors import StoreError
 from agentflow.steps import for_each, set_, wait_for_input
 from agentflow.steps import workflow as sub
 from agentflow.steps.contract import Context
-from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import RunChange
 from agentflow.store.sqlite import ledger
 from tests.engine.hands import Fails, Gate, same, times
@@ -31,9 +29,8 @@ FULL = StoreError("the disk is full", code="AF-STORE-FULL")
 
 
 @pytest.fixture(autouse=True)
-def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One input is enough to plan the next flush, and each COMMIT of SQLite goes to a thread."""
-    monkeypatch.setattr(transactor, "AHEAD", 1)
+def threaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each COMMIT of SQLite goes to a thread."""
     monkeypatch.setattr(ledger, "LARGE", 1)
 
 
@@ -47,7 +44,7 @@ def limits(slots: int) -> dict[str, object]:
 
 
 class Pair:
-    """Two runs of a gated step each: `a` is let go first and lands, `b` is planned meanwhile."""
+    """Two runs of a gated step each: `a` is let go first and lands, `b` comes meanwhile."""
 
     def __init__(self, lab: Lab) -> None:
         self.gates = {name: Gate(name) for name in "ab"}
@@ -57,7 +54,7 @@ class Pair:
         ]
 
     async def overlap(self, engine: Engine, held: Held) -> tuple[Run, Run]:
-        """Return when the first run's result lands, and the second one's is planned."""
+        """Return when the first run's result lands, and the second one's waits."""
         a, b = [await engine.start(name) for name in "ab"]
         for gate in self.gates.values():
             await gate.inside()
@@ -68,7 +65,7 @@ class Pair:
         self.gates["b"].open()
         await anyio.wait_all_tasks_blocked()
         keys = engine.core.cache.keys
-        assert (held.landing, held.ahead[-1]) == ({keys[a.id]}, {keys[b.id]})
+        assert (held.landing, [item.root for item in engine.core.queue.items]) == ({keys[a.id]}, [keys[b.id]])
         return a, b
 
 
@@ -81,9 +78,7 @@ async def ends(lab: Lab, engine: Engine, *runs: Run) -> None:
 
 
 @pytest.mark.parametrize("order", ["cb", "bc"])
-async def test_the_next_flush_is_planned_while_one_lands_for_other_trees_only_and_commits_after_it(
-    lab: Lab, place: Path, order: str
-) -> None:
+async def test_what_comes_in_while_a_flush_lands_shares_the_next_one(lab: Lab, place: Path, order: str) -> None:
     gates = {name: Gate(name) for name in "abc"}
     steps = [lab.call("a", gates["a"]), lab.call("b", gates["b"])]
     one = lab.workflow(*steps, execution="parallel", id="one")
@@ -101,12 +96,11 @@ async def test_the_next_flush_is_planned_while_one_lands_for_other_trees_only_an
         for name in order:
             gates[name].open()
             await anyio.wait_all_tasks_blocked()
-        planned = [roots for roots in held.ahead if roots]
-        assert (held.landing, planned, len(held.commits)) == ({x}, [{y}], before)
+        assert (held.landing, len(held.commits)) == ({x}, before)
         held.let_go()
         for run in (first, second):
             assert (await lab.finish(engine, run)).state == "completed"
-        assert held.commits[before - 1 :] == [{x}, {y}, {x}]
+        assert held.commits[before - 1 :] == [{x}, {x, y}]
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -156,12 +150,11 @@ async def test_many_runs_of_all_kinds_of_steps_end_as_they_should_while_each_com
             async with anyio.create_task_group() as group:
                 for n in range(RUNS):
                     group.start_soon(one, n)
-        assert any(held.ahead)
     assert (set(tried.values()), set(kept.values())) == ({2}, {1})
 
 
 @pytest.mark.parametrize("refused", ["the one that lands", "the next one"])
-async def test_a_refused_commit_is_made_again_while_another_is_planned_and_nothing_is_done_twice(
+async def test_a_refused_commit_is_made_again_while_other_things_wait_and_nothing_is_done_twice(
     lab: Lab, place: Path, refused: str
 ) -> None:
     pair = Pair(lab)
@@ -177,7 +170,7 @@ async def test_a_refused_commit_is_made_again_while_another_is_planned_and_nothi
     assert [gate.entered for gate in pair.gates.values()] == [1, 1]
 
 
-async def test_a_fault_in_what_lands_leaves_what_is_planned_alone(
+async def test_a_fault_in_what_lands_leaves_what_waits_alone(
     lab: Lab, place: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     pair = Pair(lab)
@@ -193,7 +186,7 @@ async def test_a_fault_in_what_lands_leaves_what_is_planned_alone(
     assert f"left alone as they are: {a.id}" in caplog.text
 
 
-async def test_a_newer_version_that_changed_the_store_ends_the_engine_with_a_flush_planned(
+async def test_a_newer_version_that_changed_the_store_ends_the_engine_with_commands_waiting(
     lab: Lab, tmp_path: Path
 ) -> None:
     pair, place = Pair(lab), tmp_path / "runs.db"
@@ -232,7 +225,7 @@ async def test_a_step_that_got_no_slot_while_its_tree_landed_gets_it_afterwards(
             for gate in gates:
                 gate.open()
             await anyio.wait_all_tasks_blocked()
-            assert engine.core.cache.keys[first.id] in held.ahead[-1]
+            assert engine.core.cache.keys[first.id] in {item.root for item in engine.core.queue.items}
             held.let_go()
         for run in await engine.list():
             assert (await lab.finish(engine, run)).state == "completed"
@@ -257,7 +250,7 @@ async def test_a_slot_whose_step_was_lost_with_its_tree_goes_to_who_queues_for_i
         assert (await engine.get(lost.id)).state == "working"
 
 
-async def test_a_host_that_shuts_down_with_one_flush_landing_and_one_planned_gives_all_leases_back(
+async def test_a_host_that_shuts_down_while_a_flush_lands_and_commands_wait_gives_all_leases_back(
     lab: Lab, place: Path
 ) -> None:
     pair, runs = Pair(lab), tuple[Run, ...]()
@@ -298,10 +291,9 @@ async def test_the_pump_turns_only_for_what_comes_in_while_a_commit_hangs(
 
 
 async def test_what_comes_in_for_a_tree_stays_in_order_when_its_commit_is_refused_meanwhile(
-    lab: Lab, place: Path, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, place: Path
 ) -> None:
-    """The planner reads another tree while the commit is undone, and has already seen what came in later."""
-    gates, read, go = [Gate(), Gate()], anyio.Event(), anyio.Event()
+    gates = [Gate(), Gate()]
 
     async def first(ctx: Context) -> None:
         await gates[0]()
@@ -310,39 +302,20 @@ async def test_what_comes_in_for_a_tree_stays_in_order_when_its_commit_is_refuse
     async def second(ctx: Context) -> None:
         await gates[1]()
         ctx.log("second")
-        engine.core.queue.put(Input(parked, TOUCH))
 
     flow = lab.workflow(lab.call("a", first), lab.call("b", second), execution="parallel")
-    waits = lab.workflow(wait_for_input("w", message="?"), id="waits")
-    async with held_store(place) as held, held.open(lab, flow, waits) as engine:
-        other = await engine.start("waits")
-        await lab.finish(engine, other)
-        row = await engine.store.get_run(other.id)
-        assert row is not None
-        parked, load = row.run, engine.store.load
+    async with held_store(place) as held, held.open(lab, flow) as engine:
         run = await engine.start("main")
         for gate in gates:
             await gate.inside()
         await anyio.wait_all_tasks_blocked()
-
-        async def loads(root: int) -> LoadedTree | None:
-            if root == parked:
-                read.set()
-                await go.wait()
-            return await load(root)
-
-        monkeypatch.setattr(engine.store, "load", loads)
         held.fault = once(FULL, lambda _: True)
         held.hold()
         gates[0].open()
         await held.entered()
         gates[1].open()
-        with anyio.fail_after(LIMIT):
-            await read.wait()
-            held.let_go()
-            while engine.core.transactor.landing is not None:  # until it is undone
-                await checkpoint()
-            go.set()
+        await anyio.wait_all_tasks_blocked()
+        held.let_go()
         done = await lab.finish(engine, run)
     assert done.state == "completed"
     told = [event.data["text"] for event in done.events if event.type == "step_log"]

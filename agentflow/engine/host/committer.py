@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, cast
 
 import anyio
@@ -144,23 +144,29 @@ class Committer:
         Returns:
             The changes that were refused for other reasons.
         """
-        for tree in list(flush.trees):
+        gone: set[int] = set()
+        for tree in flush.trees:
             late = tree.root.change.late if tree.root.change is not None else ()
-            if not late:
-                continue
-            again: list[Item] = []
-            for item in (item for item in flush.held if item.root == tree.key):
-                if isinstance(item, Input) and isinstance(item.command, Answer) and item.command.task in late:
-                    self._queue.refuse(item)
-                else:
-                    again.append(item)
-            flush.later[:0] = again
-            flush.trees.remove(tree)
-            flush.held = [item for item in flush.held if item.root != tree.key]
-            flush.changes = [change for change in flush.changes if change.root != tree.key]
-            fenced = [refused for refused in fenced if refused.run not in tree.runs]
-            await self._rebuild(tree, again)
+            if late:
+                gone.add(tree.key)
+                again = [item for item in flush.held if item.root == tree.key and not self._is_late(item, late)]
+                flush.again += again
+                fenced = [refused for refused in fenced if refused.run not in tree.runs]
+                await self._rebuild(tree, again)
+        if gone:
+            flush.trees = [tree for tree in flush.trees if tree.key not in gone]
+            flush.held = [item for item in flush.held if item.root not in gone]
+            flush.changes = [change for change in flush.changes if change.root not in gone]
         return fenced
+
+    def _is_late(self, item: Item, late: Collection[str]) -> bool:
+        """Tell whether a command is an answer that came too late; who gave it is told so."""
+        if isinstance(item, Outcome) or not isinstance(item.command, Answer):
+            return False
+        if item.command.row is None or item.command.row.task not in late:
+            return False
+        self._queue.refuse(item)
+        return True
 
     # what follows from a commit
 
@@ -227,7 +233,7 @@ class Committer:
         self._slots.running -= len(flush.claimed) + len(flush.taken)
         if isinstance(error, StoreError):
             again = await self._failed(flush.held, flush.trees, error)
-            flush.later[:0] = again
+            flush.again += again
         else:
             self._abandon(flush.held, flush.trees, error)
             self.tell_everybody()

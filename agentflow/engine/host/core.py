@@ -98,7 +98,7 @@ class Core:
             await self.queue.wait()
             self.admission.turn()
             await self.mailbox.take_due()
-            if self.queue.items and self.transactor.may_plan:
+            if self.queue.items and not self.transactor.at_work:
                 self.runtime.push(await self.transactor.flush())
 
     # what is going on

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import NamedTuple
-
-import anyio
 
 from agentflow.engine.host.queue import Item
 from agentflow.engine.plan.state import Node, RunState, Tree
@@ -34,22 +31,5 @@ class Flush:
         self.taken: list[tuple[RunState, Node]] = []
         """Steps that are taken over as they were handed out."""
         self.changes: list[RunChange] = []
-        self.later: list[Item] = []
-        """What comes in for these trees while it is being committed."""
-        self._landed: anyio.Event | None = None
-
-    @cached_property
-    def roots(self) -> frozenset[int]:
-        """Keys of the trees."""
-        return frozenset([tree.key for tree in self.trees])
-
-    async def landed(self) -> None:
-        """Return when it is committed, or when that has failed and what follows from it is done."""
-        if self._landed is None:
-            self._landed = anyio.Event()
-        await self._landed.wait()
-
-    def end(self) -> None:
-        """Note that nothing more will come of it."""
-        if self._landed is not None:
-            self._landed.set()
+        self.again: list[Item] = []
+        """What is to be carried out again, before all else: it was refused."""

@@ -124,7 +124,7 @@ class Performer:
         transactor, items = self._transactor, self._mailbox.queue.items
         items.append(Outcome(run.tree.key, run.key, node.n, node.attempt, node.address, outcome, left))
         breathless = transactor.breathless
-        if not transactor.may_plan or (self._runtime.waiting and not breathless and len(items) < MOST):
+        if transactor.at_work or (self._runtime.waiting and not breathless and len(items) < MOST):
             self._mailbox.queue.wake()  # if this worker comes to wait in its next step, the pump flushes
             return ()
         return await transactor.flush(breathe=breathless or self._slots.running > len(items))

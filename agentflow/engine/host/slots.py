@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from heapq import heappop, heappush
 
 from agentflow.engine.host.cache import TreeCache
@@ -35,14 +35,13 @@ class Slots:
         """Those that have to run alone, while another one does."""
         self._solo: tuple[int, int] | None = None
 
-    def fill(self, trees: list[Tree], claimed: list[tuple[RunState, Node]], landing: Collection[int] = ()) -> None:
+    def fill(self, trees: list[Tree], claimed: list[tuple[RunState, Node]]) -> None:
         """Claim steps for free slots, in the transition that is being planned.
 
         Args:
             trees: the trees of this transition; runs of theirs with ready steps queue up. Trees of others that get a
                 slot are added.
             claimed: what is claimed is added.
-            landing: roots of trees that are being committed: their runs go on queueing.
         """
         for tree in trees:
             for run in tree.runs.values():
@@ -51,22 +50,13 @@ class Slots:
         blocked, self._blocked = self._blocked, []
         for run, _ in blocked:
             self.queue(run)
-        passed: list[RunState] = []
         try:
-            self._fill(trees, claimed, landing, passed)
+            self._fill(trees, claimed)
         finally:
-            for run in passed:
-                self.queue(run)
             for run, node in self._blocked:
                 heappush(run.ready, (node.n, node))
 
-    def _fill(
-        self,
-        trees: list[Tree],
-        claimed: list[tuple[RunState, Node]],
-        landing: Collection[int],
-        passed: list[RunState],
-    ) -> None:
+    def _fill(self, trees: list[Tree], claimed: list[tuple[RunState, Node]]) -> None:
         queue = self._queue
         known = set(map(id, trees))
         while queue and self.running < self.limit:
@@ -74,9 +64,6 @@ class Slots:
             run.queued = False
             if self._runs.get(run.key) is not run:
                 continue  # it was read anew from the store, or is gone
-            if run.tree.key in landing:
-                passed.append(run)
-                continue
             if self._claim(run, claimed) and run.tree.touched and id(run.tree) not in known:
                 known.add(id(run.tree))
                 trees.append(run.tree)

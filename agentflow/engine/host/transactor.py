@@ -2,8 +2,8 @@
 
 One flush takes everything that has happened since the last one, in all trees, and commits it in one transaction. A
 worker that finishes alone flushes by itself and goes on with the successor; when others run too, the first to finish
-waits for one turn of the loop, so that all that finishes in it shares the commit. While one flush lands on the disk,
-the next one may be planned, for other trees.
+waits for one turn of the loop, so that all that finishes in it shares the commit. What comes in while a flush lands
+shares the next one: planning that meanwhile, for other trees, has been tried, and made nothing faster.
 """
 
 from __future__ import annotations
@@ -31,8 +31,6 @@ from agentflow.store.rows import TERMINAL, RunChange
 
 MOST = 128
 """Commands of one flush."""
-AHEAD = 64
-"""Commands from which on the next flush is planned while one lands: fewer had better share a commit with what comes."""
 SLICE = 0.003
 """Seconds after which a flush takes no more commands."""
 BREATH = 0.002
@@ -60,9 +58,10 @@ class Transactor:
         self._loader = loader
         self._committer = committer
         self._refolding = refolding
-        self._planning = False
+        self.at_work = False
+        """Whether a flush is being planned or committed: then who is at it wakes the pump afterwards."""
         self.landing: Flush | None = None
-        """What is being committed. Its trees are left alone meanwhile."""
+        """What is being committed."""
         self.flushes = 0
         """How many have come to an end."""
         self._breath = 0.0
@@ -72,16 +71,9 @@ class Transactor:
         committer.on_refusal = self.look
 
     @property
-    def may_plan(self) -> bool:
-        """Whether a flush may be planned; else who plans or lands one wakes the pump afterwards."""
-        return not self._planning and (self.landing is None or len(self._queue.items) >= AHEAD)
-
-    @property
     def busy(self) -> bool:
         """Whether anything is being executed, or is still to be carried out or saved."""
-        return bool(
-            self._queue.items or self._planning or self.landing or self._slots.running or self._refolding.at_work
-        )
+        return bool(self._queue.items or self.at_work or self._slots.running or self._refolding.at_work)
 
     @property
     def breathless(self) -> bool:
@@ -95,39 +87,28 @@ class Transactor:
     def unsaved(self) -> list[str]:
         """Return the addresses of steps that have ended, which the store doesn't know yet."""
         landing = self.landing
-        items = [*(landing.held if landing else ()), *(landing.later if landing else ()), *self._queue.items]
+        items = [*(landing.held if landing else ()), *self._queue.items]
         ended = (item for item in items if isinstance(item, Outcome) and not isinstance(item.value, Stopped))
         return list(dict.fromkeys(item.address for item in ended))
 
     async def flush(self, *, breathe: bool = False) -> Sequence[Work]:
         """Carry out what has come in, plan, claim, commit; returns what may run now."""
-        self._planning = True
+        self.at_work = True
         try:
             if breathe:
                 await self._breathe()
-            flush = await self._plan()
-            if flush is None:
-                return ()
-            while self.landing is not None:
-                await self.landing.landed()
-            self.landing = flush
+            flush = self.landing = await self._plan()
+            return await self._committer.land(flush) if flush is not None else ()
         finally:
-            self._planning = False
-            if self.landing is None or self._queue.items:
-                self.go_on()
-        try:
-            return await self._committer.land(flush)
-        finally:
-            self.landing = None
-            self.flushes += 1
-            if flush.later:
-                self._queue.put_first(flush.later)
-            flush.end()
+            flush, self.landing, self.at_work = self.landing, None, False
+            if flush is not None:
+                self.flushes += 1
+                self._queue.put_first(flush.again)
             self.go_on()
 
     def go_on(self) -> None:
-        """See to what has come in meanwhile, and to free slots: a tree was landing, or claims came to nothing."""
-        root = self._slots.first if self.landing is None else None
+        """See to what has come in meanwhile, and to slots that are free now."""
+        root = None if self.at_work else self._slots.first
         if root is not None:
             self._queue.put(Input(root, TOUCH))
         if self._queue.items:
@@ -141,7 +122,7 @@ class Transactor:
         self._breath = time.monotonic()
 
     async def _plan(self) -> Flush | None:
-        """Carry out what has come in, plan and claim; None when that failed, or all has to wait for what lands."""
+        """Carry out what has come in, plan and claim; None when that failed, or nothing has come of it."""
         self._env.moment = self._env.now()
         held, trees = await self._take_in()
         flush = Flush(held, trees)
@@ -155,7 +136,7 @@ class Transactor:
                     tree.handed = []
                 if len(tree.runs) > 1:  # there may be new child runs
                     self._cache.keep_runs(tree)
-            self._slots.fill(trees, flush.claimed, self.landing.roots if self.landing is not None else ())
+            self._slots.fill(trees, flush.claimed)
             flush.changes = _collect(trees)
             if not flush.changes and not held:
                 return None
@@ -163,7 +144,7 @@ class Transactor:
                 await self._breathe()
         except Exception as error:
             await self._committer.undo(flush, error)
-            self._queue.put_first(flush.later)
+            self._queue.put_first(flush.again)
             return None
         return flush
 
@@ -178,10 +159,6 @@ class Transactor:
         while items and len(held) < MOST and time.monotonic() - began < SLICE:
             item = items.popleft()
             root = item.root
-            landing = self.landing  # looked at anew each time: it may land while a tree is read
-            if landing is not None and root in landing.roots:
-                landing.later.append(item)
-                continue
             if refolding.at_work and refolding.defers(item):
                 continue
             if isinstance(item, Outcome):
