@@ -67,11 +67,23 @@ class Parcel(NamedTuple):
     raw: bytes
 
 
+class Chunk(NamedTuple):
+    """An artifact, or a chunk of one."""
+
+    name: str
+    append: bool
+    """Whether it goes on with one."""
+    last: bool
+    raw: bytes
+    """JSON."""
+    anew: bool = False
+    """What the step has given of the artifact in earlier attempts counts no more."""
+
+
 class Left(NamedTuple):
     """What an attempt leaves for the commit of its outcome."""
 
-    artifacts: Sequence[tuple[str, bool, bool, bytes]] = ()
-    """Name, whether it goes on with one, whether it is the last of it, and the artifact as JSON."""
+    artifacts: Sequence[Chunk] = ()
     messages: Sequence[Mapping[str, Any]] = ()
     status: str | None = None
 

@@ -71,18 +71,16 @@ class ArtifactConfig(Model):
 async def execute(config: ArtifactConfig, ctx: Context) -> Result:
     """Add the artifact in the commit of the step's completion."""
     artifact_id = config.artifact_id or ctx.address
-    ctx.artifact(
-        Artifact(
-            artifact_id=artifact_id,
-            name=config.name,
-            description=config.description,
-            parts=(config.part(),),
-            append=config.append,
-            last_chunk=config.last_chunk,
-            metadata=config.metadata,
-        )
+    made = Artifact(
+        artifact_id=artifact_id,
+        name=config.name,
+        description=config.description,
+        parts=(config.part(),),
+        append=config.append,
+        last_chunk=config.last_chunk,
+        metadata=config.metadata,
     )
-    return Result({"artifact_id": artifact_id})
+    return Result({"artifact_id": artifact_id}, (made,))
 
 
 TYPES: tuple[StepType, ...] = (

@@ -31,6 +31,8 @@ class Result:
     """The step is completed."""
 
     value: Any = None
+    artifacts: tuple[Artifact, ...] = ()
+    """They are added to the run's task in the commit of the completion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +222,8 @@ class Context(Protocol):
         """Say that the step is alive, where a runtime wants to hear it."""
         ...
 
-    def artifact(self, artifact: Artifact) -> None:
-        """Add an artifact to the run's task, in the commit of the step's completion."""
+    async def artifact(self, artifact: Artifact) -> None:
+        """Add an artifact, or a chunk of one, to the run's task: committed when this returns, shown at once."""
         ...
 
     def message(self, parts: list[Mapping[str, Any]], metadata: Mapping[str, Any] | None = None) -> None:

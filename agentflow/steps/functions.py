@@ -23,8 +23,8 @@ _POSITIONAL = (
     inspect.Parameter.VAR_POSITIONAL,
 )
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-_TOLD = frozenset({"progress", "log", "heartbeat", "artifact", "message", "status"})
-_AWAITED = frozenset({"save", "publish", "drain"})
+_TOLD = frozenset({"progress", "log", "heartbeat", "message", "status"})
+_AWAITED = frozenset({"save", "publish", "drain", "artifact"})
 MAX_THREADS = 256
 _limit: RunVar[CapacityLimiter] = RunVar("agentflow_function_threads")
 _running: set[object] = set()

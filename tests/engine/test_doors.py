@@ -163,7 +163,7 @@ def failing(trial: Trial) -> Callable[[Context], None]:
     return act
 
 
-def _artifact(trial: Trial) -> Callable[[Context], None]:
+def _artifact(trial: Trial) -> Callable[[Context], Awaitable[None]]:
     return lambda ctx: ctx.artifact(Artifact("id", parts=({"data": trial.value},)))
 
 

@@ -227,7 +227,7 @@ class Unreadable(str):
 
 async def test_what_a_step_leaves_and_cannot_be_read_fails_the_step(lab: Lab) -> None:
     async def leave(ctx: Context) -> int:
-        ctx.artifact(Artifact(Unreadable("a"), parts=({"text": "x"},)))
+        await ctx.artifact(Artifact(Unreadable("a"), parts=({"text": "x"},)))
         return 1
 
     flow = lab.workflow(lab.call("leaves", leave, on_error="continue"), set_("after", value=2))

@@ -106,9 +106,9 @@ def _sends(ctx: Context) -> None:
     ctx.message([{"text": ALL}, {"data": {"x": TEXTS}}], {"meta": TEXTS})
 
 
-def _adds(ctx: Context) -> None:
+async def _adds(ctx: Context) -> None:
     parts = ({"text": ALL}, {"data": {"x": TEXTS}})
-    ctx.artifact(Artifact(TEXTS[0], name=ALL, description=ALL, parts=parts, metadata={"m": TEXTS}))
+    await ctx.artifact(Artifact(TEXTS[0], name=ALL, description=ALL, parts=parts, metadata={"m": TEXTS}))
 
 
 def _asks() -> Park:

@@ -14,7 +14,7 @@ from agentflow.data import decode
 from agentflow.engine.attempt import in_json
 from agentflow.engine.attempt.sealing import Seal
 from agentflow.engine.attempt.wire import attempt_from_json, attempt_to_json, returned_from_json, returned_to_json
-from agentflow.engine.exchange import Attempt, Left, Returned, Stopped
+from agentflow.engine.exchange import Attempt, Chunk, Left, Returned, Stopped
 from agentflow.engine.gate import Gate
 from agentflow.errors import Failure, StepError
 from agentflow.redaction import Redactor
@@ -93,7 +93,7 @@ def test_the_key_of_an_attempt_names_it_alone_and_that_of_its_effects_stays_over
     "returned",
     [
         (b'{"a":[1,"\\u00e4"]}', None),
-        (b"1", Left([("file", True, False, b'{"artifactId":"file"}')], [{"role": "agent", "parts": []}], "half")),
+        (b"1", Left([Chunk("file", True, False, b'{"artifactId":"file"}')], [{"role": "agent", "parts": []}], "half")),
         (Skip("nothing to do"), None),
         (Stopped("run_canceled"), None),
         (Failure("AF-STEP-RAISED", "no", "network", step="x", why="w", retry_after=3.0, data={"at": "a:1"}), None),

@@ -70,7 +70,7 @@ class FakeContext:
     def heartbeat(self) -> None:
         pass
 
-    def artifact(self, artifact: Artifact) -> None:
+    async def artifact(self, artifact: Artifact) -> None:
         self.artifacts.append(artifact)
 
     def message(self, parts: list[Mapping[str, Any]], metadata: Mapping[str, Any] | None = None) -> None:

@@ -66,7 +66,7 @@ class FakeContext:
 
     def heartbeat(self) -> None: ...
 
-    def artifact(self, artifact: Artifact) -> None:
+    async def artifact(self, artifact: Artifact) -> None:
         self.artifacts.append(artifact)
 
     def message(self, parts: list[Mapping[str, Any]], metadata: Mapping[str, Any] | None = None) -> None:
@@ -88,8 +88,10 @@ async def perform(name: str, config: dict[str, Any], ctx: FakeContext | None = N
     spec = registry.find(name)
     assert spec is not None
     assert spec.execute is not None
-    outcome = await spec.execute(spec.config.model_validate(config), ctx or FakeContext())
+    ctx = ctx or FakeContext()
+    outcome = await spec.execute(spec.config.model_validate(config), ctx)
     assert isinstance(outcome, Result)
+    ctx.artifacts += outcome.artifacts
     return outcome.value
 
 

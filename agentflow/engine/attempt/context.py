@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -11,7 +11,7 @@ from agentflow.data import copied
 from agentflow.engine.attempt.notes import Notes
 from agentflow.engine.attempt.ports import Port, Process
 from agentflow.engine.attempt.printed import FIRST, Printed
-from agentflow.engine.exchange import Attempt, Executing, Left
+from agentflow.engine.exchange import Attempt, Chunk, Executing, Left
 from agentflow.engine.gate import ARTIFACT, FIELD, MESSAGE, PUBLISHED, STATE
 from agentflow.steps.contract import Artifact, Services
 
@@ -20,7 +20,8 @@ class StepContext:
     """The context of one attempt."""
 
     __slots__ = (
-        "_attempt", "_lease", "_port", "_printed", "_process", "_told", "artifacts", "messages", "state", "status_text",
+        "_attempt", "_given", "_lease", "_port", "_printed", "_process", "_told", "artifacts", "messages", "state",
+        "status_text",
     )  # fmt: skip
 
     def __init__(self, process: Process, port: Port, attempt: Attempt, lease: Executing) -> None:
@@ -31,8 +32,10 @@ class StepContext:
         self._lease = lease
         self._printed: Printed | None = None
         self._told: Notes | None = None
-        self.artifacts: list[tuple[Artifact, bytes]] | None = None
-        """With what is stored of them."""
+        self._given: set[str] | None = None
+        """Names of artifacts that this attempt has delivered chunks of."""
+        self.artifacts: Sequence[Chunk] = ()
+        """Those that come with the step's result."""
         self.messages: list[dict[str, Any]] | None = None
         self.status_text: str | None = None
         self.state: Any = attempt.saved
@@ -150,14 +153,24 @@ class StepContext:
     def heartbeat(self) -> None:
         """Say that the step is alive: who executes it knows by itself."""
 
-    def artifact(self, artifact: Artifact) -> None:
-        """Add an artifact."""
+    async def artifact(self, artifact: Artifact) -> None:
+        """Commit an artifact, or a chunk of one, at once."""
+        chunk, given = self.chunk(artifact), self._given
+        if given is None:
+            given = self._given = set()
+        if chunk.append and chunk.name not in given and self._attempt.attempt > 1 and self._attempt.saved is None:
+            chunk = chunk._replace(anew=True)  # this attempt begins from the start, and gives all of it again
+        await self._port.deliver(self._attempt, chunk)
+        given.add(chunk.name)
+
+    def chunk(self, artifact: Artifact) -> Chunk:
+        """Return an artifact as it is stored."""
         data = {
             "artifactId": artifact.artifact_id, "name": artifact.name, "description": artifact.description,
             "parts": [dict(part) for part in artifact.parts], "metadata": dict(artifact.metadata),
         }  # fmt: skip
         raw = self._process.gate.encoded({k: v for k, v in data.items() if v not in (None, {})}, ARTIFACT)
-        self.artifacts = [*(self.artifacts or []), (artifact, raw)]
+        return Chunk(self._process.gate.text(artifact.artifact_id), artifact.append, artifact.last_chunk, raw)
 
     def message(self, parts: list[Mapping[str, Any]], metadata: Mapping[str, Any] | None = None) -> None:
         """Send a message."""
@@ -185,11 +198,9 @@ class StepContext:
     @property
     def left(self) -> Left | None:
         """What the step left for the commit of its outcome."""
-        if self.artifacts is None and self.messages is None and self.status_text is None:
+        if not self.artifacts and self.messages is None and self.status_text is None:
             return None
-        gate = self._process.gate
-        artifacts = [(gate.text(one.artifact_id), one.append, one.last_chunk, raw) for one, raw in self.artifacts or ()]
-        return Left(artifacts, self.messages or (), self.status_text)
+        return Left(self.artifacts, self.messages or (), self.status_text)
 
 
 class StepResults(Mapping[str, Any]):

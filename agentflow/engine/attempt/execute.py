@@ -57,6 +57,8 @@ def _outcome(process: Process, outcome: object, context: StepContext) -> Any:
         raw = process.gate.encoded(outcome.value, RESULT, found)
         for name in sorted(found) if found else ():
             context.log(f"the secret {name} was taken out of the result; if it is none, mark it as public", "warning")
+        if outcome.artifacts:
+            context.artifacts = [context.chunk(artifact) for artifact in outcome.artifacts]
         return raw
     if isinstance(outcome, Skip | Park):
         return outcome

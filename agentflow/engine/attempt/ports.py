@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from agentflow.engine.exchange import Attempt
+from agentflow.engine.exchange import Attempt, Chunk
 from agentflow.engine.gate import Gate
 from agentflow.engine.volume import Volume
 from agentflow.errors import StepError
@@ -83,6 +83,10 @@ class Port(Protocol):
 
     async def save(self, attempt: Attempt, state: Any) -> None:
         """Commit the state of the step."""
+        ...
+
+    async def deliver(self, attempt: Attempt, chunk: Chunk) -> None:
+        """Commit a chunk of an artifact."""
         ...
 
     async def publish(self, attempt: Attempt, topic: str, data: Any, event_id: str | None) -> int:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from agentflow.data import decode, encode
 from agentflow.engine.attempt.ports import Port, Told
-from agentflow.engine.exchange import Attempt
+from agentflow.engine.exchange import Attempt, Chunk
 from agentflow.engine.failures import failure_of
 from agentflow.engine.volume import Volume
 from agentflow.errors import Failure, StepError, StoreError
@@ -65,6 +65,11 @@ class RemotePort:
         """Commit the state of the step."""
         _answer(await self._link.call(attempt, encode(["save", state])))
 
+    async def deliver(self, attempt: Attempt, chunk: Chunk) -> None:
+        """Commit a chunk of an artifact."""
+        told = [chunk.name, chunk.append, chunk.last, chunk.raw.decode(), chunk.anew]
+        _answer(await self._link.call(attempt, encode(["deliver", *told])))
+
     async def publish(self, attempt: Attempt, topic: str, data: Any, event_id: str | None) -> int:
         """Publish an event as the run's owner."""
         return _answer(await self._link.call(attempt, encode(["publish", topic, data, event_id])))
@@ -96,11 +101,15 @@ def answer(port: Port, attempt: Attempt, call: bytes) -> bytes:
 async def carried_out(port: Port, attempt: Attempt, call: bytes) -> bytes:
     """Answer any call."""
     name, *args = decode(call)
-    if name not in {"save", "publish"}:
+    if name not in {"save", "publish", "deliver"}:
         return answer(port, attempt, call)
     try:
         if name == "save":
             await port.save(attempt, *args)
+            return encode({"value": None})
+        if name == "deliver":
+            chunk, append, last, text, anew = args
+            await port.deliver(attempt, Chunk(chunk, append, last, text.encode(), anew))
             return encode({"value": None})
         return encode({"value": await port.publish(attempt, *args)})
     except Exception as error:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from agentflow.data import decode, encode
 from agentflow.engine.attempt.sealing import Seal
-from agentflow.engine.exchange import Attempt, Left, Returned, Stopped
+from agentflow.engine.exchange import Attempt, Chunk, Left, Returned, Stopped
 from agentflow.engine.failures import failed_by
 from agentflow.engine.gate import Gate
 from agentflow.engine.parking import admitted
@@ -41,7 +41,7 @@ def returned_to_json(returned: Returned, gate: Gate) -> bytes:
     try:
         data = _value(value, gate)
         if left is not None:
-            artifacts = [(name, append, last, raw.decode()) for name, append, last, raw in left.artifacts]
+            artifacts = [(one.name, one.append, one.last, one.raw.decode()) for one in left.artifacts]
             data["left"] = {"artifacts": artifacts, "messages": list(left.messages), "status": left.status}
         return encode(data)
     except Exception as error:  # own step types may write anything into what they wait for
@@ -68,7 +68,7 @@ def returned_from_json(raw: bytes) -> Returned:
     data = decode(raw)
     left = data.get("left")
     if left is not None:
-        artifacts = [(name, append, last, text.encode()) for name, append, last, text in left["artifacts"]]
+        artifacts = [Chunk(name, append, last, text.encode()) for name, append, last, text in left["artifacts"]]
         left = Left(artifacts, left["messages"], left["status"])
     if "result" in data:
         return data["result"].encode(), left

@@ -7,10 +7,10 @@ from typing import Any
 
 from agentflow.config import Limits
 from agentflow.engine.attempt.ports import Told, over
-from agentflow.engine.exchange import Attempt
+from agentflow.engine.exchange import Attempt, Chunk
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.mailbox import Mailbox
-from agentflow.engine.plan.commands import Note, Saved
+from agentflow.engine.plan.commands import Delivered, Note, Saved
 from agentflow.engine.plan.state import Node, RunState
 from agentflow.engine.plan.view import NodeView
 from agentflow.engine.volume import Volume
@@ -77,6 +77,12 @@ class HostPort:
         """Commit the state of the step."""
         run, node = self._held(attempt)
         await self._mailbox.apply(run.tree.key, Saved(run.key, node.n, state))
+
+    async def deliver(self, attempt: Attempt, chunk: Chunk) -> None:
+        """Commit a chunk of an artifact."""
+        run, node = self._held(attempt)
+        if not await self._mailbox.apply(run.tree.key, Delivered(run.key, node.n, attempt.attempt, chunk)):
+            raise over(attempt)
 
     async def publish(self, attempt: Attempt, topic: str, data: Any, event_id: str | None) -> int:
         """Publish an event as the run's owner."""

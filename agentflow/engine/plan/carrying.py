@@ -7,7 +7,7 @@ from heapq import heappush
 from typing import Any
 
 from agentflow.data import encode
-from agentflow.engine.exchange import Left, Stopped
+from agentflow.engine.exchange import Chunk, Left, Stopped
 from agentflow.engine.plan import granting, keeping, limits, reducing, shared, steps, waiting
 from agentflow.engine.plan.carried import Response, Worked
 from agentflow.engine.plan.commands import (
@@ -17,6 +17,7 @@ from agentflow.engine.plan.commands import (
     Cancel,
     Command,
     Deadlocked,
+    Delivered,
     FreeSlots,
     Granted,
     Note,
@@ -163,7 +164,7 @@ def _timer_fired(tree: Tree, command: TimerFired) -> None:
 # attempts
 
 
-def _executing(tree: Tree, command: Begun | Saved) -> tuple[RunState, Node] | None:
+def _executing(tree: Tree, command: Begun | Saved | Delivered) -> tuple[RunState, Node] | None:
     run = tree.runs.get(command.run)
     node = run.live.get(command.n) if run is not None else None
     return None if run is None or node is None or node.phase != "run" else (run, node)
@@ -183,6 +184,14 @@ def _saved(tree: Tree, command: Saved) -> None:
         run, node = found
         node.decided = node.decided._replace(saved=command.state)
         run.save(node, memo=True)
+
+
+def _delivered(tree: Tree, command: Delivered) -> bool:
+    found = _executing(tree, command)
+    if found is None or found[1].attempt != command.attempt:
+        return False
+    _give(*found, command.chunk)
+    return True
 
 
 def _note(tree: Tree, command: Note) -> None:
@@ -274,13 +283,20 @@ def _as_before(run: RunState, node: Node) -> None:
     requeue(run, node)
 
 
+def _give(run: RunState, node: Node, chunk: Chunk) -> None:
+    """Write a chunk of an artifact into the transition."""
+    change, (name, append, last, raw, anew) = run.changes(), chunk
+    row = ArtifactRow(run.key, name, append, raw, run.tree.world.moment, last, node.n, anew)
+    change.artifacts = added(change.artifacts, row)
+    told = {"artifact_id": name, "append": append, "last_chunk": last}
+    run.emit("artifact", node.address, {**told, "anew": True} if anew else told, bumps=True)
+
+
 def _leave(run: RunState, node: Node, left: Left) -> None:
     """Write what an attempt has left into the transition."""
     now, change = run.tree.world.moment, run.changes()
-    for name, append, last, raw in left.artifacts:
-        change.artifacts = added(change.artifacts, ArtifactRow(run.key, name, append, raw, now, last, node.n))
-        told = {"artifact_id": name, "append": append, "last_chunk": last}
-        run.emit("artifact", node.address, told, bumps=True)
+    for chunk in left.artifacts:
+        _give(run, node, chunk)
     for message in left.messages:
         change.messages = added(change.messages, MessageRow(None, encode(message), now))
         run.emit("message", node.address, message, bumps=True)
@@ -302,6 +318,7 @@ _WAYS: Mapping[type[Any], Callable[[Tree, Any], bool | None]] = {
     Pause: _pause,
     Release: _release,
     Saved: _saved,
+    Delivered: _delivered,
     TimerFired: _timer_fired,
     Touch: _touch,
     Unknown: _unknown,

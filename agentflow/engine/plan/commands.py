@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-from agentflow.engine.exchange import Left
+from agentflow.engine.exchange import Chunk, Left
 from agentflow.engine.plan.carried import Folded
 from agentflow.store.rows import AnswerRow, SharedRow, StepRow
 
@@ -120,6 +120,17 @@ class Saved:
     state: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A running step gives a chunk of an artifact."""
+
+    run: int
+    n: int
+    attempt: int
+    """The fence: of an older attempt it is dropped."""
+    chunk: Chunk
+
+
 @dataclass(slots=True)
 class Note:
     """A running step has told something.
@@ -182,6 +193,7 @@ Command: TypeAlias = (
     | TimerFired
     | Begun
     | Saved
+    | Delivered
     | Note
     | Unknown
     | Release

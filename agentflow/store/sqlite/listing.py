@@ -18,7 +18,7 @@ from agentflow.store.views import ListedTask, TaskPage, TaskQuery
 
 _MOVING: tuple[State, ...] = ("submitted", "working")
 """States of runs that few are in, and none for long."""
-_STATES: tuple[State, ...] = (*_MOVING, "input-required", "auth-required", *sorted(ENDED))
+_STATES: tuple[State, ...] = (*_MOVING, "input-required", "auth-required", *ENDED)
 _RUN = """
 SELECT r.id, 'run', h.state, h.message, h.changed_at changed, h.created_at, h.generation, h.context_id, h.tenant,
   h.owner, r.id, NULL, h.workflow, h.agent
@@ -62,7 +62,7 @@ def task_page(db: apsw.Connection, query: TaskQuery) -> TaskPage:
 
 
 def _parts(query: TaskQuery) -> Iterator[_Part]:
-    states = [state for state in _STATES if not query.states or state in query.states]
+    states: list[State] = [state for state in _STATES if not query.states or state in query.states]
     kinds = [kind for kind in query.kinds if kind != "run"]
     if "run" in query.kinds:
         yield from _of_runs(query, states)
@@ -73,7 +73,8 @@ def _parts(query: TaskQuery) -> Iterator[_Part]:
 def _of_runs(query: TaskQuery, states: list[State]) -> Iterator[_Part]:
     who, where, args = query.principal, "", list[Any]()
     if not who.sees_all:
-        where, args = " AND h.tenant = ? AND h.owner = ?", [who.tenant, who.owner]
+        where = " AND h.tenant = ? AND h.owner = ?"
+        args += [who.tenant, who.owner]
     if query.changed_since is not None:
         where += " AND h.changed_at >= ?"
         args.append(query.changed_since)

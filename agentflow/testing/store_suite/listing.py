@@ -80,8 +80,9 @@ class ListingSuite:
                 await store.commit([ending(key, key, at=100.0 + n // 6)])
             elif n % 3 == 1:
                 await store.commit([parked(key, key, wait_task(key, f"w{n:02}"))])
-        shown: tuple[dict[str, Any], ...] = ({}, {"principal": ANN}, {"context_id": "talk"})
-        for fields in (*shown, {"principal": ANN, "context_id": "talk"}):
+        both: dict[str, Any] = {"principal": ANN, "context_id": "talk"}
+        shown: tuple[dict[str, Any], ...] = ({}, {"principal": ANN}, {"context_id": "talk"}, both)
+        for fields in shown:
             whole = (await store.task_page(TaskQuery(limit=100, **fields))).tasks
             pages: list[Any] = []
             after: tuple[float, str] | None = None
