@@ -105,8 +105,9 @@ def needles(name: str, secret: str) -> Iterator[Needle]:
     read = dict.fromkeys(read for line in [secret, *lines] for read in _read(line))
     # Some letters get another one, or two, when they are made large, and don't come back when they are made small.
     written = dict.fromkeys(case for text in read for case in (text, text.upper(), text.lower()))
-    for text in dict.fromkeys(_needle_text(text) for text in written):
-        yield Needle(name, *text)
+    for form, text in dict.fromkeys(_needle_text(text) for text in written):
+        for each in _between_quotes(text) if form == "folded" else (text,):
+            yield Needle(name, form, each)
     for raw in dict.fromkeys(_raws(secret)):
         yield Needle(name, "squeezed", raw.hex())
         yield Needle(name, "squeezed", raw.hex().upper())
@@ -116,6 +117,13 @@ def needles(name: str, secret: str) -> Iterator[Needle]:
 def _needle_text(text: str) -> tuple[Form, str]:
     small = folded(Layer(text)).text
     return ("folded", small) if len(small) >= FEWEST else ("plain", text)
+
+
+def _between_quotes(small: str) -> Iterator[str]:
+    """Yield a folded text, and what it is between quotes: with a backslash at its end they are one sign."""
+    for head in dict.fromkeys((small[0], small[0].replace("\\", "'"))):
+        for tail in dict.fromkeys((small[-1], small[-1].replace("\\", "'"))):
+            yield f"{head}{small[1:-1]}{tail}"
 
 
 def _read(text: str) -> Iterator[str]:

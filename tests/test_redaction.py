@@ -60,6 +60,15 @@ def test_letters_that_change_when_they_are_made_large_hide_nothing(secret: str, 
     assert Redactor({"it": secret}).text(f"<{SPELLINGS[spelling](secret)}>") == f"<{HIDDEN}>"
 
 
+@pytest.mark.parametrize("secret", ["000\\", "\\000", "\\00\\", "abcdef\\\\"])
+@pytest.mark.parametrize("spelling", sorted(SPELLINGS))
+def test_a_backslash_at_an_end_hides_nothing_between_quotes(secret: str, spelling: str) -> None:
+    told = Redactor({"it": secret}).text(f"<{SPELLINGS[spelling](secret)}>")
+    assert HIDDEN in told
+    assert "00" not in told
+    assert "abc" not in told
+
+
 @given(st.recursive(st.sampled_from(sorted(SECRETS.values())) | st.text() | st.integers(), st.lists, max_leaves=5))
 def test_json_of_a_value_with_a_secret_is_suspected(value: Any) -> None:
     if REDACTOR.value(value) is not value:
