@@ -50,12 +50,12 @@ AROUND = {
     "engine/plan/containers.py": "encodes an early end's output, which its door has let in, and numbers of its own",
     "engine/plan/faults.py": "encodes a failure of its own words",
     "engine/plan/runs.py": "encodes outputs and inputs of child runs, which their doors have let in, and failures",
-    "engine/commands/kept.py": "encodes memos of its own around what the run before had let in",
+    "engine/plan/decided.py": "encodes decisions of its own around what was let in",
     "engine/plan/claims.py": "encodes an event of its own words",
-    "engine/plan/forgetting.py": "encodes a number of its own",
     "engine/plan/limits.py": "makes a key of a value that was let in",
     "engine/plan/shared.py": "compares what a reducer was given with what counts now",
     "engine/host/reducers.py": "gives a reducer copies that it may write into",
+    "store/sqlite/creating.py": "stores labels and pins, which their doors have let in",
     "store/sqlite/queueing.py": "stores numbers of runs and a key that was let in",
     "engine/plan/waiting.py": "encodes answers and what waits say, which their doors have let in",
     "engine/program.py": "makes a key of a definition's literals, which isn't stored",
@@ -73,7 +73,7 @@ AROUND = {
     "testing/processes/holder.py": "sends reasons to workers, which are agentflow's own",
     "testing/processes/link.py": "tells the holder what a worker is at",
     "testing/store_suite/builders.py": "makes rows for the store suite",
-    "testing/store_suite/records.py": "makes rows for the store suite",
+    "testing/store_suite/told.py": "makes rows for the store suite",
 }
 """Modules that encode rows around values that were let in, or what never was a user's."""
 

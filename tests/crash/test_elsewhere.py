@@ -163,7 +163,7 @@ async def test_of_a_delivery_that_doubles_one_result_counts_and_the_other_worker
         await both(engine)
         run = await ended(engine, await engine.start("fan", {"items": list(range(30))}))
         events = await engine.store.events(run.id, 0, 1000, False)
-    assert (run.state, [item["x"] for item in run.output]) == ("completed", [n * 10 for n in range(30)])
+    assert (run.state, [item["x"] for item in run.output]) == ("completed", list(range(30)))
     assert len([event for event in events if event.type == "step_completed"]) == 31
     assert max(there.attempts().values()) == 2
 
