@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 
 from agentflow.config import Config, load_config
+from agentflow.testing.processes.worker import SWITCH
 from tests.engine.lab import LIMIT
 
 CONFIG = """
@@ -42,6 +43,34 @@ workflows:
             function: work:mark
             input: {n: "{item}"}
     output: "{steps.each}"
+  graph:
+    steps:
+      - id: each
+        type: for_each
+        in: "{input.items}"
+        max_parallel: 8
+        steps:
+          - id: x
+            type: python
+            function: work:mark
+            input: {n: "{item}"}
+          - id: y
+            type: python
+            function: work:mark
+            input: {n: "{steps.x}"}
+            depends_on: [x]
+      - id: once
+        type: python
+        function: work:mark
+        input: {n: 7}
+        at_most_once: true
+        on_error: continue
+      - id: sum
+        type: python
+        function: work:total
+        input: {rows: "{steps.each}"}
+        depends_on: [each]
+    output: "{steps.sum}"
   holds:
     steps:
       - id: held
@@ -99,6 +128,10 @@ async def mark(ctx, n):
     return n
 
 
+def total(rows):
+    return sum(row["y"] for row in rows)
+
+
 async def numbered(n):
     note(f"begun {n} {os.getpid()}")
     try:
@@ -141,7 +174,9 @@ class Elsewhere:
         """Start workers."""
         module = [sys.executable, "-m", "agentflow.testing.processes.worker"]
         arguments = [str(self.socket), str(self.folder / "agentflow.yaml"), str(slots)]
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {SWITCH})  # it waits until a worker is up
         self.workers += [subprocess.Popen([*module, *arguments], cwd=self.folder) for _ in range(count)]
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def kill(self, pid: int) -> None:
         """Kill a worker."""
@@ -150,9 +185,9 @@ class Elsewhere:
         worker.wait()
         self.workers.remove(worker)
 
-    def signal(self, pid: int, number: signal.Signals) -> None:
-        """Send a signal to a worker."""
-        os.kill(pid, number)
+    def switch(self, pid: int) -> None:
+        """Cut a worker off, or let it come back."""
+        os.kill(pid, SWITCH)
 
     def end(self) -> None:
         """End all workers."""
@@ -180,6 +215,11 @@ class Elsewhere:
                     if what in line:
                         return line
                 await anyio.sleep(0.01)
+
+    async def noted_so_far(self, count: int) -> None:
+        """Return when steps have noted so many things."""
+        while len(self.done()) < count:  # noqa: ASYNC110  others write it
+            await anyio.sleep(0.005)
 
     def attempts(self) -> Counter[str]:
         """Return how often each step of `fan` was executed."""

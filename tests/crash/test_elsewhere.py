@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import signal
+import random
+import sys
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -103,6 +104,22 @@ async def test_a_worker_goes_on_while_its_holder_is_another_one(there: Elsewhere
     assert [line.split()[-1] for line in there.done() if " held " in line] == [str(worker)]
 
 
+async def test_a_worker_goes_on_when_the_process_of_its_holder_is_killed(there: Elsewhere) -> None:
+    there.start()
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "tests.crash.holding", str(there.folder), "holds"]
+    async with await anyio.open_process(command, cwd=root, stderr=None) as first:
+        assert first.stdout is not None
+        run_id = (await first.stdout.receive()).decode().strip()
+        await there.holding()
+        first.kill()
+    there.open()
+    async with holder(there) as engine:
+        done = await ended(engine, await engine.get(run_id))
+        row = (await engine.steps(run_id))[0]
+    assert (done.state, done.output, row.attempt, row.crashes) == ("completed", 1, 1, 0)
+
+
 async def test_a_worker_goes_on_when_its_holder_stops_in_good_order(there: Elsewhere) -> None:
     there.start()
     async with holder(there) as engine:
@@ -143,11 +160,11 @@ async def test_a_worker_that_comes_back_with_an_old_attempt_is_stopped_and_chang
     async with holder(there, 2) as engine:
         run = await engine.start("holds")
         zombie = await there.holding()
-        there.signal(zombie, signal.SIGUSR1)
+        there.switch(zombie)
         second = await there.holding(2)
         there.open(1)
         await there.noted(f"left 1 {zombie}")
-        there.signal(zombie, signal.SIGUSR2)
+        there.switch(zombie)
         there.open(2)
         done = await ended(engine, run)
         again = await ended(engine, await engine.start("fan", {"items": list(range(20))}))
@@ -190,3 +207,64 @@ async def both(engine: Engine) -> None:
     runtime: Any = engine.core.workers
     with anyio.fail_after(LIMIT):
         await runtime.complete()
+
+
+class Storm:
+    """Kills workers and holders, cuts workers off and lets them come back, doubles deliveries: by chance."""
+
+    def __init__(self, there: Elsewhere, seed: int) -> None:
+        self.there = there
+        self.chance = random.Random(seed)
+        self.cut: list[int] = []
+
+    def twice(self, _: str) -> bool:
+        """Tell whether an attempt is delivered twice."""
+        return self.chance.random() < 0.2
+
+    def strike(self) -> None:
+        """Do some harm to a worker, and bring another one."""
+        worker = self.chance.choice(self.there.workers).pid
+        if self.chance.random() < 0.6:
+            self.there.kill(worker)
+            self.cut = [pid for pid in self.cut if pid != worker]
+            self.there.start()
+        elif worker not in self.cut:
+            self.there.switch(worker)
+            self.cut.append(worker)
+        if self.cut and self.chance.random() < 0.5:
+            self.there.switch(self.cut.pop(0))
+
+    async def live(self, items: list[int], *, last: bool) -> Run:
+        """Be a holder for a while; the last one stays until the run is over."""
+        opened = holder(self.there, 2, patience=0.5, twice=self.twice)
+        async with opened if last or self.chance.random() < 0.3 else dying(opened) as engine:
+            run = await engine.start("graph", {"items": items}, idempotency_key="the one")
+            for _ in range(self.chance.randint(1, 3)):
+                with anyio.move_on_after(1.0):
+                    await self.there.noted_so_far(len(self.there.done()) + self.chance.randint(1, 8))
+                self.strike()
+            if not last:
+                return run
+            while self.cut:
+                self.there.switch(self.cut.pop())
+            return await ended(engine, run)
+
+
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 40))])
+async def test_whatever_dies_each_result_counts_once_and_the_run_ends_right(there: Elsewhere, seed: int) -> None:
+    storm = Storm(there, seed)
+    items = [storm.chance.randint(0, 99) for _ in range(storm.chance.randint(5, 40))]
+    there.start(2)
+    for _ in range(storm.chance.randint(1, 3)):
+        await storm.live(items, last=False)
+    run = await storm.live(items, last=True)
+    async with Engine.open(there.store, config=there.config, host="none") as engine:
+        events = await engine.store.events(run.id, 0, 100_000, False)
+        rows = await engine.steps(run.id)
+    assert (run.state, run.output) == ("completed", sum(items))
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    completed = [event.step for event in events if event.type == "step_completed"]
+    assert len(completed) == len(set(completed)) == len([row for row in rows if row.state == "completed"])
+    noted = [line.split() for line in there.done()]
+    assert len({line[1] for line in noted}) == 2 * len(items) + 1
+    assert len({(line[1], line[3]) for line in noted}) == 2 * len(items) + 1, "a step's idempotency key has changed"

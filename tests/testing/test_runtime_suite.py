@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,10 +36,10 @@ class Place:
         self.there.kill(int(worker))
 
     def cut(self, worker: str) -> None:
-        self.there.signal(int(worker), signal.SIGUSR1)
+        self.there.switch(int(worker))
 
     def mend(self, worker: str) -> None:
-        self.there.signal(int(worker), signal.SIGUSR2)
+        self.there.switch(int(worker))
 
     def parcel(self, number: int, *, holds: bool = False) -> Parcel:
         function = "work:numbered" if holds else "work:mark"

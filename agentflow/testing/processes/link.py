@@ -62,16 +62,15 @@ class SocketLink:
         """Connect, and stay so."""
         threading.Thread(target=self._serve, daemon=True).start()
 
-    def cut(self) -> None:
-        """Be cut off from the holder, until `mend`."""
+    def switch(self) -> None:
+        """Be cut off from the holder, or connect again."""
+        if not self._may_connect.is_set():
+            self._may_connect.set()
+            return
         self._may_connect.clear()
         with self._lock, suppress(OSError):
             if self._socket is not None:
                 self._socket.shutdown(socket.SHUT_RDWR)
-
-    def mend(self) -> None:
-        """Be cut off no more."""
-        self._may_connect.set()
 
     def _serve(self) -> None:
         while True:
@@ -81,7 +80,8 @@ class SocketLink:
                 self._greet(connected)
                 with connected.makefile("rb") as lines:
                     for line in lines:
-                        self._take(frame(line))
+                        if line.endswith(b"\n"):  # else it was cut off in the middle
+                            self._take(frame(line))
             with self._lock:
                 self._socket = None
             threading.Event().wait(AGAIN)

@@ -1,6 +1,7 @@
 """A worker in a process of its own: `python -m agentflow.testing.processes.worker SOCKET CONFIG [SLOTS]`.
 
-SIGUSR1 cuts it off from the holder, SIGUSR2 lets it come back: with attempts that others may have taken over.
+The signal `SWITCH` cuts it off from the holder, the next one lets it come back, with attempts that others may have taken
+over. Whoever starts it has that blocked meanwhile, if it may come before the worker is up.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from agentflow.steps.own import OwnTypes
 from agentflow.testing.processes.link import SocketLink
 
 SLOTS = 4
+SWITCH = signal.SIGRTMIN
+"""One of those that none is lost of."""
 
 
 async def main(path: Path, file: Path, slots: int) -> None:
@@ -48,10 +51,11 @@ async def main(path: Path, file: Path, slots: int) -> None:
     async with anyio.create_task_group() as group:
         await group.start(serve)
         group.start_soon(later.tell)
-        with anyio.open_signal_receiver(signal.SIGUSR1, signal.SIGUSR2) as signals:
+        with anyio.open_signal_receiver(SWITCH) as signals:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {SWITCH})
             link.start()
-            async for number in signals:
-                (link.cut if number == signal.SIGUSR1 else link.mend)()
+            async for _ in signals:
+                link.switch()
 
 
 if __name__ == "__main__":
