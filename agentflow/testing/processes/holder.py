@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import anyio
-from anyio.abc import SocketStream, TaskGroup
-from anyio.streams.buffered import BufferedByteReceiveStream
+from anyio.abc import TaskGroup
 
 from agentflow.data import decode, encode
 from agentflow.engine.exchange import Parcel
 from agentflow.engine.runtime.base import Holder
 from agentflow.testing.processes.frames import LONGEST, Frame, frame
-
-_GONE = (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError)
 
 
 def _once(_: str) -> bool:
@@ -80,10 +78,17 @@ class WorkerProcesses:
         """Let workers connect, until cancelled."""
         self._holder = holder
         self._path.unlink(missing_ok=True)  # of a holder that was killed
-        listener = await anyio.create_unix_listener(self._path)
-        async with listener, anyio.create_task_group() as group:
-            group.start_soon(self._find_lost, holder)
-            await listener.serve(self._serve, group)
+        async with anyio.create_task_group() as group:
+
+            def joined(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                group.start_soon(self._serve, reader, writer, group)
+
+            server = await asyncio.start_unix_server(joined, self._path, limit=LONGEST)
+            try:
+                await self._find_lost(holder)
+                await anyio.sleep_forever()
+            finally:
+                server.close()
 
     async def _find_lost(self, holder: Holder) -> None:
         with anyio.move_on_after(self._patience):
@@ -109,17 +114,16 @@ class WorkerProcesses:
                 seat.keys.add(key)
                 seat.send(Frame("do", key, parcel.raw))
 
-    async def _serve(self, stream: SocketStream) -> None:
-        seat = _Seat()
-        async with stream, anyio.create_task_group() as group:
-            group.start_soon(seat.write, stream)
-            lines = BufferedByteReceiveStream(stream)
-            try:
-                while True:
-                    self._take(seat, frame(await lines.receive_until(b"\n", LONGEST)), group)
-            except _GONE:
-                group.cancel_scope.cancel()
-                self._gone(seat)
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, group: TaskGroup) -> None:
+        seat = _Seat(writer)
+        try:
+            while (line := await reader.readline()).endswith(b"\n"):  # else it was cut off
+                self._take(seat, frame(line), group)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+        self._gone(seat)
 
     def _gone(self, seat: _Seat) -> None:
         """A worker is gone, or cut off: others take over what it was at."""
@@ -167,24 +171,12 @@ class WorkerProcesses:
 class _Seat:
     """One worker that is connected."""
 
-    def __init__(self) -> None:
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
         self.slots = 0
         self.keys: set[str] = set()
         """Attempts that it has."""
-        self._lines: list[bytes] = []
-        self._some = anyio.Event()
+        self._writer = writer
 
     def send(self, told: Frame) -> None:
-        self._lines.append(told.line)
-        self._some.set()
-
-    async def write(self, stream: SocketStream) -> None:
-        """Send what there is; never ends by itself."""
-        while True:
-            await self._some.wait()
-            self._some = anyio.Event()
-            lines, self._lines = self._lines, []
-            try:
-                await stream.send(b"".join(lines))
-            except _GONE:
-                return  # whoever reads finds out
+        if not self._writer.is_closing():
+            self._writer.write(told.line)

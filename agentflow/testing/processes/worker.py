@@ -1,7 +1,7 @@
 """A worker in a process of its own: `python -m agentflow.testing.processes.worker SOCKET CONFIG [SLOTS]`.
 
-The signal `SWITCH` cuts it off from the holder, the next one lets it come back, with attempts that others may have taken
-over. Whoever starts it has that blocked meanwhile, if it may come before the worker is up.
+The signal `SWITCH` cuts it off from the holder, the next one lets it come back, with attempts that others may have
+taken over. Whoever starts it has that blocked meanwhile, if it may come before the worker is up.
 """
 
 from __future__ import annotations
