@@ -237,7 +237,7 @@ class Engine:
 
         Connections are a person's: what is missing is told of the principal's.
         """
-        program = self.core.env.find_workflow(workflow)
+        program = self.core.env.find_workflow(workflow, self.core.env.agent)
         return [] if program is None else self.core.env.missing_everywhere(program, principal)
 
     # moving runs on

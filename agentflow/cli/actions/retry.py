@@ -58,8 +58,9 @@ def retry(common: Common, wanted: Retry) -> int:
         if wanted.dry_run and console.mode != "text":
             console.data(asdict(plan))
             return 0
-        current = engine.core.env.find_workflow(plan.workflow)
-        old = current is not None and current.digest != (await engine.get(run_id, output=False)).definition
+        run = await engine.get(run_id, output=False)
+        current = engine.core.env.find_workflow(plan.workflow, run.agent)
+        old = current is not None and current.digest != run.definition
         if mended and current is not None:
             check_answers(manner.answers, current.workflow, project.config.workflows if project.config else {})
         for line in preview(plan, old=old and not mended, asked=mended):

@@ -341,7 +341,7 @@ def run_failure(session: Session, follower: Follower, run: Run, plan: RetryPlan 
 def step_place(session: Session, run: Run, step: str | None) -> tuple[Place | None, str | None]:
     """Return where a run's step stands in the config, if that still holds the run's definition."""
     config = session.project.config
-    current = session.engine.core.env.find_workflow(run.workflow)
+    current = session.engine.core.env.find_workflow(run.workflow, run.agent)
     if config is None or step is None or current is None or current.digest != run.definition:
         return None, None
     bare = "/".join(part.partition("[")[0] if not part.startswith("case[") else part for part in step.split("/"))

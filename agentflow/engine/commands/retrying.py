@@ -159,7 +159,13 @@ async def _begun_by(core: Core, row: RunRow) -> str:
 
 def _current(core: Core, row: RunRow) -> Program:
     """Return the definition that a run's workflow has now."""
-    program = core.env.find_workflow(row.workflow)
+    program = core.env.find_workflow(row.workflow, row.agent)
+    if program is None and row.agent not in {"", core.env.agent}:
+        raise NotFoundError(
+            f'workflow "{row.workflow}" is one of agent "{row.agent}", and this config is of agent "{core.env.agent}"',
+            code="AF-WORKFLOW-UNKNOWN",
+            hint=f"retry it by the config of that agent; if this one is meant, give it name: {row.agent}",
+        )
     if program is None:
         known = ", ".join(list(core.env.catalog.current)[:8]) or "none"
         raise NotFoundError(

@@ -74,9 +74,9 @@ class Environment:
         """Return the program of a sub-workflow's definition, if it can be used here."""
         return self.catalog.find(digest)
 
-    def find_workflow(self, name: str) -> Program | None:
-        """Return the current program of a workflow."""
-        return self.catalog.current.get(name)
+    def find_workflow(self, name: str, agent: str) -> Program | None:
+        """Return the current program of an agent's workflow: of another agent's the id means nothing here."""
+        return self.catalog.current.get(name) if agent in {"", self.agent} else None
 
     def missing(self, program: StepProgram, row: NewRun | RunRow) -> str | None:
         """Return what a step of a run needs and hasn't got, as the message people see."""

@@ -176,7 +176,7 @@ def _child_program(run: RunState, name: str) -> Program | None:
         if above.row.workflow == name:
             return above.program
         above = above.parent_run
-    return run.tree.world.find_workflow(name)
+    return run.tree.world.find_workflow(name, run.row.agent)
 
 
 def _child_problem(run: RunState, child: Child, program: Program | None) -> Failure | None:

@@ -56,7 +56,7 @@ class World(Protocol):
         """Return the program of a sub-workflow's definition; None when it can't be used here."""
         ...
 
-    def find_workflow(self, name: str) -> Program | None:
+    def find_workflow(self, name: str, agent: str) -> Program | None:
         """Return the current program of a workflow by its id."""
         ...
 
