@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from agentflow.principal import Principal
+from agentflow.store.acknowledgement import Fenced
 from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import ArtifactRow, Event, EventRow, RunChange, RunQuery, RunRow, StepRow, TimerRow
 from agentflow.store.slot_rows import SlotWait
-from agentflow.store.told import Fenced
 from agentflow.store.views import Inbox, MessageView, PurgeQuery, TaskPage, TaskQuery, TaskView
 
 Definitions: TypeAlias = Mapping[str, bytes] | None

@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeVar
 
+from agentflow.store.acknowledgement import Stamp
 from agentflow.store.slot_rows import Grant, SlotRow
-from agentflow.store.told import Stamp
 
 T = TypeVar("T")
 State = Literal[

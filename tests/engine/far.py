@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from anyio.lowlevel import checkpoint
 
+from agentflow.store.acknowledgement import Fenced
 from agentflow.store.common import frozen, report
 from agentflow.store.contract import Definitions
 from agentflow.store.rows import RunChange
 from agentflow.store.sqlite import SqliteStore
-from agentflow.store.told import Fenced
 
 TURNS = 8
 """Fewer than so many turns of the loop does a call take each way: by lot, so that one overtakes another."""

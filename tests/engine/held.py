@@ -14,9 +14,9 @@ from agentflow.definition.models import Workflow
 from agentflow.engine import Engine
 from agentflow.engine.plan.state import Node, RunState, Tree
 from agentflow.store import open_store
+from agentflow.store.acknowledgement import Fenced
 from agentflow.store.contract import Definitions, Store
 from agentflow.store.rows import RunChange
-from agentflow.store.told import Fenced
 from tests.engine.lab import LIMIT, Lab
 
 
@@ -31,7 +31,7 @@ class Held:
         """How often the loop comes round during each commit."""
         self.fault: Callable[[Sequence[RunChange]], Exception | None] = lambda _: None
         """What a commit of some changes raises."""
-        self.landing: frozenset[int] = frozenset()
+        self.committing: frozenset[int] = frozenset()
         """Roots of what is being committed."""
         self.commits: list[frozenset[int]] = []
         """Roots of what was to be committed, in order."""
@@ -53,7 +53,7 @@ class Held:
     async def entered(self) -> None:
         """Return when a commit is on its way, and nothing else can happen."""
         with anyio.fail_after(LIMIT):
-            while not self.landing:
+            while not self.committing:
                 await checkpoint()
             await anyio.wait_all_tasks_blocked()
 
@@ -65,7 +65,7 @@ class Held:
 
             def watched(trees: list[Tree], claimed: list[tuple[RunState, Node]]) -> None:
                 fill(trees, claimed)
-                if self.landing:
+                if self.committing:
                     self.wrong.append("a flush was planned while one landed")
 
             engine.core.slots.fill = watched
@@ -75,10 +75,10 @@ class Held:
                 self.let_go()
 
     async def _commit(self, changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
-        if self.landing:
+        if self.committing:
             self.wrong.append("two commits at once")
-        self.landing = frozenset(change.root for change in changes)
-        self.commits.append(self.landing)
+        self.committing = frozenset(change.root for change in changes)
+        self.commits.append(self.committing)
         planned = repr(changes)
         try:
             if not self.after:
@@ -93,7 +93,7 @@ class Held:
                 await self._suspend()
             return fenced
         finally:
-            self.landing = frozenset()
+            self.committing = frozenset()
 
     async def _suspend(self) -> None:
         if self._go is not None:

@@ -11,9 +11,9 @@ import pytest
 from agentflow.definition.models import Workflow
 from agentflow.engine import Engine
 from agentflow.steps import set_
+from agentflow.store.acknowledgement import Fenced
 from agentflow.store.contract import Definitions
 from agentflow.store.rows import RunChange
-from agentflow.store.told import Fenced
 
 pytestmark = pytest.mark.anyio
 

@@ -23,8 +23,8 @@ from agentflow.errors import StoreError
 from agentflow.steps import parallel, set_, step, wait_for_input
 from agentflow.steps.contract import Context, Result, StepType
 from agentflow.steps.registry import register
+from agentflow.store.acknowledgement import Fenced
 from agentflow.store.rows import RunChange
-from agentflow.store.told import Fenced
 from agentflow.testing.faults import doom
 from tests.engine.hands import Fails, Gate, by_hand
 from tests.engine.lab import LIMIT, Lab
@@ -93,7 +93,7 @@ class Refusal:
 
     def __call__(self, point: str) -> None:
         """Refuse the commit that is about to be done, if none was."""
-        flush = self._engine.core.transactor.landing
+        flush = self._engine.core.transactor.committing
         if point != "before-commit" or self.event.is_set() or flush is None:
             return
         self.kinds |= {type(item.command if isinstance(item, Input) else item) for item in flush.held}
@@ -314,5 +314,5 @@ async def test_a_step_that_was_to_be_stopped_before_it_began_goes_on_when_that_i
 async def until_calm(engine: Engine) -> None:
     """Return when nothing is left to be carried out; steps may be at work."""
     with anyio.fail_after(LIMIT):
-        while engine.core.queue.items or engine.core.transactor.landing is not None:
+        while engine.core.queue.items or engine.core.transactor.committing is not None:
             await anyio.lowlevel.checkpoint()

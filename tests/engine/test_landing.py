@@ -65,7 +65,7 @@ class Pair:
         self.gates["b"].open()
         await anyio.wait_all_tasks_blocked()
         keys = engine.core.cache.keys
-        assert (held.landing, [item.root for item in engine.core.queue.items]) == ({keys[a.id]}, [keys[b.id]])
+        assert (held.committing, [item.root for item in engine.core.queue.items]) == ({keys[a.id]}, [keys[b.id]])
         return a, b
 
 
@@ -96,7 +96,7 @@ async def test_what_comes_in_while_a_flush_lands_shares_the_next_one(lab: Lab, p
         for name in order:
             gates[name].open()
             await anyio.wait_all_tasks_blocked()
-        assert (held.landing, len(held.commits)) == ({x}, before)
+        assert (held.committing, len(held.commits)) == ({x}, before)
         held.let_go()
         for run in (first, second):
             assert (await lab.finish(engine, run)).state == "completed"

@@ -44,9 +44,9 @@ def held(engine: Engine) -> Counter[str]:
     found: Counter[str] = Counter()
     for thing in gc.get_objects():
         if isinstance(thing, Tree):
-            mine = thing.world is engine.core.env
+            mine = thing.env is engine.core.env
         elif isinstance(thing, RunState):
-            mine = thing.tree.world is engine.core.env
+            mine = thing.tree.env is engine.core.env
         else:
             mine = isinstance(thing, Node | Scope)
         found.update([type(thing).__name__] if mine else [])

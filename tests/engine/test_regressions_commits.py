@@ -20,11 +20,11 @@ from agentflow.steps import delay, script, set_, wait_for_input
 from agentflow.steps import workflow as sub
 from agentflow.steps.contract import Context, Park, Timer
 from agentflow.store import open_store
+from agentflow.store.acknowledgement import Fenced
 from agentflow.store.contract import Definitions, Holders
 from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import RunChange
 from agentflow.store.sqlite import SqliteStore
-from agentflow.store.told import Fenced
 from agentflow.store.views import Inbox
 from tests.engine.hands import Gate
 from tests.engine.lab import LIMIT, Lab

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentflow.engine.attempt import execute as executing
-from agentflow.engine.attempt.ports import Port, Process, Told
+from agentflow.engine.attempt.ports import Notable, Port, Process
 from agentflow.engine.attempt.remote import RemotePort, answer, carried_out, told_from_json, told_to_json
 from agentflow.engine.attempt.sealing import Seal
 from agentflow.engine.attempt.wire import attempt_from_json, attempt_to_json, returned_from_json, returned_to_json
@@ -38,7 +38,7 @@ class _Loop:
     async def call(self, attempt: Attempt, call: bytes) -> bytes:
         return await carried_out(self._port, attempt, call)
 
-    def tell(self, attempt: Attempt, told: Told) -> None:
+    def tell(self, attempt: Attempt, told: Notable) -> None:
         self._port.tell(attempt, _InJson(told))
 
     def volume(self, attempt: Attempt) -> Volume:
@@ -48,7 +48,7 @@ class _Loop:
 class _InJson:
     """What is told, once it is taken."""
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, told: Notable) -> None:
         self._told = told
 
     def flush(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 
-from agentflow.engine.attempt.ports import Port, Process, Told
+from agentflow.engine.attempt.ports import Notable, Port, Process
 from agentflow.engine.exchange import Attempt
 from agentflow.engine.gate import FIELD
 from agentflow.engine.volume import Bucket
@@ -180,9 +180,9 @@ class Later:
         """Begin with nobody."""
         self._new_event = new_event
         self._some = new_event()
-        self._notes: list[Told] = []
+        self._notes: list[Notable] = []
 
-    def add(self, notes: Told) -> None:
+    def add(self, notes: Notable) -> None:
         """Let somebody have their turn."""
         self._notes.append(notes)
         self._some.set()

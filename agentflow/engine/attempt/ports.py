@@ -13,7 +13,7 @@ from agentflow.errors import StepError
 from agentflow.steps.contract import Services, StepType
 
 
-class Told(Protocol):
+class Notable(Protocol):
     """What an attempt tells of itself and hasn't handed over yet."""
 
     def flush(self) -> None:
@@ -51,7 +51,7 @@ class Process:
     """The engine's time."""
     soon: Callable[[Callable[[], None]], None]
     """Has the event loop call something; safe in any thread."""
-    later: Callable[[Told], None]
+    later: Callable[[Notable], None]
     """Lets something have its turn a few times a second."""
 
 
@@ -77,7 +77,7 @@ class Port(Protocol):
         """Return how much the steps of the run may tell."""
         ...
 
-    def tell(self, attempt: Attempt, told: Told) -> None:
+    def tell(self, attempt: Attempt, told: Notable) -> None:
         """Say that there is something to take."""
         ...
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from agentflow.data import decode, encode
-from agentflow.engine.attempt.ports import Port, Told
+from agentflow.engine.attempt.ports import Notable, Port
 from agentflow.engine.exchange import Attempt, Chunk
 from agentflow.engine.failures import failure_of
 from agentflow.engine.volume import Volume
@@ -25,7 +25,7 @@ class Link(Protocol):
         """Ask, and wait for the answer."""
         ...
 
-    def tell(self, attempt: Attempt, told: Told) -> None:
+    def tell(self, attempt: Attempt, told: Notable) -> None:
         """See to it that `told_to_json(told.take())` gets there, soon and before the attempt's outcome."""
         ...
 
@@ -57,7 +57,7 @@ class RemotePort:
         """Return how much the steps of the run may tell."""
         return self._link.volume(attempt)
 
-    def tell(self, attempt: Attempt, told: Told) -> None:
+    def tell(self, attempt: Attempt, told: Notable) -> None:
         """Say that there is something to take."""
         self._link.tell(attempt, told)
 

@@ -10,9 +10,9 @@ from agentflow.engine.models import RetryPart
 from agentflow.engine.plan import containers, order
 from agentflow.engine.plan.counts import LOOPS, satisfied
 from agentflow.engine.plan.decided import Decided, decided_of, encoded
+from agentflow.engine.plan.environment import Environment
 from agentflow.engine.plan.frame import NodeFrame
 from agentflow.engine.plan.state import Node, RunState, Tree
-from agentflow.engine.plan.world import World
 from agentflow.engine.program import Program, ScopeProgram, StepProgram
 from agentflow.errors import NotFoundError
 from agentflow.steps.containers import Opening
@@ -65,18 +65,18 @@ class Choice:
     """Chooses the rows that a retry keeps."""
 
     def __init__(
-        self, world: World, row: RunRow, program: Program, rows: Iterable[StepRow], target: str | None
+        self, env: Environment, row: RunRow, program: Program, rows: Iterable[StepRow], target: str | None
     ) -> None:
         """Look at an ended run.
 
         Args:
-            world: what the planner may ask.
+            env: what the planner may ask.
             row: the run.
             program: the definition of the new one.
             rows: the steps that may be kept.
             target: address of what runs again, with what follows from it; None: what hasn't ended well.
         """
-        self._run = RunState(Tree(world, row.run, row.epoch), row, row.run, program, None)
+        self._run = RunState(Tree(env, row.run, row.epoch), row, row.run, program, None)
         self._target = target
         self._rows = {r.address: r for r in rows if r.state != "submitted" or r.phase == "kept"}
         self._addresses = sorted(self._rows)

@@ -25,10 +25,10 @@ from agentflow.engine.plan.state import RunState, Tree
 from agentflow.errors import StoreError
 from agentflow.faultpoints import reach
 from agentflow.reports import described
+from agentflow.store.acknowledgement import Fenced
 from agentflow.store.contract import Store
 from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import RunChange
-from agentflow.store.told import Fenced
 
 log = logging.getLogger("agentflow")
 

@@ -66,9 +66,9 @@ class Core:
             env, self.cache, self.queue, self.slots, self.loader, self.committer, self.refolding
         )
         self.mailbox = Mailbox(store, self.queue, self.loader, self.refolding, self.signals)
-        self.telling = Later(self.signals.new)
+        self.noting = Later(self.signals.new)
         process = Process(
-            env.gate, env.services, env.env, env.public_env, env.types, env.now, self.mailbox.soon, self.telling.add
+            env.gate, env.services, env.env, env.public_env, env.types, env.now, self.mailbox.soon, self.noting.add
         )
         port = HostPort(self.cache, self.mailbox, env.limits, self._publish)
         self.workers = workers

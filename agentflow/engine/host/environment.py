@@ -20,7 +20,7 @@ from agentflow.store.rows import NewRun, RunRow
 
 
 class Environment:
-    """One host's answers to the planner; see `world.World`."""
+    """One host's answers to the planner; see `plan.environment.Environment`."""
 
     def __init__(
         self,

@@ -103,7 +103,7 @@ class Handing:
         """Take what an attempt tells of itself; False: it is over."""
         handed = self._out.get(key)
         if handed is not None:
-            self._port.tell(handed.attempt, _Told(told_from_json(events)))
+            self._port.tell(handed.attempt, _Notes(told_from_json(events)))
         return handed is not None
 
     async def called(self, key: str, call: bytes) -> bytes | None:
@@ -128,7 +128,7 @@ class Handed:
         self._handing.take_back(self.attempt.key, reason)
 
 
-class _Told:
+class _Notes:
     """What a worker has told."""
 
     def __init__(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:

@@ -50,7 +50,7 @@ class Host:
     def start(self, group: TaskGroup) -> None:
         """Start the tasks."""
         core = self.core
-        for task in (core.pump, core.refolding.serve, core.telling.tell, self.timers.serve):
+        for task in (core.pump, core.refolding.serve, core.noting.tell, self.timers.serve):
             group.start_soon(self._guard, task)
         if core.handing is not None:
             group.start_soon(self._guard, core.handing.attend)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentflow.engine.plan.world import OutOfKeys
+from agentflow.engine.plan.environment import OutOfKeys
 from agentflow.store.contract import Store
 
 AT_ONCE = 16

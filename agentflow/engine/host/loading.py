@@ -23,8 +23,8 @@ from agentflow.engine.plan.carrying import carry_out, command_of
 from agentflow.engine.plan.commands import Outcome
 from agentflow.engine.plan.decided import salvaged_of
 from agentflow.engine.plan.effects import Interrupt, Reap
+from agentflow.engine.plan.environment import Lease
 from agentflow.engine.plan.state import Tree
-from agentflow.engine.plan.world import Lease
 from agentflow.engine.program import Program
 from agentflow.errors import DefinitionError, StoreError
 from agentflow.steps.contract import UNSET

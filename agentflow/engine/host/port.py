@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from agentflow.config import Limits
-from agentflow.engine.attempt.ports import Told, over
+from agentflow.engine.attempt.ports import Notable, over
 from agentflow.engine.exchange import Attempt, Chunk
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.mailbox import Mailbox
@@ -67,7 +67,7 @@ class HostPort:
             run.volume = made
         return made
 
-    def tell(self, attempt: Attempt, told: Told) -> None:
+    def tell(self, attempt: Attempt, told: Notable) -> None:
         """Have what is told written with the next transition of the run's tree."""
         run = self._cache.runs.get(attempt.run)
         if run is not None:

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from agentflow.engine.plan import containers, forgetting, keeping, order, saga, shared
 from agentflow.engine.plan.carried import Folded, Response
 from agentflow.engine.plan.decided import decided_of
+from agentflow.engine.plan.environment import Environment, Lease
 from agentflow.engine.plan.frame import NodeFrame
 from agentflow.engine.plan.nodes import is_satisfied, read_node
 from agentflow.engine.plan.state import Node, RunState, Scope, Tree
 from agentflow.engine.plan.view import NodeView
-from agentflow.engine.plan.world import Lease, World
 from agentflow.engine.program import Program
 from agentflow.errors import Failure
 from agentflow.steps.containers import Opening
@@ -32,7 +32,7 @@ _DONE = frozenset({"completed", "canceled"})
 
 
 def restore(
-    world: World,
+    env: Environment,
     loaded: LoadedTree,
     programs: Callable[[str], Program],
     executing: Mapping[tuple[int, int], Lease | None] | None = None,
@@ -41,13 +41,13 @@ def restore(
     """Rebuild a tree.
 
     Args:
-        world: what the planner may ask.
+        env: what the planner may ask.
         loaded: the tree's rows.
         programs: returns the program of a definition by its hash.
         executing: (run, step number) of steps that this process has claimed → the lease of the worker that has begun.
         folded: what reducers of the user's have made of runs' stored updates.
     """
-    tree = Tree(world, loaded.root, loaded.epoch)
+    tree = Tree(env, loaded.root, loaded.epoch)
     for item in loaded.runs:
         run = RunState(tree, item.row, item.row.run, programs(item.row.definition), None)
         tree.runs[run.key] = run
@@ -350,7 +350,7 @@ class _Restorer:
             run.running += 1
             if (run.key, node.n) in self.executing:
                 node.lease = self.executing[run.key, node.n]
-            elif tree.world.hands_out and node.decided.handed and not node.decided.reducing:
+            elif tree.env.hands_out and node.decided.handed and not node.decided.reducing:
                 tree.handed.append((run, node))
             else:
                 tree.push("interrupted", run, node)

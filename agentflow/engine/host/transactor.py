@@ -60,7 +60,7 @@ class Transactor:
         self._refolding = refolding
         self.at_work = False
         """Whether a flush is being planned or committed: then who is at it wakes the pump afterwards."""
-        self.landing: Flush | None = None
+        self.committing: Flush | None = None
         """What is being committed."""
         self.flushes = 0
         """How many have come to an end."""
@@ -86,8 +86,8 @@ class Transactor:
 
     def unsaved(self) -> list[str]:
         """Return the addresses of steps that have ended, which the store doesn't know yet."""
-        landing = self.landing
-        items = [*(landing.held if landing else ()), *self._queue.items]
+        committing = self.committing
+        items = [*(committing.held if committing else ()), *self._queue.items]
         ended = (item for item in items if isinstance(item, Outcome) and not isinstance(item.value, Stopped))
         return list(dict.fromkeys(item.address for item in ended))
 
@@ -97,10 +97,10 @@ class Transactor:
         try:
             if breathe:
                 await self._breathe()
-            flush = self.landing = await self._plan()
+            flush = self.committing = await self._plan()
             return await self._committer.land(flush) if flush is not None else ()
         finally:
-            flush, self.landing, self.at_work = self.landing, None, False
+            flush, self.committing, self.at_work = self.committing, None, False
             if flush is not None:
                 self.flushes += 1
                 self._queue.put_first(flush.again)

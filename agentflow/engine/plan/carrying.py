@@ -286,7 +286,7 @@ def _as_before(run: RunState, node: Node) -> None:
 def _give(run: RunState, node: Node, chunk: Chunk) -> None:
     """Write a chunk of an artifact into the transition."""
     change, (name, append, last, raw, anew) = run.changes(), chunk
-    row = ArtifactRow(run.key, name, append, raw, run.tree.world.moment, last, node.n, anew)
+    row = ArtifactRow(run.key, name, append, raw, run.tree.env.moment, last, node.n, anew)
     change.artifacts = added(change.artifacts, row)
     told = {"artifact_id": name, "append": append, "last_chunk": last}
     run.emit("artifact", node.address, {**told, "anew": True} if anew else told, bumps=True)
@@ -294,7 +294,7 @@ def _give(run: RunState, node: Node, chunk: Chunk) -> None:
 
 def _leave(run: RunState, node: Node, left: Left) -> None:
     """Write what an attempt has left into the transition."""
-    now, change = run.tree.world.moment, run.changes()
+    now, change = run.tree.env.moment, run.changes()
     for chunk in left.artifacts:
         _give(run, node, chunk)
     for message in left.messages:

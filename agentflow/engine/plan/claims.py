@@ -27,12 +27,12 @@ def claim(run: RunState, node: Node) -> None:
         node.decided = UNDECIDED
     elif node.entered == "crash":
         node.decided = node.decided._replace(unbegun=True)
-    marked = node.decided.handed is not run.tree.world.hands_out
+    marked = node.decided.handed is not run.tree.env.hands_out
     if marked:
         node.decided = node.decided._replace(handed=not node.decided.handed)
     node.state, node.phase = "working", "run"
     if node.started is None:  # its time is that of all its attempts
-        node.started = run.tree.world.moment
+        node.started = run.tree.env.moment
     run.running += 1
     if node.program.step.at_most_once:
         run.changes().synced = True  # the claim is the mark that it has begun

@@ -37,12 +37,12 @@ def begin(run: RunState, node: Node) -> None:
     if node.entered is None:
         node.tries += 1
     node.state, node.phase, node.reason = "working", "scope", None
-    node.started = run.tree.world.moment if node.started is None else node.started
+    node.started = run.tree.env.moment if node.started is None else node.started
     node.opened = node.closed = 0
     node.scopes = {}
     node.decided = UNDECIDED
     if node.program.timeout is not None:
-        run.set_timer(node, run.tree.world.moment + node.program.timeout, "scope_timeout")
+        run.set_timer(node, run.tree.env.moment + node.program.timeout, "scope_timeout")
     kept = keeping.taken(run, node.address)
     if kept is None:
         _let(run, node, lambda container, frame: container.start(frame), begins=True)
@@ -97,7 +97,7 @@ def _let(run: RunState, node: Node, act: Callable[[Container, NodeFrame], Move],
         move = act(_container(node), NodeFrame(run, node))
         _check(run, move)
     except Exception as error:
-        failure = failed_by(run.tree.world.gate, error)
+        failure = failed_by(run.tree.env.gate, error)
     if begins:
         run.emit("step_started", node.address, {"attempt": node.tries, **_counts(node, move.total)})
     if failure is None:
@@ -121,7 +121,7 @@ def _repeats(node: Node) -> bool:
 
 def _check(run: RunState, move: Move) -> None:
     """Refuse what couldn't be read back of what a container wants to have stored."""
-    gate = run.tree.world.gate
+    gate = run.tree.env.gate
     if move.memo is not UNSET:
         for value in move.memo.values():
             gate.encoded(value, FIELD)
@@ -324,7 +324,7 @@ def _settle(run: RunState, node: Node, outcome: str) -> None:
         run.drop_timer(node, "scope_timeout")
     if node.program.is_root:
         node.state = "completed" if outcome == "completed" else "failed"
-        node.ended = run.tree.world.moment
+        node.ended = run.tree.env.moment
         run.tree.push("end_run", run)
         return
     if outcome == "completed":

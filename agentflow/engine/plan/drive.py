@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from agentflow.engine.plan import containers, faults, halting, keeping, order, recovery, runs, steps, waiting
+from agentflow.engine.plan.environment import OutOfKeys
 from agentflow.engine.plan.state import Tree
-from agentflow.engine.plan.world import OutOfKeys
 
 OPERATIONS: dict[str, Callable[..., None]] = {
     "again": waiting.again,

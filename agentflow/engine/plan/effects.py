@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from agentflow.engine.plan.world import Lease
+from agentflow.engine.plan.environment import Lease
 
 
 class Executed(Protocol):

@@ -18,7 +18,7 @@ log = logging.getLogger("agentflow")
 
 def defect(run: RunState, error: BaseException) -> Failure:
     """Return the failure that a fault of agentflow makes in a run, and leave a report of it."""
-    gate = run.tree.world.gate
+    gate = run.tree.env.gate
     path = report(error, gate.redactor.text)
     log.error("a fault of agentflow in run %s: %s", run.id, gate.redactor.text(described(error)))
     message = f"a fault of agentflow: {_said(error)}"
@@ -74,6 +74,6 @@ def fail_tree(tree: Tree, error: BaseException) -> None:
         run.running = 0
         change = run.changes()
         change.create, change.take = created, taken
-        now = tree.world.moment
+        now = tree.env.moment
         run.patch(state="failed", error=encode(failure.to_data()), ended_at=now, now_text=failure.message)
         run.emit("run_failed", None, {"error": failure.to_data()}, bumps=True)

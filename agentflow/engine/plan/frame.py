@@ -56,7 +56,7 @@ class NodeFrame(NodeBodies):
 
     def now(self) -> float:
         """Return the engine's time."""
-        return self.run.tree.world.moment
+        return self.run.tree.env.moment
 
     def field(self, name: str, default: Any = None) -> Any:
         """Return a field of the step, its templates computed."""

@@ -23,7 +23,7 @@ def attempt_of(run: RunState, node: Node) -> Attempt | Failure:
         constant = program.constant
         config, ready = constant if constant is not None else (steps.computed(run, node), None)
     except BaseException as error:  # what validates constant fields may raise anything
-        return failed_by(run.tree.world.gate, error)
+        return failed_by(run.tree.env.gate, error)
     undone, scope = node.undone, node.scope
     while scope is not None:  # what undoes a step, or is inside it, is a new thing too
         undone += scope.owner.undone

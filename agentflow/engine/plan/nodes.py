@@ -9,8 +9,8 @@ from typing import Any, Literal
 from agentflow.data import decode
 from agentflow.engine.plan.carried import UNREAD
 from agentflow.engine.plan.decided import UNDECIDED, decided_of
+from agentflow.engine.plan.environment import Lease
 from agentflow.engine.plan.marks import SATISFYING
-from agentflow.engine.plan.world import Lease
 from agentflow.engine.program import ScopeProgram, StepProgram
 from agentflow.errors import Failure
 from agentflow.store.rows import TERMINAL, Phase, State, StepRow

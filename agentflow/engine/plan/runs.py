@@ -55,14 +55,14 @@ def _enter_at(run: RunState, scope: Scope) -> None:
     if entry is None or entry.starts_at is None:
         return
     keep = order.reachable(scope.program.order, scope.program.index[entry.starts_at])
-    now = run.tree.world.moment
+    now = run.tree.env.moment
     for number, step in enumerate(scope.program.steps):
         if number in keep:
             continue
         node = run.begin_node(scope, number)
         node.state, node.reason, node.ended = "canceled", "entry_point", now
         if step.id in entry.preset_results:
-            node.result = run.tree.world.gate.encoded(entry.preset_results[step.id], RESULT)
+            node.result = run.tree.env.gate.encoded(entry.preset_results[step.id], RESULT)
         run.save(node, result=True)
         run.emit("step_skipped", node.address, {"reason": "entry_point"})
         steps.close(run, node)
@@ -79,11 +79,11 @@ def end_run(run: RunState) -> None:
         try:
             output, output_step = _output(run, early)
         except Exception as error:
-            outcome, failure = "failed", failed_by(run.tree.world.gate, error)
+            outcome, failure = "failed", failed_by(run.tree.env.gate, error)
     elif early is not None and early.output is not UNSET:
         output = encode(early.output)
     run.state = outcome
-    now = run.tree.world.moment
+    now = run.tree.env.moment
     reason = run.root.halting if outcome == "canceled" else None
     error = failure.to_data() if failure is not None and outcome in {"failed", "rejected"} else None
     if error is not None and len(run.failures) > 1:
@@ -110,7 +110,7 @@ def _summary(failure: Failure | None, error: Any) -> str | None:
 
 def _output(run: RunState, end: Early | None) -> tuple[bytes | None, int | None]:
     """Return a completed run's output: of an early end, of the `output` template, or of the last step."""
-    gate = run.tree.world.gate
+    gate = run.tree.env.gate
     if end is not None and end.output is not UNSET:
         return gate.encoded(end.output, OUTPUT), None
     template = run.program.output
@@ -139,17 +139,17 @@ def _output(run: RunState, end: Early | None) -> tuple[bytes | None, int | None]
 
 def start_child(run: RunState, node: Node, child: Child) -> None:
     """Start a sub-workflow as a child run, in the commit that parks the step."""
-    world = run.tree.world
+    env = run.tree.env
     program = _child_program(run, child.workflow)
     problem = _child_problem(run, child, program)
     if program is None or problem is not None:
-        node.failure = world.gate.failure(problem) if problem is not None else None
+        node.failure = env.gate.failure(problem) if problem is not None else None
         run.tree.push("body_done", run, node)
         return
-    key = world.allocate()
+    key = env.allocate()
     new = NewRun(
-        id=world.new_id(), workflow=program.workflow.id, definition=program.digest, input=encode(child.input),
-        created_at=world.moment, owner=run.row.owner, tenant=run.row.tenant, agent=run.row.agent,
+        id=env.new_id(), workflow=program.workflow.id, definition=program.digest, input=encode(child.input),
+        created_at=env.moment, owner=run.row.owner, tenant=run.row.tenant, agent=run.row.agent,
         context_id=run.row.context_id, parent=run.key, parent_step=node.n, door=run.row.door,
         pins=dict(getattr(run.row, "pins", {})),
     )  # fmt: skip
@@ -170,13 +170,13 @@ def _child_program(run: RunState, name: str) -> Program | None:
     """Return what a sub-workflow's name means in a run: what was pinned, a run that it is part of, or the config's."""
     pinned = run.row.pins.get(name)
     if pinned is not None:
-        return run.tree.world.pinned(pinned)
+        return run.tree.env.pinned(pinned)
     above: RunState | None = run
     while above is not None:
         if above.row.workflow == name:
             return above.program
         above = above.parent_run
-    return run.tree.world.find_workflow(name, run.row.agent)
+    return run.tree.env.find_workflow(name, run.row.agent)
 
 
 def _child_problem(run: RunState, child: Child, program: Program | None) -> Failure | None:
@@ -315,7 +315,7 @@ def end_early(run: RunState, node: Node, end: End) -> None:
 
 def _leave_out(run: RunState, scope: Scope) -> None:
     """Mark the steps that an early end leaves out."""
-    now = run.tree.world.moment
+    now = run.tree.env.moment
     for number in range(len(scope.program.steps)):
         if number not in scope.nodes:
             left = run.begin_node(scope, number)

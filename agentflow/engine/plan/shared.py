@@ -32,7 +32,7 @@ def update(run: RunState, node: Node, worked: Worked | None = None) -> bool:
     if compiled is None:
         return True
     values: dict[str, Any] = compiled.render(NodeView(run, node.scope, node.values))
-    shared, gate, made = run.shared, run.tree.world.gate, (worked or NOTHING).reduced
+    shared, gate, made = run.shared, run.tree.env.gate, (worked or NOTHING).reduced
     folded: dict[str, Any] = {}
     rows: list[SharedRow] = []
     for key, value in values.items():

@@ -10,12 +10,13 @@ from agentflow.data import decode, encode
 from agentflow.engine.plan.carried import Response, Seeds, Shared
 from agentflow.engine.plan.decided import Canceling, encoded
 from agentflow.engine.plan.effects import Effect
+from agentflow.engine.plan.environment import Environment
 from agentflow.engine.plan.marks import ROOT, SOON
 from agentflow.engine.plan.nodes import Node, Scope
-from agentflow.engine.plan.world import World
 from agentflow.engine.program import Program
 from agentflow.engine.volume import Volume
 from agentflow.errors import Failure
+from agentflow.store.acknowledgement import Stamp
 from agentflow.store.rows import (
     HELD,
     TERMINAL,
@@ -29,7 +30,6 @@ from agentflow.store.rows import (
     TimerRow,
     added,
 )
-from agentflow.store.told import Stamp
 
 _row = cast("Callable[[Any, Any], Any]", tuple.__new__)
 """Makes a row, as `StepRow(…)` does with a function around it: these are the most frequent of all."""
@@ -132,7 +132,7 @@ class RunState:
         """Whether a time comes so soon that letting go of the run isn't worth it."""
         if not self.timing or self.paused:
             return False
-        limit = self.tree.world.moment + SOON
+        limit = self.tree.env.moment + SOON
         return any(node.due is not None and node.due <= limit for node in self.live.values())
 
     # what the current transition changes
@@ -170,7 +170,7 @@ class RunState:
         """Append an event in this transition; its data may be JSON already."""
         raw = data if isinstance(data, bytes) else encode(data) if data else None
         (self.change or self.changes()).events.append(
-            _row(EventRow, (kind, step, raw, self.tree.world.moment, task, bumps))
+            _row(EventRow, (kind, step, raw, self.tree.env.moment, task, bumps))
         )
 
     def patch(self, **fields: Any) -> None:
@@ -178,7 +178,7 @@ class RunState:
         change = self.changes()
         old = change.patch
         if old is None:
-            change.patch = RunPatch(at=self.tree.world.moment, **fields)
+            change.patch = RunPatch(at=self.tree.env.moment, **fields)
         else:  # None means "unchanged": it mustn't undo what this transition said before
             change.patch = old._replace(**{name: value for name, value in fields.items() if value is not None})
 
@@ -235,6 +235,7 @@ class Tree:
         "broken_off",
         "checks",
         "effects",
+        "env",
         "epoch",
         "handed",
         "key",
@@ -242,12 +243,11 @@ class Tree:
         "runs",
         "todo",
         "touched",
-        "world",
     )
 
-    def __init__(self, world: World, key: int, epoch: int) -> None:
+    def __init__(self, env: Environment, key: int, epoch: int) -> None:
         """Make an empty tree."""
-        self.world = world
+        self.env = env
         self.key = key
         self.epoch = epoch
         self.programs: Sequence[Program] = ()

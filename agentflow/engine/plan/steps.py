@@ -32,13 +32,13 @@ def gate(run: RunState, node: Node) -> None:
         conditions(run, node)
         return
     view = NodeView(run, node.scope)
-    now = run.tree.world.moment
+    now = run.tree.env.moment
     try:
         due = now if program.at is None else max(parse_time(program.at.render(view)), now)
         if program.delay is not None:
             due = later(due, parse_duration(program.delay.render(view)))
     except Exception as error:
-        fail(run, node, failed_by(run.tree.world.gate, error))
+        fail(run, node, failed_by(run.tree.env.gate, error))
         return
     if due <= now:
         conditions(run, node)
@@ -55,7 +55,7 @@ def conditions(run: RunState, node: Node) -> None:
     try:
         wanted = (program.if_ is None and program.skip_if is None) or _wanted(run, node)
     except Exception as error:
-        fail(run, node, failed_by(run.tree.world.gate, error))
+        fail(run, node, failed_by(run.tree.env.gate, error))
         return
     if wanted:
         enter(run, node)
@@ -76,7 +76,7 @@ def values_of(run: RunState, node: Node) -> Any:
     program = node.program
     if program.with_ is not None and node.values is None:
         values = program.with_.render(NodeView(run, node.scope))
-        run.tree.world.gate.encoded(values, FIELD)
+        run.tree.env.gate.encoded(values, FIELD)
         node.values = values
     return node.values
 
@@ -85,7 +85,7 @@ def enter(run: RunState, node: Node) -> None:
     """Start an attempt: queue a leaf for a slot, ask a prompt, expand a container."""
     program = node.program
     if program.needy:
-        missing = run.tree.world.missing(program, run.row)
+        missing = run.tree.env.missing(program, run.row)
         if missing is not None:
             hint = "grant it in the config: skills: [" + ", ".join(n for n in program.needs if n in missing) + "]"
             fail(run, node, Failure("AF-SKILL-MISSING", missing, kind="skill", retryable=False, hint=hint))
@@ -105,7 +105,7 @@ def enter(run: RunState, node: Node) -> None:
             return
         outcome = ask(run, node)
     except BaseException as error:  # a validator and a prompt of the user may raise anything
-        fail(run, node, failed_by(run.tree.world.gate, error))
+        fail(run, node, failed_by(run.tree.env.gate, error))
         return
     apply(run, node, outcome)
 
@@ -138,7 +138,7 @@ def _demand(run: RunState, node: Node) -> SlotRow | None:
         values_of(run, node)
         return limits.demand(run, node)
     except Exception as error:
-        fail(run, node, failed_by(run.tree.world.gate, error))
+        fail(run, node, failed_by(run.tree.env.gate, error))
         return None
 
 
@@ -159,7 +159,7 @@ def ask(run: RunState, node: Node) -> Outcome:
         raise ValueError(f'step type "{program.spec.name}" can do nothing')
     node.attempt += 1
     node.tries += 1
-    node.started = run.tree.world.moment if node.started is None else node.started
+    node.started = run.tree.env.moment if node.started is None else node.started
     return prompt(config, PromptView(run, node))
 
 
@@ -175,7 +175,7 @@ class PromptView:
 
     def now(self) -> float:
         """Return the engine's time."""
-        return self._run.tree.world.moment
+        return self._run.tree.env.moment
 
 
 def computed(run: RunState, node: Node) -> Mapping[str, Any]:
@@ -206,14 +206,14 @@ def apply(run: RunState, node: Node, outcome: Outcome) -> None:
     """Carry out what a step answered."""
     if isinstance(outcome, Result):
         try:
-            raw = run.tree.world.gate.encoded(outcome.value, RESULT)
+            raw = run.tree.env.gate.encoded(outcome.value, RESULT)
         except StepError as error:
             fail(run, node, failure_of(error))
             return
         complete(run, node, raw)
     elif isinstance(outcome, Skip):
         known = outcome.reason in SATISFYING
-        message = None if known else run.tree.world.gate.text(outcome.reason)
+        message = None if known else run.tree.env.gate.text(outcome.reason)
         skip(run, node, outcome.reason if known else "condition", message)
     else:
         park: Park = outcome
@@ -232,14 +232,14 @@ def complete(run: RunState, node: Node, raw: bytes | None, worked: Worked | None
     node.state, node.phase, node.reason = "completed", None, None
     node.result = raw
     node.failure = None
-    node.ended = run.tree.world.moment
+    node.ended = run.tree.env.moment
     if node.program.update is not None:
         try:
             values_of(run, node)
             written = shared.update(run, node, worked)
         except Exception as error:
             node.state, node.result, node.value = "working", None, UNREAD
-            fail(run, node, failed_by(run.tree.world.gate, error))
+            fail(run, node, failed_by(run.tree.env.gate, error))
             return
         if not written:
             reducing.wait(run, node, raw)
@@ -255,7 +255,7 @@ def complete(run: RunState, node: Node, raw: bytes | None, worked: Worked | None
 def skip(run: RunState, node: Node, reason: str, message: str | None = None) -> None:
     """Skip a step: it counts as satisfied. `reason` is one of `SATISFYING`, `message` says more."""
     node.state, node.phase, node.reason = "canceled", None, reason
-    node.ended = run.tree.world.moment
+    node.ended = run.tree.env.moment
     run.save(node, memo=node.decided is not UNDECIDED)
     run.emit("step_skipped", node.address, {"reason": reason, "message": message} if message else {"reason": reason})
     close(run, node)
@@ -264,7 +264,7 @@ def skip(run: RunState, node: Node, reason: str, message: str | None = None) -> 
 def cancel(run: RunState, node: Node, reason: str) -> None:
     """End a step because something else ended."""
     node.state, node.phase, node.reason = "canceled", None, reason
-    node.ended = run.tree.world.moment
+    node.ended = run.tree.env.moment
     run.save(node)
     run.emit("step_canceled", node.address, {"reason": reason})
     close(run, node)
@@ -288,7 +288,7 @@ def close(run: RunState, node: Node) -> None:
 
 def fail(run: RunState, node: Node, failure: Failure) -> None:
     """Fail an attempt: try again, tolerate, suspend, or fail the step and its scope."""
-    failure = run.tree.world.gate.failure(failure)
+    failure = run.tree.env.gate.failure(failure)
     if failure.step is None:
         failure = replace(failure, step=node.address)
     node.failure = failure
@@ -308,13 +308,13 @@ def fail(run: RunState, node: Node, failure: Failure) -> None:
         if program.on_error == "continue":
             run.emit("step_failed", node.address, {"error": failure.to_data(), "will_retry": False, "tolerated": True})
             node.state, node.phase, node.reason = "canceled", None, "tolerated"
-            node.ended = run.tree.world.moment
+            node.ended = run.tree.env.moment
             run.tolerate(node)
             run.save(node, memo=True)
             close(run, node)
             return
     node.state, node.phase, node.reason = "failed", None, _reason(failure)
-    node.ended = run.tree.world.moment
+    node.ended = run.tree.env.moment
     run.save(node)
     run.emit("step_failed", node.address, {"error": failure.to_data(), "will_retry": False})
     if not node.scopes or program.container is None or node.n == ROOT:
@@ -331,10 +331,10 @@ def _reason(failure: Failure) -> str | None:
 
 def _again(run: RunState, node: Node, failure: Failure) -> None:
     """Wait for the next attempt."""
-    delay = next_delay(node.program, failure, node.tries, run.tree.world.random)
+    delay = next_delay(node.program, failure, node.tries, run.tree.env.random)
     run.emit("step_failed", node.address, {"error": failure.to_data(), "will_retry": True, "attempt": node.tries})
     run.emit("step_retrying", node.address, {"attempt": node.tries + 1, "delay": delay})
     node.state, node.phase, node.entered = "working", "backoff", None
     limits.give_back(run, node)
-    run.set_timer(node, run.tree.world.moment + delay, "backoff")
+    run.set_timer(node, run.tree.env.moment + delay, "backoff")
     run.save(node)

@@ -46,7 +46,7 @@ class NodeView:
         if namespace == "with":
             return {} if self.values is None else self.values
         if namespace == "env":
-            return self.run.tree.world.env
+            return self.run.tree.env.env
         if namespace == "run":
             return RunParts(self.run)
         if namespace == "context":
@@ -130,7 +130,7 @@ class NodeView:
             return self.step(name)
         except KeyError:
             pass
-        env = self.run.tree.world.env
+        env = self.run.tree.env.env
         if name in env:
             return env[name]
         return ContextParts(self.run)[name]

@@ -34,7 +34,7 @@ def park(run: RunState, node: Node, what: Park) -> None:
     """Let a step wait for an answer, an event or a time."""
     program = node.program
     try:
-        kept = admitted(run.tree.world.gate, what)
+        kept = admitted(run.tree.env.gate, what)
         on, state = kept.on, kept.state
         if isinstance(on, Wait) and on.schema is not None and not (program.spec.prompt and program.constant):
             _check_schema(on.schema, on.default)
@@ -85,7 +85,7 @@ def _unfit(what: str, why: str) -> StepError:
 
 def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: str, details: dict[str, Any]) -> None:
     """Make the task that stands for a wait."""
-    now = run.tree.world.moment
+    now = run.tree.env.moment
     own = node.program.timeout if node.program.spec.whole_timeout and kind != "operator" else None
     timeouts = [t for t in (on.timeout, own) if t is not None]
     expires = now + min(timeouts) if timeouts else None
@@ -96,7 +96,7 @@ def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: s
     node.decided = node.decided._replace(parked=parked)
     node.phase = "wait"
     node.state = "auth-required" if kind == "auth" else "input-required"
-    node.task = run.tree.world.new_id()
+    node.task = run.tree.env.new_id()
     run.waits[node.task] = node
     run.save(node, memo=True)
     row = TaskRow(
@@ -196,7 +196,7 @@ def _operator(run: RunState, node: Node, action: Any) -> None:
     else:
         failure = node.failure or Failure("AF-STEP-FAILED", "an operator failed the step")
         node.state, node.phase, node.reason = "failed", None, None
-        node.ended = run.tree.world.moment
+        node.ended = run.tree.env.moment
         run.save(node, memo=True)
         run.emit("step_failed", node.address, {"error": failure.to_data(), "will_retry": False})
         run.failures = added(run.failures, failure)

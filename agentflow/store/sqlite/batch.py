@@ -10,6 +10,7 @@ from zlib import crc32
 import apsw
 
 from agentflow.data import encode
+from agentflow.store.acknowledgement import Fenced, Stamp
 from agentflow.store.common import EVENT_DOOR, INSIDE, closing_state, ended, event_answer, kept, passed
 from agentflow.store.rows import (
     HELD,
@@ -25,13 +26,12 @@ from agentflow.store.rows import (
 )
 from agentflow.store.sqlite import creating, left
 from agentflow.store.sqlite import statements as sql
-from agentflow.store.sqlite.known import Head, Known
 from agentflow.store.sqlite.published import Topics
 from agentflow.store.sqlite.queueing import Queues
+from agentflow.store.sqlite.row_cache import Head, RowCache
 from agentflow.store.sqlite.rows import tree_keys
 from agentflow.store.sqlite.sql import do, do_each, do_many, number, one
 from agentflow.store.sqlite.timers import Timers
-from agentflow.store.told import Fenced, Stamp
 
 
 def _moment(change: RunChange, head: Head) -> float:
@@ -42,14 +42,14 @@ def _moment(change: RunChange, head: Head) -> float:
 class Batch:
     """Collects the rows of one transaction; `flush` writes them, one statement a table."""
 
-    def __init__(self, db: apsw.Connection, holder: str, known: Known) -> None:
+    def __init__(self, db: apsw.Connection, holder: str, cache: RowCache) -> None:
         """Begin with nothing but what is known to be true still. The transaction is open already."""
         self._db = db
         self._holder = holder
-        self._known = known
-        self._heads = known.heads
-        if known.pos < 0:
-            known.pos = number(db, sql.LAST_POS)
+        self._cache = cache
+        self._heads = cache.heads
+        if cache.pos < 0:
+            cache.pos = number(db, sql.LAST_POS)
         self._touched: dict[int, Head] = {}
         self._generations: dict[str, int] = {}
         self._steps: list[tuple[Any, ...]] = []
@@ -226,22 +226,22 @@ class Batch:
         self.queues.delete(keys)
         for key in keys:
             self._heads.pop(key, None)
-        self._known.definitions.clear()
+        self._cache.definitions.clear()
 
     def _keep(self, rows: Collection[StepRow]) -> None:
         """Insert or update steps."""
-        pos, found = self._known.pos, self._steps
+        pos, found = self._cache.pos, self._steps
         for row in rows:
             pos += 1  # tells which step was inserted first
             result = row.result
             found.append(row + (pos, None if result is None else crc32(result, row.n)))  # noqa: RUF005  half the time
-        self._known.pos = pos
+        self._cache.pos = pos
 
     def append(self, run: int, head: Head, events: Collection[EventRow]) -> None:
         """Append events to a run's log."""
         if not events:
             return
-        known = self._known
+        cache = self._cache
         for row in events:
             at, bumps = row.at, row.bumps
             generation = None
@@ -251,8 +251,8 @@ class Batch:
             head.seq += 1
             if at > head.updated_at:
                 head.updated_at = at
-            known.pos += 1
-            self._events.append(row + (known.pos, run, head.seq, generation))  # noqa: RUF005  half the time
+            cache.pos += 1
+            self._events.append(row + (cache.pos, run, head.seq, generation))  # noqa: RUF005  half the time
 
     def command(self, run: int, head: Head, kind: str, n: int, task: str | None, data: Any) -> None:
         """Leave a command for the holder of a run."""
@@ -373,8 +373,8 @@ class Batch:
         if self._generations:
             rare[sql.SET_GENERATION] = [(number_, task[::-1]) for task, number_ in self._generations.items()]
             self._generations.clear()
-        if self._steps and not (self._events and self._events[-1][sql.EVENT_POS] == self._known.pos):
-            rare[sql.KEEP_POSITION].append((self._known.pos,))  # else no event tells that it was given
+        if self._steps and not (self._events and self._events[-1][sql.EVENT_POS] == self._cache.pos):
+            rare[sql.KEEP_POSITION].append((self._cache.pos,))  # else no event tells that it was given
         if rare:
             do_each(db, rare, sql.FIRST)
         if self._steps:
@@ -393,4 +393,4 @@ class Batch:
     def forget(self) -> None:
         """Forget the heads of trees that were let go of."""
         if self._gone:
-            self._known.forget(self._gone)
+            self._cache.forget(self._gone)

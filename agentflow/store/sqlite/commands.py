@@ -57,7 +57,7 @@ class Commands:
         db = self._database.writer.db
 
         def work(batch: Batch) -> str | None:
-            key = self._database.known(run_id)
+            key = self._database.existing(run_id)
             head = batch.head(key)
             if head is None:
                 raise Defect(f"Run {run_id} has no head.")

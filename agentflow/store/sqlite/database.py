@@ -11,8 +11,8 @@ import apsw
 from agentflow.errors import NotFoundError
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.keys import Keys
-from agentflow.store.sqlite.known import Known
 from agentflow.store.sqlite.place import Place
+from agentflow.store.sqlite.row_cache import RowCache
 from agentflow.store.sqlite.sql import number, one
 from agentflow.store.sqlite.writer import Writer
 
@@ -63,8 +63,8 @@ class Database:
         """Run some work in a transaction, with a batch that is flushed at its end."""
 
         def run(work: Callable[[Batch], T]) -> T:
-            self.writer.known.clear()
-            batch = Batch(self.writer.db, self.holder, Known())
+            self.writer.cache.clear()
+            batch = Batch(self.writer.db, self.holder, RowCache())
             result = work(batch)
             batch.flush()
             return result
@@ -76,7 +76,7 @@ class Database:
         found = one(self.reader, "SELECT key FROM runs WHERE ending = ?", (run_id[::-1],))
         return found[0] if found else None
 
-    def known(self, run_id: str) -> int:
+    def existing(self, run_id: str) -> int:
         """Return the key of a run, inside a transaction; raises NotFoundError for an unknown one."""
         key = number(self.writer.db, "SELECT key FROM runs WHERE ending = ?", (run_id[::-1],))
         if not key:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
+from agentflow.store.acknowledgement import Fenced
 from agentflow.store.common import frozen, report
 from agentflow.store.contract import Definitions
 from agentflow.store.rows import RunChange, RunRow
@@ -13,7 +14,6 @@ from agentflow.store.sqlite.database import Database
 from agentflow.store.sqlite.rows import run_rows
 from agentflow.store.sqlite.sql import do, one
 from agentflow.store.sqlite.statements import IDEMPOTENT
-from agentflow.store.told import Fenced
 
 LARGE = 128
 """Step rows of a commit that is large: writing them takes many times as long as a hop to a thread."""
@@ -57,7 +57,7 @@ class Ledger:
     def _land(self, work: Transitions) -> tuple[Sequence[RunChange], list[Fenced], int, int]:
         changes, definitions = work
         database = self._database
-        batch = Batch(database.writer.db, database.holder, database.writer.known)
+        batch = Batch(database.writer.db, database.holder, database.writer.cache)
         refused = batch.commit(changes)
         batch.flush()
         batch.forget()
@@ -72,7 +72,7 @@ class Ledger:
 
     def _define(self, digest: str, body: bytes) -> None:
         """Keep a definition, unless it is there: looking is cheap, handing over a large one isn't."""
-        db, known = self._database.writer.db, self._database.writer.known.definitions
+        db, known = self._database.writer.db, self._database.writer.cache.definitions
         if digest not in known:
             if one(db, "SELECT 1 FROM definitions WHERE digest = ?", (digest,)) is None:
                 do(db, "INSERT INTO definitions VALUES (?, ?)", (digest, body))

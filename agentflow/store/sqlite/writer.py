@@ -12,8 +12,8 @@ import anyio
 import anyio.to_thread
 import apsw
 
-from agentflow.store.sqlite.known import Known
 from agentflow.store.sqlite.place import BUSY_AFTER, Place, pause
+from agentflow.store.sqlite.row_cache import RowCache
 from agentflow.store.sqlite.schema import check_version
 from agentflow.store.sqlite.sql import do, number
 
@@ -48,7 +48,7 @@ class Writer:
         self._limiter = anyio.CapacityLimiter(1)  # steps may have all of the common threads, for long
         self._version = -1
         """Of the data, as our last transaction left it."""
-        self.known = Known()
+        self.cache = RowCache()
 
     async def transact(
         self, work: Callable[[A], T], argument: A, freeze: Callable[[A], A] | None = None, *, large: bool = False,
@@ -125,7 +125,7 @@ class Writer:
                 self._roll_back()
                 raise
             self._version = version
-            self.known.clear()
+            self.cache.clear()
         self._busy = True
         return True
 
@@ -179,6 +179,6 @@ class Writer:
         return time.perf_counter() - started
 
     def _roll_back(self) -> None:
-        self.known.clear()
+        self.cache.clear()
         if self.db.in_transaction:
             do(self.db, "ROLLBACK")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from agentflow.config import Limits
 from agentflow.data import decode, encode
-from agentflow.engine.attempt.ports import Told, over
+from agentflow.engine.attempt.ports import Notable, over
 from agentflow.engine.attempt.remote import told_to_json
 from agentflow.engine.exchange import Attempt, Executing, Parcel
 from agentflow.engine.volume import Volume
@@ -50,7 +50,7 @@ class SocketLink:
         """Of attempts that have ended, until the holder has taken them."""
         self._asked: dict[str, tuple[Frame, Future[Frame]]] = {}
         self._numbers = itertools.count()
-        self._told: list[tuple[Attempt, Told]] = []
+        self._told: list[tuple[Attempt, Notable]] = []
         self._unsent: list[bytes] = []
         self._volumes: dict[int, Volume] = {}
         self._may_connect = threading.Event()
@@ -177,7 +177,7 @@ class SocketLink:
         """Ask, and wait for the answer."""
         return self._answer(attempt, await asyncio.wrap_future(self._ask(attempt, call)))
 
-    def tell(self, attempt: Attempt, told: Told) -> None:
+    def tell(self, attempt: Attempt, told: Notable) -> None:
         """Send what is told at the end of this turn of the loop, with what comes until then."""
         if not self._told:
             self._loop.call_soon(self._tell_all)

@@ -33,7 +33,7 @@ from agentflow.testing.store_suite.published import EventSuite
 from agentflow.testing.store_suite.reads import ReadSuite
 from agentflow.testing.store_suite.records import RecordSuite
 from agentflow.testing.store_suite.slots import SlotSuite
-from agentflow.testing.store_suite.told import ToldSuite
+from agentflow.testing.store_suite.task_log import ToldSuite
 
 __all__ = ("DurableSuite", "StoreSuite")
 

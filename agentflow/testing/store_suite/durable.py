@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
+from agentflow.store.acknowledgement import Fenced
 from agentflow.store.contract import Store
 from agentflow.store.distri import WorkflowRecords
 from agentflow.store.rows import RunChange
-from agentflow.store.told import Fenced
 from agentflow.testing.store_suite.builders import (
     bump,
     fresh,

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
+from agentflow.store.acknowledgement import Fenced
 from agentflow.store.contract import Store
 from agentflow.store.rows import AnswerRow, RunChange, RunPatch, TimerRow
-from agentflow.store.told import Fenced
 from agentflow.testing.store_suite.builders import (
     ending,
     fresh,

@@ -8,9 +8,9 @@ import random
 
 import anyio
 
+from agentflow.store.acknowledgement import Fenced
 from agentflow.store.contract import Store
 from agentflow.store.rows import RunChange, RunPatch, TimerRow
-from agentflow.store.told import Fenced
 from agentflow.testing.store_suite.builders import (
     bump,
     ending,

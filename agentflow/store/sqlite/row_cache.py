@@ -28,7 +28,7 @@ class Head:
         """Of a root: whether its tree may have timers. One that was created here has none before some are set."""
 
 
-class Known:
+class RowCache:
     """Rows as the last transaction of this connection has left them."""
 
     __slots__ = ("definitions", "heads", "pos")

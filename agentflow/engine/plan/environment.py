@@ -23,7 +23,7 @@ class OutOfKeys(Exception):
     """There is no key at hand for a child run. What asked for one is to be done once there are some."""
 
 
-class World(Protocol):
+class Environment(Protocol):
     """What the planner may ask of the outside; all of it answers at once."""
 
     random: random.Random
