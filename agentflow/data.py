@@ -154,7 +154,10 @@ def _plain(value: Any) -> bool:
                 return False
         return True
     if kind is list:
-        return all(type(item) in _SCALARS or _plain(item) for item in value)
+        for item in value:  # noqa: SIM110  a generator costs more, and this is done for every value
+            if type(item) not in _SCALARS and not _plain(item):
+                return False
+        return True
     return kind in _SCALARS
 
 

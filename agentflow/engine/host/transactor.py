@@ -103,7 +103,8 @@ class Transactor:
             flush, self.committing, self.at_work = self.committing, None, False
             if flush is not None:
                 self.flushes += 1
-                self._queue.put_first(flush.again)
+                if flush.again:
+                    self._queue.put_first(flush.again)
             self.go_on()
 
     def go_on(self) -> None:
@@ -208,7 +209,7 @@ def _collect(trees: Sequence[Tree]) -> list[RunChange]:
         elif _parked(tree):
             root.changes().release = True
             root.changes().asleep = True
-        changes.extend(run.change for run in tree.touched.values() if run.change is not None)
+        changes.extend([run.change for run in tree.touched.values() if run.change is not None])
     return changes
 
 

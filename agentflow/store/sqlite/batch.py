@@ -11,7 +11,7 @@ import apsw
 
 from agentflow.data import encode
 from agentflow.store.acknowledgement import Fenced, Stamp
-from agentflow.store.common import EVENT_DOOR, INSIDE, closing_state, ended, event_answer, kept, passed
+from agentflow.store.common import EVENT_DOOR, closing_state, ended, event_answer, kept, passed
 from agentflow.store.rows import (
     HELD,
     AnswerRow,
@@ -113,8 +113,9 @@ class Batch:
         self._heads[key] = self._touched[key] = head
         self._rare[sql.NEW_HEAD].append(creating.head_row(key, root, new, context_id, holder if epoch else None))
         self._rare[sql.NEW_RUN].append(creating.run_row(key, new))
-        self._rare[sql.NEW_LABEL].extend((name, value, key) for name, value in new.labels.items())
-        if new.parent is None:
+        if new.labels:
+            self._rare[sql.NEW_LABEL].extend((name, value, key) for name, value in new.labels.items())
+        if new.parent is None and new.pins:
             self._rare[sql.NEW_PIN].extend((key, digest) for digest in new.pins.values())
         self._new_ids.add(new.id)
         self._places[key] = sql.Place(new.tenant, new.owner, context_id)
@@ -197,8 +198,8 @@ class Batch:
             self._task(run, head, task)
         for task_id, state, message in change.close_tasks:
             self._close_task(head, task_id, state, message, _moment(change, head))
-        for inside in [address + sign for address in change.drop_shared for sign in INSIDE]:
-            self._rare[sql.DROP_SHARED].append((run, inside, inside[:-1] + chr(ord(inside[-1]) + 1)))
+        if change.drop_shared:
+            self._rare[sql.DROP_SHARED].extend(left.dropped(run, change.drop_shared))
         if change.shared:
             self._rare[sql.NEW_SHARED].extend((run, row.key, row.address, row.value) for row in change.shared)
         if patch:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from agentflow.store.common import INSIDE
 from agentflow.store.rows import RunChange
 from agentflow.store.sqlite import statements as sql
 
@@ -37,3 +38,9 @@ def rows_of(
     for row in change.messages:
         number = next(told, generation) if row.task is None else of_task(row.task) or 0
         yield sql.NEW_MESSAGE, (run, row.task, row.id, row.role, number, row.at, row.data)
+
+
+def dropped(run: int, addresses: Iterable[str]) -> Iterator[tuple[int, str, str]]:
+    """Yield the values of `DROP_SHARED` for what was written inside of containers: from an address up to another."""
+    for inside in [address + sign for address in addresses for sign in INSIDE]:
+        yield run, inside, inside[:-1] + chr(ord(inside[-1]) + 1)
