@@ -67,7 +67,7 @@ def repetition(tree: Path, workload: str, scale: float, place: Path) -> Took:
 
 def compare(old: Path, new: Path, workload: str, rounds: int, place: Path) -> str:
     """Return the line of a workload."""
-    scale = {"chain": 10.0, "fan": 10.0}.get(workload, 1.0)  # else it is over before anything can be told
+    scale = {"chain": 30.0, "fan": 50.0, "runs": 2.0}.get(workload, 1.0)  # else it is over before much can be told
     pairs: list[tuple[Took, Took]] = []
     for turn in range(rounds + 1):  # the first one fills caches
         if turn % 2:
