@@ -47,6 +47,8 @@ class Attempt(NamedTuple):
     tenant: str = ""
     agent: str = ""
     """Whose run it is."""
+    goes_on: bool = False
+    """Whether it goes on from what it has saved, or from where it was parked: what it has given until then counts."""
 
     @property
     def key(self) -> str:

@@ -9,7 +9,9 @@ import anyio
 import pytest
 
 from agentflow.engine import Engine
-from agentflow.steps.contract import Artifact, Context
+from agentflow.engine.models import Answer
+from agentflow.errors import StepError
+from agentflow.steps.contract import Artifact, Context, Park, Wait
 from tests.engine.lab import Lab
 
 pytestmark = pytest.mark.anyio
@@ -119,3 +121,39 @@ async def test_what_was_given_is_there_after_a_crash_and_no_generation_is_missin
         assert await _texts(engine, done.run.id) == [str(n) for n in range(50)]
     assert [event.generation for event in log] == list(range(1, len(log) + 1))
     assert [event.type for event in log].count("artifact") == 50
+
+
+async def test_a_step_that_was_parked_adds_to_what_this_try_has_given_before(lab: Lab) -> None:
+    async def work(ctx: Context) -> Any:
+        if ctx.tries == 1:
+            await ctx.artifact(_chunk("of the first try"))
+            raise RuntimeError("broken off")
+        if ctx.arrived is None:
+            await ctx.artifact(_chunk("before the answer"))
+            return Park(Wait("input", "go on?"), then="enter")
+        await ctx.artifact(_chunk("after it", last=True))
+        return "done"
+
+    async with lab.open(lab.workflow(lab.call("x", work, retry=2))) as engine:
+        run = await engine.wait((await engine.start("main")).id)
+        (wait,) = await engine.waits(run.id)
+        await engine.resume(wait.id, Answer({"value": True}))
+        done = await lab.finish(engine, run)
+        assert (done.state, await _texts(engine, run.id)) == ("completed", ["before the answer", "after it"])
+
+
+async def test_what_an_older_attempt_saves_is_refused(lab: Lab) -> None:
+    contexts: list[Context] = []
+
+    async def work(ctx: Context) -> str:
+        contexts.append(ctx)
+        if ctx.tries == 1:
+            raise RuntimeError("broken off")
+        with pytest.raises(StepError) as caught:
+            await contexts[0].save({"from": "the first"})
+        assert caught.value.code == "AF-INTERRUPTED"
+        return str(ctx.state)
+
+    async with lab.open(lab.workflow(lab.call("x", work, retry=2))) as engine:
+        done = await lab.finish(engine, await engine.start("main"))
+    assert (done.state, done.results["x"]) == ("completed", "None")

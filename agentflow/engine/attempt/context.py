@@ -158,9 +158,10 @@ class StepContext:
         chunk, given = self.chunk(artifact), self._given
         if given is None:
             given = self._given = set()
-        if chunk.append and chunk.name not in given and self._attempt.attempt > 1 and self._attempt.saved is None:
+        attempt = self._attempt
+        if chunk.append and chunk.name not in given and attempt.attempt > 1 and not attempt.goes_on:
             chunk = chunk._replace(anew=True)  # this attempt begins from the start, and gives all of it again
-        await self._port.deliver(self._attempt, chunk)
+        await self._port.deliver(attempt, chunk)
         given.add(chunk.name)
 
     def chunk(self, artifact: Artifact) -> Chunk:

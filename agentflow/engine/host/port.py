@@ -76,7 +76,8 @@ class HostPort:
     async def save(self, attempt: Attempt, state: Any) -> None:
         """Commit the state of the step."""
         run, node = self._held(attempt)
-        await self._mailbox.apply(run.tree.key, Saved(run.key, node.n, state))
+        if not await self._mailbox.apply(run.tree.key, Saved(run.key, node.n, attempt.attempt, state)):
+            raise over(attempt)
 
     async def deliver(self, attempt: Attempt, chunk: Chunk) -> None:
         """Commit a chunk of an artifact."""

@@ -178,12 +178,14 @@ def _begun(tree: Tree, command: Begun) -> None:
         run.save(node, memo=True)
 
 
-def _saved(tree: Tree, command: Saved) -> None:
+def _saved(tree: Tree, command: Saved) -> bool:
     found = _executing(tree, command)
-    if found is not None:
-        run, node = found
-        node.decided = node.decided._replace(saved=command.state)
-        run.save(node, memo=True)
+    if found is None or found[1].attempt != command.attempt:
+        return False
+    run, node = found
+    node.decided = node.decided._replace(saved=command.state)
+    run.save(node, memo=True)
+    return True
 
 
 def _delivered(tree: Tree, command: Delivered) -> bool:

@@ -117,6 +117,8 @@ class Saved:
 
     run: int
     n: int
+    attempt: int
+    """The fence: of an older attempt it is dropped."""
     state: Any
 
 

@@ -11,6 +11,7 @@ from agentflow.engine.plan import steps
 from agentflow.engine.plan.decided import UNDECIDED, state_of
 from agentflow.engine.plan.state import Node, RunState
 from agentflow.errors import Failure
+from agentflow.steps.contract import UNSET
 
 _attempt = cast("Callable[[Any, Any], Attempt]", tuple.__new__)
 """Makes one, as `Attempt(…)` does with a function around it: there is one for each step."""
@@ -28,9 +29,12 @@ def attempt_of(run: RunState, node: Node) -> Attempt | Failure:
     while scope is not None:  # what undoes a step, or is inside it, is a new thing too
         undone += scope.owner.undone
         scope = scope.owner.scope
-    saved = None if node.decided is UNDECIDED else state_of(node.decided)
+    saved, goes_on = None, False
+    if node.decided is not UNDECIDED:
+        saved = state_of(node.decided)
+        goes_on = node.decided.saved is not UNSET or node.decided.parked is not None
     return _attempt(Attempt, (
         run.key, node.n, node.attempt, node.entry, run.id, node.address, run.row.workflow, node.tries,
         program.spec.name, config, program.spec, ready, node.values, undone, program.timeout, saved, node.arrived,
-        run.row.tenant, run.row.agent,
+        run.row.tenant, run.row.agent, goes_on,
     ))  # fmt: skip
