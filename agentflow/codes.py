@@ -191,7 +191,9 @@ CODES: dict[str, Code] = {
     "AF-REF-PROVIDER": Code("invalid", "The config has no such tool or agent.", "Use the suggested name."),
     "AF-CALL-INPUT": Code("invalid", "A called workflow's input doesn't fit.", "Give the inputs that it declares."),
     "AF-CONDITION-NEVER": Code("invalid", "A comparison can have only one outcome.", "Use one of the declared values."),
-    "AF-SECRET-PLACE": Code("invalid", "A secret stands where it would be kept.", "See where secrets may stand."),
+    "AF-SECRET-PLACE": Code(
+        "invalid", "A secret stands where it would be kept, or sent.", "See where secrets may stand."
+    ),
     "AF-SECRET-SHORT": Code(
         "invalid",
         "A value is too short to be kept secret: texts have it by chance.",

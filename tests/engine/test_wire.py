@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -76,6 +77,61 @@ def test_a_public_value_stands_as_it_is_and_a_missing_secret_is_named() -> None:
     with pytest.raises(StepError, match="TOKEN") as missing:
         attempt_from_json(attempt_to_json(sent, Seal(SECRETS, {})), Seal({}, {}))
     assert missing.value.code == "AF-REF-ENV"
+
+
+PEM = '-----BEGIN KEY-----\nab"c\\d\u00e9f\n-----END KEY-----'
+
+
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_a_secret_in_an_object_that_a_text_holds_as_json_stands_there_by_its_name_and_comes_back_as_it_was(
+    ascii_only: bool,
+) -> None:
+    secrets = {"PEM": PEM, "TOKEN": "s3cr3t"}
+    header = "c=" + json.dumps({"key": PEM, "other": "s3cr3t"}, ensure_ascii=ascii_only)
+    sent = attempt(config={"headers": {"X-Creds": header, "X-Raw": PEM}}, values={"creds": {"key": PEM}})
+    seal = Seal(secrets, {}, Redactor(secrets))
+    raw = attempt_to_json(sent, seal)
+    assert b"KEY" not in raw
+    assert b"s3cr3t" not in raw
+    assert attempt_from_json(raw, seal) == sent
+
+
+@pytest.mark.parametrize(
+    ("fields", "where"),
+    [
+        ({"config": {"fine": "PIN", "url": "https://x/?key=s%33cr3t"}}, 'the field "url"'),
+        ({"values": {"deep": [{"twice": json.dumps(json.dumps({"k": PEM}))}]}}, "with"),
+        ({"config": {"s3cr3t": "S3CR3T"}}, "a field"),
+    ],
+)
+def test_what_holds_a_secret_in_another_spelling_doesnt_leave_the_process(fields: Any, where: str) -> None:
+    secrets = {"PEM": PEM, "TOKEN": "s3cr3t"}
+    with pytest.raises(StepError) as refused:
+        attempt_to_json(attempt(**fields), Seal(secrets, {}, Redactor(secrets)))
+    told = refused.value
+    assert (told.code, told.retryable) == ("AF-SECRET-PLACE", False)
+    assert str(told).startswith(where)
+    assert Redactor(secrets).text(str(told)) == str(told)
+
+
+def test_a_secret_that_is_like_its_own_name_or_a_steps_doesnt_keep_an_attempt_back() -> None:
+    secrets = {"MAIN": "main"}
+    seal = Seal(secrets, {}, Redactor(secrets))
+    sent = attempt(config={"header": "Bearer main"})
+    assert attempt_from_json(attempt_to_json(sent, seal), seal) == sent
+
+
+async def test_a_step_whose_secret_cant_leave_the_process_fails_and_says_which_field_it_is(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", SECRETS["TOKEN"])
+    flow = lab.workflow(step("a", "signed", {"header": "Bearer S3CR3T"}))
+    async with lab.open(flow, config={"env": ["TOKEN"]}) as engine:
+        done = await lab.finish(engine, await engine.start("main"))
+    if lab.wire:
+        done.step("a").failed("AF-SECRET-PLACE", 'the field "header" can\'t leave this process')
+    else:
+        done.step("a").completed()
 
 
 def test_an_attempt_of_a_newer_version_is_read_without_what_is_new() -> None:

@@ -17,7 +17,7 @@ from agentflow.engine.volume import Volume
 
 async def execute_in_json(process: Process, port: Port, attempt: Attempt, lease: Executing) -> Returned:
     """Execute an attempt, as `execute` does."""
-    seal = Seal(process.env, process.public_env)
+    seal = Seal(process.env, process.public_env, process.gate.redactor)
     try:
         there = attempt_from_json(attempt_to_json(attempt, seal), seal)
     except Exception as error:  # a field that isn't data

@@ -23,9 +23,12 @@ _KINDS: Mapping[str, type[Wait | Timer | EventWait]] = {"wait": Wait, "timer": T
 
 
 def attempt_to_json(attempt: Attempt, seal: Seal) -> bytes:
-    """Return an attempt as JSON, secrets by their names."""
+    """Return an attempt as JSON, secrets by their names; raises StepError where one would stand in it otherwise."""
     data: dict[str, Any] = {"v": VERSION, **{name: getattr(attempt, name) for name in _PLAIN}}
-    return encode({**data, **{name: seal.close(getattr(attempt, name)) for name in _SEALED}})
+    sealed = {name: seal.close(getattr(attempt, name)) for name in _SEALED}
+    raw = encode({**data, **sealed})
+    seal.check(raw, sealed)
+    return raw
 
 
 def attempt_from_json(raw: bytes, seal: Seal) -> Attempt:

@@ -30,7 +30,7 @@ class Handing:
         """Hand out nothing yet."""
         self._runtime = runtime
         self._gate = process.gate
-        self._seal = Seal(process.env, process.public_env)
+        self._seal = Seal(process.env, process.public_env, process.gate.redactor)
         self._port = port
         self._cache = cache
         self._slots = slots
