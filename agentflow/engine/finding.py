@@ -13,8 +13,6 @@ from agentflow.store.rows import RunQuery, RunRow
 from agentflow.store.views import TaskView
 
 Kind = Literal["run", "wait"]
-MOST = 50
-"""Ids with one ending that are looked at."""
 
 
 async def run_of(store: Store, run_id: str, principal: Principal) -> RunRow:
@@ -48,7 +46,7 @@ async def find(store: Store, ending: str, kind: Kind, principal: Principal) -> s
     """Return the whole id that `@last`, an ending or a whole id names; raises NotFoundError, or ConflictError."""
     if kind == "run" and ending == "@last":
         return await _newest(store, principal)
-    found = [ending] if is_id(ending) else await _shown(store, ending.lower(), kind, principal)
+    found = [ending] if is_id(ending) else await store.find(ending.lower(), kind, principal=principal)
     if not found:
         code = "AF-RUN-UNKNOWN" if kind == "run" else "AF-WAIT-UNKNOWN"
         hint = "agentflow runs list" if kind == "run" else "agentflow waits list"
@@ -65,17 +63,6 @@ async def _newest(store: Store, principal: Principal) -> str:
     if not newest:
         raise NotFoundError("there are no runs yet", hint="agentflow run WORKFLOW")
     return newest[0].id
-
-
-async def _shown(store: Store, ending: str, kind: Kind, principal: Principal) -> list[str]:
-    """Return ids with an ending; how many others have it, nobody learns."""
-    if principal.sees_all:
-        return await store.find(ending, kind)
-    found = await store.find(ending, kind, MOST)
-    if kind == "wait":
-        return [name for name in found if await task_of(store, name, principal) is not None]
-    rows = [await store.get_run(name) for name in found]
-    return [row.id for row in rows if row is not None and principal.owns(row.tenant, row.owner)]
 
 
 def shown_to(principal: Principal, query: RunQuery) -> RunQuery:

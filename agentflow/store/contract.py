@@ -81,8 +81,14 @@ class TaskStore(Protocol):
         """
         ...
 
-    async def find(self, ending: str, kind: Literal["run", "wait"], limit: int = 5) -> list[str]:
-        """Return ids that end with this text, newest first; uses an index."""
+    async def find(
+        self, ending: str, kind: Literal["run", "wait"], limit: int = 5, principal: Principal | None = None
+    ) -> list[str]:
+        """Return ids that end with this text, newest first; uses an index.
+
+        Of a principal's: runs that it owns; waits of those, and waits that are, or were, assigned to it. Others don't
+        count towards the limit.
+        """
         ...
 
     async def shortest(self, ids: Sequence[str], kind: Literal["run", "wait"]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -143,6 +144,17 @@ async def test_lists_and_endings_show_ones_own_only(lab: Lab, who: Principal) ->
         assert await engine.purge(-1.0, principal=who) == 0
         assert [one.id for one in await engine.list(principal=ANN)] == [run.id]
         assert await engine.purge(-1.0, principal=ANN) == 1
+
+
+async def test_ones_own_run_and_wait_are_found_by_one_character_among_many_of_others(lab: Lab) -> None:
+    numbers = itertools.count()
+    async with lab.open(_asking(), ids=lambda: f"{next(numbers):025}x") as engine:
+        run = await engine.wait((await engine.start("main", principal=ANN)).id)
+        [wait] = await engine.waits(principal=ANN)
+        for _ in range(60):
+            await engine.wait((await engine.start("main", principal=FOREIGN[0])).id)
+        assert await engine.find("x", principal=ANN) == run.id
+        assert await engine.find_wait("x", principal=ANN) == wait.id
 
 
 async def test_one_who_starts_with_anothers_idempotency_key_gets_a_run_of_ones_own(lab: Lab) -> None:

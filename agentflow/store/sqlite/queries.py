@@ -102,15 +102,23 @@ def concerned(table: str, roots: Collection[int] | None, holders: Holders) -> tu
     return f"CROSS JOIN heads t ON t.key = {table}.root", where, (*args, None in holders, listed(holders))
 
 
-def ids_ending(db: apsw.Connection, kind: Literal["run", "wait"], ending: str, limit: int) -> list[str]:
-    """Return ids with an ending, newest first."""
-    table = "runs" if kind == "run" else "tasks"
+def ids_ending(
+    db: apsw.Connection, kind: Literal["run", "wait"], ending: str, limit: int, who: Principal | None
+) -> list[str]:
+    """Return ids with an ending that are shown to a principal, newest first. The index of endings leads."""
     low = ending[::-1]
-    found = rows(
-        db,
-        f"SELECT id FROM {table} WHERE ending >= ? AND ending < ? ORDER BY id DESC LIMIT ?",
-        (low, low + "\U0010ffff", limit),
-    )
+    args: list[Any] = [low, low + "\U0010ffff"]
+    text = "FROM runs k INDEXED BY runs_ending" if kind == "run" else "FROM tasks k INDEXED BY tasks_ending"
+    where = "WHERE k.ending >= ? AND k.ending < ?"
+    if who is not None and not who.sees_all:
+        args += [who.tenant, who.owner]
+        if kind == "run":
+            text += " CROSS JOIN heads h ON h.key = k.key"
+            where += " AND h.tenant = ? AND h.owner = ?"
+        else:
+            where += f" AND k.tenant = ? AND (k.owner = ? OR (k.assignees IS NOT NULL AND {NAMED}))"
+            args.append(listed(who.names))
+    found = rows(db, f"SELECT k.id {text} {where} ORDER BY k.id DESC LIMIT ?", (*args, limit))
     return [values[0] for values in found]
 
 

@@ -96,10 +96,12 @@ class Tasks:
             found = rows(self._database.reader, f"{EVENT} {where}", (run, wanted, after, limit))
         return [event(values) for values in found]
 
-    async def find(self, ending: str, kind: Literal["run", "wait"], limit: int = 5) -> list[str]:
-        """Return ids that end with this text, newest first."""
+    async def find(
+        self, ending: str, kind: Literal["run", "wait"], limit: int = 5, principal: Principal | None = None
+    ) -> list[str]:
+        """Return ids that end with this text, newest first; of those that are shown to a principal."""
         with self._database.faults:
-            return ids_ending(self._database.reader, kind, ending, limit)
+            return ids_ending(self._database.reader, kind, ending, limit, principal)
 
     async def shortest(self, ids: Sequence[str], kind: Literal["run", "wait"]) -> list[str]:
         """Return the shortest unique ending of each id."""

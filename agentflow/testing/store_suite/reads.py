@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agentflow.principal import Principal
+from agentflow.principal import EVERYTHING, Principal
 from agentflow.store.contract import Store
 from agentflow.store.rows import (
     RunChange,
@@ -124,6 +124,20 @@ class ReadSuite:
         assert await store.find("bbbccc", "wait") == [text_id("wwbbbccc")]
         assert await store.find("q", "run") == []
         assert await store.find("%", "run") == []
+
+    async def test_an_ending_finds_what_is_shown_to_a_principal_however_many_others_have_it(self, store: Store) -> None:
+        ann, bob, other = Principal("ann", "acme"), Principal("bob", "acme", groups={"law"}), Principal("ann", "other")
+        key = await start(store, "abc", owner="ann", tenant="acme")
+        wait = wait_task(key, "wabc")._replace(assignees=("group:law",))
+        await store.commit([RunChange(key, key, 1, tasks=[wait])])
+        for n in range(1, 10):
+            foreign = await start(store, f"{n}xabc", owner="bob", tenant="elsewhere")
+            await store.commit([RunChange(foreign, foreign, 1, tasks=[wait_task(foreign, f"{n}wabc")])])
+        assert await store.find("abc", "run", principal=ann) == [text_id("abc")]
+        assert [await store.find("abc", "run", principal=who) for who in (bob, other)] == [[], []]
+        assert [await store.find("abc", "wait", principal=who) for who in (ann, bob)] == [[text_id("wabc")]] * 2
+        assert await store.find("abc", "wait", principal=other) == []
+        assert len(await store.find("abc", "run", 50, Principal("root", scopes={EVERYTHING}))) == 10
 
     async def test_the_shortest_ending_is_unique_and_has_six_characters_or_more(self, store: Store) -> None:
         for name in ("aaabbbccc", "xaabbbccc", "zzz"):
