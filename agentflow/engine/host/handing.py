@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
+
+import anyio
 
 from agentflow.engine.attempt.ports import Port, Process
 from agentflow.engine.attempt.remote import carried_out, told_from_json
 from agentflow.engine.attempt.sealing import Seal
 from agentflow.engine.attempt.wire import attempt_to_json, returned_from_json
-from agentflow.engine.exchange import Attempt, Left, Parcel, Stopped
+from agentflow.engine.exchange import Attempt, Left, Parcel, Returned, Stopped
 from agentflow.engine.failures import failed_by
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.queue import Queue
@@ -19,6 +22,12 @@ from agentflow.engine.plan.commands import Outcome
 from agentflow.engine.plan.handing import attempt_of
 from agentflow.engine.plan.state import Node, RunState
 from agentflow.engine.runtime.base import Runtime
+from agentflow.errors import Failure
+
+log = logging.getLogger("agentflow")
+
+PAUSE = 0.2
+"""Seconds after which a step is claimed again that couldn't be handed out."""
 
 
 class Handing:
@@ -28,6 +37,8 @@ class Handing:
         self, runtime: Runtime, process: Process, port: Port, cache: TreeCache, slots: Slots, times: Times, queue: Queue
     ) -> None:
         """Hand out nothing yet."""
+        self.pause: Callable[[float], Awaitable[None]] = anyio.sleep
+        """Waits before a step that couldn't be handed out is claimed again."""
         self._runtime = runtime
         self._gate = process.gate
         self._seal = Seal(process.env, process.public_env, process.gate.redactor)
@@ -58,16 +69,53 @@ class Handing:
                 attempt = failed_by(self._gate, error)
             else:
                 known = attempt._replace(config={}, spec=None, ready=None, values=None, saved=None, arrived=None)
-                node.lease = self._out[attempt.key] = Handed(self, run.tree.key, known)
-                await self._runtime.execute([parcel], again=again)
+                handed = node.lease = self._out[attempt.key] = Handed(self, run.tree.key, known)
+                await self._execute(parcel, handed, again=again)
                 return
         node.lease = None
         self._queue.put(Outcome(run.tree.key, run.key, node.n, node.attempt, node.address, attempt))
 
-    def take_back(self, key: str, reason: str) -> None:
-        """Let an attempt count no more; its worker is told, and not waited for."""
-        if self._end(key, Stopped(reason)):
+    async def _execute(self, parcel: Parcel, handed: Handed, *, again: bool) -> None:
+        """Give an attempt to the runtime. What goes wrong there is this attempt's loss, and nobody else's."""
+        key = parcel.key
+        try:
+            await self._runtime.execute([parcel], again=again)
+        except Exception as error:
+            told = self._gate.text(f"{type(error).__name__}: {error}")
+            log.error("step %s couldn't be handed out: %s", handed.attempt.address, told)
+            await self.pause(PAUSE)
+            if self._out.get(key) is handed:
+                self._end(key, Stopped("lost"))
+        if handed.stopped is not None:  # perhaps before the runtime knew of it
+            self._interrupt(key, handed.stopped)
+
+    def _interrupt(self, key: str, reason: str) -> None:
+        try:
             self._runtime.interrupt([key], reason)
+        except Exception as error:  # it counts no more anyway
+            log.error("attempt %s can't be stopped: %s", key, self._gate.text(f"{type(error).__name__}: {error}"))
+
+    def take_back(self, handed: Handed, reason: str) -> None:
+        """Let an attempt count no more; its worker is told, and not waited for.
+
+        One of a tree that is lost goes on: who holds that now may have taken it over.
+        """
+        key = handed.attempt.key
+        if self._out.get(key) is not handed:
+            return
+        if reason == "lost":
+            self._forget(self._out.pop(key))
+            return
+        handed.stopped = reason
+        self._end(key, Stopped(reason))
+        self._interrupt(key, reason)
+
+    def _forget(self, handed: Handed) -> None:
+        """Let one go without an outcome."""
+        attempt = handed.attempt
+        self._slots.running -= 1
+        if attempt.timeout is not None:
+            self._times.stopped(attempt.run, attempt.n, attempt.attempt)
 
     def leave(self) -> None:
         """Let all go on by themselves: who holds their trees next takes them over."""
@@ -93,7 +141,18 @@ class Handing:
 
     def returned(self, key: str, outcome: bytes) -> bool:
         """Take what an attempt came to; False: it is over."""
-        return key in self._out and self._end(key, *returned_from_json(outcome))
+        return key in self._out and self._end(key, *self._read(outcome))
+
+    def _read(self, outcome: bytes) -> Returned:
+        """Read what an attempt came to; what can't be read fails the step."""
+        try:
+            value, left = returned_from_json(outcome)
+        except Exception as error:
+            message = f"what the step came to can't be read: {type(error).__name__}: {error}"
+            return self._gate.failure(Failure("AF-STEP-RAISED", message, retryable=False)), None
+        if isinstance(value, Failure) and (value.code, value.kind) == ("AF-INTERRUPTED", "crash"):
+            return Stopped("lost"), None  # somebody took it for over: a holder before this one, say
+        return value, left
 
     def lost(self, key: str) -> None:
         """Note that whoever executed an attempt is gone."""
@@ -115,17 +174,19 @@ class Handing:
 class Handed:
     """How a step is reached that a worker elsewhere executes."""
 
-    __slots__ = ("_handing", "attempt", "root")
+    __slots__ = ("_handing", "attempt", "root", "stopped")
 
     def __init__(self, handing: Handing, root: int, attempt: Attempt) -> None:
         """Know what is handed out, without what only its worker needs."""
         self._handing = handing
         self.root = root
         self.attempt = attempt
+        self.stopped: str | None = None
+        """Why it was taken back."""
 
     def interrupt(self, reason: str) -> None:
         """Let it count no more."""
-        self._handing.take_back(self.attempt.key, reason)
+        self._handing.take_back(self, reason)
 
 
 class _Notes:

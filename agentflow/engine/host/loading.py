@@ -217,8 +217,10 @@ class Loader:
         for other in state.tree.runs.values():
             for node in list(other.live.values()):
                 if node.lease is not None:
-                    node.lease.interrupt("fenced")
-        effects.carry_out(effect for effect in state.tree.effects if isinstance(effect, Interrupt))
+                    node.lease.interrupt("lost")
+        for effect in state.tree.effects:  # the transition that has stopped them isn't committed
+            if isinstance(effect, Interrupt) and effect.step.lease is not None:
+                effect.step.lease.interrupt("lost")
         self._cache.drop(state.tree)
 
     def _lose_all(self) -> None:

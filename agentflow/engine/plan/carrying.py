@@ -32,7 +32,7 @@ from agentflow.engine.plan.commands import (
 )
 from agentflow.engine.plan.decided import canceling_of
 from agentflow.engine.plan.faults import contain
-from agentflow.engine.plan.recovery import interrupted, interrupted_once, requeue
+from agentflow.engine.plan.recovery import interrupted, interrupted_once, is_stopped, requeue
 from agentflow.engine.plan.runs import cancel_run, pause_run
 from agentflow.engine.plan.state import Node, RunState, Tree
 from agentflow.errors import Failure
@@ -41,6 +41,8 @@ from agentflow.store.views import Inbox
 
 LATER = frozenset({"shutdown", "not_begun"})
 """Reasons with which a step stops that goes on later."""
+_OWN = frozenset({*LATER, "timeout"})
+"""Reasons with which a step stops though nothing has stopped it in its tree."""
 
 
 def carry_out(tree: Tree, command: Command) -> bool | None:
@@ -212,7 +214,7 @@ def _outcome(tree: Tree, command: Outcome) -> None:
         return
     value = command.value
     node.lease = None
-    if isinstance(value, Stopped) and value.reason == "lost":
+    if isinstance(value, Stopped) and _is_lost(run, node, value.reason):
         interrupted(run, node)
         return
     run.running -= 1
@@ -236,6 +238,13 @@ def _outcome(tree: Tree, command: Outcome) -> None:
             steps.apply(run, node, value)
         except BaseException as error:
             contain((run, node), error)
+
+
+def _is_lost(run: RunState, node: Node, reason: str) -> bool:
+    """Tell whether an attempt was given up though its step is to go on: who executed it took it for over, say."""
+    if reason == "lost":
+        return True
+    return reason not in _OWN and node.halting is None and run.cancel is None and not is_stopped(node)
 
 
 def _worked(run: RunState, node: Node, worked: Worked, *, again: bool) -> None:

@@ -1,0 +1,153 @@
+"""What becomes of steps that are handed to workers elsewhere, whatever the runtime does, brings, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+import pytest
+
+from agentflow.data import encode
+from agentflow.engine import Engine
+from agentflow.engine.exchange import Parcel
+from agentflow.engine.runtime.base import Holder
+from tests.engine.hands import Fails, eventually
+from tests.engine.lab import Lab
+
+pytestmark = pytest.mark.anyio
+
+
+class Workers:
+    """A runtime whose workers are the test."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        """What handing out raises first."""
+        self.out: list[str] = []
+        self.again: list[str] = []
+        self.stopped: list[tuple[str, str]] = []
+        self.holder: Holder | None = None
+        self.slow: anyio.Event | None = None
+        """What handing out waits for."""
+
+    async def execute(self, parcels: Sequence[Parcel], *, again: bool = False) -> None:
+        """Note attempts."""
+        if self.errors:
+            raise self.errors.pop(0)
+        if self.slow is not None:
+            self.out.append(parcels[0].key)
+            await self.slow.wait()
+            return
+        (self.again if again else self.out).extend(parcel.key for parcel in parcels)
+
+    def interrupt(self, keys: Sequence[str], reason: str) -> None:
+        """Note what is stopped."""
+        self.stopped += [(key, reason) for key in keys]
+
+    async def attend(self, holder: Holder) -> None:
+        """Know the holder."""
+        self.holder = holder
+        await anyio.sleep_forever()
+
+    async def health(self) -> str | None:
+        """Be well."""
+        return None
+
+    async def got(self, count: int = 1, *, again: bool = False) -> str:
+        """Return the key of an attempt, once so many were handed out."""
+
+        async def there() -> bool:
+            return len(self.again if again else self.out) >= count and self.holder is not None
+
+        await eventually(there)
+        return (self.again if again else self.out)[count - 1]
+
+    def bring(self, key: str, **outcome: Any) -> bool:
+        """Bring what an attempt came to."""
+        assert self.holder is not None
+        return self.holder.returned(key, encode(outcome))
+
+
+def at_once(engine: Engine) -> list[float]:
+    """Let nothing pause; returns for how long it would have."""
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    assert engine.core.handing is not None
+    engine.core.handing.pause = pause
+    return pauses
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        {"stopped": "fenced"},
+        {"failure": {"code": "AF-INTERRUPTED", "message": "it is over", "kind": "crash", "retryable": False}},
+    ],
+    ids=["stopped", "refused"],
+)
+async def test_an_attempt_that_its_worker_took_for_over_is_made_anew(lab: Lab, outcome: dict[str, Any]) -> None:
+    """A holder before this one has told it so."""
+    workers = Workers()
+    async with lab.open(lab.workflow(lab.call("a", Fails(0))), runtime=workers) as engine:
+        run = await engine.start("main")
+        assert workers.bring(await workers.got(), **outcome)
+        assert workers.bring(await workers.got(2), result="5")
+        done = await lab.finish(engine, run)
+        row = (await engine.steps(run.id))[0]
+    assert (done.state, done.output, row.attempt, row.crashes) == ("completed", 5, 2, 1)
+
+
+async def test_a_holder_that_loses_a_tree_stops_none_of_its_attempts(lab: Lab) -> None:
+    """Who holds it now may have taken them over."""
+    workers = Workers()
+    async with lab.open(lab.workflow(lab.call("a", Fails(0))), runtime=workers) as engine:
+        run = await engine.start("main")
+        await workers.got()
+        (root,) = engine.core.cache.trees
+        engine.core.loader.lose(root)
+        assert (workers.stopped, engine.core.slots.running) == ([], 0)
+        await engine.cancel(run.id)
+
+
+async def test_a_runtime_that_cant_hand_out_keeps_nobody_from_going_on(lab: Lab) -> None:
+    workers = Workers(OSError("no route"))
+    async with lab.open(lab.workflow(lab.call("a", Fails(0))), runtime=workers) as engine:
+        pauses = at_once(engine)
+        run = await engine.start("main")
+        workers.bring(await workers.got(), result="5")
+        done = await lab.finish(engine, run)
+    assert (done.state, done.output, pauses) == ("completed", 5, [0.2])
+
+
+@pytest.mark.parametrize("raw", [b"{", b"[]", b'{"park":{}}', b'{"result":5}'])
+async def test_an_outcome_that_cant_be_read_fails_its_step(lab: Lab, raw: bytes) -> None:
+    workers = Workers()
+    async with lab.open(lab.workflow(lab.call("a", Fails(0))), runtime=workers) as engine:
+        run = await engine.start("main")
+        key = await workers.got()
+        assert workers.holder is not None
+        assert workers.holder.returned(key, raw)
+        done = await lab.finish(engine, run)
+    assert (done.state, done.run.failure and done.run.failure.code) == ("failed", "AF-STEP-RAISED")
+
+
+async def test_what_is_taken_back_while_it_is_being_handed_out_is_stopped_afterwards(lab: Lab) -> None:
+    """The runtime didn't know of it before."""
+    workers = Workers()
+    workers.slow = anyio.Event()
+    async with lab.open(lab.workflow(lab.call("a", Fails(0))), runtime=workers) as engine:
+        run = await engine.start("main")
+        key = await workers.got()
+        await engine.cancel(run.id)
+        assert (await lab.finish(engine, run)).state == "canceled"
+        workers.stopped.clear()
+        workers.slow.set()
+
+        async def told() -> bool:
+            return workers.stopped == [(key, "run_canceled")]
+
+        await eventually(told)
