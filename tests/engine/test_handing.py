@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
 from agentflow.data import encode
-from agentflow.engine import Engine
+from agentflow.engine import Answer, Engine
 from agentflow.engine.exchange import Parcel
 from agentflow.engine.runtime.base import Holder
+from agentflow.errors import StoreError
+from agentflow.steps import wait_for_input
+from agentflow.store import open_store
+from agentflow.store.acknowledgement import Fenced
+from agentflow.store.contract import Definitions
+from agentflow.store.rows import RunChange
+from agentflow.testing import dying
 from tests.engine.hands import Fails, eventually
-from tests.engine.lab import Lab
+from tests.engine.lab import Lab, until
 
 pytestmark = pytest.mark.anyio
 
@@ -151,3 +159,41 @@ async def test_what_is_taken_back_while_it_is_being_handed_out_is_stopped_afterw
             return workers.stopped == [(key, "run_canceled")]
 
         await eventually(told)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["refused", "an answer came late"])
+async def test_a_step_is_taken_over_though_the_first_commit_of_its_tree_comes_to_nothing(
+    lab: Lab, tmp_path: Path, late: bool
+) -> None:
+    """The disk was full, or another process was quicker with an answer."""
+    before, after, db = Workers(), Workers(), tmp_path / "runs.db"
+    steps = (lab.call("a", Fails(0)), wait_for_input("ask", message="?"))
+    flow = lab.workflow(*steps, execution="parallel")
+    async with dying(lab.open(flow, store=db, runtime=before)) as first:
+        run = await first.start("main")
+        key = await before.got()
+        await until(first, run.id, "step_waiting", "ask")
+    async with lab.open(flow, store=db, host="none") as other:
+        await other.resume(run.id, Answer("yes"))
+    store = await open_store(db)
+    commit, losses = store.commit, 1
+
+    async def loses(changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
+        nonlocal losses
+        if not losses:
+            return await commit(changes, definitions)
+        losses -= 1
+        if not late:
+            raise StoreError("the disk is full", code="AF-STORE-FULL")
+        changes[0].late = ("ask",)
+        return [Fenced(changes[0].run)]
+
+    store.commit = loses
+    try:
+        async with lab.open(flow, store=store, runtime=after) as second:
+            assert await after.got(again=True) == key
+            assert after.bring(key, result="5")
+            done = await lab.finish(second, run)
+    finally:
+        await store.close()
+    assert (done.state, done.results, losses) == ("completed", {"a": 5, "ask": "yes"}, 0)

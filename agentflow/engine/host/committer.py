@@ -152,6 +152,7 @@ class Committer:
                 again = [item for item in flush.held if item.root == tree.key and not self._is_late(item, late)]
                 flush.again += again
                 fenced = [refused for refused in fenced if refused.run not in tree.runs]
+                _not_begun(flush, tree)
                 await self._rebuild(tree, again)
         if gone:
             flush.trees = [tree for tree in flush.trees if tree.key not in gone]
@@ -231,6 +232,7 @@ class Committer:
     async def undo(self, flush: Flush, error: Exception) -> None:
         """Nothing was committed. After a fault of ours the same would happen once more, so the runs are let go."""
         self._slots.running -= len(flush.claimed) + len(flush.taken)
+        _not_begun(flush)
         if isinstance(error, StoreError):
             again = await self._failed(flush.held, flush.trees, error)
             flush.again += again
@@ -309,3 +311,10 @@ class Committer:
                 log.error("the store can't be read: %s %s", error.what, error.why or "")
                 self._refused(error)
                 await anyio.sleep(0.2)
+
+
+def _not_begun(flush: Flush, tree: Tree | None = None) -> None:
+    """Let steps that were to be taken over be so once more: their tree is read anew, and nobody sees to them yet."""
+    for run, node in flush.taken:
+        if tree is None or run.tree is tree:
+            node.phase = None
