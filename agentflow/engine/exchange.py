@@ -80,6 +80,8 @@ class Chunk(NamedTuple):
     """JSON."""
     anew: bool = False
     """What the step has given of the artifact in earlier attempts counts no more."""
+    number: int = 0
+    """Of a worker elsewhere: which one of its attempt's this is. It may come twice, and counts once."""
 
 
 class Left(NamedTuple):

@@ -44,6 +44,7 @@ OLD: dict[str, tuple[dict[str, Any], Decided]] = {
     ),
     "a saved state": ({"saved": None, "unbegun": True}, Decided(saved=None, unbegun=True)),
     "reducers": ({"stage": "due", "reducing": True}, Decided(stage="due", reducing=True)),
+    "chunks from elsewhere": ({"delivered": [2, 7]}, Decided(delivered=(2, 7))),
     "a loop": ({"own": {"items": [1, 2]}}, Decided(own={"items": [1, 2]})),
     "an early end": (
         {"end": {"state": "rejected", "message": "no", "by": "stop", "output": None}},
@@ -91,7 +92,7 @@ def test_the_numbers_of_a_step_stand_beside_its_decisions() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"{", b"null", b"[1]", b'"text"', b'{"stages":3,"end":[],"park":1,"undo":{},"own":[]}']
+    "raw", [b"{", b"null", b"[1]", b'"text"', b'{"stages":3,"end":[],"park":1,"undo":{},"own":[],"delivered":[1]}']
 )
 def test_of_damaged_decisions_nothing_is_left(raw: bytes) -> None:
     assert salvaged_of(raw) == UNDECIDED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,14 +14,16 @@ from pydantic import BaseModel
 from agentflow.config import Limits
 from agentflow.data import decode
 from agentflow.engine.attempt import in_json
+from agentflow.engine.attempt.ports import Port
+from agentflow.engine.attempt.remote import carried_out
 from agentflow.engine.attempt.sealing import Seal
 from agentflow.engine.attempt.wire import attempt_from_json, attempt_to_json, returned_from_json, returned_to_json
 from agentflow.engine.exchange import Attempt, Chunk, Left, Returned, Stopped
 from agentflow.engine.gate import Gate
 from agentflow.errors import Failure, StepError
 from agentflow.redaction import Redactor
-from agentflow.steps import step
-from agentflow.steps.contract import Context, EventWait, Park, Result, Skip, Timer, Wait
+from agentflow.steps import step, wait_for_event
+from agentflow.steps.contract import Artifact, Context, EventWait, Park, Result, Skip, Timer, Wait
 from agentflow.steps.registry import step_type
 from tests.engine.lab import Lab
 
@@ -166,6 +169,30 @@ def test_whatever_an_attempt_comes_to_comes_back_as_it_was(returned: Returned) -
 def test_a_park_that_is_no_data_is_the_steps_failure() -> None:
     value, left = returned_from_json(returned_to_json((Park(Wait("input", "?"), object()), None), GATE))
     assert (value.code, value.retryable, left) == ("AF-RESULT-INVALID", False, None)
+
+
+async def test_what_an_attempt_gives_or_publishes_counts_once_though_its_link_brings_every_call_twice(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def twice(port: Port, attempt: Attempt, call: bytes) -> bytes:
+        await carried_out(port, attempt, call)
+        return await carried_out(port, attempt, call)
+
+    async def work(ctx: Context) -> None:
+        for text in ("a", "a", "b"):
+            await ctx.artifact(Artifact("log", parts=({"text": text},), append=True, last_chunk=False))
+            await ctx.publish("told", text)
+
+    monkeypatch.setattr(in_json, "carried_out", twice)
+    there = replace(lab, wire=True)
+    waits = [wait_for_event(f"w{n}", topic="told", depends_on=[f"w{n - 1}" if n else "work"]) for n in range(4)]
+    async with there.open(there.workflow(there.call("work", work), *waits)) as engine:
+        run = await engine.wait((await engine.start("main")).id)
+        kept = await engine.store.artifacts(run.id)
+        done = await there.look(engine, run.id)
+    assert [part["text"] for part in kept[0]["parts"]] == ["a", "a", "b"]
+    assert [done.results[f"w{n}"] for n in range(3)] == ["a", "a", "b"]
+    assert [wait.step for wait in done.waits] == ["w3"]
 
 
 async def test_on_the_wire_an_attempt_holds_names_of_secrets_and_its_step_gets_their_values(

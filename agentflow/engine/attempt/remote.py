@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any, Protocol
 
 from agentflow.data import decode, encode
@@ -35,11 +36,17 @@ class Link(Protocol):
 
 
 class RemotePort:
-    """Implements `Port` over a link."""
+    """Implements `Port` over a link, for one attempt.
+
+    A link may bring a call twice: that it was lost, and that only its answer was, looks the same here. So what would
+    count twice is numbered.
+    """
 
     def __init__(self, link: Link) -> None:
         """Send calls over a link."""
         self._link = link
+        self._chunks = count(1)
+        self._published = count(1)
 
     def input(self, attempt: Attempt) -> Any:
         """Return the run's input."""
@@ -67,11 +74,12 @@ class RemotePort:
 
     async def deliver(self, attempt: Attempt, chunk: Chunk) -> None:
         """Commit a chunk of an artifact."""
-        told = [chunk.name, chunk.append, chunk.last, chunk.raw.decode(), chunk.anew]
+        told = [chunk.name, chunk.append, chunk.last, chunk.raw.decode(), chunk.anew, next(self._chunks)]
         _answer(await self._link.call(attempt, encode(["deliver", *told])))
 
     async def publish(self, attempt: Attempt, topic: str, data: Any, event_id: str | None) -> int:
-        """Publish an event as the run's owner."""
+        """Publish an event as the run's owner; it has an id, given or not."""
+        event_id = event_id if event_id is not None else f"{attempt.key}#{next(self._published)}"
         return _answer(await self._link.call(attempt, encode(["publish", topic, data, event_id])))
 
 
@@ -108,8 +116,8 @@ async def carried_out(port: Port, attempt: Attempt, call: bytes) -> bytes:
             await port.save(attempt, *args)
             return encode({"value": None})
         if name == "deliver":
-            chunk, append, last, text, anew = args
-            await port.deliver(attempt, Chunk(chunk, append, last, text.encode(), anew))
+            chunk, append, last, text, *more = args
+            await port.deliver(attempt, Chunk(chunk, append, last, text.encode(), *more))
             return encode({"value": None})
         return encode({"value": await port.publish(attempt, *args)})
     except Exception as error:

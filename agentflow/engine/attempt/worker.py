@@ -35,7 +35,6 @@ class Executor:
         """Execute nothing yet."""
         self._process = process
         self._link = link
-        self._port = RemotePort(link)
         self._seal = Seal(process.env, process.public_env)
 
     def enter(self) -> None:
@@ -51,7 +50,7 @@ class Executor:
             self._link.begun(work.key, lease)
             try:
                 attempt = attempt_from_json(work.raw, self._seal)
-                returned = await execute(self._process, self._port, attempt, lease)
+                returned = await execute(self._process, RemotePort(self._link), attempt, lease)
             except BaseException as error:  # it is this step's failure, and nobody else's
                 if is_cancellation(error):
                     raise

@@ -194,7 +194,15 @@ def _delivered(tree: Tree, command: Delivered) -> bool:
     found = _executing(tree, command)
     if found is None or found[1].attempt != command.attempt:
         return False
-    _give(*found, command.chunk)
+    run, node = found
+    number = command.chunk.number
+    if number:
+        attempt, last = node.decided.delivered
+        if attempt == node.attempt and number <= last:
+            return True  # it came twice
+        node.decided = node.decided._replace(delivered=(node.attempt, number))
+        run.save(node, memo=True)
+    _give(run, node, command.chunk)
     return True
 
 
@@ -296,7 +304,7 @@ def _as_before(run: RunState, node: Node) -> None:
 
 def _give(run: RunState, node: Node, chunk: Chunk) -> None:
     """Write a chunk of an artifact into the transition."""
-    change, (name, append, last, raw, anew) = run.changes(), chunk
+    change, (name, append, last, raw, anew, _) = run.changes(), chunk
     row = ArtifactRow(run.key, name, append, raw, run.tree.env.moment, last, node.n, anew)
     change.artifacts = added(change.artifacts, row)
     told = {"artifact_id": name, "append": append, "last_chunk": last}

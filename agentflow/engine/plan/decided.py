@@ -103,6 +103,8 @@ class Decided(NamedTuple):
     """Reducers of the user's are to work, in a thread, before it goes on. Its result is there."""
     handed: bool = False
     """It was handed to workers elsewhere, who go on with it whatever becomes of its host."""
+    delivered: tuple[int, int] = (0, 0)
+    """An attempt elsewhere, and the number of the last chunk that it has given of artifacts."""
     own: dict[str, Any] | None = None
     """Of a container: what its type decides; see `steps.containers`."""
     early: Early | None = None
@@ -141,6 +143,8 @@ def encoded(decided: Decided, undone: int = 0, tolerated: int = 0) -> bytes:
     if decided.saved is not UNSET:
         data["saved"] = decided.saved
     data |= {name: True for name in ("unbegun", "reducing", "handed") if getattr(decided, name)}
+    if decided.delivered[1]:
+        data["delivered"] = decided.delivered
     if decided.own is not None:
         data["own"] = decided.own
     _write_ends(data, decided)
@@ -196,6 +200,7 @@ def _read(data: Mapping[str, Any]) -> Decided:
         unbegun="unbegun" in data,
         reducing="reducing" in data,
         handed="handed" in data,
+        delivered=_delivered(data.get("delivered")),
         own=own if is_object(own) else None,
         early=_early(data.get("end")),
         late=Failure.from_data(late) if is_object(late) else None,
@@ -214,6 +219,11 @@ def _parked(data: Mapping[str, Any]) -> Parked | None:
     kind = _text(data.get("kind"))
     then = _text(park.get("then")) or "result"
     return Parked(then, park.get("state"), kind, data.get("default", UNSET), data.get("arrived", UNSET))
+
+
+def _delivered(told: object) -> tuple[int, int]:
+    attempt, number = map(_count, told) if is_array(told) and len(told) == 2 else (None, None)
+    return (attempt or 0, number or 0)
 
 
 def _early(end: object) -> Early | None:
