@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 
 from agentflow.config import Limits
 from agentflow.data import decode
+from agentflow.engine import Engine, Run
 from agentflow.engine.attempt import in_json
 from agentflow.engine.attempt.ports import Port
 from agentflow.engine.attempt.remote import carried_out
@@ -25,6 +27,7 @@ from agentflow.redaction import Redactor
 from agentflow.steps import step, wait_for_event
 from agentflow.steps.contract import Artifact, Context, EventWait, Park, Result, Skip, Timer, Wait
 from agentflow.steps.registry import step_type
+from tests.engine.hands import killed_at_commit
 from tests.engine.lab import Lab
 
 pytestmark = pytest.mark.anyio
@@ -193,6 +196,36 @@ async def test_what_an_attempt_gives_or_publishes_counts_once_though_its_link_br
     assert [part["text"] for part in kept[0]["parts"]] == ["a", "a", "b"]
     assert [done.results[f"w{n}"] for n in range(3)] == ["a", "a", "b"]
     assert [wait.step for wait in done.waits] == ["w3"]
+
+
+async def test_the_numbers_of_an_attempt_after_a_crash_begin_anew_and_what_it_gives_counts(
+    lab: Lab, tmp_path: Path
+) -> None:
+    there = replace(lab, wire=True)
+
+    async def work(ctx: Context) -> None:
+        if ctx.state is None:
+            await give(ctx, "a")
+            await ctx.save({"given": "a"})
+        await give(ctx, "b")
+
+    async def give(ctx: Context, text: str) -> None:
+        await ctx.artifact(Artifact("log", parts=({"text": text},), append=True, last_chunk=False))
+
+    async def drive(engine: Engine) -> Run:
+        return await engine.wait((await engine.start("main", idempotency_key="once")).id)
+
+    flow = there.workflow(there.call("work", work))
+    for number in range(1, 20):
+        path = tmp_path / f"{number}.db"
+        if not await killed_at_commit(there, [flow], path, number, drive, before=False):
+            break
+        async with there.open(flow, store=path) as engine:
+            [log] = await engine.store.artifacts((await drive(engine)).id)
+        assert [part["text"] for part in log["parts"]] in (["a", "b"], ["a", "b", "b"])
+    else:
+        pytest.fail("it never came to its end")
+    assert number > 4
 
 
 async def test_on_the_wire_an_attempt_holds_names_of_secrets_and_its_step_gets_their_values(
