@@ -13,6 +13,11 @@ from pydantic import BaseModel
 from agentflow.steps.contract import StepType
 
 
+def key_of(run: int, n: int, attempt: int, entry: int) -> str:
+    """Return the name of an attempt."""
+    return f"{run}/{n}/{attempt}/{entry}"
+
+
 class Attempt(NamedTuple):
     """One attempt of a step: all that whoever executes it has to know."""
 
@@ -53,7 +58,7 @@ class Attempt(NamedTuple):
     @property
     def key(self) -> str:
         """Its name: the same attempt, handed out twice, has the same one."""
-        return f"{self.run}/{self.n}/{self.attempt}/{self.entry}"
+        return key_of(self.run, self.n, self.attempt, self.entry)
 
     @property
     def idempotency_key(self) -> str:

@@ -86,11 +86,22 @@ class Notes:
         """Keys of outcomes that counted no more."""
         self.gone: list[str] = []
         """Keys of attempts whose workers are gone."""
+        self.unknown: set[str] = set()
+        """Keys of attempts that may still be handed out again."""
+        self.early: list[str] = []
+        """Keys of those of them that were asked about."""
         self._changed = anyio.Event()
 
     def _tell(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
+
+    def knows(self, key: str) -> bool:
+        """Tell whether an attempt is open or over."""
+        if key in self.unknown:
+            self.early.append(key)
+            self._tell()
+        return key not in self.unknown
 
     def returned(self, key: str, outcome: bytes) -> bool:
         """Note what an attempt came to."""
@@ -127,6 +138,10 @@ class Notes:
     async def late(self, key: str) -> None:
         """Return when an outcome has come that counts no more."""
         await self._until(lambda: key in self.stale)
+
+    async def asked(self, key: str) -> None:
+        """Return when something has come that isn't known yet."""
+        await self._until(lambda: key in self.early)
 
     async def _until(self, over: Condition) -> None:
         with anyio.fail_after(LIMIT):
@@ -256,3 +271,20 @@ class RuntimeSuite:
             await second.settled()
         assert second.results == {parcel.key: b"%d" % number for number, parcel in enumerate(parcels)}
         assert (second.gone, workplace.executions(7)) == ([unknown.key], 0)
+
+    async def test_what_comes_before_the_holder_knows_of_it_is_brought_again(self, workplace: Workplace) -> None:
+        """When it is handed out again, that is: the holder has to get at the run first."""
+        first, second, parcel = Notes(), Notes(), workplace.parcel(1, holds=True)
+        await workplace.add()
+        async with attended(workplace.runtime(), first) as runtime:
+            await hand_out(runtime, first, parcel)
+            await workplace.begun(1)
+        workplace.release(1)
+        await workplace.left(1)
+        second.unknown.add(parcel.key)
+        async with attended(workplace.runtime(), second) as runtime:
+            await second.asked(parcel.key)
+            second.unknown.clear()
+            await hand_out(runtime, second, parcel, again=True)
+            await second.settled()
+        assert (second.results, second.gone, workplace.executions(1)) == ({parcel.key: b"1"}, [], 1)

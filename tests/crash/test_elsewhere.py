@@ -14,6 +14,7 @@ import anyio
 import pytest
 
 from agentflow.engine import Engine, Run
+from agentflow.engine.host.takeover import HostMode
 from agentflow.testing import dying
 from agentflow.testing.processes.holder import WorkerProcesses
 from tests.crash.elsewhere import Elsewhere
@@ -40,10 +41,10 @@ def always(_: str) -> bool:
 
 
 @asynccontextmanager
-async def holder(there: Elsewhere, workers: int = 1, **options: Any) -> AsyncGenerator[Engine]:
+async def holder(there: Elsewhere, workers: int = 1, host: HostMode = "all", **options: Any) -> AsyncGenerator[Engine]:
     """Open an engine that executes nothing itself."""
     runtime = WorkerProcesses(there.socket, workers, **options)
-    async with Engine.open(there.store, config=there.config, runtime=runtime, grace=0.0) as engine:
+    async with Engine.open(there.store, config=there.config, runtime=runtime, grace=0.0, host=host) as engine:
         yield engine
 
 
@@ -132,6 +133,23 @@ async def test_a_worker_goes_on_when_its_holder_stops_in_good_order(there: Elsew
     assert (done.state, done.output, row.attempt) == ("completed", 1, 1)
 
 
+async def test_what_a_worker_brings_before_a_holder_has_its_tree_is_kept_for_it(there: Elsewhere) -> None:
+    """A step that may run once, whose result would be lost with it."""
+    there.start()
+    async with dying(holder(there)) as engine:
+        run = await engine.start("once")
+        worker = await there.holding()
+    there.open()
+    await there.noted(f"left 1 {worker}")
+    async with holder(there, host="own") as engine:
+        await both(engine)
+        for _ in range(20):  # what it has brought is read
+            await anyio.wait_all_tasks_blocked()
+        assert await engine.adopt(run.id)
+        done = await ended(engine, run)
+    assert (done.state, done.output) == ("completed", 1)
+
+
 async def test_what_was_handed_out_is_done_anew_where_worker_and_holder_have_died(there: Elsewhere) -> None:
     there.start()
     async with dying(holder(there)) as engine:
@@ -203,7 +221,7 @@ async def test_a_timeout_counts_for_workers_too(there: Elsewhere) -> None:
 
 
 async def both(engine: Engine) -> None:
-    """Return when two workers are connected."""
+    """Return when all workers are connected."""
     runtime: Any = engine.core.workers
     with anyio.fail_after(LIMIT):
         await runtime.complete()

@@ -197,3 +197,25 @@ async def test_a_step_is_taken_over_though_the_first_commit_of_its_tree_comes_to
     finally:
         await store.close()
     assert (done.state, done.results, losses) == ("completed", {"a": 5, "ask": "yes"}, 0)
+
+
+async def test_whether_an_attempt_is_over_is_told_by_a_holder_that_has_its_tree(lab: Lab, tmp_path: Path) -> None:
+    """Before, and when it is about to end, it may still be taken over."""
+    before, after, db = Workers(), Workers(), tmp_path / "runs.db"
+    flow = lab.workflow(lab.call("a", Fails(0)), lab.call("b", Fails(0)))
+    async with dying(lab.open(flow, store=db, runtime=before)) as first:
+        run = await first.start("main")
+        key = await before.got()
+    async with lab.open(flow, store=db, runtime=after, host="own") as second:
+        await anyio.wait_all_tasks_blocked()
+        assert after.holder is not None
+        assert not after.holder.knows(key)
+        assert await second.adopt(run.id)
+        assert await after.got(again=True) == key
+        assert after.holder.knows(key)
+        assert after.bring(key, result="5")
+        other = await after.got()
+        assert after.holder.knows(key)
+        assert not after.bring(key, result="6")
+        assert after.holder.knows(other)
+    assert not after.holder.knows(other)

@@ -12,7 +12,7 @@ from agentflow.engine.attempt.ports import Port, Process
 from agentflow.engine.attempt.remote import carried_out, told_from_json
 from agentflow.engine.attempt.sealing import Seal
 from agentflow.engine.attempt.wire import attempt_to_json, returned_from_json
-from agentflow.engine.exchange import Attempt, Left, Parcel, Returned, Stopped
+from agentflow.engine.exchange import Attempt, Left, Parcel, Returned, Stopped, key_of
 from agentflow.engine.failures import failed_by
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.queue import Queue
@@ -28,6 +28,8 @@ log = logging.getLogger("agentflow")
 
 PAUSE = 0.2
 """Seconds after which a step is claimed again that couldn't be handed out."""
+ENDED = 10_000
+"""How many attempts are known to be over."""
 
 
 class Handing:
@@ -48,6 +50,9 @@ class Handing:
         self._times = times
         self._queue = queue
         self._out: dict[str, Handed] = {}
+        self._ended: dict[str, None] = {}
+        """Keys of the attempts that have come to an end here last, oldest first."""
+        self._left = False
 
     async def attend(self) -> None:
         """Take what workers bring; never ends by itself."""
@@ -126,11 +131,15 @@ class Handing:
             if node is not None and node.lease is handed:
                 node.lease = None
         self._out.clear()
+        self._left = True
 
     def _end(self, key: str, value: Any, left: Left | None = None) -> bool:
         handed = self._out.pop(key, None)
         if handed is None:
             return False
+        self._ended[key] = None
+        if len(self._ended) > ENDED:
+            del self._ended[next(iter(self._ended))]
         attempt = handed.attempt
         if attempt.timeout is not None:
             self._times.stopped(attempt.run, attempt.n, attempt.attempt)
@@ -138,6 +147,19 @@ class Handing:
         return True
 
     # what workers bring
+
+    def knows(self, key: str) -> bool:
+        """Tell whether an attempt is handed out, or over; else this host, or another one, may still take it over."""
+        if self._left:
+            return False
+        if key in self._out or key in self._ended:
+            return True
+        run_key, n = key.split("/", 2)[:2]
+        run = self._cache.runs.get(int(run_key))
+        if run is None:
+            return False
+        node = run.live.get(int(n))
+        return node is None or node.phase != "run" or key_of(run.key, node.n, node.attempt, node.entry) != key
 
     def returned(self, key: str, outcome: bytes) -> bool:
         """Take what an attempt came to; False: it is over."""

@@ -30,7 +30,15 @@ class Handler(Protocol[W]):
 
 
 class Holder(Protocol):
-    """Who holds the trees whose attempts were handed out. An attempt that it doesn't know is over: nothing is kept."""
+    """Who holds the trees whose attempts were handed out."""
+
+    def knows(self, key: str) -> bool:
+        """Tell whether what an attempt brings can be taken, or refused as over, now.
+
+        False: its tree isn't held, or not seen to yet. Whatever it brings, an outcome above all, is kept, by the
+        runtime or the worker, and brought when the attempt is handed out again.
+        """
+        ...
 
     def returned(self, key: str, outcome: bytes) -> bool:
         """Take what an attempt came to. False: it is over, or somebody else's: its worker may forget it."""

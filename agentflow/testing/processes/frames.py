@@ -21,6 +21,11 @@ class Frame(NamedTuple):
     raw: bytes
 
     @property
+    def attempt(self) -> str:
+        """Key of the attempt that it is about."""
+        return self.name.rpartition("/")[0] if self.kind == "call" else self.name
+
+    @property
     def line(self) -> bytes:
         """As it is sent."""
         return b"%s %s %s\n" % (self.kind.encode(), self.name.encode(), self.raw)

@@ -14,6 +14,9 @@ from agentflow.engine.exchange import Parcel
 from agentflow.engine.runtime.base import Holder
 from agentflow.testing.processes.frames import LONGEST, Frame, frame
 
+EARLY = 1000
+"""Of so many attempts is kept what they brought too early."""
+
 
 def _once(_: str) -> bool:
     return False
@@ -41,13 +44,18 @@ class WorkerProcesses:
         self._waiting: dict[str, Parcel] = {}
         self._adopted: set[str] = set()
         """Handed out by a holder before, and not found at a worker yet."""
+        self._early: dict[str, list[tuple[_Seat, Frame]]] = {}
+        """What attempts have brought that the holder doesn't know of yet."""
         self._complete = anyio.Event()
         """Set when all workers that are expected have said what they are at."""
         self._holder: Holder | None = None
+        self._group: TaskGroup | None = None
 
     async def execute(self, parcels: Sequence[Parcel], *, again: bool = False) -> None:
         """Hand attempts out; the same key twice is one attempt."""
         for parcel in parcels:
+            if again and self._bring(parcel.key):
+                continue
             if parcel.key in self._waiting or self._at(parcel.key):
                 continue
             if not again:
@@ -63,6 +71,7 @@ class WorkerProcesses:
         for key in keys:
             self._waiting.pop(key, None)
             self._adopted.discard(key)
+            self._let_go(key)
             for seat in self._at(key):
                 seat.send(Frame("stop", key, encode(reason)))
 
@@ -79,9 +88,10 @@ class WorkerProcesses:
         self._holder = holder
         self._path.unlink(missing_ok=True)  # of a holder that was killed
         async with anyio.create_task_group() as group:
+            self._group = group
 
             def joined(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                group.start_soon(self._serve, reader, writer, group)
+                group.start_soon(self._serve, reader, writer)
 
             server = await asyncio.start_unix_server(joined, self._path, limit=LONGEST)
             try:
@@ -114,11 +124,11 @@ class WorkerProcesses:
                 seat.keys.add(key)
                 seat.send(Frame("do", key, parcel.raw))
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, group: TaskGroup) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         seat = _Seat(writer)
         try:
             while (line := await reader.readline()).endswith(b"\n"):  # else it was cut off
-                self._take(seat, frame(line), group)
+                self._take(seat, frame(line))
         except ConnectionError:
             pass
         finally:
@@ -129,17 +139,21 @@ class WorkerProcesses:
         """A worker is gone, or cut off: others take over what it was at."""
         if seat in self._seats:
             self._seats.remove(seat)
+        for early in self._early.values():  # it asks again when it comes back
+            early[:] = [(by, told) for by, told in early if by is not seat or told.kind != "call"]
         for key in seat.keys:
             if not self._at(key) and self._holder is not None:
                 self._holder.lost(key)
         self._assign()
 
-    def _take(self, seat: _Seat, told: Frame, group: TaskGroup) -> None:
-        holder = self._holder
-        if holder is None:
+    def _take(self, seat: _Seat, told: Frame) -> None:
+        holder, group = self._holder, self._group
+        if holder is None or group is None:
             return
         if told.kind == "hello":
             self._welcome(seat, told)
+        elif not holder.knows(told.attempt):
+            self._keep(seat, told)
         elif told.kind == "out":
             taken = holder.returned(told.name, told.raw)
             seat.keys.discard(told.name)
@@ -162,9 +176,33 @@ class WorkerProcesses:
         if len(self._seats) >= self._expected:
             self._complete.set()
 
+    def _keep(self, seat: _Seat, told: Frame) -> None:
+        """Keep what came too early. The worker has its outcomes until they are taken, too."""
+        key = told.attempt
+        if told.kind == "out":
+            seat.keys.discard(key)  # there is room for another one
+        self._early.setdefault(key, []).append((seat, told))
+        if len(self._early) > EARLY:
+            self._let_go(next(iter(self._early)))
+
+    def _bring(self, key: str) -> bool:
+        """Bring what came too early; tells whether there was an outcome."""
+        early = self._early.pop(key, ())
+        for seat, told in early:
+            self._take(seat, told)
+        return any(told.kind == "out" for _, told in early)
+
+    def _let_go(self, key: str) -> None:
+        """Forget what came too early: it is over."""
+        for seat, told in self._early.pop(key, ()):
+            if told.kind == "out":
+                seat.send(Frame("done", key, b"null"))
+            elif told.kind == "call":
+                seat.send(Frame("over", told.name.rpartition("/")[2], b"null"))
+
     async def _answer(self, holder: Holder, seat: _Seat, told: Frame) -> None:
-        key, _, number = told.name.rpartition("/")
-        answer = await holder.called(key, told.raw)
+        number = told.name.rpartition("/")[2]
+        answer = await holder.called(told.attempt, told.raw)
         seat.send(Frame("over", number, b"null") if answer is None else Frame("answer", number, answer))
 
 
