@@ -193,6 +193,24 @@ async def test_a_worker_that_comes_back_with_an_old_attempt_is_stopped_and_chang
 
 
 async def test_of_a_delivery_that_doubles_one_result_counts_and_the_other_worker_stops(there: Elsewhere) -> None:
+    there.start(2)
+    async with holder(there, 2, twice=always) as engine:
+        await both(engine)
+        run = await engine.start("holds")
+        with anyio.fail_after(LIMIT):
+            await there.noted_so_far(2)
+        begun = there.done()
+        there.open()
+        run = await ended(engine, run)
+        with anyio.fail_after(LIMIT):
+            await there.noted_so_far(4)
+        events = await engine.store.events(run.id, 0, 1000, False)
+    assert len({line.split()[-1] for line in begun if " held 1 " in line}) == 2
+    assert (run.state, run.output) == ("completed", 1)
+    assert [event.step for event in events if event.type == "step_completed"] == ["held", "after"]
+
+
+async def test_of_many_deliveries_that_double_each_result_counts_once(there: Elsewhere) -> None:
     there.start(2, slots=8)
     async with holder(there, 2, twice=always) as engine:
         await both(engine)
@@ -200,7 +218,7 @@ async def test_of_a_delivery_that_doubles_one_result_counts_and_the_other_worker
         events = await engine.store.events(run.id, 0, 1000, False)
     assert (run.state, [item["x"] for item in run.output]) == ("completed", list(range(30)))
     assert len([event for event in events if event.type == "step_completed"]) == 31
-    assert max(there.attempts().values()) == 2
+    assert max(there.attempts().values()) <= 2
 
 
 async def test_a_cancel_stops_the_worker_and_waits_for_nobody(there: Elsewhere) -> None:
