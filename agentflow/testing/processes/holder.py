@@ -40,6 +40,7 @@ class WorkerProcesses:
         self._expected = workers
         self._patience = patience
         self._twice = twice
+        self._open: set[asyncio.StreamWriter] = set()
         self._seats: list[_Seat] = []
         self._waiting: dict[str, Parcel] = {}
         self._adopted: set[str] = set()
@@ -91,6 +92,7 @@ class WorkerProcesses:
             self._group = group
 
             def joined(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                self._open.add(writer)
                 group.start_soon(self._serve, reader, writer)
 
             server = await asyncio.start_unix_server(joined, self._path, limit=LONGEST)
@@ -99,6 +101,17 @@ class WorkerProcesses:
                 await anyio.sleep_forever()
             finally:
                 server.close()
+                with anyio.CancelScope(shield=True):
+                    await self._cut()
+
+    async def _cut(self) -> None:
+        """Close what is open: also connections that come in just now, and those to workers that don't read."""
+        for _ in range(3):
+            await anyio.lowlevel.checkpoint()
+            for writer in self._open:
+                writer.transport.abort()
+        await anyio.lowlevel.checkpoint()
+        self._open.clear()
 
     async def _find_lost(self, holder: Holder) -> None:
         with anyio.move_on_after(self._patience):
@@ -133,6 +146,8 @@ class WorkerProcesses:
             pass
         finally:
             writer.close()
+            if not writer.transport.get_write_buffer_size():  # else it isn't closed before all of that is read
+                self._open.discard(writer)
         self._gone(seat)
 
     def _gone(self, seat: _Seat) -> None:
