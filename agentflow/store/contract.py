@@ -261,8 +261,8 @@ class Reads(Protocol):
         """Return events of all runs after a `pos`, by `pos`.
 
         Who goes on from the last `pos` that was given misses nothing: no event is given as long as one before it may
-        still come. Where transactions run side by side, and get their numbers before they land, those behind the oldest
-        one under way are held back.
+        still come. Where transactions run side by side, and get their numbers before they are done, those behind the
+        oldest one under way are held back.
         """
         ...
 

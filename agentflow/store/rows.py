@@ -266,7 +266,7 @@ def added(rows: Sequence[T], row: T) -> list[T]:
 
 @dataclass(slots=True)
 class RunChange:
-    """Everything that one transition changes in one run: it lands in one transaction, or not at all.
+    """Everything that one transition changes in one run: it is committed in one transaction, or not at all.
 
     Most changes have steps and events only, and there are many: the other kinds of rows are added by `added`.
     """
@@ -319,7 +319,7 @@ class RunChange:
     queued: Sequence[StepRow] = ()
     """Told by the commit: rows of `unclaimed` that it has stored. Their steps wait for a slot."""
     late: Sequence[str] = ()
-    """Told by the commit: tasks of `answers` that were open no more. Nothing of the tree landed, nor is it lost."""
+    """Told by the commit: tasks of `answers` that were open no more. Nothing of the tree is stored, nor is it lost."""
     deadlocked: Sequence[int] = ()
     """Told by the commit: steps of `slots` that would wait for one another for ever. They have no place in a queue."""
 

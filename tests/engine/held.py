@@ -1,4 +1,4 @@
-"""A store whose commits a test holds back, so that other things happen while one lands."""
+"""A store whose commits a test holds back, so that other things happen during one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.engine.lab import LIMIT, Lab
 
 
 class Held:
-    """Commits of a store as they land: one after the other, and nothing is planned meanwhile."""
+    """Commits of a store: one after the other, and nothing is planned meanwhile."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -45,7 +45,7 @@ class Held:
         self._go = anyio.Event()
 
     def let_go(self) -> None:
-        """Let what is held land, and what comes."""
+        """Let what is held be committed, and what comes."""
         if self._go is not None:
             self._go.set()
             self._go = None
@@ -66,7 +66,7 @@ class Held:
             def watched(trees: list[Tree], claimed: list[tuple[RunState, Node]]) -> None:
                 fill(trees, claimed)
                 if self.committing:
-                    self.wrong.append("a flush was planned while one landed")
+                    self.wrong.append("a flush was planned while one was committed")
 
             engine.core.slots.fill = watched
             try:
@@ -84,7 +84,7 @@ class Held:
             if not self.after:
                 await self._suspend()
                 if repr(changes) != planned:
-                    self.wrong.append("what lands was changed")
+                    self.wrong.append("what is committed was changed")
             error = self.fault(changes)
             if error is not None:
                 raise error

@@ -70,7 +70,7 @@ async def test_of_two_answers_at_once_the_first_that_is_stored_counts_and_what_e
 
 
 async def answer_both(store: Held, engine: Engine, ids: list[str]) -> list[str]:
-    """Answer two waits at once, the first of which is answered by somebody else before that lands."""
+    """Answer two waits at once, the first of which is answered by somebody else before that is committed."""
     refused: list[str] = []
 
     async def answers(task: str) -> None:

@@ -280,14 +280,14 @@ async def test_a_step_that_was_to_be_stopped_before_it_began_goes_on_when_that_i
     begins, planned, refuse = Gate(), anyio.Event(), anyio.Event()
     flow = lab.workflow(lab.call("a", Fails(0, "done"), at_most_once=True))
     async with lab.open(flow) as engine, anyio.create_task_group() as group:
-        core, perform, commit = engine.core, engine.core.performer.perform, engine.core.committer.commit
+        core, perform, write = engine.core, engine.core.performer.perform, engine.core.committer.write
 
         async def slowly(work: Work, lease: Executing) -> Sequence[Work]:
             await begins()
             return await perform(work, lease)
 
         async def refused(changes: Sequence[RunChange]) -> Sequence[Fenced]:
-            monkeypatch.setattr(core.committer, "commit", commit)
+            monkeypatch.setattr(core.committer, "write", write)
             planned.set()
             await refuse.wait()
             raise StoreError("the disk is full", code="AF-STORE-FULL")
@@ -300,7 +300,7 @@ async def test_a_step_that_was_to_be_stopped_before_it_began_goes_on_when_that_i
         run = await engine.start("main")
         await begins.inside()
         await until_calm(engine)
-        monkeypatch.setattr(core.committer, "commit", refused)
+        monkeypatch.setattr(core.committer, "write", refused)
         group.start_soon(cancels, core.cache.keys[run.id])
         with anyio.fail_after(LIMIT):
             await planned.wait()

@@ -41,7 +41,7 @@ CASES = {
     StoreSuite.test_purging_removes_what_ended_long_ago_and_counts_root_runs: pytest.mark.case("W-S-2", "A-23"),
     StoreSuite.test_a_run_is_followed_from_its_start_to_its_output: pytest.mark.case("F-ST-1"),
     StoreSuite.test_the_same_idempotency_key_makes_one_run: pytest.mark.case("F-D-1", "W-P-9"),
-    StoreSuite.test_a_finish_delivered_twice_lands_once: pytest.mark.case("F-D-8"),
+    StoreSuite.test_a_finish_delivered_twice_is_committed_once: pytest.mark.case("F-D-8"),
     StoreSuite.test_a_repeated_event_reaches_nobody: pytest.mark.case("F-D-8"),
     DurableSuite.test_opening_and_closing_may_be_repeated: pytest.mark.case("W-P-10", "W-L-1"),
     DurableSuite.test_one_of_two_takes_a_lease_and_the_loser_learns_it: pytest.mark.case("W-L-2"),

@@ -290,7 +290,7 @@ async def _leave(core: Core, new: NewRun, plan: Plan) -> None:
     change.shared = [row._replace(run=key) for row in plan.shared]
     if plan.response is not None:
         change.patch = RunPatch(at=new.created_at, last_response=plan.response.n)
-    await core.committer.commit([change])
+    await core.committer.write([change])
 
 
 async def _updates(core: Core, row: RunRow, kept: dict[str, StepRow]) -> list[SharedRow]:

@@ -286,7 +286,7 @@ async def create(core: Core, host: Host, new: NewRun, program: Program, seed: Se
     if host.takeover.mode == "none":
         new.state = "submitted"
         change = RunChange(key, key, 0, create=new)
-        refused = await core.committer.commit([change])
+        refused = await core.committer.write([change])
         return not refused
 
     tree = Tree(core.env, key, 1)

@@ -17,7 +17,7 @@ from agentflow.engine.host.health import Health
 from agentflow.engine.host.loading import Loader
 from agentflow.engine.host.queue import Input, Item, Queue
 from agentflow.engine.host.slots import Slots
-from agentflow.engine.host.stored import landed
+from agentflow.engine.host.stored import note_committed
 from agentflow.engine.host.times import Times
 from agentflow.engine.plan import limits
 from agentflow.engine.plan.commands import TOUCH, Answer, Outcome
@@ -71,13 +71,13 @@ class Committer:
         for hook in self.on_change:
             hook()
 
-    async def land(self, flush: Flush) -> Sequence[Work]:
+    async def commit(self, flush: Flush) -> Sequence[Work]:
         """Commit what was planned, and return what may run now."""
         fenced: Sequence[Fenced] = ()
         if flush.changes:
             try:
                 reach("before-commit")
-                fenced = await self._commit(flush)
+                fenced = await self._write_all(flush)
                 self._health.refused = None
                 reach("after-commit")
             except Exception as error:
@@ -103,8 +103,8 @@ class Committer:
         self._slots.running -= len(claimed) + len(flush.taken) - len(ready)
         return ready
 
-    def commit(self, changes: Sequence[RunChange]) -> Awaitable[Sequence[Fenced]]:
-        """Commit changes, with the definitions that new runs need: the store may not have them, or no more."""
+    def write(self, changes: Sequence[RunChange]) -> Awaitable[Sequence[Fenced]]:
+        """Write changes, with the definitions that new runs need: the store may not have them, or no more."""
         wanted: dict[str, bytes] | None = None
         for change in changes:
             new = change.create
@@ -116,11 +116,11 @@ class Committer:
                         wanted[name] = raw
         return self._store.commit(changes, wanted)
 
-    async def _commit(self, flush: Flush) -> Sequence[Fenced]:
-        """Commit; where a fault of ours is in the way, each tree by itself: it is of one of them."""
+    async def _write_all(self, flush: Flush) -> Sequence[Fenced]:
+        """Write all; where a fault of ours is in the way, each tree by itself: it is of one of them."""
         held, trees = flush.held, flush.trees
         try:
-            return await self.commit(flush.changes)
+            return await self.write(flush.changes)
         except Exception as error:
             if isinstance(error, StoreError) or len(trees) < 2:
                 raise
@@ -130,7 +130,7 @@ class Committer:
             for change in own:
                 change.grants = change.deadlocked = change.queued = ()
             try:
-                fenced.extend(await self.commit(own))
+                fenced.extend(await self.write(own))
             except Exception as error:
                 for change in own:
                     change.stamp = None
@@ -189,7 +189,7 @@ class Committer:
                     if run.key != tree.key:
                         cache.forget_run(run)
                 if change is not None:
-                    self._landed(run, change)
+                    self._committed(run, change)
                     if change.grants or change.deadlocked:
                         granted.append(change)
                     if change.queued and (run.waits or run.children):  # perhaps only waits are left
@@ -209,9 +209,9 @@ class Committer:
             if item.done is not None:
                 item.done.event.set()
 
-    def _landed(self, run: RunState, change: RunChange) -> None:
+    def _committed(self, run: RunState, change: RunChange) -> None:
         """A run's change is committed: note what follows from it."""
-        landed(run, change)
+        note_committed(run, change)
         if change.queued:
             for row in change.queued:
                 limits.unclaim(run, row)

@@ -9,11 +9,11 @@ from agentflow.engine.plan.state import RunState
 from agentflow.store.rows import NewRun, RunChange, RunRow
 
 
-def landed(run: RunState, change: RunChange) -> None:
+def note_committed(run: RunState, change: RunChange) -> None:
     """Note what a commit has changed in a run."""
     run.stamp = change.stamp
     if (change.shared or change.drop_shared) and run.program.reducers:
-        shared.landed(run)
+        shared.note_committed(run)
     patch = change.patch
     if patch is None:
         return

@@ -2,7 +2,7 @@
 
 One flush takes everything that has happened since the last one, in all trees, and commits it in one transaction. A
 worker that finishes alone flushes by itself and goes on with the successor; when others run too, the first to finish
-waits for one turn of the loop, so that all that finishes in it shares the commit. What comes in while a flush lands
+waits for one turn of the loop, so that all that finishes in it shares the commit. What comes in while one is committed
 shares the next one: planning that meanwhile, for other trees, has been tried, and made nothing faster.
 """
 
@@ -98,7 +98,7 @@ class Transactor:
             if breathe:
                 await self._breathe()
             flush = self.committing = await self._plan()
-            return await self._committer.land(flush) if flush is not None else ()
+            return await self._committer.commit(flush) if flush is not None else ()
         finally:
             flush, self.committing, self.at_work = self.committing, None, False
             if flush is not None:

@@ -119,7 +119,7 @@ def take_in(run: RunState, worked: Worked) -> None:
             _set(run, key, value)
 
 
-def landed(run: RunState) -> None:
+def note_committed(run: RunState) -> None:
     """Note that what reducers of the user's have made is in the store."""
     shared = run.shared
     values = {key: shared.broken.get(key, shared.values.get(key)) for key in {row.key for row in shared.updates}}

@@ -278,7 +278,7 @@ class Tree:
         return change is not None and change.take
 
     def first_change(self) -> RunChange:
-        """Return the change of the root, which comes before all others: they land only if it does."""
+        """Return the change of the root, which comes before all others: they are committed only if it is."""
         touched, root = self.touched, self.root
         change = root.changes()
         if next(iter(touched)) != self.key:

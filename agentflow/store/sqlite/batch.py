@@ -1,4 +1,4 @@
-"""How transitions land in tables: many changes become few statements, inside one transaction."""
+"""How transitions are written to tables: many changes become few statements, inside one transaction."""
 
 from __future__ import annotations
 

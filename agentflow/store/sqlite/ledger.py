@@ -45,16 +45,16 @@ class Ledger:
             rows += len(change.steps)
             synced = synced or change.synced
             told = told or change.create is not None or change.release or bool(change.tasks)  # it began, ended or waits
-        landed, refused, last, count = await database.writer.transact(
-            self._land, (changes, definitions), _frozen, large=rows >= LARGE, synced=synced, told=told
+        committed, refused, last, count = await database.writer.transact(
+            self._commit, (changes, definitions), _frozen, large=rows >= LARGE, synced=synced, told=told
         )
-        if landed is not changes:  # they had to wait, and copies of them landed
-            report(changes, landed)
+        if committed is not changes:  # they had to wait, and copies of them were committed
+            report(changes, committed)
         if count:
             database.keys.add(last, count)
         return refused
 
-    def _land(self, work: Transitions) -> tuple[Sequence[RunChange], list[Fenced], int, int]:
+    def _commit(self, work: Transitions) -> tuple[Sequence[RunChange], list[Fenced], int, int]:
         changes, definitions = work
         database = self._database
         batch = Batch(database.writer.db, database.holder, database.writer.cache)

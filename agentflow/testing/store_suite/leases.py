@@ -63,7 +63,7 @@ class LeaseSuite:
         assert run.holder == "host-b"
         assert await store.result(child, 0) is None
 
-    async def test_of_two_who_take_a_tree_by_their_commits_one_gets_it_and_nothing_of_the_other_lands(
+    async def test_of_two_who_take_a_tree_by_their_commits_one_gets_it_and_nothing_of_the_other_is_committed(
         self, store: Store
     ) -> None:
         key = await start(store, "r1")
@@ -84,7 +84,9 @@ class LeaseSuite:
         assert run is not None
         assert (run.holder, run.epoch) == ("host-b", 2)
 
-    async def test_an_answer_that_comes_with_the_taking_lands_with_what_follows_from_it(self, store: Store) -> None:
+    async def test_an_answer_that_comes_with_the_taking_is_committed_with_what_follows_from_it(
+        self, store: Store
+    ) -> None:
         key = await start(store, "r1")
         child = await start_child(store, "c1", key, key)
         await store.commit([parked(child, key, wait_task(child, "w1", 3)), RunChange(key, key, 1, release=True)])
@@ -100,7 +102,7 @@ class LeaseSuite:
         assert await store.inbox() == []
         assert await store.hosts() == ["host-b"]
 
-    async def test_an_answer_that_comes_with_the_taking_lands_only_in_an_open_wait(self, store: Store) -> None:
+    async def test_an_answer_that_comes_with_the_taking_goes_only_to_an_open_wait(self, store: Store) -> None:
         key = await start(store, "r1")
         child = await start_child(store, "c1", key, key)
         tasks = wait_task(key, "w1", 1), wait_task(key, "w2", 2)
@@ -124,7 +126,7 @@ class LeaseSuite:
         assert (run.holder, run.epoch) == (None, 2)
         assert await store.claimable() == [key]  # for the other answer, which waits in the inbox
 
-    async def test_a_holders_answer_lands_with_what_follows_from_it_unless_somebody_was_quicker(
+    async def test_a_holders_answer_is_committed_with_what_follows_from_it_unless_somebody_was_quicker(
         self, store: Store
     ) -> None:
         key = await start(store, "r1")

@@ -90,7 +90,7 @@ class LedgerSuite:
         for n in range(100, 200):
             assert await store.get_run(text_id(f"r{n}")) is not None
 
-    async def test_a_finish_delivered_twice_lands_once(self, store: Store) -> None:
+    async def test_a_finish_delivered_twice_is_committed_once(self, store: Store) -> None:
         """The second one comes from a host that lost the tree in between."""
         key = await start(store, "r1")
         finish = RunChange(key, key, 1, steps=[step(key, 0, "completed", result=b"1")], events=[note("done")])

@@ -1,4 +1,4 @@
-"""What comes in while a commit lands waits for it: nothing is lost, done twice or out of order."""
+"""What comes in during a commit waits for it: nothing is lost, done twice or out of order."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def limits(slots: int) -> dict[str, object]:
 
 
 class Pair:
-    """Two runs of a gated step each: `a` is let go first and lands, `b` comes meanwhile."""
+    """Two runs of a gated step each: `a` is let go first and is committed, `b` comes meanwhile."""
 
     def __init__(self, lab: Lab) -> None:
         self.gates = {name: Gate(name) for name in "ab"}
@@ -54,7 +54,7 @@ class Pair:
         ]
 
     async def overlap(self, engine: Engine, held: Held) -> tuple[Run, Run]:
-        """Return when the first run's result lands, and the second one's waits."""
+        """Return when the first run's result is being committed, and the second one's waits."""
         a, b = [await engine.start(name) for name in "ab"]
         for gate in self.gates.values():
             await gate.inside()
@@ -78,7 +78,7 @@ async def ends(lab: Lab, engine: Engine, *runs: Run) -> None:
 
 
 @pytest.mark.parametrize("order", ["cb", "bc"])
-async def test_what_comes_in_while_a_flush_lands_shares_the_next_one(lab: Lab, place: Path, order: str) -> None:
+async def test_what_comes_in_while_a_flush_is_committed_shares_the_next_one(lab: Lab, place: Path, order: str) -> None:
     gates = {name: Gate(name) for name in "abc"}
     steps = [lab.call("a", gates["a"]), lab.call("b", gates["b"])]
     one = lab.workflow(*steps, execution="parallel", id="one")
@@ -153,14 +153,14 @@ async def test_many_runs_of_all_kinds_of_steps_end_as_they_should_while_each_com
     assert (set(tried.values()), set(kept.values())) == ({2}, {1})
 
 
-@pytest.mark.parametrize("refused", ["the one that lands", "the next one"])
+@pytest.mark.parametrize("refused", ["the one under way", "the next one"])
 async def test_a_refused_commit_is_made_again_while_other_things_wait_and_nothing_is_done_twice(
     lab: Lab, place: Path, refused: str
 ) -> None:
     pair = Pair(lab)
     async with held_store(place) as held, held.open(lab, *pair.flows) as engine:
         a, b = await pair.overlap(engine, held)
-        key = engine.core.cache.keys[(a if refused == "the one that lands" else b).id]
+        key = engine.core.cache.keys[(a if refused == "the one under way" else b).id]
         held.fault = once(FULL, lambda changes: any(change.root == key for change in changes))
         held.let_go()
         await ends(lab, engine, a, b)
@@ -170,7 +170,7 @@ async def test_a_refused_commit_is_made_again_while_other_things_wait_and_nothin
     assert [gate.entered for gate in pair.gates.values()] == [1, 1]
 
 
-async def test_a_fault_in_what_lands_leaves_what_waits_alone(
+async def test_a_fault_in_what_is_committed_leaves_what_waits_alone(
     lab: Lab, place: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     pair = Pair(lab)
@@ -207,7 +207,7 @@ async def test_a_newer_version_that_changed_the_store_ends_the_engine_with_comma
 
 
 @pytest.mark.parametrize("slots", [1, 2])
-async def test_a_step_that_got_no_slot_while_its_tree_landed_gets_it_afterwards(
+async def test_a_step_that_got_no_slot_while_its_tree_was_committed_gets_it_afterwards(
     lab: Lab, place: Path, slots: int
 ) -> None:
     gates = [Gate(n) for n in range(slots)]
@@ -250,7 +250,7 @@ async def test_a_slot_whose_step_was_lost_with_its_tree_goes_to_who_queues_for_i
         assert (await engine.get(lost.id)).state == "working"
 
 
-async def test_a_host_that_shuts_down_while_a_flush_lands_and_commands_wait_gives_all_leases_back(
+async def test_a_host_that_shuts_down_while_a_flush_is_committed_and_commands_wait_gives_all_leases_back(
     lab: Lab, place: Path
 ) -> None:
     pair, runs = Pair(lab), tuple[Run, ...]()
