@@ -32,6 +32,9 @@ from agentflow.store.rows import RunChange
 
 log = logging.getLogger("agentflow")
 
+PAUSE = 0.2
+"""Seconds after which the store is asked again that has refused something."""
+
 _work = cast("Callable[[Any, Any], Work]", tuple.__new__)
 """Makes one, as `Work(…)` does with a function around it: there is one for each step."""
 
@@ -57,6 +60,8 @@ class Committer:
         """Called after each commit with its changes, and the runs that it ended by key."""
         self.on_refusal: Callable[[], None] = lambda: None
         """Called when nothing was committed."""
+        self.pause: Callable[[float], Awaitable[None]] = anyio.sleep
+        """Waits before the store is asked again that has refused something."""
         self._env = env
         self._store = store
         self._cache = cache
@@ -261,7 +266,7 @@ class Committer:
         self._health.notice(error)
         if self._health.outdated is not None:
             return ()
-        await anyio.sleep(0.2)
+        await self.pause(PAUSE)
         for tree in trees:
             await self._rebuild(tree, [item for item in again if item.root == tree.key])
         return again
@@ -310,7 +315,7 @@ class Committer:
                     raise
                 log.error("the store can't be read: %s %s", error.what, error.why or "")
                 self._refused(error)
-                await anyio.sleep(0.2)
+                await self.pause(PAUSE)
 
 
 def _not_begun(flush: Flush, tree: Tree | None = None) -> None:

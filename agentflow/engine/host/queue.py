@@ -105,7 +105,7 @@ class Queue:
                 continue
             if item.done.inbox is not None:
                 self.seen.discard(item.done.inbox)
-                self.inbox_due = True
+                self.look_at_inbox()
             item.done.error = error
             item.done.event.set()
         return others

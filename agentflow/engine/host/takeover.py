@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import suppress
 from typing import Literal
 
 import anyio
@@ -58,9 +57,17 @@ class Takeover:
             for root in await self._store.slot_holders(keys, core.loader.dead):
                 if root in cache.trees or root in cache.unreadable:
                     continue
-                with suppress(StoreError):  # logged where it came about; looked at again
-                    if await core.mailbox.apply(root, FreeSlots()) and root in cache.trees:
-                        self.own.add(root)  # what is half done in it goes on here
+                if await self._freed(root) and root in cache.trees:
+                    self.own.add(root)  # what is half done in it goes on here
+
+    async def _freed(self, root: int) -> bool:
+        """Give back the slots of a tree. Once that is read it is ours, so whatever else happens to it comes after."""
+        while True:
+            try:
+                return await self._core.mailbox.apply(root, FreeSlots())
+            except StoreError:  # logged where it came about
+                if root not in self._core.cache.trees:
+                    return False  # looked at again
 
     async def find_dead(self) -> None:
         """Find out which holders live no more."""
