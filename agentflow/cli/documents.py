@@ -42,6 +42,7 @@ def run_data(run: Run) -> dict[str, Any]:
         "error": run.failure.to_data() if run.failure else None,
         "tolerated": run.tolerated,
         "owner": run.owner,
+        "agent": run.agent,
         "door": run.door,
         "context_id": run.context_id,
         "labels": dict(run.labels),

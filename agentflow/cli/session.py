@@ -139,7 +139,7 @@ def _store(common: Common, nearest: Path | None, named: str | None) -> str:
 
 
 def plain_config(file: Path | None) -> Config:
-    """Read only `store`, `python` and `env` of a config: looking at runs must work while its workflows are edited.
+    """Read only `name`, `store`, `python` and `env` of a config: looking at runs must work while it is being edited.
 
     From now on nothing shows the secrets that it names, not even an error of the config itself.
     """
@@ -155,6 +155,8 @@ def plain_config(file: Path | None) -> Config:
     found = replace(found, folder=file.absolute().parent)
     with suppress(OSError, ValueError, DefinitionError):
         data = load_document(file.read_text(encoding="utf-8"), str(file)).data
+        if is_object(data) and isinstance(data.get("name"), str) and data["name"]:
+            found = replace(found, name=data["name"])
         if is_object(data) and isinstance(data.get("store"), str):
             found = replace(found, store=data["store"])
         if is_object(data) and is_object(data.get("python")):

@@ -2,10 +2,11 @@
 
 from agentflow.config.in_python import config_from, with_env
 from agentflow.config.load import find_config, load_config, load_text
-from agentflow.config.result import Config, EnvVar
+from agentflow.config.result import UNNAMED, Config, EnvVar
 from agentflow.definition.config_file import ConfigFile, HttpSettings, Limits
 
 __all__ = [
+    "UNNAMED",
     "Config",
     "ConfigFile",
     "EnvVar",

@@ -118,6 +118,8 @@ def _settled(given: Mapping[str, Any], base: Config, faults: Faults) -> dict[str
     check_env(main, faults)
     check_settings(main, faults)
     fields = {name: getattr(main, name) for name in data if name not in wrong}
+    if "name" in fields:
+        fields["named"] = True
     for name in ("tools", "agents", "connections"):
         if name in fields:
             fields[name] = entries(fields[name])

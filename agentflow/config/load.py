@@ -12,7 +12,7 @@ from agentflow.config.files import Files, shown_path
 from agentflow.config.parts import check_env, check_secrets, check_settings, check_targets, entries, skills, variables
 from agentflow.config.reading import Unreadable, find_file
 from agentflow.config.reporting import inside, told
-from agentflow.config.result import Config
+from agentflow.config.result import UNNAMED, Config
 from agentflow.definition.faults import Faults
 from agentflow.definition.parse import BUILTIN
 from agentflow.definition.source import Document
@@ -133,7 +133,8 @@ def _finish(files: Files, file: Path | None, folder: Path | None = None) -> Conf
     config = Config(
         file=file,
         folder=folder,
-        name=main.name or name or folder.name or "agentflow",
+        name=main.name or name or folder.name or UNNAMED,
+        named=bool(main.name or name),
         description=main.description or description,
         env=env,
         skills=skills(main.skills, main.python.modules, faults),

@@ -32,6 +32,10 @@ class EnvVar:
     """Value where the environment has none."""
 
 
+UNNAMED = "agentflow"
+"""Of whom the runs are whose config has no name."""
+
+
 @dataclass(frozen=True)
 class Config:
     """A checked config with its workflows."""
@@ -40,8 +44,10 @@ class Config:
     """The config file; None for a config made in Python."""
     folder: Path = field(default_factory=Path.cwd)
     """The config's folder: what relative paths start from."""
-    name: str = "agentflow"
+    name: str = UNNAMED
     """Name of the agent that serves these workflows."""
+    named: bool = True
+    """Whether somebody gave it. It is the folder's otherwise, which may be called something else tomorrow."""
     description: str | None = None
     env: Mapping[str, EnvVar] = field(default_factory=dict[str, EnvVar])
     skills: Mapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
@@ -69,6 +75,11 @@ class Config:
     warnings: list[Problem] = field(default_factory=list[Problem], repr=False)
     env_values: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """Values of `env`: the process's environment, else `.env` beside the file, else the default."""
+
+    @property
+    def agent(self) -> str:
+        """Name that its runs have in the store: a host goes on with runs of its own agent only."""
+        return self.name if self.named else UNNAMED
 
     @cached_property
     def redactor(self) -> Redactor:

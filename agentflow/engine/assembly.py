@@ -52,7 +52,7 @@ def build_core(
         catalog=Catalog(partial(_parse, types), types, config.http.timeout),
         gate=Gate(config.limits, config.redactor),
         limits=config.limits,
-        agent=config.name,
+        agent=config.agent,
     )
     core = Core(env, store, execute_in_json) if runtime == "wire" else Core(env, store, workers=runtime)
     for workflow in config.workflows.values():

@@ -20,6 +20,8 @@ Holders: TypeAlias = Collection[str | None] | None
 A host asks for its own trees, for those of nobody, and of the dead. What another one has to do that lives, or is only
 stopped, costs it nothing: timers and trees are found by who holds them, however many others there are.
 """
+Agents: TypeAlias = Collection[str] | None
+"""Only trees of these agents, by the name that their runs have. None: of all agents. They are found like a holder's."""
 
 
 class Answered(NamedTuple):
@@ -148,16 +150,28 @@ class Ledger(Protocol):
         holders: Collection[str | None] = (None,),
         roots: Collection[int] | None = None,
         limit: int = 1000,
+        agents: Agents = None,
     ) -> list[int]:
         """Return roots, of these or of all, with something to do now: awake, or with commands."""
         ...
 
-    async def next_due(self, roots: Collection[int] | None = None, holders: Holders = None) -> float | None:
+    async def left_to_others(self, holders: Collection[str | None], agents: Collection[str]) -> dict[str, int]:
+        """Return how many trees of other agents than these have something to do now, by agent."""
+        ...
+
+    async def next_due(
+        self, roots: Collection[int] | None = None, holders: Holders = None, agents: Agents = None
+    ) -> float | None:
         """Return the earliest due time of a timer, of these roots or of all."""
         ...
 
     async def due(
-        self, now: float, roots: Collection[int] | None = None, holders: Holders = None, limit: int = 500
+        self,
+        now: float,
+        roots: Collection[int] | None = None,
+        holders: Holders = None,
+        limit: int = 500,
+        agents: Agents = None,
     ) -> list[tuple[int, TimerRow]]:
         """Return (root, timer) for timers that are due, earliest first."""
         ...
@@ -187,7 +201,9 @@ class Ledger(Protocol):
         """
         ...
 
-    async def inbox(self, roots: Collection[int] | None = None, holders: Holders = None) -> list[tuple[int, Inbox]]:
+    async def inbox(
+        self, roots: Collection[int] | None = None, holders: Holders = None, agents: Agents = None
+    ) -> list[tuple[int, Inbox]]:
         """Return (root, command) for waiting commands, of these roots or of all: those of a tree in order.
 
         A command is there until a commit names it in `inbox_done`; there is no cursor that would tell what is new.
@@ -213,8 +229,8 @@ class Ledger(Protocol):
         """
         ...
 
-    async def slot_holders(self, keys: Collection[str], dead: Collection[str]) -> list[int]:
-        """Return roots of trees of dead hosts in which a step has a slot of one of these keys."""
+    async def slot_holders(self, keys: Collection[str], dead: Collection[str]) -> list[tuple[int, str]]:
+        """Return (root, agent) of trees of dead hosts in which a step has a slot of one of these keys."""
         ...
 
     async def hosts(self) -> list[str]:

@@ -113,6 +113,34 @@ async def test_another_host_takes_over_what_a_killed_one_was_doing(scene: Scene)
             assert (await engine.wait(run.id)).output == {"who": "last", "between": "between"}
 
 
+async def test_a_killed_hosts_run_is_left_to_a_host_of_its_own_agent(scene: Scene) -> None:
+    """Another agent's lives beside it all the time, on the same store, with a workflow of the same id."""
+    scene.prepare(f"name: one\n{CONFIG}", WORK)
+    other = Scene(scene.folder / "two").prepare(f"name: two\nstore: ../.agentflow/runs.db\n{CONFIG}", WORK)
+    try:
+        async with (
+            Engine.open(scene.database, config=_config(scene), host="none") as one,
+            Engine.open(scene.database, config=_config(other), host="none") as two,
+        ):
+            killed, living = _host(scene), _host(other)
+            with anyio.fail_after(LIMIT):
+                run = await one.start("ends")
+                assert _begun(scene, "first") == str(killed.pid)
+                killed.kill()
+                killed.wait()
+                for _ in range(3):  # it looks for dead hosts before each of them is over
+                    assert (await two.wait((await two.start("brief")).id)).state == "completed"
+                assert {line.split()[2] for line in other.lines()} == {str(living.pid)}
+                assert len(other.lines()) == 6
+                again = _host(scene)
+                assert _begun(scene, "first", attempt=2) == str(again.pid)
+                _go(scene, "first")
+                _go(scene, "last")
+                assert (await one.wait(run.id)).output == {"who": "last", "between": "between"}
+    finally:
+        other.end()
+
+
 @pytest.mark.case("F-CP-3", "F-CP-4", "A-29")
 def test_a_run_killed_in_its_first_and_in_its_last_step_still_gives_its_output(scene: Scene) -> None:
     process = scene.start("run", "ends", "--json")

@@ -10,8 +10,10 @@ import apsw
 import pytest
 
 from agentflow.engine import Engine
+from agentflow.store import open_store
 from agentflow.store.rows import RunQuery
-from agentflow.store.sqlite.sql import do, rows
+from agentflow.store.sqlite.schema import APPLICATION_ID, migrations
+from agentflow.store.sqlite.sql import do, rows, script
 
 pytestmark = pytest.mark.anyio
 
@@ -66,3 +68,28 @@ async def test_what_cant_be_read_of_an_older_store_doesnt_keep_it_from_opening(t
     db.close()
     async with Engine.open(told, host="none") as engine:
         assert [(run.id,) for run in await engine.list(RunQuery())] == before
+
+
+async def test_whose_runs_were_before_agents_were_kept_apart_is_not_known(tmp_path: Path) -> None:
+    """The names of folders stood there: anybody goes on with them. Where both runs of a key can't be, one keeps it."""
+    db = apsw.Connection(str(tmp_path / "runs.db"))
+    for migration in migrations()[:6]:
+        script(db, migration)
+    do(db, f"PRAGMA application_id = {APPLICATION_ID}")
+    do(db, "PRAGMA user_version = 6")
+    for key, agent, once in ((1, "folder", None), (2, "folder", "k"), (3, "other", "k")):
+        do(
+            db,
+            "INSERT INTO heads (key, root, seq, generation, born, extras, updated_at, epoch, asleep, state, paused,"
+            " workflow, owner, context_id, created_at, agent, idempotency_key)"
+            " VALUES (?1, ?1, 0, 0, 0, 0, 1, 0, 1, 'working', 0, 'flow', 'local', 'c', 1, ?2, ?3)",
+            (key, agent, once),
+        )
+        do(db, "INSERT INTO timers (run, n, kind, root, due, entry) VALUES (?1, 0, 'timer', ?1, ?1, 0)", (key,))
+    db.close()
+    store = await open_store(tmp_path / "runs.db")
+    due = [
+        [root for root, _ in await store.due(9.0, None, (None,), agents=(name,))] for name in ("", "folder", "other")
+    ]
+    await store.close()
+    assert due == [[1, 2], [], [3]]

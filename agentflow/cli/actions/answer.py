@@ -9,6 +9,7 @@ from typing import Any
 from agentflow.cli.actions.change import carried, carry_on, observe, takes_over
 from agentflow.cli.actions.start import read_timeout
 from agentflow.cli.actions.waits import OPEN, find_wait
+from agentflow.cli.agents import elsewhere
 from agentflow.cli.ask import Form, Left
 from agentflow.cli.documents import wait_data
 from agentflow.cli.errors import error_lines, tell_lines
@@ -136,6 +137,8 @@ async def _goes_on(session: Session, run_id: str, *, here: bool) -> str:
         return f"Run {short} goes on here"
     if run.ended:
         return f"Run {short} has ended: {run.state}"
+    if foreign := elsewhere(session, run):
+        return f"Of run {short}: {foreign}"
     return f"Run {short} goes on: {session.command(f'runs watch {short}')}"
 
 

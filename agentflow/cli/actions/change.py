@@ -8,6 +8,7 @@ import anyio
 
 from agentflow.cli.actions.runs import states_of
 from agentflow.cli.actions.start import read_timeout
+from agentflow.cli.agents import elsewhere
 from agentflow.cli.ask import yes_or_no
 from agentflow.cli.console import Console
 from agentflow.cli.documents import run_data
@@ -43,13 +44,18 @@ async def observe(session: Session, run_id: str) -> Follower:
 async def carry_on(session: Session, follower: Follower, *, tell: bool = True) -> Run:
     """Execute a run here until it parks, is paused or ends, where no live process does; says so."""
     if not await takes_over(session, follower.run_id):
-        return await session.engine.get(follower.run_id)
+        run = await session.engine.get(follower.run_id)
+        if tell and not run.ended and (foreign := elsewhere(session, run)):
+            session.console.say(f"! {foreign}")
+        return run
     return await carried(session, follower, tell=tell)
 
 
 async def takes_over(session: Session, run_id: str) -> bool:
     """Take a run that no live process executes, and tell whether it is ours now."""
     run = await session.engine.get(run_id, output=False)
+    if elsewhere(session, run):
+        return False
     with session.in_time():
         return not run.ended and not await taken(session, run_id) and await session.engine.adopt(run_id)
 

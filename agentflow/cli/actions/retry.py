@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from agentflow.cli.actions.start import follow, known_answers, read_input, read_timeout
+from agentflow.cli.agents import elsewhere
 from agentflow.cli.answers import check_answers, read_answers
 from agentflow.cli.ask import yes_or_no
 from agentflow.cli.follow import Manner
@@ -81,7 +82,10 @@ def retry(common: Common, wanted: Retry) -> int:
         await session.learn([run.id], "run")
         gap = "  " if console.err_terminal else " "
         console.say(gap.join([f"run {session.short(run.id)}", run.workflow, "started"]))
-        return await follow(session, run.id, manner, ours=True)
+        foreign = elsewhere(session, run)
+        if foreign:
+            console.say(f"! {foreign}")
+        return await follow(session, run.id, manner, ours=not foreign)
 
     return drive(console, project, work)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import anyio
 
 from agentflow.cli.actions.start import pairs, read_timeout
+from agentflow.cli.agents import elsewhere, several
 from agentflow.cli.documents import hosted_data
 from agentflow.cli.format import GLYPHS, STYLES, ago, duration, iso, one_line
 from agentflow.cli.options import Common
@@ -32,6 +33,7 @@ COLUMNS = (
     Column("STARTED", drop=1),
     Column("TOOK", drop=2),
 )
+AGENT = Column("AGENT", drop=3)
 FAILED: tuple[State, ...] = ("failed", "rejected")
 WAITING: tuple[State, ...] = ("input-required", "auth-required")
 
@@ -121,7 +123,7 @@ def abandoned(run: Run, hosted: bool | None) -> bool:
 
 def go_on(session: Session, run: Run) -> str:
     """Return what carries an abandoned run on."""
-    return f"{session.command(f'runs watch {session.short(run.id)}')} carries it on"
+    return elsewhere(session, run) or f"{session.command(f'runs watch {session.short(run.id)}')} carries it on"
 
 
 async def write_runs(session: Session, runs: Sequence[Run], left: Collection[str] = ()) -> None:
@@ -141,13 +143,22 @@ async def write_runs(session: Session, runs: Sequence[Run], left: Collection[str
     nows = [
         ("no process runs it: " if run.id in left else "") + await now_of(session.engine, run, waits) for run in runs
     ]
-    titles = [column.title for column in COLUMNS]
+    columns = [*COLUMNS, AGENT] if several(runs) else COLUMNS
+    titles = [column.title for column in columns]
     if not console.out_terminal:
         rows = [
-            [run.id, run.state, run.workflow, "paused: " * run.paused + text, iso(run.created_at) or "", took(run)]
+            [
+                run.id,
+                run.state,
+                run.workflow,
+                "paused: " * run.paused + text,
+                iso(run.created_at) or "",
+                took(run),
+                run.agent,
+            ]
             for run, text in zip(runs, nows, strict=True)
         ]
-        console.page(tabbed(titles, rows))
+        console.page(tabbed(titles, [row[: len(titles)] for row in rows]))
         return
     rows = [
         [
@@ -157,10 +168,11 @@ async def write_runs(session: Session, runs: Sequence[Run], left: Collection[str
             text,
             ago(run.created_at, now),
             took(run),
+            run.agent,
         ]
         for run, text in zip(runs, nows, strict=True)
     ]
-    table = layout(COLUMNS, rows, console.width)
+    table = layout(columns, [row[: len(columns)] for row in rows], console.width)
     lines = [console.paint("  ".join(table[0]).rstrip(), "dim", out=True)]
     for run, cells in zip(runs, table[1:], strict=True):
         painted = [cells[0], console.paint(cells[1], STYLES[run.state], out=True), *cells[2:]]

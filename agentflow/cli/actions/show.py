@@ -11,6 +11,7 @@ from typing import Any
 
 from agentflow.cli.actions.runs import abandoned, go_on
 from agentflow.cli.actions.start import retry_command, retry_plan
+from agentflow.cli.agents import elsewhere
 from agentflow.cli.children import child_lines
 from agentflow.cli.console import printable
 from agentflow.cli.documents import event_data, hosted_data, step_data, wait_data
@@ -138,11 +139,15 @@ async def _lines(session: Session, run: Run, view: RunView, *, everything: bool)
     head.append(f" started {clock_time(run.created_at)} by {run.door}")
     head += [f" {duration(run.ended_at - run.created_at)}"] if run.ended_at is not None else []
     head += [f" entry: {run.entry_point}"] if run.entry_point else []
+    foreign = None if run.ended else elsewhere(session, run)
+    head += [f" agent: {run.agent}"] if foreign else []
     lines = ["  ".join(head)]
     lines += _cause(view, run)
     lines += _damage(session, run, view)
     if abandoned(run, (await session.engine.hosted([run]))[run.id]):
         lines.append(f"! no process runs it: {go_on(session, run)}")
+    elif foreign and not run.holder:
+        lines.append(f"! {foreign}")
     lines += await _left_slots(session, view)
     lines.append("")
     undone = [] if everything else [s.address for s in view.steps if is_undoing(s)]

@@ -10,6 +10,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from agentflow.cli.agents import elsewhere
 from agentflow.cli.answers import check_answers, read_answers
 from agentflow.cli.documents import outcome
 from agentflow.cli.errors import failure_lines, tell_lines
@@ -227,6 +228,8 @@ def watch(common: Common, wanted: Watch) -> int:
                 ours = await session.engine.adopt(run_id)
             if ours and run.state == "working":
                 console.say("! no process runs it: going on here")
+            elif foreign := elsewhere(session, run):
+                console.say(f"! {foreign}")
             if run.paused:
                 console.say(f"! it is paused; go on: {session.command(f'runs unpause {session.short(run_id)}')}")
         if console.err_terminal:

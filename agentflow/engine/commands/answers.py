@@ -24,7 +24,7 @@ from agentflow.store.views import TaskView
 async def resume(
     store: Store, task_id: str, answer: Answer | Decline | ToolFailure, principal: Principal, *, by: str, door: str,
     message_id: str | None, message: Mapping[str, Any] | None, at: float, gate: Gate,
-    carry_out: Callable[[int, AnswerRow], Awaitable[bool]],
+    carry_out: Callable[[int, str, AnswerRow], Awaitable[bool]],
 ) -> tuple[TaskView, Sequence[str | None]]:  # fmt: skip
     """Answer a wait.
 
@@ -55,7 +55,7 @@ async def resume(
     row = AnswerRow(task.id, task.run, task.n, task.step, payload, by, door, message_id, at, kept)
     trouble: StoreError | None = None
     try:
-        if task.state in OPEN and await carry_out(view.root, row):
+        if task.state in OPEN and await carry_out(view.root, view.agent, row):
             reach("after-answer")
             return _answered(view, row), ()
     except StoreError as error:

@@ -160,7 +160,7 @@ async def _begun_by(core: Core, row: RunRow) -> str:
 def _current(core: Core, row: RunRow) -> Program:
     """Return the definition that a run's workflow has now."""
     program = core.env.find_workflow(row.workflow, row.agent)
-    if program is None and row.agent not in {"", core.env.agent}:
+    if program is None and row.agent not in core.env.agents:
         raise NotFoundError(
             f'workflow "{row.workflow}" is one of agent "{row.agent}", and this config is of agent "{core.env.agent}"',
             code="AF-WORKFLOW-UNKNOWN",
@@ -274,7 +274,7 @@ async def start(core: Core, host: Host, plan: Plan) -> str:
         entry_point=old.entry_point, context_id=old.context_id, retention=old.retention,
         labels=dict(old.labels), door=old.door, message=old.start_message, retry_of=old.id, pins=dict(plan.pins),
     )  # fmt: skip
-    if host.takeover.mode == "none":
+    if host.takeover.mode == "none" or new.agent not in core.env.agents:
         await _leave(core, new, plan)
     else:
         seed = Seed(list(plan.kept.values()), plan.shared, plan.folded, plan.response)
@@ -286,7 +286,9 @@ async def _leave(core: Core, new: NewRun, plan: Plan) -> None:
     """Leave the new run with its kept steps to the process that takes it."""
     (key,) = await core.store.new_keys()
     new.state = "submitted"
-    change = RunChange(key, key, 0, create=new, steps=[row._replace(run=key) for row in plan.kept.values()])
+    epoch = 1 if core.store.holder else 0  # who creates a tree has it, until it lets it go
+    change = RunChange(key, key, epoch, create=new, steps=[row._replace(run=key) for row in plan.kept.values()])
+    change.release = bool(core.store.holder)
     change.shared = [row._replace(run=key) for row in plan.shared]
     if plan.response is not None:
         change.patch = RunPatch(at=new.created_at, last_response=plan.response.n)

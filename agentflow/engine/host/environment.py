@@ -42,7 +42,9 @@ class Environment:
         """Gather what is injected."""
         self.clock = clock
         self.agent = agent
-        """Name of the config: runs that start here are this agent's."""
+        """Whose the runs are that start here."""
+        self.agents = ("", agent)
+        """Those whose runs are executed here. '': it isn't known of whom a run is, as an older version began it."""
         self.hands_out = False
         """Whether attempts are handed to workers elsewhere."""
         self.types = types
@@ -76,7 +78,7 @@ class Environment:
 
     def find_workflow(self, name: str, agent: str) -> Program | None:
         """Return the current program of an agent's workflow: of another agent's the id means nothing here."""
-        return self.catalog.current.get(name) if agent in {"", self.agent} else None
+        return self.catalog.current.get(name) if agent in self.agents else None
 
     def missing(self, program: StepProgram, row: NewRun | RunRow) -> str | None:
         """Return what a step of a run needs and hasn't got, as the message people see."""

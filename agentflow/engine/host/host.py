@@ -101,6 +101,9 @@ class Host:
     async def _first_look(self) -> None:
         try:
             await self.takeover.claim()
+            for agent, count in (await self.takeover.left_to_others()).items():
+                left = f'{count} run{"s" * (count > 1)} of agent "{agent}"'
+                log.warning('%s left alone: this host is one of agent "%s"', left, self.core.env.agent)
         except Exception as error:
             log.error("looking for runs to continue failed: %s", self.core.env.gate.text(described(error)))
 

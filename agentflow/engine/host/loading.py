@@ -69,6 +69,11 @@ class Loader:
         """Those whose trees this host may see to: nobody, itself, and the dead."""
         return (None, self._store.holder, *self.dead)
 
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """Those whose trees this host may see to."""
+        return self._env.agents
+
     async def hold(self, item: Item) -> bool:
         """See to it that the tree of a command is held; False when that isn't possible."""
         root = item.root
@@ -139,7 +144,9 @@ class Loader:
             return None
         try:
             loaded = await self._store.load(root)
-            if loaded is None or loaded.holder is None:
+            if loaded is None or loaded.runs[0].row.agent not in self.agents:
+                return None
+            if loaded.holder is None:
                 return loaded
             return await self._store.acquire(root, self.dead) if loaded.holder in self.dead else None
         except StoreError as error:
@@ -227,11 +234,20 @@ class Loader:
         for root in list(self._cache.trees):
             self.lose(root)
 
+    async def free_slots(self, root: int) -> None:
+        """Take the slots from a tree of a dead host that is another agent's to go on with."""
+        loaded = await self._store.load(root)
+        if loaded is not None and loaded.holder in self.dead:
+            await self._give_back(loaded)
+
     async def _leave_alone(self, loaded: LoadedTree, error: Exception) -> None:
         """Give back a tree that can't be rebuilt here: another host may have what this one lacks."""
         if not isinstance(error, StoreError) or error.code == "AF-STORE-DAMAGED":
             self._cache.unreadable[loaded.root] = error
             log.error("run %s is left alone: %s", loaded.runs[0].row.id, self._env.gate.text(error))
+        await self._give_back(loaded)
+
+    async def _give_back(self, loaded: LoadedTree) -> None:
         changes = let_go(loaded)
         if changes:
             await self._store.commit(changes)
@@ -242,7 +258,9 @@ class Loader:
         if isinstance(error, StoreError) and not is_damaged(error):
             return False  # the store can't be read now
         tree = await self._store.salvage_tree(root)
-        if tree is None or not wants_end(tree) or (tree.holder is not None and tree.holder not in self.dead):
+        if tree is None or not wants_end(tree) or tree.runs[0].row.agent not in self.agents:
+            return False
+        if tree.holder is not None and tree.holder not in self.dead:
             return False
         programs: list[Program] = []
         with suppress(Exception):  # without them it can't be told what to end with the steps

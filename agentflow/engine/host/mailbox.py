@@ -55,7 +55,7 @@ class Mailbox:
         With `taken_too` also of those that were taken in before, and are still to be carried out.
         """
         taken: list[Done] = []
-        for root, item in await self._store.inbox(roots, self._loader.holders):
+        for root, item in await self._store.inbox(roots, self._loader.holders, self._loader.agents):
             known = item.id in self.queue.seen
             if not known:
                 self.queue.seen.add(item.id)

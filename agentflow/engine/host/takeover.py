@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Literal
 
 import anyio
@@ -43,21 +44,23 @@ class Takeover:
         if core.slots.stopping:
             return
         await self.find_dead()
-        for root in await self._store.claimable((None, *core.loader.dead), self.roots):
+        for root in await self._store.claimable((None, *core.loader.dead), self.roots, agents=core.env.agents):
             if root not in core.cache.trees:
                 core.mailbox.put(root, TOUCH)
-        if self.mode == "own":
-            await self._free_slots()
+        await self._free_slots()
 
     async def _free_slots(self) -> None:
         """Get the slots that steps here wait for and trees of dead hosts hold, which nobody else may go on with."""
         core, cache = self._core, self._core.cache
         keys = {node.slot for run in cache.runs.values() for node in run.queueing.values() if node.slot}
         if keys and core.loader.dead:
-            for root in await self._store.slot_holders(keys, core.loader.dead):
+            for root, agent in await self._store.slot_holders(keys, core.loader.dead):
                 if root in cache.trees or root in cache.unreadable:
                     continue
-                if await self._freed(root) and root in cache.trees:
+                if agent not in core.env.agents:
+                    with suppress(StoreError):  # looked at again
+                        await core.loader.free_slots(root)
+                elif self.mode == "own" and await self._freed(root) and root in cache.trees:
                     self.own.add(root)  # what is half done in it goes on here
 
     async def _freed(self, root: int) -> bool:
@@ -68,6 +71,10 @@ class Takeover:
             except StoreError:  # logged where it came about
                 if root not in self._core.cache.trees:
                     return False  # looked at again
+
+    async def left_to_others(self) -> dict[str, int]:
+        """Return how many trees that no live host has are to be executed by hosts of other agents, by agent."""
+        return await self._store.left_to_others((None, *self._core.loader.dead), self._core.env.agents)
 
     async def find_dead(self) -> None:
         """Find out which holders live no more."""
@@ -88,16 +95,17 @@ class Takeover:
             self.own.discard(root)
         return held
 
-    async def answer(self, root: int, row: AnswerRow) -> bool:
+    async def answer(self, root: int, agent: str, row: AnswerRow) -> bool:
         """Answer a wait and go on with its tree, in one commit.
 
         Returns:
-            False: another process holds the tree, or is to hold it, or the wait isn't open any more.
+            False: another process holds the tree, or is to hold it as it is of another agent, or the wait isn't open
+                any more.
         """
         core, cache = self._core, self._core.cache
         if self.mode == "none" or core.slots.stopping or root in cache.unreadable:
             return False
-        if self.mode == "own" and root not in self.own:
+        if agent not in core.env.agents or (self.mode == "own" and root not in self.own):
             return False
         try:
             return await core.mailbox.apply(root, Answer(row.run, row.n, row.task, passed(row), row=row))

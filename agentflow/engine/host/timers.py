@@ -27,7 +27,7 @@ class Timers:
         core, times = self._core, self._core.times
         while True:
             times.earliest = None
-            due = await core.store.next_due(self._takeover.roots, core.loader.holders)
+            due = await core.store.next_due(self._takeover.roots, core.loader.holders, core.env.agents)
             deadline = times.first_deadline()
             coming = [time for time in (due, deadline) if time is not None and time < HELD]
             now = core.env.now()
@@ -51,7 +51,7 @@ class Timers:
             node = state.live.get(n) if state is not None else None
             if node is not None and node.attempt == attempt and node.lease is not None:
                 node.lease.interrupt("timeout")
-        due = await core.store.due(now, self._takeover.roots, core.loader.holders)
+        due = await core.store.due(now, self._takeover.roots, core.loader.holders, agents=core.env.agents)
         await core.mailbox.take_inbox({root for root, _ in due})  # an answer that is there comes before a timeout
         waiting: list[Done] = []
         for root, timer in due:

@@ -8,7 +8,7 @@ from typing import Any
 from agentflow.data import encode
 from agentflow.errors import Defect
 from agentflow.store.common import OPEN, event_answer, judge_ended
-from agentflow.store.contract import Answered, Holders
+from agentflow.store.contract import Agents, Answered, Holders
 from agentflow.store.rows import AnswerRow, EventRow
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.database import Database
@@ -68,9 +68,11 @@ class Commands:
 
         return await self._database.write(work)
 
-    async def inbox(self, roots: Collection[int] | None = None, holders: Holders = None) -> list[tuple[int, Inbox]]:
+    async def inbox(
+        self, roots: Collection[int] | None = None, holders: Holders = None, agents: Agents = None
+    ) -> list[tuple[int, Inbox]]:
         """Return (root, command) for waiting commands in order."""
-        join, where, args = concerned("i", roots, holders)
+        join, where, args = concerned("i", roots, holders, agents)
         with self._database.faults:
             found = rows(
                 self._database.reader,

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from math import inf
 
 from agentflow.errors import Defect
-from agentflow.store.contract import Holders
+from agentflow.store.contract import Agents, Holders
 from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import (
     TimerRow,
@@ -26,6 +26,30 @@ WITH RECURSIVE found (holder) AS (
   UNION ALL SELECT (SELECT min(h.holder) FROM heads h WHERE h.holder > f.holder) FROM found f WHERE f.holder IS NOT NULL
 )
 SELECT holder FROM found WHERE holder IS NOT NULL
+"""
+
+# ruff: noqa: S608  the only text put in is constants
+
+
+def _claimable(of_agents: str = "") -> str:
+    of_head = of_agents.replace("agent", "h.agent")
+    return f"""
+SELECT key FROM (
+  SELECT key FROM heads INDEXED BY heads_ready WHERE parent IS NULL AND holder IS NULL AND asleep = 0 AND paused = 0
+    AND state IN ('submitted', 'working') AND ?4 {of_agents}
+  UNION SELECT key FROM heads WHERE holder IN (SELECT value FROM json_each(?1)) AND paused = 0
+    AND state IN ('submitted', 'working') {of_agents}
+  UNION SELECT i.root FROM inbox i JOIN heads h ON h.key = i.root
+    WHERE ((?4 AND h.holder IS NULL) OR h.holder IN (SELECT value FROM json_each(?1))) {of_head}
+) WHERE ?3 IS NULL OR key IN (SELECT value FROM json_each(?3)) ORDER BY 1 LIMIT ?2
+"""
+
+
+_CLAIMABLE = _claimable()
+_CLAIMABLE_OF_AGENTS = _claimable("AND agent IN (SELECT value FROM json_each(?5))")
+_LEFT = f"""
+SELECT h.agent, count(*) FROM ({_claimable("AND agent NOT IN (SELECT value FROM json_each(?5))")}) c
+JOIN heads h ON h.key = c.key GROUP BY h.agent ORDER BY h.agent
 """
 
 
@@ -65,36 +89,43 @@ class Leases:
         holders: Collection[str | None] = (None,),
         roots: Collection[int] | None = None,
         limit: int = 1000,
+        agents: Agents = None,
     ) -> list[int]:
         """Return roots with something to do now."""
+        text, args = _CLAIMABLE, [listed(holders), limit, None if roots is None else listed(roots), None in holders]
+        if agents is not None:
+            text = _CLAIMABLE_OF_AGENTS
+            args.append(listed(agents))
         with self._database.faults:
-            found = rows(
-                self._database.reader,
-                "SELECT key FROM (SELECT key FROM heads WHERE parent IS NULL AND holder IS NULL AND asleep = 0"
-                " AND paused = 0 AND state IN ('submitted', 'working') AND ?4"
-                " UNION SELECT key FROM heads WHERE holder IN (SELECT value FROM json_each(?1)) AND paused = 0"
-                " AND state IN ('submitted', 'working')"
-                " UNION SELECT i.root FROM inbox i JOIN heads h ON h.key = i.root"
-                " WHERE (?4 AND h.holder IS NULL) OR h.holder IN (SELECT value FROM json_each(?1)))"
-                " WHERE ?3 IS NULL OR key IN (SELECT value FROM json_each(?3)) ORDER BY 1 LIMIT ?2",
-                (listed(holders), limit, None if roots is None else listed(roots), None in holders),
-            )
-        return [values[0] for values in found]
+            return [values[0] for values in rows(self._database.reader, text, tuple(args))]
 
-    async def next_due(self, roots: Collection[int] | None = None, holders: Holders = None) -> float | None:
+    async def left_to_others(self, holders: Collection[str | None], agents: Collection[str]) -> dict[str, int]:
+        """Return how many trees of other agents than these have something to do now, by agent."""
+        with self._database.faults:
+            found = rows(self._database.reader, _LEFT, (listed(holders), -1, None, None in holders, listed(agents)))
+        return dict(found)
+
+    async def next_due(
+        self, roots: Collection[int] | None = None, holders: Holders = None, agents: Agents = None
+    ) -> float | None:
         """Return the earliest due time of a timer, of these roots or of all."""
-        found = await self.due(inf, roots, holders, 1)
+        found = await self.due(inf, roots, holders, 1, agents)
         return found[0][1].due if found else None
 
     async def due(
-        self, now: float, roots: Collection[int] | None = None, holders: Holders = None, limit: int = 500
+        self,
+        now: float,
+        roots: Collection[int] | None = None,
+        holders: Holders = None,
+        limit: int = 500,
+        agents: Agents = None,
     ) -> list[tuple[int, TimerRow]]:
         """Return (root, timer) for timers that are due, earliest first."""
         with self._database.faults:
-            return timers_due(self._database.reader, now, roots, holders, limit)
+            return timers_due(self._database.reader, now, roots, holders, agents, limit)
 
-    async def slot_holders(self, keys: Collection[str], dead: Collection[str]) -> list[int]:
-        """Return roots of trees of dead hosts in which a step has a slot of one of these keys."""
+    async def slot_holders(self, keys: Collection[str], dead: Collection[str]) -> list[tuple[int, str]]:
+        """Return (root, agent) of trees of dead hosts in which a step has a slot of one of these keys."""
         with self._database.faults:
             return queueing.roots_holding(self._database.reader, keys, dead)
 

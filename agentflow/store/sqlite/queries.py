@@ -9,7 +9,7 @@ import apsw
 
 from agentflow.principal import Principal
 from agentflow.store.common import ASKING, shortest_ending
-from agentflow.store.contract import Holders
+from agentflow.store.contract import Agents, Holders
 from agentflow.store.rows import (
     TERMINAL,
     RunQuery,
@@ -87,8 +87,10 @@ def task_where(
     return f"WHERE {' AND '.join(parts)}", tuple(args)
 
 
-def concerned(table: str, roots: Collection[int] | None, holders: Holders) -> tuple[str, str, tuple[Any, ...]]:
-    """Return join and condition on the `root` of a table's rows: of these roots, in trees of these holders.
+def concerned(
+    table: str, roots: Collection[int] | None, holders: Holders, agents: Agents
+) -> tuple[str, str, tuple[Any, ...]]:
+    """Return join and condition on the `root` of a table's rows: of these roots, in trees of these holders and agents.
 
     The rows are gone through in the order of their own index; a tree's head is looked up for each.
     """
@@ -96,10 +98,15 @@ def concerned(table: str, roots: Collection[int] | None, holders: Holders) -> tu
     if roots is not None:
         where += f" AND {table}.root IN (SELECT value FROM json_each(?))"
         args.append(listed(roots))
-    if holders is None:
+    if holders is None and agents is None:
         return "", where, tuple(args)
-    where += " AND ((? AND t.holder IS NULL) OR t.holder IN (SELECT value FROM json_each(?)))"
-    return f"CROSS JOIN heads t ON t.key = {table}.root", where, (*args, None in holders, listed(holders))
+    if holders is not None:
+        where += " AND ((? AND t.holder IS NULL) OR t.holder IN (SELECT value FROM json_each(?)))"
+        args += [None in holders, listed(holders)]
+    if agents is not None:
+        where += " AND t.agent IN (SELECT value FROM json_each(?))"
+        args.append(listed(agents))
+    return f"CROSS JOIN heads t ON t.key = {table}.root", where, tuple(args)
 
 
 def ids_ending(

@@ -137,13 +137,13 @@ def _holders(db: apsw.Connection, key: str) -> list[tuple[str, str]]:
     return [(run, address) for run, address in found]
 
 
-def roots_holding(db: apsw.Connection, keys: Collection[str], dead: Collection[str]) -> list[int]:
-    """Return roots of trees of dead hosts in which a step has a slot of one of these keys."""
+def roots_holding(db: apsw.Connection, keys: Collection[str], dead: Collection[str]) -> list[tuple[int, str]]:
+    """Return (root, agent) of trees of dead hosts in which a step has a slot of one of these keys."""
     found = rows(
         db,
-        "SELECT DISTINCT t.key FROM slots s JOIN heads h ON h.key = s.run JOIN heads t ON t.key = h.root"
+        "SELECT DISTINCT t.key, t.agent FROM slots s JOIN heads h ON h.key = s.run JOIN heads t ON t.key = h.root"
         " WHERE s.key IN (SELECT value FROM json_each(?)) AND s.place = 0"
         " AND t.holder IN (SELECT value FROM json_each(?)) ORDER BY t.key",
         (listed(keys), listed(dead)),
     )
-    return [values[0] for values in found]
+    return [(root, agent) for root, agent in found]

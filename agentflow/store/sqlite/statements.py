@@ -92,8 +92,8 @@ EVENT_POS, EVENT_GENERATION = 6, 9
 HOLD_TIMERS = "UPDATE timers SET due = due + ? WHERE run = ?"
 DROP_TIMER = "DELETE FROM timers WHERE run = ? AND n = ? AND kind = ?"
 SET_TIMER = """
-REPLACE INTO timers (run, n, kind, root, due, entry, holder)
-VALUES (?, ?, ?, ?4, ?, ?, (SELECT holder FROM heads WHERE key = ?4))
+REPLACE INTO timers (run, n, kind, root, due, entry, holder, agent)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, holder, agent FROM heads WHERE key = ?4
 """
 HAND_TIMERS = "UPDATE timers SET holder = ?1 WHERE root = ?2 AND holder IS NOT ?1"
 

@@ -262,6 +262,34 @@ class LeaseSuite:
         assert [root for root, _ in await store.inbox(None, ALSO_DEAD)] == [dead, free, own]
         assert await store.claimable((None, "host-b"), [free, *foreign], limit=1) == [free]
 
+    async def test_what_is_to_be_done_for_other_agents_is_not_heard_of(self, store: Store) -> None:
+        """Whoever holds their trees: nobody, a dead host, or this one itself; timers of child runs too."""
+        mine, old, shop = await start(store, "m1", agent="mine"), await start(store, "o1"), list[int]()
+        for name in ("s1", "s2", "s3"):
+            shop.append(await start(store, name, agent="shop"))
+        child = await start_child(store, "c1", shop[0], shop[0], agent="shop")
+        for number, (key, root) in enumerate([(child, shop[0]), (shop[1], shop[1]), (mine, mine), (old, old)]):
+            await store.commit([RunChange(key, root, 1, timers=[TimerRow(10.0 + number, key, 0, "timer")])])
+        for key in (mine, old, shop[0], shop[2]):
+            await store.commit([RunChange(key, key, 1, release=True)])
+        for name in ("m1", "o1", "s1", "s2"):
+            await store.request(text_id(name), "pause", None)
+        served, every = ("", "mine"), (None, "host-a")
+        assert [root for root, _ in await store.due(99.0, None, every, agents=served)] == [mine, old]
+        assert [root for root, _ in await store.due(99.0, None, None, agents=served)] == [mine, old]
+        assert [root for root, _ in await store.due(99.0, [shop[0], old], every, agents=served)] == [old]
+        assert [root for root, _ in await store.due(99.0, None, every, agents=("shop",))] == shop[:2]
+        assert [root for root, _ in await store.due(99.0, None, (None,), agents=("shop",))] == shop[:1]
+        assert (await store.next_due(None, every, served), await store.next_due(None, None, ("shop",))) == (12.0, 10.0)
+        assert [root for root, _ in await store.inbox(None, every, served)] == [mine, old]
+        assert [root for root, _ in await store.inbox(None, None, ("shop",))] == shop[:2]
+        assert await store.claimable(every, agents=served) == [mine, old]
+        assert await store.claimable(every, agents=("shop",)) == shop
+        assert await store.claimable(every, [old, *shop], agents=served) == [old]
+        assert await store.left_to_others(every, served) == {"shop": 3}
+        assert await store.left_to_others((None,), served) == {"shop": 2}
+        assert await store.left_to_others(every, ("", "mine", "shop")) == {}
+
     async def test_timers_go_with_their_tree_from_hand_to_hand(self, store: Store) -> None:
         root = await start(store, "r1")
         child = await start_child(store, "c1", root, root)

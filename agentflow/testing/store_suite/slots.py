@@ -109,9 +109,9 @@ class SlotSuite:
         assert list(wait.holders) == [(text_id("r1"), "step0")]
 
     async def test_trees_of_dead_hosts_that_have_slots_are_found(self, store: Store) -> None:
-        one, two = await start(store, "r1"), await start(store, "r2")
+        one, two = await start(store, "r1", agent="shop"), await start(store, "r2")
         await self._commit(store, _asks(one, 0), _asks(two, 0))
-        assert await store.slot_holders(["gpu"], ["host-a"]) == [one]
+        assert await store.slot_holders(["gpu"], ["host-a"]) == [(one, "shop")]
         assert await store.slot_holders(["gpu"], ["host-b"]) == []
         assert await store.slot_holders(["disk"], ["host-a"]) == []
 
