@@ -47,21 +47,21 @@ class Takeover:
         for root in await self._store.claimable((None, *core.loader.dead), self.roots, agents=core.env.agents):
             if root not in core.cache.trees:
                 core.mailbox.put(root, TOUCH)
-        await self._free_slots()
+        if core.loader.dead:
+            await self._free_slots()
 
     async def _free_slots(self) -> None:
         """Get the slots that steps here wait for and trees of dead hosts hold, which nobody else may go on with."""
         core, cache = self._core, self._core.cache
         keys = {node.slot for run in cache.runs.values() for node in run.queueing.values() if node.slot}
-        if keys and core.loader.dead:
-            for root, agent in await self._store.slot_holders(keys, core.loader.dead):
-                if root in cache.trees or root in cache.unreadable:
-                    continue
-                if agent not in core.env.agents:
-                    with suppress(StoreError):  # looked at again
-                        await core.loader.free_slots(root)
-                elif self.mode == "own" and await self._freed(root) and root in cache.trees:
-                    self.own.add(root)  # what is half done in it goes on here
+        for root, agent in await self._store.slot_holders(keys, core.loader.dead) if keys else ():
+            if root in cache.trees or root in cache.unreadable:
+                continue
+            if agent not in core.env.agents:
+                with suppress(StoreError):  # looked at again
+                    await core.loader.free_slots(root)
+            elif self.mode == "own" and await self._freed(root) and root in cache.trees:
+                self.own.add(root)  # what is half done in it goes on here
 
     async def _freed(self, root: int) -> bool:
         """Give back the slots of a tree. Once that is read it is ours, so whatever else happens to it comes after."""
