@@ -1,31 +1,18 @@
-"""Rebuilds runs in memory from their rows: after a takeover, an answer, a timer, and in always-replay mode.
-
-The address of a row says where it belongs (`box/child`, `fetch[3]/get`, `pay#compensate`). A parent's address is always
-shorter than its children's, so rows are placed by length; containers reopen their bodies before their children come.
-"""
+"""Rebuilds runs in memory from their rows: after a takeover, an answer, a timer, and in always-replay mode."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-from agentflow.engine.plan import containers, forgetting, keeping, order, saga, shared
+from agentflow.engine.host.placing import Placing
+from agentflow.engine.plan import keeping, order, shared
 from agentflow.engine.plan.carried import Folded, Response
 from agentflow.engine.plan.decided import decided_of
 from agentflow.engine.plan.environment import Environment, Lease
-from agentflow.engine.plan.frame import NodeFrame
-from agentflow.engine.plan.nodes import is_satisfied, read_node
 from agentflow.engine.plan.state import Node, RunState, Scope, Tree
-from agentflow.engine.plan.view import NodeView
 from agentflow.engine.program import Program
-from agentflow.errors import Failure
-from agentflow.steps.containers import Opening
 from agentflow.steps.contract import UNSET
 from agentflow.store.loaded import LoadedRun, LoadedTree
-from agentflow.store.rows import (
-    TERMINAL,
-    StepRow,
-)
 
 _DONE = frozenset({"completed", "canceled"})
 """States of steps whose rows are enough."""
@@ -75,18 +62,7 @@ class _Restorer:
         self.run = run
         self.loaded = loaded
         self.executing = executing
-        self.scopes: dict[str, Scope] = {}
-        """Open scopes by the prefix of their addresses."""
-        self.exact: dict[str, Scope] = {}
-        """Scopes of one step by the step's whole address."""
-        self.all: list[Scope] = []
-        self.entered: list[Node] = []
-        """Containers, outer ones first."""
-        self.labels: defaultdict[str, list[str]] = defaultdict(list)
-        self.failed: set[Scope] = set()
-        """Scopes in which a step has failed."""
-        self.unnumbered = False
-        """Whether an older version has ended steps without a number."""
+        self.placing = Placing(run)
         self.slots = {slot.n: slot for slot in loaded.slots}
 
     def restore(self) -> None:
@@ -103,198 +79,24 @@ class _Restorer:
             keeping.adopt(run, self.loaded.steps)
             run.tree.push("begin_run", run)
             return
-        rows = sorted((row for row in self.loaded.steps if row.phase != "kept"), key=lambda r: len(r.address))
+        rows = [row for row in self.loaded.steps if row.phase != "kept"]
         if len(rows) < len(self.loaded.steps):
             keeping.adopt(run, [row for row in self.loaded.steps if row.phase == "kept"], stored=True)
-        self._collect_labels(rows)
-        self._root()
         run.next_n = max([run.next_n, *[item.n + 1 for item in rows]])
         run.order = max([item.ended_order for item in self.loaded.steps], default=0)
-        for item in rows:
-            self._place(item)
-        for node in self.entered:  # their templates may look at any step
-            self._values(node)
-        if self.unnumbered:
-            self._number()
-        for scope in self.all:
-            scope.open = scope.program.order.size - len(scope.nodes) + scope.active
-            if scope.open or scope in self.failed:
-                self._recount(scope)
-            else:  # it is over, as are most: there is nothing to work out
-                scope.closed = True
-                scope.owner.closed += scope.stage == "body"
+        run.root.phase = "scope"
+        run.cancel = run.root.decided.canceling
+        if run.cancel is not None:
+            run.root.halting = run.cancel.reason or "run_canceled"
+        self.placing.place(run.root, rows)
         if not run.ended:
             self._resume()
-
-    def _collect_labels(self, rows: Sequence[StepRow]) -> None:
-        labels = self.labels
-        for address in [row.address for row in rows if row.state != "submitted" and "[" in row.address]:
-            start = address.find("[")
-            while start >= 0:
-                end = address.find("]", start) + 1
-                if address[start + 1 : end - 1].isdigit():
-                    labels[address[:start]].append(address[start:end])
-                start = address.find("[", start + 1)
-
-    def _root(self) -> None:
-        run = self.run
-        root = run.root
-        root.phase = "scope"
-        run.cancel = root.decided.canceling
-        if run.cancel is not None:
-            root.halting = run.cancel.reason or "run_canceled"
-        self._reopen(root)
-
-    def _reopen(self, node: Node) -> None:
-        """Open the bodies, hooks and compensation scopes that were open."""
-        container = node.program.container
-        if container is None:
-            return
-        decided = node.decided
-        if decided.stage is not None:  # its body is still to be opened
-            return
-        frame = NodeFrame(self.run, node)
-        openings: Sequence[Opening]
-        openings = container.restore(frame, self.labels.get(node.address, ()))
-        if node.program.spec.name in forgetting.KEEPS_LAST and not forgetting.kept(node):
-            openings = openings[-2:]
-        node.opened = 0
-        if node.program.spec.name in forgetting.KEEPS_LAST:
-            self._register([containers.open_body(self.run, node, each, start=False) for each in openings])
-        else:
-            self._register(containers.reopen(node, openings))
-        ending = decided.ending
-        node.failure = (ending.failure if ending is not None else None) or decided.late or node.failure
-        if ending is None:
-            return
-        node.halting = ending.halting or node.halting
-        for name, hook in node.program.hooks.items():
-            if name in ending.stages[:1] or self._has_rows(node, name):
-                self._register([containers.open_hook(self.run, node, name, hook, start=False)])
-
-    def _has_rows(self, node: Node, hook: str) -> bool:
-        prefix = f"{node.address}#{hook}/"
-        return any(row.address.startswith(prefix) for row in self.loaded.steps)
-
-    def _register(self, scopes: Sequence[Scope]) -> None:
-        self.all += scopes
-        for scope in scopes:
-            if scope.exact is not None:
-                self.exact[scope.exact] = scope
-            else:
-                self.scopes.setdefault(scope.prefix, scope)
-
-    def _locate(self, address: str) -> tuple[Scope, int] | None:
-        scope = self.exact.get(address)
-        if scope is not None:
-            return scope, 0
-        head, slash, name = address.rpartition("/")
-        scope = self.scopes.get(head + slash)
-        if scope is None:
-            return None
-        number = scope.program.number_of(name)
-        return None if number is None else (scope, number)
-
-    def _place(self, row: StepRow) -> None:
-        address = row.address
-        if "#" in address and "#compensate" in address and row.state != "submitted":
-            self._open_compensation(address)
-        found = self._locate(address)
-        if found is None or row.state == "submitted":
-            self._pass(row, found)
-            return
-        scope, member = found
-        if row.ended_order and row.state in _DONE and member not in scope.program.containers:
-            scope.nodes[member] = row  # what depends on it needs no more
-            return
-        node = scope.nodes[member] = read_node(scope, member, row)
-        if row.state == "failed":
-            self.failed.add(scope)
-        if row.state in TERMINAL:
-            self.unnumbered = self.unnumbered or not row.ended_order
-        else:
-            scope.active += 1
-            self.run.live[node.n] = node
-            slot = self.slots.get(node.n)
-            node.slot = slot.key if slot is not None else None
-        if node.program.container is not None and (node.scopes is None):
-            self.entered.append(node)
-            self._reopen(node)
-
-    def _pass(self, row: StepRow, found: tuple[Scope, int] | None) -> None:
-        """Keep the numbers of a step of an earlier attempt of its container: they go on when it comes again."""
-        program = found[0].program.member(found[1]) if found else self.run.program.root
-        old = Node(None, 0, program, row.n, row.address)
-        old.state, old.attempt, old.entry, old.crashes = row.state, row.attempt, row.entry, row.crashes
-        kept = decided_of(row.memo)
-        old.undone, old.tolerated = kept.undone, kept.tolerated or 0
-        self.run.past[row.address] = old
-
-    def _values(self, node: Node) -> None:
-        """Compute the step's `with` again: it is never stored."""
-        program = node.program
-        if program.with_ is not None and node.phase in {"scope", "timer"} and node.decided.stage != "delay":
-            node.values = program.with_.render(NodeView(self.run, node.scope))
-
-    def _open_compensation(self, address: str) -> None:
-        target_address = address[: address.index("#compensate")]
-        located = self._locate(target_address)
-        target = located[0].at(located[1]) if located else None
-        if target is None or (target.scopes and "#compensate" in target.scopes):
-            return
-        saga_node = self._saga_of(target)
-        if saga_node is not None and target.program.compensation is not None:
-            self._register([saga.open_compensation(self.run, saga_node, target)])
-
-    def _saga_of(self, node: Node) -> Node | None:
-        scope = node.scope
-        while scope is not None:
-            owner = scope.owner
-            undoing = owner.decided.undoing
-            if owner.program.spec.name == "saga" and undoing is not None and node.address in undoing.steps:
-                return owner
-            scope = owner.scope
-        return None
-
-    def _number(self) -> None:
-        """Number the steps that older versions have ended without a number: they come first, by their times."""
-        nodes = [node for scope in self.all for node in scope.reached() if node.settled and not node.order]
-        for position, node in enumerate(sorted(nodes, key=lambda n: (n.ended or 0.0, n.n)), -len(nodes)):
-            node.order = position
-
-    def _recount(self, scope: Scope) -> None:
-        """Work out from its steps what a scope waits for."""
-        edges, nodes = scope.program.order, scope.nodes
-        if scope.open:
-            waiting = scope.waiting
-            stack = [member for member, node in nodes.items() if is_satisfied(node.state, node.reason)]
-            while stack:
-                for number in edges.successors[stack.pop()]:
-                    waiting[number] -= 1
-                    if waiting[number] == 0 and number >= edges.size:
-                        stack.append(number)
-        failed = [node for node in nodes.values() if node.state == "failed" and isinstance(node, Node)]
-        if failed:
-            first = min(failed, key=lambda n: n.order)
-            scope.failure = first.failure or Failure("AF-STEP-FAILED", "the step failed")
-            if scope.program.holder.siblings != "continue":
-                scope.halted = "sibling_failed"
-            failures = [n.failure for n in failed if n.failure is not None and not n.scopes]
-            self.run.failures = [*self.run.failures, *failures]
-        owner = scope.owner
-        if scope.stage == "body":
-            if owner.halting is not None:
-                scope.halted = scope.halted or owner.halting
-            elif owner.decided.early is not None:
-                scope.halted = scope.halted or "ended"
-            elif owner.decided.late is not None:
-                scope.halted = "timeout"
 
     def _resume(self) -> None:
         """Push what can go on: open scopes, interrupted steps, containers between two moves."""
         run = self.run
         still: list[Scope] = []
-        for scope in [scope for scope in self.all if not scope.closed]:
+        for scope in [scope for scope in self.placing.all if not scope.closed]:
             owner = scope.owner
             ending = owner.decided.ending
             over = owner.settled if scope.stage != "compensate" else owner.reason is not None
@@ -343,6 +145,8 @@ class _Restorer:
     def _resume_node(self, node: Node) -> None:
         run = self.run
         tree = run.tree
+        slot = self.slots.get(node.n)
+        node.slot = slot.key if slot is not None else None
         parked = node.decided.parked
         arrived = parked.arrived if parked is not None else UNSET
         node.arrived = None if arrived is UNSET else arrived
@@ -364,7 +168,6 @@ class _Restorer:
         elif node.phase is None:
             if node.entered is None and node.decided.stage != "due":
                 node.entered = "crash" if arrived is UNSET else "park"
-            slot = self.slots.get(node.n)
             if slot is not None and not slot.held and (node.scope is None or node.scope.halted is None):
                 run.queueing[node.n] = node
             else:
@@ -373,7 +176,7 @@ class _Restorer:
     def _resume_container(self, node: Node) -> None:
         scopes = list((node.scopes or {}).values())
         if node.decided.ending is not None:
-            undoing = any(scope.saga is node and not scope.closed for scope in self.all)
+            undoing = any(scope.saga is node and not scope.closed for scope in self.placing.all)
             if not undoing and all(scope.closed for scope in scopes):
                 self.run.tree.push("next_stage", self.run, node)
         elif scopes and all(scope.closed for scope in scopes):

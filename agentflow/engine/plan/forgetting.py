@@ -25,11 +25,19 @@ def forget(run: RunState, scope: Scope) -> None:
 
 def forget_past(run: RunState, node: Node) -> None:
     """Reset the steps inside a container that are in memory no more: of older iterations, of compensations."""
+    _recall(node)
     inside = tuple(f"{node.address}{sign}" for sign in "/[#")
     for address, old in run.past.items():
         if old.settled and address.startswith(inside):
             _reset(run, old)
             old.state = "submitted"
+
+
+def _recall(node: Node) -> None:
+    """Read what is inside of a step: of containers that were over when it was read, only rows are in memory."""
+    for scope in (node.scopes or {}).values():
+        for inner in scope.reached():
+            _recall(inner)
 
 
 def _reset(run: RunState, node: Node) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from agentflow.data import decode
@@ -91,7 +91,7 @@ class Scope:
 
     __slots__ = (
         "active", "bindings", "body", "closed", "exact", "failure", "halted", "held", "label", "limit", "nodes", "open",
-        "owner", "prefix", "previous", "program", "saga", "stage", "waiting",
+        "owner", "prefix", "previous", "program", "saga", "stage", "unread", "waiting",
     )  # fmt: skip
 
     def __init__(self, owner: Node, program: ScopeProgram, prefix: str, *, body: str, label: str = "") -> None:
@@ -107,7 +107,9 @@ class Scope:
         self.bindings: Mapping[str, Any] | None = None
         self.waiting = list(program.order.waiting)
         self.nodes: dict[int, Node | StepRow] = {}
-        """What was reached, by number: where a step without others inside had ended when it was read, its row."""
+        """What was reached, by number: where a step had ended when it was read, its row."""
+        self.unread: dict[int, Callable[[Node], None]] | None = None
+        """What opens the bodies of those of them that are containers."""
         self.open = program.order.size
         self.active = 0
         self.failure: Failure | None = None
@@ -140,12 +142,24 @@ class Scope:
         """Return those that are in progress."""
         return [found for found in self.nodes.values() if isinstance(found, Node) and not found.settled]
 
-    def holders(self) -> Iterator[Node]:
-        """Yield those that may hold others."""
-        return (found for found in self.nodes.values() if isinstance(found, Node) and found.scopes)
+    def holders(self) -> list[Node]:
+        """Return those that may hold others."""
+        for member in list(self.unread or ()):
+            self.at(member)
+        return [found for found in self.nodes.values() if isinstance(found, Node) and found.scopes]
+
+    def leave(self, member: int, row: StepRow, opens: Callable[[Node], None]) -> None:
+        """Leave a container that was over when it was read as its row, until somebody asks for it."""
+        self.nodes[member] = row
+        if self.unread is None:
+            self.unread = {}
+        self.unread[member] = opens
 
     def _revive(self, member: int, row: StepRow) -> Node:
         node = self.nodes[member] = read_node(self, member, row)
+        opens = self.unread.pop(member, None) if self.unread else None
+        if opens is not None:
+            opens(node)
         return node
 
 
