@@ -22,7 +22,7 @@ from agentflow.engine.plan.frame import RUN_PARALLEL
 from agentflow.engine.plan.state import RunState, Tree
 from agentflow.engine.program import Program
 from agentflow.errors import ConflictError, InputError, NotFoundError
-from agentflow.principal import Principal
+from agentflow.principal import LOCAL, Principal
 from agentflow.store.rows import (
     NewRun,
     RunChange,
@@ -31,6 +31,10 @@ from agentflow.store.rows import (
 
 if TYPE_CHECKING:
     from agentflow.config import Config
+
+
+_FINE = (None, "", LOCAL.owner, "api")
+"""What most runs are given beside their input."""
 
 
 class Request(NamedTuple):
@@ -211,8 +215,10 @@ async def start(core: Core, host: Host, config: Config, request: Request) -> Run
 
 def _check_beside(gate: Gate, request: Request) -> None:
     """Refuse what no store can keep: it would be in the way of the runs that are committed together with this one."""
-    who = [request.principal.owner, request.principal.tenant]
-    gate.encoded([request.context_id, *who, request.idempotency_key, request.door], BESIDE)
+    who = request.principal
+    for text in (request.context_id, who.owner, who.tenant, request.idempotency_key, request.door):
+        if text not in _FINE:
+            gate.encoded(text, BESIDE)
     if request.labels:
         gate.encoded(dict(request.labels), BESIDE)
     if request.message:

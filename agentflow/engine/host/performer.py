@@ -93,10 +93,11 @@ class Performer:
             outcome, left = Stopped("not_begun"), None
         else:
             node.lease = lease
+            program = node.program
             if node.decided.unbegun:
                 await self.begin(run, node)
             reduces = node.entered == "reducing"
-            if node.program.timeout is not None and not reduces:
+            if program.timeout is not None and not reduces:
                 self._times.deadline(run, node)
             if self._handing is not None and not reduces:
                 if lease.interrupted is not None:  # while its beginning was stored
@@ -111,7 +112,7 @@ class Performer:
                     attempt = outcome = attempt_of(run, node)
                     if isinstance(attempt, Attempt):
                         outcome, left = await (self._elsewhere or execute)(self._process, self._port, attempt, lease)
-                    if node.program.update is not None and run.program.reducers and isinstance(outcome, bytes):
+                    if program.update is not None and run.program.reducers and isinstance(outcome, bytes):
                         outcome = await self._reducers.work(run, node, outcome)
             except BaseException as error:  # the last guard: it is this step's failure, and nobody else's
                 if is_cancellation(error):

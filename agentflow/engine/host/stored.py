@@ -6,7 +6,12 @@ from typing import Any
 
 from agentflow.engine.plan import shared
 from agentflow.engine.plan.state import RunState
+from agentflow.store.acknowledgement import Stamp
 from agentflow.store.rows import NewRun, RunChange, RunRow
+
+_PLACES = {name: place for place, name in enumerate(RunRow._fields)}
+_HOLDER, _SEQ, _GENERATION, _UPDATED_AT = (_PLACES[name] for name in ("holder", *Stamp._fields))
+_OUTPUT, _OUTPUT_STEP = _PLACES["output"], _PLACES["output_step"]
 
 
 def note_committed(run: RunState, change: RunChange) -> None:
@@ -18,8 +23,9 @@ def note_committed(run: RunState, change: RunChange) -> None:
     if patch is None:
         return
     fields: dict[str, Any] = {
-        name: value for name, value in zip(patch._fields[1:], patch[1:], strict=True) if value is not None
+        name: value for name, value in zip(patch._fields, patch, strict=True) if value is not None
     }
+    del fields["at"]
     if patch.state is not None:
         fields["reason"] = patch.reason
         if patch.state != run.patched.get("state", run.row.state):
@@ -42,10 +48,13 @@ def stored_row(run: RunState, holder: str | None) -> RunRow | None:
     base = run.row
     if not isinstance(base, RunRow):
         base = run.row = _first(run, base)
-    fields: dict[str, Any] = {**run.patched, "holder": holder, **stamp._asdict()}
-    if fields.get("output_step") is not None and base.output is None and fields.get("output") is None:
-        fields["output"] = _result(run, fields["output_step"])
-    return base._replace(**fields)
+    values: list[Any] = [*base]  # to replace fields by their names looks at all of them
+    for name, value in run.patched.items():
+        values[_PLACES[name]] = value
+    values[_HOLDER], values[_SEQ], values[_GENERATION], values[_UPDATED_AT] = holder, *stamp
+    if values[_OUTPUT] is None and values[_OUTPUT_STEP] is not None:
+        values[_OUTPUT] = _result(run, values[_OUTPUT_STEP])
+    return RunRow._make(values)
 
 
 def _first(run: RunState, new: NewRun) -> RunRow:

@@ -17,26 +17,28 @@ def claim(run: RunState, node: Node) -> None:
         run.running += 1
         run.save(node)
         return
-    decided = node.decided is not UNDECIDED
+    decided, entered, env = node.decided, node.entered, run.tree.env
+    memo = entered == "crash"
     if node.demand is not None:
         limits.ask_with_claim(run, node, node.demand)
-    if node.entered != "park":
+    if entered != "park":
         node.attempt += 1
-    if node.entered is None:
+    if entered is None:
+        memo = decided is not UNDECIDED or node.attempt > 1
         node.tries += 1
-        node.decided = UNDECIDED
-    elif node.entered == "crash":
-        node.decided = node.decided._replace(unbegun=True)
-    marked = node.decided.handed is not run.tree.env.hands_out
-    if marked:
-        node.decided = node.decided._replace(handed=not node.decided.handed)
+        decided = UNDECIDED
+    elif memo:
+        decided = decided._replace(unbegun=True)
+    if decided.handed is not env.hands_out:
+        decided, memo = decided._replace(handed=not decided.handed), True
+    node.decided = decided
     node.state, node.phase = "working", "run"
     if node.started is None:  # its time is that of all its attempts
-        node.started = run.tree.env.moment
+        node.started = env.moment
     run.running += 1
     if node.program.step.at_most_once:
         run.changes().synced = True  # the claim is the mark that it has begun
-    run.save(node, memo=marked or node.entered == "crash" or (node.entered is None and (decided or node.attempt > 1)))
+    run.save(node, memo=memo)
     run.emit("step_started", node.address, _begun(node.tries))
 
 

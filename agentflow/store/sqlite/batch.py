@@ -26,6 +26,7 @@ from agentflow.store.rows import (
 )
 from agentflow.store.sqlite import creating, left
 from agentflow.store.sqlite import statements as sql
+from agentflow.store.sqlite.heads import Heads
 from agentflow.store.sqlite.published import Topics
 from agentflow.store.sqlite.queueing import Queues
 from agentflow.store.sqlite.row_cache import Head, RowCache
@@ -50,13 +51,12 @@ class Batch:
         self._heads = cache.heads
         if cache.pos < 0:
             cache.pos = number(db, sql.LAST_POS)
-        self._touched: dict[int, Head] = {}
+        self._changed = Heads(cache.heads)
         self._generations: dict[str, int] = {}
         self._steps: list[tuple[Any, ...]] = []
         self._events: list[tuple[Any, ...]] = []
         self._rare: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
         self._timers = Timers()
-        self._stated: set[int] = set()
         self._kept: set[int] = set()
         """Roots of trees whose changes are refused, as somebody else was quicker to take them or to answer."""
         self._leases: list[RunChange] = []
@@ -94,7 +94,8 @@ class Batch:
             if (change.take or release) and head and head.timed and not ended(head.state):
                 self._rare[sql.HAND_TIMERS].append((holder, change.root))
             if release:
-                self._rare[sql.RELEASE].append((change.asleep, change.run))
+                if not self._changed.release(change.run):
+                    self._rare[sql.RELEASE].append((change.asleep, change.run))
                 self._gone.append(change.run)
 
     def head(self, run: int) -> Head | None:
@@ -110,8 +111,11 @@ class Batch:
         """Add a run; the caller has checked that it may be there."""
         epoch = 1 if holder and new.parent is None else 0
         head = Head((root, 0, 0, 0, new.created_at, epoch, new.state))
-        self._heads[key] = self._touched[key] = head
-        self._rare[sql.NEW_HEAD].append(creating.head_row(key, root, new, context_id, holder if epoch else None))
+        heard = self._cache.heard if new.parent is None else 0
+        if heard < 0:
+            heard = self._cache.heard = number(self._db, sql.LAST_PUBLISHED)
+        values = creating.head_row(key, root, new, context_id, holder if epoch else None, heard)
+        self._changed.begin(key, head, values)
         self._rare[sql.NEW_RUN].append(creating.run_row(key, new))
         if new.labels:
             self._rare[sql.NEW_LABEL].extend((name, value, key) for name, value in new.labels.items())
@@ -122,6 +126,10 @@ class Batch:
         if new.idempotency_key is not None:  # the next one with the same key has to find it
             self.flush()
         return head
+
+    def note_published(self, pos: int) -> None:
+        """Take note of the last published event: runs that begin from now on don't hear of it."""
+        self._cache.heard = pos
 
     def _admit(self, change: RunChange) -> Head | None:
         create = change.create
@@ -185,7 +193,7 @@ class Batch:
         if change.free or change.slots:
             self.queues.take_in(run, change)
             head.extras = 1
-            self._touched[run] = head
+            self._changed.touch(run, head)
         steps, events = kept(change) if change.queued else (change.steps, change.events)
         if steps:
             self._keep(steps)
@@ -193,7 +201,7 @@ class Batch:
             self._timers.take_in(change, head.root)
             self._heads[head.root].timed = True
             head.extras = 1
-            self._touched[run] = head
+            self._changed.touch(run, head)
         for task in change.tasks:
             self._task(run, head, task)
         for task_id, state, message in change.close_tasks:
@@ -248,7 +256,7 @@ class Batch:
             generation = None
             if bumps:
                 generation = self._bump(head, row.task)
-                self._touched[run] = head
+                self._changed.touch(run, head)
             head.seq += 1
             if at > head.updated_at:
                 head.updated_at = at
@@ -306,7 +314,7 @@ class Batch:
 
     def _task(self, run: int, head: Head, row: TaskRow) -> None:
         head.extras = 1
-        self._touched[run] = head
+        self._changed.touch(run, head)
         do(self._db, sql.UPSERT_TASK, creating.task_row(run, row, self._place(run)))
 
     def _close_task(self, head: Head, task_id: str, state: State, message: str | None, at: float) -> None:
@@ -316,34 +324,17 @@ class Batch:
         do(self._db, "DELETE FROM subscriptions WHERE task = ?", (task_id,))
 
     def _patch(self, run: int, head: Head, patch: RunPatch) -> None:
-        head.updated_at = max(head.updated_at, patch.at)
-        self._touched[run] = head
         if patch.context is not None:
             self._rare[sql.SET_CONTEXT].append((run, patch.context))
         if patch.paused is not None:
             self._rare[sql.HOLD_TIMERS].append((HELD if patch.paused else -HELD, run))
-        over = ended(head.state)
-        outcome = (None, None, None) if over else (patch.error, patch.output, patch.output_step)
-        reason = None if over else patch.reason
-        texts = (patch.message, patch.now_text, patch.last_response, patch.tolerated, patch.memo, patch.memo)
-        if (patch.state is None or over) and patch.paused is None and run not in self._stated:
-            self._rare[sql.PATCH_HEAD].append((*outcome, *texts, reason, run))
-            return
-        # From here on this run's patches stay together, so that a later one wins.
-        self._stated.add(run)
-        ended_at: float | None = None
-        replaces = patch.state is not None and not over
-        if patch.state is not None and not over:
-            head.state = patch.state
-            if ended(patch.state):
-                ended_at = patch.at if patch.ended_at is None else patch.ended_at
-        self._rare[sql.PATCH_STATE].append(
-            (*outcome, *texts, replaces, reason, reason, head.state, patch.at, head.state, patch.paused, ended_at, run)
-        )
+        row = self._changed.patch(run, head, patch)
+        if row is not None:
+            self._rare[row[0]].append(row[1])
 
     def _close(self, run: int, head: Head, at: float) -> None:
         head.extras = 0
-        self._touched[run] = head
+        self._changed.touch(run, head)
         self._timers.forget(run)
         for statement in sql.CLOSE_RUN:
             do(self._db, statement, (run,))
@@ -355,7 +346,8 @@ class Batch:
             return
         root = self.head(head.root) or head  # what the tree takes is forgotten at the root's end
         head.extras = root.extras = 1
-        self._touched.update({run: head, head.root: root})
+        self._changed.touch(run, head)
+        self._changed.touch(head.root, root)
         event = self.topics.earliest(head.root, row)
         if event is None:
             listens = (row.tenant, row.owner, row.topic, row.filter, row.shared)
@@ -368,8 +360,7 @@ class Batch:
     def flush(self) -> None:
         """Write all that was collected; the batch can go on afterwards."""
         db, rare = self._db, self._rare
-        hot = [(h.seq, h.generation, h.extras, h.updated_at, run) for run, h in self._touched.items()]
-        self._touched.clear()
+        hot = self._changed.write(rare)
         self._timers.write(rare)
         if self._generations:
             rare[sql.SET_GENERATION] = [(number_, task[::-1]) for task, number_ in self._generations.items()]

@@ -94,6 +94,7 @@ class Commands:
             pos = topics.publish(source, topic, raw, event_id, at)
             if pos is None:
                 return 0, []
+            batch.note_published(pos)
             reached, holders = 0, dict[str, None]()
             for listener in topics.listeners(source, topic, data):
                 task, run, n, step, _, root, holder = listener

@@ -9,11 +9,11 @@ from agentflow.store.rows import NewRun, TaskRow
 from agentflow.store.sqlite.statements import Place
 
 
-def head_row(key: int, root: int, new: NewRun, context_id: str, holder: str | None) -> tuple[Any, ...]:
-    """Return the values of `NEW_HEAD`; a root that somebody holds is at its first epoch."""
+def head_row(key: int, root: int, new: NewRun, context_id: str, holder: str | None, heard: int) -> tuple[Any, ...]:
+    """Return the values of `NEW_HEAD` but for how far its log goes; a root that is held is at its first epoch."""
     return (
         key, root, new.parent, new.created_at, 1 if holder else 0, holder, new.state, new.workflow, new.owner,
-        context_id, new.idempotency_key, new.tenant, new.agent, new.retention,
+        context_id, new.idempotency_key, new.tenant, new.agent, new.retention, heard,
     )  # fmt: skip
 
 

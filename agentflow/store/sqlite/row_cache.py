@@ -31,7 +31,7 @@ class Head:
 class RowCache:
     """Rows as the last transaction of this connection has left them."""
 
-    __slots__ = ("definitions", "heads", "pos")
+    __slots__ = ("definitions", "heads", "heard", "pos")
 
     def __init__(self) -> None:
         """Know nothing."""
@@ -40,12 +40,14 @@ class RowCache:
         """Hashes of definitions that are stored."""
         self.pos = -1
         """Position of the last event; below 0: not known."""
+        self.heard = -1
+        """Position of the last published event; below 0: not known."""
 
     def clear(self) -> None:
         """Know nothing any more: another connection has committed, or what was written was rolled back."""
         self.heads.clear()
         self.definitions.clear()
-        self.pos = -1
+        self.pos = self.heard = -1
 
     def forget(self, runs: Iterable[int]) -> None:
         """Forget runs that nobody will ask for soon."""

@@ -40,19 +40,20 @@ PLACE = "SELECT tenant, owner, context_id FROM heads WHERE key = ?"
 LAST_POS = """
 SELECT max((SELECT coalesce(max(pos), 0) FROM events), (SELECT value FROM meta WHERE name = 'pos'))
 """
+LAST_PUBLISHED = "SELECT coalesce(max(pos), 0) FROM published"
 OPEN_TASK = f"SELECT n, step, generation FROM tasks WHERE ending = ? AND state IN {OPEN_STATES}"
 
-NEW_HEAD = """
-INSERT INTO heads (key, root, parent, seq, generation, born, extras, updated_at, epoch, holder, asleep, state, paused,
-  workflow, owner, context_id, idempotency_key, created_at, changed_at, tenant, agent, retention, heard)
-VALUES (?1, ?2, ?3, 0, 0, 0, 0, ?4, ?5, ?6, 0, ?7, 0, ?8, ?9, ?10, ?11, ?4, ?4, ?12, ?13, ?14,
-  CASE WHEN ?3 IS NULL THEN (SELECT coalesce(max(pos), 0) FROM published) ELSE 0 END)
-"""
-NEW_RUN = """
-INSERT INTO runs (key, id, ending, parent_step, definition, entry_point, door, labels, pins, fingerprint, retry_of,
-  messaged, input)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
+# Short: the driver looks a text up by all of its characters, for each row. Where columns aren't named, the values are
+# those of the table in order.
+NEW_HEAD = (
+    "INSERT INTO heads(key,root,parent,seq,generation,born,extras,updated_at,epoch,holder,asleep,state,paused,workflow,"
+    "owner,context_id,idempotency_key,created_at,changed_at,tenant,agent,retention,heard)"
+    "VALUES(?1,?2,?3,?16,?17,0,?18,?19,?5,?6,0,?7,0,?8,?9,?10,?11,?4,?4,?12,?13,?14,?15)"
+)
+NEW_RUN = (
+    "INSERT INTO runs(key,id,ending,parent_step,definition,entry_point,door,labels,pins,fingerprint,retry_of,messaged,"
+    "input)VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)"
+)
 NEW_PIN = "INSERT OR IGNORE INTO pinned (run, digest) VALUES (?, ?)"
 NEW_LABEL = "INSERT INTO labels VALUES (?, ?, ?)"
 
@@ -67,17 +68,21 @@ UPDATE heads SET
 """
 PATCH_HEAD = f"{_PATCH} reason = coalesce(?, reason) WHERE key = ?"
 PATCH_STATE = f"""{_PATCH}
-  reason = CASE WHEN ? THEN ? ELSE coalesce(?, reason) END,
-  changed_at = CASE WHEN state = ? THEN changed_at ELSE ? END,
+  reason = CASE WHEN ? THEN ? ELSE coalesce(?, reason) END, changed_at = coalesce(?, changed_at),
   state = ?, paused = coalesce(?, paused), ended_at = coalesce(?, ended_at)
 WHERE key = ?
 """
+_END = (
+    "state=?,changed_at=?,reason=?,ended_at=?,output_step=coalesce(?,output_step),now_text=coalesce(?,now_text),"
+    "memo=NULL,seq=?,generation=?,extras=?,updated_at=? WHERE key=?"
+)
+END_HEAD = f"UPDATE heads SET {_END}"
+END_AND_RELEASE = f"UPDATE heads SET holder=NULL,asleep=0,{_END}"
 TAKE = "UPDATE heads SET holder = ?, epoch = ?, asleep = 0 WHERE key = ?"
 RELEASE = "UPDATE heads SET holder = NULL, asleep = ? WHERE key = ?"
 HOLDER = "SELECT holder FROM heads WHERE key = ? AND parent IS NULL"
 
-# Short: the driver looks a text up by all of its characters, for each row. The columns are those of the table in order;
-# the values those of the row, with what the store adds behind them: to take rows apart would cost more than this.
+# The values are those of the row, with what the store adds behind them: to take rows apart would cost more than this.
 UPSERT_STEP = (
     "INSERT INTO steps VALUES(?1<<32|?2,?18,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?19,?16,?17)ON CONFLICT DO "
     "UPDATE SET address=?3,state=?4,reason=?5,phase=?6,attempt=?7,tries=?8,entry=?9,crashes=?10,task=?11,started_at=?12"
@@ -145,7 +150,8 @@ NEW_MESSAGE = "INSERT INTO messages (run, task, id, role, generation, at, data) 
 FIRST = (NEW_HEAD, NEW_RUN, NEW_PIN, NEW_LABEL)
 """What a commit writes before its steps and events, in order; then come these."""
 THEN = (
-    PATCH_HEAD, PATCH_STATE, SET_CONTEXT, TAKE, RELEASE, HAND_TIMERS, HOLD_TIMERS, DROP_TIMER, SET_TIMER,
-    SET_GENERATION, DROP_SHARED, NEW_SHARED, NEW_ARTIFACT, NEW_MESSAGE, DROP_COMMAND, KEEP_POSITION,
+    PATCH_HEAD, END_HEAD, END_AND_RELEASE, PATCH_STATE, SET_CONTEXT, TAKE, RELEASE, HAND_TIMERS, HOLD_TIMERS,
+    DROP_TIMER, SET_TIMER, SET_GENERATION, DROP_SHARED, NEW_SHARED, NEW_ARTIFACT, NEW_MESSAGE, DROP_COMMAND,
+    KEEP_POSITION,
 )  # fmt: skip
 """What it writes after them, in order."""
