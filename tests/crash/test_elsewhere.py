@@ -194,7 +194,7 @@ async def test_a_worker_that_comes_back_with_an_old_attempt_is_stopped_and_chang
 
 async def test_of_a_delivery_that_doubles_one_result_counts_and_the_other_worker_stops(there: Elsewhere) -> None:
     there.start(2)
-    async with holder(there, 2, twice=always) as engine:
+    async with holder(there, 2, twice=always, patience=LIMIT) as engine:
         await both(engine)
         run = await engine.start("holds")
         with anyio.fail_after(LIMIT):
@@ -212,7 +212,7 @@ async def test_of_a_delivery_that_doubles_one_result_counts_and_the_other_worker
 
 async def test_of_many_deliveries_that_double_each_result_counts_once(there: Elsewhere) -> None:
     there.start(2, slots=8)
-    async with holder(there, 2, twice=always) as engine:
+    async with holder(there, 2, twice=always, patience=LIMIT) as engine:
         await both(engine)
         run = await ended(engine, await engine.start("fan", {"items": list(range(30))}))
         events = await engine.store.events(run.id, 0, 1000, False)
