@@ -1,4 +1,4 @@
-"""What goes between who plans and who executes: an attempt of a step, and what it leaves. All of it is data."""
+"""What goes between who plans and who executes: an attempt of a step, what it leaves, and how one reaches the other."""
 
 from __future__ import annotations
 
@@ -105,6 +105,31 @@ class Stopped:
     """
 
     reason: str
+
+
+class Done:
+    """Somebody waits until a command has been committed."""
+
+    __slots__ = ("error", "event", "held", "inbox")
+
+    def __init__(self, event: anyio.Event, inbox: int | None = None) -> None:
+        """Make one that is not done, told by an event; `inbox` is the id of the command that it carries out."""
+        self.inbox = inbox
+        self.event = event
+        self.error: BaseException | None = None
+        self.held = True
+        """False: nothing was done, as somebody else holds the tree, or was quicker with an answer."""
+
+    async def wait(self) -> None:
+        """Return when it is committed; raises what kept it from being so."""
+        await self.event.wait()
+        if self.error is not None:
+            raise self.error
+
+    @property
+    def over(self) -> bool:
+        """Whether it has come to nothing."""
+        return self.event.is_set() and (self.error is not None or not self.held)
 
 
 Returned: TypeAlias = tuple[Any, Left | None]

@@ -90,6 +90,10 @@ class Notes:
         """Keys of attempts that may still be handed out again."""
         self.early: list[str] = []
         """Keys of those of them that were asked about."""
+        self.commits: anyio.Event | None = None
+        """What the commit of an outcome waits for."""
+        self.waiting: list[str] = []
+        """Keys of outcomes that came and aren't committed yet."""
         self._changed = anyio.Event()
 
     def _tell(self) -> None:
@@ -103,8 +107,12 @@ class Notes:
             self._tell()
         return key not in self.unknown
 
-    def returned(self, key: str, outcome: bytes) -> bool:
-        """Note what an attempt came to."""
+    async def returned(self, key: str, outcome: bytes) -> bool | None:
+        """Note what an attempt came to, once it may be committed."""
+        if self.commits is not None:
+            self.waiting.append(key)
+            self._tell()
+            await self.commits.wait()
         counts = key in self.open
         if counts:
             self.open.discard(key)

@@ -9,10 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from agentflow.data import encode
 from agentflow.engine import Answer, Engine
-from agentflow.engine.exchange import Parcel
-from agentflow.engine.runtime.base import Holder
 from agentflow.errors import StoreError
 from agentflow.steps import wait_for_input
 from agentflow.store import open_store
@@ -22,59 +19,9 @@ from agentflow.store.rows import RunChange
 from agentflow.testing import dying
 from tests.engine.hands import Fails, eventually
 from tests.engine.lab import Lab, until
+from tests.engine.workers import Workers
 
 pytestmark = pytest.mark.anyio
-
-
-class Workers:
-    """A runtime whose workers are the test."""
-
-    def __init__(self, *errors: Exception) -> None:
-        self.errors = list(errors)
-        """What handing out raises first."""
-        self.out: list[str] = []
-        self.again: list[str] = []
-        self.stopped: list[tuple[str, str]] = []
-        self.holder: Holder | None = None
-        self.slow: anyio.Event | None = None
-        """What handing out waits for."""
-
-    async def execute(self, parcels: Sequence[Parcel], *, again: bool = False) -> None:
-        """Note attempts."""
-        if self.errors:
-            raise self.errors.pop(0)
-        if self.slow is not None:
-            self.out.append(parcels[0].key)
-            await self.slow.wait()
-            return
-        (self.again if again else self.out).extend(parcel.key for parcel in parcels)
-
-    def interrupt(self, keys: Sequence[str], reason: str) -> None:
-        """Note what is stopped."""
-        self.stopped += [(key, reason) for key in keys]
-
-    async def attend(self, holder: Holder) -> None:
-        """Know the holder."""
-        self.holder = holder
-        await anyio.sleep_forever()
-
-    async def health(self) -> str | None:
-        """Be well."""
-        return None
-
-    async def got(self, count: int = 1, *, again: bool = False) -> str:
-        """Return the key of an attempt, once so many were handed out."""
-
-        async def there() -> bool:
-            return len(self.again if again else self.out) >= count and self.holder is not None
-
-        await eventually(there)
-        return (self.again if again else self.out)[count - 1]
-
-    def bring(self, key: str, **outcome: Any) -> bool:
-        """Bring what an attempt came to."""
-        assert self.holder is not None
-        return self.holder.returned(key, encode(outcome))
 
 
 def at_once(engine: Engine) -> list[float]:
@@ -102,8 +49,8 @@ async def test_an_attempt_that_its_worker_took_for_over_is_made_anew(lab: Lab, o
     workers = Workers()
     async with lab.open(lab.workflow(lab.call("a", Fails(0))), runtime=workers) as engine:
         run = await engine.start("main")
-        assert workers.bring(await workers.got(), **outcome)
-        assert workers.bring(await workers.got(2), result="5")
+        assert await workers.bring(await workers.got(), **outcome)
+        assert await workers.bring(await workers.got(2), result="5")
         done = await lab.finish(engine, run)
         row = (await engine.steps(run.id))[0]
     assert (done.state, done.output, row.attempt, row.crashes) == ("completed", 5, 2, 1)
@@ -126,7 +73,7 @@ async def test_a_runtime_that_cant_hand_out_keeps_nobody_from_going_on(lab: Lab)
     async with lab.open(lab.workflow(lab.call("a", Fails(0))), runtime=workers) as engine:
         pauses = at_once(engine)
         run = await engine.start("main")
-        workers.bring(await workers.got(), result="5")
+        await workers.bring(await workers.got(), result="5")
         done = await lab.finish(engine, run)
     assert (done.state, done.output, pauses) == ("completed", 5, [0.2])
 
@@ -138,7 +85,7 @@ async def test_an_outcome_that_cant_be_read_fails_its_step(lab: Lab, raw: bytes)
         run = await engine.start("main")
         key = await workers.got()
         assert workers.holder is not None
-        assert workers.holder.returned(key, raw)
+        assert await workers.holder.returned(key, raw)
         done = await lab.finish(engine, run)
     assert (done.state, done.run.failure and done.run.failure.code) == ("failed", "AF-STEP-RAISED")
 
@@ -192,7 +139,7 @@ async def test_a_step_is_taken_over_though_the_first_commit_of_its_tree_comes_to
     try:
         async with lab.open(flow, store=store, runtime=after) as second:
             assert await after.got(again=True) == key
-            assert after.bring(key, result="5")
+            assert await after.bring(key, result="5")
             done = await lab.finish(second, run)
     finally:
         await store.close()
@@ -213,9 +160,9 @@ async def test_whether_an_attempt_is_over_is_told_by_a_holder_that_has_its_tree(
         assert await second.adopt(run.id)
         assert await after.got(again=True) == key
         assert after.holder.knows(key)
-        assert after.bring(key, result="5")
+        assert await after.bring(key, result="5")
         other = await after.got()
         assert after.holder.knows(key)
-        assert not after.bring(key, result="6")
+        assert not await after.bring(key, result="6")
         assert after.holder.knows(other)
     assert not after.holder.knows(other)

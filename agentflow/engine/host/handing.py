@@ -12,7 +12,7 @@ from agentflow.engine.attempt.ports import Port, Process
 from agentflow.engine.attempt.remote import carried_out, told_from_json
 from agentflow.engine.attempt.sealing import Seal
 from agentflow.engine.attempt.wire import attempt_to_json, returned_from_json
-from agentflow.engine.exchange import Attempt, Left, Parcel, Returned, Stopped, key_of
+from agentflow.engine.exchange import Attempt, Done, Left, Parcel, Returned, Stopped, key_of
 from agentflow.engine.failures import failed_by
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.queue import Queue
@@ -50,8 +50,8 @@ class Handing:
         self._times = times
         self._queue = queue
         self._out: dict[str, Handed] = {}
-        self._ended: dict[str, None] = {}
-        """Keys of the attempts that have come to an end here last, oldest first."""
+        self._ended: dict[str, Done] = {}
+        """The attempts that have come to an end here last, oldest first: whether that is committed."""
         self._left = False
 
     async def attend(self) -> None:
@@ -133,18 +133,17 @@ class Handing:
         self._out.clear()
         self._left = True
 
-    def _end(self, key: str, value: Any, left: Left | None = None) -> bool:
-        handed = self._out.pop(key, None)
-        if handed is None:
-            return False
-        self._ended[key] = None
+    def _end(self, key: str, value: Any, left: Left | None = None) -> None:
+        handed = self._out.pop(key)
+        done = self._ended[key] = Done(anyio.Event())
         if len(self._ended) > ENDED:
             del self._ended[next(iter(self._ended))]
         attempt = handed.attempt
         if attempt.timeout is not None:
             self._times.stopped(attempt.run, attempt.n, attempt.attempt)
-        self._queue.put(Outcome(handed.root, attempt.run, attempt.n, attempt.attempt, attempt.address, value, left))
-        return True
+        self._queue.put(
+            Outcome(handed.root, attempt.run, attempt.n, attempt.attempt, attempt.address, value, left, done)
+        )
 
     # what workers bring
 
@@ -152,7 +151,8 @@ class Handing:
         """Tell whether an attempt is handed out, or over; else this host, or another one, may still take it over."""
         if self._left:
             return False
-        if key in self._out or key in self._ended:
+        ended = self._ended.get(key)
+        if key in self._out or (ended is not None and not ended.over):
             return True
         run_key, n = key.split("/", 2)[:2]
         run = self._cache.runs.get(int(run_key))
@@ -161,9 +161,17 @@ class Handing:
         node = run.live.get(int(n))
         return node is None or node.phase != "run" or key_of(run.key, node.n, node.attempt, node.entry) != key
 
-    def returned(self, key: str, outcome: bytes) -> bool:
-        """Take what an attempt came to; False: it is over."""
-        return key in self._out and self._end(key, *self._read(outcome))
+    async def returned(self, key: str, outcome: bytes) -> bool | None:
+        """Take what an attempt came to, and return when it is committed; False: it is over. None: it isn't taken."""
+        counts = key in self._out
+        if counts:
+            self._end(key, *self._read(outcome))
+        ended = self._ended.get(key)
+        if ended is not None:
+            await ended.event.wait()
+            if ended.over:
+                return None
+        return counts
 
     def _read(self, outcome: bytes) -> Returned:
         """Read what an attempt came to; what can't be read fails the step."""
@@ -178,7 +186,8 @@ class Handing:
 
     def lost(self, key: str) -> None:
         """Note that whoever executed an attempt is gone."""
-        self._end(key, Stopped("lost"))
+        if key in self._out:
+            self._end(key, Stopped("lost"))
 
     def told(self, key: str, events: bytes) -> bool:
         """Take what an attempt tells of itself; False: it is over."""

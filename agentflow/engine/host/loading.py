@@ -90,6 +90,7 @@ class Loader:
                 return False
         else:
             if isinstance(item, Outcome):
+                self._queue.refuse(item)
                 return False
             loaded = await self._find(root)
         if loaded is None:
@@ -112,16 +113,16 @@ class Loader:
         """A tree couldn't be read: tell who waits for the command, and keep results of steps for later."""
         log.error("run %s couldn't be read: %s", item.root, self._env.gate.text(error))
         self._health.notice(error)
-        if item.done is not None:
+        if isinstance(item, Outcome):
+            await anyio.sleep(0.2)
+            self._slots.running += 1
+            self._queue.put(item)
+        elif item.done is not None:
             item.done.error = error
             self._queue.refuse(item)
             if item.done.inbox is not None and item.root not in self._cache.unreadable:  # it is read again
                 await anyio.sleep(0.2)
                 self._queue.look_at_inbox()
-        elif isinstance(item, Outcome):
-            await anyio.sleep(0.2)
-            self._slots.running += 1
-            self._queue.put(item)
 
     async def _folds_first(self, loaded: LoadedTree, item: Item) -> bool:
         """Let reducers of the user's fold what is stored of a tree before it is rebuilt, where there is any."""

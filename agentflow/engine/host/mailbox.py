@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
+from agentflow.engine.exchange import Done
 from agentflow.engine.host.loading import Loader
-from agentflow.engine.host.queue import Done, Input, Queue
+from agentflow.engine.host.queue import Input, Queue
 from agentflow.engine.host.refolding import Refolding
 from agentflow.engine.host.signals import Signals
 from agentflow.engine.plan.carrying import command_of

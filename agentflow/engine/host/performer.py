@@ -95,7 +95,7 @@ class Performer:
             node.lease = lease
             program = node.program
             if node.decided.unbegun:
-                await self.begin(run, node)
+                run, node = await self.begin(run, node)
             reduces = node.entered == "reducing"
             if program.timeout is not None and not reduces:
                 self._times.deadline(run, node)
@@ -130,14 +130,21 @@ class Performer:
             return ()
         return await transactor.flush(breathe=breathless or self._slots.running > len(items))
 
-    async def begin(self, run: RunState, node: Node) -> None:
-        """Store that a step begins which the death of its host has broken off before; who dies from now on counts."""
+    async def begin(self, run: RunState, node: Node) -> tuple[RunState, Node]:
+        """Store that a step begins which the death of its host has broken off before; who dies from now on counts.
+
+        Returns:
+            The run and the step, which may have been read anew meanwhile.
+        """
         while True:
             try:
                 await self._mailbox.apply(run.tree.key, Begun(run.key, node.n))
-                return
+                break
             except StoreError:  # logged where it came about
                 await anyio.sleep(0.2)
+        now = self._cache.runs.get(run.key)
+        step = now.live.get(node.n) if now is not None else None
+        return (run, node) if now is None or step is None else (now, step)
 
     def _let_go(self, run: RunState, node: Node, lease: Executing) -> None:
         """Let nobody interrupt what a worker does after a step."""

@@ -9,27 +9,8 @@ from typing import TypeAlias
 
 import anyio
 
+from agentflow.engine.exchange import Done
 from agentflow.engine.plan.commands import Command, Outcome
-
-
-class Done:
-    """Somebody waits until an input has been committed."""
-
-    __slots__ = ("error", "event", "held", "inbox")
-
-    def __init__(self, event: anyio.Event, inbox: int | None = None) -> None:
-        """Make one that is not done, told by an event; `inbox` is the id of the command that it carries out."""
-        self.inbox = inbox
-        self.event = event
-        self.error: BaseException | None = None
-        self.held = True
-        """False: nothing was done, as somebody else holds the tree, or was quicker with an answer."""
-
-    async def wait(self) -> None:
-        """Return when it is committed; raises what kept it from being so."""
-        await self.event.wait()
-        if self.error is not None:
-            raise self.error
 
 
 @dataclass(slots=True)
@@ -42,7 +23,7 @@ class Input:
 
 
 Item: TypeAlias = Input | Outcome
-"""Outcomes, which are the most frequent of all, go without an envelope: nobody waits for them."""
+"""Outcomes, which are the most frequent of all, go without an envelope."""
 
 
 class Queue:
@@ -94,13 +75,13 @@ class Queue:
                 self.seen.discard(item.done.inbox)
 
     def fail(self, items: Iterable[Item], error: Exception) -> list[Item]:
-        """Tell who waits for commands why they weren't committed; returns those that nobody waits for.
+        """Tell who waits for commands why they weren't committed; returns the others.
 
-        What lies in the store is read again from there.
+        What lies in the store is read again from there. Who has brought an outcome goes on waiting.
         """
         others: list[Item] = []
         for item in items:
-            if item.done is None:
+            if item.done is None or isinstance(item, Outcome):
                 others.append(item)
                 continue
             if item.done.inbox is not None:

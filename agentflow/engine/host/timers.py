@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import anyio
 
+from agentflow.engine.exchange import Done
 from agentflow.engine.host.core import Core
-from agentflow.engine.host.queue import Done
 from agentflow.engine.host.takeover import Takeover
 from agentflow.engine.plan.commands import TimerFired
 from agentflow.store.rows import HELD

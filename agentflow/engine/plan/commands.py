@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-from agentflow.engine.exchange import Chunk, Left
+from agentflow.engine.exchange import Chunk, Done, Left
 from agentflow.engine.plan.carried import Folded
 from agentflow.store.rows import AnswerRow, SharedRow, StepRow
 
@@ -178,10 +178,8 @@ class Outcome:
     value: Any
     """The result as JSON, `Worked`, `Skip`, `Park`, a `Failure`, or `Stopped`."""
     left: Left | None = None
-
-    @property
-    def done(self) -> None:
-        """Nobody waits for it."""
+    done: Done | None = None
+    """Who waits until it is committed. When that is refused it is carried out again, and who waits goes on so."""
 
 
 Command: TypeAlias = (

@@ -40,8 +40,12 @@ class Holder(Protocol):
         """
         ...
 
-    def returned(self, key: str, outcome: bytes) -> bool:
-        """Take what an attempt came to. False: it is over, or somebody else's: its worker may forget it."""
+    async def returned(self, key: str, outcome: bytes) -> bool | None:
+        """Take what an attempt came to, and return when that is committed: only then its worker may forget it.
+
+        False: it is over, or another one's: its worker may forget it too. None: it couldn't be taken, as its tree isn't
+        held any more. It is kept, as what comes too early is.
+        """
         ...
 
     def lost(self, key: str) -> None:

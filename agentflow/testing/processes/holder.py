@@ -170,11 +170,8 @@ class WorkerProcesses:
         elif not holder.knows(told.attempt):
             self._keep(seat, told)
         elif told.kind == "out":
-            taken = holder.returned(told.name, told.raw)
-            seat.keys.discard(told.name)
-            seat.send(Frame("done", told.name, b"null"))
-            for other in self._at(told.name) if taken else ():
-                other.send(Frame("stop", told.name, encode("fenced")))
+            seat.keys.discard(told.name)  # there is room for another one
+            group.start_soon(self._return, holder, seat, told)
         elif told.kind == "tell":
             if not holder.told(told.name, told.raw):
                 seat.send(Frame("stop", told.name, encode("fenced")))
@@ -214,6 +211,15 @@ class WorkerProcesses:
                 seat.send(Frame("done", key, b"null"))
             elif told.kind == "call":
                 seat.send(Frame("over", told.name.rpartition("/")[2], b"null"))
+
+    async def _return(self, holder: Holder, seat: _Seat, told: Frame) -> None:
+        taken = await holder.returned(told.name, told.raw)
+        if taken is None:
+            self._keep(seat, told)
+            return
+        seat.send(Frame("done", told.name, b"null"))
+        for other in self._at(told.name) if taken else ():
+            other.send(Frame("stop", told.name, encode("fenced")))
 
     async def _answer(self, holder: Holder, seat: _Seat, told: Frame) -> None:
         number = told.name.rpartition("/")[2]

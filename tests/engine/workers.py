@@ -1,0 +1,66 @@
+"""A runtime that hands steps to the test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+
+from agentflow.data import encode
+from agentflow.engine.exchange import Parcel
+from agentflow.engine.runtime.base import Holder
+from tests.engine.hands import eventually
+from tests.engine.lab import LIMIT
+
+
+class Workers:
+    """A runtime whose workers are the test."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        """What handing out raises first."""
+        self.out: list[str] = []
+        self.again: list[str] = []
+        self.stopped: list[tuple[str, str]] = []
+        self.holder: Holder | None = None
+        self.slow: anyio.Event | None = None
+        """What handing out waits for."""
+
+    async def execute(self, parcels: Sequence[Parcel], *, again: bool = False) -> None:
+        """Note attempts."""
+        if self.errors:
+            raise self.errors.pop(0)
+        if self.slow is not None:
+            self.out.append(parcels[0].key)
+            await self.slow.wait()
+            return
+        (self.again if again else self.out).extend(parcel.key for parcel in parcels)
+
+    def interrupt(self, keys: Sequence[str], reason: str) -> None:
+        """Note what is stopped."""
+        self.stopped += [(key, reason) for key in keys]
+
+    async def attend(self, holder: Holder) -> None:
+        """Know the holder."""
+        self.holder = holder
+        await anyio.sleep_forever()
+
+    async def health(self) -> str | None:
+        """Be well."""
+        return None
+
+    async def got(self, count: int = 1, *, again: bool = False) -> str:
+        """Return the key of an attempt, once so many were handed out."""
+
+        async def there() -> bool:
+            return len(self.again if again else self.out) >= count and self.holder is not None
+
+        await eventually(there)
+        return (self.again if again else self.out)[count - 1]
+
+    async def bring(self, key: str, **outcome: Any) -> bool | None:
+        """Bring what an attempt came to, and wait until that is committed."""
+        assert self.holder is not None
+        with anyio.fail_after(LIMIT):
+            return await self.holder.returned(key, encode(outcome))
