@@ -15,14 +15,14 @@ from agentflow.engine.plan import commands
 from agentflow.errors import StoreError
 from agentflow.store.acknowledgement import Fenced
 from agentflow.store.rows import RunChange
-from tests.engine import refused_attempts, refused_commands
+from tests.engine import refused_attempts, refused_commands, refused_elsewhere
 from tests.engine.hands import Fails, Gate
 from tests.engine.lab import LIMIT, Lab
 from tests.engine.refusing import staged
 
 pytestmark = pytest.mark.anyio
 
-CASES = {**refused_attempts.CASES, **refused_commands.CASES}
+CASES = {**refused_attempts.CASES, **refused_commands.CASES, **refused_elsewhere.CASES}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
+import apsw
 import pytest
 
 from agentflow.engine import Answer, Engine
@@ -16,8 +18,10 @@ from agentflow.store import open_store
 from agentflow.store.acknowledgement import Fenced
 from agentflow.store.contract import Definitions
 from agentflow.store.rows import RunChange
-from agentflow.testing import dying
-from tests.engine.hands import Fails, eventually
+from agentflow.store.sqlite.sql import do
+from agentflow.testing import dying, fault
+from tests.engine.hands import Fails, Gate, by_hand, eventually
+from tests.engine.held import held_store
 from tests.engine.lab import Lab, until
 from tests.engine.workers import Workers
 
@@ -166,3 +170,143 @@ async def test_whether_an_attempt_is_over_is_told_by_a_holder_that_has_its_tree(
         assert not await after.bring(key, result="6")
         assert after.holder.knows(other)
     assert not after.holder.knows(other)
+
+
+async def test_an_outcome_is_answered_when_it_is_committed_and_a_crash_before_loses_nothing(
+    lab: Lab, tmp_path: Path
+) -> None:
+    """The worker keeps it until then, and brings it to who holds the run next."""
+    before, after, db = Workers(), Workers(), tmp_path / "runs.db"
+    flow = lab.workflow(lab.call("a", Fails(0), at_most_once=True))
+    async with dying(lab.open(flow, store=db, runtime=before)) as first:
+        run = await first.start("main")
+        key = await before.got()
+        async with anyio.create_task_group() as group:
+            with fault("before-commit") as crash:
+                group.start_soon(partial(before.bring, key, result="5"))
+                await eventually(_true_of(lambda: crash.struck))
+    assert before.answered == 0
+    async with lab.open(flow, store=db, runtime=after) as second:
+        assert await after.got(again=True) == key
+        assert await after.bring(key, result="5")
+        done = await lab.finish(second, run)
+    assert (done.state, done.output, after.answered) == ("completed", 5, 1)
+
+
+async def test_a_delivery_that_doubles_is_answered_when_the_first_one_is_committed(lab: Lab, tmp_path: Path) -> None:
+    workers = Workers()
+    flow = lab.workflow(lab.call("a", Fails(0)))
+    async with held_store(tmp_path / "runs.db") as held, held.open(lab, flow, runtime=workers) as engine:
+        run = await engine.start("main")
+        key = await workers.got()
+        await anyio.wait_all_tasks_blocked()
+        held.hold()
+        answers: list[bool | None] = []
+
+        async def brings() -> None:
+            answers.append(await workers.bring(key, result="5"))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(brings)
+            group.start_soon(brings)
+            await held.entered()
+            assert answers == []
+            held.let_go()
+        assert (await lab.finish(engine, run)).output == 5
+    assert sorted(map(str, answers)) == ["False", "True"]
+
+
+async def test_an_outcome_whose_tree_is_lost_before_its_commit_is_kept_for_who_has_it_now(
+    lab: Lab, tmp_path: Path
+) -> None:
+    workers, db = Workers(), tmp_path / "runs.db"
+    flow = lab.workflow(lab.call("a", Fails(0)))
+    async with held_store(db) as held, lab.open(flow, store=held.store, runtime=workers) as engine:
+        run = await engine.start("main")
+        key = await workers.got()
+        await anyio.wait_all_tasks_blocked()
+        held.hold()
+        answers: list[bool | None] = []
+
+        async def brings() -> None:
+            answers.append(await workers.bring(key, result="5"))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(brings)
+            await held.entered()
+            _taken_over(db)
+            held.let_go()
+        assert workers.holder is not None
+        assert (answers, workers.holder.knows(key)) == ([None], False)
+        assert (await engine.get(run.id)).state == "working"
+
+
+def _taken_over(db: Path) -> None:
+    """Let another host have all trees."""
+    connection = apsw.Connection(str(db))
+    do(connection, "UPDATE heads SET holder = 'other', epoch = epoch + 1")
+    connection.close()
+
+
+@pytest.mark.parametrize("how", ["stops", "is gone", "takes too long", "has ended just before"])
+async def test_a_step_elsewhere_holds_its_slot_until_its_worker_has_stopped(lab: Lab, how: str) -> None:
+    """Two at once would be one too many for its key. Who doesn't stop in a decent time isn't waited for."""
+    workers, pause = Workers(), Gate()
+    workers.busy = True
+    one = {"key": "the one", "limit": 1}
+    flows = [lab.workflow(lab.call("a", Fails(0), concurrency=one), id=name) for name in ("first", "second")]
+    async with lab.open(*flows, runtime=workers) as engine:
+        assert engine.core.handing is not None
+        seconds: list[float] = []
+
+        async def pauses(time: float) -> None:
+            seconds.append(time)
+            await pause()
+
+        engine.core.handing.pause = pauses
+        stops, waits = [await engine.start(flow.id) for flow in flows]
+        key = await workers.got()
+        await anyio.wait_all_tasks_blocked()
+        await engine.cancel(stops.id)
+        await anyio.wait_all_tasks_blocked()
+        assert (workers.stopped, len(workers.out), seconds) == ([(key, "run_canceled")], 1, [5.0])
+        assert workers.holder is not None
+        if how == "stops":
+            assert await workers.bring(key, stopped="run_canceled")
+        elif how == "has ended just before":
+            assert await workers.bring(key, result="5")
+        elif how == "is gone":
+            workers.holder.lost(key)
+        else:
+            pause.open()
+        second = await workers.got(2)
+        assert not await workers.bring(key, result="6")
+        assert await workers.bring(second, result="7")
+        assert (await lab.finish(engine, stops)).state == "canceled"
+        assert (await lab.finish(engine, waits)).output == 7
+        pause.open()
+
+
+async def test_an_attempt_elsewhere_whose_time_is_over_is_repeated_when_it_has_stopped(lab: Lab) -> None:
+    still, workers = by_hand(lab), Workers()
+    workers.busy = True
+    step = still.call("a", Fails(0), timeout=10, retry={"max_attempts": 2, "base": 0})
+    async with still.open(still.workflow(step), runtime=workers) as engine:
+        run = await engine.start("main")
+        key = await workers.got()
+        await anyio.wait_all_tasks_blocked()
+        still.clock.advance(10)
+        await eventually(_true_of(lambda: workers.stopped == [(key, "timeout")]))
+        await anyio.wait_all_tasks_blocked()
+        assert len(workers.out) == 1
+        assert await workers.bring(key, stopped="timeout")
+        assert await workers.bring(await workers.got(2), result="7")
+        done = await still.finish(engine, run)
+    assert (done.output, done.tries) == (7, {"a": 2})
+
+
+def _true_of(condition: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
+    async def look() -> bool:
+        return condition()
+
+    return look

@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 
-from agentflow.data import encode
+from agentflow.data import decode, encode
 from agentflow.engine.exchange import Parcel
 from agentflow.engine.runtime.base import Holder
 from tests.engine.hands import eventually
@@ -23,9 +23,13 @@ class Workers:
         self.out: list[str] = []
         self.again: list[str] = []
         self.stopped: list[tuple[str, str]] = []
+        self.answered = 0
+        """How often they were told that what they brought is taken, or over."""
         self.holder: Holder | None = None
         self.slow: anyio.Event | None = None
         """What handing out waits for."""
+        self.busy = False
+        """Whether they are at what they were given, until they bring something."""
 
     async def execute(self, parcels: Sequence[Parcel], *, again: bool = False) -> None:
         """Note attempts."""
@@ -38,8 +42,11 @@ class Workers:
         (self.again if again else self.out).extend(parcel.key for parcel in parcels)
 
     def interrupt(self, keys: Sequence[str], reason: str) -> None:
-        """Note what is stopped."""
+        """Note what is to be stopped; nobody is at it."""
         self.stopped += [(key, reason) for key in keys]
+        if self.holder is not None and not self.busy:
+            for key in keys:
+                self.holder.lost(key)
 
     async def attend(self, holder: Holder) -> None:
         """Know the holder."""
@@ -63,4 +70,13 @@ class Workers:
         """Bring what an attempt came to, and wait until that is committed."""
         assert self.holder is not None
         with anyio.fail_after(LIMIT):
-            return await self.holder.returned(key, encode(outcome))
+            taken = await self.holder.returned(key, encode(outcome))
+        self.answered += 1
+        return taken
+
+    async def ask(self, key: str, *call: Any) -> Any:
+        """Ask for an attempt, and return the answer."""
+        assert self.holder is not None
+        with anyio.fail_after(LIMIT):
+            answer = await self.holder.called(key, encode(call))
+        return None if answer is None else decode(answer)

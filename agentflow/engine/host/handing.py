@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 
 from agentflow.engine.attempt.ports import Port, Process
 from agentflow.engine.attempt.remote import carried_out, told_from_json
@@ -28,6 +29,8 @@ log = logging.getLogger("agentflow")
 
 PAUSE = 0.2
 """Seconds after which a step is claimed again that couldn't be handed out."""
+UNWIND = 5.0
+"""Seconds that a worker gets to stop an attempt: a step that is still at work is one too many for its key."""
 ENDED = 10_000
 """How many attempts are known to be over."""
 
@@ -40,7 +43,7 @@ class Handing:
     ) -> None:
         """Hand out nothing yet."""
         self.pause: Callable[[float], Awaitable[None]] = anyio.sleep
-        """Waits before a step that couldn't be handed out is claimed again."""
+        """Waits `PAUSE` or `UNWIND`."""
         self._runtime = runtime
         self._gate = process.gate
         self._seal = Seal(process.env, process.public_env, process.gate.redactor)
@@ -53,10 +56,18 @@ class Handing:
         self._ended: dict[str, Done] = {}
         """The attempts that have come to an end here last, oldest first: whether that is committed."""
         self._left = False
+        self._group: TaskGroup | None = None
 
     async def attend(self) -> None:
         """Take what workers bring; never ends by itself."""
-        await self._runtime.attend(self)
+        try:
+            async with anyio.create_task_group() as self._group:
+                for handed in self._out.values():
+                    if handed.stopped is not None:
+                        self._group.start_soon(self._stop_waiting, handed)
+                await self._runtime.attend(self)
+        finally:
+            self._group = None
 
     async def hand_out(self, run: RunState, node: Node, *, again: bool) -> None:
         """Hand a claimed step to a worker.
@@ -101,7 +112,7 @@ class Handing:
             log.error("attempt %s can't be stopped: %s", key, self._gate.text(f"{type(error).__name__}: {error}"))
 
     def take_back(self, handed: Handed, reason: str) -> None:
-        """Let an attempt count no more; its worker is told, and not waited for.
+        """Have an attempt stopped. It holds its slots until its worker has done so, is gone, or has had time enough.
 
         One of a tree that is lost goes on: who holds that now may have taken it over.
         """
@@ -111,9 +122,17 @@ class Handing:
         if reason == "lost":
             self._forget(self._out.pop(key))
             return
-        handed.stopped = reason
-        self._end(key, Stopped(reason))
-        self._interrupt(key, reason)
+        if handed.stopped is None:
+            handed.stopped = reason
+            if self._group is not None:  # else when it is attended to
+                self._group.start_soon(self._stop_waiting, handed)
+            self._interrupt(key, reason)
+
+    async def _stop_waiting(self, handed: Handed) -> None:
+        """Let an attempt that is to stop count no more, whatever its worker is still at."""
+        await self.pause(UNWIND)
+        if self._out.get(handed.attempt.key) is handed:
+            self._end(handed.attempt.key, None)
 
     def _forget(self, handed: Handed) -> None:
         """Let one go without an outcome."""
@@ -135,6 +154,8 @@ class Handing:
 
     def _end(self, key: str, value: Any, left: Left | None = None) -> None:
         handed = self._out.pop(key)
+        if handed.stopped is not None:
+            value, left = Stopped(handed.stopped), None
         done = self._ended[key] = Done(anyio.Event())
         if len(self._ended) > ENDED:
             del self._ended[next(iter(self._ended))]
@@ -213,10 +234,10 @@ class Handed:
         self.root = root
         self.attempt = attempt
         self.stopped: str | None = None
-        """Why it was taken back."""
+        """Why it is to stop."""
 
     def interrupt(self, reason: str) -> None:
-        """Let it count no more."""
+        """Have it stopped."""
         self._handing.take_back(self, reason)
 
 

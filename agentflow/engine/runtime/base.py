@@ -75,7 +75,11 @@ class Runtime(Protocol):
         ...
 
     def interrupt(self, keys: Sequence[str], reason: str) -> None:
-        """Have workers stop attempts that are over, as far as they can be reached."""
+        """Have workers stop attempts, as far as they can be reached.
+
+        Their slots are free when they have stopped: when they are brought as usual, or lost. What nobody is at is lost
+        at once.
+        """
         ...
 
     async def attend(self, holder: Holder) -> None:

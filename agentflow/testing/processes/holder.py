@@ -73,8 +73,11 @@ class WorkerProcesses:
             self._waiting.pop(key, None)
             self._adopted.discard(key)
             self._let_go(key)
-            for seat in self._at(key):
+            seats = self._at(key)
+            for seat in seats:
                 seat.send(Frame("stop", key, encode(reason)))
+            if not seats and self._holder is not None:
+                self._holder.lost(key)
 
     async def complete(self) -> None:
         """Return when all workers that are expected have connected, or were waited for long enough."""
