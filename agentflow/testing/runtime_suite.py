@@ -90,10 +90,12 @@ class Notes:
         """Keys of attempts that may still be handed out again."""
         self.early: list[str] = []
         """Keys of those of them that were asked about."""
-        self.commits: anyio.Event | None = None
-        """What the commit of an outcome waits for."""
-        self.waiting: list[str] = []
-        """Keys of outcomes that came and aren't committed yet."""
+        self.brought: list[str] = []
+        """Keys of all outcomes that came."""
+        self.never = False
+        """Whether nothing is committed any more."""
+        self.lets_go = False
+        """Whether the tree of the next outcome isn't held any more when it comes."""
         self._changed = anyio.Event()
 
     def _tell(self) -> None:
@@ -109,10 +111,14 @@ class Notes:
 
     async def returned(self, key: str, outcome: bytes) -> bool | None:
         """Note what an attempt came to, once it may be committed."""
-        if self.commits is not None:
-            self.waiting.append(key)
-            self._tell()
-            await self.commits.wait()
+        self.brought.append(key)
+        self._tell()
+        if self.never:
+            await anyio.sleep_forever()
+        if self.lets_go:
+            self.lets_go = False
+            self.unknown.add(key)
+            return None
         counts = key in self.open
         if counts:
             self.open.discard(key)
@@ -146,6 +152,10 @@ class Notes:
     async def late(self, key: str) -> None:
         """Return when an outcome has come that counts no more."""
         await self._until(lambda: key in self.stale)
+
+    async def came(self, key: str) -> None:
+        """Return when an outcome has come."""
+        await self._until(lambda: key in self.brought)
 
     async def asked(self, key: str) -> None:
         """Return when something has come that isn't known yet."""
@@ -228,6 +238,62 @@ class RuntimeSuite:
             await workplace.left(1)
             await notes.late(parcel.key)
         assert not notes.results
+
+    async def test_an_attempt_that_nobody_is_at_is_lost_at_once_when_it_is_interrupted(
+        self, workplace: Workplace
+    ) -> None:
+        """Nobody has to wait until it stops, and no worker that comes gets it."""
+        notes, parcel = Notes(), workplace.parcel(1)
+        async with attended(workplace.runtime(), notes) as runtime:
+            await hand_out(runtime, notes, parcel)
+            runtime.interrupt([parcel.key], "run_canceled")
+            await notes.settled()
+            await workplace.add()
+            await hand_out(runtime, notes, workplace.parcel(2))
+            await notes.settled()
+        assert (notes.gone, len(notes.results), workplace.executions(1)) == ([parcel.key], 1, 0)
+
+    async def test_an_attempt_that_is_interrupted_comes_back_when_it_has_stopped(self, workplace: Workplace) -> None:
+        """Its slots are free then."""
+        notes, parcel = Notes(), workplace.parcel(1, holds=True)
+        await workplace.add()
+        async with attended(workplace.runtime(), notes) as runtime:
+            await hand_out(runtime, notes, parcel)
+            await workplace.begun(1)
+            runtime.interrupt([parcel.key], "run_canceled")
+            await notes.settled()
+            await workplace.left(1)
+        assert (notes.brought, notes.gone) == ([parcel.key], [])
+
+    async def test_an_outcome_is_kept_until_the_holder_has_committed_it(self, workplace: Workplace) -> None:
+        """One that dies before gets nothing of it: the next one does."""
+        first, second, parcel = Notes(), Notes(), workplace.parcel(1, holds=True)
+        first.never = True
+        await workplace.add()
+        async with attended(workplace.runtime(), first) as runtime:
+            await hand_out(runtime, first, parcel)
+            await workplace.begun(1)
+            workplace.release(1)
+            await first.came(parcel.key)
+        async with attended(workplace.runtime(), second) as runtime:
+            await hand_out(runtime, second, parcel, again=True)
+            await second.settled()
+        assert (second.results, second.gone, workplace.executions(1)) == ({parcel.key: b"1"}, [], 1)
+
+    async def test_an_outcome_that_the_holder_lets_go_is_kept_until_it_has_the_run_again(
+        self, workplace: Workplace
+    ) -> None:
+        """It may get it back, or another one does."""
+        notes, parcel = Notes(), workplace.parcel(1)
+        notes.lets_go = True
+        await workplace.add()
+        async with attended(workplace.runtime(), notes) as runtime:
+            await hand_out(runtime, notes, parcel)
+            await notes.came(parcel.key)
+            notes.unknown.clear()
+            await hand_out(runtime, notes, parcel, again=True)
+            await notes.settled()
+        assert (notes.results, notes.gone, workplace.executions(1)) == ({parcel.key: b"1"}, [], 1)
 
     async def test_attempts_of_a_killed_worker_are_lost_and_those_of_others_go_on(self, workplace: Workplace) -> None:
         """Nobody has to wait for the dead one."""

@@ -221,7 +221,7 @@ async def test_of_many_deliveries_that_double_each_result_counts_once(there: Els
     assert max(there.attempts().values()) <= 2
 
 
-async def test_a_cancel_stops_the_worker_and_waits_for_nobody(there: Elsewhere) -> None:
+async def test_a_run_is_cancelled_when_the_worker_has_stopped_its_step(there: Elsewhere) -> None:
     there.start()
     async with holder(there) as engine:
         run = await engine.start("holds")

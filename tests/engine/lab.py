@@ -22,7 +22,7 @@ from agentflow.store.contract import Store
 from agentflow.testing.clock import FakeClock
 from agentflow.testing.outcome import RunOutcome, look_at
 
-LIMIT = 6
+LIMIT = 60
 """Seconds after which a wait of a test has failed."""
 SKILLS = ("native:python", "native:shell", "native:network")
 

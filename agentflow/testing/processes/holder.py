@@ -45,6 +45,8 @@ class WorkerProcesses:
         self._waiting: dict[str, Parcel] = {}
         self._adopted: set[str] = set()
         """Handed out by a holder before, and not found at a worker yet."""
+        self._stopped: list[str] = []
+        """Stopped before the holder attended to them."""
         self._early: dict[str, list[tuple[_Seat, Frame]]] = {}
         """What attempts have brought that the holder doesn't know of yet."""
         self._complete = anyio.Event()
@@ -76,8 +78,12 @@ class WorkerProcesses:
             seats = self._at(key)
             for seat in seats:
                 seat.send(Frame("stop", key, encode(reason)))
-            if not seats and self._holder is not None:
+            if seats:
+                continue
+            if self._holder is not None:
                 self._holder.lost(key)
+            else:
+                self._stopped.append(key)
 
     async def complete(self) -> None:
         """Return when all workers that are expected have connected, or were waited for long enough."""
@@ -90,6 +96,8 @@ class WorkerProcesses:
     async def attend(self, holder: Holder) -> None:
         """Let workers connect, until cancelled."""
         self._holder = holder
+        while self._stopped:
+            holder.lost(self._stopped.pop())
         self._path.unlink(missing_ok=True)  # of a holder that was killed
         async with anyio.create_task_group() as group:
             self._group = group
