@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import anyio
 import pytest
+from anyio import from_thread
 
+from agentflow.engine import Engine
 from agentflow.engine.exchange import Executing
 from agentflow.engine.host.flush import Work
 from agentflow.engine.plan import commands
+from agentflow.engine.program import Program
 from agentflow.errors import StoreError
 from agentflow.store.acknowledgement import Fenced
 from agentflow.store.rows import RunChange
@@ -72,3 +76,84 @@ async def test_a_step_that_was_to_be_stopped_before_it_began_goes_on_when_that_i
         refuse.set()
         done = await lab.finish(engine, run)
         assert (done.state, done.output, done.tries) == ("completed", "done", {"a": 1})
+
+
+class Rereads:
+    """Refuses a commit of an engine, and lets things happen while what it was about is read anew."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.reading = anyio.Event()
+        self.go_on = anyio.Event()
+        self._engine = engine
+        self._write = engine.core.committer.write
+        self._learned = engine.core.loader.learned
+        engine.core.committer.write = self._refused
+        engine.core.committer.pause = self._at_once
+
+    async def _refused(self, changes: Sequence[RunChange]) -> Sequence[Fenced]:
+        self._engine.core.committer.write = self._write
+        self._engine.core.loader.learned = self._slowly
+        raise StoreError("the disk is full", code="AF-STORE-FULL")
+
+    async def _at_once(self, _: float) -> None: ...
+
+    async def _slowly(self, digest: str) -> Program:
+        self._engine.core.loader.learned = self._learned
+        self.reading.set()
+        with anyio.fail_after(LIMIT):
+            await self.go_on.wait()
+        return await self._learned(digest)
+
+
+async def test_a_step_in_a_thread_reads_of_its_run_while_that_is_read_anew(lab: Lab) -> None:
+    begun, reading, door = anyio.Event(), threading.Event(), Gate()
+
+    def reads(ctx: Any) -> Any:
+        from_thread.run_sync(begun.set)
+        assert reading.wait(LIMIT)
+        try:
+            return ctx.input["n"]
+        finally:
+            from_thread.run_sync(rereads.go_on.set)
+
+    steps = lab.call("reads", reads, execution="parallel"), lab.call("beside", door, execution="parallel")
+    async with lab.open(lab.workflow(*steps, output="{steps.reads}")) as engine:
+        run = await engine.start("main", {"n": 5})
+        with anyio.fail_after(LIMIT):
+            await begun.wait()
+        await door.inside()
+        rereads = Rereads(engine)
+        door.open()
+        with anyio.fail_after(LIMIT):
+            await rereads.reading.wait()
+        reading.set()
+        done = await lab.finish(engine, run)
+    assert (done.state, done.output, done.tries) == ("completed", 5, {"reads": 1, "beside": 1})
+
+
+async def test_a_step_that_begins_while_its_run_is_read_anew_is_executed(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins, door = Gate(), Gate()
+    steps = lab.call("beside", door, execution="parallel"), lab.call("a", Fails(0, "done"), execution="parallel")
+    async with lab.open(lab.workflow(*steps)) as engine:
+        perform = engine.core.performer.perform
+
+        async def slowly(work: Work, lease: Executing) -> Sequence[Work]:
+            if work.n == 1:
+                await begins()
+            return await perform(work, lease)
+
+        monkeypatch.setattr(engine.core.performer, "perform", slowly)
+        run = await engine.start("main")
+        await begins.inside()
+        await door.inside()
+        rereads = Rereads(engine)
+        door.open()
+        with anyio.fail_after(LIMIT):
+            await rereads.reading.wait()
+        begins.open()
+        await anyio.wait_all_tasks_blocked()
+        rereads.go_on.set()
+        done = await lab.finish(engine, run)
+    assert (done.state, done.output, done.tries) == ("completed", "done", {"beside": 1, "a": 1})

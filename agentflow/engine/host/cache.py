@@ -24,6 +24,14 @@ class TreeCache:
         self.trees[tree.key] = tree
         self.keep_runs(tree)
 
+    def replace(self, old: Tree, tree: Tree) -> None:
+        """Hold a tree that was read anew: there is no moment, for threads either, in which its runs aren't here."""
+        self.adopt(tree)
+        for key, run in old.runs.items():
+            if self.runs.get(key) is run:  # it isn't stored
+                self.runs.pop(key)
+                self.keys.pop(run.id, None)
+
     def keep_runs(self, tree: Tree) -> None:
         """Know all runs of a held tree."""
         for key, run in tree.runs.items():

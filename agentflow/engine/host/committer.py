@@ -27,7 +27,6 @@ from agentflow.faultpoints import reach
 from agentflow.reports import described
 from agentflow.store.acknowledgement import Fenced
 from agentflow.store.contract import Store
-from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import RunChange
 
 log = logging.getLogger("agentflow")
@@ -285,31 +284,35 @@ class Committer:
             if run.change is not None:  # commands that came with the tree
                 self._queue.seen.difference_update(set(run.change.inbox_done) - known)
         try:
-            loaded = await self._read_again(tree.key)
+            await self._read_again(tree, outcomes)
         except StoreError as damage:
             self._cache.unreadable[tree.key] = damage
             self._loader.lose(tree.key)
             self._loader.tell_waiting()
-            return
-        self._cache.drop(tree)
-        if tree.taking:
-            return  # it wasn't taken
-        if loaded is not None and loaded.epoch != tree.epoch:
-            self._cache.adopt(tree)
-            self._loader.lose(tree.key)
-        elif loaded is not None:
-            await self._loader.load(loaded, tree, outcomes)
-            self._queue.items.append(Input(tree.key, TOUCH))  # commands may have come with it
+        except Exception as error:
+            self._abandon((), [tree], error)
+            self.tell_everybody()
 
     def _refused(self, error: StoreError) -> None:
         self._health.refused = error
         self.on_refusal()
 
-    async def _read_again(self, root: int) -> LoadedTree | None:
-        """Read a tree whose commit was refused: what keeps the store from writing may keep it from reading too."""
+    async def _read_again(self, tree: Tree, outcomes: Sequence[Outcome]) -> None:
+        """Read a tree whose commit was refused: what keeps the store from writing may keep it from reading too.
+
+        The old one stays until there is a new one: its steps go on, and read of it.
+        """
         while True:
             try:
-                return await self._store.load(root)
+                loaded = await self._store.load(tree.key)
+                if loaded is None or tree.taking:
+                    self._cache.drop(tree)  # it is new, or it wasn't taken
+                elif loaded.epoch != tree.epoch:
+                    self._loader.lose(tree.key)
+                else:
+                    await self._loader.load(loaded, tree, outcomes)
+                    self._queue.items.append(Input(tree.key, TOUCH))  # commands may have come with it
+                return
             except StoreError as error:
                 if is_damaged(error):
                     raise

@@ -184,7 +184,10 @@ class Loader:
         tree.programs = programs
         if taking:
             tree.root.changes().take = True
-        self._cache.adopt(tree)
+        if old is not None:
+            self._cache.replace(old, tree)
+        else:
+            self._cache.adopt(tree)
         for item in loaded.inbox:
             if item.id not in self._queue.seen:
                 self._queue.seen.add(item.id)
