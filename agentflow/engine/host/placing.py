@@ -58,14 +58,12 @@ class Placing:
 
     def place(self, node: Node, rows: Sequence[StepRow]) -> None:
         """Place all rows inside of a step; those of a run are inside of its root."""
-        flat, inner = self._divide(rows)
-        inner.sort(key=lambda row: len(row.address))
-        self._collect_labels(inner)
+        lists = self._divide(rows)
+        for prefix, members in lists.items():
+            self._collect_labels(prefix, members)
         self._reopen(node)
-        if flat:
-            self._place_flat(flat)
-        for row in inner:
-            self._place(row)
+        for prefix in sorted(lists, key=len):
+            self._place_list(prefix, lists[prefix])
         for entered in self._entered:  # their templates may look at any step
             self._values(entered)
         if self._unnumbered:
@@ -78,8 +76,8 @@ class Placing:
                 scope.closed = True
                 scope.owner.closed += scope.stage == "body"
 
-    def _divide(self, rows: Sequence[StepRow]) -> tuple[list[StepRow], list[StepRow]]:
-        """Put aside what is inside of steps that are over; return the steps of the run's own list, and the others."""
+    def _divide(self, rows: Sequence[StepRow]) -> dict[str, list[StepRow]]:
+        """Put aside what is inside of steps that are over; return the others by the prefix of their addresses."""
         over = self._over = {row.address for row in rows if row.ended_order and row.state in _DONE}
         going = [
             address
@@ -90,23 +88,30 @@ class Placing:
             over.discard(address)
             over.difference_update(_around(address))
             self._note_hooks(address)
-        flat: list[StepRow] = []
-        inner: list[StepRow] = []
-        group, inside = inner, ("?",)
+        lists: defaultdict[str, list[StepRow]] = defaultdict(list)
+        group, inside = lists[""], ("?",)
+        own = group
         for row in rows:
             address = row.address
-            if "/" not in address and "[" not in address and "#" not in address:
-                flat.append(row)
+            if "/" not in address and "[" not in address:
+                own.append(row)
             elif address.startswith(inside):  # as most are: they come one after the other
                 group.append(row)
-            else:
-                outer = next((outer for outer in _around(address) if outer in over), None)
-                if outer is None:
-                    inner.append(row)
-                    continue
+            elif (outer := self._outermost(address)) is not None:
                 group, inside = self._aside[outer], (f"{outer}/", f"{outer}[")
                 group.append(row)
-        return flat, inner
+            else:
+                head, slash, _ = address.rpartition("/")
+                lists[head + slash].append(row)
+        return lists
+
+    def _outermost(self, address: str) -> str | None:
+        """Return the outermost step around another one that is over."""
+        over = self._over
+        for cut in _INSIDE.finditer(address):
+            if (outer := address[: cut.start()]) in over:
+                return outer
+        return None
 
     def _note_hooks(self, address: str) -> None:
         start = address.find("#")
@@ -115,15 +120,23 @@ class Placing:
             self._hooks.add(address[:end])
             start = address.find("#", start + 1)
 
-    def _collect_labels(self, rows: Sequence[StepRow]) -> None:
-        labels = self._labels
-        for address in [row.address for row in rows if row.state != "submitted" and "[" in row.address]:
-            start = address.find("[")
-            while start >= 0:
-                end = address.find("]", start) + 1
-                if address[start + 1 : end - 1].isdigit():
-                    labels[address[:start]].append(address[start:end])
-                start = address.find("[", start + 1)
+    def _collect_labels(self, prefix: str, rows: Sequence[StepRow]) -> None:
+        """Note which iterations of loops have rows."""
+        start, begun = len(prefix), False
+        for row in rows:
+            if row.state != "submitted":
+                begun = True
+                if row.address.find("[", start) >= 0:
+                    self._note_labels(row.address, start)
+        if begun and "[" in prefix:
+            self._note_labels(prefix, 0)
+
+    def _note_labels(self, address: str, start: int) -> None:
+        while (start := address.find("[", start)) >= 0:
+            end = address.find("]", start) + 1
+            if address[start + 1 : end - 1].isdigit():
+                self._labels[address[:start]].append(address[start:end])
+            start += 1
 
     def _reopen(self, node: Node) -> None:
         """Open the bodies, hooks and compensation scopes that were open."""
@@ -171,16 +184,22 @@ class Placing:
         number = scope.program.number_of(name)
         return None if number is None else (scope, number)
 
-    def _place_flat(self, rows: Sequence[StepRow]) -> None:
-        """Place steps of the run's own list: there may be very many, and most are over."""
-        scope, over = self._scopes[""], self._over
-        index, nodes, holding = scope.program.index, scope.nodes, scope.program.containers
-        for row in rows:
-            member = index.get(row.address)
-            if member is not None and member not in holding and row.address in over:
-                nodes[member] = row  # what depends on it needs no more
-            else:
-                self._place(row)
+    def _place_list(self, prefix: str, rows: Sequence[StepRow]) -> None:
+        """Place the steps of one list: there may be very many, and of most that are over the row is enough."""
+        scope = self._scopes.get(prefix)
+        if scope is not None:
+            index, nodes, holding = scope.program.index, scope.nodes, scope.program.containers
+            start, over, others = len(prefix), self._over, list[StepRow]()
+            for row in rows:
+                address = row.address
+                member = index.get(address[start:])
+                if member is not None and member not in holding and address in over:
+                    nodes[member] = row
+                else:
+                    others.append(row)
+            rows = others
+        for row in sorted(rows, key=lambda row: len(row.address)) if rows else ():
+            self._place(row)
 
     def _place(self, row: StepRow) -> None:
         address = row.address
