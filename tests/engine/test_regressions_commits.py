@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from agentflow.steps import workflow as sub
 from agentflow.steps.contract import Context, Park, Timer
 from agentflow.store import open_store
 from agentflow.store.acknowledgement import Fenced
-from agentflow.store.contract import Definitions, Holders
+from agentflow.store.contract import Definitions
 from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import RunChange
 from agentflow.store.sqlite import SqliteStore
@@ -258,10 +258,10 @@ async def test_commands_that_couldnt_be_read_once_are_read_again(
         await gate.inside()
         inbox = engine.store.inbox
 
-        async def fails(roots: Collection[int] | None = None, holders: Holders = None) -> list[tuple[int, Inbox]]:
+        async def fails(*args: Any) -> list[tuple[int, Inbox]]:
             if refusals:
                 raise refusals.pop()
-            return await inbox(roots, holders)
+            return await inbox(*args)
 
         monkeypatch.setattr(engine.store, "inbox", fails)
         await engine.store.request(run.id, "cancel", {"by": "local"})

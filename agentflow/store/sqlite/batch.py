@@ -22,7 +22,6 @@ from agentflow.store.rows import (
     State,
     StepRow,
     SubscriptionRow,
-    TaskRow,
 )
 from agentflow.store.sqlite import creating, left
 from agentflow.store.sqlite import statements as sql
@@ -56,7 +55,6 @@ class Batch:
         self._steps: list[tuple[Any, ...]] = []
         self._events: list[tuple[Any, ...]] = []
         self._rare: defaultdict[str, list[tuple[Any, ...]]] = defaultdict(list)
-        self._timers = Timers()
         self._kept: set[int] = set()
         """Roots of trees whose changes are refused, as somebody else was quicker to take them or to answer."""
         self._leases: list[RunChange] = []
@@ -64,8 +62,23 @@ class Batch:
         self._gone: list[int] = []
         self._new_ids: set[str] = set()
         self._places: dict[int, sql.Place] = {}
-        self.queues = Queues(db, holder)
-        self.topics = Topics(db)
+        self._timers: Timers | None = None
+        self._queues: Queues | None = None
+        self._topics: Topics | None = None
+
+    @property
+    def queues(self) -> Queues:
+        """What it does to queues for slots: most commits do nothing."""
+        if self._queues is None:
+            self._queues = Queues(self._db, self._holder)
+        return self._queues
+
+    @property
+    def topics(self) -> Topics:
+        """What it does with published events: nor with these."""
+        if self._topics is None:
+            self._topics = Topics(self._db)
+        return self._topics
 
     def commit(self, changes: Sequence[RunChange]) -> list[Fenced]:
         """Take in changes; returns those that are refused."""
@@ -80,13 +93,15 @@ class Batch:
                 self._apply(change, head)
         if self._leases:
             self._settle_leases()
-        self.topics.write()
+        if self._topics is not None:
+            self._topics.write()
         return refused
 
     def _settle_leases(self) -> None:
         """Take and release trees. One of whose waits was answered at once goes on where it is."""
+        answered = self._topics.answered if self._topics is not None else ()
         for change in self._leases:
-            change.stays = change.release and change.run in self.topics.answered
+            change.stays = change.release and change.run in answered
             release = change.release and not change.stays
             holder, head = None if release else self._holder, self.head(change.root)
             if change.take:
@@ -134,8 +149,8 @@ class Batch:
     def _admit(self, change: RunChange) -> Head | None:
         create = change.create
         if create is None or create.parent is not None:
-            root = self.head(change.root)
-            if root is None or not self._fits(change, root):
+            top = self.head(change.root)
+            if top is None or not self._fits(change, top):
                 return None
         head = self.head(change.run)
         if create is None:
@@ -143,7 +158,8 @@ class Batch:
         parent = None if create.parent is None else self.head(create.parent)
         if head or (create.parent is not None and parent is None):
             return None
-        if (parent.root if parent else change.run) != change.root or self._exists(create):
+        root = parent.root if parent else change.run
+        if root != change.root or create.id in self._new_ids or creating.exists(self._db, create):
             return None
         context_id = create.context_id
         if context_id is None and create.parent is not None:
@@ -179,13 +195,6 @@ class Batch:
             place = self._places[run] = sql.Place._make(one(self._db, sql.PLACE, (run,)) or ("", "", ""))
         return place
 
-    def _exists(self, new: NewRun) -> bool:
-        if new.id in self._new_ids or one(self._db, "SELECT 1 FROM runs WHERE ending = ?", (new.id[::-1],)):
-            return True
-        key = new.idempotency_key
-        who = (new.tenant, new.owner, new.agent, new.workflow, key)
-        return key is not None and one(self._db, sql.IDEMPOTENT, who) is not None
-
     def _apply(self, change: RunChange, head: Head) -> None:
         run, patch = change.run, change.patch
         for answer in change.answers:
@@ -198,12 +207,16 @@ class Batch:
         if steps:
             self._keep(steps)
         if change.timers or change.drop_timers:
+            self._timers = self._timers or Timers()
             self._timers.take_in(change, head.root)
             self._heads[head.root].timed = True
             head.extras = 1
             self._changed.touch(run, head)
-        for task in change.tasks:
-            self._task(run, head, task)
+        if change.tasks:
+            head.extras = 1
+            self._changed.touch(run, head)
+            for task in change.tasks:
+                do(self._db, sql.UPSERT_TASK, creating.task_row(run, task, self._place(run)))
         for task_id, state, message in change.close_tasks:
             self._close_task(head, task_id, state, message, _moment(change, head))
         if change.drop_shared:
@@ -312,11 +325,6 @@ class Batch:
             known = None if found is None else int(found[0])
         return known
 
-    def _task(self, run: int, head: Head, row: TaskRow) -> None:
-        head.extras = 1
-        self._changed.touch(run, head)
-        do(self._db, sql.UPSERT_TASK, creating.task_row(run, row, self._place(run)))
-
     def _close_task(self, head: Head, task_id: str, state: State, message: str | None, at: float) -> None:
         do(self._db, sql.CLOSE_TASK, (state, message, at, task_id[::-1]))
         if not self._db.changes():
@@ -335,7 +343,8 @@ class Batch:
     def _close(self, run: int, head: Head, at: float) -> None:
         head.extras = 0
         self._changed.touch(run, head)
-        self._timers.forget(run)
+        if self._timers is not None:
+            self._timers.forget(run)
         for statement in sql.CLOSE_RUN:
             do(self._db, statement, (run,))
         do(self._db, sql.CLOSE_TASKS, (at, run))
@@ -361,7 +370,8 @@ class Batch:
         """Write all that was collected; the batch can go on afterwards."""
         db, rare = self._db, self._rare
         hot = self._changed.write(rare)
-        self._timers.write(rare)
+        if self._timers is not None:
+            self._timers.write(rare)
         if self._generations:
             rare[sql.SET_GENERATION] = [(number_, task[::-1]) for task, number_ in self._generations.items()]
             self._generations.clear()
@@ -380,7 +390,8 @@ class Batch:
         if rare:
             do_each(db, rare, sql.THEN)
             rare.clear()
-        self.queues.give()
+        if self._queues is not None:
+            self._queues.give()
 
     def forget(self) -> None:
         """Forget the heads of trees that were let go of."""

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import apsw
+
 from agentflow.data import encode
 from agentflow.store.rows import NewRun, TaskRow
-from agentflow.store.sqlite.statements import Place
+from agentflow.store.sqlite.sql import one
+from agentflow.store.sqlite.statements import IDEMPOTENT, Place
+
+
+def exists(db: apsw.Connection, new: NewRun) -> bool:
+    """Tell whether there is a run of this id, or one that its owner has begun with the same key."""
+    if one(db, "SELECT 1 FROM runs WHERE ending = ?", (new.id[::-1],)):
+        return True
+    key = new.idempotency_key
+    who = (new.tenant, new.owner, new.agent, new.workflow, key)
+    return key is not None and one(db, IDEMPOTENT, who) is not None
 
 
 def head_row(key: int, root: int, new: NewRun, context_id: str, holder: str | None, heard: int) -> tuple[Any, ...]:
