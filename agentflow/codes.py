@@ -287,6 +287,11 @@ CODES: dict[str, Code] = {
         "Nothing can go on: steps wait for what can't come any more.",
         "Mend depends_on_any, or tolerate the failure it names.",
     ),
+    "AF-WORKER-INVALID": Code(
+        "invalid",
+        "The worker of a step sent something that can't be read.",
+        "Run the same version of agentflow there and here.",
+    ),
     "AF-INTERRUPTED": Code(
         "failed",
         "A step that runs at most once was interrupted by a crash.",

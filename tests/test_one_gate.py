@@ -34,6 +34,7 @@ READ_OR_SHOWN = {
     "definition/json_loader.py": "reads definition files, with places and keys that are there twice",
     "definition/json_schema.py": "gives a schema, encoded canonically, to the library that compiles it",
     "engine/attempt/sealing.py": "writes a secret as JSON would, to find it inside of texts; nothing of that is kept",
+    "engine/attempt/wire.py": "asks of what workers bring, which agentflow.data has read, whether it has its form",
     "expressions/forms.py": "compares with a literal of a condition",
     "expressions/reading.py": "writes a value that is data into a text of a template",
     "spellings.py": "knows how a secret is written as JSON",

@@ -22,6 +22,7 @@ from typing import Protocol
 
 import anyio
 
+from agentflow.engine.attempt.received import told_from_json
 from agentflow.engine.attempt.wire import returned_from_json
 from agentflow.engine.exchange import Parcel
 from agentflow.engine.runtime.base import Runtime
@@ -138,7 +139,8 @@ class Notes:
             self._tell()
 
     def told(self, key: str, events: bytes) -> bool:
-        """Take what is told."""
+        """Take what is told, if it can be read."""
+        told_from_json(events)
         return key in self.open
 
     async def called(self, key: str, call: bytes) -> bytes | None:

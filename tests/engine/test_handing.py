@@ -82,18 +82,6 @@ async def test_a_runtime_that_cant_hand_out_keeps_nobody_from_going_on(lab: Lab)
     assert (done.state, done.output, pauses) == ("completed", 5, [0.2])
 
 
-@pytest.mark.parametrize("raw", [b"{", b"[]", b'{"park":{}}', b'{"result":5}'])
-async def test_an_outcome_that_cant_be_read_fails_its_step(lab: Lab, raw: bytes) -> None:
-    workers = Workers()
-    async with lab.open(lab.workflow(lab.call("a", Fails(0))), runtime=workers) as engine:
-        run = await engine.start("main")
-        key = await workers.got()
-        assert workers.holder is not None
-        assert await workers.holder.returned(key, raw)
-        done = await lab.finish(engine, run)
-    assert (done.state, done.run.failure and done.run.failure.code) == ("failed", "AF-STEP-RAISED")
-
-
 async def test_what_is_taken_back_while_it_is_being_handed_out_is_stopped_afterwards(lab: Lab) -> None:
     """The runtime didn't know of it before."""
     workers = Workers()

@@ -7,7 +7,8 @@ from typing import Any
 
 from agentflow.engine.attempt import execute as executing
 from agentflow.engine.attempt.ports import Notable, Port, Process
-from agentflow.engine.attempt.remote import RemotePort, answer, carried_out, told_from_json, told_to_json
+from agentflow.engine.attempt.received import told_from_json
+from agentflow.engine.attempt.remote import RemotePort, answer, carried_out, told_to_json
 from agentflow.engine.attempt.sealing import Seal
 from agentflow.engine.attempt.wire import attempt_from_json, attempt_to_json, returned_from_json, returned_to_json
 from agentflow.engine.exchange import Attempt, Executing, Returned

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from agentflow.data import decode, encode
 from agentflow.engine.attempt.ports import Notable, Port
+from agentflow.engine.attempt.received import call_from_json
 from agentflow.engine.exchange import Attempt, Chunk
 from agentflow.engine.failures import failure_of
 from agentflow.engine.volume import Volume
@@ -88,36 +89,34 @@ def told_to_json(events: Sequence[tuple[str, Mapping[str, Any]]]) -> bytes:
     return encode(list(events))
 
 
-def told_from_json(raw: bytes) -> list[tuple[str, Mapping[str, Any]]]:
-    """Read what an attempt has told."""
-    return [(kind, data) for kind, data in decode(raw)]
-
-
 def answer(port: Port, attempt: Attempt, call: bytes) -> bytes:
     """Answer a call that doesn't wait: what a step reads of its run."""
     try:
-        name, *args = decode(call)
-        if name == "input":
-            return encode({"value": port.input(attempt)})
-        if name == "result":
-            return encode({"value": port.result(attempt, *args)})
-        return encode({"value": port.ended(attempt)})
+        return encode({"value": _read(port, attempt, *call_from_json(call))})
     except Exception as error:
         return _refused(error)
 
 
+def _read(port: Port, attempt: Attempt, name: str, args: Sequence[Any]) -> Any:
+    if name == "input":
+        return port.input(attempt)
+    if name == "result":
+        return port.result(attempt, *args)
+    return port.ended(attempt)
+
+
 async def carried_out(port: Port, attempt: Attempt, call: bytes) -> bytes:
     """Answer any call."""
-    name, *args = decode(call)
-    if name not in {"save", "publish", "deliver"}:
-        return answer(port, attempt, call)
     try:
+        name, args = call_from_json(call)
+        if name not in {"save", "publish", "deliver"}:
+            return encode({"value": _read(port, attempt, name, args)})
         if name == "save":
             await port.save(attempt, *args)
             return encode({"value": None})
         if name == "deliver":
-            chunk, append, last, text, *more = args
-            await port.deliver(attempt, Chunk(chunk, append, last, text.encode(), *more))
+            chunk, append, last, text, anew, number = args
+            await port.deliver(attempt, Chunk(chunk, append, last, text.encode(), anew, number))
             return encode({"value": None})
         return encode({"value": await port.publish(attempt, *args)})
     except Exception as error:

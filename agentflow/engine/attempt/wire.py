@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any, cast
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any, TypeVar, cast
+
+from pydantic import TypeAdapter
 
 from agentflow.data import decode, encode
 from agentflow.engine.attempt.sealing import Seal
@@ -14,6 +17,8 @@ from agentflow.engine.gate import Gate
 from agentflow.engine.parking import admitted
 from agentflow.errors import Failure
 from agentflow.steps.contract import UNSET, EventWait, Park, Skip, Timer, Wait
+
+T = TypeVar("T")
 
 VERSION = 1
 """Later ones only add fields, which older readers leave out."""
@@ -67,27 +72,43 @@ def _value(value: Any, gate: Gate) -> dict[str, Any]:
 
 
 def returned_from_json(raw: bytes) -> Returned:
-    """Read what an attempt came to."""
+    """Read what an attempt came to. Whatever is raised: it isn't what `returned_to_json` writes."""
     data = decode(raw)
     left = data.get("left")
     if left is not None:
-        artifacts = [Chunk(name, append, last, text.encode()) for name, append, last, text in left["artifacts"]]
-        left = Left(artifacts, left["messages"], left["status"])
+        left = _left(_adapter(_Given).validate_python(left))
     if "result" in data:
-        return data["result"].encode(), left
+        result = data["result"].encode()
+        decode(result)
+        return result, left
     if "skip" in data:
-        return Skip(data["skip"]), left
+        return Skip(_adapter(str).validate_python(data["skip"])), left
     if "stopped" in data:
-        return Stopped(data["stopped"]), left
+        return Stopped(_adapter(str).validate_python(data["stopped"])), left
     if "failure" in data:
-        return Failure.from_data(data["failure"]), left
-    return _park(data["park"]), left
+        return _adapter(Failure).validate_python(data["failure"]), left
+    park = data["park"]
+    on: Any = _adapter(_KINDS[park["kind"]]).validate_python(park["on"])
+    return Park(on, park["state"], park["then"]), left
 
 
-def _park(data: dict[str, Any]) -> Park:
-    kind = _KINDS[data["kind"]]
-    known = {each.name for each in fields(kind)}
-    on: dict[str, Any] = {name: value for name, value in data["on"].items() if name in known}
-    if "assignees" in on:
-        on["assignees"] = tuple(on["assignees"])
-    return Park(kind(**on), data["state"], data["then"])
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What an attempt leaves."""
+
+    artifacts: list[tuple[str, bool, bool, str]]
+    messages: list[dict[str, Any]]
+    status: str | None
+
+
+def _left(given: _Given) -> Left:
+    artifacts = [Chunk(name, append, last, text.encode()) for name, append, last, text in given.artifacts]
+    for artifact in artifacts:
+        _adapter(dict[str, Any]).validate_python(decode(artifact.raw))
+    return Left(artifacts, given.messages, given.status)
+
+
+@cache
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    """Return what reads values of a type; fields of newer versions are left out."""
+    return TypeAdapter(kind)

@@ -10,7 +10,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from agentflow.engine.attempt.ports import Port, Process
-from agentflow.engine.attempt.remote import carried_out, told_from_json
+from agentflow.engine.attempt.received import told_from_json
+from agentflow.engine.attempt.remote import carried_out
 from agentflow.engine.attempt.sealing import Seal
 from agentflow.engine.attempt.wire import attempt_to_json, returned_from_json
 from agentflow.engine.exchange import Attempt, Done, Left, Parcel, Returned, Stopped, key_of
@@ -175,11 +176,14 @@ class Handing:
         ended = self._ended.get(key)
         if key in self._out or (ended is not None and not ended.over):
             return True
-        run_key, n = key.split("/", 2)[:2]
-        run = self._cache.runs.get(int(run_key))
+        try:
+            run_key, n = map(int, key.split("/", 2)[:2])
+        except ValueError:  # no attempt at all
+            return True
+        run = self._cache.runs.get(run_key)
         if run is None:
             return False
-        node = run.live.get(int(n))
+        node = run.live.get(n)
         return node is None or node.phase != "run" or key_of(run.key, node.n, node.attempt, node.entry) != key
 
     async def returned(self, key: str, outcome: bytes) -> bool | None:
@@ -211,7 +215,7 @@ class Handing:
             self._end(key, Stopped("lost"))
 
     def told(self, key: str, events: bytes) -> bool:
-        """Take what an attempt tells of itself; False: it is over."""
+        """Take what an attempt tells of itself; False: it is over. Raises StepError where it can't be read."""
         handed = self._out.get(key)
         if handed is not None:
             self._port.tell(handed.attempt, _Notes(told_from_json(events)))

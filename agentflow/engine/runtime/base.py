@@ -53,11 +53,18 @@ class Holder(Protocol):
         ...
 
     def told(self, key: str, events: bytes) -> bool:
-        """Take what an attempt tells of itself; False: it is over, its worker is to stop it."""
+        """Take what an attempt tells of itself; False: it is over, its worker is to stop it.
+
+        Raises:
+            StepError: it can't be read. The worker is told so, and the attempt goes on.
+        """
         ...
 
     async def called(self, key: str, call: bytes) -> bytes | None:
-        """Carry out what an attempt asks, and return the answer; None: it is over, its worker is to stop it."""
+        """Carry out what an attempt asks, and return the answer; None: it is over, its worker is to stop it.
+
+        What can't be read is answered with an error.
+        """
         ...
 
 

@@ -2,7 +2,7 @@
 
 From a worker: `hello - {"slots", "keys"}`, `out KEY OUTCOME`, `tell KEY EVENTS`, `call KEY/NUMBER CALL`.
 From the holder: `do KEY ATTEMPT`, `stop KEY "reason"`, `done KEY null` (an outcome is taken, or counts no more),
-`answer NUMBER ANSWER`, `over NUMBER null` (who has asked is to stop).
+`answer NUMBER ANSWER`, `over NUMBER null` (who has asked is to stop), `refused NAME "why"` (it can't be read).
 """
 
 from __future__ import annotations

@@ -152,8 +152,8 @@ class WorkerProcesses:
         seat = _Seat(writer)
         try:
             while (line := await reader.readline()).endswith(b"\n"):  # else it was cut off
-                self._take(seat, frame(line))
-        except ConnectionError:
+                self._take_line(seat, line)
+        except (ConnectionError, ValueError):  # it is cut off, or sends lines without end
             pass
         finally:
             writer.close()
@@ -171,6 +171,16 @@ class WorkerProcesses:
             if not self._at(key) and self._holder is not None:
                 self._holder.lost(key)
         self._assign()
+
+    def _take_line(self, seat: _Seat, line: bytes) -> None:
+        """Take a line; what can't be read is refused, and nobody else is the worse for it."""
+        name = "-"
+        try:
+            told = frame(line)
+            name = told.name
+            self._take(seat, told)
+        except Exception as error:
+            seat.send(Frame("refused", name, encode(f"{type(error).__name__}: {error}")))
 
     def _take(self, seat: _Seat, told: Frame) -> None:
         holder, group = self._holder, self._group
@@ -192,9 +202,9 @@ class WorkerProcesses:
 
     def _welcome(self, seat: _Seat, told: Frame) -> None:
         data = decode(told.raw)
-        seat.slots = data["slots"]
-        seat.keys.update(data["keys"])
-        self._adopted.difference_update(data["keys"])
+        seat.slots, keys = int(data["slots"]), [str(key) for key in data["keys"]]
+        seat.keys.update(keys)
+        self._adopted.difference_update(keys)
         self._seats.append(seat)
         if len(self._seats) >= self._expected:
             self._complete.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import socket
 import threading
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from agentflow.engine.attempt.remote import told_to_json
 from agentflow.engine.exchange import Attempt, Executing, Parcel
 from agentflow.engine.volume import Volume
 from agentflow.testing.processes.frames import Frame, frame
+
+log = logging.getLogger("agentflow")
 
 AGAIN = 0.02
 """Seconds until the next try to connect."""
@@ -118,6 +121,9 @@ class SocketLink:
     # in the event loop
 
     def _do(self, told: Frame) -> None:
+        if told.kind == "refused":
+            log.error("the holder refuses what this worker sent for %s: %s", told.name, decode(told.raw))
+            return
         with self._lock:
             if told.kind == "done":
                 self._outcomes.pop(told.name, None)
