@@ -15,10 +15,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow kills check format docs bench bench-quick constraints clean distclean
+.PHONY: help demo demo-a2a test test-slow kills check format docs bench bench-quick constraints clean distclean
 
 help:  ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "agentflow needs Python 3.11 or newer; none was found. Try: make PYTHON=/path/to/python3"; exit 1; }
@@ -31,6 +31,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)  ## run a workflow over this repository's files; it asks you something
 	@$(BIN)/python examples/demo/run.py
+
+demo-a2a: $(STAMP)  ## serve the demo, and let an official A2A client send, answer and read the result
+	@$(BIN)/python examples/demo/by_a2a.py
 
 test: $(STAMP)  ## run the tests, one more at a time than there are processors: many wait for processes
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal

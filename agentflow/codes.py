@@ -120,6 +120,13 @@ CODES: dict[str, Code] = {
         "A Python function raised an exception.",
         "Read its class, its message and the lines of your code: agentflow runs show RUN --step STEP.",
     ),
+    "AF-SERVE-OPEN": Code(
+        "denied", "Strangers could reach the server, and nobody has to say who it is.", "Add `auth` to the config."
+    ),
+    "AF-SERVE-ADDRESS": Code("failed", "The server can't listen on this address.", "Name one of this machine's."),
+    "AF-PORT-TAKEN": Code("conflict", "Another program uses the port.", "Take another one: --port."),
+    "AF-AUTH-TOKEN": Code("missing", "A token of the config's `auth` has no value.", "Set its environment variable."),
+    "AF-INSTALL": Code("missing", "A package that is needed isn't installed.", "Install what the message names."),
     "AF-TOOL-UNKNOWN": Code("unknown", "There is no such tool.", "Check its name, and the config's `tools`."),
     "AF-TOOL-FAILED": Code("failed", "A tool failed.", "Read its message."),
     "AF-AGENT-UNKNOWN": Code("unknown", "There is no such agent.", "Check its name, and the config's `agents`."),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -42,3 +44,15 @@ def test_on_a_terminal_the_demo_asks_and_prints_the_report(demo: Path) -> None:
     assert child.exitstatus == 0
     assert '"decision": "keep"' in child.before
     assert "# Code of this repository" in child.before
+
+
+def test_served_to_an_a2a_client_the_demo_asks_it_and_gives_it_the_report(demo: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(demo.with_name("by_a2a.py"))], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["decision"] == "keep"
+    assert [line for line in done.stderr.splitlines() if line.startswith("← ")] == [
+        "← TASK_STATE_INPUT_REQUIRED",
+        "← TASK_STATE_COMPLETED",
+    ]

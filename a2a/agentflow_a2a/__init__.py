@@ -1,1 +1,1 @@
-"""Home of the A2A server and of A2A agents. They arrive in a later release: there is nothing to import yet."""
+"""The A2A server: runs are tasks of the Agent2Agent protocol, and their waits are answered by messages."""

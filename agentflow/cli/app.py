@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.main import get_command
 
-from agentflow.cli.commands import flows, look, runs, store, waits
+from agentflow.cli.commands import flows, look, runs, serving, store, waits
 from agentflow.cli.help import Command, Group, WrongUse, suggestion
 from agentflow.codes import door
 
@@ -74,6 +74,7 @@ def build() -> typer.Typer:
     _add(app, LOOK, "steps", look.steps)
     _add(app, LOOK, "schema", flows.schema)
     _add(app, LOOK, "explain", look.explain)
+    _add(app, OPERATE, "serve", serving.serve)
     store_app = _group(store.store)
     for name, function in store.COMMANDS.items():
         _add(store_app, None, name, function)

@@ -9,9 +9,10 @@ from itertools import islice
 from typing import Any
 
 from agentflow.cli.shown import clean, safe_json
-from agentflow.cli.values import alternatives, assignments, resolve, types_of
+from agentflow.cli.values import assignments
 from agentflow.data import is_array, is_object
 from agentflow.definition.json_schema import Fault, faults_of, make_validator
+from agentflow.definition.typed_text import alternatives, resolve, types_of
 from agentflow.errors import InputError
 from agentflow.steps.contract import UNSET
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from agentflow.cli.examples import check, sketch
-from agentflow.cli.values import alternatives, read_value, resolve, types_of
 from agentflow.data import is_array, is_object
+from agentflow.definition.typed_text import alternatives, read_value, resolve, types_of
 from agentflow.steps.contract import UNSET
 
 Kind = Literal["text", "number", "boolean", "choice", "edit", "constant"]

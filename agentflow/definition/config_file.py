@@ -185,6 +185,38 @@ class ConnectionEntry(Model):
     """Header of `header`, which carries the token."""
 
 
+class TokenEntry(Model):
+    """A token that lets somebody in."""
+
+    name: str = Field(min_length=1)
+    """What it is called, for operators."""
+    value_env: Variable | None = None
+    """Environment variable with its value."""
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{64}$")
+    """SHA-256 of its value, in hexadecimal: a config holds no token itself."""
+    owner: str | None = None
+    """Whose runs it starts and sees; default: its name."""
+    tenant: str = ""
+    """The workspace that the owner acts in."""
+    groups: tuple[str, ...] = ()
+    """Groups that the owner is in: waits may be assigned to them."""
+    scopes: tuple[str, ...] = ()
+    """What it may do besides; `*`: see and do everything."""
+
+    @model_validator(mode="after")
+    def _one(self) -> TokenEntry:
+        if (self.value_env is None) == (self.sha256 is None):
+            raise ValueError("give exactly one of value_env and sha256")
+        return self
+
+
+class AuthSection(Model):
+    """Who may use the agent when it is served."""
+
+    tokens: tuple[TokenEntry, ...] = ()
+    """Tokens, each sent as `Authorization: Bearer TOKEN`; without any only this machine is served."""
+
+
 class IncludedFile(Model):
     """What an included file may say: workflows, and further includes."""
 
@@ -225,5 +257,7 @@ class ConfigFile(Model):
     """Agents by name."""
     connections: dict[str, ConnectionEntry] = Field(default_factory=dict[str, ConnectionEntry])
     """Connections by name, such as `google:drive`."""
+    auth: AuthSection = AuthSection()
+    """Who may use the agent when it is served."""
     workflows: Any = None
     """The workflows: a mapping of ids to workflows, or a list of workflows with ids."""

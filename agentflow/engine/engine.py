@@ -28,6 +28,7 @@ from agentflow.engine.program import Program
 from agentflow.engine.read.following import Following
 from agentflow.engine.read.hosted import executed
 from agentflow.engine.read.outputs import output_of
+from agentflow.engine.read.tasks import Tasks
 from agentflow.engine.read.watching import Watching
 from agentflow.engine.runtime.base import Runtime
 from agentflow.errors import NotFoundError
@@ -53,6 +54,7 @@ class Engine:
         looks = store.shared and host.takeover.mode == "none"
         self.watching = Watching(store, core.signals, store.changes() if looks else None)
         self.following = Following(store, core.cache, self.watching)
+        self.told = Tasks(store, self.watching)
         core.committer.on_commit.append(self.watching.committed)
         core.committer.on_change.append(self.watching.everybody)
         core.loader.tell_waiting = core.committer.tell_everybody

@@ -41,6 +41,10 @@ class TaskStore(Protocol):
         """Return a wait or agent task by its whole id."""
         ...
 
+    async def answered(self, root: int, message_id: str) -> TaskView | None:
+        """Return the wait of a tree that a message has answered; uses an index by the ids of messages."""
+        ...
+
     async def list_tasks(
         self,
         *,

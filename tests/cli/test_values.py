@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from agentflow.cli.actions.start import read_answers, split_target
-from agentflow.cli.values import assignments, document, read_value
+from agentflow.cli.values import assignments, document
+from agentflow.definition.typed_text import read_value
 from agentflow.errors import InputError
 
 SCHEMA: dict[str, Any] = {

@@ -47,9 +47,9 @@ async def resume(
     Raises:
         NotFoundError, InputError, ConflictError: see `Engine.resume`.
     """
-    view = await find(store, task_id, principal)
-    payload = check(view, answer, gate)
     gate.encoded([by, door, message_id], ANSWER)
+    view = await find(store, task_id, principal, message_id)
+    payload = check(view, answer, gate)
     kept = None if message is None else gate.encoded(dict(message), ANSWER)
     task = view.task
     row = AnswerRow(task.id, task.run, task.n, task.step, payload, by, door, message_id, at, kept)
@@ -93,14 +93,20 @@ def _plain(answer: Any) -> Any:
     return answer.get("value", answer) if isinstance(answer, dict) else answer  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  plain JSON
 
 
-async def find(store: Store, task_id: str, principal: Principal) -> TaskView:
-    """Return the wait that an id names: its own, or that of a run with exactly one open wait."""
+async def find(store: Store, task_id: str, principal: Principal, message_id: str | None = None) -> TaskView:
+    """Return the wait that an id names: its own, or that of a run with exactly one open wait.
+
+    A message that has answered a wait of the run's tree is about that one for ever, whatever is open by now.
+    """
     view = await task_of(store, task_id, principal)
     if view is not None:
         return view
     run = await store.get_run(task_id)
     if run is None or not principal.owns(run.tenant, run.owner):
         raise unknown_wait(task_id)
+    taken = await store.answered(run.root, message_id) if message_id is not None else None
+    if taken is not None:
+        return taken
     waits = await store.list_tasks(run_id=task_id, tree=True)
     if len(waits) == 1:
         return waits[0]

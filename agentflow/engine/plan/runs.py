@@ -346,13 +346,16 @@ def visible_state(run: RunState) -> State:
 
 
 def update_states(run: RunState) -> None:
-    """Note changed states, from a run up to the root."""
+    """Note changed states, from a run up to the root; of one that still waits also that it asks for something else."""
     current: RunState | None = run
+    anew = False
     while current is not None:
+        anew = anew or current.asks_anew
+        current.asks_anew = False
         if not current.ended:
             state = visible_state(current)
             text = _waiting_text(current) if state != "working" else None
-            if state != current.state:
+            if state != current.state or (anew and state != "working"):
                 current.state = state
                 current.patch(state=state, now_text=text or "")
                 current.emit("run_status", None, {"state": state}, bumps=True)

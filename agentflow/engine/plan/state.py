@@ -39,9 +39,10 @@ class RunState:
     """A held run."""
 
     __slots__ = (
-        "_shared", "cancel", "change", "children", "failures", "held", "id", "input", "key", "last_response",
-        "live", "next_n", "order", "parent", "parent_run", "past", "patched", "paused", "program", "queued", "queueing",
-        "ready", "root", "row", "running", "seeds", "stamp", "state", "timing", "tolerated", "tree", "volume", "waits",
+        "_shared", "asks_anew", "cancel", "change", "children", "failures", "held", "id", "input", "key",
+        "last_response", "live", "next_n", "order", "parent", "parent_run", "past", "patched", "paused", "program",
+        "queued", "queueing", "ready", "root", "row", "running", "seeds", "stamp", "state", "timing", "tolerated",
+        "tree", "volume", "waits",
     )  # fmt: skip
 
     def __init__(self, tree: Tree, row: RunRow | NewRun, key: int, program: Program, parent: Node | None) -> None:
@@ -73,6 +74,8 @@ class RunState:
         """How many nodes wait for a time other than a timeout."""
         self.waits: dict[str, Node] = {}
         """Open waits by task id."""
+        self.asks_anew = False
+        """Whether other waits are open than before this transition, here or below."""
         self.children: dict[int, RunState] = {}
         """Child runs in progress."""
         self.paused = False

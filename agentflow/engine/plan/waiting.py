@@ -98,6 +98,7 @@ def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: s
     node.state = "auth-required" if kind == "auth" else "input-required"
     node.task = run.tree.env.new_id()
     run.waits[node.task] = node
+    run.asks_anew = True
     run.save(node, memo=True)
     row = TaskRow(
         node.task, run.key, node.n, node.address, kind, node.state, message,
@@ -128,6 +129,7 @@ def close_wait(run: RunState, node: Node, message: str | None = None) -> None:
     """Close a step's open wait without an answer."""
     if node.task is not None and node.task in run.waits:
         del run.waits[node.task]
+        run.asks_anew = True
         change = run.changes()
         change.close_tasks = added(change.close_tasks, (node.task, "canceled", message))
         run.drop_timer(node, "timeout")
@@ -143,6 +145,7 @@ def asking(run: RunState, n: int, task: str | None) -> Node | None:
 def answered(run: RunState, node: Node, data: Any) -> None:
     """Carry out an answer: `{"answer": {"value" | "decline" | "failure": …}, "by", "door"}`."""
     run.waits.pop(node.task or "", None)
+    run.asks_anew = True
     run.drop_timer(node, "timeout")
     answer = data.get("answer")
     if answer is None:
@@ -253,6 +256,7 @@ def _timed_out(run: RunState, node: Node) -> None:
     parked, task = node.decided.parked, node.task
     if task is not None:
         run.waits.pop(task, None)
+        run.asks_anew = True
         change = run.changes()
         change.close_tasks = added(change.close_tasks, (task, "canceled", "timed out"))
         run.emit("task_closed", node.address, {"state": "canceled", "reason": "timeout"}, task=task, bumps=True)

@@ -27,6 +27,19 @@ class Tasks:
             found = one(self._database.reader, f"{TASK} WHERE k.ending = ?", (task_id[::-1],))
         return task_view(found) if found else None
 
+    async def answered(self, root: int, message_id: str) -> TaskView | None:
+        """Return the wait of a tree that a message has answered."""
+        named = "SELECT m.task FROM messages m JOIN heads h ON h.key = m.run"
+        with self._database.faults:
+            db = self._database.reader
+            found = rows(db, f"{named} WHERE m.id = ? AND m.task IS NOT NULL AND h.root = ?", (message_id, root))
+            views = (
+                one(db, f"{TASK} WHERE k.ending = ? AND k.message_id = ?", (name[::-1], message_id))
+                for (name,) in found
+            )
+            values = next((each for each in views if each), None)
+        return task_view(values) if values else None
+
     async def list_tasks(
         self,
         *,

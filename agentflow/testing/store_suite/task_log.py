@@ -107,6 +107,17 @@ class ToldSuite:
         assert one.data == {"messageId": "m1", "role": "user", "parts": [{"data": [7]}]}
         assert [message.data for message in await store.history(text_id("w2"))] == [{"parts": [1]}]
 
+    async def test_a_message_names_the_wait_that_it_has_answered(self, store: Store) -> None:
+        key, other = await start(store, "r1"), await start(store, "r2")
+        await store.commit([parked(key, key, wait_task(key, "w1"), wait_task(key, "w2", 1))])
+        assert await store.answered(key, "m1") is None
+        await store.answer(text_id("w1"), {"value": 7}, by="ann", door="cli", message_id="m1", at=120.0)
+        view = await store.answered(key, "m1")
+        assert view is not None
+        assert (view.task.id, view.answer) == (text_id("w1"), {"value": 7})
+        assert await store.answered(other, "m1") is None
+        assert await store.answered(key, "m2") is None
+
     async def test_what_an_event_answers_is_no_message(self, store: Store) -> None:
         key = await start(store, "r1")
         await store.commit([parked(key, key, wait_task(key, "w1", kind="event"))])

@@ -1,0 +1,81 @@
+"""The agent's card: who it is, where it is reached, and a skill for each workflow and each tool trigger. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from agentflow import __version__
+from agentflow.config import Config
+from agentflow.definition.models import Workflow
+from agentflow.definition.triggers import Tool, typed
+from agentflow_a2a.reading import ACCEPTED
+from agentflow_a2a.told import TASKS, Json
+
+_OUTPUT = ("text/plain", "application/json")
+_SECURITY: Mapping[str, Any] = {
+    "securitySchemes": {"bearer": {"httpAuthSecurityScheme": {"scheme": "bearer"}}},
+    "securityRequirements": [{"schemes": {"bearer": {}}}],
+}
+
+
+def card(config: Config, url: str, *, tokens: bool) -> Json:
+    """Return the card of a config's agent, in the protocol's JSON.
+
+    Args:
+        config: whose agent it is.
+        url: where the agent's routes begin.
+        tokens: whether who asks has to bring a token.
+    """
+    description = config.description or f"Runs workflows: {', '.join(config.workflows)}."
+    interfaces = [
+        {"url": f"{url}{path}", "protocolBinding": binding, "protocolVersion": version}
+        for version in ("1.0", "0.3")
+        for path, binding in (("/a2a", "JSONRPC"), ("/a2a/rest", "HTTP+JSON"))
+    ]
+    extension = {
+        "uri": TASKS,
+        "description": "Each wait of a run is a task of its own. Metadata under this URI tells a task's place in the "
+        "tree of tasks (parentTaskId, rootTaskId, depth, step, kind, schema) and its generation, which grows by one "
+        "with each change: streams go on after it with Last-Event-ID. A data part {step, answer} answers one of "
+        "several waits; metadata skillId names the skill to start.",
+    }
+    return {
+        "name": config.name,
+        "description": description,
+        "version": __version__,
+        "supportedInterfaces": interfaces,
+        "capabilities": {
+            "streaming": True,
+            "pushNotifications": False,
+            "extendedAgentCard": False,
+            "extensions": [extension],
+        },
+        "defaultInputModes": list(ACCEPTED),
+        "defaultOutputModes": list(_OUTPUT),
+        "skills": skills(config.workflows),
+        **(_SECURITY if tokens else {}),
+    }
+
+
+def skills(workflows: Mapping[str, Workflow]) -> list[Json]:
+    """Return a skill for each workflow, and one for each of their tool triggers."""
+    found: list[Json] = []
+    for workflow in workflows.values():
+        found.append(_skill(workflow.id, workflow.label, workflow.description, workflow, ["workflow"]))
+        for entry in workflow.entry_points:
+            for trigger in entry.triggers:
+                tool = typed(trigger)
+                if isinstance(tool, Tool) and tool.name not in workflows:
+                    tags = ["workflow", workflow.id]
+                    found.append(_skill(tool.name, entry.label, tool.description, workflow, tags))
+    return found
+
+
+def _skill(name: str, label: str | None, description: str | None, workflow: Workflow, tags: list[str]) -> Json:
+    schema = workflow.input_schema
+    told = description or label or name
+    if schema is not None:
+        told = f"{told}\nInput (JSON Schema): {json.dumps(schema, ensure_ascii=False, separators=(',', ':'))}"
+    return {"id": name, "name": label or name, "description": told, "tags": tags}

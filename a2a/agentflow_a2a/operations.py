@@ -1,0 +1,153 @@
+"""The operations of the protocol on one agent: what it is asked, and what it answers, in the protocol's JSON."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from agentflow.engine import Engine
+from agentflow.errors import AgentflowError, NotFoundError
+from agentflow.principal import Principal
+from agentflow.store.rows import RunRow
+from agentflow_a2a import listing
+from agentflow_a2a.refusals import RefusedError, invalid, not_found, refusal
+from agentflow_a2a.resting import Resting
+from agentflow_a2a.streaming import Stream, Told
+from agentflow_a2a.tasks import Json, Tasks, is_over, task_id_of
+from agentflow_a2a.told import agent_message
+from agentflow_a2a.turns import Turn, Turns
+
+CALLER = "agentflow.caller"
+"""Where a request's scope says who asks."""
+CANCEL_TIME = 10.0
+"""Seconds that a cancel waits for the run's end: what compensates may take longer, and is told as it is then."""
+
+
+class Mark:
+    """How far a caller has got in a stream: the generation of the last change that it was given."""
+
+    __slots__ = ("generation",)
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.generation: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and how."""
+
+    principal: Principal
+    after: int | None = None
+    """The generation of the last change that it has seen, where it goes on with a stream."""
+    mark: Mark = field(default_factory=Mark)
+
+
+class _Configuration(NamedTuple):
+    returns_at_once: bool
+    history: int | None
+
+
+class Operations:
+    """One agent as the protocol sees it: its runs and their waits."""
+
+    def __init__(self, engine: Engine, resting: Resting) -> None:
+        """Made over an open engine; `resting` waits for runs."""
+        self._engine = engine
+        self._resting = resting
+        self._tasks = Tasks(engine)
+        self._turns = Turns(engine, self._tasks)
+
+    async def send(self, request: Mapping[str, Any], caller: Caller) -> Json:
+        """Start a run or answer a wait; the task, when it has ended or waits, or at once where that is asked for."""
+        configuration = _configuration(request)
+        turn = await self._turn(request, caller)
+        if not configuration.returns_at_once and turn.moves:
+            await self._resting.rest(turn.task_id, caller.principal)
+        return await self._told(turn, configuration.history, caller)
+
+    async def stream(self, request: Mapping[str, Any], caller: Caller) -> AsyncGenerator[Told, None]:
+        """Do what `send` does, and tell the task, then each change of it, until it has ended or waits."""
+        _configuration(request)
+        turn = await self._turn(request, caller)
+        if turn.notice is not None:
+            yield Told("task", await self._told(turn, None, caller), None)
+            return
+        stream = Stream(self._engine, self._tasks, turn.task_id, caller.principal)
+        async for told in stream.turn(turn.before):
+            caller.mark.generation = told.generation
+            yield told
+
+    async def subscribe(self, task_id: str, caller: Caller) -> AsyncGenerator[Told, None]:
+        """Tell a task, then each change of it, until its end; from the change on that the caller has seen last."""
+        found = await self._tasks.find(task_id, caller.principal)
+        if is_over(found) and (caller.after is None or caller.after >= found.generation):
+            raise RefusedError("unsupported", "the task has ended: there is nothing more to tell")
+        stream = Stream(self._engine, self._tasks, task_id, caller.principal)
+        async for told in stream.whole(caller.after):
+            caller.mark.generation = told.generation
+            yield told
+
+    async def get(self, task_id: str, history: int | None, caller: Caller) -> Json:
+        """Return a task; `history`: how many of its newest messages, None: all."""
+        _check_history(history)
+        return await self._tasks.whole(await self._tasks.find(task_id, caller.principal), history)
+
+    async def list(self, request: Mapping[str, Any], caller: Caller) -> Json:
+        """Return a page of the caller's tasks, those whose state changed last first."""
+        asked = listing.read(request)
+        page = await self._engine.tasks(asked.query, principal=caller.principal)
+        tasks: list[Json] = []
+        for listed in page.tasks:
+            try:
+                found = await self._tasks.find(listed.id, caller.principal)
+            except RefusedError:  # deleted meanwhile
+                continue
+            tasks.append(await self._tasks.whole(found, asked.history, artifacts=asked.artifacts))
+        return listing.page(asked, page, tasks)
+
+    async def cancel(self, task_id: str, caller: Caller) -> Json:
+        """End a task; raises RefusedError where it has ended already."""
+        found = await self._tasks.find(task_id, caller.principal)
+        if is_over(found):
+            raise RefusedError("task_not_cancelable", "the task has ended already")
+        try:
+            await self._engine.cancel(task_id, principal=caller.principal)
+            if isinstance(found, RunRow):
+                await self._resting.end(task_id, caller.principal, CANCEL_TIME)
+        except NotFoundError:
+            raise not_found(task_id) from None
+        except AgentflowError as error:
+            raise refusal(error) from None
+        return await self.get(task_id, None, caller)
+
+    async def _turn(self, request: Mapping[str, Any], caller: Caller) -> Turn:
+        try:
+            return await self._turns.take(request, caller.principal)
+        except AgentflowError as error:
+            raise refusal(error) from error
+
+    async def _told(self, turn: Turn, history: int | None, caller: Caller) -> Json:
+        found = await self._tasks.find(turn.task_id, caller.principal)
+        task = await self._tasks.whole(found, history)
+        if turn.notice is None:
+            return task
+        name = f"notice.{turn.message_id}"
+        parts = [{"text": turn.notice}, *task["status"].get("message", {}).get("parts", ())]
+        task["status"]["message"] = agent_message(task_id_of(found), task["contextId"], name, parts)
+        return task
+
+
+def _configuration(request: Mapping[str, Any]) -> _Configuration:
+    told: Mapping[str, Any] = request.get("configuration") or {}
+    if told.get("taskPushNotificationConfig"):
+        raise RefusedError("push_not_supported", "this agent sends no push notifications")
+    history = told.get("historyLength")
+    _check_history(history)
+    return _Configuration(bool(told.get("returnImmediately")), history)
+
+
+def _check_history(history: int | None) -> None:
+    if history is not None and history < 0:
+        raise invalid("historyLength", "it must not be negative")

@@ -1,0 +1,208 @@
+"""The one module that knows the official SDK: its types, errors and transports in front of our operations.
+
+Of the SDK only the edges are used: messages, the JSON-RPC and HTTP+JSON routes, the adapters for protocol 0.3, the
+route of the card. What it offers to execute and to store tasks isn't.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from a2a.server.context import ServerCallContext
+from a2a.server.events import Event
+from a2a.server.request_handlers import RequestHandler
+from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes, create_rest_routes
+from a2a.server.routes.common import DefaultServerCallContextBuilder, ServerCallContextBuilder
+from a2a.types import a2a_pb2 as pb
+from a2a.utils import errors
+from a2a.utils.constants import VERSION_HEADER
+from a2a.utils.proto_utils import validate_proto_required_fields
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.message import Message
+from starlette.requests import Request
+from starlette.routing import BaseRoute, Router
+from starlette.types import ASGIApp
+
+from agentflow.data import is_array, is_object
+from agentflow_a2a.operations import CALLER, Caller, Operations
+from agentflow_a2a.refusals import Kind, RefusedError
+from agentflow_a2a.streaming import Told
+
+VERSIONS = ("1.0", "0.3")
+"""Versions of the protocol that are spoken, as Major.Minor."""
+_ERRORS: Mapping[Kind, type[errors.A2AError]] = {
+    "task_not_found": errors.TaskNotFoundError,
+    "task_not_cancelable": errors.TaskNotCancelableError,
+    "push_not_supported": errors.PushNotificationNotSupportedError,
+    "unsupported": errors.UnsupportedOperationError,
+    "content_type": errors.ContentTypeNotSupportedError,
+    "no_extended_card": errors.ExtendedAgentCardNotConfiguredError,
+    "invalid_params": errors.InvalidParamsError,
+    "version": errors.VersionNotSupportedError,
+    "internal": errors.InternalError,
+}
+_EXACT = 2**53
+"""Whole numbers up to this one are exact in a float."""
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Transports:
+    """One agent at its edges: JSON-RPC and HTTP+JSON, both for protocol 1.0 and 0.3, and the card."""
+
+    card: Sequence[BaseRoute]
+    rpc: ASGIApp
+    rest: ASGIApp
+
+
+def transports(operations: Operations, card: Mapping[str, Any]) -> Transports:
+    """Return the transports of one agent."""
+    handler, callers = _Handler(operations), _Callers()
+    (rpc,) = create_jsonrpc_routes(handler, "/", context_builder=callers, enable_v0_3_compat=True)
+    rest = create_rest_routes(handler, context_builder=callers, enable_v0_3_compat=True)
+    public = create_agent_card_routes(_made(card, pb.AgentCard()), cache_control="public, max-age=60")
+    return Transports(public, rpc.app, Router(rest, redirect_slashes=False))
+
+
+class _Callers(ServerCallContextBuilder):
+    """Says of each request who asks, and refuses versions of the protocol that nobody speaks here."""
+
+    def __init__(self) -> None:
+        self._default = DefaultServerCallContextBuilder()
+
+    def build(self, request: Request) -> ServerCallContext:
+        context = self._default.build(request)
+        asked = request.headers.get(VERSION_HEADER) or request.query_params.get(VERSION_HEADER) or ""
+        if asked:
+            version = ".".join(asked.strip().split(".")[:2])
+            if version not in VERSIONS:
+                spoken = " and ".join(VERSIONS)
+                raise errors.VersionNotSupportedError(f'version "{asked}" isn\'t spoken here; {spoken} are')
+            context.state["headers"] = {**context.state["headers"], VERSION_HEADER.lower(): version}
+        context.state[CALLER] = request.scope[CALLER]
+        return context
+
+
+class _Handler(RequestHandler):
+    """What the SDK's transports call."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+
+    async def on_message_send(self, params: pb.SendMessageRequest, context: ServerCallContext) -> pb.Task:
+        validate_proto_required_fields(params)
+        try:
+            return _made(await self._operations.send(_plain(params), _caller(context)), pb.Task())
+        except RefusedError as error:
+            raise _error(error) from None
+
+    async def on_message_send_stream(
+        self, params: pb.SendMessageRequest, context: ServerCallContext
+    ) -> AsyncGenerator[Event]:
+        validate_proto_required_fields(params)
+        async with aclosing(_events(self._operations.stream(_plain(params), _caller(context)))) as events:
+            async for event in events:
+                yield event
+
+    async def on_subscribe_to_task(
+        self, params: pb.SubscribeToTaskRequest, context: ServerCallContext
+    ) -> AsyncGenerator[Event]:
+        validate_proto_required_fields(params)
+        async with aclosing(_events(self._operations.subscribe(params.id, _caller(context)))) as events:
+            async for event in events:
+                yield event
+
+    async def on_get_task(self, params: pb.GetTaskRequest, context: ServerCallContext) -> pb.Task:
+        validate_proto_required_fields(params)
+        history = params.history_length if params.HasField("history_length") else None
+        try:
+            return _made(await self._operations.get(params.id, history, _caller(context)), pb.Task())
+        except RefusedError as error:
+            raise _error(error) from None
+
+    async def on_list_tasks(self, params: pb.ListTasksRequest, context: ServerCallContext) -> pb.ListTasksResponse:
+        try:
+            return _made(await self._operations.list(_plain(params), _caller(context)), pb.ListTasksResponse())
+        except RefusedError as error:
+            raise _error(error) from None
+
+    async def on_cancel_task(self, params: pb.CancelTaskRequest, context: ServerCallContext) -> pb.Task:
+        validate_proto_required_fields(params)
+        try:
+            return _made(await self._operations.cancel(params.id, _caller(context)), pb.Task())
+        except RefusedError as error:
+            raise _error(error) from None
+
+    async def on_create_task_push_notification_config(
+        self, params: pb.TaskPushNotificationConfig, context: ServerCallContext
+    ) -> pb.TaskPushNotificationConfig:
+        raise errors.PushNotificationNotSupportedError
+
+    async def on_get_task_push_notification_config(
+        self, params: pb.GetTaskPushNotificationConfigRequest, context: ServerCallContext
+    ) -> pb.TaskPushNotificationConfig:
+        raise errors.PushNotificationNotSupportedError
+
+    async def on_list_task_push_notification_configs(
+        self, params: pb.ListTaskPushNotificationConfigsRequest, context: ServerCallContext
+    ) -> pb.ListTaskPushNotificationConfigsResponse:
+        raise errors.PushNotificationNotSupportedError
+
+    async def on_delete_task_push_notification_config(
+        self, params: pb.DeleteTaskPushNotificationConfigRequest, context: ServerCallContext
+    ) -> None:
+        raise errors.PushNotificationNotSupportedError
+
+    async def on_get_extended_agent_card(
+        self, params: pb.GetExtendedAgentCardRequest, context: ServerCallContext
+    ) -> pb.AgentCard:
+        raise errors.UnsupportedOperationError("this agent has no extended card")
+
+
+async def _events(stream: AsyncGenerator[Told, None]) -> AsyncGenerator[Event]:
+    try:
+        async with aclosing(stream) as told:
+            async for each in told:
+                yield _event(each)
+    except RefusedError as error:
+        raise _error(error) from None
+
+
+def _event(told: Told) -> Event:
+    if told.kind == "task":
+        return _made(told.content, pb.Task())
+    if told.kind == "artifact":
+        return _made(told.content, pb.TaskArtifactUpdateEvent())
+    return _made(told.content, pb.TaskStatusUpdateEvent())
+
+
+def _caller(context: ServerCallContext) -> Caller:
+    caller: Caller = context.state[CALLER]
+    return caller
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    """Return a request as JSON, whole numbers as such: the SDK's types know only floats."""
+    return _whole(MessageToDict(message))
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) <= _EXACT else value
+    if is_object(value):
+        return {name: _whole(each) for name, each in value.items()}
+    return [_whole(each) for each in value] if is_array(value) else value
+
+
+def _made(content: Mapping[str, Any], message: M) -> M:
+    return ParseDict(dict(content), message, ignore_unknown_fields=True)
+
+
+def _error(refused: RefusedError) -> errors.A2AError:
+    data: dict[str, Any] = {"code": refused.code} if refused.code else {}
+    if refused.fields:
+        data["errors"] = [{"field": name, "message": message} for name, message in refused.fields.items()]
+    return _ERRORS[refused.kind](refused.message, data or None)

@@ -1,0 +1,154 @@
+"""Tails of a task's log: the task first, then each change of it, in one order for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, Literal, NamedTuple
+
+from agentflow.data import is_object
+from agentflow.engine import Engine
+from agentflow.engine.read.tasks import Change, Chunk
+from agentflow.principal import Principal
+from agentflow.store.rows import Event, RunRow, State
+from agentflow.store.views import TaskView
+from agentflow_a2a.tasks import Found, Tasks, is_over
+from agentflow_a2a.told import TASKS, Json, Moment, run_parts, status, wait_status
+
+_ASKING = frozenset({"input-required", "auth-required"})
+_ENDS: dict[str, State] = {"run_completed": "completed", "run_failed": "failed", "run_canceled": "canceled"}
+
+
+class Told(NamedTuple):
+    """One event of a stream."""
+
+    kind: Literal["task", "status", "artifact"]
+    content: Json
+    generation: int | None
+    """Who has got this one goes on after that generation; None: it isn't told wholly yet."""
+    rests: bool = False
+    """The task waits, or has ended."""
+
+
+class Stream:
+    """One task, as it is told to one who listens."""
+
+    def __init__(self, engine: Engine, tasks: Tasks, task_id: str, principal: Principal) -> None:
+        """Tell nothing yet."""
+        self._engine = engine
+        self._tasks = tasks
+        self._task_id = task_id
+        self._principal = principal
+
+    async def turn(self, before: int) -> AsyncGenerator[Told, None]:
+        """Tell the task, then what changes by a message, until the task rests.
+
+        `before` is the generation that the task had before the message.
+        """
+        found = await self._tasks.find(self._task_id, self._principal)
+        yield await self._snapshot(found)
+        if is_over(found) or (found.generation > before and _asks(found)):
+            return
+        async with aclosing(self._after(found.generation)) as changes:
+            async for told in changes:
+                yield told
+                if told.rests:
+                    return
+
+    async def whole(self, after: int | None) -> AsyncGenerator[Told, None]:
+        """Tell the task, then all its changes until its end.
+
+        Who has seen the change with the generation `after` gets what followed: the task without its artifacts, which
+        it has, and each later change.
+        """
+        found = await self._tasks.find(self._task_id, self._principal)
+        yield await self._snapshot(found, after)
+        async with aclosing(self._after(found.generation if after is None else after)) as changes:
+            async for told in changes:
+                yield told
+
+    async def _snapshot(self, found: Found, after: int | None = None) -> Told:
+        if after is not None:
+            return Told("task", await self._tasks.whole(found, 0, artifacts=False), after)
+        generation = found.generation
+        return Told("task", await self._tasks.whole(found, None, generation=generation), generation)
+
+    async def _after(self, generation: int) -> AsyncGenerator[Told, None]:
+        """Tell what changed after a generation."""
+        async with aclosing(self._engine.told.changes(self._task_id, generation, self._principal)) as changes:
+            async for change in changes:
+                found = await self._tasks.find(self._task_id, self._principal)
+                if change.chunk is not None:
+                    yield self._artifact(found, change.chunk, change.event.generation)
+                    continue
+                for told in await self._status(found, change):
+                    yield told
+
+    def _artifact(self, found: Found, chunk: Chunk, generation: int | None) -> Told:
+        content: Json = {
+            "taskId": self._task_id,
+            "contextId": found.context_id,
+            "artifact": chunk.artifact,
+            "append": chunk.append,
+            "lastChunk": chunk.last,
+        }
+        return Told("artifact", _numbered(content, generation), generation)
+
+    async def _status(self, found: Found, change: Change) -> list[Told]:
+        event = change.event
+        moment = _moment(event)
+        if moment is None:
+            return []
+        told: list[Told] = []
+        if isinstance(found, RunRow):
+            if event.type == "run_completed":
+                result = await self._tasks.result(found, await self._engine.store.artifacts(found.id))
+                if result is not None:  # without a number: it is told again to who has missed the end
+                    told.append(self._artifact(found, Chunk(result, False, True), None))
+            waits = await self._waits_at(found, event.at) if moment.state in _ASKING else []
+            text = event.data.get("message") if is_object(event.data) else None
+            parts = run_parts(found, moment.state, waits, text)
+            state = status(found.id, found.context_id, moment, parts, [view.task.id for view in waits])
+        else:
+            state = wait_status(found, moment)
+        content = {"taskId": self._task_id, "contextId": found.context_id, "status": state}
+        rests = moment.state not in {"submitted", "working"}
+        told.append(Told("status", _numbered(content, event.generation), event.generation, rests))
+        return told
+
+    async def _waits_at(self, run: RunRow, at: float) -> list[TaskView]:
+        """Return the waits that were open at a time."""
+        found = await self._engine.told.waits(run.id, ended=True)
+        return [
+            view._replace(task=view.task._replace(state="input-required"))
+            for view in found
+            if view.task.created_at <= at and (view.task.updated_at > at or view.task.state in _ASKING)
+        ]
+
+
+def _asks(found: Found) -> bool:
+    return (found.state if isinstance(found, RunRow) else found.task.state) in _ASKING
+
+
+def _moment(event: Event) -> Moment | None:
+    """Return the state that an event tells; None: it tells of none."""
+    data: Any = event.data
+    if event.type in _ENDS:
+        state: State = _ENDS[event.type]
+        return Moment(data["state"] if is_object(data) and data.get("state") in {"rejected"} else state, event.at)
+    if event.type == "run_started":
+        return Moment("working", event.at)
+    if event.type == "run_status" and is_object(data):
+        return Moment(data["state"], event.at)
+    if event.type == "step_waiting":
+        return Moment("auth-required" if is_object(data) and data.get("kind") == "auth" else "input-required", event.at)
+    if event.type == "step_resumed":
+        return Moment("completed", event.at)
+    if event.type == "task_closed" and is_object(data):
+        return Moment(data["state"], event.at)
+    return None
+
+
+def _numbered(content: Json, generation: int | None) -> Json:
+    """Return an event with the generation of its change, for those who go on after it."""
+    return content if generation is None else {**content, "metadata": {TASKS: {"generation": generation}}}

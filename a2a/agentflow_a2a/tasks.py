@@ -1,0 +1,116 @@
+"""Finds tasks of one agent, and puts them together: status, artifacts, history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agentflow.engine import Engine
+from agentflow.engine.read.outputs import output_of
+from agentflow.errors import NotFoundError
+from agentflow.principal import Principal
+from agentflow.store.rows import TERMINAL, RunRow
+from agentflow.store.views import TaskView
+from agentflow_a2a.refusals import not_found
+from agentflow_a2a.told import (
+    Json,
+    is_artifact,
+    message_json,
+    output_artifact,
+    run_status,
+    run_task,
+    wait_task,
+)
+
+Found = RunRow | TaskView
+"""A run, or a wait."""
+_DEEPEST = 100
+
+
+def is_over(found: Found) -> bool:
+    """Tell whether a task has ended."""
+    return (found.state if isinstance(found, RunRow) else found.task.state) in TERMINAL
+
+
+def task_id_of(found: Found) -> str:
+    """Return a task's id."""
+    return found.id if isinstance(found, RunRow) else found.task.id
+
+
+class Tasks:
+    """The tasks of an engine's agent."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Made over an open engine."""
+        self._engine = engine
+        self._agent = engine.config.name
+
+    async def find(self, task_id: str, principal: Principal) -> Found:
+        """Return a task by its id; raises RefusedError: unknown, foreign and other agents' ones look the same."""
+        try:
+            found = await self._engine.told.find(task_id, principal)
+        except NotFoundError:
+            raise not_found(task_id) from None
+        if found.agent not in (self._agent, ""):
+            raise not_found(task_id)
+        return found
+
+    async def whole(
+        self, found: Found, history: int | None, *, artifacts: bool = True, generation: int | None = None
+    ) -> Json:
+        """Return a task.
+
+        Args:
+            found: the task.
+            history: how many of its newest messages; None: all.
+            artifacts: whether its artifacts are told.
+            generation: its artifacts as they were then; None: as they are.
+        """
+        if isinstance(found, RunRow):
+            task = run_task(found, await self._depth(found))
+            waits = await self.waits(found) if found.state in {"input-required", "auth-required"} else []
+            task["status"] = run_status(found, waits)
+            if artifacts:
+                task["artifacts"] = await self.artifacts(found, generation)
+        else:
+            run = await self._engine.store.get_run(found.run_id)
+            task = wait_task(found, 1 + (await self._depth(run) if run is not None else 0))
+        if history != 0:
+            task["history"] = await self._history(task, history)
+        return task
+
+    async def waits(self, run: RunRow) -> list[TaskView]:
+        """Return the open waits of a run and of those below it."""
+        return await self._engine.told.waits(run.id)
+
+    async def artifacts(self, run: RunRow, generation: int | None = None) -> list[Any]:
+        """Return what a run has given, its result last."""
+        told = self._engine.told
+        given = (
+            await self._engine.store.artifacts(run.id)
+            if generation is None
+            else await told.artifacts(run.id, generation)
+        )
+        result = await self.result(run, given)
+        return [*given, *([result] if result is not None else ())]
+
+    async def result(self, run: RunRow, given: list[Any]) -> Json | None:
+        """Return a completed run's result as an artifact, where it has one that isn't among those it gave."""
+        if run.state != "completed":
+            return None
+        output = await output_of(self._engine.store, run)
+        return None if output is None or is_artifact(output, given) else output_artifact(output)
+
+    async def _history(self, task: Json, limit: int | None) -> list[Json]:
+        views = await self._engine.store.history(task["id"], limit)
+        return [message_json(task["id"], task["contextId"], view) for view in views]
+
+    async def _depth(self, run: RunRow) -> int:
+        """Return how many runs are above a run."""
+        depth, above = 0, run.parent_id
+        while above is not None and depth < _DEEPEST:
+            depth += 1
+            if above == run.root_id:
+                break
+            parent = await self._engine.store.get_run(above)
+            above = parent.parent_id if parent is not None else None
+        return depth

@@ -1,0 +1,170 @@
+"""Runs and waits as tasks of the protocol, in its JSON. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from agentflow.data import is_array, is_object, salvaged
+from agentflow.engine.models import WaitView, wait_view
+from agentflow.engine.unreadable import read_failure
+from agentflow.store.rows import RunRow, State
+from agentflow.store.views import MessageView, TaskView
+
+TASKS = "urn:agentflow:a2a:tasks:v1"
+"""Extension: what a task is of a tree of tasks, its generation, and the waits of a run."""
+STATES: Mapping[State, str] = {
+    "submitted": "TASK_STATE_SUBMITTED",
+    "working": "TASK_STATE_WORKING",
+    "input-required": "TASK_STATE_INPUT_REQUIRED",
+    "auth-required": "TASK_STATE_AUTH_REQUIRED",
+    "completed": "TASK_STATE_COMPLETED",
+    "failed": "TASK_STATE_FAILED",
+    "canceled": "TASK_STATE_CANCELED",
+    "rejected": "TASK_STATE_REJECTED",
+}
+OURS: Mapping[str, State] = {theirs: ours for ours, theirs in STATES.items()}
+OUTPUT = "@output"
+"""Identity of the artifact that a run's result is; no step's address looks like it."""
+_PARTS = ("text", "raw", "url", "data")
+
+Json = dict[str, Any]
+
+
+class Moment(NamedTuple):
+    """A state of a task, and when it came to it."""
+
+    state: State
+    at: float
+
+
+def timestamp(at: float) -> str:
+    """Return a time as the protocol writes it, whole milliseconds."""
+    moment = datetime.fromtimestamp(int(at * 1000) / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def agent_message(task_id: str, context_id: str, name: str, parts: Sequence[Json], refers: Sequence[str] = ()) -> Json:
+    """Return a message of ours."""
+    message: Json = {
+        "messageId": f"{task_id}.{name}",
+        "role": "ROLE_AGENT",
+        "taskId": task_id,
+        "contextId": context_id,
+        "parts": list(parts),
+    }
+    return {**message, "referenceTaskIds": list(refers)} if refers else message
+
+
+def status(task_id: str, context_id: str, moment: Moment, parts: Sequence[Json], refers: Sequence[str] = ()) -> Json:
+    """Return a task's status; the same one has the same message wherever it is told."""
+    told: Json = {"state": STATES[moment.state], "timestamp": timestamp(moment.at)}
+    if parts:
+        name = f"{moment.state}.{int(moment.at * 1000)}"
+        told["message"] = agent_message(task_id, context_id, name, parts, refers)
+    return told
+
+
+def run_parts(run: RunRow, state: State, waits: Sequence[TaskView], text: str | None = None) -> list[Json]:
+    """Return what is said of a run's state: what it waits for, why it failed, or what its steps said last."""
+    if state in {"input-required", "auth-required"}:
+        return [{"text": _asked(waits)}, *(wait_part(view) for view in waits)] if waits else []
+    failure = read_failure(run.error) if state in {"failed", "canceled", "rejected"} else None
+    if failure is not None:
+        words = [failure.told, *([failure.why] if failure.why else ())]
+        return [{"text": ": ".join(words)}, {"data": {"error": failure.to_data()}}]
+    text = text or run.message
+    return [{"text": text}] if text else []
+
+
+def _asked(waits: Sequence[TaskView]) -> str:
+    if len(waits) == 1:
+        return waits[0].task.message or f"{waits[0].task.step} waits"
+    lines = (f"- {view.task.step}: {view.task.message or 'waits'}" for view in waits)
+    return "\n".join((f"{len(waits)} answers are waited for; say which step yours is for.", *lines))
+
+
+def wait_part(view: TaskView) -> Json:
+    """Return a wait as data: what a program needs to answer it."""
+    wait: WaitView = wait_view(view)
+    told: Json = {"taskId": wait.id, "step": wait.step, "kind": wait.kind, "message": wait.message}
+    if wait.schema is not None:
+        told["schema"] = dict(wait.schema)
+    if wait.has_default:
+        told["default"] = wait.default
+    if wait.expires_at is not None:
+        told["expiresAt"] = timestamp(wait.expires_at)
+    return {"data": {"wait": {**wait.details, **told}}, "mediaType": "application/json"}
+
+
+def run_status(run: RunRow, waits: Sequence[TaskView]) -> Json:
+    """Return the status that a run has now."""
+    parts = run_parts(run, run.state, waits)
+    return status(run.id, run.context_id, Moment(run.state, run.changed_at), parts, [view.task.id for view in waits])
+
+
+def run_task(run: RunRow, depth: int) -> Json:
+    """Return a run as a task, without its status, artifacts and history."""
+    tree: Json = {"workflow": run.workflow, "generation": run.generation, "rootTaskId": run.root_id, "depth": depth}
+    if run.parent_id is not None:
+        tree["parentTaskId"] = run.parent_id
+    if run.retry_of is not None:
+        tree["retryOf"] = run.retry_of
+    return {"id": run.id, "contextId": run.context_id, "metadata": {TASKS: tree}}
+
+
+def wait_status(view: TaskView, moment: Moment | None = None) -> Json:
+    """Return the status of a wait's task, now or as it was."""
+    task = view.task
+    moment = moment or Moment(task.state, task.updated_at)
+    asks = moment.state in {"input-required", "auth-required"}
+    parts = [*([{"text": task.message}] if task.message else ()), wait_part(view)] if asks else []
+    return status(task.id, view.context_id, moment, parts, [view.run_id])
+
+
+def wait_task(view: TaskView, depth: int) -> Json:
+    """Return a wait as a task, without its history."""
+    tree: Json = {
+        "workflow": view.workflow,
+        "generation": view.generation,
+        "rootTaskId": view.root_id,
+        "parentTaskId": view.run_id,
+        "depth": depth,
+        "step": view.task.step,
+        "kind": view.task.kind,
+    }
+    schema: Any = salvaged(view.task.schema or b"")
+    if schema is not None:
+        tree["schema"] = schema
+    return {"id": view.task.id, "contextId": view.context_id, "status": wait_status(view), "metadata": {TASKS: tree}}
+
+
+def message_json(task_id: str, context_id: str, view: MessageView) -> Json:
+    """Return a message of a task's history: whichever door it came through, in the protocol's words."""
+    data: Json = view.data if is_object(view.data) else {}
+    given: Any = data.get("parts")
+    parts = [part for part in given if is_object(part) and any(n in part for n in _PARTS)] if is_array(given) else []
+    name = view.id or data.get("messageId")
+    told: Json = {
+        "messageId": name if isinstance(name, str) else f"{task_id}.{view.generation}",
+        "role": "ROLE_USER" if view.role == "user" else "ROLE_AGENT",
+        "taskId": task_id,
+        "contextId": context_id,
+        "parts": parts,
+    }
+    kept = ("metadata", "extensions", "referenceTaskIds")
+    return {**told, **{name: data[name] for name in kept if data.get(name)}}
+
+
+def output_artifact(output: Any) -> Json:
+    """Return a run's result as an artifact."""
+    part: Json = {"text": output} if isinstance(output, str) else {"data": output, "mediaType": "application/json"}
+    return {"artifactId": OUTPUT, "name": "output", "parts": [part]}
+
+
+def is_artifact(output: Any, artifacts: Sequence[Any]) -> bool:
+    """Tell whether a run's result only names an artifact of its own: it needn't be told twice."""
+    if not is_object(output) or set(output) != {"artifact_id"}:
+        return False
+    return any(is_object(each) and each.get("artifactId") == output["artifact_id"] for each in artifacts)

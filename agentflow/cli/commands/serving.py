@@ -1,0 +1,36 @@
+"""`serve`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from agentflow.cli import options
+
+
+def serve(
+    config: Annotated[
+        str | None, typer.Argument(metavar="[CONFIG]", help="Config file; default: agentflow.yaml here or above.")
+    ] = None,
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0: any free one.")] = 8420,
+    grace: Annotated[
+        float, typer.Option("--grace", metavar="SECONDS", min=0, help="What running steps get when it ends.")
+    ] = 10.0,
+    store: options.Store = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Serve the workflows to A2A agents, and execute all runs of the store.
+
+    \f
+    agentflow serve
+    agentflow serve --port 8421
+    agentflow serve desk.yaml --host 0.0.0.0
+    """
+    from agentflow.cli.actions.serving import serve as do  # noqa: PLC0415  help must not pay for it
+
+    common = options.Common(config, store, json, quiet=quiet, no_color=no_color)
+    return do(common, host, port, grace)

@@ -1,0 +1,61 @@
+"""Puts the ASGI app together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Sequence
+
+import anyio
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from agentflow import __version__
+from agentflow.engine import Engine
+from agentflow.ids import new_id
+from agentflow.server.surface import Agent, Surface, surfaces
+from agentflow.server.who import Asking, Who, who_of
+
+
+def create_app(
+    *engines: Engine, url: str = "http://127.0.0.1:8420", who: Who | None = None, leaving: anyio.Event | None = None
+) -> Starlette:
+    """Return an ASGI app that serves open engines; close them after it.
+
+    Args:
+        engines: one, at the app's root; or several, each below `/agents/{its config's name}`.
+        url: where clients reach the app; it stands on cards.
+        who: tells who asks; default: by the configs' `auth`, without it only this machine's user.
+        leaving: set it when the app is about to end, and who waits for a run is answered at once.
+    """
+    known = who or who_of([engine.config for engine in engines], os.environ)
+    agents = agents_of(engines, url, known, leaving or anyio.Event())
+    return Starlette(
+        routes=[Route("/healthz", _health(new_id())), *_routes(agents, surfaces(), url)],
+        middleware=[Middleware(Asking, who=known)],
+    )
+
+
+def agents_of(engines: Sequence[Engine], url: str, who: Who, leaving: anyio.Event) -> list[Agent]:
+    """Return engines as they are served."""
+    base = url.rstrip("/")
+    places = [base] if len(engines) == 1 else [f"{base}/agents/{engine.config.name}" for engine in engines]
+    return [Agent(engine, place, leaving, who.tokens) for engine, place in zip(engines, places, strict=True)]
+
+
+def _routes(agents: Sequence[Agent], speaking: Sequence[Surface], url: str) -> list[BaseRoute]:
+    if len(agents) == 1:
+        return [route for surface in speaking for route in surface.routes(agents[0])]
+    return [
+        Mount(agent.url.removeprefix(url.rstrip("/")), routes=[r for each in speaking for r in each.routes(agent)])
+        for agent in agents
+    ]
+
+
+def _health(instance: str) -> Callable[[Request], Awaitable[Response]]:
+    async def health(_: Request) -> Response:
+        return JSONResponse({"status": "ok", "instance": instance, "version": __version__})
+
+    return health

@@ -1,0 +1,106 @@
+"""Runs the app: takes the port, tells where it is, ends in good order."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import anyio
+import uvicorn
+
+from agentflow.engine import Engine
+from agentflow.errors import AgentflowError, ConflictError
+from agentflow.server.app import agents_of, create_app
+from agentflow.server.surface import Agent
+from agentflow.server.who import Who, is_loopback
+
+GRACE = 3
+"""Seconds that requests get which are under way when the server ends."""
+
+
+def refuse_open(host: str, who: Who) -> None:
+    """Refuse to serve strangers without asking who they are.
+
+    Raises:
+        AgentflowError: others than this machine could reach it, and nobody has to bring a token.
+    """
+    if not who.tokens and not is_loopback(host):
+        raise AgentflowError(
+            f"{host} can be reached by others, and the config has no `auth`", code="AF-SERVE-OPEN",
+            hint="add `auth: {tokens: [{name: ci, value_env: CI_TOKEN}]}` to the config, or serve on 127.0.0.1",
+        )  # fmt: skip
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """Return a socket on an address; port 0: any that is free.
+
+    Raises:
+        ConflictError: another program has it.
+        AgentflowError: it isn't this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    taken = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name != "nt":
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind((host, port))
+        taken.listen(2048)
+    except OSError as error:
+        taken.close()
+        if error.errno == errno.EADDRINUSE:
+            hint = f"agentflow serve --port {port + 1}"
+            raise ConflictError(f"port {port} is used by another program", code="AF-PORT-TAKEN", hint=hint) from None
+        raise AgentflowError(
+            f"can't listen on {host}:{port}", code="AF-SERVE-ADDRESS", why=(error.strerror or "error").lower()
+        ) from None
+    return taken
+
+
+async def serve(
+    engines: Sequence[Engine], listening: socket.socket, who: Who, tell: Callable[[str, Sequence[Agent]], None]
+) -> int:
+    """Serve engines until the process is asked to end.
+
+    Args:
+        engines: open ones; they are closed after this.
+        listening: see `bound`.
+        who: tells who asks.
+        tell: called with the URL and the agents once requests are taken.
+
+    Returns:
+        The signal that ended it, or 0.
+    """
+    host, port = listening.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    leaving = anyio.Event()
+    app = create_app(*engines, url=url, who=who, leaving=leaving)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=GRACE, server_header=False
+    )
+    server = uvicorn.Server(config)
+    ended = 0
+
+    async def hear(received: AsyncIterator[signal.Signals]) -> None:
+        nonlocal ended
+        async for number in received:
+            ended = ended or number
+            leaving.set()
+
+    async def told() -> None:
+        while not server.started:  # noqa: ASYNC110  it tells it in no other way
+            await anyio.sleep(0.01)
+        tell(url, agents_of(engines, url, who, leaving))
+
+    logging.getLogger("uvicorn.error").addHandler(logging.NullHandler())
+    # The server handles signals too, and raises them again when it has ended: then they come here once more.
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+        async with anyio.create_task_group() as group:
+            group.start_soon(hear, received)
+            group.start_soon(told)
+            await server.serve(sockets=[listening])
+            group.cancel_scope.cancel()
+    return ended

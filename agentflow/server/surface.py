@@ -1,0 +1,70 @@
+"""What a surface is: a package that speaks a protocol, found by its entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import NamedTuple, Protocol, cast
+
+import anyio
+from starlette.routing import BaseRoute
+
+from agentflow.engine import Engine
+from agentflow.errors import AgentflowError
+
+GROUP = "agentflow.surfaces"
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One config's workflows, as they are served."""
+
+    engine: Engine
+    url: str
+    """Where its routes begin, as clients reach them; without a slash at its end."""
+    leaving: anyio.Event
+    """Set when the server is about to end: who waits is answered with what there is."""
+    tokens: bool = False
+    """Whether who asks has to bring a token."""
+
+
+class Place(NamedTuple):
+    """An address, for people."""
+
+    name: str
+    url: str
+
+
+class Surface(Protocol):
+    """A module that speaks a protocol."""
+
+    def routes(self, agent: Agent) -> Sequence[BaseRoute]:
+        """Return the routes of an agent, below its own path."""
+        ...
+
+    def places(self, agent: Agent) -> Sequence[Place]:
+        """Return where an agent is reached."""
+        ...
+
+    def example(self, agent: Agent) -> str:
+        """Return a command that uses it, to be pasted."""
+        ...
+
+
+def surfaces() -> list[Surface]:
+    """Return the installed surfaces.
+
+    Raises:
+        AgentflowError: one lacks a package that it needs.
+    """
+    found: list[Surface] = []
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        try:
+            found.append(cast("Surface", entry.load()))
+        except ModuleNotFoundError as error:
+            raise AgentflowError(
+                f'the surface "{entry.name}" needs the package "{error.name}"', code="AF-INSTALL",
+                hint=f'pip install "agentflow-workflows[{entry.name}]"',
+            ) from None  # fmt: skip
+    return found

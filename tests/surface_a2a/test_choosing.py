@@ -1,0 +1,56 @@
+"""Which workflow a message starts: what it names, what there is, else it is asked for, and never lost."""
+
+from __future__ import annotations
+
+import pytest
+from a2a.utils.errors import InvalidParamsError
+
+from tests.surface_a2a.served import Server, official, output, request, send, state, text, waits
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_message_names_its_workflow_by_a_data_part(server: Server) -> None:
+    async with official(server.url) as client:
+        done = await send(client, request({"workflow": "echo", "input": {"text": "hi"}}))
+        assert output(done) == {"text": "hi"}
+        with pytest.raises(InvalidParamsError, match='did you mean "echo"'):
+            await send(client, request({"workflow": "ecco", "input": {}}))
+
+
+async def test_a_message_that_names_nothing_is_asked_what_it_means(server: Server) -> None:
+    async with official(server.url) as client:
+        asked = await send(client, request("good morning"))
+        assert state(asked) == "input-required"
+        assert "Which workflow do you mean?" in text(asked)
+        assert "- review: Asks for a decision." in text(asked)
+        done = await send(client, request("echo", taskId=asked.id))
+        assert output(done) == {"text": "good morning"}
+
+
+async def test_a_choice_may_bring_the_input(server: Server) -> None:
+    async with official(server.url) as client:
+        asked = await send(client, request("good morning"))
+        bad = await send(client, request({"workflow": "each", "input": {"names": 1}}, taskId=asked.id))
+        assert (state(bad), "doesn't fit" in text(bad)) == ("input-required", True)
+        both = await send(client, request({"workflow": "review", "input": {"text": "{input.x}"}}, taskId=asked.id))
+        assert waits(both)[0]["message"] == "Publish {input.x}?"
+        done = await send(client, request("reject", taskId=asked.id))
+        assert output(done) == "reject"
+
+
+async def test_input_that_a_text_cannot_be_is_asked_for(server: Server) -> None:
+    async with official(server.url) as client:
+        asked = await send(client, request("ann and bob", skill="each"))
+        assert (state(asked), waits(asked)[0]["step"]) == ("input-required", "input")
+        assert waits(asked)[0]["schema"]["required"] == ["names"]
+        begun = await send(client, request({"names": ["ann"]}, taskId=asked.id))
+        assert waits(begun)[0]["message"] == "And ann?"
+        done = await send(client, request("yes", taskId=asked.id))
+        assert output(done) == [{"ask": "yes"}]
+
+
+async def test_data_that_does_not_fit_starts_nothing(server: Server) -> None:
+    async with official(server.url) as client:
+        with pytest.raises(InvalidParamsError):
+            await send(client, request({"text": 7}, skill="echo"))

@@ -1,0 +1,137 @@
+"""`agentflow serve`: whom it serves, how it refuses to start, how it ends and goes on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+from a2a.types import a2a_pb2 as pb
+from a2a.utils.errors import TaskNotFoundError
+
+from tests.surface_a2a.served import WORKFLOWS, Server, official, output, request, send, state, until_held, waits
+
+pytestmark = pytest.mark.anyio
+Serve = Callable[..., Server]
+TOKENS = f"""
+auth:
+  tokens:
+    - {{name: ann, value_env: ANN_TOKEN}}
+    - {{name: bob, sha256: {sha256(b"of bob").hexdigest()}}}
+    - {{name: boss, value_env: BOSS_TOKEN, scopes: ["*"]}}
+"""
+ENV = {"ANN_TOKEN": "of ann", "BOSS_TOKEN": "of boss"}
+
+
+def _serve(
+    folder: Path, *words: str, config: str, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    (folder / "agentflow.yaml").write_text(config, encoding="utf-8")
+    command = [str(Path(sys.executable).with_name("agentflow")), "serve", *words]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **(env or {})}
+    )
+
+
+HELLO = "workflows: {hello: {steps: [{id: a, type: set, value: 1}]}}\n"
+
+
+def test_strangers_are_not_served_without_auth(tmp_path: Path) -> None:
+    refused = _serve(tmp_path, "--host", "0.0.0.0", "--port", "0", config=HELLO)
+    assert (refused.returncode, "AF-SERVE-OPEN" in refused.stderr) == (77, True)
+
+
+def test_a_token_without_a_value_is_refused_at_the_start(tmp_path: Path) -> None:
+    auth = "auth: {tokens: [{name: ci, value_env: NOT_SET_ANYWHERE}]}\n"
+    refused = _serve(tmp_path, "--port", "0", config=HELLO + auth)
+    assert (refused.returncode, "NOT_SET_ANYWHERE" in refused.stderr) == (69, True)
+
+
+def test_a_port_that_is_taken_is_told(tmp_path: Path, serve: Serve) -> None:
+    port = serve().url.rpartition(":")[2]
+    refused = _serve(tmp_path, "--port", port, config=HELLO)
+    assert (refused.returncode, f"port {port} is used" in refused.stderr) == (73, True)
+
+
+async def test_a_page_of_another_site_is_not_served_on_loopback(serve: Serve) -> None:
+    server = serve()
+    async with httpx.AsyncClient() as http:
+        for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}):
+            answer = await http.get(f"{server.url}/a2a/rest/tasks", headers={"A2A-Version": "1.0", **headers})
+            assert answer.status_code == 403
+        assert (await http.get(f"{server.url}/healthz")).json()["status"] == "ok"
+
+
+async def test_each_token_sees_its_own_tasks_and_nobody_else_s(serve: Serve) -> None:
+    server = serve("--host", "0.0.0.0", config=WORKFLOWS + TOKENS, env=ENV)
+    url = server.url.replace("0.0.0.0", "127.0.0.1")
+    async with httpx.AsyncClient() as http:
+        for headers in ({}, {"Authorization": "Bearer of nobody"}, {"Authorization": "Basic of ann"}):
+            refused = await http.get(f"{url}/a2a/rest/tasks", headers={"A2A-Version": "1.0", **headers})
+            assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+        card = (await http.get(f"{url}/.well-known/agent-card.json")).json()
+        assert card["securitySchemes"]["bearer"]["httpAuthSecurityScheme"]["scheme"] == "bearer"
+
+
+async def test_what_is_not_the_caller_s_looks_like_what_is_not_there(serve: Serve) -> None:
+    server = serve(config=WORKFLOWS + TOKENS, env=ENV)
+
+    async def listed(token: str) -> list[str]:
+        async with official(server.url, token=token) as client:
+            return [task.id for task in (await client.list_tasks(pb.ListTasksRequest())).tasks]
+
+    async with official(server.url, token="of ann") as ann, official(server.url, token="of bob") as bob:
+        asked = await send(ann, request("x", skill="review"))
+        wait = waits(asked)[0]["taskId"]
+        for task_id in (asked.id, wait, "nobody"):
+            for call in (
+                bob.get_task(pb.GetTaskRequest(id=task_id)),
+                bob.cancel_task(pb.CancelTaskRequest(id=task_id)),
+                send(bob, request("approve", taskId=task_id)),
+            ):
+                with pytest.raises(TaskNotFoundError, match=f'no task "{task_id}"'):
+                    await call
+        assert await listed("of bob") == []
+        assert sorted(await listed("of ann")) == sorted(await listed("of boss")) == sorted([asked.id, wait])
+        assert state(await send(ann, request("approve", taskId=asked.id))) == "completed"
+
+
+async def test_after_sigterm_what_was_running_goes_on_with_the_next_server(serve: Serve) -> None:
+    with anyio.fail_after(60):
+        first = serve("--grace", "0.1")
+        async with official(first.url) as client:
+            parked = await send(client, request("x", skill="review"))
+            running = await send(client, request({}, skill="held", returns=True))
+            await until_held(first)
+        assert first.stop() == 0
+        (first.folder / "go").touch()
+        second = serve()
+        async with official(second.url) as client:
+            ended = await client.get_task(pb.GetTaskRequest(id=running.id))
+            while state(ended) == "working":
+                ended = await client.get_task(pb.GetTaskRequest(id=running.id))
+            assert (state(ended), output(ended)) == ("completed", "held")
+            assert state(await send(client, request("approve", taskId=parked.id))) == "completed"
+
+
+async def test_who_waits_for_a_run_is_answered_when_the_server_ends(serve: Serve) -> None:
+    with anyio.fail_after(60):
+        server = serve()
+        async with official(server.url) as client:
+            found: list[pb.Task] = []
+
+            async def ask() -> None:
+                found.append(await send(client, request({}, skill="long")))
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(ask)
+                while not (await client.list_tasks(pb.ListTasksRequest())).tasks:
+                    pass
+                assert await anyio.to_thread.run_sync(server.stop) == 0
+            assert state(found[0]) == "working"
