@@ -12,7 +12,7 @@ from agentflow.definition.models import Workflow
 from agentflow.definition.parse import parse_workflow
 from agentflow.engine.attempt.in_json import execute_in_json
 from agentflow.engine.catalog import Catalog
-from agentflow.engine.commands.starting import register
+from agentflow.engine.compiling import register
 from agentflow.engine.gate import Gate
 from agentflow.engine.host.core import Core
 from agentflow.engine.host.environment import Environment

@@ -15,6 +15,7 @@ from agentflow.clock import Clock, SystemClock
 from agentflow.config import Config
 from agentflow.data import decode
 from agentflow.definition.models import Workflow
+from agentflow.engine import compiling
 from agentflow.engine.assembly import build_core
 from agentflow.engine.commands import answers, retrying, starting
 from agentflow.engine.finding import find, known_task, run_of, shown_to
@@ -99,7 +100,7 @@ class Engine:
         """
         refuse_platform()
         clock = clock or SystemClock()
-        config = starting.extended(config or Config(), workflows)
+        config = compiling.extended(config or Config(), workflows)
         if isinstance(store, str | Path) or store is None:
             location = store if store is not None else config.store_location
             opened = await open_store(location, durability=config.durability)
@@ -128,8 +129,8 @@ class Engine:
 
     def register(self, workflow: Workflow) -> Program:
         """Make a workflow known besides the config's; raises DefinitionError when it isn't valid."""
-        starting.extended(self.config, [workflow])
-        return starting.register(self.core.env, workflow, self.config)
+        compiling.extended(self.config, [workflow])
+        return compiling.register(self.core.env, workflow, self.config)
 
     async def start(
         self,

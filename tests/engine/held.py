@@ -12,7 +12,8 @@ from anyio.lowlevel import checkpoint
 
 from agentflow.definition.models import Workflow
 from agentflow.engine import Engine
-from agentflow.engine.plan.state import Node, RunState, Tree
+from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.state import RunState, Tree
 from agentflow.store import open_store
 from agentflow.store.acknowledgement import Fenced
 from agentflow.store.contract import Definitions, Store

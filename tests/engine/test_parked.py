@@ -16,7 +16,8 @@ import pytest
 from agentflow.clock import SystemClock
 from agentflow.definition.models import Workflow
 from agentflow.engine import Answer, Engine
-from agentflow.engine.plan.state import Node, RunState, Scope, Tree
+from agentflow.engine.plan.nodes import Node, Scope
+from agentflow.engine.plan.state import RunState, Tree
 from agentflow.steps import delay, python, set_, wait_for_event, wait_for_input, workflow
 from agentflow.store import open_store
 from agentflow.store.contract import Definitions, Fenced, RunChange

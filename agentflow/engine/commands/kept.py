@@ -12,7 +12,8 @@ from agentflow.engine.plan.counts import LOOPS, satisfied
 from agentflow.engine.plan.decided import Decided, decided_of, encoded
 from agentflow.engine.plan.environment import Environment
 from agentflow.engine.plan.frame import NodeFrame
-from agentflow.engine.plan.state import Node, RunState, Tree
+from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.state import RunState, Tree
 from agentflow.engine.program import Program, ScopeProgram, StepProgram
 from agentflow.errors import NotFoundError
 from agentflow.steps.containers import Opening

@@ -8,7 +8,7 @@ from agentflow.data import canonical
 from agentflow.definition.canonical import step_data
 from agentflow.definition.models import Step
 from agentflow.engine.catalog import Catalog
-from agentflow.engine.commands.starting import sub_workflows
+from agentflow.engine.compiling import sub_workflows
 from agentflow.engine.needs import with_nested
 from agentflow.engine.program import Program, ScopeProgram
 

@@ -11,7 +11,8 @@ from agentflow.definition.models import EntryPoint, Step
 from agentflow.engine.addresses import find
 from agentflow.engine.commands import mending
 from agentflow.engine.commands.kept import Choice, Kept, around, good
-from agentflow.engine.commands.starting import create, pinned, prepare_input
+from agentflow.engine.commands.starting import create, prepare_input
+from agentflow.engine.compiling import pinned
 from agentflow.engine.host.core import Core
 from agentflow.engine.host.host import Host
 from agentflow.engine.locating import locate

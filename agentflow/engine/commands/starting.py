@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentflow.data import canonical, digest, encode, is_object
-from agentflow.definition.canonical import to_data
 from agentflow.definition.inputs import undeclared
-from agentflow.definition.models import Defaults, EntryPoint, GivenStep, Workflow
+from agentflow.definition.models import EntryPoint, Workflow
+from agentflow.engine.compiling import pinned, program_of
 from agentflow.engine.gate import BESIDE, INPUT, Gate
 from agentflow.engine.host.core import Core
 from agentflow.engine.host.environment import Environment
 from agentflow.engine.host.host import Host
 from agentflow.engine.host.stored import stored_row
-from agentflow.engine.needs import all_steps
 from agentflow.engine.plan.commands import Begin, Seed
-from agentflow.engine.plan.frame import RUN_PARALLEL
 from agentflow.engine.plan.state import RunState, Tree
 from agentflow.engine.program import Program
 from agentflow.errors import ConflictError, InputError, NotFoundError
@@ -50,74 +47,6 @@ class Request(NamedTuple):
     labels: Mapping[str, str]
     door: str
     retention: float | None = None
-
-
-def extended(config: Config, workflows: Iterable[Workflow]) -> Config:
-    """Return a config with further workflows, checked with those it has; raises DefinitionError."""
-    from agentflow.config import config_from  # noqa: PLC0415  checking costs its imports
-
-    new = {workflow.id: workflow for workflow in workflows}
-    if not new:
-        return config
-    old = {name: workflow for name, workflow in config.workflows.items() if name not in new}
-    made = config_from([*old.values(), *new.values()], base=config)
-    return replace(config, workflows=made.workflows, parsed=made.parsed, sources=made.sources)
-
-
-def register(env: Environment, workflow: Workflow, config: Config) -> Program:
-    """Make a checked workflow known by its id."""
-    program = compiled(env, workflow, config)
-    env.catalog.configure(workflow, program)
-    return program
-
-
-def compiled(env: Environment, workflow: Workflow, config: Config) -> Program:
-    """Return a checked workflow ready to run, with the config's defaults where it has none."""
-    _take_functions(env, workflow)
-    effective = with_defaults(workflow, config)
-    raw = canonical(to_data(effective))
-    name = digest(raw)
-    program = env.catalog.compiled(effective, name, raw)
-    program.prepare()
-    return program
-
-
-def _take_functions(env: Environment, workflow: Workflow) -> None:
-    """Take the functions that a workflow's steps were given as objects: who gave them allows them."""
-    for step in all_steps(workflow):
-        if isinstance(step, GivenStep) and step.function is not None:
-            env.services.add_function(step.config["function"], step.function)
-            env.checker.grant("python")
-
-
-def with_defaults(workflow: Workflow, config: Config) -> Workflow:
-    """Return a workflow with the config's `defaults` and `max_parallel` where it says nothing itself."""
-    given = config.defaults.model_dump(exclude_none=True)
-    own = workflow.defaults.model_dump(exclude_none=True)
-    changes: dict[str, Any] = {}
-    if any(name not in own for name in given):
-        fields = {name: getattr(config.defaults, name) for name in given}
-        fields.update({name: getattr(workflow.defaults, name) for name in own})
-        changes["defaults"] = Defaults(**fields)
-    if workflow.max_parallel is None and config.limits.max_parallel != RUN_PARALLEL:
-        changes["max_parallel"] = config.limits.max_parallel
-    return workflow.model_copy(update=changes) if changes else workflow
-
-
-def _program(env: Environment, config: Config, workflow: str | Workflow) -> Program:
-    if isinstance(workflow, Workflow):
-        known = env.catalog.given(workflow)
-        if known is None:  # it is this run's, whatever its id means to others
-            extended(config, [workflow])
-            known = compiled(env, workflow, config)
-            env.catalog.lend(workflow, known)
-        return known
-    program = env.catalog.current.get(workflow)
-    if program is None:
-        near = get_close_matches(workflow, env.catalog.current, 1)
-        hint = f'did you mean "{near[0]}"?' if near else "workflows here: " + (", ".join(env.catalog.current) or "none")
-        raise NotFoundError(f'Workflow not found: "{workflow}"', code="AF-WORKFLOW-UNKNOWN", hint=hint)
-    return program
 
 
 def _entry(workflow: Workflow, name: str | None, given: Any) -> EntryPoint | None:
@@ -184,7 +113,7 @@ async def start(core: Core, host: Host, config: Config, request: Request) -> Run
     if core.slots.stopping:
         raise ConflictError("the engine is shutting down and starts nothing more", code="AF-SHUTTING-DOWN")
     _check_beside(core.env.gate, request)
-    program = _program(core.env, config, request.workflow)
+    program = program_of(core.env, config, request.workflow)
     entry = _entry(program.workflow, request.entry_point, request.input)
     value = prepare_input(core.env.gate, program, request.input, entry)
     preflight(core.env, program, request.principal)
@@ -254,32 +183,6 @@ def preflight(env: Environment, program: Program, principal: Principal) -> None:
         raise InputError(
             f"Missing skills: {', '.join(missing)}", code="AF-SKILL-MISSING", hint="grant them in `skills`"
         )
-
-
-def pinned(env: Environment, program: Program) -> dict[str, str]:
-    """Return the hashes of the sub-workflows that a definition names without templates, by id; its own id is itself."""
-    own, cache = program.workflow.id, env.catalog.pins
-    known = cache.get(program.digest)
-    if known is not None:
-        return known
-    found: dict[str, Program] = {}
-    stack = [program]
-    while stack:
-        for name in sub_workflows(stack.pop().workflow):
-            child = program if name == own else env.catalog.current.get(name)
-            if child is not None and name not in found:
-                found[name] = child
-                stack.append(child)
-    pins = {name: p.digest for name, p in found.items()}
-    if env.catalog.current.get(own) is program:
-        cache[program.digest] = pins
-    return pins
-
-
-def sub_workflows(workflow: Workflow) -> list[str]:
-    """Return the ids of the sub-workflows that a workflow names without templates."""
-    names = (step.config.get("workflow") for step in all_steps(workflow) if step.type == "workflow")
-    return list(dict.fromkeys(name for name in names if isinstance(name, str) and "{" not in name))
 
 
 async def create(core: Core, host: Host, new: NewRun, program: Program, seed: Seed | None = None) -> RunRow | bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agentflow.engine.plan.state import Node, RunState, Tree
+from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.state import RunState, Tree
 
 
 class TreeCache:

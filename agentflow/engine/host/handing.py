@@ -22,7 +22,8 @@ from agentflow.engine.host.slots import Slots
 from agentflow.engine.host.times import Times
 from agentflow.engine.plan.commands import Outcome
 from agentflow.engine.plan.handing import attempt_of
-from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.state import RunState
 from agentflow.engine.runtime.base import Runtime
 from agentflow.errors import Failure
 

@@ -21,7 +21,8 @@ from agentflow.engine.host.transactor import MOST, Transactor
 from agentflow.engine.plan.commands import Begun, Outcome
 from agentflow.engine.plan.faults import defect
 from agentflow.engine.plan.handing import attempt_of
-from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.state import RunState
 from agentflow.engine.runtime.local import LocalRuntime
 from agentflow.errors import StoreError
 from agentflow.faultpoints import reach

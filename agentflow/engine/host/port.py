@@ -11,7 +11,8 @@ from agentflow.engine.exchange import Attempt, Chunk
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.mailbox import Mailbox
 from agentflow.engine.plan.commands import Delivered, Note, Saved
-from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.state import RunState
 from agentflow.engine.plan.view import NodeView
 from agentflow.engine.volume import Volume
 from agentflow.expressions import NULLED

@@ -12,7 +12,8 @@ from agentflow.engine.failures import failed_by
 from agentflow.engine.gate import REDUCED, SHARED, Gate
 from agentflow.engine.plan import reducing, shared, steps
 from agentflow.engine.plan.carried import Folded, Reduced, Refolded, Worked, of_key
-from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.state import RunState
 from agentflow.engine.plan.view import NodeView
 from agentflow.engine.program import Program
 from agentflow.errors import Failure, StepError

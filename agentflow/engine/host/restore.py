@@ -9,7 +9,8 @@ from agentflow.engine.plan import keeping, order, shared
 from agentflow.engine.plan.carried import Folded, Response
 from agentflow.engine.plan.decided import decided_of
 from agentflow.engine.plan.environment import Environment, Lease
-from agentflow.engine.plan.state import Node, RunState, Scope, Tree
+from agentflow.engine.plan.nodes import Node, Scope
+from agentflow.engine.plan.state import RunState, Tree
 from agentflow.engine.program import Program
 from agentflow.steps.contract import UNSET
 from agentflow.store.loaded import LoadedRun, LoadedTree

@@ -11,7 +11,8 @@ from agentflow.engine.host.queue import Input, Queue
 from agentflow.engine.plan.claims import claim
 from agentflow.engine.plan.commands import Deadlocked, Granted
 from agentflow.engine.plan.frame import RUN_PARALLEL
-from agentflow.engine.plan.state import Node, RunState, Tree
+from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.state import RunState, Tree
 from agentflow.store.rows import RunChange
 
 SOLO_AFTER = 2

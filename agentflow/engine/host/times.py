@@ -7,7 +7,8 @@ from heapq import heapify, heappop, heappush
 
 import anyio
 
-from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.state import RunState
 from agentflow.store.rows import TimerRow
 
 

@@ -32,9 +32,10 @@ from agentflow.engine.plan.commands import (
 )
 from agentflow.engine.plan.decided import canceling_of
 from agentflow.engine.plan.faults import contain
+from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.recovery import interrupted, interrupted_once, is_stopped, requeue
 from agentflow.engine.plan.runs import cancel_run, pause_run
-from agentflow.engine.plan.state import Node, RunState, Tree
+from agentflow.engine.plan.state import RunState, Tree
 from agentflow.errors import Failure
 from agentflow.store.rows import ArtifactRow, MessageRow, added
 from agentflow.store.views import Inbox

@@ -7,7 +7,8 @@ from functools import lru_cache
 from agentflow.data import encode
 from agentflow.engine.plan import limits
 from agentflow.engine.plan.decided import UNDECIDED
-from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.state import RunState
 
 
 def claim(run: RunState, node: Node) -> None:

@@ -11,7 +11,8 @@ from agentflow.engine.gate import CHILD, FIELD, OUTPUT
 from agentflow.engine.plan import forgetting, halting, keeping, order, reducing, saga, shared, steps
 from agentflow.engine.plan.decided import UNDECIDED, Canceling, Ended, Ending
 from agentflow.engine.plan.frame import NodeFrame
-from agentflow.engine.plan.state import Node, RunState, Scope
+from agentflow.engine.plan.nodes import Node, Scope
+from agentflow.engine.plan.state import RunState
 from agentflow.engine.program import ScopeProgram
 from agentflow.errors import Failure
 from agentflow.steps.containers import NOTHING, Container, Move, Opening

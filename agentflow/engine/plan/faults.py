@@ -9,7 +9,8 @@ from agentflow.data import encode
 from agentflow.engine.plan import steps, waiting
 from agentflow.engine.plan.effects import Interrupt
 from agentflow.engine.plan.marks import ROOT
-from agentflow.engine.plan.state import Node, RunState, Tree
+from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.state import RunState, Tree
 from agentflow.errors import Failure
 from agentflow.reports import described, report
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from agentflow.engine.plan.nodes import Node, Scope
 from agentflow.engine.plan.results import NodeBodies
-from agentflow.engine.plan.state import Node, RunState, Scope
+from agentflow.engine.plan.state import RunState
 from agentflow.engine.plan.view import NodeView
 from agentflow.expressions import NULLED
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from agentflow.engine.plan import reducing, steps, waiting
 from agentflow.engine.plan.decided import UNDECIDED
 from agentflow.engine.plan.effects import Interrupt
-from agentflow.engine.plan.state import Node, RunState, Scope
+from agentflow.engine.plan.nodes import Node, Scope
+from agentflow.engine.plan.state import RunState
 
 
 def halt_scope(run: RunState, scope: Scope, reason: str, *, interrupt: bool) -> None:

@@ -9,7 +9,8 @@ from agentflow.engine.exchange import Attempt
 from agentflow.engine.failures import failed_by
 from agentflow.engine.plan import steps
 from agentflow.engine.plan.decided import UNDECIDED, state_of
-from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.state import RunState
 from agentflow.errors import Failure
 from agentflow.steps.contract import UNSET
 

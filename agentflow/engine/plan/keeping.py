@@ -10,7 +10,8 @@ from agentflow.engine.plan.carried import Seeds
 from agentflow.engine.plan.counts import tolerated_by
 from agentflow.engine.plan.decided import Decided, decided_of
 from agentflow.engine.plan.frame import NodeFrame
-from agentflow.engine.plan.state import Node, RunState, Scope
+from agentflow.engine.plan.nodes import Node, Scope
+from agentflow.engine.plan.state import RunState
 from agentflow.errors import Failure
 from agentflow.steps.containers import Opening
 from agentflow.store.common import INSIDE

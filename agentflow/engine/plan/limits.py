@@ -7,7 +7,8 @@ from heapq import heapify
 from agentflow.data import encode
 from agentflow.engine.plan.decided import DUE, decided_of
 from agentflow.engine.plan.marks import ROOT
-from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.state import RunState
 from agentflow.engine.plan.view import NodeView
 from agentflow.errors import Failure, StepError
 from agentflow.store.rows import StepRow, added

@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Iterable
 
 from agentflow.definition.order import Order
-from agentflow.engine.plan.state import Node, RunState, Scope
+from agentflow.engine.plan.nodes import Node, Scope
+from agentflow.engine.plan.state import RunState
 from agentflow.errors import Failure
 
 

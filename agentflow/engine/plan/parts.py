@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from agentflow.data import salvaged
-from agentflow.engine.plan.state import RunState, Scope
+from agentflow.engine.plan.nodes import Scope
+from agentflow.engine.plan.state import RunState
 from agentflow.expressions.view import Parts
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from agentflow.engine.plan import reducing, steps
 from agentflow.engine.plan.effects import Reap
-from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.state import RunState
 from agentflow.errors import Failure
 from agentflow.steps.contract import UNSET
 

@@ -9,7 +9,8 @@ from heapq import heappush
 
 from agentflow.engine.plan.carried import UNREAD
 from agentflow.engine.plan.decided import DUE, Decided
-from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.state import RunState
 
 
 def waits(node: Node) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from agentflow.engine.plan.carried import UNREAD
-from agentflow.engine.plan.state import Node, RunState, Scope
+from agentflow.engine.plan.nodes import Node, Scope
+from agentflow.engine.plan.state import RunState
 from agentflow.engine.unreadable import read_result
 
 

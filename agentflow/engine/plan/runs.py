@@ -11,8 +11,9 @@ from agentflow.engine.gate import OUTPUT, RESULT
 from agentflow.engine.plan import chain, halting, keeping, limits, order, steps
 from agentflow.engine.plan.containers import open_body
 from agentflow.engine.plan.decided import Canceling, Early, ended_as
+from agentflow.engine.plan.nodes import Node, Scope
 from agentflow.engine.plan.results import result_value
-from agentflow.engine.plan.state import Node, RunState, Scope
+from agentflow.engine.plan.state import RunState
 from agentflow.engine.plan.view import NodeView
 from agentflow.engine.program import Program
 from agentflow.errors import Failure, StepError

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from agentflow.data import is_array
 from agentflow.engine.plan.decided import Ending, Undoing, Undone
-from agentflow.engine.plan.state import Node, RunState, Scope
+from agentflow.engine.plan.nodes import Node, Scope
+from agentflow.engine.plan.state import RunState
 
 
 def begin(run: RunState, node: Node) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 from agentflow.data import decode, encode, is_array
 from agentflow.engine.gate import SHARED
 from agentflow.engine.plan.carried import Folded, Reduced, Worked
-from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.state import RunState
 from agentflow.engine.plan.view import NodeView
 from agentflow.errors import StepError
 from agentflow.steps.failing import step_error

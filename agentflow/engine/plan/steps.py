@@ -16,8 +16,9 @@ from agentflow.engine.plan import limits, order, reducing, shared
 from agentflow.engine.plan.carried import UNREAD, Response, Worked
 from agentflow.engine.plan.decided import DELAY, UNDECIDED
 from agentflow.engine.plan.marks import ROOT, SATISFYING
+from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.retries import next_delay, should_retry
-from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.plan.state import RunState
 from agentflow.engine.plan.view import NodeView
 from agentflow.errors import Failure, StepError
 from agentflow.steps.contract import Outcome, Park, Result, Skip

@@ -13,7 +13,8 @@ from agentflow.engine.failures import failure_of
 from agentflow.engine.parking import admitted
 from agentflow.engine.plan import limits, steps
 from agentflow.engine.plan.decided import DUE, UNDECIDED, Decided, Parked
-from agentflow.engine.plan.state import Node, RunState
+from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.state import RunState
 from agentflow.errors import Failure, StepError
 from agentflow.steps.contract import UNSET, EventWait, Park, Timer, Wait
 from agentflow.store.rows import (
