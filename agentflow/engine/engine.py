@@ -279,7 +279,7 @@ class Engine:
             carry_out=self.host.takeover.answer,
         )
         if holders:
-            await self._wake(holders)
+            await self.host.wake(holders)
         return wait_view(view)
 
     async def waits(self, run_id: str | None = None, *, principal: Principal = LOCAL) -> builtins.list[WaitView]:
@@ -307,7 +307,7 @@ class Engine:
             topic, data, id, self.core.env.now(), owner=principal.owner, tenant=principal.tenant,
             shared=principal.may(SHARE_EVENTS),
         )  # fmt: skip
-        await self._wake(holders)
+        await self.host.wake(holders)
         return count
 
     async def cancel(
@@ -334,7 +334,7 @@ class Engine:
         if run.ended:
             return run
         holder = await self.store.request(run_id, kind, data)
-        await self._wake([holder])
+        await self.host.wake([holder])
         return await self.get(run_id, principal=principal)
 
     async def retry(
@@ -386,15 +386,10 @@ class Engine:
             return True
         return await self.host.takeover.take(row.root)
 
+    async def health(self) -> builtins.list[str]:
+        """Return what keeps runs from going on here: the store, or workers that steps are handed to. Empty: nothing."""
+        return await self.core.ailments()
+
     async def shutdown(self, grace: float = 10.0) -> None:
         """Start nothing more and let running steps end; what doesn't is stopped and goes on with the next host."""
         await self.host.shutdown(grace)
-
-    async def _wake(self, holders: Sequence[str | None]) -> None:
-        """Let a committed command be seen: by ourselves at once, by other hosts by their doorbell."""
-        if self.store.holder:
-            for done in await self.core.mailbox.take_inbox(self.host.takeover.roots, taken_too=True):
-                await done.wait()
-        foreign = [name for name in holders if name and name != self.store.holder]
-        if foreign or not all(holders):  # whoever has a tree that nobody holds: any of them may
-            await self.store.liveness.ring(foreign or None)

@@ -293,6 +293,29 @@ async def test_an_attempt_elsewhere_whose_time_is_over_is_repeated_when_it_has_s
     assert (done.output, done.tries) == (7, {"a": 2})
 
 
+async def test_an_engine_tells_what_keeps_its_runs_from_going_on(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    """In the log once each, while steps wait for workers; and to whoever asks."""
+    workers = Workers()
+    workers.ill = "no worker is connected"
+    async with lab.open(lab.workflow(lab.call("a", Fails(0))), runtime=workers) as engine:
+        handing = engine.core.handing
+        assert handing is not None
+        await handing.look()
+        assert (await engine.health(), caplog.messages) == (["no worker is connected"], [])
+        run = await engine.start("main")
+        key = await workers.got()
+        await handing.look()
+        await handing.look()
+        assert caplog.messages == ["steps wait for workers: no worker is connected"]
+        engine.core.health.refused = StoreError("the disk is full", code="AF-STORE-FULL")
+        assert [text[:16] for text in await engine.health()] == ["the disk is full", "no worker is con"]
+        workers.ill = engine.core.health.refused = None
+        await handing.look()
+        assert caplog.messages[1:] == ["workers take steps again"]
+        assert await workers.bring(key, result="5")
+        assert ((await lab.finish(engine, run)).output, await engine.health()) == (5, [])
+
+
 def _true_of(condition: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
     async def look() -> bool:
         return condition()

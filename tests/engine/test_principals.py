@@ -28,7 +28,7 @@ FOREIGN = (
     Principal("ann"),
     Principal("bob", "acme", groups={"g"}),
 )
-OF_THE_PROCESS = {"open", "register", "hosted", "shutdown"}
+OF_THE_PROCESS = {"open", "register", "hosted", "health", "shutdown"}
 """Methods that aren't asked by a door: who has the engine as an object has its process."""
 Call = Callable[[Engine, str, Principal], Awaitable[Any]]
 

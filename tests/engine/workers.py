@@ -26,6 +26,7 @@ class Workers:
         self.answered = 0
         """How often they were told that what they brought is taken, or over."""
         self.holder: Holder | None = None
+        self.ill: str | None = None
         self.slow: anyio.Event | None = None
         """What handing out waits for."""
         self.busy = False
@@ -54,8 +55,8 @@ class Workers:
         await anyio.sleep_forever()
 
     async def health(self) -> str | None:
-        """Be well."""
-        return None
+        """Be as well as they are said to be."""
+        return self.ill
 
     async def got(self, count: int = 1, *, again: bool = False) -> str:
         """Return the key of an attempt, once so many were handed out."""

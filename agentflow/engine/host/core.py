@@ -31,6 +31,7 @@ from agentflow.engine.host.transactor import Transactor
 from agentflow.engine.runtime.base import Runtime
 from agentflow.engine.runtime.local import LocalRuntime
 from agentflow.redaction import use
+from agentflow.reports import described
 from agentflow.store.contract import Store
 
 
@@ -102,6 +103,15 @@ class Core:
                 self.runtime.push(await self.transactor.flush())
 
     # what is going on
+
+    async def ailments(self) -> list[str]:
+        """Return what keeps runs from going on."""
+        found = [self.health.outdated or self.health.refused]
+        ill = await self.workers.health() if self.workers is not None else None
+        return [
+            *(self.env.gate.text(described(error)) for error in found if error is not None),
+            *([ill] if ill else []),
+        ]
 
     async def idle(self) -> None:
         """Return when nothing runs and nothing is left to carry out."""

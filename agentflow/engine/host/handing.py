@@ -33,6 +33,8 @@ PAUSE = 0.2
 """Seconds after which a step is claimed again that couldn't be handed out."""
 UNWIND = 5.0
 """Seconds that a worker gets to stop an attempt: a step that is still at work is one too many for its key."""
+LOOK = 10.0
+"""Seconds between two looks at the runtime's health."""
 ENDED = 10_000
 """How many attempts are known to be over."""
 
@@ -59,6 +61,8 @@ class Handing:
         """The attempts that have come to an end here last, oldest first: whether that is committed."""
         self._left = False
         self._group: TaskGroup | None = None
+        self._ill: str | None = None
+        """What was told of the runtime's health."""
 
     async def attend(self) -> None:
         """Take what workers bring; never ends by itself."""
@@ -67,9 +71,24 @@ class Handing:
                 for handed in self._out.values():
                     if handed.stopped is not None:
                         self._group.start_soon(self._stop_waiting, handed)
+                self._group.start_soon(self._look_after)
                 await self._runtime.attend(self)
         finally:
             self._group = None
+
+    async def _look_after(self) -> None:
+        while True:
+            await anyio.sleep(LOOK)
+            await self.look()
+
+    async def look(self) -> None:
+        """Tell, once each, when there are steps that nobody may come to execute, and when that is over."""
+        ill = await self._runtime.health() if self._out else None
+        if ill is not None and ill != self._ill:
+            log.warning("steps wait for workers: %s", self._gate.text(ill))
+        elif ill is None and self._ill is not None:
+            log.warning("workers take steps again")
+        self._ill = ill
 
     async def hand_out(self, run: RunState, node: Node, *, again: bool) -> None:
         """Hand a claimed step to a worker.

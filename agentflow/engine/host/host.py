@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -127,6 +127,16 @@ class Host:
                 self.core.committer.tell_everybody()
             if self.takeover.mode == "all" or self.takeover.own:
                 await self.takeover.claim()
+
+    async def wake(self, holders: Sequence[str | None]) -> None:
+        """Let a committed command be seen: by ourselves at once, by other hosts by their doorbell."""
+        store = self.core.store
+        if store.holder:
+            for done in await self.core.mailbox.take_inbox(self.takeover.roots, taken_too=True):
+                await done.wait()
+        foreign = [name for name in holders if name and name != store.holder]
+        if foreign or not all(holders):  # whoever has a tree that nobody holds: any of them may
+            await store.liveness.ring(foreign or None)
 
     # the end
 
