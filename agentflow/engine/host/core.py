@@ -31,7 +31,6 @@ from agentflow.engine.host.transactor import Transactor
 from agentflow.engine.runtime.base import Runtime
 from agentflow.engine.runtime.local import LocalRuntime
 from agentflow.redaction import use
-from agentflow.reports import described
 from agentflow.store.contract import Store
 
 
@@ -106,12 +105,10 @@ class Core:
 
     async def ailments(self) -> list[str]:
         """Return what keeps runs from going on."""
-        found = [self.health.outdated or self.health.refused]
+        error = self.health.outdated or self.health.refused
+        found = [": ".join(filter(None, (error.what, error.why)))] if error is not None else []
         ill = await self.workers.health() if self.workers is not None else None
-        return [
-            *(self.env.gate.text(described(error)) for error in found if error is not None),
-            *([ill] if ill else []),
-        ]
+        return [self.env.gate.text(text) for text in (*found, ill) if text is not None]
 
     async def idle(self) -> None:
         """Return when nothing runs and nothing is left to carry out."""
