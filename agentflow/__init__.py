@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         NotFoundError,
         StepError,
     )
+    from agentflow.principal import Principal
     from agentflow.steps.contract import Context, Park, Result, Skip
     from agentflow.steps.registry import step_type
     from agentflow.sync import run_sync
@@ -35,6 +36,7 @@ __all__ = (
     "InputError",
     "NotFoundError",
     "Park",
+    "Principal",
     "Result",
     "Run",
     "Skip",
@@ -62,6 +64,7 @@ _HOMES = {
         "NotFoundError",
         "StepError",
     ),
+    "agentflow.principal": ("Principal",),
     "agentflow.steps.contract": ("Context", "Park", "Result", "Skip"),
     "agentflow.steps.registry": ("step_type",),
     "agentflow.sync": ("run_sync",),

@@ -22,6 +22,7 @@ NAMES = (
     "InputError",
     "NotFoundError",
     "Park",
+    "Principal",
     "Result",
     "Run",
     "Skip",
