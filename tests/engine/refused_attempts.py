@@ -169,6 +169,27 @@ async def _gives(stage: Stage) -> None:
     assert (outputs, first.entered, second.entered) == ([1, 2], 1, 1)
 
 
+@case(CASES, commands.Outcome, "a slot is given to another process")
+async def _gives_elsewhere(stage: Stage) -> None:
+    """Whose bell isn't rung before."""
+    first, second = stage.here.another(1), stage.here.another(2)
+    flows = [_busy(stage, first, "first"), _busy(stage, second, "second")]
+    async with (
+        stage.open(*flows, store=stage.db, host="own") as one,
+        stage.lab.open(*flows, store=stage.db, host="own") as two,
+    ):
+        gives = await one.start("first")
+        await first.inside()
+        run = await two.start("second")
+        await anyio.wait_all_tasks_blocked()
+        await stage.refuse(one, commands.Outcome, opened(first))
+        await second.inside()
+        second.open()
+        done = await stage.finish(two, run)
+        assert (await stage.finish(one, gives)).state == "completed"
+    assert (done.output, first.entered, second.entered, stage.here.rung) == (2, 1, 1, 1)
+
+
 @case(CASES, commands.Granted, "a step gets the slot that another run has given back")
 async def _granted(stage: Stage) -> None:
     first, second = stage.here.another(1), stage.here.another(2)
@@ -242,6 +263,20 @@ async def _frees(stage: Stage) -> None:
 
 
 # the end of a host
+
+
+@case(CASES, commands.Outcome, "a step is stopped at its host's end")
+async def _stopped_at_the_end(stage: Stage) -> None:
+    here = stage.here
+    async with stage.executing(store=stage.db) as (engine, run):
+        await stage.refuse(engine, commands.Outcome, lambda: engine.shutdown(0), {"interrupted": 1})
+    before, here.gate = here.gate.entered, Gate("done")
+    here.gate.entered = before
+    here.gate.open()
+    async with stage.open(stage.holding(), store=stage.db) as engine:
+        done = await stage.finish(engine, run)
+        rows = {row.address: row.crashes for row in await engine.steps(run.id)}
+    assert (done.state, here.gate.entered, rows["box/hold"]) == ("completed", before + 1, 0)
 
 
 @case(CASES, commands.Release, "a host ends that holds a run")

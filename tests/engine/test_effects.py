@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,12 +18,16 @@ from agentflow.engine.host.flush import Work
 from agentflow.engine.plan import commands
 from agentflow.engine.program import Program
 from agentflow.errors import StoreError
+from agentflow.steps import set_
 from agentflow.store.acknowledgement import Fenced
+from agentflow.store.contract import Definitions
 from agentflow.store.rows import RunChange
+from agentflow.testing.faults import doom
 from tests.engine import refused_attempts, refused_commands, refused_elsewhere
-from tests.engine.hands import Fails, Gate
+from tests.engine.hands import Fails, Gate, eventually
 from tests.engine.lab import LIMIT, Lab
-from tests.engine.refusing import staged
+from tests.engine.refusing import HOLD, staged
+from tests.engine.test_damaged import spoil
 
 pytestmark = pytest.mark.anyio
 
@@ -157,3 +162,37 @@ async def test_a_step_that_begins_while_its_run_is_read_anew_is_executed(
         rereads.go_on.set()
         done = await lab.finish(engine, run)
     assert (done.state, done.output, done.tries) == ("completed", "done", {"beside": 1, "a": 1})
+
+
+async def test_a_damaged_run_whose_end_is_refused_leaves_what_its_dead_host_left_until_it_is_taken(
+    lab: Lab, tmp_path: Path
+) -> None:
+    stage = staged(lab, tmp_path)
+    flow = lab.workflow(set_("a", value=1), HOLD)
+    async with stage.open(flow, store=stage.db) as engine:
+        run = await engine.start("main")
+        await stage.here.gate.inside()
+        await anyio.wait_all_tasks_blocked()
+        doom(engine)
+    spoil(stage.db, "a")
+    async with stage.open(flow, store=stage.db) as engine:
+        commit, refusals = engine.store.commit, 0
+
+        async def refused(changes: Sequence[RunChange], definitions: Definitions = None) -> Sequence[Fenced]:
+            nonlocal refusals
+            if refusals < 2 and any(change.patch is not None for change in changes):
+                refusals += 1
+                assert (stage.here.reaped, stage.here.told) == ([], 0)
+                raise StoreError("the disk is full", code="AF-STORE-FULL")
+            return await commit(changes, definitions)
+
+        engine.store.commit = refused
+        with suppress(StoreError):
+            await engine.cancel(run.id)
+
+        async def ended() -> bool:
+            return (await engine.get(run.id)).ended
+
+        await eventually(ended)
+        assert (await engine.get(run.id)).state == "canceled"
+    assert (refusals, stage.here.reaped) == (2, ["a process"])
