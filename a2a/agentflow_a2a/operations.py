@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from agentflow.engine import Engine
@@ -97,7 +97,8 @@ class Operations:
     async def list(self, request: Mapping[str, Any], caller: Caller) -> Json:
         """Return a page of the caller's tasks, those whose state changed last first."""
         asked = listing.read(request)
-        page = await self._engine.tasks(asked.query, principal=caller.principal)
+        query = replace(asked.query, agents=("", self._engine.config.name))
+        page = await self._engine.tasks(query, principal=caller.principal)
         tasks: list[Json] = []
         for listed in page.tasks:
             try:

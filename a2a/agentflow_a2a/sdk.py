@@ -58,9 +58,9 @@ class Transports:
     rest: ASGIApp
 
 
-def transports(operations: Operations, card: Mapping[str, Any]) -> Transports:
-    """Return the transports of one agent."""
-    handler, callers = _Handler(operations), _Callers()
+def transports(operations: Operations, others: Mapping[str, Operations], card: Mapping[str, Any]) -> Transports:
+    """Return the transports of one agent; a request's tenant names one of `others` instead."""
+    handler, callers = _Handler(operations, others), _Callers()
     (rpc,) = create_jsonrpc_routes(handler, "/", context_builder=callers, enable_v0_3_compat=True)
     rest = create_rest_routes(handler, context_builder=callers, enable_v0_3_compat=True)
     public = create_agent_card_routes(_made(card, pb.AgentCard()), cache_control="public, max-age=60")
@@ -89,13 +89,23 @@ class _Callers(ServerCallContextBuilder):
 class _Handler(RequestHandler):
     """What the SDK's transports call."""
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, others: Mapping[str, Operations]) -> None:
         self._operations = operations
+        self._others = others
+
+    def _of(self, context: ServerCallContext) -> Operations:
+        """Return whose operations a request means."""
+        if not context.tenant or not self._others:
+            return self._operations
+        meant = self._others.get(context.tenant)
+        if meant is None:
+            raise errors.InvalidParamsError(f'no agent "{context.tenant}"; there are: {", ".join(self._others)}')
+        return meant
 
     async def on_message_send(self, params: pb.SendMessageRequest, context: ServerCallContext) -> pb.Task:
         validate_proto_required_fields(params)
         try:
-            return _made(await self._operations.send(_plain(params), _caller(context)), pb.Task())
+            return _made(await self._of(context).send(_plain(params), _caller(context)), pb.Task())
         except RefusedError as error:
             raise _error(error) from None
 
@@ -103,7 +113,7 @@ class _Handler(RequestHandler):
         self, params: pb.SendMessageRequest, context: ServerCallContext
     ) -> AsyncGenerator[Event]:
         validate_proto_required_fields(params)
-        async with aclosing(_events(self._operations.stream(_plain(params), _caller(context)))) as events:
+        async with aclosing(_events(self._of(context).stream(_plain(params), _caller(context)))) as events:
             async for event in events:
                 yield event
 
@@ -111,7 +121,7 @@ class _Handler(RequestHandler):
         self, params: pb.SubscribeToTaskRequest, context: ServerCallContext
     ) -> AsyncGenerator[Event]:
         validate_proto_required_fields(params)
-        async with aclosing(_events(self._operations.subscribe(params.id, _caller(context)))) as events:
+        async with aclosing(_events(self._of(context).subscribe(params.id, _caller(context)))) as events:
             async for event in events:
                 yield event
 
@@ -119,20 +129,20 @@ class _Handler(RequestHandler):
         validate_proto_required_fields(params)
         history = params.history_length if params.HasField("history_length") else None
         try:
-            return _made(await self._operations.get(params.id, history, _caller(context)), pb.Task())
+            return _made(await self._of(context).get(params.id, history, _caller(context)), pb.Task())
         except RefusedError as error:
             raise _error(error) from None
 
     async def on_list_tasks(self, params: pb.ListTasksRequest, context: ServerCallContext) -> pb.ListTasksResponse:
         try:
-            return _made(await self._operations.list(_plain(params), _caller(context)), pb.ListTasksResponse())
+            return _made(await self._of(context).list(_plain(params), _caller(context)), pb.ListTasksResponse())
         except RefusedError as error:
             raise _error(error) from None
 
     async def on_cancel_task(self, params: pb.CancelTaskRequest, context: ServerCallContext) -> pb.Task:
         validate_proto_required_fields(params)
         try:
-            return _made(await self._operations.cancel(params.id, _caller(context)), pb.Task())
+            return _made(await self._of(context).cancel(params.id, _caller(context)), pb.Task())
         except RefusedError as error:
             raise _error(error) from None
 

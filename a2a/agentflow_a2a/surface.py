@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.routing import BaseRoute, Mount, Route
 
 from agentflow.server.surface import Agent, Place
@@ -15,19 +17,24 @@ _ROOM = 2
 """How much larger a request may be than the input in it: its JSON may be escaped, and has more around it."""
 
 
-def routes(agent: Agent) -> list[BaseRoute]:
-    """Return the routes of an agent: its card, JSON-RPC at `/a2a`, HTTP+JSON at `/a2a/rest`."""
-    engine = agent.engine
-    largest = engine.config.limits.input_size * _ROOM
-    made = transports(
-        Operations(engine, Resting(engine, agent.leaving)), card(engine.config, agent.url, tokens=agent.tokens)
-    )
+def routes(agent: Agent, others: Mapping[str, Agent]) -> list[BaseRoute]:
+    """Return the routes of an agent: its card, JSON-RPC at `/a2a`, HTTP+JSON at `/a2a/rest`.
+
+    A request names one of `others` by the protocol's tenant.
+    """
+    largest = agent.engine.config.limits.input_size * _ROOM
+    named = {name: _operations(other) for name, other in others.items()}
+    made = transports(_operations(agent), named, card(agent.engine.config, agent.url, tokens=agent.tokens))
     rpc = Edge(made.rpc, largest)
     return [
         *made.card,
         Mount("/a2a/rest", app=Edge(made.rest, largest)),
         *(Route(path, rpc, methods=["POST"]) for path in ("/a2a", "/a2a/")),
     ]
+
+
+def _operations(agent: Agent) -> Operations:
+    return Operations(agent.engine, Resting(agent.engine, agent.leaving))
 
 
 def places(agent: Agent) -> list[Place]:

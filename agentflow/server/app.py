@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import anyio
 from starlette.applications import Starlette
@@ -25,7 +26,8 @@ def create_app(
     """Return an ASGI app that serves open engines; close them after it.
 
     Args:
-        engines: one, at the app's root; or several, each below `/agents/{its config's name}`.
+        engines: one, at the app's root; or several, each below `/agents/{its config's name}`. At the root the first of
+            them answers then, or the one that a request names by the protocol's tenant.
         url: where clients reach the app; it stands on cards.
         who: tells who asks; default: by the configs' `auth`, without it only this machine's user.
         leaving: set it when the app is about to end, and who waits for a run is answered at once.
@@ -47,11 +49,15 @@ def agents_of(engines: Sequence[Engine], url: str, who: Who, leaving: anyio.Even
 
 def _routes(agents: Sequence[Agent], speaking: Sequence[Surface], url: str) -> list[BaseRoute]:
     if len(agents) == 1:
-        return [route for surface in speaking for route in surface.routes(agents[0])]
-    return [
-        Mount(agent.url.removeprefix(url.rstrip("/")), routes=[r for each in speaking for r in each.routes(agent)])
+        return [route for surface in speaking for route in surface.routes(agents[0], {})]
+    base = url.rstrip("/")
+    named = {agent.engine.config.name: agent for agent in agents}
+    first = replace(agents[0], url=base)
+    mounts = [
+        Mount(agent.url.removeprefix(base), routes=[route for each in speaking for route in each.routes(agent, {})])
         for agent in agents
     ]
+    return [*mounts, *(route for surface in speaking for route in surface.routes(first, named))]
 
 
 def _health(instance: str) -> Callable[[Request], Awaitable[Response]]:

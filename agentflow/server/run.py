@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import NamedTuple
 
 import anyio
 import uvicorn
@@ -60,22 +61,35 @@ def bound(host: str, port: int) -> socket.socket:
     return taken
 
 
-async def serve(
-    engines: Sequence[Engine], listening: socket.socket, who: Who, tell: Callable[[str, Sequence[Agent]], None]
-) -> int:
+class Listening(NamedTuple):
+    """Where requests come from."""
+
+    socket: socket.socket
+    """See `bound`."""
+    url: str | None
+    """Where clients reach it; None: by the socket's address."""
+    who: Who
+    """Tells who asks."""
+
+    @property
+    def address(self) -> str:
+        """Where clients reach it."""
+        host, port = self.socket.getsockname()[:2]
+        return self.url or (f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+
+
+async def serve(engines: Sequence[Engine], listening: Listening, tell: Callable[[str, Sequence[Agent]], None]) -> int:
     """Serve engines until the process is asked to end.
 
     Args:
         engines: open ones; they are closed after this.
-        listening: see `bound`.
-        who: tells who asks.
+        listening: where requests come from.
         tell: called with the URL and the agents once requests are taken.
 
     Returns:
         The signal that ended it, or 0.
     """
-    host, port = listening.getsockname()[:2]
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    url, who = listening.address, listening.who
     leaving = anyio.Event()
     app = create_app(*engines, url=url, who=who, leaving=leaving)
     config = uvicorn.Config(
@@ -101,6 +115,6 @@ async def serve(
         async with anyio.create_task_group() as group:
             group.start_soon(hear, received)
             group.start_soon(told)
-            await server.serve(sockets=[listening])
+            await server.serve(sockets=[listening.socket])
             group.cancel_scope.cancel()
     return ended

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import NamedTuple, Protocol, cast
@@ -39,8 +39,11 @@ class Place(NamedTuple):
 class Surface(Protocol):
     """A module that speaks a protocol."""
 
-    def routes(self, agent: Agent) -> Sequence[BaseRoute]:
-        """Return the routes of an agent, below its own path."""
+    def routes(self, agent: Agent, others: Mapping[str, Agent]) -> Sequence[BaseRoute]:
+        """Return the routes of an agent, below its own path.
+
+        `others` are agents by name that a request to these routes may name instead, where the protocol has a way to.
+        """
         ...
 
     def places(self, agent: Agent) -> Sequence[Place]:

@@ -80,6 +80,8 @@ class TaskQuery:
     """Empty: all."""
     kinds: Collection[str] = ("run", "input", "event", "tool", "auth", "operator")
     """`run`, and kinds of other tasks."""
+    agents: Collection[str] | None = None
+    """Names of the configs that they come from; None: of all."""
     changed_since: float | None = None
     after: tuple[float, str] | None = None
     """Time of the last change and id of the last task of the page before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,9 +14,9 @@ import anyio
 import httpx
 import pytest
 from a2a.types import a2a_pb2 as pb
-from a2a.utils.errors import TaskNotFoundError
+from a2a.utils.errors import InvalidParamsError, TaskNotFoundError
 
-from tests.surface_a2a.served import WORKFLOWS, Server, official, output, request, send, state, until_held, waits
+from tests.surface_a2a.served import MODES, WORKFLOWS, Server, official, output, request, send, state, until_held, waits
 
 pytestmark = pytest.mark.anyio
 Serve = Callable[..., Server]
@@ -53,14 +54,14 @@ def test_a_token_without_a_value_is_refused_at_the_start(tmp_path: Path) -> None
     assert (refused.returncode, "NOT_SET_ANYWHERE" in refused.stderr) == (69, True)
 
 
-def test_a_port_that_is_taken_is_told(tmp_path: Path, serve: Serve) -> None:
-    port = serve().url.rpartition(":")[2]
-    refused = _serve(tmp_path, "--port", port, config=HELLO)
+def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = _serve(tmp_path, "--port", str(port), config=HELLO)
     assert (refused.returncode, f"port {port} is used" in refused.stderr) == (73, True)
 
 
-async def test_a_page_of_another_site_is_not_served_on_loopback(serve: Serve) -> None:
-    server = serve()
+async def test_a_page_of_another_site_is_not_served_on_loopback(server: Server) -> None:
     async with httpx.AsyncClient() as http:
         for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}):
             answer = await http.get(f"{server.url}/a2a/rest/tasks", headers={"A2A-Version": "1.0", **headers})
@@ -69,8 +70,11 @@ async def test_a_page_of_another_site_is_not_served_on_loopback(serve: Serve) ->
 
 
 async def test_each_token_sees_its_own_tasks_and_nobody_else_s(serve: Serve) -> None:
-    server = serve("--host", "0.0.0.0", config=WORKFLOWS + TOKENS, env=ENV)
-    url = server.url.replace("0.0.0.0", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    url = f"http://127.0.0.1:{port}"
+    server = serve("--host", "0.0.0.0", "--port", port, "--url", url, config=WORKFLOWS + TOKENS, env=ENV)
+    assert server.url == url
     async with httpx.AsyncClient() as http:
         for headers in ({}, {"Authorization": "Bearer of nobody"}, {"Authorization": "Basic of ann"}):
             refused = await http.get(f"{url}/a2a/rest/tasks", headers={"A2A-Version": "1.0", **headers})
@@ -78,15 +82,11 @@ async def test_each_token_sees_its_own_tasks_and_nobody_else_s(serve: Serve) -> 
         card = (await http.get(f"{url}/.well-known/agent-card.json")).json()
         assert card["securitySchemes"]["bearer"]["httpAuthSecurityScheme"]["scheme"] == "bearer"
 
-
-async def test_what_is_not_the_caller_s_looks_like_what_is_not_there(serve: Serve) -> None:
-    server = serve(config=WORKFLOWS + TOKENS, env=ENV)
-
     async def listed(token: str) -> list[str]:
-        async with official(server.url, token=token) as client:
+        async with official(url, token=token) as client:
             return [task.id for task in (await client.list_tasks(pb.ListTasksRequest())).tasks]
 
-    async with official(server.url, token="of ann") as ann, official(server.url, token="of bob") as bob:
+    async with official(url, token="of ann") as ann, official(url, token="of bob") as bob:
         asked = await send(ann, request("x", skill="review"))
         wait = waits(asked)[0]["taskId"]
         for task_id in (asked.id, wait, "nobody"):
@@ -135,3 +135,36 @@ async def test_who_waits_for_a_run_is_answered_when_the_server_ends(serve: Serve
                     pass
                 assert await anyio.to_thread.run_sync(server.stop) == 0
             assert state(found[0]) == "working"
+
+
+async def test_several_configs_are_agents_of_their_own_over_one_store(serve: Serve, tmp_path: Path) -> None:
+    shop = tmp_path / "shop.yaml"
+    shop.write_text("name: shop\nworkflows: {echo: {steps: [{id: a, type: set, value: of the shop}]}}\n", "utf-8")
+    server = serve("agentflow.yaml", str(shop))
+    assert set(server.told["agents"]) == {"desk", "shop"}
+    async with official(f"{server.url}/agents/desk") as desk, official(f"{server.url}/agents/shop") as other:
+        asked = await send(desk, request("x", skill="review"))
+        sold = await send(other, request("x", skill="echo"))
+        assert output(sold) == "of the shop"
+        assert [task.id for task in (await other.list_tasks(pb.ListTasksRequest())).tasks] == [sold.id]
+        with pytest.raises(TaskNotFoundError):
+            await other.get_task(pb.GetTaskRequest(id=asked.id))
+        assert state(await send(desk, request("approve", taskId=asked.id))) == "completed"
+    async with official(server.url) as client:
+        first = request("x", skill="echo")
+        assert output(await send(client, first)) == {"text": "x"}
+        first.tenant = "shop"
+        assert output(await send(client, first)) == "of the shop"
+        assert [task.id for task in (await client.list_tasks(pb.ListTasksRequest(tenant="shop"))).tasks][-1] == sold.id
+        first.tenant = "nobody"
+        with pytest.raises(InvalidParamsError):
+            await send(client, first)
+    async with official(server.url, MODES[1]) as client:
+        first.tenant = "shop"
+        assert output(await send(client, first)) == "of the shop"
+
+
+def test_two_configs_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text(f"name: same\n{HELLO}", "utf-8")
+    refused = _serve(tmp_path, "agentflow.yaml", "other.yaml", config=f"name: same\n{HELLO}")
+    assert (refused.returncode, 'two configs are named "same"' in refused.stderr) == (2, True)

@@ -1,12 +1,14 @@
-"""`serve`: an engine that executes all runs, and the server in front of it."""
+"""`serve`: an engine for each config, and the server in front of them."""
 
 from __future__ import annotations
 
 import os
 import signal
-import socket
+from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
@@ -14,19 +16,38 @@ from agentflow.cli.console import Console
 from agentflow.cli.format import plural
 from agentflow.cli.options import Common
 from agentflow.cli.refusals import tell_lost
-from agentflow.cli.session import Project, find_project
-from agentflow.errors import AgentflowError
+from agentflow.cli.session import find_project
+from agentflow.errors import AgentflowError, InputError
 
 if TYPE_CHECKING:
+    from agentflow.config import Config
+    from agentflow.server.run import Listening
     from agentflow.server.surface import Agent
-    from agentflow.server.who import Who
 
 
-def serve(common: Common, host: str, port: int, grace: float) -> int:
-    """Serve a config until a signal."""
-    console, project = common.console(), find_project(common, config="needed")
+class Listen(NamedTuple):
+    """Where to listen."""
+
+    host: str
+    port: int
+    url: str | None = None
+    """Where clients reach it, if not at that address."""
+
+
+def serve(common: Common, files: Sequence[str], at: Listen, grace: float) -> int:
+    """Serve configs until a signal."""
+    console = common.console()
+    projects = [find_project(replace(common, config=name), config="needed") for name in files or (None,)]
+    configs = [project.config for project in projects if project.config is not None]
+    names = Counter(config.name for config in configs)
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise InputError(
+            f'two configs are named "{twice[0]}"', code="AF-USAGE",
+            hint="give each a `name` of its own: it is part of its URL",
+        )  # fmt: skip
     try:
-        from agentflow.server.run import bound, refuse_open  # noqa: PLC0415  an extra, and for this command only
+        from agentflow.server.run import Listening, bound, refuse_open  # noqa: PLC0415  an extra, and for this command only
         from agentflow.server.who import who_of  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise AgentflowError(
@@ -34,23 +55,28 @@ def serve(common: Common, host: str, port: int, grace: float) -> int:
             code="AF-INSTALL",
             hint='pip install "agentflow-workflows[a2a]"',
         ) from None
-    who = who_of([config for config in (project.config,) if config is not None], os.environ)
-    refuse_open(host, who)
-    with bound(host, port) as listening:
-        return anyio.run(_serve, console, project, listening, who, grace)
+    who = who_of(configs, os.environ)
+    refuse_open(at.host, who)
+    with bound(at.host, at.port) as listening:
+        return anyio.run(_serve, console, configs, projects[0].store, Listening(listening, at.url, who), grace)
 
 
-async def _serve(console: Console, project: Project, listening: socket.socket, who: Who, grace: float) -> int:
+async def _serve(console: Console, configs: Sequence[Config], store: str, listening: Listening, grace: float) -> int:
     from agentflow.engine import Engine  # noqa: PLC0415
     from agentflow.server.run import serve as run  # noqa: PLC0415
 
     def tell(url: str, agents: Sequence[Agent]) -> None:
-        _tell(console, url, agents, project.store)
+        _tell(console, url, agents, store)
 
-    async with Engine.open(project.store, config=project.config, host="all", grace=grace) as engine:
-        ended = await run([engine], listening, who, tell)
+    engines: list[Engine] = []
+    async with AsyncExitStack() as stack:
+        for config in configs:
+            opening = Engine.open(store, config=config, host="all", grace=grace)
+            engines.append(await stack.enter_async_context(opening))
+        ended = await run(engines, listening, tell)
         console.say("stopping: running steps get a moment, what isn't done goes on with the next start")
-    tell_lost(console, engine)
+    for engine in engines:
+        tell_lost(console, engine)
     return 0 if ended in (0, signal.SIGTERM) else 130
 
 

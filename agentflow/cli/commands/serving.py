@@ -10,11 +10,15 @@ from agentflow.cli import options
 
 
 def serve(
-    config: Annotated[
-        str | None, typer.Argument(metavar="[CONFIG]", help="Config file; default: agentflow.yaml here or above.")
+    configs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CONFIG]...", help="Config files; default: agentflow.yaml here or above."),
     ] = None,
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0: any free one.")] = 8420,
+    url: Annotated[
+        str | None, typer.Option("--url", metavar="URL", help="Where clients reach it, if not at that address.")
+    ] = None,
     grace: Annotated[
         float, typer.Option("--grace", metavar="SECONDS", min=0, help="What running steps get when it ends.")
     ] = 10.0,
@@ -28,9 +32,10 @@ def serve(
     \f
     agentflow serve
     agentflow serve --port 8421
-    agentflow serve desk.yaml --host 0.0.0.0
+    agentflow serve desk.yaml --host 0.0.0.0 --url https://agents.example.com
     """
-    from agentflow.cli.actions.serving import serve as do  # noqa: PLC0415  help must not pay for it
+    from agentflow.cli.actions.serving import Listen  # noqa: PLC0415  help must not pay for it
+    from agentflow.cli.actions.serving import serve as do  # noqa: PLC0415
 
-    common = options.Common(config, store, json, quiet=quiet, no_color=no_color)
-    return do(common, host, port, grace)
+    common = options.Common(None, store, json, quiet=quiet, no_color=no_color)
+    return do(common, configs or [], Listen(host, port, url), grace)

@@ -29,6 +29,7 @@ SELECT k.id, k.kind, k.state, k.message, k.updated_at changed, k.created_at, k.g
   k.owner, r.id, k.step, h.workflow, h.agent
 FROM tasks k INDEXED BY {index} JOIN heads h ON h.key = k.run JOIN runs r ON r.key = k.run WHERE TRUE
 """
+_AGENTS = " AND h.agent IN (SELECT value FROM json_each(?))"
 _OPEN_TASK = f"AND k.assignees IS NOT NULL AND k.state IN {OPEN_STATES}"
 
 
@@ -78,6 +79,9 @@ def _of_runs(query: TaskQuery, states: list[State]) -> Iterator[_Part]:
     if query.changed_since is not None:
         where += " AND h.changed_at >= ?"
         args.append(query.changed_since)
+    if query.agents is not None:
+        where += _AGENTS
+        args.append(listed(query.agents))
     if query.context_id is not None:
         text = f"{_RUN.format(index='heads_context')} AND h.context_id = ? {where}"
         yield _Part(f"{text} AND h.state IN {_constants(states)}", (query.context_id, *args), "h.changed_at")
@@ -93,9 +97,12 @@ def _of_runs(query: TaskQuery, states: list[State]) -> Iterator[_Part]:
 
 def _of_tasks(query: TaskQuery, states: list[State], kinds: str) -> Iterator[_Part]:
     who = query.principal
-    where, args = " AND k.kind IN (SELECT value FROM json_each(?))", [kinds, *_since(query)]
+    where, args = " AND k.kind IN (SELECT value FROM json_each(?))", list[Any]([kinds, *_since(query)])
     if query.changed_since is not None:
         where += " AND k.updated_at >= ?"
+    if query.agents is not None:
+        where += _AGENTS
+        args.append(listed(query.agents))
     own, mine = (" AND k.tenant = ? AND k.owner = ?", (who.tenant, who.owner)) if not who.sees_all else ("", ())
     context, here = (" AND k.context_id = ?", (query.context_id,)) if query.context_id is not None else ("", ())
     if query.context_id is not None:

@@ -36,6 +36,16 @@ async def _some(store: Store) -> None:
 class ListingSuite:
     """Task lists."""
 
+    async def test_lists_of_one_agent_hold_nothing_of_others(self, store: Store) -> None:
+        for name, agent, at in (("r1", "desk", 10.0), ("r2", "shop", 20.0), ("r3", "", 30.0)):
+            run = await start(store, name, created_at=at, agent=agent, context_id="talk")
+            await store.commit([parked(run, run, wait_task(run, name.replace("r", "w"), at=at + 1))])
+        assert await _names(store, agents=["desk"]) == ["r1", "w1"]
+        assert await _names(store, agents=["desk", ""]) == ["r3", "r1", "w3", "w1"]
+        assert await _names(store, agents=["shop"], context_id="talk") == ["r2", "w2"]
+        assert await _names(store, agents=["shop"], kinds=["input"], changed_since=5.0) == ["w2"]
+        assert await _names(store, agents=[]) == []
+
     async def test_tasks_are_runs_and_waits_those_first_that_changed_last(self, store: Store) -> None:
         await _some(store)
         assert await _names(store) == ["w2", "r3", "r2", "w1", "r1"]
