@@ -63,6 +63,16 @@ class Watch:
     cancel_on_interrupt: bool = False
 
 
+def _manner(wanted: Start | Watch) -> Manner:
+    """Return how a run is followed."""
+    return Manner(
+        wait=wanted.wait,
+        ask=wanted.ask,
+        answers=read_answers(wanted.answers),
+        cancel_on_interrupt=wanted.cancel_on_interrupt,
+    )
+
+
 def split_target(target: str) -> tuple[str | None, str | None]:
     """Return (file, workflow id) of `report`, `flow.yaml` or `flow.yaml:report`."""
     if target.endswith(SUFFIXES):
@@ -152,12 +162,7 @@ def start(common: Common, wanted: Start) -> int:
     if file is not None and not common.config:
         project = Project(project.store, config, f" -f {file}{project.flags}")
     data = read_input(wanted.inputs, wanted.input_json, workflow)
-    manner = Manner(
-        wait=wanted.wait,
-        ask=wanted.ask,
-        answers=read_answers(wanted.answers),
-        cancel_on_interrupt=wanted.cancel_on_interrupt,
-    )
+    manner = _manner(wanted)
     timeout = read_timeout(wanted.timeout)
     labels = pairs(wanted.labels, "--label")
     check_answers(manner.answers, workflow, config.workflows)
@@ -206,12 +211,7 @@ def watch(common: Common, wanted: Watch) -> int:
     """Follow a run, carrying it on where nobody does."""
     console = common.console()
     project = find_project(common, config="wanted")
-    manner = Manner(
-        wait=wanted.wait,
-        ask=wanted.ask,
-        answers=read_answers(wanted.answers),
-        cancel_on_interrupt=wanted.cancel_on_interrupt,
-    )
+    manner = _manner(wanted)
     timeout = read_timeout(wanted.timeout)
 
     async def work(session: Session) -> int:

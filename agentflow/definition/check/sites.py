@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from agentflow.data import is_array, is_object
+from agentflow.data import is_array
 from agentflow.definition.check.report import Spot
 from agentflow.definition.models import Step, Workflow
 from agentflow.definition.scopes import Located, Scope
+from agentflow.definition.templates import has_template
 from agentflow.definition.types import StepTypeLike
 
 REPEATING = frozenset({"while", "until", "recur", "poll"})
@@ -124,18 +125,8 @@ def workflow_sites(workflow: Workflow) -> Iterator[Site]:
 
 def mentions(value: object) -> bool:
     """Tell whether there is a brace anywhere in the texts of a value: without one it holds no template."""
-    if isinstance(value, str):
-        return "{" in value
-    if not is_object(value) and not is_array(value):
-        return False
-    stack: list[object] = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, str):
-            if "{" in item:
-                return True
-        elif is_object(item):
-            stack.extend(item.values())
-        elif is_array(item):
-            stack.extend(item)
-    return False
+    return "{" in value if isinstance(value, str) else has_template(value, _braced)
+
+
+def _braced(text: str) -> bool:
+    return "{" in text
