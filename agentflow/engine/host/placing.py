@@ -97,12 +97,16 @@ class Placing:
                 own.append(row)
             elif address.startswith(inside):  # as most are: they come one after the other
                 group.append(row)
-            elif (outer := self._outermost(address)) is not None:
+            else:
+                head, slash, name = address.rpartition("/")
+                prefix = head + slash
+                known = prefix in lists and "[" not in name
+                outer = None if known else self._outermost(address)
+                if outer is None:
+                    lists[prefix].append(row)
+                    continue
                 group, inside = self._aside[outer], (f"{outer}/", f"{outer}[")
                 group.append(row)
-            else:
-                head, slash, _ = address.rpartition("/")
-                lists[head + slash].append(row)
         return lists
 
     def _outermost(self, address: str) -> str | None:
@@ -189,7 +193,8 @@ class Placing:
         scope = self._scopes.get(prefix)
         if scope is not None:
             index, nodes, holding = scope.program.index, scope.nodes, scope.program.containers
-            start, over, others = len(prefix), self._over, list[StepRow]()
+            start, over = len(prefix), self._over
+            others: list[StepRow] = []
             for row in rows:
                 address = row.address
                 member = index.get(address[start:])
