@@ -228,8 +228,12 @@ CODES: dict[str, Code] = {
     "AF-ENTRY-PRESET": Code("invalid", "An entry point presets an unknown step.", "Name a top-level step."),
     "AF-ENTRY-INPUT": Code("invalid", "An entry point requires an undeclared input.", "Declare it, or correct it."),
     "AF-TRIGGER-DUPLICATE": Code("invalid", "Two triggers answer to the same name.", "Rename or remove one of them."),
-    "AF-TRIGGER-RESERVED": Code("invalid", "A slash command is reserved for channels.", "Choose another name."),
-    "AF-TRIGGER-NAME": Code("invalid", "A slash command isn't one word.", "Use one word."),
+    "AF-TRIGGER-RESERVED": Code(
+        "invalid", "A slash command is reserved for channels, or a tool's name for agentflow.", "Choose another name."
+    ),
+    "AF-TRIGGER-NAME": Code(
+        "invalid", "A slash command isn't one word, or a tool's name has other characters.", "Use one plain word."
+    ),
     "AF-CRON-INVALID": Code("invalid", "A cron expression isn't valid or never comes.", "Write five fields."),
     "AF-CRON-ZONE": Code("invalid", "There is no such time zone.", "Use an IANA name, such as Europe/Berlin."),
     "AF-CRON-SECONDS": Code("invalid", "A cron expression has six fields.", "The first one counts seconds."),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.main import get_command
 
-from agentflow.cli.commands import flows, look, runs, serving, store, waits
+from agentflow.cli.commands import flows, look, mcp, runs, serving, store, waits
 from agentflow.cli.help import Command, Group, WrongUse, suggestion
 from agentflow.codes import door
 
@@ -21,9 +21,21 @@ if TYPE_CHECKING:
 RUN, ANSWER, LOOK, OPERATE = "Run", "Answer", "Look", "Operate"
 LOST = "AF-OUTPUT-LOST"
 LOOKING = frozenset(
-    {"graph", "steps", "schema", "explain", "validate", "waits", "waits list", "waits show", "runs list", "runs show"}
+    {
+        "graph",
+        "mcp",
+        "steps",
+        "schema",
+        "explain",
+        "validate",
+        "waits",
+        "waits list",
+        "waits show",
+        "runs list",
+        "runs show",
+    }
 )
-"""Commands that only show something: who stops to read has seen enough, and nothing is lost."""
+"""Commands that only show something, or serve whoever reads: who stops to read has seen enough, nothing is lost."""
 HELP = frozenset({"-h", "--help", "--version"})
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
@@ -75,6 +87,7 @@ def build() -> typer.Typer:
     _add(app, LOOK, "schema", flows.schema)
     _add(app, LOOK, "explain", look.explain)
     _add(app, OPERATE, "serve", serving.serve)
+    _add(app, OPERATE, "mcp", mcp.mcp)
     store_app = _group(store.store)
     for name, function in store.COMMANDS.items():
         _add(store_app, None, name, function)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 GRACE = 3.0
 """Seconds that running steps get when their run is left."""
 DEFAULT_STORE = Path(".agentflow") / "runs.db"
-Host = Literal["own", "none"]
+Host = Literal["all", "own", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ def drive(
 
 
 async def drive_in_loop(
-    console: Console, project: Project, work: Callable[[Session], Awaitable[int]], host: Literal["own", "none"]
+    console: Console, project: Project, work: Callable[[Session], Awaitable[int]], host: Host
 ) -> int:
     """Do what `drive` does, in an event loop that runs already."""
     from agentflow.engine import Engine  # noqa: PLC0415  the heavy import of all commands

@@ -79,6 +79,18 @@ def guard() -> None:
         _streams.guard()
 
 
+def wire() -> tuple[int, Output]:
+    """Return standard input and output for a protocol that speaks there: code of steps gets neither of them."""
+    streams = _streams or take()
+    streams.guard()
+    streams.out = Output(streams.out.fileno())  # protocols are UTF-8, whatever the terminal's encoding is
+    source = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, FIRST_FREE)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return source, streams.out
+
+
 def standard() -> tuple[Output | TextIO, Output | TextIO]:
     """Return what results and what talk are written to."""
     return (sys.stdout, sys.stderr) if _streams is None else (_streams.out, _streams.err)

@@ -26,6 +26,7 @@ def test_the_first_help_groups_commands_by_task_and_begins_with_examples(capsys:
         ["run"],
         ["validate"],
         ["graph"],
+        ["mcp"],
         ["schema"],
         ["runs"],
         ["runs", "list"],

@@ -1,0 +1,51 @@
+"""`mcp`."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from agentflow.cli.actions.start import read_timeout
+from agentflow.cli.options import Common
+from agentflow.cli.session import Session, drive, find_project, no_config
+from agentflow.cli.streams import wire
+from agentflow.cli.values import usage
+from agentflow.errors import AgentflowError
+
+LONGEST = 600.0
+
+
+def serve(common: Common, hold: str) -> int:
+    """Serve the config's workflows to the client that has started this process, until it goes.
+
+    Raises:
+        AgentflowError: the SDK isn't installed.
+        DefinitionError: the config isn't valid, or two tools have one name.
+    """
+    if find_spec("mcp") is None:
+        raise AgentflowError(
+            '`mcp` needs the package "mcp"',
+            code="AF-INSTALL",
+            hint='pip install "agentflow-workflows[mcp]"',
+        )
+    seconds = read_timeout(hold) or 0.0
+    if seconds > LONGEST:
+        raise usage(f"--hold is at most {LONGEST:g}s: clients give calls a minute", "45s")
+    console = common.console()
+    project = find_project(common, config="needed")
+    config = project.config
+    if config is None:
+        raise no_config(common.config)
+
+    async def work(session: Session) -> int:
+        from agentflow_mcp.controls import CONTROLS  # noqa: PLC0415  only what serves loads the server
+        from agentflow_mcp.desk import Desk  # noqa: PLC0415
+        from agentflow_mcp.protocol import serve_lines  # noqa: PLC0415
+
+        desk = Desk(session.engine, CONTROLS, seconds)
+        if console.in_terminal:
+            tools = ", ".join(tool.name for tool in desk.tools if tool.name not in CONTROLS)
+            console.say(f"MCP on stdin and stdout, for a client to start. Tools: {tools or 'none'}. Ctrl+C ends it.")
+        await serve_lines(desk, config.name, *wire())
+        return 0
+
+    return drive(console, project, work, host="all", makes=True)

@@ -1,0 +1,30 @@
+"""`mcp`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from agentflow.cli import options
+
+
+def mcp(
+    config: Annotated[
+        str | None, typer.Argument(metavar="[CONFIG]", help="Config file; default: agentflow.yaml here or above.")
+    ] = None,
+    hold: Annotated[
+        str, typer.Option("--hold", metavar="TIME", help="How long a call waits for its run, before it gives a handle.")
+    ] = "45s",
+    store: options.Store = None,
+    no_color: options.NoColor = False,
+) -> int:
+    """Serve the workflows as MCP tools on stdin and stdout, for one client.
+
+    \f
+    agentflow mcp
+    agentflow mcp /path/to/agentflow.yaml --hold 20s
+    """
+    from agentflow.cli.actions.mcp import serve  # noqa: PLC0415  help must not pay for it
+
+    return serve(options.Common(config, store, no_color=no_color), hold)

@@ -1,0 +1,71 @@
+"""Asks the user of a client that can show forms."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+
+from agentflow.data import is_array, is_object
+from agentflow.engine import Answer, Decline
+
+Asking: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[Answer | Decline | None]]
+"""Shows a message with a form; gives what was said, or None where nobody said anything."""
+
+_TEXTS = ("title", "description", "default")
+_OF: Mapping[str, tuple[str, ...]] = {
+    "string": ("minLength", "maxLength", "format"),
+    "number": ("minimum", "maximum"),
+    "integer": ("minimum", "maximum"),
+    "boolean": (),
+}
+_FORMATS = frozenset({"email", "uri", "date", "date-time"})
+
+
+def form(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the flat form that asks for an answer; None where a form can't ask for it.
+
+    What it leaves out of the schema is checked when the answer comes.
+    """
+    if schema is None or schema.get("type") != "object":
+        return None
+    properties = schema.get("properties")
+    if not is_object(properties) or not properties:
+        return None
+    required = [str(name) for name in schema.get("required", ())]
+    fields: dict[str, Any] = {}
+    for name, each in properties.items():
+        made = _field(each)
+        if made is not None:
+            fields[name] = made
+        elif name in required:
+            return None
+    if not fields or any(name not in fields for name in required):
+        return None
+    return {"type": "object", "properties": fields, **({"required": required} if required else {})}
+
+
+def _field(schema: object) -> dict[str, Any] | None:
+    if not is_object(schema):
+        return None
+    said = {name: schema[name] for name in _TEXTS if name in schema}
+    choices = schema.get("enum")
+    if is_array(choices):
+        if not choices or not all(isinstance(each, str) for each in choices):
+            return None
+        return {"type": "string", **said, "oneOf": [{"const": each, "title": each} for each in choices]}
+    kind = schema.get("type")
+    if not isinstance(kind, str) or kind not in _OF:
+        return None
+    made = {"type": kind, **said, **{name: schema[name] for name in _OF[kind] if name in schema}}
+    if made.get("format") not in (None, *_FORMATS):
+        del made["format"]
+    return made
+
+
+def plain_choices(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a form for clients that know choices only as `enum`."""
+    fields: dict[str, Any] = {}
+    for name, each in schema["properties"].items():
+        rest = {key: value for key, value in each.items() if key != "oneOf"}
+        fields[name] = {**rest, "enum": [one["const"] for one in each["oneOf"]]} if "oneOf" in each else rest
+    return {**schema, "properties": fields}

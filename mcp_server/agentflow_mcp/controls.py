@@ -1,0 +1,242 @@
+"""The tools that look after runs: with them alone a client finishes any workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agentflow.data import parse
+from agentflow.engine import Answer, Decline, Run, WaitView
+from agentflow.engine.finding import task_of
+from agentflow.engine.models import wait_view
+from agentflow.errors import AgentflowError, InputError, NotFoundError
+from agentflow.store.rows import RunQuery, State
+from agentflow_mcp.catalogue import Tool
+from agentflow_mcp.desk import DOOR, Caller, Control, Desk, reply_of
+from agentflow_mcp.documents import ANSWERED, STATUSES, run_data, wait_data
+from agentflow_mcp.results import Result, plain, refused
+from agentflow_mcp.schemas import RUN, RUNS, STATUS, WAITS
+
+LONGEST = 50
+"""Seconds that one wait_workflow takes at most: clients give calls a minute."""
+USUAL = 25
+LISTED = 20
+MOST = 100
+ENDING = 5.0
+"""Seconds that a cancelled run is given to end before its state is told."""
+_TASK = {"type": "string", "minLength": 1, "description": "The run's task_id, or that of one of its waits."}
+
+
+async def run_named(desk: Desk, task_id: str) -> Run:
+    """Return the run that an id names, its own or that of one of its waits.
+
+    Raises:
+        NotFoundError: there is none, or it is somebody else's.
+    """
+    engine, principal = desk.engine, desk.principal
+    view = await task_of(engine.store, task_id, principal)
+    try:
+        return await engine.get(task_id if view is None else view.root_id, principal=principal)
+    except NotFoundError:
+        raise NotFoundError(f'no run and no wait "{task_id}"') from None
+
+
+async def wait_named(desk: Desk, task_id: str) -> WaitView | None:
+    """Return the wait that an id names: its own, or that of a run with one open wait; None where that has others.
+
+    Raises:
+        NotFoundError: there is no such wait and no such run.
+    """
+    view = await task_of(desk.engine.store, task_id, desk.principal)
+    if view is not None:
+        return wait_view(view)
+    run = await run_named(desk, task_id)
+    waits = await desk.engine.waits(run.id, principal=desk.principal)
+    return waits[0] if len(waits) == 1 else None
+
+
+async def resume(desk: Desk, arguments: Mapping[str, Any], caller: Caller) -> Result:
+    """Answer a wait, and follow its run."""
+    task_id, reply = arguments["task_id"], reply_of(arguments)
+    view = await wait_named(desk, task_id)
+    if view is not None and view.kind not in ANSWERED:
+        raise InputError(
+            f'step "{view.step}" waits for something from elsewhere ({view.kind}), not for an answer',
+            code="AF-WAIT-INVALID", why=view.message, hint="call wait_workflow later",
+        )  # fmt: skip
+    try:
+        done = await _resume(desk, task_id, reply, arguments.get("message_id"))
+    except InputError as error:
+        return refused(error, {"task_id": task_id, "waiting_for": [wait_data(view)]} if view is not None else None)
+    try:
+        run = await desk.engine.get(done.root_id, principal=desk.principal)
+    except NotFoundError:  # who may answer a wait needn't see its run
+        return plain({"task_id": done.id, "workflow": done.workflow, "message": "answered"})
+    return await _followed(desk, run, caller, desk.hold)
+
+
+async def _resume(desk: Desk, task_id: str, reply: Answer | Decline, message_id: str | None) -> WaitView:
+    """Answer; where an answer that is a text doesn't fit, what it says as JSON may: models often write it so."""
+    engine, principal = desk.engine, desk.principal
+    try:
+        return await engine.resume(task_id, reply, door=DOOR, message_id=message_id, principal=principal)
+    except InputError as error:
+        if not isinstance(reply, Answer) or not isinstance(reply.value, str):
+            raise
+        try:
+            value = parse(reply.value)
+        except ValueError:
+            raise error from None
+        return await engine.resume(task_id, Answer(value), door=DOOR, message_id=message_id, principal=principal)
+
+
+async def _followed(desk: Desk, run: Run, caller: Caller, seconds: float) -> Result:
+    try:
+        run = await desk.rest(run.id, caller, seconds)
+        data = await desk.told(run)
+    except AgentflowError as error:
+        return refused(error, {"task_id": run.id, "workflow": run.workflow})
+    return plain(data, failed="error" in data, run_id=run.id)
+
+
+async def wait(desk: Desk, arguments: Mapping[str, Any], caller: Caller) -> Result:
+    """Wait for a run, for a while."""
+    run = await run_named(desk, arguments["task_id"])
+    return await _followed(desk, run, caller, arguments.get("timeout_s", USUAL))
+
+
+async def get(desk: Desk, arguments: Mapping[str, Any], caller: Caller) -> Result:
+    """Tell how a run is now."""
+    run = await run_named(desk, arguments["task_id"])
+    return plain(await desk.told(run), run_id=run.id)
+
+
+async def list_waits(desk: Desk, arguments: Mapping[str, Any], caller: Caller) -> Result:
+    """List what waits for answers."""
+    task_id = arguments.get("task_id")
+    run_id = None if task_id is None else (await run_named(desk, task_id)).id
+    found = await desk.engine.waits(run_id, principal=desk.principal)
+    data: dict[str, Any] = {"waiting_for": [wait_data(view) for view in found[:MOST]]}
+    if len(found) > MOST:
+        data["next"] = f"{len(found) - MOST} more aren't shown: give a run's task_id, or answer these first."
+    elif not found:
+        data["next"] = "Nothing waits for an answer."
+    else:
+        data["next"] = "Answer one by resume_workflow with its task_id, once the user has told you the answer."
+    return plain(data)
+
+
+async def list_runs(desk: Desk, arguments: Mapping[str, Any], caller: Caller) -> Result:
+    """List runs, newest first."""
+    status, limit = arguments.get("status"), arguments.get("limit", LISTED)
+    states: list[State] = [state for state, word in STATUSES.items() if word == status]
+    query = RunQuery(
+        states=states, workflow=arguments.get("workflow"), before=arguments.get("before"), limit=int(limit) + 1
+    )
+    found = await desk.engine.list(query, principal=desk.principal)
+    runs = [run_data(run) for run in found[: int(limit)]]
+    for each in runs:
+        each.pop("output", None)  # lists don't read outputs
+    data: dict[str, Any] = {"runs": runs}
+    if len(found) > len(runs):
+        data["next"] = f'Older ones: list_workflow_runs with before "{runs[-1]["task_id"]}".'
+    return plain(data)
+
+
+async def cancel(desk: Desk, arguments: Mapping[str, Any], caller: Caller) -> Result:
+    """Cancel a run with all below it."""
+    task_id = arguments["task_id"]
+    run = await run_named(desk, task_id)
+    if await task_of(desk.engine.store, task_id, desk.principal) is not None:
+        raise InputError(
+            f'"{task_id}" is a wait, and not a run',
+            hint=f"cancel its run, {run.id}, or refuse to answer: resume_workflow with decline",
+        )
+    await desk.engine.cancel(run.id, principal=desk.principal)
+    run = await desk.engine.wait(run.id, ENDING, principal=desk.principal)
+    return plain(await desk.told(run), run_id=run.id)
+
+
+def _tool(name: str, description: str, properties: Mapping[str, Any], required: Sequence[str], **more: Any) -> Tool:
+    schema: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
+    return Tool(name, description, {**schema, "required": list(required)} if required else schema, **more)
+
+
+_RESUME = _tool(
+    "resume_workflow",
+    "Answers what a workflow's run waits for, and follows the run. Give `answer`, a value that fits the wait's schema, "
+    "or `decline` with a reason. Only answer for the user what the user has decided.",
+    {
+        "task_id": {
+            "type": "string",
+            "minLength": 1,
+            "description": "The task_id of the wait, or of its run if that has one open wait.",
+        },
+        "answer": {"description": "The answer, by the wait's schema."},
+        "decline": {"type": "string", "description": "Why there is no answer. The step that asks fails."},
+        "message_id": {"type": "string", "minLength": 1, "description": "The same one again is the same answer."},
+    },
+    ("task_id",),
+    output_schema=RUN,
+    destructive=False,
+    idempotent=True,
+)
+_WAIT = _tool(
+    "wait_workflow",
+    "Waits until a workflow's run ends or needs an answer, for a while; then call it again. "
+    "Use it instead of asking again and again.",
+    {"task_id": _TASK, "timeout_s": {"type": "number", "minimum": 0, "maximum": LONGEST, "default": USUAL}},
+    ("task_id",),
+    output_schema=RUN,
+    read_only=True,
+)
+_GET = _tool(
+    "get_workflow_run",
+    "Tells how a workflow's run is now: its result, what it waits for, or why it failed.",
+    {"task_id": _TASK},
+    ("task_id",),
+    output_schema=RUN,
+    read_only=True,
+)
+_LIST_WAITS = _tool(
+    "list_waiting_steps",
+    "Lists what workflows' runs wait for, oldest first: what is asked, and the schema of the answer.",
+    {"task_id": {**_TASK, "description": "Only of this run."}},
+    (),
+    output_schema=WAITS,
+    read_only=True,
+)
+_LIST_RUNS = _tool(
+    "list_workflow_runs",
+    "Lists workflows' runs, newest first. Look here for a run whose task_id you have lost.",
+    {
+        "status": STATUS,
+        "workflow": {"type": "string"},
+        "limit": {"type": "integer", "minimum": 1, "maximum": MOST, "default": LISTED},
+        "before": {"type": "string", "description": "task_id of the last run of the list before."},
+    },
+    (),
+    output_schema=RUNS,
+    read_only=True,
+)
+_CANCEL = _tool(
+    "cancel_workflow_run",
+    "Cancels a workflow's run: what works is interrupted, what waits is closed. It can't go on after that.",
+    {"task_id": {**_TASK, "description": "The run's task_id."}},
+    ("task_id",),
+    output_schema=RUN,
+    destructive=True,
+    idempotent=True,
+)
+CONTROLS: Mapping[str, tuple[Tool, Control]] = {
+    tool.name: (tool, do)
+    for tool, do in (
+        (_RESUME, resume),
+        (_WAIT, wait),
+        (_GET, get),
+        (_LIST_WAITS, list_waits),
+        (_LIST_RUNS, list_runs),
+        (_CANCEL, cancel),
+    )
+}
+"""The tools that look after runs, by name."""

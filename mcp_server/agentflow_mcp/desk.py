@@ -1,0 +1,234 @@
+"""Carries calls out: starts runs, follows them as long as their caller waits, and looks after them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import anyio
+
+from agentflow.data import is_object
+from agentflow.engine import Answer, Decline, Engine, Run, WaitView
+from agentflow.engine.finding import task_of
+from agentflow.errors import AgentflowError, ConflictError, InputError
+from agentflow.principal import LOCAL, Principal
+from agentflow.store.common import OPEN
+from agentflow_mcp.asking import Asking, form
+from agentflow_mcp.catalogue import Offer, Tool, checker, offers
+from agentflow_mcp.documents import ANSWERED, finished, handle, run_data
+from agentflow_mcp.results import Result, defect, plain, refused
+
+DOOR: Final = "mcp"
+BEAT: Final = 10.0
+"""Seconds after which a caller hears again that its run goes on."""
+TRIES = 3
+"""How often a user is asked who gives answers that don't fit."""
+_log = logging.getLogger("agentflow.mcp")
+
+
+async def _silent(message: str | None) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What the client of one call can do while it waits."""
+
+    progress: Callable[[str | None], Awaitable[None]] = _silent
+    """Takes what the run is at."""
+    ask: Asking | None = None
+    """Asks its user; None: it can't."""
+    key: str | None = None
+    """Idempotency key of the call."""
+
+
+Control: TypeAlias = "Callable[[Desk, Mapping[str, Any], Caller], Awaitable[Result]]"
+
+
+class Desk:
+    """Takes the calls of clients that share a principal. A run lives in the engine: no call that ends, ends it."""
+
+    def __init__(
+        self, engine: Engine, controls: Mapping[str, tuple[Tool, Control]], hold: float, principal: Principal = LOCAL
+    ) -> None:
+        """Look up which tools there are.
+
+        Args:
+            engine: carries runs on.
+            controls: the tools that look after runs, by name.
+            hold: seconds that a call waits for its run, before it gives a handle.
+            principal: who calls.
+
+        Raises:
+            DefinitionError: two tools have one name, or clients wouldn't take a name.
+        """
+        self.engine = engine
+        self.hold = hold
+        self.principal = principal
+        self._controls = controls
+        self._offers = offers(engine.config, controls)
+        self._checks = {name: checker(tool.input_schema) for name, (tool, _) in controls.items()}
+        self._checks |= {n: checker(each.tool.input_schema) for n, each in self._offers.items() if each.own_schema}
+        every = [*(tool for tool, _ in controls.values()), *(each.tool for each in self._offers.values())]
+        self.tools: Sequence[Tool] = sorted(every, key=lambda tool: tool.name)
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a tool of this name."""
+        return name in self._offers or name in self._controls
+
+    async def call(self, name: str, arguments: Mapping[str, Any], caller: Caller) -> Result:
+        """Call a tool that there is. What goes wrong is a result too."""
+        redactor = self.engine.config.redactor
+        try:
+            self._check(name, arguments)
+            if name in self._controls:
+                found = await self._controls[name][1](self, arguments, caller)
+            else:
+                found = await self._start(self._offers[name], arguments, caller)
+        except AgentflowError as error:
+            found = refused(error)
+        except Exception as error:  # whatever it is, the client hears of it, and the server goes on
+            _log.exception("a call of %s failed", name)
+            found = refused(defect(error, redactor))
+        return found.without_secrets(redactor)
+
+    def _check(self, name: str, arguments: Mapping[str, Any]) -> None:
+        check = self._checks.get(name)
+        problems = check(arguments) if check is not None else []
+        if problems:
+            what = f"the arguments of {name} don't fit: {'; '.join(problems)}"
+            raise InputError(what, hint="correct them and call again; nothing was done")
+
+    async def _start(self, offer: Offer, arguments: Mapping[str, Any], caller: Caller) -> Result:
+        given: Any = dict(arguments)
+        if offer.wrapped:
+            if "input" not in given or len(given) > 1:
+                raise InputError(f'{offer.tool.name} takes one argument, "input"')
+            given = given["input"]
+        run = await self.engine.start(
+            offer.workflow, given, entry_point=offer.entry_point, idempotency_key=caller.key, door=DOOR,
+            principal=self.principal,
+        )  # fmt: skip
+        return await self.followed(run, caller)
+
+    async def followed(self, run: Run, caller: Caller) -> Result:
+        """Follow a run as long as its caller waits: returns its result, or a handle."""
+        try:
+            run = await self.rest(run.id, caller, self.hold)
+            if run.ended:
+                return finished(run)
+            return plain(await self.handle(run), run_id=run.id)
+        except AgentflowError as error:  # the run is there: who started it must be able to find it
+            return refused(error, {"task_id": run.id, "workflow": run.workflow})
+
+    async def rest(self, run_id: str, caller: Caller, seconds: float) -> Run:
+        """Return a run when it has ended, asks something that its caller can't ask, or the time is over."""
+        deadline = anyio.current_time() + seconds
+        while True:
+            left = max(deadline - anyio.current_time(), 0.0)
+            run = await self.engine.wait(run_id, min(left, BEAT), principal=self.principal)
+            if run.ended:
+                return run
+            if run.waiting:
+                if not await self._asked(run, caller):
+                    return run
+                deadline = max(deadline, anyio.current_time() + seconds)
+            elif left <= BEAT:
+                return run
+            else:
+                await caller.progress(run.now_text)
+
+    async def _asked(self, run: Run, caller: Caller) -> bool:
+        """Ask the caller's user what a run waits for; tells whether something of it was answered."""
+        if caller.ask is None:
+            return False
+        for view in await self.engine.waits(run.id, principal=self.principal):
+            shape = form(view.schema) if view.kind in ANSWERED else None
+            if shape is not None and await self._ask(view, caller, caller.ask, shape):
+                return True
+        return False
+
+    async def _ask(self, view: WaitView, caller: Caller, ask: Asking, shape: Mapping[str, Any]) -> bool:
+        """Ask for one answer; tells whether the wait is over, whoever has answered it."""
+        said = view.message
+        for _ in range(TRIES):
+            over, reply = await self._said(view, caller, ask, said, shape)
+            if over or reply is None:
+                return over
+            try:
+                await self.engine.resume(view.id, reply, door=DOOR, principal=self.principal)
+            except InputError as error:
+                said = f"{view.message}\n\nThat doesn't fit: {error.why or error.what}"
+            except ConflictError:
+                return True  # somebody else was first
+            else:
+                return True
+        return False
+
+    async def _said(
+        self, view: WaitView, caller: Caller, ask: Asking, said: str, shape: Mapping[str, Any]
+    ) -> tuple[bool, Answer | Decline | None]:
+        """Ask, as long as nobody answers elsewhere; returns whether somebody did, and what was said here."""
+        over, reply = True, None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._until_closed, view, tasks.cancel_scope)
+            tasks.start_soon(_beat, caller, f"waits for an answer: {view.step}")
+            reply = await ask(said, shape)
+            over = False
+            tasks.cancel_scope.cancel()
+        return over, reply
+
+    async def _until_closed(self, view: WaitView, scope: anyio.CancelScope) -> None:
+        """Leave a scope when a wait isn't open any more."""
+        engine, principal = self.engine, self.principal
+        run = await engine.get(view.run_id, output=False, principal=principal)
+        async with aclosing(engine.subscribe(run.id, run.seq, principal=principal)) as events:
+            while await self._is_open(view):
+                if await anext(events, None) is None:
+                    break
+        scope.cancel()
+
+    async def _is_open(self, view: WaitView) -> bool:
+        found = await task_of(self.engine.store, view.id, self.principal)
+        return found is not None and found.task.state in OPEN
+
+    async def handle(self, run: Run) -> dict[str, Any]:
+        """Return what stands for a run that goes on."""
+        return handle(run, await self.engine.waits(run.id, principal=self.principal))
+
+    async def told(self, run: Run) -> dict[str, Any]:
+        """Return a run as the tools that look after runs tell it."""
+        return run_data(run) if run.ended else await self.handle(run)
+
+
+async def _beat(caller: Caller, message: str) -> None:
+    """Tell a caller again and again what its call is at: some give up when they hear nothing."""
+    while True:
+        await anyio.sleep(BEAT)
+        await caller.progress(message)
+
+
+def reply_of(arguments: Mapping[str, Any]) -> Answer | Decline:
+    """Return the answer or the refusal that arguments hold.
+
+    Raises:
+        InputError: both or none.
+    """
+    if ("answer" in arguments) == ("decline" in arguments):
+        raise InputError("give either `answer` or `decline`", hint="the wait is still open: call resume_workflow again")
+    return Answer(arguments["answer"]) if "answer" in arguments else Decline(arguments["decline"])
+
+
+def meta_key(meta: object) -> str | None:
+    """Return the idempotency key of a call.
+
+    Raises:
+        InputError: it is no text, or empty.
+    """
+    key = meta.get("agentflow/idempotency-key") if is_object(meta) else None
+    if key is not None and (not isinstance(key, str) or not key):
+        raise InputError("agentflow/idempotency-key is a text that isn't empty")
+    return key

@@ -1,0 +1,110 @@
+"""Runs and waits as tools show them. Whatever names one calls it `task_id`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from agentflow.data import is_object
+from agentflow.engine import Run, WaitView
+from agentflow.errors import Failure
+from agentflow.store.rows import State
+from agentflow_mcp.results import Result, Told, as_json, told_failure
+from agentflow_mcp.schemas import RESULT
+
+STATUSES: Mapping[State, str] = {
+    "submitted": "working",
+    "working": "working",
+    "input-required": "input_required",
+    "auth-required": "input_required",
+    "completed": "completed",
+    "failed": "failed",
+    "rejected": "failed",
+    "canceled": "cancelled",
+}
+ANSWERED = frozenset({"input", "tool", "operator"})
+"""Kinds of waits that an answer ends; others wait for an event, or for somebody to sign in."""
+
+
+def wait_data(view: WaitView) -> dict[str, Any]:
+    """Return an open wait."""
+    data: dict[str, Any] = {
+        "task_id": view.id,
+        "run_task_id": view.root_id,
+        "workflow": view.workflow,
+        "step": view.step,
+        "kind": view.kind,
+        "message": view.message,
+        "schema": view.schema,
+        "details": dict(view.details) or None,
+        "expires_at": iso(view.expires_at),
+    }
+    data = {name: value for name, value in data.items() if value is not None}
+    return {**data, "default": view.default} if view.has_default else data
+
+
+def run_data(run: Run) -> dict[str, Any]:
+    """Return a run, without what it waits for."""
+    data: dict[str, Any] = {
+        "task_id": run.id,
+        "workflow": run.workflow,
+        "status": STATUSES[run.state],
+        "message": "paused" if run.paused and not run.ended else None if run.ended else run.now_text,
+        "created_at": iso(run.created_at),
+        "ended_at": iso(run.ended_at),
+    }
+    if run.state == "completed":
+        return {name: value for name, value in data.items() if value is not None} | {"output": run.output}
+    if run.ended:
+        data["error"] = ending(run).data
+    return {name: value for name, value in data.items() if value is not None}
+
+
+def ending(run: Run) -> Told:
+    """Return why a run ended without a result."""
+    if run.failure is not None:
+        return told_failure(run.failure)
+    code, what = ("AF-RUN-CANCELED", "the run was canceled") if run.state == "canceled" else ("AF-FAILED", "it failed")
+    return told_failure(Failure(code, f"{what}: {run.reason}" if run.reason else what))
+
+
+def handle(run: Run, waits: Sequence[WaitView]) -> dict[str, Any]:
+    """Return what stands for a run that goes on: what it waits for, and what to do now."""
+    data = run_data(run)
+    asked = [view for view in waits if view.kind in ANSWERED]
+    if data["status"] == "input_required" and not asked:
+        data["status"] = "working"  # what it waits for comes from elsewhere
+    return {**data, "waiting_for": [wait_data(view) for view in waits], "next": _next(run, asked, waits)}
+
+
+def _next(run: Run, asked: Sequence[WaitView], waits: Sequence[WaitView]) -> str:
+    again = f"Don't call {run.workflow} again for this: it would start a second run."
+    if asked:
+        return (
+            "It needs an answer. Ask the user what `message` asks, unless the user has told you already; then call "
+            "resume_workflow with that wait's task_id and an answer that fits its schema, or with decline. " + again
+        )
+    if run.paused:
+        return f"It is paused, and goes on when somebody unpauses it. {again}"
+    if waits and run.waiting:
+        return f"It waits for something from elsewhere. Call wait_workflow with its task_id later. {again}"
+    return f"It goes on by itself. Call wait_workflow with its task_id for the result. {again}"
+
+
+def finished(run: Run) -> Result:
+    """Return the result of a workflow's tool whose run has ended."""
+    if run.state != "completed":
+        why = ending(run)
+        about = {"task_id": run.id, "workflow": run.workflow, "status": STATUSES[run.state]}
+        return Result({**about, "error": why.data}, f"{why.text}\n{as_json(about)}", failed=True, run_id=run.id)
+    output = run.output
+    text = output if isinstance(output, str) else as_json(output)
+    return Result(output if is_object(output) else {RESULT: output}, text, run_id=run.id)
+
+
+def iso(at: float | None) -> str | None:
+    """Write a time as ISO 8601 in UTC."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
