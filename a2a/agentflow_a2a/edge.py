@@ -40,7 +40,7 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
         request = Request(scope)
-        caller = Caller(principal_of(scope), _after(request), Mark())
+        caller = Caller(principal_of(scope), _after(request), Mark(), request.headers.get("Idempotency-Key"))
         scope[CALLER] = caller
         body = b""
         if request.method == "POST":

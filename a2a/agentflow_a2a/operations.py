@@ -42,6 +42,8 @@ class Caller:
     after: int | None = None
     """The generation of the last change that it has seen, where it goes on with a stream."""
     mark: Mark = field(default_factory=Mark)
+    key: str | None = None
+    """Idempotency key of its request: a message with the same one starts nothing again."""
 
 
 class _Configuration(NamedTuple):
@@ -125,7 +127,7 @@ class Operations:
 
     async def _turn(self, request: Mapping[str, Any], caller: Caller) -> Turn:
         try:
-            return await self._turns.take(request, caller.principal)
+            return await self._turns.take(request, caller.principal, caller.key)
         except AgentflowError as error:
             raise refusal(error) from error
 

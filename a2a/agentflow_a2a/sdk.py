@@ -6,6 +6,7 @@ route of the card. What it offers to execute and to store tasks isn't.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ _ERRORS: Mapping[Kind, type[errors.A2AError]] = {
 }
 _EXACT = 2**53
 """Whole numbers up to this one are exact in a float."""
+logging.getLogger("a2a").addHandler(logging.NullHandler())  # else each refused request stands on stderr
 M = TypeVar("M", bound=Message)
 
 

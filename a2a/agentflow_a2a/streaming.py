@@ -49,7 +49,7 @@ class Stream:
         yield await self._snapshot(found)
         if is_over(found) or (found.generation > before and _asks(found)):
             return
-        async with aclosing(self._after(found.generation)) as changes:
+        async with aclosing(self._after(found.context_id, found.generation)) as changes:
             async for told in changes:
                 yield told
                 if told.rests:
@@ -63,7 +63,7 @@ class Stream:
         """
         found = await self._tasks.find(self._task_id, self._principal)
         yield await self._snapshot(found, after)
-        async with aclosing(self._after(found.generation if after is None else after)) as changes:
+        async with aclosing(self._after(found.context_id, found.generation if after is None else after)) as changes:
             async for told in changes:
                 yield told
 
@@ -73,21 +73,21 @@ class Stream:
         generation = found.generation
         return Told("task", await self._tasks.whole(found, None, generation=generation), generation)
 
-    async def _after(self, generation: int) -> AsyncGenerator[Told, None]:
+    async def _after(self, context_id: str, generation: int) -> AsyncGenerator[Told, None]:
         """Tell what changed after a generation."""
         async with aclosing(self._engine.told.changes(self._task_id, generation, self._principal)) as changes:
             async for change in changes:
-                found = await self._tasks.find(self._task_id, self._principal)
                 if change.chunk is not None:
-                    yield self._artifact(found, change.chunk, change.event.generation)
+                    yield self._artifact(context_id, change.chunk, change.event.generation)
                     continue
+                found = await self._tasks.find(self._task_id, self._principal)
                 for told in await self._status(found, change):
                     yield told
 
-    def _artifact(self, found: Found, chunk: Chunk, generation: int | None) -> Told:
+    def _artifact(self, context_id: str, chunk: Chunk, generation: int | None) -> Told:
         content: Json = {
             "taskId": self._task_id,
-            "contextId": found.context_id,
+            "contextId": context_id,
             "artifact": chunk.artifact,
             "append": chunk.append,
             "lastChunk": chunk.last,
@@ -99,12 +99,14 @@ class Stream:
         moment = _moment(event)
         if moment is None:
             return []
+        if event.type in _ENDS and isinstance(found, RunRow):  # a rejected one ends as a failed one does
+            moment = moment._replace(state=found.state)
         told: list[Told] = []
         if isinstance(found, RunRow):
             if event.type == "run_completed":
                 result = await self._tasks.result(found, await self._engine.store.artifacts(found.id))
                 if result is not None:  # without a number: it is told again to who has missed the end
-                    told.append(self._artifact(found, Chunk(result, False, True), None))
+                    told.append(self._artifact(found.context_id, Chunk(result, False, True), None))
             waits = await self._waits_at(found, event.at) if moment.state in _ASKING else []
             text = event.data.get("message") if is_object(event.data) else None
             parts = run_parts(found, moment.state, waits, text)
@@ -134,8 +136,7 @@ def _moment(event: Event) -> Moment | None:
     """Return the state that an event tells; None: it tells of none."""
     data: Any = event.data
     if event.type in _ENDS:
-        state: State = _ENDS[event.type]
-        return Moment(data["state"] if is_object(data) and data.get("state") in {"rejected"} else state, event.at)
+        return Moment(_ENDS[event.type], event.at)
     if event.type == "run_started":
         return Moment("working", event.at)
     if event.type == "run_status" and is_object(data):

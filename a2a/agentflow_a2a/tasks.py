@@ -101,7 +101,7 @@ class Tasks:
         return None if output is None or is_artifact(output, given) else output_artifact(output)
 
     async def _history(self, task: Json, limit: int | None) -> list[Json]:
-        views = await self._engine.store.history(task["id"], limit)
+        views = await self._engine.store.history(task["id"], limit, tree=True)
         return [message_json(task["id"], task["contextId"], view) for view in views]
 
     async def _depth(self, run: RunRow) -> int:

@@ -149,7 +149,7 @@ def message_json(task_id: str, context_id: str, view: MessageView) -> Json:
     told: Json = {
         "messageId": name if isinstance(name, str) else f"{task_id}.{view.generation}",
         "role": "ROLE_USER" if view.role == "user" else "ROLE_AGENT",
-        "taskId": task_id,
+        "taskId": data.get("taskId") or task_id,
         "contextId": context_id,
         "parts": parts,
     }

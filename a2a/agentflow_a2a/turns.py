@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from agentflow.data import decode
+from agentflow.data import decode, is_object
 from agentflow.engine import Answer, Engine
 from agentflow.errors import InputError
 from agentflow.principal import Principal
@@ -16,8 +16,11 @@ from agentflow_a2a.reading import Said, as_answer, named, said
 from agentflow_a2a.refusals import RefusedError, invalid
 from agentflow_a2a.refusals import said as words
 from agentflow_a2a.tasks import Tasks, is_over
+from agentflow_a2a.told import TASKS
 
 DOOR = "a2a"
+AGAIN = -1
+"""Stands for the generation before a message that was taken long ago."""
 ANSWERED = frozenset({"input", "tool", "auth", "operator"})
 """Kinds of waits that a message can answer: an event is published, a time passes."""
 
@@ -43,8 +46,8 @@ class Turns:
         self._engine = engine
         self._tasks = tasks
 
-    async def take(self, request: Mapping[str, Any], principal: Principal) -> Turn:
-        """Start a run or answer a wait.
+    async def take(self, request: Mapping[str, Any], principal: Principal, key: str | None = None) -> Turn:
+        """Start a run or answer a wait. With the idempotency key of an earlier start it is that run, once more.
 
         Raises:
             RefusedError: the protocol has an error for it.
@@ -56,9 +59,14 @@ class Turns:
         task_id = message.get("taskId")
         if task_id:
             return await self._continue(task_id, message, principal)
-        return await self._start(message, request.get("metadata") or {}, principal)
+        metadata: Mapping[str, Any] = request.get("metadata") or {}
+        told: Any = metadata.get(TASKS)
+        named = told.get("idempotencyKey") if is_object(told) else None
+        return await self._start(message, metadata, principal, key or (named if isinstance(named, str) else None))
 
-    async def _start(self, message: Mapping[str, Any], metadata: Mapping[str, Any], principal: Principal) -> Turn:
+    async def _start(
+        self, message: Mapping[str, Any], metadata: Mapping[str, Any], principal: Principal, key: str | None
+    ) -> Turn:
         workflows = self._engine.config.workflows
         content = said(message)
         start = choose(workflows, content, message.get("metadata") or {}, metadata)
@@ -66,15 +74,16 @@ class Turns:
         try:
             run = await self._engine.start(
                 start.workflow, start.input, entry_point=start.entry_point, context_id=context_id,
-                principal=principal, message=message, door=DOOR,
+                principal=principal, idempotency_key=key, message=message, door=DOOR,
             )  # fmt: skip
         except InputError as error:
             if content.data or not isinstance(start.workflow, str):
                 raise
             start = asking(workflows[start.workflow], start.entry_point, words(error))
             run = await self._engine.start(
-                start.workflow, start.input, context_id=context_id, principal=principal, message=message, door=DOOR
-            )
+                start.workflow, start.input, context_id=context_id, principal=principal, idempotency_key=key,
+                message=message, door=DOOR,
+            )  # fmt: skip
         return Turn(run.id, str(message["messageId"]), moves=True)
 
     async def _continue(self, task_id: str, message: Mapping[str, Any], principal: Principal) -> Turn:
@@ -93,7 +102,7 @@ class Turns:
 
     async def _to_run(self, run: RunRow, message: Mapping[str, Any], name: str, principal: Principal) -> Turn:
         if await self._engine.told.answered(run, name) is not None:
-            return Turn(run.id, name, run.generation, moves=True)
+            return Turn(run.id, name, AGAIN, moves=True)
         if is_over(run):
             raise RefusedError("unsupported", f"the task is {run.state}; a new one may refer to it in referenceTaskIds")
         content = said(message)

@@ -72,8 +72,11 @@ class TaskStore(Protocol):
         """Return the artifacts of a run's task, chunks joined, in order of first appearance."""
         ...
 
-    async def history(self, task_id: str, limit: int | None = None) -> list[MessageView]:
-        """Return the messages of a task, the newest `limit` of them, oldest first."""
+    async def history(self, task_id: str, limit: int | None = None, *, tree: bool = False) -> list[MessageView]:
+        """Return the messages of a task, the newest `limit` of them, oldest first.
+
+        With `tree` of a run also those of its waits and of the runs below it.
+        """
         ...
 
     async def chunks(self, run_id: str, after: int = 0, limit: int = 1000) -> list[tuple[int, ArtifactRow]]:

@@ -77,6 +77,10 @@ workflows:
     input: {count: {type: integer, default: 5}}
     steps: [{id: write, type: python, function: "slowly:write", with: {count: "{input.count}"}}]
     output: "done"
+  refuses:
+    steps: [{id: no, type: end, state: rejected, message: "Not for you"}]
+  heard:
+    steps: [{id: hear, type: set, value: "{run.message.parts[0].text}, {run.message.metadata.skillId}"}]
   held:
     steps: [{id: hold, type: python, function: "slowly:hold"}]
     output: "held"

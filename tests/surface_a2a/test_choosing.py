@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from a2a.types import a2a_pb2 as pb
 from a2a.utils.errors import InvalidParamsError
 
 from tests.surface_a2a.served import Server, official, output, request, send, state, text, waits
@@ -54,3 +55,17 @@ async def test_data_that_does_not_fit_starts_nothing(server: Server) -> None:
     async with official(server.url) as client:
         with pytest.raises(InvalidParamsError):
             await send(client, request({"text": 7}, skill="echo"))
+
+
+async def test_steps_read_the_message_that_started_them(server: Server) -> None:
+    async with official(server.url) as client:
+        assert output(await send(client, request("good morning", skill="heard"))) == "good morning, heard"
+
+
+async def test_a_run_may_reject_what_it_is_asked(server: Server) -> None:
+    async with official(server.url) as client, official(server.url, streaming=True) as streaming:
+        refused = await send(client, request({}, skill="refuses"))
+        assert (state(refused), text(refused)) == ("rejected", "Not for you")
+        *_, last = [event async for event in streaming.send_message(request({}, skill="refuses"))]
+        told = last.task.status if last.HasField("task") else last.status_update.status
+        assert pb.TaskState.Name(told.state) == "TASK_STATE_REJECTED"

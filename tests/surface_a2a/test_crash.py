@@ -49,7 +49,7 @@ async def test_after_kill_9_a_question_is_answered_with_the_task_id_alone(serve:
             assert [wait["step"] for wait in waits(again)] == ["second"]
             ended = await send(client, request("two", taskId=asked.id))
             assert (state(ended), output(ended), ended.context_id) == ("completed", "one, two", asked.context_id)
-            assert [part.text for message in ended.history for part in message.parts] == ["x"]
+            assert [part.text for message in ended.history for part in message.parts] == ["x", "one", "two"]
 
 
 async def test_two_servers_on_one_database_see_one_truth(serve: Serve) -> None:

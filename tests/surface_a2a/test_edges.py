@@ -171,3 +171,16 @@ async def test_whole_numbers_stay_whole(server: Server) -> None:
         {"message": {**HELLO, "metadata": {"skillId": "chunks"}, "parts": [{"data": {"count": 1}}]}},
     )
     assert started["result"]["task"]["status"]["state"] == "TASK_STATE_COMPLETED"
+
+
+async def test_a_request_with_an_idempotency_key_starts_once_and_a_message_id_is_none(server: Server) -> None:
+    keyed = {**V1, "Idempotency-Key": "k1"}
+    first, again, other = [
+        (await _rpc(server, "SendMessage", {"message": HELLO}, headers))["result"]["task"]["id"]
+        for headers in (keyed, keyed, V1)
+    ]
+    assert (again == first, other == first) == (True, False)
+    by_metadata = {"message": HELLO, "metadata": {"urn:agentflow:a2a:tasks:v1": {"idempotencyKey": "k1"}}}
+    assert (await _rpc(server, "SendMessage", by_metadata))["result"]["task"]["id"] == first
+    changed = {"message": {**HELLO, "parts": [{"text": "something else"}]}}
+    assert (await _rpc(server, "SendMessage", changed, keyed))["error"]["code"] == -32004

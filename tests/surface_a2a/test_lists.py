@@ -92,12 +92,14 @@ async def test_a_task_is_given_with_as_much_history_as_asked_for(server: Server,
         asked = await send(client, request("first words", skill="twice"))
         wait = waits(asked)[0]["taskId"]
         await send(client, request("one", taskId=wait))
-        for task_id, said in ((asked.id, "first words"), (wait, "one")):
+        for task_id, said in ((asked.id, ["first words", "one"]), (wait, ["one"])):
             whole = await client.get_task(pb.GetTaskRequest(id=task_id))
-            assert [part.text for message in whole.history for part in message.parts] == [said]
+            assert [part.text for message in whole.history for part in message.parts] == said
+            assert [message.task_id for message in whole.history] == [asked.id, wait][-len(said) :]
             if mode.version == "1.0":  # the adapter takes 0 for no word about it
                 assert not (await client.get_task(pb.GetTaskRequest(id=task_id, history_length=0))).history
-            assert len((await client.get_task(pb.GetTaskRequest(id=task_id, history_length=1))).history) == 1
+            last = await client.get_task(pb.GetTaskRequest(id=task_id, history_length=1))
+            assert [part.text for message in last.history for part in message.parts] == ["one"]
 
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: f"{mode.binding}-{mode.version}")

@@ -11,9 +11,23 @@ from agentflow.store.rows import ArtifactRow, Event
 from agentflow.store.sqlite.database import Database
 from agentflow.store.sqlite.listing import task_page
 from agentflow.store.sqlite.queries import ids_ending, shortest_of, task_where
-from agentflow.store.sqlite.rows import EVENT, TASK, chunk_row, event, message_view, task_place, task_view, tree_keys
+from agentflow.store.sqlite.rows import (
+    EVENT,
+    TASK,
+    chunk_row,
+    event,
+    listed,
+    message_view,
+    task_place,
+    task_view,
+    tree_keys,
+)
 from agentflow.store.sqlite.sql import one, rows
 from agentflow.store.views import MessageView, TaskPage, TaskQuery, TaskView
+
+# ruff: noqa: S608  the only text put in is constants
+
+_MESSAGES = "SELECT m.id, m.role, m.generation, m.at, m.data, k.answer FROM messages m"
 
 
 class Tasks:
@@ -88,17 +102,27 @@ class Tasks:
             )
         return [(values[0], chunk_row(values[1:])) for values in found]
 
-    async def history(self, task_id: str, limit: int | None = None) -> list[MessageView]:
-        """Return the messages of a task, oldest first."""
+    async def history(self, task_id: str, limit: int | None = None, *, tree: bool = False) -> list[MessageView]:
+        """Return the messages of a task, oldest first; with `tree` of a run's tree."""
+        most = -1 if limit is None else limit
         with self._database.faults:
-            run, wanted = task_place(self._database.reader, task_id)
-            found = rows(
-                self._database.reader,
-                "SELECT m.id, m.role, m.generation, m.at, m.data, k.answer FROM messages m"
-                " LEFT JOIN tasks k ON m.data IS NULL AND k.ending = ?"
-                " WHERE m.run = ? AND m.task IS ? ORDER BY m.pos DESC LIMIT ?",
-                (task_id[::-1], run, wanted, -1 if limit is None else limit),
-            )
+            db = self._database.reader
+            run, wanted = task_place(db, task_id)
+            if tree and wanted is None:
+                members = listed(tree_keys(db, run))
+                found = rows(
+                    db,
+                    f"{_MESSAGES} LEFT JOIN tasks k ON m.data IS NULL AND k.run = m.run AND k.id = m.task"
+                    " WHERE m.run IN (SELECT value FROM json_each(?)) ORDER BY m.pos DESC LIMIT ?",
+                    (members, most),
+                )
+            else:
+                found = rows(
+                    db,
+                    f"{_MESSAGES} LEFT JOIN tasks k ON m.data IS NULL AND k.ending = ?"
+                    " WHERE m.run = ? AND m.task IS ? ORDER BY m.pos DESC LIMIT ?",
+                    (task_id[::-1], run, wanted, most),
+                )
         return [message_view(values) for values in reversed(found)]
 
     async def task_log(self, task_id: str, after: int = 0, limit: int = 1000) -> list[Event]:

@@ -10,7 +10,17 @@ from agentflow.data import encode
 from agentflow.principal import Principal
 from agentflow.store.contract import Store
 from agentflow.store.rows import ArtifactRow, EventRow, MessageRow, RunChange, RunPatch
-from agentflow.testing.store_suite.builders import bump, fresh, new_run, note, parked, start, text_id, wait_task
+from agentflow.testing.store_suite.builders import (
+    bump,
+    fresh,
+    new_run,
+    note,
+    parked,
+    start,
+    start_child,
+    text_id,
+    wait_task,
+)
 
 
 def _chunk(run: int, name: str, parts: list[str], *, append: bool = False, **fields: Any) -> ArtifactRow:
@@ -79,6 +89,14 @@ class ToldSuite:
         assert [message.data for message in await store.history(text_id("r1"))] == [1, 3]
         assert [message.data for message in await store.history(text_id("r1"), limit=1)] == [3]
         assert [message.data for message in await store.history(task.id)] == [2]
+        assert [message.data for message in await store.history(task.id, tree=True)] == [2]
+        child = await start_child(store, "c1", key, key)
+        await store.commit([RunChange(child, key, 1, messages=[MessageRow(None, b"4", 1.0)])])
+        await store.answer(task.id, {"value": 7}, by="ann", door="cli", message_id="m1", at=120.0)
+        whole = await store.history(text_id("r1"), tree=True)
+        answer = {"messageId": "m1", "role": "user", "parts": [{"data": 7}]}
+        assert [message.data for message in whole] == [1, 2, 3, 4, answer]
+        assert await store.history(text_id("r1"), limit=2, tree=True) == whole[-2:]
         assert await store.history(text_id("nobody")) == []
 
     async def test_the_message_that_starts_a_run_is_the_first_of_its_history(self, store: Store) -> None:
