@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from contextvars import copy_context
 from pathlib import Path
 
 from agentflow.config import Limits
@@ -45,6 +46,8 @@ class SocketLink:
         self._limits = limits
         self._push = push
         self._loop = asyncio.get_running_loop()
+        self._context = copy_context()
+        """Of the loop: what is called from the thread starts tasks, and these ask it which library runs them."""
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._leases: dict[str, Executing | None] = {}
@@ -111,7 +114,7 @@ class SocketLink:
 
     def _take(self, told: Frame) -> None:
         if told.kind not in {"answer", "over"}:
-            self._loop.call_soon_threadsafe(self._do, told)
+            self._loop.call_soon_threadsafe(self._do, told, context=self._context)
             return
         with self._lock:
             asked = self._asked.pop(told.name, None)
@@ -171,7 +174,7 @@ class SocketLink:
 
     def _answer(self, attempt: Attempt, answer: Frame) -> bytes:
         if answer.kind == "over":
-            self._loop.call_soon_threadsafe(self._stop, attempt.key, "fenced")
+            self._loop.call_soon_threadsafe(self._stop, attempt.key, "fenced", context=self._context)
             raise over(attempt)
         return answer.raw
 
