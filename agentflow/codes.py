@@ -130,6 +130,9 @@ CODES: dict[str, Code] = {
     "AF-TOOL-UNKNOWN": Code("unknown", "There is no such tool.", "Check its name, and the config's `tools`."),
     "AF-TOOL-FAILED": Code("failed", "A tool failed.", "Read its message."),
     "AF-AGENT-UNKNOWN": Code("unknown", "There is no such agent.", "Check its name, and the config's `agents`."),
+    "AF-AGENT-CANCELED": Code(
+        "failed", "An agent's turn was canceled.", "Tolerate it with on_error: continue, or retry the run from there."
+    ),
     "AF-AGENT-FAILED": Code("failed", "An agent failed.", "Read its message."),
     "AF-CONFIG-INVALID": Code("invalid", "A config or a workflow isn't valid.", "Correct the places that are named."),
     "AF-CONFIG-NOT-FOUND": Code("unknown", "There is no such config file.", "Name one, or run in its folder."),

@@ -99,7 +99,7 @@ class Operations:
     async def list(self, request: Mapping[str, Any], caller: Caller) -> Json:
         """Return a page of the caller's tasks, those whose state changed last first."""
         asked = listing.read(request)
-        query = replace(asked.query, agents=("", self._engine.config.name))
+        query = replace(asked.query, agents=self._engine.core.env.agents)
         page = await self._engine.tasks(query, principal=caller.principal)
         tasks: list[Json] = []
         for listed in page.tasks:

@@ -145,7 +145,7 @@ def _moment(event: Event) -> Moment | None:
         return Moment("auth-required" if is_object(data) and data.get("kind") == "auth" else "input-required", event.at)
     if event.type == "step_resumed":
         return Moment("completed", event.at)
-    if event.type == "task_closed" and is_object(data):
+    if event.type in {"task_opened", "task_status", "task_closed"} and is_object(data):
         return Moment(data["state"], event.at)
     return None
 

@@ -22,7 +22,7 @@ from agentflow_a2a.told import (
 )
 
 Found = RunRow | TaskView
-"""A run, or a wait."""
+"""A run, a wait, or an agent's turn."""
 _DEEPEST = 100
 
 
@@ -42,7 +42,7 @@ class Tasks:
     def __init__(self, engine: Engine) -> None:
         """Made over an open engine."""
         self._engine = engine
-        self._agent = engine.config.name
+        self._agents = engine.core.env.agents
 
     async def find(self, task_id: str, principal: Principal) -> Found:
         """Return a task by its id; raises RefusedError: unknown, foreign and other agents' ones look the same."""
@@ -50,7 +50,7 @@ class Tasks:
             found = await self._engine.told.find(task_id, principal)
         except NotFoundError:
             raise not_found(task_id) from None
-        if found.agent not in (self._agent, ""):
+        if found.agent not in self._agents:
             raise not_found(task_id)
         return found
 
@@ -74,6 +74,8 @@ class Tasks:
         else:
             run = await self._engine.store.get_run(found.run_id)
             task = wait_task(found, 1 + (await self._depth(run) if run is not None else 0))
+            if artifacts and found.task.kind == "agent":
+                task["artifacts"] = await self._given(found.task.id, generation)
         if history != 0:
             task["history"] = await self._history(task, history)
         return task
@@ -84,14 +86,14 @@ class Tasks:
 
     async def artifacts(self, run: RunRow, generation: int | None = None) -> list[Any]:
         """Return what a run has given, its result last."""
-        told = self._engine.told
-        given = (
-            await self._engine.store.artifacts(run.id)
-            if generation is None
-            else await told.artifacts(run.id, generation)
-        )
+        given = await self._given(run.id, generation)
         result = await self.result(run, given)
         return [*given, *([result] if result is not None else ())]
+
+    async def _given(self, task_id: str, generation: int | None) -> list[Any]:
+        if generation is None:
+            return await self._engine.store.artifacts(task_id)
+        return await self._engine.told.artifacts(task_id, generation)
 
     async def result(self, run: RunRow, given: list[Any]) -> Json | None:
         """Return a completed run's result as an artifact, where it has one that isn't among those it gave."""

@@ -119,7 +119,8 @@ def wait_status(view: TaskView, moment: Moment | None = None) -> Json:
     task = view.task
     moment = moment or Moment(task.state, task.updated_at)
     asks = moment.state in {"input-required", "auth-required"}
-    parts = [*([{"text": task.message}] if task.message else ()), wait_part(view)] if asks else []
+    waits = [wait_part(view)] if task.kind != "agent" else []
+    parts = [*([{"text": task.message}] if task.message else ()), *waits] if asks else []
     return status(task.id, view.context_id, moment, parts, [view.run_id])
 
 

@@ -97,8 +97,18 @@ class Turns:
             return Turn(task_id, name, found.generation)
         if is_over(found):
             raise RefusedError("unsupported", f'the wait of step "{found.task.step}" has ended; it takes no answer')
-        notice = await self._answer(found, said(message), message, name, principal)
+        wait = await self._asked(found, name) if found.task.kind == "agent" else found
+        notice = await self._answer(wait, said(message), message, name, principal)
         return Turn(task_id, name, found.generation, notice=notice)
+
+    async def _asked(self, turn: TaskView, name: str) -> TaskView:
+        """Return the wait for what an agent asks in its turn."""
+        for view in await self._engine.told.waits(turn.run_id, ended=True):
+            if view.message_id == name or (
+                not is_over(view) and (view.task.run, view.task.n) == (turn.task.run, turn.task.n)
+            ):
+                return view
+        raise RefusedError("unsupported", f'the agent of step "{turn.task.step}" waits for no answer now')
 
     async def _to_run(self, run: RunRow, message: Mapping[str, Any], name: str, principal: Principal) -> Turn:
         if await self._engine.told.answered(run, name) is not None:

@@ -213,7 +213,7 @@ class Engine:
         return decode(step.result) if step.result else None
 
     async def tasks(self, query: TaskQuery | None = None, *, principal: Principal = LOCAL) -> TaskPage:
-        """Return a page of one's root runs and waits, those whose state changed last first, and how many there are."""
+        """Return a page of one's root runs, waits and agents' turns, the last changed first, and how many there are."""
         return await self.store.task_page(replace(query or TaskQuery(), principal=principal))
 
     async def history(
@@ -223,10 +223,10 @@ class Engine:
         await known_task(self.store, task_id, principal)
         return await self.store.history(task_id, limit)
 
-    async def artifacts(self, run_id: str, *, principal: Principal = LOCAL) -> builtins.list[Any]:
-        """Return the artifacts of a run as they are now, chunks joined."""
-        await run_of(self.store, run_id, principal)
-        return await self.store.artifacts(run_id)
+    async def artifacts(self, task_id: str, *, principal: Principal = LOCAL) -> builtins.list[Any]:
+        """Return the artifacts of a run, or of an agent's turn, as they are now, chunks joined."""
+        await known_task(self.store, task_id, principal)
+        return await self.store.artifacts(task_id)
 
     async def task_log(
         self, task_id: str, after: int = 0, limit: int = 1000, *, principal: Principal = LOCAL
@@ -313,10 +313,12 @@ class Engine:
     async def cancel(
         self, task_id: str, *, force: bool = False, by: str | None = None, principal: Principal = LOCAL
     ) -> Run:
-        """Cancel a run with all below it, or decline a wait. A run that has ended stays as it is."""
+        """Cancel a run with all below it, decline a wait, or fail the step of an agent's turn. What has ended stays."""
         by = principal.owner if by is None else by
         task = await self.store.get_task(task_id)
         if task is not None and principal.owns(task.tenant, task.owner):
+            if task.task.kind == "agent":
+                return await self._request(task.run_id, "cancel_turn", {"task": task_id, "by": by}, principal)
             await self.resume(task_id, Decline("canceled"), by=by, principal=principal)
             return await self.get(task.run_id, principal=principal)
         return await self._request(task_id, "cancel", {"by": by, "force": force}, principal)

@@ -78,5 +78,6 @@ TYPES: tuple[StepType, ...] = (
         timeout=600.0,
         takes_input=True,
         unsafe=True,
+        turns=True,
     ),
 )

@@ -301,6 +301,8 @@ class StepType:
     """Has a field `input`, which is the step's `with` where the step gives none."""
     unsafe: bool = False
     """Has effects outside: told before a retry repeats it."""
+    turns: bool = False
+    """Its attempts are turns of an agent: each is a task of its own, with what is asked and answered as messages."""
     reap: Callable[[Any], None] | None = None
     """Ends what an attempt of a dead host left behind, given the attempt's saved state. Must be quick."""
 

@@ -18,11 +18,12 @@ from agentflow.store.rows import (
     State,
     StepRow,
     SubscriptionRow,
+    TaskRow,
 )
 
 OPEN: frozenset[str] = frozenset({"submitted", "working", "input-required", "auth-required"})
 ASKING: frozenset[str] = frozenset({"input-required", "auth-required"})
-"""States in which an agent's task is a wait."""
+"""States in which somebody has to answer."""
 INSIDE = "/[#"
 """How what follows a container's address begins in the addresses of the steps inside it."""
 EVENT_DOOR = "event"
@@ -159,12 +160,18 @@ def frozen(changes: Sequence[RunChange]) -> list[RunChange]:
     ]
 
 
-def kept(change: RunChange) -> tuple[Sequence[StepRow], Sequence[EventRow]]:
-    """Return the rows and events of steps that a change is to store: without claims that have to queue."""
+def kept(change: RunChange) -> tuple[Sequence[StepRow], Sequence[EventRow], Sequence[TaskRow]]:
+    """Return the steps, events and tasks that a change is to store: without claims that have to queue."""
     queued = {row.n: row for row in change.queued}
     waiting = {row.address for row in change.queued}
-    events = [event for event in change.events if event.type != "step_started" or event.step not in waiting]
-    return [queued.get(row.n, row) for row in change.steps], events
+    unopened = {event.task for event in change.events if event.type == "task_opened" and event.step in waiting}
+    events = [
+        event
+        for event in change.events
+        if event.step not in waiting or (event.type != "step_started" and event.task not in unopened)
+    ]
+    tasks = [task for task in change.tasks if task.id not in unopened]
+    return [queued.get(row.n, row) for row in change.steps], events, tasks
 
 
 def ended(state: str) -> bool:

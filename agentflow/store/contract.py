@@ -38,7 +38,7 @@ class TaskStore(Protocol):
     """Tasks as doors see them."""
 
     async def get_task(self, task_id: str) -> TaskView | None:
-        """Return a wait or agent task by its whole id."""
+        """Return a wait's task, or that of an agent's turn, by its whole id."""
         ...
 
     async def answered(self, root: int, message_id: str) -> TaskView | None:
@@ -55,7 +55,7 @@ class TaskStore(Protocol):
         before: str | None = None,
         limit: int = 1000,
     ) -> list[TaskView]:
-        """Return wait tasks, oldest first; with `tree` also those of the run's descendants.
+        """Return waits' tasks, oldest first; with `tree` also those of the run's descendants.
 
         Of a principal's: those of its runs, and open ones that are assigned to it.
         """
@@ -68,8 +68,8 @@ class TaskStore(Protocol):
         """
         ...
 
-    async def artifacts(self, run_id: str) -> list[Any]:
-        """Return the artifacts of a run's task, chunks joined, in order of first appearance."""
+    async def artifacts(self, task_id: str) -> list[Any]:
+        """Return the artifacts of a task, a run's own or another, chunks joined, in order of first appearance."""
         ...
 
     async def history(self, task_id: str, limit: int | None = None, *, tree: bool = False) -> list[MessageView]:
@@ -79,8 +79,8 @@ class TaskStore(Protocol):
         """
         ...
 
-    async def chunks(self, run_id: str, after: int = 0, limit: int = 1000) -> list[tuple[int, ArtifactRow]]:
-        """Return (generation, chunk) of the artifacts of a run's task after a generation, as they came."""
+    async def chunks(self, task_id: str, after: int = 0, limit: int = 1000) -> list[tuple[int, ArtifactRow]]:
+        """Return (generation, chunk) of the artifacts of a task after a generation, as they came."""
         ...
 
     async def task_log(self, task_id: str, after: int = 0, limit: int = 1000) -> list[Event]:

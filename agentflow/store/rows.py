@@ -39,7 +39,7 @@ class StepRow(NamedTuple):
     crashes: int = 0
     """How many deaths of a host it was running in."""
     task: str | None = None
-    """Id of its open wait's task, its agent's task or its child run."""
+    """Id of its open wait's task, or of its child run."""
     started_at: float | None = None
     ended_at: float | None = None
     error: bytes | None = None
@@ -149,7 +149,7 @@ class SubscriptionRow(NamedTuple):
 
 
 class ArtifactRow(NamedTuple):
-    """An artifact (A2A's, as JSON), or a chunk of one, added to the run's task."""
+    """An artifact (A2A's, as JSON), or a chunk of one, added to a task."""
 
     run: int
     artifact_id: str
@@ -161,6 +161,8 @@ class ArtifactRow(NamedTuple):
     """Number of the step that gave it."""
     anew: bool = False
     """What this step has given of the artifact before counts no more: it has begun again."""
+    task: str | None = None
+    """Whose it is; None: the run's own task."""
 
 
 class MessageRow(NamedTuple):

@@ -73,12 +73,12 @@ class PurgeQuery:
 
 @dataclass(frozen=True, slots=True)
 class TaskQuery:
-    """Which tasks to list: root runs, and the waits of runs. Those whose state changed last come first."""
+    """Which tasks to list: root runs, waits, agents' turns. Those whose state changed last come first."""
 
     context_id: str | None = None
     states: Collection[State] = ()
     """Empty: all."""
-    kinds: Collection[str] = ("run", "input", "event", "tool", "auth", "operator")
+    kinds: Collection[str] = ("run", "input", "event", "tool", "auth", "operator", "agent")
     """`run`, and kinds of other tasks."""
     agents: Collection[str] | None = None
     """Names of the configs that they come from; None: of all."""
@@ -107,7 +107,7 @@ class ListedTask(NamedTuple):
     run_id: str
     """Of a run its own id."""
     step: str | None
-    """Address of the step that a wait is of."""
+    """Address of the step that it is of."""
     workflow: str
     agent: str
 

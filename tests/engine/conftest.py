@@ -33,7 +33,7 @@ def _leave_it(_: InFile, __: object) -> None: ...
 IN_JSON = frozenset({
     "test_artifacts", "test_cancel", "test_data", "test_entry_points", "test_hostile_steps", "test_log", "test_notes",
     "test_parked", "test_published", "test_recovery", "test_reducing", "test_retries", "test_sagas", "test_secrets",
-    "test_waits", "test_wire",
+    "test_turns", "test_waits", "test_wire",
 })  # fmt: skip
 """Modules whose tests run on the wire each time; those of the others do so with the slow ones."""
 FAR = frozenset({"test_answers", "test_cancel", "test_keys", "test_published", "test_subworkflows", "test_takeover"})

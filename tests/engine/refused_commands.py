@@ -11,8 +11,9 @@ import anyio
 from agentflow.engine import Answer, Decline, Engine, Run
 from agentflow.engine.plan import commands
 from agentflow.errors import StoreError
-from agentflow.steps import wait_for_input
+from agentflow.steps import agent_run, wait_for_input
 from agentflow.steps.contract import Artifact, Context
+from agentflow.store.views import TaskQuery
 from tests.engine.hands import Fails
 from tests.engine.lab import Lab
 from tests.engine.refusing import Cases, Stage, case
@@ -84,6 +85,24 @@ async def _cancels_elsewhere(stage: Stage) -> None:
         async with stage.lab.open(stage.holding(), store=stage.db, host="none") as door:
             await stage.refuse(engine, commands.Cancel, lambda: door.cancel(run.id))
         await _goes_on(stage, engine, run, interrupted=1, state="canceled")
+
+
+@case(CASES, commands.CancelTurn, "an agent's turn is cancelled")
+async def _cancels_turn(stage: Stage) -> None:
+    gate = stage.here.another()
+
+    async def agent(prompt: str) -> Any:
+        return prompt and await gate()
+
+    ask = agent_run("ask", agent="helper", prompt="?", execution="parallel", on_error="continue")
+    async with stage.executing(ask, agents={"helper": agent}) as (engine, run):
+        (turn,) = (await engine.tasks(TaskQuery(kinds=("agent",)))).tasks
+        await stage.refuse(engine, commands.CancelTurn, lambda: engine.cancel(turn.id))
+        stage.here.gate.open()
+        done = await stage.finish(engine, run)
+        (turn,) = (await engine.tasks(TaskQuery(kinds=("agent",)))).tasks
+        assert (turn.state, gate.interrupted, gate.entered) == ("canceled", 1, 1)
+        assert (done.state, stage.here.gate.interrupted) == ("completed", 0)
 
 
 @case(CASES, commands.Pause, "a run pauses")

@@ -27,6 +27,7 @@ WORKFLOWS = """
 name: desk
 description: A help desk.
 python: {modules: [slowly]}
+agents: {helper: {python: "slowly:helper"}}
 workflows:
   echo:
     description: Says it again.
@@ -81,6 +82,9 @@ workflows:
     steps: [{id: no, type: end, state: rejected, message: "Not for you"}]
   heard:
     steps: [{id: hear, type: set, value: "{run.message.parts[0].text}, {run.message.metadata.skillId}"}]
+  consult:
+    steps: [{id: ask, type: agent_run, agent: helper, prompt: "Report"}]
+    output: "{steps.ask.output}"
   held:
     steps: [{id: hold, type: python, function: "slowly:hold"}]
     output: "held"
@@ -89,7 +93,7 @@ PYTHON = """
 import anyio
 from pathlib import Path
 from agentflow import Context
-from agentflow.steps.contract import Artifact
+from agentflow.steps.contract import AgentAsks, Artifact, Wait
 
 
 def fail():
@@ -100,6 +104,13 @@ async def write(count, ctx: Context):
     for n in range(count):
         part = {"text": f"page {n} "}
         await ctx.artifact(Artifact("book", parts=(part,), append=n > 0, last_chunk=n == count - 1))
+
+
+async def helper(prompt, ctx: Context, answer=None):
+    if answer is None:
+        return AgentAsks(Wait("input", "Which year?", {"type": "integer"}), None)
+    await ctx.artifact(Artifact("draft", parts=({"text": f"draft of {answer}"},)))
+    return f"{prompt} of {answer}"
 
 
 async def hold(ctx: Context):

@@ -61,6 +61,13 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     assert (refused.returncode, f"port {port} is used" in refused.stderr) == (73, True)
 
 
+async def test_a_config_without_a_name_is_served_whatever_its_folder_is_called(serve: Serve) -> None:
+    server = serve(config=WORKFLOWS.replace("name: desk\n", ""))
+    async with official(server.url) as client:
+        done = await send(client, request("hello", skill="echo"))
+        assert state(await client.get_task(pb.GetTaskRequest(id=done.id))) == "completed"
+
+
 async def test_a_page_of_another_site_is_not_served_on_loopback(server: Server) -> None:
     async with httpx.AsyncClient() as http:
         for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}):

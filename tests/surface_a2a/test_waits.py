@@ -147,3 +147,31 @@ async def test_the_context_of_a_task_is_known_and_another_one_is_refused(server:
         assert (other.context_id, other.id != asked.id) == ("our-talk", True)
         ended = await send(client, request("approve", taskId=asked.id, contextId="our-talk"))
         assert ended.context_id == "our-talk"
+
+
+async def test_the_turn_of_an_agent_is_a_task_by_which_it_is_answered(server: Server) -> None:
+    with anyio.fail_after(TIME):
+        async with official(server.url) as client:
+            asked = await send(client, request({}, skill="consult"))
+            [wait] = waits(asked)
+            turn = await client.get_task(pb.GetTaskRequest(id=wait["turn"]))
+            assert (state(turn), place(turn)["kind"], place(turn)["parentTaskId"]) == (
+                "input-required",
+                "agent",
+                asked.id,
+            )
+            assert [part.text for each in turn.history for part in each.parts] == ["Report"]
+            answered = await send(client, request("2026", taskId=turn.id))
+            assert answered.id == turn.id
+            while state(answered) in ("input-required", "working"):
+                answered = await client.get_task(pb.GetTaskRequest(id=turn.id))
+            assert [part.text for each in answered.history for part in each.parts] == ["Report", "Report of 2026"]
+            assert [part.text for each in answered.artifacts for part in each.parts] == ["draft of 2026"]
+            ended = await client.get_task(pb.GetTaskRequest(id=asked.id))
+            while state(ended) == "working":
+                ended = await client.get_task(pb.GetTaskRequest(id=asked.id))
+            assert (state(ended), output(ended)) == ("completed", "Report of 2026")
+            listed = await client.list_tasks(pb.ListTasksRequest(context_id=asked.context_id))
+            assert {task.id for task in listed.tasks} == {asked.id, wait["taskId"], turn.id}
+            with pytest.raises(UnsupportedOperationError):
+                await send(client, request("2027", taskId=turn.id))

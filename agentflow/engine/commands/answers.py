@@ -93,12 +93,24 @@ def _plain(answer: Any) -> Any:
     return answer.get("value", answer) if isinstance(answer, dict) else answer  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  plain JSON
 
 
+async def _asked(store: Store, turn: TaskView) -> TaskView:
+    """Return the wait for what an agent asks in its turn."""
+    waits = await store.list_tasks(run_id=turn.run_id)
+    found = next((wait for wait in waits if wait.task.n == turn.task.n), None)
+    if found is None:
+        raise ConflictError(f"the agent waits for no answer: its turn is {turn.task.state}", code="AF-RUN-NOT-WAITING")
+    return found
+
+
 async def find(store: Store, task_id: str, principal: Principal, message_id: str | None = None) -> TaskView:
     """Return the wait that an id names: its own, or that of a run with exactly one open wait.
 
     A message that has answered a wait of the run's tree is about that one for ever, whatever is open by now.
     """
     view = await task_of(store, task_id, principal)
+    if view is not None and view.task.kind == "agent":
+        taken = await store.answered(view.root, message_id) if message_id is not None else None
+        return taken or await _asked(store, view)
     if view is not None:
         return view
     run = await store.get_run(task_id)

@@ -11,6 +11,7 @@ from agentflow.engine.plan.decided import decided_of
 from agentflow.engine.plan.environment import Environment, Lease
 from agentflow.engine.plan.nodes import Node, Scope
 from agentflow.engine.plan.state import RunState, Tree
+from agentflow.engine.plan.turns import STOPPED
 from agentflow.engine.program import Program
 from agentflow.steps.contract import UNSET
 from agentflow.store.loaded import LoadedRun, LoadedTree
@@ -153,9 +154,10 @@ class _Restorer:
         node.arrived = None if arrived is UNSET else arrived
         if node.phase == "run":
             run.running += 1
+            node.halting = STOPPED if node.decided.stopping is not None else None
             if (run.key, node.n) in self.executing:
                 node.lease = self.executing[run.key, node.n]
-            elif tree.env.hands_out and node.decided.handed and not node.decided.reducing:
+            elif tree.env.hands_out and node.decided.handed and not node.decided.reducing and node.halting is None:
                 tree.handed.append((run, node))
             else:
                 tree.push("interrupted", run, node)

@@ -8,13 +8,14 @@ from typing import Any
 
 from agentflow.data import encode
 from agentflow.engine.exchange import Chunk, Left, Stopped
-from agentflow.engine.plan import granting, keeping, limits, reducing, shared, steps, waiting
+from agentflow.engine.plan import granting, keeping, limits, reducing, shared, steps, turns, waiting
 from agentflow.engine.plan.carried import Response, Worked
 from agentflow.engine.plan.commands import (
     Answer,
     Begin,
     Begun,
     Cancel,
+    CancelTurn,
     Command,
     Deadlocked,
     Delivered,
@@ -33,7 +34,7 @@ from agentflow.engine.plan.commands import (
 from agentflow.engine.plan.decided import canceling_of
 from agentflow.engine.plan.faults import contain
 from agentflow.engine.plan.nodes import Node
-from agentflow.engine.plan.recovery import interrupted, interrupted_once, is_stopped, requeue
+from agentflow.engine.plan.recovery import interrupted, interrupted_once, is_stopped, requeue, turn_canceled
 from agentflow.engine.plan.runs import cancel_run, pause_run
 from agentflow.engine.plan.state import RunState, Tree
 from agentflow.errors import Failure
@@ -57,6 +58,8 @@ def command_of(item: Inbox) -> Command:
         return Answer(item.run, item.n, item.task, item.data, item.id)
     if item.kind == "cancel":
         return Cancel(item.run, dict(item.data or {}), item.id)
+    if item.kind == "cancel_turn":
+        return CancelTurn(item.run, dict(item.data or {}), item.id)
     if item.kind == "slot":
         return Granted(item.run, item.n, item.id)
     if item.kind in {"pause", "unpause"}:
@@ -101,6 +104,24 @@ def _cancel(tree: Tree, command: Cancel) -> None:
     dealt_with(run or tree.root, command.inbox)
     if run is not None:
         cancel_run(run, canceling_of(command.data))
+
+
+def _cancel_turn(tree: Tree, command: CancelTurn) -> None:
+    run = tree.runs.get(command.run)
+    dealt_with(run or tree.root, command.inbox)
+    turn, by = command.data.get("task"), command.data.get("by")
+    node = next((each for each in run.live.values() if each.decided.turn == turn), None) if run and turn else None
+    if run is None or node is None or node.halting is not None:
+        return
+    message = f"the agent's turn was canceled{f' by {by}' if by else ''}"
+    if node.phase == "run":
+        turns.stop(run, node, message)
+        return
+    waiting.close_wait(run, node, "canceled")
+    if node.phase == "timer":
+        run.drop_timer(node, "timer")
+    turns.withdraw(run, node)
+    turn_canceled(run, node, message)
 
 
 def _pause(tree: Tree, command: Pause) -> None:
@@ -242,6 +263,8 @@ def _outcome(tree: Tree, command: Outcome) -> None:
         _stopped(run, node, value.reason)
     elif isinstance(value, Failure):
         _failed(run, node, value)
+    elif node.decided.stopping is not None:
+        turn_canceled(run, node, node.decided.stopping)
     else:
         try:
             steps.apply(run, node, value)
@@ -265,7 +288,9 @@ def _worked(run: RunState, node: Node, worked: Worked, *, again: bool) -> None:
 
 
 def _failed(run: RunState, node: Node, failure: Failure) -> None:
-    if node.halting is not None:
+    if node.decided.stopping is not None:
+        turn_canceled(run, node, node.decided.stopping)
+    elif node.halting is not None:
         node.failure = failure
         steps.cancel(run, node, node.halting)
     else:
@@ -273,7 +298,9 @@ def _failed(run: RunState, node: Node, failure: Failure) -> None:
 
 
 def _stopped(run: RunState, node: Node, reason: str) -> None:
-    if reason == "not_begun" and node.halting is None:  # the commit that would have stopped it was refused
+    if node.decided.stopping is not None:
+        turn_canceled(run, node, node.decided.stopping)
+    elif reason == "not_begun" and node.halting is None:  # the commit that would have stopped it was refused
         _as_before(run, node)
     elif reason == "shutdown" and reducing.waits(node):
         reducing.queue(run, node)  # so that the next host goes on with it
@@ -306,20 +333,21 @@ def _as_before(run: RunState, node: Node) -> None:
 def _give(run: RunState, node: Node, chunk: Chunk) -> None:
     """Write a chunk of an artifact into the transition."""
     change, (name, append, last, raw, anew, _) = run.changes(), chunk
-    row = ArtifactRow(run.key, name, append, raw, run.tree.env.moment, last, node.n, anew)
+    turn = node.decided.turn
+    row = ArtifactRow(run.key, name, append, raw, run.tree.env.moment, last, node.n, anew, turn)
     change.artifacts = added(change.artifacts, row)
     told = {"artifact_id": name, "append": append, "last_chunk": last}
-    run.emit("artifact", node.address, {**told, "anew": True} if anew else told, bumps=True)
+    run.emit("artifact", node.address, {**told, "anew": True} if anew else told, task=turn, bumps=True)
 
 
 def _leave(run: RunState, node: Node, left: Left) -> None:
     """Write what an attempt has left into the transition."""
-    now, change = run.tree.env.moment, run.changes()
+    now, change, turn = run.tree.env.moment, run.changes(), node.decided.turn
     for chunk in left.artifacts:
         _give(run, node, chunk)
     for message in left.messages:
-        change.messages = added(change.messages, MessageRow(None, encode(message), now))
-        run.emit("message", node.address, message, bumps=True)
+        change.messages = added(change.messages, MessageRow(turn, encode(message), now))
+        run.emit("message", node.address, message, task=turn, bumps=True)
     if left.status is not None:
         run.patch(message=left.status)
         run.emit("run_status", node.address, {"state": run.state, "message": left.status}, bumps=True)
@@ -330,6 +358,7 @@ _WAYS: Mapping[type[Any], Callable[[Tree, Any], bool | None]] = {
     Begin: _begin,
     Begun: _begun,
     Cancel: _cancel,
+    CancelTurn: _cancel_turn,
     Deadlocked: _deadlocked,
     FreeSlots: _free_slots,
     Granted: _granted,

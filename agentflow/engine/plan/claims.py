@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from agentflow.data import encode
-from agentflow.engine.plan import limits
+from agentflow.engine.plan import limits, steps, turns
 from agentflow.engine.plan.decided import UNDECIDED
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.state import RunState
@@ -39,8 +41,20 @@ def claim(run: RunState, node: Node) -> None:
     run.running += 1
     if node.program.step.at_most_once:
         run.changes().synced = True  # the claim is the mark that it has begun
+    if node.program.spec.turns and decided.turn is None:
+        turns.begin(run, node, _fields(run, node))
+        memo = True
     run.save(node, memo=memo)
     run.emit("step_started", node.address, _begun(node.tries))
+
+
+def _fields(run: RunState, node: Node) -> Mapping[str, Any]:
+    """Return the fields of a step's type, computed; none where that fails, as its attempt does then."""
+    try:
+        constant = node.program.constant
+        return constant[0] if constant is not None else steps.computed(run, node)
+    except Exception:
+        return {}
 
 
 @lru_cache(maxsize=64)

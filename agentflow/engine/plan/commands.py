@@ -68,6 +68,16 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelTurn:
+    """An agent's turn is to be cancelled, which fails its step."""
+
+    run: int
+    data: Mapping[str, Any]
+    """`{"task", "by"}`."""
+    inbox: int
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Nothing new is to start in a run, until it goes on."""
 
@@ -187,6 +197,7 @@ Command: TypeAlias = (
     | Begin
     | Answer
     | Cancel
+    | CancelTurn
     | Pause
     | Granted
     | Deadlocked

@@ -105,6 +105,10 @@ class Decided(NamedTuple):
     """It was handed to workers elsewhere, who go on with it whatever becomes of its host."""
     delivered: tuple[int, int] = (0, 0)
     """An attempt elsewhere, and the number of the last chunk that it has given of artifacts."""
+    turn: str | None = None
+    """The task of the agent's turn that it is at."""
+    stopping: str | None = None
+    """Why that is being stopped."""
     own: dict[str, Any] | None = None
     """Of a container: what its type decides; see `steps.containers`."""
     early: Early | None = None
@@ -145,6 +149,7 @@ def encoded(decided: Decided, undone: int = 0, tolerated: int = 0) -> bytes:
     data |= {name: True for name in ("unbegun", "reducing", "handed") if getattr(decided, name)}
     if decided.delivered[1]:
         data["delivered"] = decided.delivered
+    data |= {name: text for name in ("turn", "stopping") if (text := getattr(decided, name)) is not None}
     if decided.own is not None:
         data["own"] = decided.own
     _write_ends(data, decided)
@@ -201,6 +206,8 @@ def _read(data: Mapping[str, Any]) -> Decided:
         reducing="reducing" in data,
         handed="handed" in data,
         delivered=_delivered(data.get("delivered")),
+        turn=_text(data.get("turn")),
+        stopping=_text(data.get("stopping")),
         own=own if is_object(own) else None,
         early=_early(data.get("end")),
         late=Failure.from_data(late) if is_object(late) else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentflow.engine.plan import reducing, steps
+from agentflow.engine.plan import reducing, steps, turns
 from agentflow.engine.plan.effects import Reap
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.state import RunState
@@ -21,7 +21,9 @@ def interrupted(run: RunState, node: Node) -> None:
     _reap(run, node)
     if not node.decided.unbegun:
         node.crashes += 1
-    if node.halting is not None or is_stopped(node):
+    if node.decided.stopping is not None:
+        turn_canceled(run, node, node.decided.stopping)
+    elif node.halting is not None or is_stopped(node):
         reducing.end(node)
         steps.cancel(run, node, node.halting or (node.scope.halted if node.scope else None) or "run_canceled")
     elif node.program.step.at_most_once and not reducing.waits(node):
@@ -47,6 +49,13 @@ def _reap(run: RunState, node: Node) -> None:
     reap = node.program.spec.reap
     if reap is not None and node.decided.saved is not UNSET:
         run.tree.effects.append(Reap(node.address, reap, node.decided.saved))
+
+
+def turn_canceled(run: RunState, node: Node, message: str) -> None:
+    """Fail a step whose agent's turn was cancelled, and which nobody is at work on any more."""
+    node.halting = None
+    turns.end(run, node, "canceled", message)
+    steps.fail(run, node, Failure("AF-AGENT-CANCELED", message, kind="wait", retryable=False))
 
 
 def interrupted_once(node: Node) -> Failure:

@@ -12,7 +12,7 @@ from agentflow.definition.times import later, parse_time
 from agentflow.engine.failures import failed_by, failure_of
 from agentflow.engine.gate import FIELD, RESULT
 from agentflow.engine.misfits import fitted
-from agentflow.engine.plan import limits, order, reducing, shared
+from agentflow.engine.plan import limits, order, reducing, shared, turns
 from agentflow.engine.plan.carried import UNREAD, Response, Worked
 from agentflow.engine.plan.decided import DELAY, UNDECIDED
 from agentflow.engine.plan.marks import ROOT, SATISFYING
@@ -234,6 +234,8 @@ def complete(run: RunState, node: Node, raw: bytes | None, worked: Worked | None
     node.result = raw
     node.failure = None
     node.ended = run.tree.env.moment
+    if node.decided.turn is not None:
+        turns.end(run, node, "completed", raw=raw)
     if node.program.update is not None:
         try:
             values_of(run, node)
@@ -257,6 +259,7 @@ def skip(run: RunState, node: Node, reason: str, message: str | None = None) -> 
     """Skip a step: it counts as satisfied. `reason` is one of `SATISFYING`, `message` says more."""
     node.state, node.phase, node.reason = "canceled", None, reason
     node.ended = run.tree.env.moment
+    turns.end(run, node, "canceled", message or reason)
     run.save(node, memo=node.decided is not UNDECIDED)
     run.emit("step_skipped", node.address, {"reason": reason, "message": message} if message else {"reason": reason})
     close(run, node)
@@ -266,6 +269,7 @@ def cancel(run: RunState, node: Node, reason: str) -> None:
     """End a step because something else ended."""
     node.state, node.phase, node.reason = "canceled", None, reason
     node.ended = run.tree.env.moment
+    turns.end(run, node, "canceled", reason)
     run.save(node)
     run.emit("step_canceled", node.address, {"reason": reason})
     close(run, node)
@@ -294,6 +298,7 @@ def fail(run: RunState, node: Node, failure: Failure) -> None:
         failure = replace(failure, step=node.address)
     node.failure = failure
     node.lease = None
+    turns.end(run, node, "failed", failure.message)
     program = node.program
     halted = node.halting or (node.scope.halted if node.scope is not None else None)
     if node.tries == 0:
@@ -338,4 +343,4 @@ def _again(run: RunState, node: Node, failure: Failure) -> None:
     node.state, node.phase, node.entered = "working", "backoff", None
     limits.give_back(run, node)
     run.set_timer(node, run.tree.env.moment + delay, "backoff")
-    run.save(node)
+    run.save(node, memo=node.program.spec.turns)

@@ -11,7 +11,7 @@ from agentflow.definition.durations import UnreadableError
 from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.engine.failures import failure_of
 from agentflow.engine.parking import admitted
-from agentflow.engine.plan import limits, steps
+from agentflow.engine.plan import limits, steps, turns
 from agentflow.engine.plan.decided import DUE, UNDECIDED, Decided, Parked
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.state import RunState
@@ -42,7 +42,7 @@ def park(run: RunState, node: Node, what: Park) -> None:
     except (StepError, UnreadableError) as error:
         steps.fail(run, node, failure_of(error))
         return
-    node.decided = Decided(parked=Parked(what.then, state))
+    node.decided = Decided(parked=Parked(what.then, state), turn=node.decided.turn)
     node.state = "working"
     if node.program.is_leaf:  # what only waits has no other use for a slot than to wait with it
         limits.give_back(run, node)
@@ -101,6 +101,8 @@ def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: s
     run.waits[node.task] = node
     run.asks_anew = True
     run.save(node, memo=True)
+    if node.decided.turn is not None:
+        details["turn"] = node.decided.turn
     row = TaskRow(
         node.task, run.key, node.n, node.address, kind, node.state, message,
         encode(dict(schema)) if schema is not None else None,
@@ -115,6 +117,7 @@ def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: s
     if schema is not None:
         data["schema"] = dict(schema)
     run.emit("step_waiting", node.address, data, task=node.task, bumps=True)
+    turns.change_state(run, node, node.state)
 
 
 def suspend(run: RunState, node: Node) -> None:
@@ -183,6 +186,7 @@ def _arrived(run: RunState, node: Node, value: Any) -> None:
         node.state = "working"
         node.decided = node.decided._replace(parked=replace(node.decided.parked or Parked(), arrived=value))
         run.save(node, memo=True)
+        turns.change_state(run, node, "working")
         steps.queue(run, node)
     else:
         steps.complete(run, node, encode(value))

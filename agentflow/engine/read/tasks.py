@@ -49,16 +49,15 @@ class Tasks:
 
     async def waits(self, run_id: str, *, ended: bool = False) -> list[TaskView]:
         """Return the waits of a run and of those below it, oldest first; `ended`: those too that are closed."""
-        found = await self._store.list_tasks(run_id=run_id, tree=True, open_only=not ended)
-        return [view for view in found if view.task.kind != "agent"]
+        return await self._store.list_tasks(run_id=run_id, tree=True, open_only=not ended)
 
     async def answered(self, run: RunRow, message_id: str) -> TaskView | None:
         """Return the wait of a run's tree that a message has answered."""
         return await self._store.answered(run.root, message_id)
 
-    async def artifacts(self, run_id: str, generation: int) -> list[Any]:
-        """Return the artifacts of a run as they were at a generation of its task, chunks joined."""
-        return join_artifacts([chunk for number, chunk in await self._chunks(run_id, 0) if number <= generation])
+    async def artifacts(self, task_id: str, generation: int) -> list[Any]:
+        """Return the artifacts of a task as they were at a generation of it, chunks joined."""
+        return join_artifacts([chunk for number, chunk in await self._chunks(task_id, 0) if number <= generation])
 
     async def changes(self, task_id: str, after: int, principal: Principal) -> AsyncGenerator[Change, None]:
         """Yield a task's changes after a generation, then new ones as they come, until its end."""
@@ -85,17 +84,17 @@ class Tasks:
             changes.append(Change(event, await self._chunk(task_id, event, row) if row is not None else None))
         return changes
 
-    async def _chunk(self, run_id: str, event: Event, row: ArtifactRow) -> Chunk:
+    async def _chunk(self, task_id: str, event: Event, row: ArtifactRow) -> Chunk:
         """Return a chunk; one that takes earlier ones back is told as the whole that is left."""
         if not row.anew:
             return Chunk(salvaged(row.data, {}), row.append, row.last_chunk)
-        whole = await self.artifacts(run_id, event.generation or 0)
+        whole = await self.artifacts(task_id, event.generation or 0)
         named = (each for each in whole if is_object(each) and each.get("artifactId") == row.artifact_id)
         return Chunk(next(named, salvaged(row.data, {})), False, row.last_chunk)
 
-    async def _chunks(self, run_id: str, after: int) -> list[tuple[int, ArtifactRow]]:
+    async def _chunks(self, task_id: str, after: int) -> list[tuple[int, ArtifactRow]]:
         found: list[tuple[int, ArtifactRow]] = []
-        while page := await self._store.chunks(run_id, after, _PAGE):
+        while page := await self._store.chunks(task_id, after, _PAGE):
             found += page
             after = page[-1][0]
         return found

@@ -203,7 +203,7 @@ class Batch:
             self.queues.take_in(run, change)
             head.extras = 1
             self._changed.touch(run, head)
-        steps, events = kept(change) if change.queued else (change.steps, change.events)
+        steps, events, tasks = kept(change) if change.queued else (change.steps, change.events, change.tasks)
         if steps:
             self._keep(steps)
         if change.timers or change.drop_timers:
@@ -212,10 +212,10 @@ class Batch:
             self._heads[head.root].timed = True
             head.extras = 1
             self._changed.touch(run, head)
-        if change.tasks:
+        if tasks:
             head.extras = 1
             self._changed.touch(run, head)
-            for task in change.tasks:
+            for task in tasks:
                 do(self._db, sql.UPSERT_TASK, creating.task_row(run, task, self._place(run)))
         for task_id, state, message in change.close_tasks:
             self._close_task(head, task_id, state, message, _moment(change, head))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from agentflow.store.common import INSIDE
 from agentflow.store.rows import RunChange
 from agentflow.store.sqlite import statements as sql
 
-_TYPE, _GENERATION = 0, sql.EVENT_GENERATION
+_TYPE, _TASK, _GENERATION = 0, 4, sql.EVENT_GENERATION
 
 
 def rows_of(
@@ -19,7 +20,7 @@ def rows_of(
 
     Args:
         change: what leaves it.
-        logged: its events as `NEW_EVENT` takes them: each chunk, and each message of the run's own, has its own.
+        logged: its events as `NEW_EVENT` takes them: each chunk and each message has its own.
         generation: of the run now, which counts for what has no event.
         of_task: tells the generation of another task.
     """
@@ -32,11 +33,17 @@ def rows_of(
         number = next(chunks, generation)
         yield sql.NEW_ARTIFACT, (
             run, chunk.artifact_id, chunk.append, chunk.at, chunk.data, chunk.last_chunk, chunk.step, chunk.anew,
-            number,
+            number, chunk.task,
         )  # fmt: skip
-    told = (event[_GENERATION] for event in logged if event[_TYPE] == "message")
+    told = defaultdict[str | None, deque[int]](deque)
+    for event in logged:
+        if event[_TYPE] == "message":
+            told[event[_TASK]].append(event[_GENERATION])
     for row in change.messages:
-        number = next(told, generation) if row.task is None else of_task(row.task) or 0
+        current = generation if row.task is None else of_task(row.task)
+        if current is None:
+            continue  # its task wasn't opened: the step has to queue
+        number = told[row.task].popleft() if told[row.task] else current
         yield sql.NEW_MESSAGE, (run, row.task, row.id, row.role, number, row.at, row.data)
 
 

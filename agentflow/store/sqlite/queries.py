@@ -8,7 +8,7 @@ from typing import Any, Literal
 import apsw
 
 from agentflow.principal import Principal
-from agentflow.store.common import ASKING, shortest_ending
+from agentflow.store.common import shortest_ending
 from agentflow.store.contract import Agents, Holders
 from agentflow.store.rows import (
     TERMINAL,
@@ -22,7 +22,6 @@ from agentflow.store.views import PurgeQuery
 # ruff: noqa: S608  the only text put in is constants
 
 Where = tuple[str, tuple[Any, ...]]
-_ASKING = listed(ASKING)
 _OWN = "(k.tenant = ? AND k.owner = ?)"
 NAMED = """
 EXISTS (SELECT 1 FROM json_each(iif(json_valid(k.assignees), k.assignees, '[]')) j
@@ -71,8 +70,8 @@ def task_where(
     run: int | None, tree: Collection[int], open_only: bool, principal: Principal | None, before: str | None
 ) -> Where:
     """Return the condition on `tasks k` of a list of waits."""
-    parts = ["(k.kind <> 'agent' OR k.state IN (SELECT value FROM json_each(?)))"]
-    args: list[Any] = [_ASKING]
+    parts = ["k.kind <> 'agent'"]
+    args: list[Any] = []
     if run is not None:
         parts.append("k.run IN (SELECT value FROM json_each(?))")
         args.append(listed(tree or (run,)))
@@ -117,6 +116,8 @@ def ids_ending(
     args: list[Any] = [low, low + "\U0010ffff"]
     text = "FROM runs k INDEXED BY runs_ending" if kind == "run" else "FROM tasks k INDEXED BY tasks_ending"
     where = "WHERE k.ending >= ? AND k.ending < ?"
+    if kind == "wait":
+        where += " AND k.kind <> 'agent'"
     if who is not None and not who.sees_all:
         args += [who.tenant, who.owner]
         if kind == "run":

@@ -166,8 +166,8 @@ def message_view(values: tuple[Any, ...]) -> MessageView:
 
 def chunk_row(values: tuple[Any, ...]) -> ArtifactRow:
     """Return a chunk of an artifact."""
-    run, name, append, data, at, last, step, anew = values
-    return ArtifactRow(run, name, bool(append), data, at, bool(last), step, bool(anew))
+    run, name, append, data, at, last, step, anew, task = values
+    return ArtifactRow(run, name, bool(append), data, at, bool(last), step, bool(anew), task)
 
 
 def task_place(db: apsw.Connection, task_id: str) -> tuple[int, str | None]:

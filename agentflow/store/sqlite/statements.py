@@ -108,7 +108,8 @@ INSERT INTO tasks (id, ending, run, n, step, kind, state, expires_at, created_at
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (ending) DO UPDATE SET
   n = excluded.n, step = excluded.step, kind = excluded.kind, state = excluded.state, expires_at = excluded.expires_at,
-  updated_at = excluded.updated_at, message = excluded.message, schema = excluded.schema, details = excluded.details,
+  updated_at = excluded.updated_at, message = excluded.message, schema = excluded.schema,
+  details = coalesce(excluded.details, details),
   assignees = excluded.assignees
 WHERE state IN {OPEN_STATES}
 """
@@ -142,8 +143,8 @@ REPLACE INTO subscriptions (task, run, n, step, tenant, owner, topic, filter, sh
 NEW_SHARED = "INSERT INTO shared (run, key, address, value) VALUES (?, ?, ?, ?)"
 DROP_SHARED = "DELETE FROM shared WHERE run = ? AND address >= ? AND address < ?"
 NEW_ARTIFACT = """
-INSERT INTO artifacts (run, artifact, append, at, data, last_chunk, step, anew, generation)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO artifacts (run, artifact, append, at, data, last_chunk, step, anew, generation, task)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 NEW_MESSAGE = "INSERT INTO messages (run, task, id, role, generation, at, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
 

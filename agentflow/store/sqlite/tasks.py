@@ -31,7 +31,7 @@ _MESSAGES = "SELECT m.id, m.role, m.generation, m.at, m.data, k.answer FROM mess
 
 
 class Tasks:
-    """Waits, artifacts, messages."""
+    """Waits, agents' turns, artifacts, messages."""
 
     _database: Database
 
@@ -79,26 +79,20 @@ class Tasks:
         with self._database.faults:
             return task_page(self._database.reader, query)
 
-    async def artifacts(self, run_id: str) -> list[Any]:
-        """Return the artifacts of a run's task, chunks joined."""
-        with self._database.faults:
-            found = rows(
-                self._database.reader,
-                "SELECT a.run, a.artifact, a.append, a.data, a.at, a.last_chunk, a.step, a.anew FROM artifacts a"
-                " JOIN runs r ON r.key = a.run WHERE r.ending = ? ORDER BY a.generation, a.pos",
-                (run_id[::-1],),
-            )
-        return join_artifacts(chunk_row(values) for values in found)
+    async def artifacts(self, task_id: str) -> list[Any]:
+        """Return the artifacts of a task, chunks joined."""
+        return join_artifacts(chunk for _, chunk in await self.chunks(task_id, -1, -1))
 
-    async def chunks(self, run_id: str, after: int = 0, limit: int = 1000) -> list[tuple[int, ArtifactRow]]:
-        """Return (generation, chunk) of a run's artifacts after a generation."""
+    async def chunks(self, task_id: str, after: int = 0, limit: int = 1000) -> list[tuple[int, ArtifactRow]]:
+        """Return (generation, chunk) of a task's artifacts after a generation."""
         with self._database.faults:
+            run, wanted = task_place(self._database.reader, task_id)
             found = rows(
                 self._database.reader,
-                "SELECT a.generation, a.run, a.artifact, a.append, a.data, a.at, a.last_chunk, a.step, a.anew"
-                " FROM artifacts a JOIN runs r ON r.key = a.run WHERE r.ending = ? AND a.generation > ?"
+                "SELECT a.generation, a.run, a.artifact, a.append, a.data, a.at, a.last_chunk, a.step, a.anew, a.task"
+                " FROM artifacts a WHERE a.run = ? AND a.task IS ? AND a.generation > ?"
                 " ORDER BY a.generation, a.pos LIMIT ?",
-                (run_id[::-1], after, limit),
+                (run, wanted, after, limit),
             )
         return [(values[0], chunk_row(values[1:])) for values in found]
 

@@ -34,11 +34,21 @@ from agentflow.testing.store_suite.reads import ReadSuite
 from agentflow.testing.store_suite.records import RecordSuite
 from agentflow.testing.store_suite.slots import SlotSuite
 from agentflow.testing.store_suite.task_log import ToldSuite
+from agentflow.testing.store_suite.turns import TurnSuite
 
 __all__ = ("DurableSuite", "StoreSuite")
 
 
 class StoreSuite(
-    RecordSuite, LedgerSuite, CommandSuite, EventSuite, LeaseSuite, SlotSuite, ReadSuite, ToldSuite, ListingSuite
+    RecordSuite,
+    LedgerSuite,
+    CommandSuite,
+    EventSuite,
+    LeaseSuite,
+    SlotSuite,
+    ReadSuite,
+    ToldSuite,
+    TurnSuite,
+    ListingSuite,
 ):
     """Everything that holds for a store in one process."""

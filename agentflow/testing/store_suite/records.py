@@ -254,9 +254,9 @@ class RecordSuite:
         root = await start(store, "r1", owner="ann")
         child = await start_child(store, "c1", root, root, owner="ann")
         await store.commit([parked(child, root, wait_task(child, "w2", at=20.0), wait_task(child, "w1", 1, at=10.0))])
-        await store.commit([parked(root, root, wait_task(root, "w3", at=30.0), wait_task(root, "w4", 1, "agent"))])
+        await store.commit([parked(root, root, wait_task(root, "w3", at=30.0), wait_task(root, "w4", 1, "operator"))])
         other = await start(store, "r2")
-        agent = wait_task(other, "w5", 0, "agent")._replace(state="working")
+        agent = wait_task(other, "w5", 0, "agent")
         await store.commit([RunChange(other, other, 1, tasks=[agent])])
 
         async def names(**query: object) -> list[str]:
