@@ -24,7 +24,12 @@ LISTED = 20
 MOST = 100
 ENDING = 5.0
 """Seconds that a cancelled run is given to end before its state is told."""
-_TASK = {"type": "string", "minLength": 1, "description": "The run's task_id, or that of one of its waits."}
+_TASK = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 200,
+    "description": "The run's task_id, or that of one of its waits.",
+}
 
 
 async def run_named(desk: Desk, task_id: str) -> Run:
@@ -170,11 +175,17 @@ _RESUME = _tool(
         "task_id": {
             "type": "string",
             "minLength": 1,
+            "maxLength": 200,
             "description": "The task_id of the wait, or of its run if that has one open wait.",
         },
         "answer": {"description": "The answer, by the wait's schema."},
         "decline": {"type": "string", "description": "Why there is no answer. The step that asks fails."},
-        "message_id": {"type": "string", "minLength": 1, "description": "The same one again is the same answer."},
+        "message_id": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 200,
+            "description": "The same one again is the same answer.",
+        },
     },
     ("task_id",),
     output_schema=RUN,
@@ -211,9 +222,9 @@ _LIST_RUNS = _tool(
     "Lists workflows' runs, newest first. Look here for a run whose task_id you have lost.",
     {
         "status": STATUS,
-        "workflow": {"type": "string"},
+        "workflow": {"type": "string", "maxLength": 200},
         "limit": {"type": "integer", "minimum": 1, "maximum": MOST, "default": LISTED},
-        "before": {"type": "string", "description": "task_id of the last run of the list before."},
+        "before": {"type": "string", "maxLength": 200, "description": "task_id of the last run of the list before."},
     },
     (),
     output_schema=RUNS,

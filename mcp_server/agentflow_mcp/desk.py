@@ -11,8 +11,7 @@ from typing import Any, Final, TypeAlias
 import anyio
 
 from agentflow.data import is_object
-from agentflow.engine import Answer, Decline, Engine, Run, WaitView
-from agentflow.engine.finding import task_of
+from agentflow.engine import Answer, Decline, Engine, Run, WaitView, finding
 from agentflow.errors import AgentflowError, ConflictError, InputError
 from agentflow.principal import LOCAL, Principal
 from agentflow.store.common import OPEN
@@ -20,6 +19,7 @@ from agentflow_mcp.asking import Asking, form
 from agentflow_mcp.catalogue import Offer, Tool, checker, offers
 from agentflow_mcp.documents import ANSWERED, finished, handle, run_data
 from agentflow_mcp.results import Result, defect, plain, refused
+from agentflow_mcp.tasks import GRACE, task_of
 
 DOOR: Final = "mcp"
 BEAT: Final = 10.0
@@ -43,6 +43,10 @@ class Caller:
     """Asks its user; None: it can't."""
     key: str | None = None
     """Idempotency key of the call."""
+    tasks: bool = False
+    """Whether it takes a task for a result, and follows that itself."""
+    forms: bool = False
+    """Whether it shows the forms that a task asks for."""
 
 
 Control: TypeAlias = "Callable[[Desk, Mapping[str, Any], Caller], Awaitable[Result]]"
@@ -115,11 +119,16 @@ class Desk:
         return await self.followed(run, caller)
 
     async def followed(self, run: Run, caller: Caller) -> Result:
-        """Follow a run as long as its caller waits: returns its result, or a handle."""
+        """Follow a run as long as its caller waits: returns its result, a task where it takes one, or a handle."""
         try:
-            run = await self.rest(run.id, caller, self.hold)
+            run = await self.rest(run.id, caller, min(GRACE, self.hold) if caller.tasks else self.hold)
             if run.ended:
                 return finished(run)
+            if caller.tasks:
+                waits = await self.engine.waits(run.id, principal=self.principal)
+                task = task_of(run, waits, self.engine.core.env.now(), forms=caller.forms)
+                if task.requests or not run.waiting:
+                    return Result(task.data, "", run_id=run.id, is_task=True)
             return plain(await self.handle(run), run_id=run.id)
         except AgentflowError as error:  # the run is there: who started it must be able to find it
             return refused(error, {"task_id": run.id, "workflow": run.workflow})
@@ -183,16 +192,22 @@ class Desk:
 
     async def _until_closed(self, view: WaitView, scope: anyio.CancelScope) -> None:
         """Leave a scope when a wait isn't open any more."""
+        try:
+            await self._closed(view)
+        except AgentflowError:  # nobody knows: the answer will tell
+            return
+        scope.cancel()
+
+    async def _closed(self, view: WaitView) -> None:
         engine, principal = self.engine, self.principal
         run = await engine.get(view.run_id, output=False, principal=principal)
         async with aclosing(engine.subscribe(run.id, run.seq, principal=principal)) as events:
             while await self._is_open(view):
                 if await anext(events, None) is None:
                     break
-        scope.cancel()
 
     async def _is_open(self, view: WaitView) -> bool:
-        found = await task_of(self.engine.store, view.id, self.principal)
+        found = await finding.task_of(self.engine.store, view.id, self.principal)
         return found is not None and found.task.state in OPEN
 
     async def handle(self, run: Run) -> dict[str, Any]:

@@ -46,14 +46,17 @@ class Source:
         return self._lines.popleft().decode("utf-8", "replace")
 
     async def _read(self) -> bytes:
-        try:
-            await anyio.wait_readable(self._number)
-        except PermissionError:  # a file: it never makes anybody wait
-            await anyio.lowlevel.checkpoint()
-        try:
-            return os.read(self._number, PIECE)
-        except OSError:  # its other end is gone
-            return b""
+        while True:
+            try:
+                await anyio.wait_readable(self._number)
+            except PermissionError:  # a file: it never makes anybody wait
+                await anyio.lowlevel.checkpoint()
+            try:
+                return os.read(self._number, PIECE)
+            except BlockingIOError:  # another process has made it so, and read what there was
+                continue
+            except OSError:  # its other end is gone
+                return b""
 
     def _take(self, data: bytes) -> None:
         self._over = not data

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from contextlib import closing
 from importlib.metadata import version
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import anyio
 import mcp.types as types
 from mcp.server import Server, ServerRequestContext
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
-from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
+from agentflow.codes import door
 from agentflow.engine import Answer, Decline
-from agentflow.errors import AgentflowError
+from agentflow.errors import AgentflowError, InputError, NotFoundError
+from agentflow_mcp import task_calls
 from agentflow_mcp.asking import Asking, plain_choices
 from agentflow_mcp.catalogue import Tool
 from agentflow_mcp.desk import Caller, Desk, meta_key
 from agentflow_mcp.lines import Sink, Source, Target
-from agentflow_mcp.results import RUN_KEY, Result, refused
+from agentflow_mcp.results import RUN_KEY, Result, refused, told
 
-INSTRUCTIONS = """\
+TASKS: Final = "io.modelcontextprotocol/tasks"
+INSTRUCTIONS: Final = """\
 Each workflow is a tool. A call gives the workflow's result, or, while its run goes on, a handle: `task_id`, `status`, \
 `waiting_for` and `next`, which tells what to do. Runs are durable: don't start a workflow again because it takes long \
 or waits. Wait with wait_workflow, answer with resume_workflow, find runs with list_workflow_runs. What `message` of a \
@@ -38,25 +42,26 @@ def make_server(desk: Desk, name: str) -> Server[dict[str, Any]]:
         desk: carries calls out.
         name: the server's.
     """
-    tools = [_tool(each) for each in desk.tools]
-    schemas = {each.name: each.input_schema for each in tools}
+    listed = [_tool(each) for each in desk.tools]
+    schemas = {each.name: each.input_schema for each in listed}
 
     async def list_tools(ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         if params is not None and params.cursor is not None:
             raise MCPError(types.INVALID_PARAMS, "there is no such cursor: the list has one page")
-        return types.ListToolsResult(tools=tools, ttl_ms=0, cache_scope="private")
+        return types.ListToolsResult(tools=listed, ttl_ms=0, cache_scope="private")
 
-    async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+    async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> Any:
         if not desk.has(params.name):
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name}")
         try:
             key = meta_key(ctx.meta)
         except AgentflowError as error:
             return _result(refused(error))
-        caller = Caller(_progress(ctx), _asking(ctx), key)
-        return _result(await desk.call(params.name, params.arguments or {}, caller))
+        caller = Caller(_progress(ctx), _asking(ctx), key, tasks=_takes_tasks(ctx), forms=_shows_forms(ctx))
+        result = await desk.call(params.name, params.arguments or {}, caller)
+        return {"resultType": "task", **result.data} if result.is_task else _result(result)
 
-    return Server(
+    server = Server[dict[str, Any]](
         name,
         version=version("agentflow-workflows"),
         instructions=INSTRUCTIONS,
@@ -64,6 +69,8 @@ def make_server(desk: Desk, name: str) -> Server[dict[str, Any]]:
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
+    _serve_tasks(server, desk)
+    return server
 
 
 async def serve_lines(desk: Desk, name: str, source: int, sink: Sink) -> None:
@@ -119,14 +126,88 @@ def _progress(ctx: Context) -> Any:
     return progress
 
 
+class TaskParams(types.RequestParams):
+    """What `tasks/get` and `tasks/cancel` are given."""
+
+    task_id: str
+
+
+class UpdateParams(TaskParams):
+    """What `tasks/update` is given."""
+
+    input_responses: dict[str, Any]
+
+
+def _serve_tasks(server: Server[dict[str, Any]], desk: Desk) -> None:
+    async def get(ctx: Context, params: TaskParams) -> dict[str, Any]:
+        return await _carried(ctx, _task(ctx, desk, params.task_id))
+
+    async def update(ctx: Context, params: UpdateParams) -> dict[str, Any]:
+        return await _carried(ctx, task_calls.update(desk, params.task_id, params.input_responses))
+
+    async def cancel(ctx: Context, params: TaskParams) -> dict[str, Any]:
+        return await _carried(ctx, task_calls.cancel(desk, params.task_id))
+
+    server.add_request_handler("tasks/get", TaskParams, get)
+    server.add_request_handler("tasks/update", UpdateParams, update)
+    server.add_request_handler("tasks/cancel", TaskParams, cancel)
+    server.extensions[TASKS] = {}
+
+
+async def _carried(ctx: Context, work: Coroutine[Any, Any, dict[str, Any] | None]) -> dict[str, Any]:
+    """Do what a client asks of a task, if it has declared that it knows tasks."""
+    with closing(work):
+        if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            raise MCPError(types.METHOD_NOT_FOUND, "Method not found")
+        if not _takes_tasks(ctx):
+            needed: dict[str, Any] = {"requiredCapabilities": {"extensions": {TASKS: {}}}}
+            raise MCPError(types.MISSING_REQUIRED_CLIENT_CAPABILITY, f"{ctx.method} needs {TASKS}", needed)
+        try:
+            return {"resultType": "complete", **(await work or {})}
+        except NotFoundError:
+            raise MCPError(types.INVALID_PARAMS, "Task not found") from None
+        except AgentflowError as error:
+            what = told(error)
+            raise MCPError(_code(error), what.text, {"error": what.data}) from None
+
+
+def _code(error: AgentflowError) -> int:
+    return types.INVALID_PARAMS if isinstance(error, InputError) else door(error.code).json_rpc
+
+
+async def _task(ctx: Context, desk: Desk, task_id: str) -> dict[str, Any]:
+    task = await task_calls.get(desk, task_id, forms=_shows_forms(ctx))
+    data = dict(task.data)
+    if task.result is not None:
+        result = _result(task.result.without_secrets(desk.engine.config.redactor))
+        data["result"] = result.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if task.requests:
+        data["inputRequests"] = {
+            name: {
+                "method": "elicitation/create",
+                "params": {"mode": "form", "message": each.message, "requestedSchema": each.form},
+            }
+            for name, each in task.requests.items()
+        }
+    return data
+
+
+def _takes_tasks(ctx: Context) -> bool:
+    declared = ctx.session.client_capabilities
+    modern = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
+    return modern and declared is not None and TASKS in (declared.extensions or {})
+
+
+def _shows_forms(ctx: Context) -> bool:
+    declared = ctx.session.client_capabilities
+    shown = declared.elicitation if declared is not None else None
+    return shown is not None and (shown.form is not None or shown.url is None)
+
+
 def _asking(ctx: Context) -> Asking | None:
     """Return what asks the client's user by a form; None where the client shows none on the stream of a call."""
-    declared = ctx.session.client_capabilities
-    if declared is None or declared.elicitation is None or ctx.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS:
+    if ctx.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS or not _shows_forms(ctx):
         return None
-    if declared.elicitation.form is None and declared.elicitation.url is not None:
-        return None
-
     titled = ctx.protocol_version >= "2025-11-25"
 
     async def ask(message: str, schema: Mapping[str, Any]) -> Answer | Decline | None:

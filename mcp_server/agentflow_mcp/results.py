@@ -40,6 +40,8 @@ class Result:
     failed: bool = False
     run_id: str | None = None
     """The run that it is about."""
+    is_task: bool = False
+    """Whether the data are a task's, for clients that follow it themselves."""
 
     def without_secrets(self, redactor: Redactor) -> Result:
         """Return the result without the config's secrets."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 from mcp import Client, StdioServerParameters
+from mcp.client.extension import ClientExtension
 from mcp.client.session import ElicitationFnT
 from mcp.client.stdio import stdio_client
 from mcp.types import CallToolResult, TextContent
@@ -138,7 +139,11 @@ class Shop:
 
     @asynccontextmanager
     async def client(
-        self, *arguments: str, mode: Any = "auto", elicitation: ElicitationFnT | None = None
+        self,
+        *arguments: str,
+        mode: Any = "auto",
+        elicitation: ElicitationFnT | None = None,
+        extensions: Sequence[ClientExtension] = (),
     ) -> AsyncGenerator[Client]:
         """Start a server, and a client at it."""
         server = StdioServerParameters(
@@ -147,7 +152,11 @@ class Shop:
         with (self.folder / "stderr").open("a", encoding="utf-8") as log:
             transport = stdio_client(server, errlog=log)
             async with Client(
-                transport, mode=mode, elicitation_callback=elicitation, read_timeout_seconds=LIMIT
+                transport,
+                mode=mode,
+                elicitation_callback=elicitation,
+                extensions=extensions,
+                read_timeout_seconds=LIMIT,
             ) as client:
                 yield client
 
