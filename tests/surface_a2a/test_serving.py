@@ -175,3 +175,12 @@ def test_two_configs_of_one_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text(f"name: same\n{HELLO}", "utf-8")
     refused = _serve(tmp_path, "agentflow.yaml", "other.yaml", config=f"name: same\n{HELLO}")
     assert (refused.returncode, 'two configs are named "same"' in refused.stderr) == (2, True)
+
+
+def test_two_configs_without_a_name_are_not_served_together(tmp_path: Path) -> None:
+    """Each would go on with the runs of the other."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "agentflow.yaml").write_text(HELLO, encoding="utf-8")
+    refused = _serve(tmp_path, "--port", "0", "one/agentflow.yaml", "two/agentflow.yaml", config=HELLO)
+    assert (refused.returncode, "two of the configs have no name" in refused.stderr) == (2, True)

@@ -39,12 +39,11 @@ def serve(common: Common, files: Sequence[str], at: Listen, grace: float) -> int
     console = common.console()
     projects = [find_project(replace(common, config=name), config="needed") for name in files or (None,)]
     configs = [project.config for project in projects if project.config is not None]
-    names = Counter(config.name for config in configs)
-    twice = [name for name, count in names.items() if count > 1]
-    if twice:
+    twice = [name for name, count in Counter(config.name for config in configs).items() if count > 1]
+    if twice or sum(not config.named for config in configs) > 1:
         raise InputError(
-            f'two configs are named "{twice[0]}"', code="AF-USAGE",
-            hint="give each a `name` of its own: it is part of its URL",
+            f'two configs are named "{twice[0]}"' if twice else "two of the configs have no name", code="AF-USAGE",
+            hint="give each a `name` of its own: it is part of its URL, and tells whose a run is",
         )  # fmt: skip
     try:
         from agentflow.server.run import Listening, bound, refuse_open  # noqa: PLC0415  an extra, and for this command only
