@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+import anyio
+
 from agentflow.engine import Engine
 from agentflow.errors import AgentflowError, NotFoundError
 from agentflow.principal import Principal
@@ -20,6 +22,8 @@ from agentflow_a2a.turns import Turn, Turns
 
 CALLER = "agentflow.caller"
 """Where a request's scope says who asks."""
+DIRECT_TIME = 1.0
+"""Seconds that a stream waits for a direct reply before it tells of a task."""
 CANCEL_TIME = 10.0
 """Seconds that a cancel waits for the run's end: what compensates may take longer, and is told as it is then."""
 
@@ -61,13 +65,19 @@ class Operations:
         self._tasks = Tasks(engine)
         self._turns = Turns(engine, self._tasks)
 
-    async def send(self, request: Mapping[str, Any], caller: Caller) -> Json:
-        """Start a run or answer a wait; the task, when it has ended or waits, or at once where that is asked for."""
+    async def send(self, request: Mapping[str, Any], caller: Caller) -> Told:
+        """Start a run or answer a wait; the task, when it has ended or waits, or at once where that is asked for.
+
+        Or the reply alone, where the workflow declares that it replies directly.
+        """
         configuration = _configuration(request)
         turn = await self._turn(request, caller)
         if not configuration.returns_at_once and turn.moves:
             await self._resting.rest(turn.task_id, caller.principal)
-        return await self._told(turn, configuration.history, caller)
+            reply = await self._direct(turn, caller)
+            if reply is not None:
+                return Told("message", reply, None)
+        return Told("task", await self._told(turn, configuration.history, caller), None)
 
     async def stream(self, request: Mapping[str, Any], caller: Caller) -> AsyncGenerator[Told, None]:
         """Do what `send` does, and tell the task, then each change of it, until it has ended or waits."""
@@ -76,6 +86,13 @@ class Operations:
         if turn.notice is not None:
             yield Told("task", await self._told(turn, None, caller), None)
             return
+        if turn.direct:
+            with anyio.move_on_after(DIRECT_TIME):
+                await self._resting.rest(turn.task_id, caller.principal)
+            reply = await self._direct(turn, caller)
+            if reply is not None:
+                yield Told("message", reply, None)
+                return
         stream = Stream(self._engine, self._tasks, turn.task_id, caller.principal)
         async for told in stream.turn(turn.before):
             caller.mark.generation = told.generation
@@ -130,6 +147,13 @@ class Operations:
             return await self._turns.take(request, caller.principal, caller.key)
         except AgentflowError as error:
             raise refusal(error) from error
+
+    async def _direct(self, turn: Turn, caller: Caller) -> Json | None:
+        """Return the reply of a run that has given nothing else, where it is to be told alone."""
+        if not turn.direct:
+            return None
+        found = await self._tasks.find(turn.task_id, caller.principal)
+        return await self._tasks.reply(found) if isinstance(found, RunRow) else None
 
     async def _told(self, turn: Turn, history: int | None, caller: Caller) -> Json:
         found = await self._tasks.find(turn.task_id, caller.principal)

@@ -104,12 +104,13 @@ class _Handler(RequestHandler):
             raise errors.InvalidParamsError(f'no agent "{context.tenant}"; there are: {", ".join(self._others)}')
         return meant
 
-    async def on_message_send(self, params: pb.SendMessageRequest, context: ServerCallContext) -> pb.Task:
+    async def on_message_send(self, params: pb.SendMessageRequest, context: ServerCallContext) -> pb.Task | pb.Message:
         validate_proto_required_fields(params)
         try:
-            return _made(await self._of(context).send(_plain(params), _caller(context)), pb.Task())
+            told = await self._of(context).send(_plain(params), _caller(context))
         except RefusedError as error:
             raise _error(error) from None
+        return _made(told.content, pb.Message() if told.kind == "message" else pb.Task())
 
     async def on_message_send_stream(
         self, params: pb.SendMessageRequest, context: ServerCallContext
@@ -186,6 +187,8 @@ async def _events(stream: AsyncGenerator[Told, None]) -> AsyncGenerator[Event]:
 def _event(told: Told) -> Event:
     if told.kind == "task":
         return _made(told.content, pb.Task())
+    if told.kind == "message":
+        return _made(told.content, pb.Message())
     if told.kind == "artifact":
         return _made(told.content, pb.TaskArtifactUpdateEvent())
     return _made(told.content, pb.TaskStatusUpdateEvent())

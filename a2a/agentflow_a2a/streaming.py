@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Literal, NamedTuple
 
-from agentflow.data import is_object
+from agentflow.data import is_array, is_object
 from agentflow.engine import Engine
 from agentflow.engine.read.tasks import Change, Chunk
 from agentflow.principal import Principal
@@ -22,7 +22,7 @@ _ENDS: dict[str, State] = {"run_completed": "completed", "run_failed": "failed",
 class Told(NamedTuple):
     """One event of a stream."""
 
-    kind: Literal["task", "status", "artifact"]
+    kind: Literal["task", "message", "status", "artifact"]
     content: Json
     generation: int | None
     """Who has got this one goes on after that generation; None: it isn't told wholly yet."""
@@ -108,8 +108,7 @@ class Stream:
                 if result is not None:  # without a number: it is told again to who has missed the end
                     told.append(self._artifact(found.context_id, Chunk(result, False, True), None))
             waits = await self._waits_at(found, event.at) if moment.state in _ASKING else []
-            text = event.data.get("message") if is_object(event.data) else None
-            parts = run_parts(found, moment.state, waits, text)
+            parts = _said(event) or run_parts(found, moment.state, waits, _text(event))
             state = status(found.id, found.context_id, moment, parts, [view.task.id for view in waits])
         else:
             state = wait_status(found, moment)
@@ -137,7 +136,7 @@ def _moment(event: Event) -> Moment | None:
     data: Any = event.data
     if event.type in _ENDS:
         return Moment(_ENDS[event.type], event.at)
-    if event.type == "run_started":
+    if event.type in {"run_started", "message"}:
         return Moment("working", event.at)
     if event.type == "run_status" and is_object(data):
         return Moment(data["state"], event.at)
@@ -148,6 +147,17 @@ def _moment(event: Event) -> Moment | None:
     if event.type in {"task_opened", "task_status", "task_closed"} and is_object(data):
         return Moment(data["state"], event.at)
     return None
+
+
+def _said(event: Event) -> list[Json]:
+    """Return the parts of a message that a step has sent."""
+    parts: Any = event.data.get("parts") if event.type == "message" and is_object(event.data) else None
+    return [part for part in parts if is_object(part)] if is_array(parts) else []
+
+
+def _text(event: Event) -> str | None:
+    text: Any = event.data.get("message") if event.type == "run_status" and is_object(event.data) else None
+    return text if isinstance(text, str) else None
 
 
 def _numbered(content: Json, generation: int | None) -> Json:

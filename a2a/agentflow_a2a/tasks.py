@@ -102,6 +102,16 @@ class Tasks:
         output = await output_of(self._engine.store, run)
         return None if output is None or is_artifact(output, given) else output_artifact(output)
 
+    async def reply(self, run: RunRow) -> Json | None:
+        """Return the last message of a completed run that has given no artifacts, as one that belongs to no task."""
+        if run.state != "completed" or await self._engine.store.artifacts(run.id):
+            return None
+        last = await self._engine.store.history(run.id, 1)
+        if not last or last[0].role != "agent":
+            return None
+        told = message_json(run.id, run.context_id, last[0])
+        return {name: value for name, value in told.items() if name != "taskId"}
+
     async def _history(self, task: Json, limit: int | None) -> list[Json]:
         views = await self._engine.store.history(task["id"], limit, tree=True)
         return [message_json(task["id"], task["contextId"], view) for view in views]

@@ -34,6 +34,8 @@ class Turn(NamedTuple):
     """Generation of the task before the message."""
     moves: bool = False
     """It is a run that goes on by it."""
+    direct: bool = False
+    """It is a run whose reply alone may be told."""
     notice: str | None = None
     """Why it wasn't taken; what it should have answered is still open."""
 
@@ -84,7 +86,9 @@ class Turns:
                 start.workflow, start.input, context_id=context_id, principal=principal, idempotency_key=key,
                 message=message, door=DOOR,
             )  # fmt: skip
-        return Turn(run.id, str(message["messageId"]), moves=True)
+        declared = workflows.get(run.workflow)
+        direct = declared is not None and declared.direct_reply
+        return Turn(run.id, str(message["messageId"]), moves=True, direct=direct)
 
     async def _continue(self, task_id: str, message: Mapping[str, Any], principal: Principal) -> Turn:
         found = await self._tasks.find(task_id, principal)

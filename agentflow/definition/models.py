@@ -312,6 +312,8 @@ class Workflow(Model):
     """`execution` of all steps that don't say otherwise."""
     max_parallel: int | None = Field(default=None, ge=1)
     """How many steps of one run execute at once; default 64."""
+    direct_reply: bool = False
+    """An A2A client whose message starts a run that ends at once, and gives nothing but a reply, gets that, no task."""
     on_error_siblings: OnErrorSiblings | None = None
     """What a step's failure does to the others; default `finish`."""
     on_success: Steps = ()

@@ -85,6 +85,14 @@ workflows:
   consult:
     steps: [{id: ask, type: agent_run, agent: helper, prompt: "Report"}]
     output: "{steps.ask.output}"
+  chat:
+    direct_reply: true
+    steps:
+      - id: which
+        type: condition
+        expression: "{run.message.parts[0].text} == 'ask'"
+        if_true: {id: question, type: wait_for_input, message: "What?"}
+      - {id: say, type: reply, text: "hello to you"}
   held:
     steps: [{id: hold, type: python, function: "slowly:hold"}]
     output: "held"

@@ -6,7 +6,7 @@ import pytest
 from a2a.types import a2a_pb2 as pb
 from a2a.utils.errors import InvalidParamsError
 
-from tests.surface_a2a.served import Server, official, output, request, send, state, text, waits
+from tests.surface_a2a.served import MODES, Mode, Server, official, output, request, send, state, text, waits
 
 pytestmark = pytest.mark.anyio
 
@@ -69,3 +69,32 @@ async def test_a_run_may_reject_what_it_is_asked(server: Server) -> None:
         *_, last = [event async for event in streaming.send_message(request({}, skill="refuses"))]
         told = last.task.status if last.HasField("task") else last.status_update.status
         assert pb.TaskState.Name(told.state) == "TASK_STATE_REJECTED"
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: f"{mode.binding}-{mode.version}")
+async def test_a_run_that_only_replies_is_answered_with_the_message_where_that_is_declared(
+    server: Server, mode: Mode
+) -> None:
+    for streaming in (False, True):
+        async with official(server.url, mode, streaming=streaming) as client:
+            [event] = [event async for event in client.send_message(request("hi", skill="chat", contextId="chat"))]
+            assert event.HasField("message")
+            assert (event.message.parts[0].text, event.message.task_id) == ("hello to you", "")
+            assert (event.message.context_id, event.message.role) == ("chat", pb.ROLE_AGENT)
+    async with official(server.url, mode) as client:
+        asked = await send(client, request("ask", skill="chat"))
+        assert state(asked) == "input-required"
+        ended = await send(client, request("this", taskId=asked.id))
+        assert state(ended) == "completed"
+        assert [part.text for message in ended.history for part in message.parts] == ["ask", "this", "hello to you"]
+
+
+async def test_what_a_step_says_is_told_by_a_stream(server: Server) -> None:
+    async with official(server.url) as client, official(server.url, streaming=True) as streaming:
+        asked = await send(client, request("ask", skill="chat"))
+        said: list[str] = []
+        async for event in streaming.subscribe(pb.SubscribeToTaskRequest(id=asked.id)):
+            if event.HasField("task"):
+                await send(client, request("this", taskId=asked.id))
+            said += [part.text for part in event.status_update.status.message.parts]
+        assert "hello to you" in said
