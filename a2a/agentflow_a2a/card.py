@@ -20,13 +20,16 @@ _SECURITY: Mapping[str, Any] = {
 }
 
 
-def card(config: Config, url: str, *, tokens: bool) -> Json:
+def card(config: Config, url: str, *, tokens: bool, extended: bool = False) -> Json:
     """Return the card of a config's agent, in the protocol's JSON.
+
+    Where who asks has to bring a token, schemas stand on the extended card only, and that isn't for everybody.
 
     Args:
         config: whose agent it is.
         url: where the agent's routes begin.
         tokens: whether who asks has to bring a token.
+        extended: whether it is the extended card.
     """
     description = config.description or f"Runs workflows: {', '.join(config.workflows)}."
     interfaces = [
@@ -49,32 +52,42 @@ def card(config: Config, url: str, *, tokens: bool) -> Json:
         "capabilities": {
             "streaming": True,
             "pushNotifications": False,
-            "extendedAgentCard": False,
+            "extendedAgentCard": tokens,
             "extensions": [extension],
         },
         "defaultInputModes": list(ACCEPTED),
         "defaultOutputModes": list(_OUTPUT),
-        "skills": skills(config.workflows),
+        "skills": skills(config.workflows, schemas=extended or not tokens),
         **(_SECURITY if tokens else {}),
     }
 
 
-def skills(workflows: Mapping[str, Workflow]) -> list[Json]:
+def skills(workflows: Mapping[str, Workflow], *, schemas: bool) -> list[Json]:
     """Return a skill for each workflow, and one for each of their tool triggers."""
     found: list[Json] = []
     for workflow in workflows.values():
-        found.append(_skill(workflow.id, workflow.label, workflow.description, workflow, ["workflow"]))
+        found.append(
+            _skill(
+                workflow.id,
+                workflow.label,
+                workflow.description,
+                workflow.input_schema if schemas else None,
+                ["workflow"],
+            )
+        )
         for entry in workflow.entry_points:
             for trigger in entry.triggers:
                 tool = typed(trigger)
                 if isinstance(tool, Tool) and tool.name not in workflows:
                     tags = ["workflow", workflow.id]
-                    found.append(_skill(tool.name, entry.label, tool.description, workflow, tags))
+                    schema = tool.input_schema or workflow.input_schema if schemas else None
+                    found.append(_skill(tool.name, entry.label, tool.description, schema, tags))
     return found
 
 
-def _skill(name: str, label: str | None, description: str | None, workflow: Workflow, tags: list[str]) -> Json:
-    schema = workflow.input_schema
+def _skill(
+    name: str, label: str | None, description: str | None, schema: Mapping[str, Any] | None, tags: list[str]
+) -> Json:
     told = description or label or name
     if schema is not None:
         told = f"{told}\nInput (JSON Schema): {json.dumps(schema, ensure_ascii=False, separators=(',', ':'))}"

@@ -58,8 +58,15 @@ class _Configuration(NamedTuple):
 class Operations:
     """One agent as the protocol sees it: its runs and their waits."""
 
-    def __init__(self, engine: Engine, resting: Resting) -> None:
-        """Made over an open engine; `resting` waits for runs."""
+    def __init__(self, engine: Engine, resting: Resting, extended: Json | None = None) -> None:
+        """Made over an open engine.
+
+        Args:
+            engine: executes the runs.
+            resting: waits for them.
+            extended: the card for those who have said who they are, if there is one.
+        """
+        self._extended = extended
         self._engine = engine
         self._resting = resting
         self._tasks = Tasks(engine)
@@ -141,6 +148,12 @@ class Operations:
         except AgentflowError as error:
             raise refusal(error) from None
         return await self.get(task_id, None, caller)
+
+    def extended_card(self) -> Json:
+        """Return the card for those who have said who they are."""
+        if self._extended is None:
+            raise RefusedError("unsupported", "this agent has no extended card: its card tells everything")
+        return self._extended
 
     async def _turn(self, request: Mapping[str, Any], caller: Caller) -> Turn:
         try:

@@ -172,7 +172,10 @@ class _Handler(RequestHandler):
     async def on_get_extended_agent_card(
         self, params: pb.GetExtendedAgentCardRequest, context: ServerCallContext
     ) -> pb.AgentCard:
-        raise errors.UnsupportedOperationError("this agent has no extended card")
+        try:
+            return _made(self._of(context).extended_card(), pb.AgentCard())
+        except RefusedError as error:
+            raise _error(error) from None
 
 
 async def _events(stream: AsyncGenerator[Told, None]) -> AsyncGenerator[Event]:

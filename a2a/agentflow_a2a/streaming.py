@@ -43,16 +43,21 @@ class Stream:
     async def turn(self, before: int) -> AsyncGenerator[Told, None]:
         """Tell the task, then what changes by a message, until the task rests.
 
-        `before` is the generation that the task had before the message.
+        `before` is the generation that the task had before the message. What it has started is told from its beginning.
         """
         found = await self._tasks.find(self._task_id, self._principal)
-        yield await self._snapshot(found)
-        if is_over(found) or (found.generation > before and _asks(found)):
-            return
-        async with aclosing(self._after(found.context_id, found.generation)) as changes:
+        after = found.generation
+        if before == 0 and isinstance(found, RunRow):
+            after = 0
+            yield Told("task", await self._tasks.begun(found), 0)
+        else:
+            yield await self._snapshot(found)
+            if is_over(found) or (found.generation > before and _asks(found)):
+                return
+        async with aclosing(self._after(found.context_id, after)) as changes:
             async for told in changes:
                 yield told
-                if told.rests:
+                if told.rests and (told.generation or 0) >= found.generation:
                     return
 
     async def whole(self, after: int | None) -> AsyncGenerator[Told, None]:

@@ -34,7 +34,8 @@ def routes(agent: Agent, others: Mapping[str, Agent]) -> list[BaseRoute]:
 
 
 def _operations(agent: Agent) -> Operations:
-    return Operations(agent.engine, Resting(agent.engine, agent.leaving))
+    extended = card(agent.engine.config, agent.url, tokens=True, extended=True) if agent.tokens else None
+    return Operations(agent.engine, Resting(agent.engine, agent.leaving), extended)
 
 
 def places(agent: Agent) -> list[Place]:

@@ -13,11 +13,13 @@ from agentflow.store.views import TaskView
 from agentflow_a2a.refusals import not_found
 from agentflow_a2a.told import (
     Json,
+    Moment,
     is_artifact,
     message_json,
     output_artifact,
     run_status,
     run_task,
+    status,
     wait_task,
 )
 
@@ -79,6 +81,14 @@ class Tasks:
         if history != 0:
             task["history"] = await self._history(task, history)
         return task
+
+    async def begun(self, run: RunRow) -> Json:
+        """Return a run as it was when it was asked for: nothing of it had happened."""
+        task = run_task(run._replace(generation=0), await self._depth(run))
+        task["status"] = status(run.id, run.context_id, Moment("submitted", run.created_at), [])
+        views = await self._engine.store.history(run.id)
+        asked = [message_json(run.id, run.context_id, view) for view in views[:1] if view.role == "user"]
+        return {**task, "history": asked} if asked else task
 
     async def waits(self, run: RunRow) -> list[TaskView]:
         """Return the open waits of a run and of those below it."""

@@ -88,6 +88,12 @@ async def test_each_token_sees_its_own_tasks_and_nobody_else_s(serve: Serve) -> 
             assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
         card = (await http.get(f"{url}/.well-known/agent-card.json")).json()
         assert card["securitySchemes"]["bearer"]["httpAuthSecurityScheme"]["scheme"] == "bearer"
+        assert "JSON Schema" not in str(card["skills"])
+    for mode in MODES:
+        async with official(url, mode, token="of ann") as client:
+            extended = await client.get_extended_agent_card(pb.GetExtendedAgentCardRequest())
+            echo = next(skill for skill in extended.skills if skill.id == "echo")
+            assert '"required":["text"]' in echo.description
 
     async def listed(token: str) -> list[str]:
         async with official(url, token=token) as client:

@@ -39,9 +39,10 @@ async def test_a_stream_tells_the_task_then_its_changes_until_it_waits(server: S
         async with official(server.url, mode, streaming=True) as client:
             events = [event async for event in client.send_message(request("x", skill="review"))]
             assert events[0].HasField("task")
-            last = plain(events[-1])
-            told = last["task"]["status"] if "task" in last else last["statusUpdate"]["status"]
-            assert told["state"] == "TASK_STATE_INPUT_REQUIRED"
+            assert [part.text for part in events[0].task.history[0].parts] == ["x"]
+            whole = [plain(event) for event in events]
+            assert [next(iter(event)) for event in whole[1:]] == ["statusUpdate", "artifactUpdate", "statusUpdate"]
+            assert _states(whole) == ["working", "input_required"]
             task_id = events[0].task.id
             more = [plain(each) async for each in client.send_message(request("approve", taskId=task_id))]
             assert "task" in more[0]
