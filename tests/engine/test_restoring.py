@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import apsw
 import pytest
 
 from agentflow import Engine
@@ -12,10 +13,12 @@ from agentflow.engine.host.restore import restore
 from agentflow.engine.plan.nodes import Scope
 from agentflow.engine.plan.results import result_value
 from agentflow.engine.plan.state import RunState
+from agentflow.errors import StoreError
 from agentflow.steps import for_each, parallel, saga, sequence, set_, wait_for_input
 from agentflow.steps import until as until_
 from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import StepRow
+from agentflow.store.sqlite.sql import do
 from tests.engine.hands import Fails, same
 from tests.engine.lab import Lab
 
@@ -65,6 +68,25 @@ async def test_containers_that_are_over_stay_rows_until_their_results_are_read(l
     scopes = [*(loop.scopes or {}).values()]
     assert (loop.opened, loop.closed, [scope.closed for scope in scopes]) == (2, 2, [True, True])
     assert root.live.keys() == {1}
+
+
+@pytest.mark.parametrize("column", ["memo", "error"])
+async def test_what_cant_be_read_of_a_step_that_is_over_keeps_its_tree_from_being_rebuilt(
+    lab: Lab, db: Path, column: str
+) -> None:
+    loop = for_each("loop", in_=[1], steps=[lab.call("bad", Fails(), on_error="continue")])
+    flow = lab.workflow(loop, WAIT)
+    async with lab.open(flow, store=db) as engine:
+        run = await lab.finish(engine, await engine.start("main"))
+        run.waiting("wait")
+    address = {"memo": "loop", "error": "loop[0]/bad"}[column]
+    written = apsw.Connection(str(db))
+    do(written, f"UPDATE steps SET {column} = ? WHERE address = ?", (b"{", address))
+    written.close()
+    async with lab.open(flow, store=db) as engine:
+        with pytest.raises(StoreError) as caught:
+            await restored(engine, run.id)
+    assert caught.value.code == "AF-STORE-DAMAGED"
 
 
 @pytest.mark.parametrize("inside", ["failed", "hook", "undone"])

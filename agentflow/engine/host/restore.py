@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from agentflow.data import decode
 from agentflow.engine.host.placing import Placing
 from agentflow.engine.plan import keeping, order, shared
 from agentflow.engine.plan.carried import Folded, Response
@@ -84,6 +85,11 @@ class _Restorer:
         rows = [row for row in self.loaded.steps if row.phase != "kept"]
         if len(rows) < len(self.loaded.steps):
             keeping.adopt(run, [row for row in self.loaded.steps if row.phase == "kept"], stored=True)
+        for item in rows:  # what can't be read is told of now, and not in the middle of a decision
+            if item.memo is not None:
+                decided_of(item.memo)
+            if item.error is not None:
+                decode(item.error)
         run.next_n = max([run.next_n, *[item.n + 1 for item in rows]])
         run.order = max([item.ended_order for item in self.loaded.steps], default=0)
         run.root.phase = "scope"
