@@ -9,7 +9,7 @@ from agentflow.data import parse
 from agentflow.engine import Answer, Decline, Run, WaitView
 from agentflow.engine.finding import task_of
 from agentflow.engine.models import wait_view
-from agentflow.errors import AgentflowError, InputError, NotFoundError
+from agentflow.errors import InputError, NotFoundError
 from agentflow.store.rows import RunQuery, State
 from agentflow_mcp.catalogue import Tool
 from agentflow_mcp.desk import DOOR, Caller, Control, Desk, reply_of
@@ -77,7 +77,7 @@ async def resume(desk: Desk, arguments: Mapping[str, Any], caller: Caller) -> Re
         run = await desk.engine.get(done.root_id, principal=desk.principal)
     except NotFoundError:  # who may answer a wait needn't see its run
         return plain({"task_id": done.id, "workflow": done.workflow, "message": "answered"})
-    return await _followed(desk, run, caller, desk.hold)
+    return await desk.followed(run, caller, desk.hold, document=True)
 
 
 async def _resume(desk: Desk, task_id: str, reply: Answer | Decline, message_id: str | None) -> WaitView:
@@ -95,19 +95,10 @@ async def _resume(desk: Desk, task_id: str, reply: Answer | Decline, message_id:
         return await engine.resume(task_id, Answer(value), door=DOOR, message_id=message_id, principal=principal)
 
 
-async def _followed(desk: Desk, run: Run, caller: Caller, seconds: float) -> Result:
-    try:
-        run = await desk.rest(run.id, caller, seconds)
-        data = await desk.told(run)
-    except AgentflowError as error:
-        return refused(error, {"task_id": run.id, "workflow": run.workflow})
-    return plain(data, failed="error" in data, run_id=run.id)
-
-
 async def wait(desk: Desk, arguments: Mapping[str, Any], caller: Caller) -> Result:
     """Wait for a run, for a while."""
     run = await run_named(desk, arguments["task_id"])
-    return await _followed(desk, run, caller, arguments.get("timeout_s", USUAL))
+    return await desk.followed(run, caller, arguments.get("timeout_s", USUAL), document=True)
 
 
 async def get(desk: Desk, arguments: Mapping[str, Any], caller: Caller) -> Result:

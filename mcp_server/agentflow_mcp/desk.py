@@ -5,21 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 import anyio
 
 from agentflow.data import is_object
 from agentflow.engine import Answer, Decline, Engine, Run, WaitView, finding
-from agentflow.errors import AgentflowError, ConflictError, InputError
+from agentflow.errors import AgentflowError, ConflictError, InputError, NotFoundError
 from agentflow.principal import LOCAL, Principal
 from agentflow.store.common import OPEN
 from agentflow_mcp.asking import Asking, form
 from agentflow_mcp.catalogue import Offer, Tool, checker, offers
 from agentflow_mcp.documents import ANSWERED, finished, handle, run_data
-from agentflow_mcp.results import Result, defect, plain, refused
-from agentflow_mcp.tasks import GRACE, task_of
+from agentflow_mcp.results import Request, Result, defect, plain, refused
+from agentflow_mcp.tasks import GRACE, requests_of, task_of
 
 DOOR: Final = "mcp"
 BEAT: Final = 10.0
@@ -46,7 +46,11 @@ class Caller:
     tasks: bool = False
     """Whether it takes a task for a result, and follows that itself."""
     forms: bool = False
-    """Whether it shows the forms that a task asks for."""
+    """Whether it shows the forms that a task, or a round of a call, asks for."""
+    rounds: bool = False
+    """Whether it takes what is asked for a result, and goes on with the call when it has the answers."""
+    wrong: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What was wrong with the answers that it has brought, by the waits' ids."""
 
 
 Control: TypeAlias = "Callable[[Desk, Mapping[str, Any], Caller], Awaitable[Result]]"
@@ -85,13 +89,18 @@ class Desk:
 
     async def call(self, name: str, arguments: Mapping[str, Any], caller: Caller) -> Result:
         """Call a tool that there is. What goes wrong is a result too."""
+        return await self._safely(name, self._called(name, arguments, caller))
+
+    async def _called(self, name: str, arguments: Mapping[str, Any], caller: Caller) -> Result:
+        self._check(name, arguments)
+        if name in self._controls:
+            return await self._controls[name][1](self, arguments, caller)
+        return await self._start(self._offers[name], arguments, caller)
+
+    async def _safely(self, name: str, work: Awaitable[Result]) -> Result:
         redactor = self.engine.config.redactor
         try:
-            self._check(name, arguments)
-            if name in self._controls:
-                found = await self._controls[name][1](self, arguments, caller)
-            else:
-                found = await self._start(self._offers[name], arguments, caller)
+            found = await work
         except AgentflowError as error:
             found = refused(error)
         except Exception as error:  # whatever it is, the client hears of it, and the server goes on
@@ -116,20 +125,79 @@ class Desk:
             offer.workflow, given, entry_point=offer.entry_point, idempotency_key=caller.key, door=DOOR,
             principal=self.principal,
         )  # fmt: skip
-        return await self.followed(run, caller)
+        return await self.followed(run, caller, self.hold)
 
-    async def followed(self, run: Run, caller: Caller) -> Result:
-        """Follow a run as long as its caller waits: returns its result, a task where it takes one, or a handle."""
+    async def go_on(self, name: str, run_id: str, replies: Mapping[str, Any], caller: Caller) -> Result | None:
+        """Go on with a call that has asked its client's user something.
+
+        Args:
+            name: the tool.
+            run_id: the run that the call was about.
+            replies: what the user said, by the waits' ids.
+            caller: who calls.
+
+        Returns:
+            What the call gives now; None: there was no such call.
+        """
+        offer = self._offers.get(name)
         try:
-            run = await self.rest(run.id, caller, min(GRACE, self.hold) if caller.tasks else self.hold)
-            if run.ended:
+            run = await self.engine.get(run_id, output=False, principal=self.principal)
+        except NotFoundError:
+            return None
+        if offer is not None and run.workflow != offer.workflow:
+            return None
+        return await self._safely(name, self._gone_on(run, replies, caller, document=offer is None))
+
+    async def _gone_on(self, run: Run, replies: Mapping[str, Any], caller: Caller, *, document: bool) -> Result:
+        answers = await self.answered(run, replies)
+        caller = replace(caller, wrong=answers.wrong, rounds=not answers.dismissed)
+        return await self.followed(run, caller, self.hold, document=document)
+
+    async def answered(self, run: Run, replies: Mapping[str, Any]) -> Answers:
+        """Give what a client's user said to the run; what was answered already, and what isn't there, is left out.
+
+        Raises:
+            InputError: one is no reply of a form.
+        """
+        asked = requests_of(await self.engine.waits(run.id, principal=self.principal))
+        given = {name: reply_of_form(replies[name]) for name in asked.keys() & replies.keys()}
+        wrong: dict[str, str] = {}
+        for name, reply in given.items():
+            try:
+                if reply is not None:
+                    await self.engine.resume(name, reply, door=DOOR, principal=self.principal)
+            except InputError as error:
+                wrong[name] = error.why or error.what
+            except ConflictError:  # somebody else was first
+                continue
+        return Answers(wrong, dismissed=None in given.values())
+
+    async def followed(self, run: Run, caller: Caller, seconds: float, *, document: bool = False) -> Result:
+        """Follow a run as long as its caller waits.
+
+        Args:
+            run: the run.
+            caller: who waits.
+            seconds: for how long.
+            document: whether the run itself is told, and not only what it gives.
+
+        Returns:
+            Its result; what its caller is asked; a task, where it takes one; or a handle.
+        """
+        try:
+            as_task = caller.tasks and not document
+            run = await self.rest(run.id, caller, min(GRACE, seconds) if as_task else seconds)
+            if run.ended and not document:
                 return finished(run)
-            if caller.tasks:
+            if not run.ended and (as_task or caller.rounds):
                 waits = await self.engine.waits(run.id, principal=self.principal)
                 task = task_of(run, waits, self.engine.core.env.now(), forms=caller.forms)
-                if task.requests or not run.waiting:
+                if as_task and (task.requests or not run.waiting):
                     return Result(task.data, "", run_id=run.id, is_task=True)
-            return plain(await self.handle(run), run_id=run.id)
+                if caller.rounds and run.waiting and task.requests:
+                    return Result({}, "", run_id=run.id, requests=_again(task.requests, caller.wrong))
+            data = await self.told(run)
+            return plain(data, failed="error" in data, run_id=run.id)
         except AgentflowError as error:  # the run is there: who started it must be able to find it
             return refused(error, {"task_id": run.id, "workflow": run.workflow})
 
@@ -170,7 +238,7 @@ class Desk:
             try:
                 await self.engine.resume(view.id, reply, door=DOOR, principal=self.principal)
             except InputError as error:
-                said = f"{view.message}\n\nThat doesn't fit: {error.why or error.what}"
+                said = _wrong(view.message, error.why or error.what)
             except ConflictError:
                 return True  # somebody else was first
             else:
@@ -217,6 +285,44 @@ class Desk:
     async def told(self, run: Run) -> dict[str, Any]:
         """Return a run as the tools that look after runs tell it."""
         return run_data(run) if run.ended else await self.handle(run)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What came of a user's answers."""
+
+    wrong: Mapping[str, str]
+    """What doesn't fit, by the waits' ids: these are open still."""
+    dismissed: bool
+    """Whether the user closed a form."""
+
+
+def _wrong(message: str, why: str) -> str:
+    return f"{message}\n\nThat doesn't fit: {why}"
+
+
+def _again(requests: Mapping[str, Request], wrong: Mapping[str, str]) -> dict[str, Request]:
+    """Return requests that tell what was wrong with the answers before."""
+    return {
+        name: replace(each, message=_wrong(each.message, wrong[name])) if name in wrong else each
+        for name, each in requests.items()
+    }
+
+
+def reply_of_form(reply: object) -> Answer | Decline | None:
+    """Return what a form's reply says; None where its user said nothing.
+
+    Raises:
+        InputError: it is no reply of a form.
+    """
+    action = reply.get("action") if is_object(reply) else None
+    if is_object(reply) and action == "accept":
+        return Answer(reply.get("content") or {})
+    if action == "decline":
+        return Decline("declined by the user")
+    if action == "cancel":
+        return None
+    raise InputError("a reply has the action accept, decline or cancel")
 
 
 async def _beat(caller: Caller, message: str) -> None:

@@ -22,7 +22,7 @@ from agentflow_mcp.asking import Asking, plain_choices
 from agentflow_mcp.catalogue import Tool
 from agentflow_mcp.desk import Caller, Desk, meta_key
 from agentflow_mcp.lines import Sink, Source, Target
-from agentflow_mcp.results import RUN_KEY, Result, refused, told
+from agentflow_mcp.results import RUN_KEY, Request, Result, refused, told
 
 TASKS: Final = "io.modelcontextprotocol/tasks"
 INSTRUCTIONS: Final = """\
@@ -57,9 +57,7 @@ def make_server(desk: Desk, name: str) -> Server[dict[str, Any]]:
             key = meta_key(ctx.meta)
         except AgentflowError as error:
             return _result(refused(error))
-        caller = Caller(_progress(ctx), _asking(ctx), key, tasks=_takes_tasks(ctx), forms=_shows_forms(ctx))
-        result = await desk.call(params.name, params.arguments or {}, caller)
-        return {"resultType": "task", **result.data} if result.is_task else _result(result)
+        return await _called(ctx, desk, params, key)
 
     server = Server[dict[str, Any]](
         name,
@@ -71,6 +69,35 @@ def make_server(desk: Desk, name: str) -> Server[dict[str, Any]]:
     )
     _serve_tasks(server, desk)
     return server
+
+
+async def _called(ctx: Context, desk: Desk, params: types.CallToolRequestParams, key: str | None) -> Any:
+    forms = _shows_forms(ctx)
+    rounds = forms and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
+    caller = Caller(_progress(ctx), _asking(ctx), key, tasks=_takes_tasks(ctx), forms=forms, rounds=rounds)
+    if params.request_state is None:
+        result = await desk.call(params.name, params.arguments or {}, caller)
+    else:
+        replies = {name: each.model_dump(mode="json") for name, each in (params.input_responses or {}).items()}
+        found = await desk.go_on(params.name, params.request_state, replies, caller)
+        if found is None:
+            raise MCPError(types.INVALID_PARAMS, "Invalid or expired requestState")
+        result = found
+    if result.is_task:
+        return {"resultType": "task", **result.data}
+    if result.requests:
+        # The state is no secret and no proof: it names a run, which only whose it is can go on with.
+        return types.InputRequiredResult(
+            input_requests={name: _request(each) for name, each in result.requests.items()},
+            request_state=result.run_id,
+        )
+    return _result(result)
+
+
+def _request(request: Request) -> types.ElicitRequest:
+    return types.ElicitRequest(
+        params=types.ElicitRequestFormParams(message=request.message, requested_schema=dict(request.form))
+    )
 
 
 async def serve_lines(desk: Desk, name: str, source: int, sink: Sink) -> None:
@@ -183,10 +210,7 @@ async def _task(ctx: Context, desk: Desk, task_id: str) -> dict[str, Any]:
         data["result"] = result.model_dump(mode="json", by_alias=True, exclude_none=True)
     if task.requests:
         data["inputRequests"] = {
-            name: {
-                "method": "elicitation/create",
-                "params": {"mode": "form", "message": each.message, "requestedSchema": each.form},
-            }
+            name: _request(each).model_dump(mode="json", by_alias=True, exclude_none=True)
             for name, each in task.requests.items()
         }
     return data

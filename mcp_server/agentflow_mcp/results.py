@@ -30,6 +30,14 @@ _HINTS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """What a client's user is asked by a form."""
+
+    message: str
+    form: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What a tool gives back."""
 
@@ -42,6 +50,8 @@ class Result:
     """The run that it is about."""
     is_task: bool = False
     """Whether the data are a task's, for clients that follow it themselves."""
+    requests: Mapping[str, Request] = field(default_factory=dict[str, "Request"])
+    """What the client's user is asked, before the client goes on with the call."""
 
     def without_secrets(self, redactor: Redactor) -> Result:
         """Return the result without the config's secrets."""

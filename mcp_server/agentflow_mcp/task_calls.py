@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agentflow.data import is_object
-from agentflow.engine import Answer, Decline
-from agentflow.errors import ConflictError, InputError
-from agentflow_mcp.desk import DOOR, Desk
-from agentflow_mcp.tasks import Task, requests_of, task_of
+from agentflow.errors import InputError
+from agentflow_mcp.desk import Desk
+from agentflow_mcp.tasks import Task, task_of
 
 
 async def get(desk: Desk, task_id: str, *, forms: bool) -> Task:
@@ -27,35 +25,10 @@ async def update(desk: Desk, task_id: str, replies: Mapping[str, Any]) -> None:
         InputError: an answer doesn't fit; its request stays, the others are answered.
     """
     run = await desk.engine.get(task_id, output=False, principal=desk.principal)
-    asked = requests_of(await desk.engine.waits(run.id, principal=desk.principal))
-    wrong: list[str] = []
-    for name in asked.keys() & replies.keys():
-        reply = _reply(replies[name])
-        try:
-            if reply is not None:
-                await desk.engine.resume(name, reply, door=DOOR, principal=desk.principal)
-        except InputError as error:
-            wrong.append(f"{name}: {error.why or error.what}")
-        except ConflictError:  # somebody else was first
-            continue
+    wrong = (await desk.answered(run, replies)).wrong
     if wrong:
-        raise InputError(f"an answer doesn't fit, and is asked for still: {'; '.join(wrong)}", code="AF-WAIT-INVALID")
-
-
-def _reply(reply: object) -> Answer | Decline | None:
-    """Return what a form's reply says; None where its user said nothing.
-
-    Raises:
-        InputError: it is no reply of a form.
-    """
-    action = reply.get("action") if is_object(reply) else None
-    if is_object(reply) and action == "accept":
-        return Answer(reply.get("content") or {})
-    if action == "decline":
-        return Decline("declined by the user")
-    if action == "cancel":
-        return None
-    raise InputError("a reply has the action accept, decline or cancel")
+        told = "; ".join(f"{name}: {why}" for name, why in wrong.items())
+        raise InputError(f"an answer doesn't fit, and is asked for still: {told}", code="AF-WAIT-INVALID")
 
 
 async def cancel(desk: Desk, task_id: str) -> None:

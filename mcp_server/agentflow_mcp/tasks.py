@@ -12,20 +12,12 @@ from typing import Any, Final
 from agentflow.engine import Run, WaitView
 from agentflow_mcp.asking import form
 from agentflow_mcp.documents import ANSWERED, STATUSES, ending, finished, iso
-from agentflow_mcp.results import Result
+from agentflow_mcp.results import Request, Result
 
 GRACE: Final = 0.5
 """Seconds that a call waits for its run before it becomes a task."""
 YOUNG: Final = 10.0
 """Seconds for which a task is asked after often."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a task asks of its client's user."""
-
-    message: str
-    form: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

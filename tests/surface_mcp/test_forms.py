@@ -9,7 +9,8 @@ import anyio
 import pytest
 from mcp import Client
 from mcp.client.session import ClientRequestContext
-from mcp.types import ElicitRequestParams, ElicitResult
+from mcp.shared.exceptions import MCPError
+from mcp.types import INVALID_PARAMS, ElicitRequestParams, ElicitResult, InputRequiredResult
 
 from agentflow_mcp.asking import form, plain_choices
 from tests.surface_mcp.served import LIMIT, Shop, call, text_of
@@ -48,12 +49,27 @@ def user() -> User:
 
 @pytest.fixture(scope="module")
 async def client(shared: Shop, user: User) -> AsyncGenerator[Client]:
-    """Return a client with forms, of the protocol's earlier era."""
+    """Return a client with forms, of the protocol's earlier era: it is asked while its call is open."""
     async with shared.client(mode="legacy", elicitation=user) as client:
         yield client
 
 
+@pytest.fixture(scope="module")
+async def modern(shared: Shop, user: User) -> AsyncGenerator[Client]:
+    """Return a client with forms, of the later era: it gets what is asked, and calls again with the answers."""
+    async with shared.client(mode="2026-07-28", elicitation=user) as client:
+        yield client
+
+
 async def test_a_form_is_asked_during_the_call_which_gives_the_result(client: Client, user: User) -> None:
+    await _filled_in(client, user)
+
+
+async def test_a_form_is_asked_between_the_rounds_of_a_call_which_gives_the_result(modern: Client, user: User) -> None:
+    await _filled_in(modern, user)
+
+
+async def _filled_in(client: Client, user: User) -> None:
     user.replies = [accepted(decision="approve")]
     result = await call(client, "approval", amount=9)
     assert result.structured_content == {"decision": "approve", "amount": 9}
@@ -157,3 +173,23 @@ def test_a_form_keeps_what_clients_know_and_leaves_out_the_rest() -> None:
     }
     plain: Callable[[Any], dict[str, Any]] = plain_choices
     assert plain(made)["properties"]["size"] == {"type": "string", "default": "m", "enum": ["s", "m"]}
+
+
+async def test_a_round_goes_on_by_its_own_run_only(modern: Client, user: User) -> None:
+    asked = await modern.session.call_tool("approval", {"amount": 4}, allow_input_required=True)
+    assert isinstance(asked, InputRequiredResult)
+    assert asked.input_requests is not None
+    [key] = asked.input_requests
+    replies: Any = {key: accepted(decision="approve")}
+    for tool, state in (
+        ("failing", asked.request_state),
+        ("approval", "01m8q0jcn2evg8qqrdxnsam8hj"),
+        ("approval", "x"),
+    ):
+        with pytest.raises(MCPError, match="Invalid or expired requestState") as caught:
+            await modern.call_tool(tool, {}, input_responses=replies, request_state=state)
+        assert caught.value.error.code == INVALID_PARAMS
+    done = await modern.call_tool("approval", {}, input_responses=replies, request_state=asked.request_state)
+    assert done.structured_content == {"decision": "approve", "amount": 4}
+    again = await modern.call_tool("approval", {}, input_responses=replies, request_state=asked.request_state)
+    assert again.structured_content == done.structured_content
