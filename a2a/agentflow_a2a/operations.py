@@ -15,7 +15,7 @@ from agentflow.store.rows import RunRow
 from agentflow_a2a import listing
 from agentflow_a2a.refusals import RefusedError, invalid, not_found, refusal
 from agentflow_a2a.resting import Resting
-from agentflow_a2a.streaming import Stream, Told
+from agentflow_a2a.streaming import Shared, Stream, Told
 from agentflow_a2a.tasks import Json, Tasks, is_over, task_id_of
 from agentflow_a2a.told import agent_message
 from agentflow_a2a.turns import Turn, Turns
@@ -71,6 +71,7 @@ class Operations:
         self._resting = resting
         self._tasks = Tasks(engine)
         self._turns = Turns(engine, self._tasks)
+        self._shared = Shared()
 
     async def send(self, request: Mapping[str, Any], caller: Caller) -> Told:
         """Start a run or answer a wait; the task, when it has ended or waits, or at once where that is asked for.
@@ -100,7 +101,7 @@ class Operations:
             if reply is not None:
                 yield Told("message", reply, None)
                 return
-        stream = Stream(self._engine, self._tasks, turn.task_id, caller.principal)
+        stream = Stream(self._engine, self._tasks, turn.task_id, caller.principal, self._shared)
         async for told in stream.turn(turn.before):
             caller.mark.generation = told.generation
             yield told
@@ -110,7 +111,7 @@ class Operations:
         found = await self._tasks.find(task_id, caller.principal)
         if is_over(found) and (caller.after is None or caller.after >= found.generation):
             raise RefusedError("unsupported", "the task has ended: there is nothing more to tell")
-        stream = Stream(self._engine, self._tasks, task_id, caller.principal)
+        stream = Stream(self._engine, self._tasks, task_id, caller.principal, self._shared)
         async for told in stream.whole(caller.after):
             caller.mark.generation = told.generation
             yield told

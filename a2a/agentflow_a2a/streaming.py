@@ -16,6 +16,8 @@ from agentflow_a2a.tasks import Found, Tasks, is_over
 from agentflow_a2a.told import TASKS, Json, Moment, run_parts, status, wait_status
 
 _ASKING = frozenset({"input-required", "auth-required"})
+_KEPT = 256
+"""Changes whose telling is kept."""
 _ENDS: dict[str, State] = {"run_completed": "completed", "run_failed": "failed", "run_canceled": "canceled"}
 
 
@@ -30,12 +32,31 @@ class Told(NamedTuple):
     """The task waits, or has ended."""
 
 
+class Shared:
+    """What was told last of each change: all who follow a task are told the same, so it is put together once."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self._told: dict[tuple[str, int], list[Told]] = {}
+
+    def find(self, task_id: str, generation: int) -> list[Told] | None:
+        """Return what was told of a change."""
+        return self._told.get((task_id, generation))
+
+    def keep(self, task_id: str, generation: int, told: list[Told]) -> None:
+        """Keep what is told of a change, for a while."""
+        self._told[task_id, generation] = told
+        while len(self._told) > _KEPT:
+            del self._told[next(iter(self._told))]
+
+
 class Stream:
     """One task, as it is told to one who listens."""
 
-    def __init__(self, engine: Engine, tasks: Tasks, task_id: str, principal: Principal) -> None:
+    def __init__(self, engine: Engine, tasks: Tasks, task_id: str, principal: Principal, shared: Shared) -> None:
         """Tell nothing yet."""
         self._engine = engine
+        self._shared = shared
         self._tasks = tasks
         self._task_id = task_id
         self._principal = principal
@@ -85,8 +106,12 @@ class Stream:
                 if change.chunk is not None:
                     yield self._artifact(context_id, change.chunk, change.event.generation)
                     continue
-                found = await self._tasks.find(self._task_id, self._principal)
-                for told in await self._status(found, change):
+                number = change.event.generation or 0
+                events = self._shared.find(self._task_id, number)
+                if events is None:
+                    events = await self._status(await self._tasks.find(self._task_id, self._principal), change)
+                    self._shared.keep(self._task_id, number, events)
+                for told in events:
                     yield told
 
     def _artifact(self, context_id: str, chunk: Chunk, generation: int | None) -> Told:
