@@ -107,7 +107,9 @@ class Tasks:
                 found = rows(
                     db,
                     f"{_MESSAGES} LEFT JOIN tasks k ON m.data IS NULL AND k.run = m.run AND k.id = m.task"
-                    " WHERE m.run IN (SELECT value FROM json_each(?)) ORDER BY m.pos DESC LIMIT ?",
+                    " WHERE m.run IN (SELECT value FROM json_each(?1)) AND (m.task IS NULL OR m.task NOT IN"
+                    " (SELECT id FROM tasks WHERE kind = 'agent' AND run IN (SELECT value FROM json_each(?1))))"
+                    " ORDER BY m.pos DESC LIMIT ?2",
                     (members, most),
                 )
             else:

@@ -93,7 +93,8 @@ class TurnSuite:
         assert await store.chunks(task, after=3) == []
         said = [(one.generation, one.role, one.data) for one in await store.history(task)]
         assert said == [(2, "user", {"role": "user"}), (4, "agent", 1), (5, "agent", 3)]
-        assert [(one.generation, one.data) for one in await store.history(text_id("r1"))] == [(3, 2)]
+        for tree in (False, True):  # whoever talks with the run hasn't talked with the agent
+            assert [(one.generation, one.data) for one in await store.history(text_id("r1"), tree=tree)] == [(3, 2)]
 
     async def test_a_turn_whose_step_has_to_queue_is_not_opened(self, store: Store) -> None:
         one, two = await start(store, "r1"), await start(store, "r2")
