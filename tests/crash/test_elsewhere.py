@@ -297,7 +297,7 @@ async def test_whatever_dies_each_result_counts_once_and_the_run_ends_right(ther
     async with Engine.open(there.store, config=there.config, host="none") as engine:
         events = await engine.store.events(run.id, 0, 100_000, False)
         rows = await engine.steps(run.id)
-    assert (run.state, run.output) == ("completed", sum(items))
+    assert (run.state, run.output) == ("completed", sum(items)), run.failure
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     completed = [event.step for event in events if event.type == "step_completed"]
     assert len(completed) == len(set(completed)) == len([row for row in rows if row.state == "completed"])
