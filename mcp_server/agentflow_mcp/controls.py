@@ -54,7 +54,7 @@ async def wait_named(desk: Desk, task_id: str) -> WaitView | None:
     """
     view = await task_of(desk.engine.store, task_id, desk.principal)
     if view is not None:
-        return wait_view(view)
+        return wait_view(view) if view.task.kind != "agent" else None  # of a turn, the engine finds the wait
     run = await run_named(desk, task_id)
     waits = await desk.engine.waits(run.id, principal=desk.principal)
     return waits[0] if len(waits) == 1 else None
@@ -111,7 +111,8 @@ async def list_waits(desk: Desk, arguments: Mapping[str, Any], caller: Caller) -
     """List what waits for answers."""
     task_id = arguments.get("task_id")
     run_id = None if task_id is None else (await run_named(desk, task_id)).id
-    found = await desk.engine.waits(run_id, principal=desk.principal)
+    views = await desk.engine.store.list_tasks(run_id=run_id, tree=True, principal=desk.principal)
+    found = [wait_view(view) for view in views if run_id is not None or view.agent == desk.engine.config.agent]
     data: dict[str, Any] = {"waiting_for": [wait_data(view) for view in found[:MOST]]}
     if len(found) > MOST:
         data["next"] = f"{len(found) - MOST} more aren't shown: give a run's task_id, or answer these first."
@@ -127,8 +128,9 @@ async def list_runs(desk: Desk, arguments: Mapping[str, Any], caller: Caller) ->
     status, limit = arguments.get("status"), arguments.get("limit", LISTED)
     states: list[State] = [state for state, word in STATUSES.items() if word == status]
     query = RunQuery(
-        states=states, workflow=arguments.get("workflow"), before=arguments.get("before"), limit=int(limit) + 1
-    )
+        states=states, workflow=arguments.get("workflow"), before=arguments.get("before"), limit=int(limit) + 1,
+        agent=desk.engine.config.agent,
+    )  # fmt: skip
     found = await desk.engine.list(query, principal=desk.principal)
     runs = [run_data(run) for run in found[: int(limit)]]
     for each in runs:

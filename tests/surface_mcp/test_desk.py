@@ -120,3 +120,19 @@ def test_arguments_are_an_object_by_the_workflows_own_schema() -> None:
     assert input_schema(own) == (own, False)
     assert input_schema(None) == ({"type": "object"}, False)
     assert input_schema({"required": ["a"]}) == ({"type": "object", "required": ["a"]}, False)
+
+
+async def test_lists_show_the_runs_and_waits_of_this_config_only(tmp_path: Path) -> None:
+    text = "name: %s\nworkflows: {w: {steps: [{id: s, type: wait_for_input, message: m}]}}"
+    store = tmp_path / "runs.db"
+    async with (
+        Engine.open(store, config=load_text(text % "one")) as one,
+        Engine.open(store, config=load_text(text % "other")) as other,
+    ):
+        both = Desk(one, CONTROLS, hold=60), Desk(other, CONTROLS, hold=60)
+        runs = [(await each.call("w", {}, Caller())).data["task_id"] for each in both]
+        for each, run in zip(both, runs, strict=True):
+            listed = (await each.call("list_workflow_runs", {}, Caller())).data["runs"]
+            assert [found["task_id"] for found in listed] == [run]
+            waits = (await each.call("list_waiting_steps", {}, Caller())).data["waiting_for"]
+            assert [found["run_task_id"] for found in waits] == [run]
