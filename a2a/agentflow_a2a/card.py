@@ -9,9 +9,10 @@ from typing import Any
 from agentflow import __version__
 from agentflow.config import Config
 from agentflow.definition.models import Workflow
-from agentflow.definition.triggers import Tool, typed
+from agentflow.definition.triggers import Tool
 from agentflow_a2a.reading import ACCEPTED
 from agentflow_a2a.told import TASKS, Json
+from agentflow_a2a.triggers import triggers
 
 _OUTPUT = ("text/plain", "application/json")
 _SECURITY: Mapping[str, Any] = {
@@ -66,22 +67,12 @@ def skills(workflows: Mapping[str, Workflow], *, schemas: bool) -> list[Json]:
     """Return a skill for each workflow, and one for each of their tool triggers."""
     found: list[Json] = []
     for workflow in workflows.values():
-        found.append(
-            _skill(
-                workflow.id,
-                workflow.label,
-                workflow.description,
-                workflow.input_schema if schemas else None,
-                ["workflow"],
-            )
-        )
-        for entry in workflow.entry_points:
-            for trigger in entry.triggers:
-                tool = typed(trigger)
-                if isinstance(tool, Tool) and tool.name not in workflows:
-                    tags = ["workflow", workflow.id]
-                    schema = tool.input_schema or workflow.input_schema if schemas else None
-                    found.append(_skill(tool.name, entry.label, tool.description, schema, tags))
+        schema = workflow.input_schema if schemas else None
+        found.append(_skill(workflow.id, workflow.label, workflow.description, schema, ["workflow"]))
+    for workflow, entry, tool in triggers(workflows, Tool):
+        if tool.name not in workflows:
+            schema = tool.input_schema or workflow.input_schema if schemas else None
+            found.append(_skill(tool.name, entry.label, tool.description, schema, ["workflow", workflow.id]))
     return found
 
 

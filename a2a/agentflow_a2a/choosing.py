@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from agentflow.data import is_object
-from agentflow.definition.models import EntryPoint, Workflow
-from agentflow.definition.triggers import Slash, Tool, typed
+from agentflow.definition.models import Workflow
+from agentflow.definition.triggers import Slash, Tool
 from agentflow.steps import constructors, constructors_nested
 from agentflow.steps.contract import UNSET
 from agentflow_a2a.reading import Said, as_input
 from agentflow_a2a.refusals import invalid
 from agentflow_a2a.told import TASKS
+from agentflow_a2a.triggers import triggers
 
 _NAMES = frozenset({"workflow", "entry_point", "input"})
 """Keys of a data part that names a workflow."""
-
-
-T = TypeVar("T")
 
 
 class Start(NamedTuple):
@@ -82,7 +80,7 @@ def _named(workflows: Mapping[str, Workflow], content: Said, metadata: tuple[Map
 def _skill(workflows: Mapping[str, Workflow], name: str) -> _Choice:
     if name in workflows:
         return _Choice(workflows[name])
-    tools = {tool.name: (workflow, entry) for workflow, entry, tool in _triggers(workflows, Tool)}
+    tools = {tool.name: (workflow, entry) for workflow, entry, tool in triggers(workflows, Tool)}
     if name not in tools:
         raise _unknown("metadata.skillId", name, [*workflows, *tools])
     workflow, entry = tools[name]
@@ -94,7 +92,7 @@ def _by_command(workflows: Mapping[str, Workflow], content: Said) -> _Choice | N
     if not content.text.startswith("/"):
         return None
     word, _, rest = content.text[1:].partition(" ")
-    for workflow, entry, slash in _triggers(workflows, Slash):
+    for workflow, entry, slash in triggers(workflows, Slash):
         if word in (slash.name.lstrip("/"), *(alias.lstrip("/") for alias in slash.aliases)):
             return _Choice(workflow, entry.id, text=rest.strip())
     return None
@@ -111,15 +109,6 @@ def _only(workflows: Mapping[str, Workflow]) -> _Choice | None:
         if any(trigger.type == "message" for trigger in entry.triggers)
     ]
     return declared[0] if len(declared) == 1 else None
-
-
-def _triggers(workflows: Mapping[str, Workflow], kind: type[T]) -> Iterator[tuple[Workflow, EntryPoint, T]]:
-    for workflow in workflows.values():
-        for entry in workflow.entry_points:
-            for trigger in entry.triggers:
-                fields = typed(trigger)
-                if isinstance(fields, kind):
-                    yield workflow, entry, fields
 
 
 def _unknown(field: str, name: str, known: list[str]) -> Exception:

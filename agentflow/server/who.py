@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,8 +19,8 @@ from agentflow.definition.config_file import TokenEntry
 from agentflow.errors import AgentflowError
 from agentflow.principal import LOCAL, Principal
 
-OPEN = ("/healthz", "/.well-known/")
-"""Paths, or beginnings of them, that anybody may read."""
+OPEN = re.compile(r"/healthz|(/agents/[^/]+)?/\.well-known/[^/]+")
+"""Paths that anybody may read."""
 
 
 class Refusal(Exception):
@@ -153,7 +154,7 @@ def _name(host: str) -> str:
 
 def _is_open(scope: Scope) -> bool:
     path: str = scope["path"]
-    return any(path.endswith(each) if each == "/healthz" else f"{each}agent-card.json" in path for each in OPEN)
+    return OPEN.fullmatch(path.removeprefix(scope.get("root_path", ""))) is not None
 
 
 def _digest(entry: TokenEntry, env: Mapping[str, str]) -> bytes:
