@@ -22,6 +22,9 @@ class _Unset:
     def __repr__(self) -> str:
         return "UNSET"
 
+    def __reduce__(self) -> str:
+        return "UNSET"  # a copy of it is it
+
 
 UNSET = _Unset()
 

@@ -1,22 +1,29 @@
-"""Fixtures of engine tests. Each test that uses `lab` runs four times.
+"""Fixtures of engine tests. Each test that uses `lab` runs five times.
 
 `cached`: as usual. `replayed`: the engine rebuilds its state from the store before every decision, which proves that
 what it keeps in memory is only a cache. `wire`: all that a step is given, asks and leaves goes through JSON, which
 proves that it can be executed anywhere. `far`: each call of the store takes turns of the loop, as those of a database
-server do, which proves that nothing relies on a store that answers at once.
+server do, which proves that nothing relies on a store that answers at once. `workers`: steps are executed by another
+process, which calls the test's own functions back, for what these do is seen here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import anyio
 import pytest
+from anyio import fail_after
 
 from agentflow.store.sqlite.file.place import InFile
 from agentflow.testing.clock import FakeClock
 from tests.engine.far import far
 from tests.engine.lab import Lab
+from tests.workers.crew import Crew
+from tests.workers.here_only import HERE_ONLY
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,6 +43,10 @@ IN_JSON = frozenset({
     "test_turns", "test_waits", "test_wire",
 })  # fmt: skip
 """Modules whose tests run on the wire each time; those of the others do so with the slow ones."""
+ELSEWHERE = frozenset({"test_artifacts", "test_wire"})
+"""Modules whose tests run on workers elsewhere each time."""
+SOON = 3.0
+"""Seconds for which a test waits that is expected to fail."""
 FAR = frozenset({"test_answers", "test_cancel", "test_keys", "test_published", "test_subworkflows", "test_takeover"})
 """Modules whose tests run on a store that is far away each time."""
 
@@ -46,7 +57,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         known = metafunc.definition.path.stem in IN_JSON
         wire = pytest.param("wire", marks=() if known else (pytest.mark.slow,))
         away = pytest.param("far", marks=() if metafunc.definition.path.stem in FAR else (pytest.mark.slow,))
-        metafunc.parametrize("mode", ["cached", "replayed", wire, away])
+        elsewhere = metafunc.definition.path.stem in ELSEWHERE
+        workers = pytest.param("workers", marks=() if elsewhere else (pytest.mark.slow,))
+        metafunc.parametrize("mode", ["cached", "replayed", wire, away, workers])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Expect those tests to fail on workers elsewhere that can't hold there."""
+    left = dict(HERE_ONLY)
+    for item in items:
+        if isinstance(item, pytest.Function) and "[workers" in item.name:
+            name = f"{item.path.stem}::{item.name}"
+            for each in (name, name.partition("[")[0]):
+                if each in HERE_ONLY:
+                    item.add_marker(pytest.mark.xfail(reason=left.pop(each, HERE_ONLY[each]), strict=True))
+    modules = {item.path.stem for item in items}
+    gone = [name for name in left if name.partition("::")[0] in modules]
+    if gone and not any("::" in arg for arg in items[0].config.args):
+        raise pytest.UsageError(f"tests.workers.here_only: there is no such test: {gone}")
 
 
 @pytest.fixture
@@ -55,8 +83,27 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+@pytest.fixture(scope="session")
+def crew() -> Iterator[Crew]:
+    """Makes workers in other processes."""
+    with TemporaryDirectory(prefix="af", ignore_cleanup_errors=True) as folder:  # a socket's path has to be short
+        made = Crew(Path(folder))
+        yield made
+        made.end()
+
+
+def _fail_soon(_: float) -> AbstractContextManager[anyio.CancelScope]:
+    return fail_after(SOON)
+
+
 @pytest.fixture
-def lab(clock: FakeClock, mode: str) -> Iterator[Lab]:
+def lab(
+    clock: FakeClock, mode: str, crew: Crew, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Lab]:
     """Short ways to workflows and engines, on virtual time."""
+    if mode == "workers":
+        monkeypatch.setattr(anyio, "wait_all_tasks_blocked", crew.settled)
+        if request.node.get_closest_marker("xfail") is not None:  # it needn't wait for long in vain
+            monkeypatch.setattr(anyio, "fail_after", _fail_soon)
     with far() if mode == "far" else nullcontext():
-        yield Lab(clock, mode == "replayed", wire=mode == "wire")
+        yield Lab(clock, mode == "replayed", wire=mode == "wire", crew=crew if mode == "workers" else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.engine.lab import LIMIT, Lab
 
 def by_hand(lab: Lab) -> Lab:
     """Return a lab in which time stands still until the test moves it."""
-    return Lab(FakeClock(auto=False), lab.always_replay, wire=lab.wire)
+    return replace(lab, clock=FakeClock(auto=False), functions={})
 
 
 class Gate:
@@ -29,6 +30,7 @@ class Gate:
         self.entered = 0
         self.interrupted = 0
         self._inside = anyio.Event()
+        self._left = anyio.Event()
         self._open = anyio.Event()
 
     async def __call__(self) -> Any:
@@ -39,12 +41,18 @@ class Gate:
             await self._open.wait()
         except BaseException:
             self.interrupted += 1
+            self._left.set()
             raise
         return self.value
 
     def open(self) -> None:
         """Let everybody through."""
         self._open.set()
+
+    async def left(self) -> None:
+        """Return when a step was interrupted inside."""
+        with anyio.fail_after(LIMIT):
+            await self._left.wait()
 
     async def inside(self) -> None:
         """Return when a step is inside."""

@@ -12,7 +12,7 @@ from typing import Any, Unpack
 
 import anyio
 
-from agentflow.config import config_from
+from agentflow.config import Config, config_from
 from agentflow.definition.models import Step, Workflow
 from agentflow.engine import Engine, Event, Run
 from agentflow.steps import python
@@ -21,6 +21,7 @@ from agentflow.steps.contract import UNSET
 from agentflow.store.contract import Store
 from agentflow.testing.clock import FakeClock
 from agentflow.testing.outcome import RunOutcome, look_at
+from tests.workers.crew import Crew
 
 LIMIT = 60
 """Seconds after which a wait of a test has failed."""
@@ -35,6 +36,13 @@ class Lab:
     always_replay: bool
     functions: dict[str, Callable[..., Any]] = field(default_factory=dict[str, Callable[..., Any]])
     wire: bool = False
+    crew: Crew | None = None
+    """Executes steps, in another process."""
+
+    @property
+    def sends(self) -> bool:
+        """Whether steps are sent through JSON."""
+        return self.wire or self.crew is not None
 
     def call(self, id: str, function: Callable[..., Any], *, input: Any = UNSET, **common: Unpack[Common]) -> Step:
         """Return a python step that calls a function. Make it before the engine opens."""
@@ -65,10 +73,23 @@ class Lab:
             "always_replay": self.always_replay,
             "runtime": "wire" if self.wire else None,
             "grace": 0.0,
+            "functions": self.functions,
+            "tools": {},
+            "agents": {},
             **options,
         }
-        async with Engine.open(store, config=made, functions=self.functions, **settings) as engine:
+        async with self.workers(made, settings), Engine.open(store, config=made, **settings) as engine:
             yield engine
+
+    @asynccontextmanager
+    async def workers(self, config: Config, settings: dict[str, Any]) -> AsyncGenerator[None]:
+        """Let steps be executed in another process, if that is the mode and the settings say nothing else."""
+        if self.crew is None or settings["runtime"] is not None or settings.get("host") == "none":
+            yield
+            return
+        given = (settings[name] for name in ("clock", "functions", "tools", "agents"))
+        async with self.crew.employ(config, *given) as settings["runtime"]:
+            yield
 
     async def run(
         self, *steps: Step, input: Any = None, options: Mapping[str, Any] | None = None, **fields: Any
@@ -80,7 +101,8 @@ class Lab:
     async def finish(self, engine: Engine, run: Run) -> RunOutcome:
         """Wait until a run has ended or only waits, and tell what became of it."""
         with anyio.fail_after(LIMIT):
-            await engine.wait(run.id)
+            if (await engine.wait(run.id)).ended and self.crew is not None:
+                await self.crew.settled()
             return await self.look(engine, run.id)
 
     async def look(self, engine: Engine, run_id: str) -> RunOutcome:

@@ -244,6 +244,7 @@ async def test_a_run_that_is_cancelled_between_steps_starts_no_further_step_and_
         await gate.inside()
         with anyio.fail_after(60):
             await engine.cancel(run.id)
+        await gate.left()
         gate.open()
         done = await lab.finish(engine, run)
         assert (done.state, later, gate.interrupted) == ("canceled", [], 1)

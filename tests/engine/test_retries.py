@@ -159,6 +159,7 @@ async def test_an_error_that_says_it_is_final_is_not_repeated_and_a_timeout_is(l
         await gate.inside()
         still.clock.advance(10)
         await until(engine, run.id, "step_retrying")
+        await gate.left()
         assert gate.interrupted == 1
         gate.open()
         still.clock.advance(1)

@@ -261,6 +261,7 @@ async def test_a_containers_timeout_interrupts_its_body_and_may_be_retried(lab: 
         await gates[0].inside()
         still.clock.advance(10)
         await until(engine, run.id, "step_retrying")
+        await gates[0].left()
         assert gates[0].interrupted == 1
         still.clock.advance(1)
         done = await still.finish(engine, run)

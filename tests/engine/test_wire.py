@@ -134,7 +134,7 @@ async def test_a_step_whose_secret_cant_leave_the_process_fails_and_says_which_f
     flow = lab.workflow(step("a", "signed", {"header": "Bearer S3CR3T"}))
     async with lab.open(flow, config={"env": ["TOKEN"]}) as engine:
         done = await lab.finish(engine, await engine.start("main"))
-    if lab.wire:
+    if lab.sends:
         done.step("a").failed("AF-SECRET-PLACE", 'the field "header" can\'t leave this process')
     else:
         done.step("a").completed()

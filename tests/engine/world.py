@@ -13,8 +13,10 @@ from typing import Any
 import anyio
 import pytest
 
+from agentflow.data import decode
 from agentflow.definition.models import Step
 from agentflow.engine import Answer, Decline, Engine, Event, Run, ToolFailure, WaitView
+from agentflow.engine.exchange import Parcel
 from agentflow.errors import ConflictError, InputError
 from agentflow.store import open_store
 from agentflow.store.contract import Store
@@ -25,7 +27,10 @@ from agentflow.testing.faults import Crashed, dying, fault
 from tests.engine.lab import LIMIT, Lab
 from tests.engine.oracle import value_of
 from tests.engine.plans import TOPIC, Builder, Plan
+from tests.workers.crew import Crew
 
+Kill = tuple[int, int]
+"""Before which call a worker dies, and which one."""
 Crash = tuple[str, int]
 """A fault point, and at which reach of it the host dies."""
 ALL = RunQuery(limit=1000)
@@ -60,11 +65,33 @@ class Life:
 class World:
     """Runs one workflow, whatever happens to its hosts."""
 
-    def __init__(self, plan: Plan, *, always_replay: bool, path: Path | None) -> None:
-        """Make the workflow. `path`: of the database; None: in memory."""
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        always_replay: bool,
+        path: Path | None,
+        crew: Crew | None = None,
+        kills: Sequence[Kill] = (),
+    ) -> None:
+        """Make the workflow.
+
+        Args:
+            plan: its description.
+            always_replay: whether the engine rebuilds its state before every decision.
+            path: of the database; None: in memory.
+            crew: executes its steps, in other processes.
+            kills: of these.
+        """
         self.plan = plan
         self.path = path
-        self.lab = Lab(FakeClock(), always_replay)
+        self.lab = Lab(FakeClock(), always_replay, crew=crew)
+        self.calls = 0
+        self._kills = dict(kills)
+        self._fails: dict[tuple[str, str, int], bool] = {}
+        """Attempt → whether it was to fail: it may have been delivered twice."""
+        if crew is not None:
+            crew.lost = self._lose
         builder = Builder(self._call)
         builder.flow(plan, "main")
         self.flows = builder.flows
@@ -88,15 +115,41 @@ class World:
         async def act(ctx: Any, seen: Any = None) -> Any:
             key = (ctx.run_id, ctx.address)
             self.actions[key] = plan.action
-            self.lives[-1].begun.append((*key, ctx.attempt))
+            self._strike()
+            fails = self._begin(key, ctx.attempt, plan)
             await anyio.lowlevel.checkpoint()
-            if self.failures[key] < plan.fails:
-                self.failures[key] += 1
-                self.lives[-1].failed.append((*key, ctx.attempt))
-                return _fail(plan.how)
-            return value_of(ctx.address, plan, seen)
+            return _fail(plan.how) if fails else value_of(ctx.address, plan, seen)
 
         return self.lab.call(plan.id, act, **fields)
+
+    def _begin(self, key: tuple[str, str], attempt: int, plan: Plan) -> bool:
+        """Note a call; tells whether it fails."""
+        one = (*key, attempt)
+        if one not in self._fails:
+            self.lives[-1].begun.append(one)
+            self._fails[one] = self.failures[key] < plan.fails
+            if self._fails[one]:
+                self.failures[key] += 1
+                self.lives[-1].failed.append(one)
+        return self._fails[one]
+
+    def _strike(self) -> None:
+        """Kill a worker, if it is time to."""
+        self.calls += 1
+        which = self._kills.get(self.calls)
+        if which is not None and self.lab.crew is not None:
+            self.lab.crew.strike(which)
+
+    def _lose(self, parcel: Parcel) -> None:
+        """Note that a worker has died in an attempt: what that came to counts no more."""
+        attempt = decode(parcel.raw)
+        one = (attempt["run_id"], attempt["address"], attempt["attempt"])
+        if one in self.lost:
+            return
+        self.lost.add(one)
+        if one in self.lives[-1].failed:
+            self.lives[-1].failed.remove(one)
+            self.failures[one[:2]] -= 1
 
     # lives
 
@@ -241,4 +294,4 @@ class Meddler:
         self.done = True
 
 
-__all__ = ("ALL", "Alien", "Crash", "Crashed", "Life", "Look", "Meddler", "World")
+__all__ = ("ALL", "Alien", "Crash", "Crashed", "Kill", "Life", "Look", "Meddler", "World")

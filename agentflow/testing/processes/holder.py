@@ -103,20 +103,30 @@ class WorkerProcesses:
             self._group = group
 
             def joined(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                if self._group is None:  # it was accepted just before the end
+                    writer.transport.abort()
+                    return
                 self._open.add(writer)
                 group.start_soon(self._serve, reader, writer)
 
-            server = await asyncio.start_unix_server(joined, self._path, limit=LONGEST)
-            try:
-                await self._find_lost(holder)
-                await anyio.sleep_forever()
-            finally:
-                server.close()
-                with anyio.CancelScope(shield=True):
-                    await self._cut()
+            with anyio.CancelScope(shield=True) as scope:  # a server that isn't known of would stay open
+                server = await asyncio.start_unix_server(joined, self._path, limit=LONGEST)
+                try:
+                    scope.shield = False
+                    await self._find_lost(holder)
+                    await anyio.sleep_forever()
+                finally:
+                    self._group = None
+                    with anyio.CancelScope(shield=True):
+                        await self._cut(server)
 
-    async def _cut(self) -> None:
+    async def _cut(self, server: asyncio.Server) -> None:
         """Close what is open: also connections that come in just now, and those to workers that don't read."""
+        for listening in server.sockets:
+            asyncio.get_running_loop().remove_reader(listening)
+        for _ in range(3):  # what was accepted has to be there before the server is closed, else it never is
+            await anyio.lowlevel.checkpoint()
+        server.close()
         for _ in range(3):
             await anyio.lowlevel.checkpoint()
             for writer in self._open:

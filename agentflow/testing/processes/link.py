@@ -61,6 +61,7 @@ class SocketLink:
         self._volumes: dict[int, Volume] = {}
         self._may_connect = threading.Event()
         self._may_connect.set()
+        self._over = False
 
     # the thread
 
@@ -78,8 +79,16 @@ class SocketLink:
             if self._socket is not None:
                 self._socket.shutdown(socket.SHUT_RDWR)
 
+    def end(self) -> None:
+        """Connect no more."""
+        self._over = True
+        with self._lock, suppress(OSError):
+            if self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)
+        self._may_connect.set()
+
     def _serve(self) -> None:
-        while True:
+        while not self._over:
             self._may_connect.wait()
             with suppress(OSError), socket.socket(socket.AF_UNIX) as connected:
                 connected.connect(str(self._path))
@@ -114,7 +123,8 @@ class SocketLink:
 
     def _take(self, told: Frame) -> None:
         if told.kind not in {"answer", "over"}:
-            self._loop.call_soon_threadsafe(self._do, told, context=self._context)
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._do, told, context=self._context)
             return
         with self._lock:
             asked = self._asked.pop(told.name, None)
