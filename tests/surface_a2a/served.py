@@ -85,6 +85,11 @@ workflows:
   consult:
     steps: [{id: ask, type: agent_run, agent: helper, prompt: "Report"}]
     output: "{steps.ask.output}"
+  assigned:
+    steps:
+      - {id: ask, type: wait_for_input, message: "Legal?", schema: {type: string}, assignees: ["group:law"]}
+      - {id: after, type: wait_for_input, message: "Sure?", schema: {type: string}}
+    output: "{steps.ask}, {steps.after}"
   chat:
     direct_reply: true
     steps:

@@ -24,7 +24,7 @@ TOKENS = f"""
 auth:
   tokens:
     - {{name: ann, value_env: ANN_TOKEN}}
-    - {{name: bob, sha256: {sha256(b"of bob").hexdigest()}}}
+    - {{name: bob, sha256: {sha256(b"of bob").hexdigest()}, groups: [law]}}
     - {{name: boss, value_env: BOSS_TOKEN, scopes: ["*"]}}
 """
 ENV = {"ANN_TOKEN": "of ann", "BOSS_TOKEN": "of boss"}
@@ -113,6 +113,15 @@ async def test_each_token_sees_its_own_tasks_and_nobody_else_s(serve: Serve) -> 
         assert await listed("of bob") == []
         assert sorted(await listed("of ann")) == sorted(await listed("of boss")) == sorted([asked.id, wait])
         assert state(await send(ann, request("approve", taskId=asked.id))) == "completed"
+
+        shared = await send(ann, request({}, skill="assigned"))
+        wait = waits(shared)[0]["taskId"]
+        assert await listed("of bob") == [wait]
+        assert state(await send(bob, request("yes", taskId=wait))) == "completed"
+        with pytest.raises(TaskNotFoundError):  # what is asked next is asked of the run's owner, whose it still is
+            await bob.get_task(pb.GetTaskRequest(id=shared.id))
+        assert await listed("of bob") == []
+        assert output(await send(ann, request("very", taskId=shared.id))) == "yes, very"
 
 
 async def test_after_sigterm_what_was_running_goes_on_with_the_next_server(serve: Serve) -> None:
