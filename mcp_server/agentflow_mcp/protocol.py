@@ -17,7 +17,7 @@ from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 from agentflow.codes import door
 from agentflow.engine import Answer, Decline
 from agentflow.errors import AgentflowError, InputError, NotFoundError
-from agentflow_mcp import task_calls
+from agentflow_mcp import resources, task_calls
 from agentflow_mcp.asking import Asking, plain_choices
 from agentflow_mcp.catalogue import Tool
 from agentflow_mcp.desk import Caller, Desk, meta_key
@@ -68,6 +68,7 @@ def make_server(desk: Desk, name: str) -> Server[dict[str, Any]]:
         on_call_tool=call_tool,
     )
     _serve_tasks(server, desk)
+    _serve_resources(server, desk)
     return server
 
 
@@ -179,6 +180,43 @@ def _serve_tasks(server: Server[dict[str, Any]], desk: Desk) -> None:
     server.add_request_handler("tasks/update", UpdateParams, update)
     server.add_request_handler("tasks/cancel", TaskParams, cancel)
     server.extensions[TASKS] = {}
+
+
+def _serve_resources(server: Server[dict[str, Any]], desk: Desk) -> None:
+    found = [
+        types.Resource(
+            uri=each.uri, name=each.name, title=each.title, description=each.description, mime_type=resources.JSON
+        )
+        for each in resources.listed(desk.engine.config)
+    ]
+    templates = [
+        types.ResourceTemplate(
+            uri_template=f"{resources.RUNS}{{task_id}}", name="run", description="A run as it is now.",
+            mime_type=resources.JSON,
+        ),
+        types.ResourceTemplate(
+            uri_template=f"{resources.WORKFLOWS}{{name}}", name="workflow",
+            description="A workflow's definition, and its graph.", mime_type=resources.JSON,
+        ),
+    ]  # fmt: skip
+
+    async def list_all(ctx: Context, params: types.PaginatedRequestParams) -> types.ListResourcesResult:
+        return types.ListResourcesResult(resources=found, ttl_ms=0, cache_scope="private")
+
+    async def list_templates(ctx: Context, params: types.PaginatedRequestParams) -> types.ListResourceTemplatesResult:
+        return types.ListResourceTemplatesResult(resource_templates=templates, ttl_ms=0, cache_scope="private")
+
+    async def read(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        try:
+            parts = await resources.read(desk, params.uri)
+        except NotFoundError:
+            raise MCPError(types.INVALID_PARAMS, "Resource not found", {"uri": params.uri}) from None
+        contents = [types.TextResourceContents(uri=p.uri, mime_type=p.mime_type, text=p.text) for p in parts]
+        return types.ReadResourceResult(contents=[*contents], ttl_ms=0, cache_scope="private")
+
+    server.add_request_handler("resources/list", types.PaginatedRequestParams, list_all)
+    server.add_request_handler("resources/templates/list", types.PaginatedRequestParams, list_templates)
+    server.add_request_handler("resources/read", types.ReadResourceRequestParams, read)
 
 
 async def _carried(ctx: Context, work: Coroutine[Any, Any, dict[str, Any] | None]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from mcp.types import CallToolResult
+from mcp.types import CallToolResult, TextResourceContents
 
 from agentflow.data import is_object
 from tests.surface_mcp.served import Shop, call, text_of
@@ -267,3 +267,25 @@ async def test_runs_are_listed_page_by_page(client: Client) -> None:
     assert last in page["next"]
     older = data_of(await call(client, "list_workflow_runs", limit=1, before=last))
     assert older["runs"][0]["task_id"] < last
+
+
+async def test_workflows_and_runs_are_resources(client: Client) -> None:
+    listed = (await client.list_resources()).resources
+    assert [each.name for each in listed] == ["approval", "failing", "greet", "noisy", "paid", "slow"]
+    templates = (await client.list_resource_templates()).resource_templates
+    assert [each.uri_template for each in templates] == ["agentflow://runs/{task_id}", "agentflow://workflows/{name}"]
+    definition, graph = (await client.read_resource("agentflow://workflows/greet")).contents
+    assert isinstance(definition, TextResourceContents)
+    assert isinstance(graph, TextResourceContents)
+    assert json.loads(definition.text)["label"] == "Greeting"
+    assert graph.text.startswith("flowchart")
+    handle = data_of(await call(client, "approval"))
+    [run] = (await client.read_resource(f"agentflow://runs/{handle['task_id']}")).contents
+    assert isinstance(run, TextResourceContents)
+    assert json.loads(run.text) == handle
+
+
+@pytest.mark.parametrize("uri", ["agentflow://runs/nothing", "agentflow://workflows/", "file:///etc/passwd", "x"])
+async def test_a_resource_that_is_not_there_is_an_error_of_the_protocol(client: Client, uri: str) -> None:
+    with pytest.raises(MCPError, match="Resource not found"):
+        await client.read_resource(uri)

@@ -1,0 +1,62 @@
+"""What clients may read: workflows as they are configured, and runs as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from agentflow.config import Config
+from agentflow.definition.canonical import to_data
+from agentflow.definition.graph import to_mermaid
+from agentflow.errors import NotFoundError
+from agentflow_mcp.controls import run_named
+from agentflow_mcp.desk import Desk
+from agentflow_mcp.results import as_json
+
+WORKFLOWS = "agentflow://workflows/"
+RUNS = "agentflow://runs/"
+JSON, MERMAID = "application/json", "text/vnd.mermaid"
+
+
+class Listed(NamedTuple):
+    """A resource of a list."""
+
+    uri: str
+    name: str
+    title: str | None
+    description: str | None
+
+
+class Content(NamedTuple):
+    """A part of a resource."""
+
+    uri: str
+    mime_type: str
+    text: str
+
+
+def listed(config: Config) -> list[Listed]:
+    """Return the workflows, in the order of their names."""
+    return [
+        Listed(WORKFLOWS + name, name, each.label, each.description) for name, each in sorted(config.workflows.items())
+    ]
+
+
+async def read(desk: Desk, uri: str) -> Sequence[Content]:
+    """Return what stands at an address: a workflow's definition with its graph, or a run.
+
+    Raises:
+        NotFoundError: nothing does, or it is somebody else's.
+    """
+    config = desk.engine.config
+    redactor = config.redactor
+    if uri.startswith(RUNS):
+        run = await run_named(desk, uri.removeprefix(RUNS))
+        return [Content(uri, JSON, as_json(redactor.value(await desk.told(run))))]
+    workflow = config.workflows.get(uri.removeprefix(WORKFLOWS)) if uri.startswith(WORKFLOWS) else None
+    if workflow is None:
+        raise NotFoundError(f'there is no resource "{uri[:200]}"')
+    return [
+        Content(uri, JSON, as_json(redactor.value(to_data(workflow)))),
+        Content(f"{uri}#graph", MERMAID, redactor.text(to_mermaid(workflow))),
+    ]
