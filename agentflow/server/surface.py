@@ -66,8 +66,9 @@ def surfaces() -> list[Surface]:
         try:
             found.append(cast("Surface", entry.load()))
         except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
             raise AgentflowError(
-                f'the surface "{entry.name}" needs the package "{error.name}"', code="AF-INSTALL",
+                f'the surface "{entry.name}" needs the package "{package}"', code="AF-INSTALL",
                 hint=f'pip install "agentflow-workflows[{entry.name}]"',
             ) from None  # fmt: skip
     return found

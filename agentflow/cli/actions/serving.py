@@ -50,7 +50,7 @@ def serve(common: Common, files: Sequence[str], at: Listen, grace: float) -> int
         from agentflow.server.who import who_of  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise AgentflowError(
-            f'`serve` needs the package "{error.name}"',
+            f'`serve` needs the package "{(error.name or "").partition(".")[0]}"',
             code="AF-INSTALL",
             hint='pip install "agentflow-workflows[a2a]"',
         ) from None
