@@ -272,7 +272,7 @@ class Storm:
 
     async def live(self, items: list[int], *, last: bool) -> Run:
         """Be a holder for a while; the last one stays until the run is over."""
-        opened = holder(self.there, 2, patience=0.5, twice=self.twice)
+        opened = holder(self.there, 2, patience=2.0, twice=self.twice)
         async with opened if last or self.chance.random() < 0.3 else dying(opened) as engine:
             run = await engine.start("graph", {"items": items}, idempotency_key="the one")
             for _ in range(self.chance.randint(1, 3)):

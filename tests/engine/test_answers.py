@@ -88,3 +88,43 @@ async def answer_both(store: Held, engine: Engine, ids: list[str]) -> list[str]:
             await store.store.answer(ids[0], {"value": "theirs"}, by="other", door="api", message_id=None, at=0.0)
             store.let_go()
     return refused
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held here", "held by nobody"])
+async def test_a_message_that_has_answered_a_wait_answers_no_other_by_that_ones_id(lab: Lab, held: bool) -> None:
+    gate = Gate("done")
+    beside = [lab.call("work", gate, execution="parallel")] if held else []
+    with anyio.fail_after(LIMIT):
+        async with lab.open(lab.workflow(*beside, *WAITS)) as engine:
+            run = await engine.start("main")
+            if held:
+                await gate.inside()
+            else:
+                await engine.wait(run.id)
+            await anyio.wait_all_tasks_blocked()
+            first, second = sorted(await engine.waits(run.id), key=lambda wait: wait.step)
+            await engine.resume(first.id, Answer("yes"), message_id="m1")
+            again = await engine.resume(second.id, Answer("yes"), message_id="m1")
+            assert (again.id, again.step) == (first.id, "one")
+            other = await engine.resume(second.id, Answer("no"), message_id="m1")
+            assert (other.id, other.answer) == (first.id, {"value": "yes"})
+            assert [wait.step for wait in await engine.waits(run.id)] == ["two"]
+            await engine.resume(second.id, Answer("yes"), message_id="m2")
+            gate.open()
+            assert (await engine.wait(run.id)).state == "completed"
+
+
+async def test_of_one_message_that_comes_to_two_waits_at_once_one_answer_counts(lab: Lab) -> None:
+    with anyio.fail_after(LIMIT):
+        async with lab.open(lab.workflow(*WAITS)) as engine:
+            run = await engine.wait((await engine.start("main")).id)
+            answered: list[str] = []
+
+            async def answer(wait: str) -> None:
+                answered.append((await engine.resume(wait, Answer("yes"), message_id="m1")).step)
+
+            async with anyio.create_task_group() as group:
+                for wait in await engine.waits(run.id):
+                    group.start_soon(answer, wait.id)
+            (left,) = await engine.waits(run.id)
+            assert set(answered) == {"one", "two"} - {left.step}

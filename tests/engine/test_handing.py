@@ -321,3 +321,24 @@ def _true_of(condition: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
         return condition()
 
     return look
+
+
+async def test_who_takes_over_a_step_that_was_being_stopped_has_it_stopped(lab: Lab, tmp_path: Path) -> None:
+    """The host before died, or left, before its worker had stopped."""
+    before, after = Workers(), Workers()
+    before.busy = after.busy = True
+    flow = lab.workflow(lab.call("a", Fails(0)))
+    async with dying(lab.open(flow, store=tmp_path / "runs.db", runtime=before)) as engine:
+        run = await engine.start("main")
+        key = await before.got()
+        await engine.cancel(run.id)
+        await eventually(lambda: _is(before.stopped == [(key, "run_canceled")]))
+    async with lab.open(flow, store=tmp_path / "runs.db", runtime=after, clock=None) as engine:
+        at_once(engine)
+        assert await after.got(again=True) == key
+        done = await lab.finish(engine, run)
+    assert (done.state, after.stopped) == ("canceled", [(key, "run_canceled")])
+
+
+async def _is(told: bool) -> bool:
+    return told

@@ -10,7 +10,7 @@ import pytest
 from agentflow import Engine
 from agentflow.engine import Answer
 from agentflow.engine.host.restore import restore
-from agentflow.engine.plan.nodes import Scope
+from agentflow.engine.plan.nodes import Node, Scope
 from agentflow.engine.plan.results import result_value
 from agentflow.engine.plan.state import RunState
 from agentflow.errors import StoreError
@@ -130,3 +130,22 @@ async def test_a_group_that_is_tried_again_after_a_restart_counts_on_from_what_w
     assert [before[address].attempt for address in inside] == [1, 1, 1, 1]
     assert [after[address].attempt for address in inside] == [2, 2, 2, 2]
     assert [after[address].n for address in inside] == [before[address].n for address in inside]
+
+
+async def test_a_step_that_is_over_is_seen_when_its_bodies_are_open(lab: Lab) -> None:
+    """Steps in threads read of it while the loop does."""
+    flow = lab.workflow(for_each("loop", in_=[1, 2], steps=[set_("one", value="{item}")]), WAIT)
+    async with lab.open(flow) as engine:
+        run = await lab.finish(engine, await engine.start("main"))
+        steps = body_of(await restored(engine, run.id))
+    assert steps.unread is not None
+    opens, seen = steps.unread[0], list[bool]()
+
+    def look(node: Node) -> None:
+        opens(node)
+        seen.append(isinstance(steps.nodes[0], StepRow))
+
+    steps.unread[0] = look
+    loop = steps.at(0)
+    assert loop is not None
+    assert (seen, len(loop.scopes or {}), steps.at(0) is loop) == ([True], 2, True)

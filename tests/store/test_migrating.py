@@ -71,7 +71,7 @@ async def test_what_cant_be_read_of_an_older_store_doesnt_keep_it_from_opening(t
 
 
 async def test_whose_runs_were_before_agents_were_kept_apart_is_not_known(tmp_path: Path) -> None:
-    """The names of folders stood there: anybody goes on with them. Where both runs of a key can't be, one keeps it."""
+    """The names of folders stood there: anybody goes on with them. Of two that had one key, one keeps it."""
     db = apsw.Connection(str(tmp_path / "runs.db"))
     for migration in migrations()[:6]:
         script(db, migration)
@@ -92,4 +92,4 @@ async def test_whose_runs_were_before_agents_were_kept_apart_is_not_known(tmp_pa
         [root for root, _ in await store.due(9.0, None, (None,), agents=(name,))] for name in ("", "folder", "other")
     ]
     await store.close()
-    assert due == [[1, 2], [], [3]]
+    assert due == [[1, 2, 3], [], []]

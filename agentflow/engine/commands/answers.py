@@ -108,11 +108,9 @@ async def find(store: Store, task_id: str, principal: Principal, message_id: str
     A message that has answered a wait of the run's tree is about that one for ever, whatever is open by now.
     """
     view = await task_of(store, task_id, principal)
-    if view is not None and view.task.kind == "agent":
-        taken = await store.answered(view.root, message_id) if message_id is not None else None
-        return taken or await _asked(store, view)
     if view is not None:
-        return view
+        taken = await store.answered(view.root, message_id) if message_id is not None else None
+        return taken or (await _asked(store, view) if view.task.kind == "agent" else view)
     run = await store.get_run(task_id)
     if run is None or not principal.owns(run.tenant, run.owner):
         raise unknown_wait(task_id)

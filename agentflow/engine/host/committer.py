@@ -264,6 +264,8 @@ class Committer:
         again = self._queue.fail(items, error)
         self._health.notice(error)
         if self._health.outdated is not None:
+            for item in again:
+                self._queue.refuse(item)
             return ()
         await self.pause(PAUSE)
         for tree in trees:

@@ -108,6 +108,8 @@ class Handing:
                 known = attempt._replace(config={}, spec=None, ready=None, values=None, saved=None, arrived=None)
                 handed = node.lease = self._out[attempt.key] = Handed(self, run.tree.key, known)
                 await self._execute(parcel, handed, again=again)
+                if node.halting is not None:  # the host before was stopping it
+                    self.take_back(handed, node.halting)
                 return
         node.lease = None
         self._queue.put(Outcome(run.tree.key, run.key, node.n, node.attempt, node.address, attempt))

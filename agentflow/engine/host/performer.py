@@ -90,7 +90,7 @@ class Performer:
             return ()
         if lease.interrupted is not None:
             outcome, left = Stopped(lease.interrupted), None
-        elif node.halting is not None:
+        elif node.halting is not None and not work.again:
             outcome, left = Stopped("not_begun"), None
         else:
             node.lease = lease

@@ -11,6 +11,7 @@ from agentflow.engine.plan.carried import Folded, Response
 from agentflow.engine.plan.decided import decided_of
 from agentflow.engine.plan.environment import Environment, Lease
 from agentflow.engine.plan.nodes import Node, Scope
+from agentflow.engine.plan.recovery import is_stopped
 from agentflow.engine.plan.state import RunState, Tree
 from agentflow.engine.plan.turns import STOPPED
 from agentflow.engine.program import Program
@@ -163,7 +164,9 @@ class _Restorer:
             node.halting = STOPPED if node.decided.stopping is not None else None
             if (run.key, node.n) in self.executing:
                 node.lease = self.executing[run.key, node.n]
-            elif tree.env.hands_out and node.decided.handed and not node.decided.reducing and node.halting is None:
+            elif tree.env.hands_out and node.decided.handed and not node.decided.reducing:
+                if node.scope is not None and is_stopped(node):
+                    node.halting = node.halting or node.scope.halted
                 tree.handed.append((run, node))
             else:
                 tree.push("interrupted", run, node)

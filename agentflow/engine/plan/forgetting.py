@@ -28,7 +28,7 @@ def forget_past(run: RunState, node: Node) -> None:
     """Reset the steps inside a container that are in memory no more: of older iterations, of compensations."""
     _recall(node)
     inside = tuple(f"{node.address}{sign}" for sign in "/[#")
-    for address, old in run.past.items():
+    for address, old in list(run.past.items()):  # a step in a thread may read what belongs here
         if old.settled and address.startswith(inside):
             _reset(run, old)
             old.state = "submitted"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from threading import RLock
 from typing import Any, Literal
 
 from agentflow.data import decode
@@ -15,6 +16,9 @@ from agentflow.engine.program import ScopeProgram, StepProgram
 from agentflow.errors import Failure
 from agentflow.store.rows import TERMINAL, Phase, State, StepRow
 from agentflow.store.slot_rows import SlotRow
+
+_READING = RLock()
+"""Steps in threads read what others have given, while the loop plans."""
 
 
 def is_satisfied(state: State, reason: str | None) -> bool:
@@ -129,13 +133,12 @@ class Scope:
     def at(self, member: int) -> Node | None:
         """Return one of its steps; None: it wasn't reached."""
         found = self.nodes.get(member)
-        return found if found is None or isinstance(found, Node) else self._revive(member, found)
+        return found if found is None or isinstance(found, Node) else self._revive(member)
 
     def reached(self) -> list[Node]:
         """Return all of its steps that were reached."""
         return [
-            found if isinstance(found, Node) else self._revive(member, found)
-            for member, found in list(self.nodes.items())
+            found if isinstance(found, Node) else self._revive(member) for member, found in list(self.nodes.items())
         ]
 
     def unsettled(self) -> list[Node]:
@@ -155,12 +158,20 @@ class Scope:
             self.unread = {}
         self.unread[member] = opens
 
-    def _revive(self, member: int, row: StepRow) -> Node:
-        node = self.nodes[member] = read_node(self, member, row)
-        opens = self.unread.pop(member, None) if self.unread else None
-        if opens is not None:
-            opens(node)
-        return node
+    def _revive(self, member: int) -> Node:
+        """Make the node of a step that is a row. Others see it when its bodies are open."""
+        with _READING:
+            found = self.nodes[member]
+            if isinstance(found, Node):
+                return found
+            node = read_node(self, member, found)
+            opens = self.unread.get(member) if self.unread else None
+            if opens is not None:
+                opens(node)
+            self.nodes[member] = node
+            if self.unread:
+                self.unread.pop(member, None)
+            return node
 
 
 def read_node(scope: Scope, member: int, row: StepRow) -> Node:

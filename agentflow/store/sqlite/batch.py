@@ -25,18 +25,14 @@ from agentflow.store.rows import (
 )
 from agentflow.store.sqlite import creating, left
 from agentflow.store.sqlite import statements as sql
-from agentflow.store.sqlite.heads import Heads
+from agentflow.store.sqlite.heads import Heads, moment
 from agentflow.store.sqlite.published import Topics
+from agentflow.store.sqlite.queries import answered_by
 from agentflow.store.sqlite.queueing import Queues
 from agentflow.store.sqlite.row_cache import Head, RowCache
 from agentflow.store.sqlite.rows import tree_keys
 from agentflow.store.sqlite.sql import do, do_each, do_many, number, one
 from agentflow.store.sqlite.timers import Timers
-
-
-def _moment(change: RunChange, head: Head) -> float:
-    """Return the time of a change."""
-    return change.patch.at if change.patch else max([head.updated_at, *[event.at for event in change.events]])
 
 
 class Batch:
@@ -178,15 +174,17 @@ class Batch:
         return False
 
     def _in_time(self, change: RunChange) -> bool:
-        """Tell whether all waits are open that a change answers."""
-        change.late = []
+        """Tell whether all waits are open that a change answers, and none of the messages has answered before."""
+        late, taken = list[str](), set[str | None]()
         for row in change.answers:
-            task = one(self._db, sql.OPEN_TASK, (row.task[::-1],))
-            if task is None:
-                change.late.append(row.task)
+            task, message = one(self._db, sql.OPEN_TASK, (row.task[::-1],)), row.message_id
+            if task is None or (message and message in taken) or answered_by(self._db, change.root, message):
+                late.append(row.task)
             else:
+                taken.add(message)
                 self._generations.setdefault(row.task, task[2])
-        return not change.late
+        change.late = late
+        return not late
 
     def _place(self, run: int) -> sql.Place:
         """Return whose a run is, and of which context."""
@@ -218,7 +216,7 @@ class Batch:
             for task in tasks:
                 do(self._db, sql.UPSERT_TASK, creating.task_row(run, task, self._place(run)))
         for task_id, state, message in change.close_tasks:
-            self._close_task(head, task_id, state, message, _moment(change, head))
+            self._close_task(head, task_id, state, message, moment(change, head))
         if change.drop_shared:
             self._rare[sql.DROP_SHARED].extend(left.dropped(run, change.drop_shared))
         if change.shared:
@@ -233,10 +231,10 @@ class Batch:
         if change.inbox_done:
             self._rare[sql.DROP_COMMAND].extend([(number_,) for number_ in change.inbox_done])
         if head.extras and ended(head.state):
-            self._close(run, head, _moment(change, head))
+            self._close(run, head, moment(change, head))
             self.queues.free_runs([run], change)
         for subscription in change.subscriptions:
-            self._subscribe(run, head, subscription, _moment(change, head))
+            self._subscribe(run, head, subscription, moment(change, head))
         if change.take or change.release:
             self._leases.append(change)
         change.stamp = Stamp(head.seq, head.generation, head.updated_at)
@@ -295,9 +293,8 @@ class Batch:
             (state, encode(row.answer), row.by, row.door, row.message_id, at, at, generation, task[::-1]),
         )
         if row.door != EVENT_DOOR:
-            self._rare[sql.NEW_MESSAGE].append(
-                (row.run, task, row.message_id, "user", generation or 0, at, row.message)
-            )
+            message = (row.run, task, row.message_id, "user", generation or 0, at, row.message)
+            do(self._db, sql.NEW_MESSAGE, message)  # now: it answers nothing else of this transaction
         do(self._db, "DELETE FROM subscriptions WHERE task = ?", (task,))
         return head
 

@@ -13,10 +13,15 @@ from agentflow.store.rows import AnswerRow, EventRow
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.database import Database
 from agentflow.store.sqlite.published import Source
-from agentflow.store.sqlite.queries import concerned
+from agentflow.store.sqlite.queries import answered_by, concerned
 from agentflow.store.sqlite.rows import TASK, inbox_row, task_view
 from agentflow.store.sqlite.sql import one, rows
 from agentflow.store.views import Inbox
+
+_ANSWERABLE = """
+SELECT k.id, k.run, k.n, k.step, k.state, k.answer, k.message_id, t.holder, h.root
+FROM tasks k JOIN heads h ON h.key = k.run JOIN heads t ON t.key = h.root WHERE k.ending = ?
+"""
 
 
 class Commands:
@@ -32,12 +37,10 @@ class Commands:
         db = self._database.writer.db
 
         def work(batch: Batch) -> Answered:
-            found = one(
-                db,
-                "SELECT k.id, k.run, k.n, k.step, k.state, k.answer, k.message_id, t.holder FROM tasks k"
-                " JOIN heads h ON h.key = k.run JOIN heads t ON t.key = h.root WHERE k.ending = ?",
-                (task_id[::-1],),
-            )
+            found = one(db, _ANSWERABLE, (task_id[::-1],))
+            before = answered_by(db, found[8], message_id) if found else None
+            if before is not None:  # the message is about that one for ever
+                found = one(db, _ANSWERABLE, (before[::-1],))
             if found is None:
                 return Answered("unknown", None)
             if found[4] not in OPEN:
@@ -47,7 +50,7 @@ class Commands:
                 task, run, n, step = found[:4]
                 batch.pass_answer(AnswerRow(task, run, n, step, answer, by, door, message_id, at, message))
                 batch.flush()
-            view = one(db, f"{TASK} WHERE k.ending = ?", (task_id[::-1],))
+            view = one(db, f"{TASK} WHERE k.ending = ?", (found[0][::-1],))
             return Answered(outcome, task_view(view) if view else None, found[7])
 
         return await self._database.write(work)

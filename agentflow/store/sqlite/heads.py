@@ -6,7 +6,7 @@ from collections.abc import MutableMapping
 from typing import Any, TypeAlias
 
 from agentflow.store.common import ended
-from agentflow.store.rows import RunPatch
+from agentflow.store.rows import RunChange, RunPatch
 from agentflow.store.sqlite import statements as sql
 from agentflow.store.sqlite.row_cache import Head
 
@@ -104,3 +104,8 @@ def _is_plain(patch: RunPatch) -> bool:
     """Tell whether a patch that ends a run says no more than most do."""
     given = (patch.error, patch.output, patch.message, patch.last_response, patch.tolerated, patch.paused)
     return patch.memo == b"" and given == (None, None, None, None, None, None)
+
+
+def moment(change: RunChange, head: Head) -> float:
+    """Return the time of a change."""
+    return change.patch.at if change.patch else max([head.updated_at, *[event.at for event in change.events]])

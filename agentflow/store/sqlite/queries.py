@@ -222,3 +222,15 @@ def delete_runs(db: apsw.Connection, keys: Collection[int]) -> None:
         " AND NOT EXISTS (SELECT 1 FROM pinned WHERE digest = ?1)",
         definitions,
     )
+
+
+def answered_by(db: apsw.Connection, root: int, message_id: str | None) -> str | None:
+    """Return the id of the wait of a tree that a message has answered: it answers no other one."""
+    found = one(db, _ANSWERED_BY, (message_id, root)) if message_id is not None else None
+    return found[0] if found else None
+
+
+_ANSWERED_BY = """
+SELECT k.id FROM messages m JOIN heads h ON h.key = m.run JOIN tasks k ON k.run = m.run AND k.id = m.task
+WHERE m.id = ?1 AND h.root = ?2 AND k.message_id = ?1
+"""

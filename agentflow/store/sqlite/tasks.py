@@ -10,7 +10,7 @@ from agentflow.store.common import join_artifacts
 from agentflow.store.rows import ArtifactRow, Event
 from agentflow.store.sqlite.database import Database
 from agentflow.store.sqlite.listing import task_page
-from agentflow.store.sqlite.queries import ids_ending, shortest_of, task_where
+from agentflow.store.sqlite.queries import answered_by, ids_ending, shortest_of, task_where
 from agentflow.store.sqlite.rows import (
     EVENT,
     TASK,
@@ -43,16 +43,9 @@ class Tasks:
 
     async def answered(self, root: int, message_id: str) -> TaskView | None:
         """Return the wait of a tree that a message has answered."""
-        named = "SELECT m.task FROM messages m JOIN heads h ON h.key = m.run"
         with self._database.faults:
-            db = self._database.reader
-            found = rows(db, f"{named} WHERE m.id = ? AND m.task IS NOT NULL AND h.root = ?", (message_id, root))
-            views = (
-                one(db, f"{TASK} WHERE k.ending = ? AND k.message_id = ?", (name[::-1], message_id))
-                for (name,) in found
-            )
-            values = next((each for each in views if each), None)
-        return task_view(values) if values else None
+            named = answered_by(self._database.reader, root, message_id)
+        return await self.get_task(named) if named else None
 
     async def list_tasks(
         self,
