@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from agentflow.engine import Answer, Engine
-from agentflow.errors import ConflictError
-from agentflow.steps import parallel, set_, wait_for_input
+from agentflow.errors import ConflictError, InputError
+from agentflow.steps import parallel, set_, wait_for_event, wait_for_input
 from tests.engine.hands import Gate
 from tests.engine.held import Held, held_store
 from tests.engine.lab import LIMIT, Lab
@@ -128,3 +128,14 @@ async def test_of_one_message_that_comes_to_two_waits_at_once_one_answer_counts(
                     group.start_soon(answer, wait.id)
             (left,) = await engine.waits(run.id)
             assert set(answered) == {"one", "two"} - {left.step}
+
+
+async def test_an_answer_is_no_event(lab: Lab) -> None:
+    with anyio.fail_after(LIMIT):
+        async with lab.open(lab.workflow(wait_for_event("paid", topic="paid"))) as engine:
+            run = await engine.wait((await engine.start("main")).id)
+            for name in (run.id, (await engine.waits(run.id))[0].id):
+                with pytest.raises(InputError, match="waits for an event, not for an answer"):
+                    await engine.resume(name, Answer({"sum": 3}))
+            await engine.publish("paid", {"sum": 4})
+            assert (await engine.wait(run.id)).output == {"sum": 4}

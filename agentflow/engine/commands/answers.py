@@ -130,6 +130,9 @@ async def find(store: Store, task_id: str, principal: Principal, message_id: str
 def check(view: TaskView, answer: Answer | Decline | ToolFailure, gate: Gate) -> dict[str, Any]:
     """Return the answer as it is stored; raises InputError when it doesn't fit."""
     task = view.task
+    if task.kind == "event" and not isinstance(answer, Decline):
+        hint = "publish the event, or decline: then the step fails"
+        raise InputError(f'"{task.step}" waits for an event, not for an answer', code="AF-WAIT-INVALID", hint=hint)
     if isinstance(answer, Decline):
         return {"decline": gate.data(answer.reason, ANSWER)}
     if isinstance(answer, ToolFailure):
