@@ -23,7 +23,7 @@ from agentflow.testing.clock import FakeClock
 from tests.engine.far import far
 from tests.engine.lab import Lab
 from tests.workers.crew import Crew
-from tests.workers.here_only import HERE_ONLY
+from tests.workers.here_only import EITHER, HERE_ONLY
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -64,13 +64,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Expect those tests to fail on workers elsewhere that can't hold there."""
-    left = dict(HERE_ONLY)
+    left = {**HERE_ONLY, **EITHER}
     for item in items:
         if isinstance(item, pytest.Function) and "[workers" in item.name:
             name = f"{item.path.stem}::{item.name}"
             for each in (name, name.partition("[")[0]):
+                left.pop(each, None)
                 if each in HERE_ONLY:
-                    item.add_marker(pytest.mark.xfail(reason=left.pop(each, HERE_ONLY[each]), strict=True))
+                    item.add_marker(pytest.mark.xfail(reason=HERE_ONLY[each], strict=True))
+                elif each in EITHER:
+                    item.add_marker(pytest.mark.skip(reason=EITHER[each]))
     modules = {item.path.stem for item in items}
     gone = [name for name in left if name.partition("::")[0] in modules]
     if gone and not any("::" in arg for arg in items[0].config.args):
