@@ -64,8 +64,9 @@ class Hand:
         self.reading = asyncio.create_task(self._read())
 
     def kill(self) -> None:
-        """End the process as `kill -9` does."""
-        os.kill(self._pid, signal.SIGKILL)
+        """End the process as `kill -9` does; perhaps it is dead already."""
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
 
     async def end(self) -> None:
         """Let the process go."""
