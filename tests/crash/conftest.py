@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.crash.scene import Scene
-from tests.engine.conftest import clock, lab, pytest_generate_tests
+from tests.engine.conftest import clock, crew, lab, pytest_generate_tests
 
-__all__ = ("clock", "lab", "pytest_generate_tests", "scene")
+__all__ = ("clock", "crew", "lab", "pytest_generate_tests", "scene")
 
 
 @pytest.fixture

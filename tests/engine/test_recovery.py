@@ -10,6 +10,8 @@ import pytest
 
 from agentflow.definition.models import Workflow
 from agentflow.engine import Answer
+from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.state import RunState
 from agentflow.errors import ConflictError, NotFoundError
 from agentflow.steps import delay, for_each, parallel, saga, sequence, set_, wait_for_input
 from agentflow.steps import workflow as sub
@@ -336,9 +338,10 @@ async def test_only_a_death_while_the_step_executes_counts(lab: Lab, db: Path, d
         async with lab.open(flow, store=db, host="own") as engine:
             claimed = anyio.Event()
 
-            async def stuck(run: object, node: object, claimed: anyio.Event = claimed) -> None:
+            async def stuck(run: RunState, node: Node, claimed: anyio.Event = claimed) -> tuple[RunState, Node]:
                 claimed.set()
                 await anyio.sleep_forever()
+                return run, node
 
             if died == "before the claim":
                 engine.core.slots.limit = 0
