@@ -150,7 +150,8 @@ class Storm:
 
     def ledger(self) -> list[tuple[str, str, int, int]]:
         """Return (run, address, attempt, process) of everything that steps have begun, in order."""
-        lines = (line.split() for line in (self.scene.folder / "ledger").read_text(encoding="utf-8").splitlines())
+        text = (self.scene.folder / "ledger").read_text(encoding="utf-8")
+        lines = (line.split() for line in text[: text.rfind("\n") + 1].splitlines())  # the last may be half written
         return [(run, address, int(attempt), int(pid)) for run, address, attempt, pid in lines]
 
     def _verify(self) -> None:

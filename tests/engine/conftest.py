@@ -57,9 +57,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         known = metafunc.definition.path.stem in IN_JSON
         wire = pytest.param("wire", marks=() if known else (pytest.mark.slow,))
         away = pytest.param("far", marks=() if metafunc.definition.path.stem in FAR else (pytest.mark.slow,))
-        elsewhere = metafunc.definition.path.stem in ELSEWHERE
-        workers = pytest.param("workers", marks=() if elsewhere else (pytest.mark.slow,))
-        metafunc.parametrize("mode", ["cached", "replayed", wire, away, workers])
+        modes = ["cached", "replayed", wire, away]
+        if metafunc.definition.path.parent == Path(__file__).parent:  # crash tests have workers of their own
+            elsewhere = metafunc.definition.path.stem in ELSEWHERE
+            modes.append(pytest.param("workers", marks=() if elsewhere else (pytest.mark.slow,)))
+        metafunc.parametrize("mode", modes)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
