@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 from mcp import Client
 
+from tests.cli.conftest import forker
 from tests.cli.forks import Forker
-from tests.cli.project import clean_environ
 from tests.surface_mcp.served import Shop, make
 
-
-@pytest.fixture(scope="session")
-def forker() -> Iterator[Forker]:
-    """Return what runs commands without the time of their start."""
-    made = Forker(clean_environ())
-    yield made
-    made.close()
+__all__ = ("client", "forker", "shared", "shop")
 
 
 @pytest.fixture
