@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import anyio
@@ -16,7 +17,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from agentflow import __version__
 from agentflow.engine import Engine
 from agentflow.ids import new_id
-from agentflow.server.surface import Agent, Surface, surfaces
+from agentflow.server.surface import Agent, Serving, Surface, surfaces
 from agentflow.server.who import Asking, Who, who_of
 
 
@@ -24,6 +25,8 @@ def create_app(
     *engines: Engine, url: str = "http://127.0.0.1:8420", who: Who | None = None, leaving: anyio.Event | None = None
 ) -> Starlette:
     """Return an ASGI app that serves open engines; close them after it.
+
+    Mounted in another app it needs that one's lifespan: `async with app.router.lifespan_context(app): …`.
 
     Args:
         engines: one, at the app's root; or several, each below `/agents/{its config's name}`. At the root the first of
@@ -33,11 +36,26 @@ def create_app(
         leaving: set it when the app is about to end, and who waits for a run is answered at once.
     """
     known = who or who_of([engine.config for engine in engines], os.environ)
-    agents = agents_of(engines, url, known, leaving or anyio.Event())
+    agents, speaking = agents_of(engines, url, known, leaving or anyio.Event()), surfaces()
     return Starlette(
-        routes=[Route("/healthz", _health(new_id())), *_routes(agents, surfaces(), url)],
+        routes=[Route("/healthz", _health(new_id())), *_routes(agents, speaking, url)],
         middleware=[Middleware(Asking, who=known)],
+        lifespan=_lifespan(agents, speaking),
     )
+
+
+def _lifespan(
+    agents: Sequence[Agent], speaking: Sequence[Surface]
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with AsyncExitStack() as stack:
+            for surface in speaking:
+                if isinstance(surface, Serving):
+                    await stack.enter_async_context(surface.serving(agents))
+            yield
+
+    return lifespan
 
 
 def agents_of(engines: Sequence[Engine], url: str, who: Who, leaving: anyio.Event) -> list[Agent]:

@@ -115,6 +115,7 @@ async def serve(engines: Sequence[Engine], listening: Listening, tell: Callable[
         async with anyio.create_task_group() as group:
             group.start_soon(hear, received)
             group.start_soon(told)
-            await server.serve(sockets=[listening.socket])
+            async with app.router.lifespan_context(app):
+                await server.serve(sockets=[listening.socket])
             group.cancel_scope.cancel()
     return ended

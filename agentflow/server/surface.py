@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 import anyio
 from starlette.routing import BaseRoute
@@ -27,6 +28,8 @@ class Agent:
     """Set when the server is about to end: who waits is answered with what there is."""
     tokens: bool = False
     """Whether who asks has to bring a token."""
+    kept: dict[str, Any] = field(default_factory=dict[str, Any], compare=False)
+    """What surfaces keep of it between making its routes and serving them, by their names."""
 
 
 class Place(NamedTuple):
@@ -52,6 +55,18 @@ class Surface(Protocol):
 
     def example(self, agent: Agent) -> str:
         """Return a command that uses it, to be pasted."""
+        ...
+
+
+@runtime_checkable
+class Serving(Protocol):
+    """A surface that does something of its own while the app serves."""
+
+    def serving(self, agents: Sequence[Agent]) -> AbstractAsyncContextManager[None]:
+        """Return what is entered before the app's first request, and left after its last one.
+
+        It is asked for once an app, when all routes are made.
+        """
         ...
 
 
