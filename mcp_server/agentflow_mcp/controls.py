@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentflow.data import parse
-from agentflow.engine import Answer, Decline, Run, WaitView
+from agentflow.engine import Answer, Decline, Engine, Run, WaitView
 from agentflow.engine.finding import task_of
 from agentflow.engine.models import wait_view
 from agentflow.errors import InputError, NotFoundError
+from agentflow.principal import Principal
 from agentflow.store.rows import RunQuery, State
+from agentflow_mcp.caller import Caller
 from agentflow_mcp.catalogue import Tool
-from agentflow_mcp.desk import DOOR, Caller, Control, Desk, reply_of
+from agentflow_mcp.desk import Control
 from agentflow_mcp.documents import ANSWERED, STATUSES, run_data, wait_data
+from agentflow_mcp.following import Follower
+from agentflow_mcp.replies import DOOR, reply_of
 from agentflow_mcp.results import Result, plain, refused
 from agentflow_mcp.schemas import RUN, RUNS, STATUS, WAITS
 
@@ -32,13 +36,12 @@ _TASK = {
 }
 
 
-async def run_named(desk: Desk, task_id: str) -> Run:
+async def run_named(engine: Engine, task_id: str, principal: Principal) -> Run:
     """Return the run that an id names, its own or that of one of its waits.
 
     Raises:
         NotFoundError: there is none, or it is somebody else's.
     """
-    engine, principal = desk.engine, desk.principal
     view = await task_of(engine.store, task_id, principal)
     try:
         return await engine.get(task_id if view is None else view.root_id, principal=principal)
@@ -46,43 +49,45 @@ async def run_named(desk: Desk, task_id: str) -> Run:
         raise NotFoundError(f'no run and no wait "{task_id}"') from None
 
 
-async def wait_named(desk: Desk, task_id: str) -> WaitView | None:
+async def wait_named(engine: Engine, task_id: str, principal: Principal) -> WaitView | None:
     """Return the wait that an id names: its own, or that of a run with one open wait; None where that has others.
 
     Raises:
         NotFoundError: there is no such wait and no such run.
     """
-    view = await task_of(desk.engine.store, task_id, desk.principal)
+    view = await task_of(engine.store, task_id, principal)
     if view is not None:
         return wait_view(view) if view.task.kind != "agent" else None  # of a turn, the engine finds the wait
-    run = await run_named(desk, task_id)
-    waits = await desk.engine.waits(run.id, principal=desk.principal)
+    run = await run_named(engine, task_id, principal)
+    waits = await engine.waits(run.id, principal=principal)
     return waits[0] if len(waits) == 1 else None
 
 
-async def resume(desk: Desk, arguments: Mapping[str, Any], caller: Caller) -> Result:
+async def resume(follower: Follower, arguments: Mapping[str, Any], caller: Caller) -> Result:
     """Answer a wait, and follow its run."""
     task_id, reply = arguments["task_id"], reply_of(arguments)
-    view = await wait_named(desk, task_id)
+    view = await wait_named(follower.engine, task_id, caller.principal)
     if view is not None and view.kind not in ANSWERED:
         raise InputError(
             f'step "{view.step}" waits for something from elsewhere ({view.kind}), not for an answer',
             code="AF-WAIT-INVALID", why=view.message, hint="call wait_workflow later",
         )  # fmt: skip
     try:
-        done = await _resume(desk, task_id, reply, arguments.get("message_id"))
+        done = await _resume(follower.engine, arguments, reply, caller.principal)
     except InputError as error:
         return refused(error, {"task_id": task_id, "waiting_for": [wait_data(view)]} if view is not None else None)
     try:
-        run = await desk.engine.get(done.root_id, principal=desk.principal)
+        run = await follower.engine.get(done.root_id, principal=caller.principal)
     except NotFoundError:  # who may answer a wait needn't see its run
         return plain({"task_id": done.id, "workflow": done.workflow, "message": "answered"})
-    return await desk.followed(run, caller, desk.hold, document=True)
+    return await follower.followed(run, caller, follower.hold, document=True)
 
 
-async def _resume(desk: Desk, task_id: str, reply: Answer | Decline, message_id: str | None) -> WaitView:
+async def _resume(
+    engine: Engine, arguments: Mapping[str, Any], reply: Answer | Decline, principal: Principal
+) -> WaitView:
     """Answer; where an answer that is a text doesn't fit, what it says as JSON may: models often write it so."""
-    engine, principal = desk.engine, desk.principal
+    task_id, message_id = arguments["task_id"], arguments.get("message_id")
     try:
         return await engine.resume(task_id, reply, door=DOOR, message_id=message_id, principal=principal)
     except InputError as error:
@@ -95,24 +100,24 @@ async def _resume(desk: Desk, task_id: str, reply: Answer | Decline, message_id:
         return await engine.resume(task_id, Answer(value), door=DOOR, message_id=message_id, principal=principal)
 
 
-async def wait(desk: Desk, arguments: Mapping[str, Any], caller: Caller) -> Result:
+async def wait(follower: Follower, arguments: Mapping[str, Any], caller: Caller) -> Result:
     """Wait for a run, for a while."""
-    run = await run_named(desk, arguments["task_id"])
-    return await desk.followed(run, caller, arguments.get("timeout_s", USUAL), document=True)
+    run = await run_named(follower.engine, arguments["task_id"], caller.principal)
+    return await follower.followed(run, caller, arguments.get("timeout_s", USUAL), document=True)
 
 
-async def get(desk: Desk, arguments: Mapping[str, Any], caller: Caller) -> Result:
+async def get(follower: Follower, arguments: Mapping[str, Any], caller: Caller) -> Result:
     """Tell how a run is now."""
-    run = await run_named(desk, arguments["task_id"])
-    return plain(await desk.told(run), run_id=run.id)
+    run = await run_named(follower.engine, arguments["task_id"], caller.principal)
+    return plain(await follower.told(run, caller.principal), run_id=run.id)
 
 
-async def list_waits(desk: Desk, arguments: Mapping[str, Any], caller: Caller) -> Result:
+async def list_waits(follower: Follower, arguments: Mapping[str, Any], caller: Caller) -> Result:
     """List what waits for answers."""
     task_id = arguments.get("task_id")
-    run_id = None if task_id is None else (await run_named(desk, task_id)).id
-    views = await desk.engine.store.list_tasks(run_id=run_id, tree=True, principal=desk.principal)
-    found = [wait_view(view) for view in views if run_id is not None or view.agent == desk.engine.config.agent]
+    run_id = None if task_id is None else (await run_named(follower.engine, task_id, caller.principal)).id
+    views = await follower.engine.store.list_tasks(run_id=run_id, tree=True, principal=caller.principal)
+    found = [wait_view(view) for view in views if run_id is not None or view.agent == follower.engine.config.agent]
     data: dict[str, Any] = {"waiting_for": [wait_data(view) for view in found[:MOST]]}
     if len(found) > MOST:
         data["next"] = f"{len(found) - MOST} more aren't shown: give a run's task_id, or answer these first."
@@ -123,15 +128,15 @@ async def list_waits(desk: Desk, arguments: Mapping[str, Any], caller: Caller) -
     return plain(data)
 
 
-async def list_runs(desk: Desk, arguments: Mapping[str, Any], caller: Caller) -> Result:
+async def list_runs(follower: Follower, arguments: Mapping[str, Any], caller: Caller) -> Result:
     """List runs, newest first."""
     status, limit = arguments.get("status"), arguments.get("limit", LISTED)
     states: list[State] = [state for state, word in STATUSES.items() if word == status]
     query = RunQuery(
         states=states, workflow=arguments.get("workflow"), before=arguments.get("before"), limit=int(limit) + 1,
-        agent=desk.engine.config.agent,
+        agent=follower.engine.config.agent,
     )  # fmt: skip
-    found = await desk.engine.list(query, principal=desk.principal)
+    found = await follower.engine.list(query, principal=caller.principal)
     runs = [run_data(run) for run in found[: int(limit)]]
     for each in runs:
         each.pop("output", None)  # lists don't read outputs
@@ -141,18 +146,18 @@ async def list_runs(desk: Desk, arguments: Mapping[str, Any], caller: Caller) ->
     return plain(data)
 
 
-async def cancel(desk: Desk, arguments: Mapping[str, Any], caller: Caller) -> Result:
+async def cancel(follower: Follower, arguments: Mapping[str, Any], caller: Caller) -> Result:
     """Cancel a run with all below it."""
     task_id = arguments["task_id"]
-    run = await run_named(desk, task_id)
-    if await task_of(desk.engine.store, task_id, desk.principal) is not None:
+    run = await run_named(follower.engine, task_id, caller.principal)
+    if await task_of(follower.engine.store, task_id, caller.principal) is not None:
         raise InputError(
             f'"{task_id}" is a wait, and not a run',
             hint=f"cancel its run, {run.id}, or refuse to answer: resume_workflow with decline",
         )
-    await desk.engine.cancel(run.id, principal=desk.principal)
-    run = await desk.engine.wait(run.id, ENDING, principal=desk.principal)
-    return plain(await desk.told(run), run_id=run.id)
+    await follower.engine.cancel(run.id, principal=caller.principal)
+    run = await follower.engine.wait(run.id, ENDING, principal=caller.principal)
+    return plain(await follower.told(run, caller.principal), run_id=run.id)
 
 
 def _tool(name: str, description: str, properties: Mapping[str, Any], required: Sequence[str], **more: Any) -> Tool:

@@ -17,11 +17,15 @@ from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 from agentflow.codes import door
 from agentflow.engine import Answer, Decline
 from agentflow.errors import AgentflowError, InputError, NotFoundError
+from agentflow.principal import LOCAL, Principal
+from agentflow.server.who import principal_of
 from agentflow_mcp import resources, task_calls
 from agentflow_mcp.asking import Asking, plain_choices
+from agentflow_mcp.caller import Caller
 from agentflow_mcp.catalogue import Tool
-from agentflow_mcp.desk import Caller, Desk, meta_key
+from agentflow_mcp.desk import Desk
 from agentflow_mcp.lines import Sink, Source, Target
+from agentflow_mcp.replies import meta_key
 from agentflow_mcp.results import RUN_KEY, Request, Result, refused, told
 
 TASKS: Final = "io.modelcontextprotocol/tasks"
@@ -75,7 +79,9 @@ def make_server(desk: Desk, name: str) -> Server[dict[str, Any]]:
 async def _called(ctx: Context, desk: Desk, params: types.CallToolRequestParams, key: str | None) -> Any:
     forms = _shows_forms(ctx)
     rounds = forms and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
-    caller = Caller(_progress(ctx), _asking(ctx), key, tasks=_takes_tasks(ctx), forms=forms, rounds=rounds)
+    caller = Caller(
+        _principal(ctx), _progress(ctx), _asking(ctx), key, tasks=_takes_tasks(ctx), forms=forms, rounds=rounds
+    )
     if params.request_state is None:
         result = await desk.call(params.name, params.arguments or {}, caller)
     else:
@@ -171,10 +177,12 @@ def _serve_tasks(server: Server[dict[str, Any]], desk: Desk) -> None:
         return await _carried(ctx, _task(ctx, desk, params.task_id))
 
     async def update(ctx: Context, params: UpdateParams) -> dict[str, Any]:
-        return await _carried(ctx, task_calls.update(desk, params.task_id, params.input_responses))
+        return await _carried(
+            ctx, task_calls.update(desk.engine, params.task_id, params.input_responses, _principal(ctx))
+        )
 
     async def cancel(ctx: Context, params: TaskParams) -> dict[str, Any]:
-        return await _carried(ctx, task_calls.cancel(desk, params.task_id))
+        return await _carried(ctx, task_calls.cancel(desk.engine, params.task_id, _principal(ctx)))
 
     server.add_request_handler("tasks/get", TaskParams, get)
     server.add_request_handler("tasks/update", UpdateParams, update)
@@ -208,7 +216,7 @@ def _serve_resources(server: Server[dict[str, Any]], desk: Desk) -> None:
 
     async def read(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         try:
-            parts = await resources.read(desk, params.uri)
+            parts = await resources.read(desk.follower, params.uri, _principal(ctx))
         except NotFoundError:
             raise MCPError(types.INVALID_PARAMS, "Resource not found", {"uri": params.uri}) from None
         contents = [types.TextResourceContents(uri=p.uri, mime_type=p.mime_type, text=p.text) for p in parts]
@@ -241,7 +249,7 @@ def _code(error: AgentflowError) -> int:
 
 
 async def _task(ctx: Context, desk: Desk, task_id: str) -> dict[str, Any]:
-    task = await task_calls.get(desk, task_id, forms=_shows_forms(ctx))
+    task = await task_calls.get(desk.engine, task_id, _principal(ctx), forms=_shows_forms(ctx))
     data = dict(task.data)
     if task.result is not None:
         result = _result(task.result.without_secrets(desk.engine.config.redactor))
@@ -252,6 +260,11 @@ async def _task(ctx: Context, desk: Desk, task_id: str) -> dict[str, Any]:
             for name, each in task.requests.items()
         }
     return data
+
+
+def _principal(ctx: Context) -> Principal:
+    """Return who asks: over HTTP whom the server lets in, otherwise this machine's user."""
+    return LOCAL if ctx.request is None else principal_of(ctx.request.scope)
 
 
 def _takes_tasks(ctx: Context) -> bool:

@@ -9,8 +9,9 @@ from agentflow.config import Config
 from agentflow.definition.canonical import to_data
 from agentflow.definition.graph import to_mermaid
 from agentflow.errors import NotFoundError
+from agentflow.principal import Principal
 from agentflow_mcp.controls import run_named
-from agentflow_mcp.desk import Desk
+from agentflow_mcp.following import Follower
 from agentflow_mcp.results import as_json
 
 WORKFLOWS = "agentflow://workflows/"
@@ -42,17 +43,17 @@ def listed(config: Config) -> list[Listed]:
     ]
 
 
-async def read(desk: Desk, uri: str) -> Sequence[Content]:
+async def read(follower: Follower, uri: str, principal: Principal) -> Sequence[Content]:
     """Return what stands at an address: a workflow's definition with its graph, or a run.
 
     Raises:
         NotFoundError: nothing does, or it is somebody else's.
     """
-    config = desk.engine.config
+    config = follower.engine.config
     redactor = config.redactor
     if uri.startswith(RUNS):
-        run = await run_named(desk, uri.removeprefix(RUNS))
-        return [Content(uri, JSON, as_json(redactor.value(await desk.told(run))))]
+        run = await run_named(follower.engine, uri.removeprefix(RUNS), principal)
+        return [Content(uri, JSON, as_json(redactor.value(await follower.told(run, principal))))]
     workflow = config.workflows.get(uri.removeprefix(WORKFLOWS)) if uri.startswith(WORKFLOWS) else None
     if workflow is None:
         raise NotFoundError(f'there is no resource "{uri[:200]}"')

@@ -5,33 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from agentflow.engine import Engine
 from agentflow.errors import InputError
-from agentflow_mcp.desk import Desk
+from agentflow.principal import Principal
+from agentflow_mcp.replies import answered
 from agentflow_mcp.tasks import Task, task_of
 
 
-async def get(desk: Desk, task_id: str, *, forms: bool) -> Task:
+async def get(engine: Engine, task_id: str, principal: Principal, *, forms: bool) -> Task:
     """Return a run as a task; raises NotFoundError where there is none, or it is somebody else's."""
-    run = await desk.engine.get(task_id, principal=desk.principal)
-    waits = [] if run.ended else await desk.engine.waits(run.id, principal=desk.principal)
-    return task_of(run, waits, desk.engine.core.env.now(), forms=forms)
+    run = await engine.get(task_id, principal=principal)
+    waits = [] if run.ended else await engine.waits(run.id, principal=principal)
+    return task_of(run, waits, engine.core.env.now(), forms=forms)
 
 
-async def update(desk: Desk, task_id: str, replies: Mapping[str, Any]) -> None:
+async def update(engine: Engine, task_id: str, replies: Mapping[str, Any], principal: Principal) -> None:
     """Answer requests of a task. What was answered already, and what isn't there, is left out.
 
     Raises:
         NotFoundError: there is no such task.
         InputError: an answer doesn't fit; its request stays, the others are answered.
     """
-    run = await desk.engine.get(task_id, output=False, principal=desk.principal)
-    wrong = (await desk.answered(run, replies)).wrong
+    run = await engine.get(task_id, output=False, principal=principal)
+    wrong = (await answered(engine, run, replies, principal)).wrong
     if wrong:
         told = "; ".join(f"{name}: {why}" for name, why in wrong.items())
         raise InputError(f"an answer doesn't fit, and is asked for still: {told}", code="AF-WAIT-INVALID")
 
 
-async def cancel(desk: Desk, task_id: str) -> None:
+async def cancel(engine: Engine, task_id: str, principal: Principal) -> None:
     """Cancel a task's run; of one that has ended nothing changes. Raises NotFoundError where there is none."""
-    run = await desk.engine.get(task_id, output=False, principal=desk.principal)
-    await desk.engine.cancel(run.id, principal=desk.principal)
+    run = await engine.get(task_id, output=False, principal=principal)
+    await engine.cancel(run.id, principal=principal)

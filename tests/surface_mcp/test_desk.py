@@ -13,9 +13,10 @@ import pytest
 
 from agentflow import Engine
 from agentflow.config.load import load_text
-from agentflow_mcp import desk as desks
+from agentflow_mcp.caller import Caller
 from agentflow_mcp.controls import CONTROLS
-from agentflow_mcp.desk import Caller, Desk
+from agentflow_mcp.desk import Desk
+from agentflow_mcp.following import BEAT
 from agentflow_mcp.schemas import FAILED, HANDLE, input_schema, result_schema
 
 pytestmark = pytest.mark.anyio
@@ -24,14 +25,15 @@ ONE_STEP = "steps: [{id: s, type: set, value: 1}]"
 
 
 @asynccontextmanager
-async def desk(text: str, functions: Mapping[str, Callable[..., Any]] | None = None) -> AsyncGenerator[Desk]:
+async def desk(
+    text: str, functions: Mapping[str, Callable[..., Any]] | None = None, beat: float = BEAT
+) -> AsyncGenerator[Desk]:
     """Return a desk over a config and an engine in memory."""
     async with Engine.open(":memory:", config=load_text(text), functions=functions) as engine:
-        yield Desk(engine, CONTROLS, hold=60)
+        yield Desk(engine, CONTROLS, hold=60, beat=beat)
 
 
-async def test_a_caller_hears_that_its_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desks, "BEAT", 0.01)
+async def test_a_caller_hears_that_its_run_goes_on() -> None:
     heard = anyio.Event()
 
     async def progress(message: str | None) -> None:
@@ -42,9 +44,9 @@ async def test_a_caller_hears_that_its_run_goes_on(monkeypatch: pytest.MonkeyPat
         return "done"
 
     text = 'python: {modules: [lib]}\nworkflows: {w: {steps: [{id: s, type: python, function: "lib:work"}]}}'
-    async with desk(text, {"lib:work": work}) as made:
+    async with desk(text, {"lib:work": work}, beat=0.01) as made:
         with anyio.fail_after(60):
-            result = await made.call("w", {}, Caller(progress))
+            result = await made.call("w", {}, Caller(progress=progress))
     assert (result.data, result.text) == ({"result": "done"}, "done")
 
 
