@@ -73,5 +73,5 @@ clean:  ## remove caches and build output
 	@rm -rf build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache examples/demo/.agentflow
 	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-distclean: clean  ## remove the environment too
-	@rm -rf $(VENV)
+distclean: clean  ## remove the environment too, and the JavaScript that tests use
+	@rm -rf $(VENV) tests/node/node_modules tests/node/.installing

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.node.tools import Node, installed
+
 settings.register_profile("default", deadline=None)
 settings.register_profile(
     "ci", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
@@ -33,6 +35,12 @@ def trusted() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
         yield
+
+
+@pytest.fixture(scope="session")
+def node() -> Node:
+    """Return Node with the JavaScript packages of the tests."""
+    return installed()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

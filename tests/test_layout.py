@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -45,12 +46,17 @@ FORBIDDEN = re.compile(
 def _files(*suffixes: str) -> Iterator[Path]:
     for name in (*CODE, *sorted(TOP - set(CODE))):
         path = ROOT / name
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            parts = file.relative_to(ROOT).parts
-            hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)
-            hidden = hidden or parts[:2] == ("benchmarks", "results")  # what benchmarks leave behind; not in git
-            if file.suffix in suffixes and file.is_file() and not hidden:
+        for file in sorted(_below(path)) if path.is_dir() else [path]:
+            if file.suffix in suffixes and file.is_file() and not file.name.startswith("."):
                 yield file
+
+
+def _below(top: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(top):
+        left = {"__pycache__", "node_modules"}  # neither in git, as what benchmarks leave behind
+        left |= {"results"} if folder == str(ROOT / "benchmarks") else set()
+        folders[:] = [name for name in folders if name not in left and not name.startswith(".")]
+        yield from (Path(folder, name) for name in names)
 
 
 def _name(file: Path) -> str:
