@@ -147,6 +147,15 @@ CODES: dict[str, Code] = {
     "AF-YAML-ALIAS": Code("invalid", "A YAML alias can't be followed.", "Define the anchor first; repeat less."),
     "AF-YAML-DOCUMENTS": Code("invalid", "A file holds more than one document.", "Use a file each, and `include`."),
     "AF-JSON-SYNTAX": Code("invalid", "The JSON can't be read.", "Correct the text at the place."),
+    "AF-SEAL-KEY": Code("invalid", "AGENTFLOW_KEY holds no key.", "Set it to 32 random bytes in base64, or unset it."),
+    "AF-SEAL-FILE": Code(
+        "denied", "The key file beside the store can't be used.", "Read why; chmod 600, or restore it."
+    ),
+    "AF-SEAL-BROKEN": Code(
+        "invalid",
+        "A sealed text was changed, or sealed for something else or with another key.",
+        "Bring it as it was given; keep old keys in AGENTFLOW_KEY.",
+    ),
     "AF-KEY-DUPLICATE": Code("invalid", "A key appears twice in one mapping.", "Remove or rename one of the two."),
     "AF-NUMBER-RANGE": Code("invalid", "A number has no JSON form.", "Quote it if it is meant as text."),
     "AF-DEFINITION-DEPTH": Code("invalid", "Values are nested too deep.", "Move the inner part into its own workflow."),

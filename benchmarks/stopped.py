@@ -21,7 +21,7 @@ import anyio
 from agentflow import Engine, Workflow
 from agentflow.steps import delay
 from agentflow.store import open_store
-from agentflow.store.contract import Liveness
+from agentflow.store.liveness import Liveness
 from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import RunChange, TimerRow
 from agentflow.testing.store_suite.builders import new_run, text_id

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from agentflow.clock import Clock
@@ -22,9 +24,11 @@ from agentflow.errors import DefinitionError, Problem, StoreError
 from agentflow.expressions import NamedValues, compile_value
 from agentflow.ids import IdSource
 from agentflow.requirements import Checker
+from agentflow.sealing import VARIABLE, Sealer, keys_of, new_key
 from agentflow.steps.own import OwnTypes
 from agentflow.steps.services import ProcessServices
 from agentflow.store.contract import Store
+from agentflow.store.key_file import keys_in
 
 
 def build_core(
@@ -52,6 +56,7 @@ def build_core(
         catalog=Catalog(partial(_parse, types), types, config.http.timeout),
         gate=Gate(config.limits, config.redactor),
         limits=config.limits,
+        sealer=sealer_of(os.environ, store.key_file),
         agent=config.agent,
     )
     core = Core(env, store, execute_in_json) if runtime == "wire" else Core(env, store, workers=runtime)
@@ -80,6 +85,21 @@ def services_of(
         )
     except ValueError as error:
         raise DefinitionError([Problem("AF-FIELD-VALUE", f"skills, native:network: {error}")]) from None
+
+
+def sealer_of(environment: Mapping[str, str], file: Path | None) -> Sealer:
+    """Return what seals secrets: by the environment's keys, else by the file's, else by a key of its own.
+
+    Raises:
+        AgentflowError: the environment's keys aren't any.
+    """
+    said = environment.get(VARIABLE)
+    if said:
+        keys = keys_of(said)
+        return Sealer(lambda: keys)
+    if file is not None:
+        return Sealer(partial(keys_in, file))
+    return Sealer(lambda: keys_of(new_key()))
 
 
 def public_env(config: Config) -> dict[str, str]:

@@ -56,6 +56,7 @@ class Engine:
         self.watching = Watching(store, core.signals, store.changes() if looks else None)
         self.following = Following(store, core.cache, self.watching)
         self.told = Tasks(store, self.watching)
+        self.sealer = core.env.sealer
         core.committer.on_commit.append(self.watching.committed)
         core.committer.on_change.append(self.watching.everybody)
         core.loader.tell_waiting = core.committer.tell_everybody

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from agentflow.principal import Principal
 from agentflow.store.acknowledgement import Fenced
+from agentflow.store.liveness import Changes, Liveness
 from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import ArtifactRow, Event, EventRow, RunChange, RunQuery, RunRow, StepRow, TimerRow
 from agentflow.store.slot_rows import SlotWait
@@ -316,58 +318,6 @@ class Reads(Protocol):
         ...
 
 
-class Liveness(Protocol):
-    """Which hosts of a store live, and how they are woken.
-
-    Beside a file that is a lock of the operating system for each host, and a socket; in a database that isn't a file, a
-    row that each host renews, and notifications. A host lives from `join` until `leave`, or until its process ends,
-    whatever way it does: then nothing that it holds may stay its own for long. One that is only stopped isn't dead.
-    """
-
-    async def join(self, name: str) -> None:
-        """Live under a name from now on.
-
-        Raises:
-            StoreError: nobody could tell whether this host lives.
-        """
-        ...
-
-    async def leave(self) -> None:
-        """Live no more."""
-        ...
-
-    async def dead(self, names: Collection[str]) -> set[str]:
-        """Return those of some hosts that live no more; of those it must be certain. This host isn't among them."""
-        ...
-
-    async def living(self) -> set[str] | None:
-        """Return the hosts that live; None: no other process can use this store, so there is nothing to tell."""
-        ...
-
-    async def ring(self, names: Collection[str] | None) -> None:
-        """Wake hosts, or all others: they look for commands. One that doesn't hear it looks by itself soon."""
-        ...
-
-    async def listen(self, wake: Callable[[], None]) -> None:
-        """Call `wake` whenever somebody rings; ends only by being cancelled."""
-        ...
-
-
-class Changes(Protocol):
-    """Tells one who asks again and again whether other processes have committed."""
-
-    async def look(self) -> bool:
-        """Tell whether another process has committed since this was last asked, or since this was made.
-
-        It is asked a few times a second, and costs next to nothing where nobody has. It may tell of a commit that
-        changes nothing for who asks; it misses none.
-
-        Raises:
-            StoreError: what this process commits is lost from now on.
-        """
-        ...
-
-
 class Store(TaskStore, Ledger, Reads, Protocol):
     """All of it, over one database."""
 
@@ -387,6 +337,11 @@ class Store(TaskStore, Ledger, Reads, Protocol):
     @property
     def liveness(self) -> Liveness:
         """Which hosts live."""
+        ...
+
+    @property
+    def key_file(self) -> Path | None:
+        """Where the key lies that seals secrets in this store; None: there is no place beside it."""
         ...
 
     def changes(self) -> Changes:

@@ -10,7 +10,7 @@ import pytest
 
 from agentflow.steps import delay
 from agentflow.store import open_store
-from agentflow.store.contract import Liveness
+from agentflow.store.liveness import Liveness
 from agentflow.store.rows import RunChange, TimerRow
 from agentflow.testing.store_suite.builders import new_run, text_id
 from tests.engine.hands import by_hand

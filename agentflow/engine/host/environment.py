@@ -15,6 +15,7 @@ from agentflow.engine.program import Program, StepProgram, Types
 from agentflow.ids import IdSource
 from agentflow.principal import Principal
 from agentflow.requirements import Checker, message
+from agentflow.sealing import Sealer
 from agentflow.steps.services import ProcessServices
 from agentflow.store.rows import NewRun, RunRow
 
@@ -36,6 +37,7 @@ class Environment:
         catalog: Catalog,
         gate: Gate,
         limits: Limits,
+        sealer: Sealer,
         agent: str = "",
         seed: int | None = None,
     ) -> None:
@@ -62,6 +64,7 @@ class Environment:
         self.keys = keys
         self.allocate = keys.take
         self.gate = gate
+        self.sealer = sealer
         self._granted: dict[str, None] = {}
         """Step types whose skills are granted: that stays so. Connections come and go."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agentflow.engine.models import Run
-from agentflow.store.contract import Liveness
+from agentflow.store.liveness import Liveness
 
 
 async def executed(liveness: Liveness, runs: Sequence[Run]) -> dict[str, bool | None]:

@@ -9,7 +9,8 @@ import anyio
 from agentflow.engine.host.signals import Signals
 from agentflow.engine.host.stored import stored_row
 from agentflow.engine.plan.state import RunState
-from agentflow.store.contract import Changes, Store
+from agentflow.store.contract import Store
+from agentflow.store.liveness import Changes
 from agentflow.store.rows import RunChange, RunRow
 
 LOOK = 0.25

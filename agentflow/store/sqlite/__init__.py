@@ -6,7 +6,7 @@ from pathlib import Path
 
 import apsw
 
-from agentflow.store.contract import Changes, Liveness
+from agentflow.store.liveness import Changes, Liveness
 from agentflow.store.sqlite.changes import OthersCommits
 from agentflow.store.sqlite.commands import Commands
 from agentflow.store.sqlite.database import Database
@@ -46,6 +46,12 @@ class SqliteStore(Ledger, Commands, Leases, Tasks, Reads):
     def liveness(self) -> Liveness:
         """Which hosts live."""
         return self._database.place.liveness
+
+    @property
+    def key_file(self) -> Path | None:
+        """Where the key lies that seals secrets in this store."""
+        path = self._database.place.path
+        return path.with_name(f"{path.name}.key") if self.shared else None
 
     def changes(self) -> Changes:
         """Return what tells of commits of other processes from now on."""

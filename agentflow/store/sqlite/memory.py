@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import apsw
 
-from agentflow.store.contract import Liveness
+from agentflow.store.liveness import Liveness
 from agentflow.store.sqlite.faults import Faults
 from agentflow.store.sqlite.place import prepared
 from agentflow.store.sqlite.schema import migrate

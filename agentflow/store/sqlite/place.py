@@ -10,7 +10,7 @@ from typing import Protocol
 import apsw
 
 from agentflow.errors import StoreError
-from agentflow.store.contract import Liveness
+from agentflow.store.liveness import Liveness
 from agentflow.store.sqlite.faults import Faults
 
 OLDEST_SQLITE = 3_051_003

@@ -12,7 +12,7 @@ import anyio
 import apsw
 
 from agentflow.errors import StoreError
-from agentflow.store.contract import Liveness
+from agentflow.store.liveness import Liveness
 from agentflow.store.places import reaching, there
 from agentflow.store.sqlite.faults import Faults
 from agentflow.store.sqlite.file.liveness import FileLiveness
