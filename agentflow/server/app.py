@@ -36,7 +36,7 @@ def create_app(
         leaving: set it when the app is about to end, and who waits for a run is answered at once.
     """
     known = who or who_of([engine.config for engine in engines], os.environ)
-    agents, speaking = agents_of(engines, url, known, leaving or anyio.Event()), surfaces()
+    agents, speaking = agents_of(engines, url, known, leaving or anyio.Event()), surfaces().on
     return Starlette(
         routes=[Route("/healthz", _health(new_id())), *_routes(agents, speaking, url)],
         middleware=[Middleware(Asking, who=known)],

@@ -70,20 +70,41 @@ class Serving(Protocol):
         ...
 
 
-def surfaces() -> list[Surface]:
-    """Return the installed surfaces.
+class Off(NamedTuple):
+    """A surface that lacks a package."""
+
+    name: str
+    package: str
+
+    @property
+    def hint(self) -> str:
+        """How to install it."""
+        return f'pip install "agentflow-workflows[{self.name}]"'
+
+
+class Surfaces(NamedTuple):
+    """The surfaces that there are."""
+
+    on: Sequence[Surface]
+    off: Sequence[Off]
+
+
+def surfaces() -> Surfaces:
+    """Return the surfaces whose packages are installed, and those that lack some.
 
     Raises:
-        AgentflowError: one lacks a package that it needs.
+        AgentflowError: none can be served.
     """
-    found: list[Surface] = []
+    on: list[Surface] = []
+    off: list[Off] = []
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         try:
-            found.append(cast("Surface", entry.load()))
+            on.append(cast("Surface", entry.load()))
         except ModuleNotFoundError as error:
-            package = (error.name or "").partition(".")[0]
-            raise AgentflowError(
-                f'the surface "{entry.name}" needs the package "{package}"', code="AF-INSTALL",
-                hint=f'pip install "agentflow-workflows[{entry.name}]"',
-            ) from None  # fmt: skip
-    return found
+            off.append(Off(entry.name, (error.name or "").partition(".")[0]))
+    if not on and off:
+        missing = off[0]
+        raise AgentflowError(
+            f'the surface "{missing.name}" needs the package "{missing.package}"', code="AF-INSTALL", hint=missing.hint
+        )
+    return Surfaces(on, off)

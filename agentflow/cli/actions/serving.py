@@ -52,7 +52,7 @@ def serve(common: Common, files: Sequence[str], at: Listen, grace: float) -> int
         raise AgentflowError(
             f'`serve` needs the package "{(error.name or "").partition(".")[0]}"',
             code="AF-INSTALL",
-            hint='pip install "agentflow-workflows[a2a]"',
+            hint='pip install "agentflow-workflows[a2a,mcp]"',
         ) from None
     who = who_of(configs, os.environ)
     refuse_open(at.host, who)
@@ -82,7 +82,7 @@ async def _serve(console: Console, configs: Sequence[Config], store: str, listen
 def _tell(console: Console, url: str, agents: Sequence[Agent], store: str) -> None:
     from agentflow.server.surface import surfaces  # noqa: PLC0415
 
-    speaking = surfaces()
+    speaking, off = surfaces()
     if console.mode != "text":
         places = {
             agent.engine.config.name: {p.name: p.url for each in speaking for p in each.places(agent)}
@@ -99,4 +99,6 @@ def _tell(console: Console, url: str, agents: Sequence[Agent], store: str) -> No
     if speaking and agents:
         console.result("try it:")
         console.result(f"  {speaking[0].example(agents[0])}")
+    for each in off:
+        console.say(f'not served: {each.name}, which needs the package "{each.package}": {each.hint}')
     console.say("Ctrl+C ends it; what runs goes on with the next start")
