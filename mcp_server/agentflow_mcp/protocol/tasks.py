@@ -1,0 +1,85 @@
+"""The extension `io.modelcontextprotocol/tasks`."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from contextlib import closing
+from typing import Any
+
+import mcp.types as types
+from mcp.server import Server
+from mcp.shared.exceptions import MCPError
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS
+
+from agentflow.codes import door
+from agentflow.errors import AgentflowError, InputError, NotFoundError
+from agentflow_mcp import task_calls
+from agentflow_mcp.desk import Desk
+from agentflow_mcp.protocol.client import TASKS, Context, principal, shows_forms, takes_tasks
+from agentflow_mcp.protocol.shapes import request_of, result_of
+from agentflow_mcp.results import told
+
+
+class TaskParams(types.RequestParams):
+    """What `tasks/get` and `tasks/cancel` are given."""
+
+    task_id: str
+
+
+class UpdateParams(TaskParams):
+    """What `tasks/update` is given."""
+
+    input_responses: dict[str, Any]
+
+
+def serve_tasks(server: Server[dict[str, Any]], desk: Desk) -> None:
+    async def get(ctx: Context, params: TaskParams) -> dict[str, Any]:
+        return await _carried(ctx, _task(ctx, desk, params.task_id))
+
+    async def update(ctx: Context, params: UpdateParams) -> dict[str, Any]:
+        return await _carried(
+            ctx, task_calls.update(desk.engine, params.task_id, params.input_responses, principal(ctx))
+        )
+
+    async def cancel(ctx: Context, params: TaskParams) -> dict[str, Any]:
+        return await _carried(ctx, task_calls.cancel(desk.engine, params.task_id, principal(ctx)))
+
+    server.add_request_handler("tasks/get", TaskParams, get)
+    server.add_request_handler("tasks/update", UpdateParams, update)
+    server.add_request_handler("tasks/cancel", TaskParams, cancel)
+    server.extensions[TASKS] = {}
+
+
+async def _carried(ctx: Context, work: Coroutine[Any, Any, dict[str, Any] | None]) -> dict[str, Any]:
+    """Do what a client asks of a task, if it has declared that it knows tasks."""
+    with closing(work):
+        if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            raise MCPError(types.METHOD_NOT_FOUND, "Method not found")
+        if not takes_tasks(ctx):
+            needed: dict[str, Any] = {"requiredCapabilities": {"extensions": {TASKS: {}}}}
+            raise MCPError(types.MISSING_REQUIRED_CLIENT_CAPABILITY, f"{ctx.method} needs {TASKS}", needed)
+        try:
+            return {"resultType": "complete", **(await work or {})}
+        except NotFoundError:
+            raise MCPError(types.INVALID_PARAMS, "Task not found") from None
+        except AgentflowError as error:
+            what = told(error)
+            raise MCPError(_code(error), what.text, {"error": what.data}) from None
+
+
+def _code(error: AgentflowError) -> int:
+    return types.INVALID_PARAMS if isinstance(error, InputError) else door(error.code).json_rpc
+
+
+async def _task(ctx: Context, desk: Desk, task_id: str) -> dict[str, Any]:
+    task = await task_calls.get(desk.engine, task_id, principal(ctx), forms=shows_forms(ctx))
+    data = dict(task.data)
+    if task.result is not None:
+        result = result_of(task.result.without_secrets(desk.engine.config.redactor))
+        data["result"] = result.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if task.requests:
+        data["inputRequests"] = {
+            name: request_of(each).model_dump(mode="json", by_alias=True, exclude_none=True)
+            for name, each in task.requests.items()
+        }
+    return data
