@@ -235,8 +235,14 @@ def test_who_reads_only_the_beginning_hears_no_complaint(scene: Project) -> None
 
 @pytest.mark.parametrize(
     "command",
-    ["schema", "steps", "steps script", "explain AF-USAGE", "graph says", "runs list", "runs list --json",
-     "runs show @last", "waits --json", "waits list --json", "--help", "run --help", "--version"],
+    [
+        *("steps", "runs list", "waits --json", "--help"),
+        *(
+            pytest.param(rare, marks=pytest.mark.slow)
+            for rare in ("schema", "steps script", "explain AF-USAGE", "graph says", "runs list --json",
+                         "runs show @last", "waits list --json", "run --help", "--version")
+        ),
+    ],
 )  # fmt: skip
 def test_who_stops_to_read_what_a_command_shows_has_seen_enough(scene: Project, command: str) -> None:
     assert shell(scene, "af run says -q >/dev/null").returncode == 0
