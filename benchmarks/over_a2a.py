@@ -1,0 +1,69 @@
+"""What an agent costs over A2A: a message that is given back, beside the SDK's own server and a handler by hand.
+
+    python benchmarks/over_a2a.py [--rounds 5] [--seconds 2]
+
+All are server processes (uvicorn) that are asked in turn by the same client over JSON-RPC: `SendMessage`, which is
+answered when the task has completed. All are strict: what is told is synced to the disk before. Exits with 1 when a
+ratio doesn't hold.
+
+- `agentflow`: `agentflow serve` with a workflow of one `set` step. Two commits: the run with its step begun; the step's
+  result with the run's end. With leases, owners, queries, streams, and what is needed to go on after a crash.
+- `default`: the SDK's DefaultRequestHandler over its DatabaseTaskStore (SQLite). Three commits of the whole task.
+- `bare`: the SDK's transport before 30 lines over SQLite. Three commits of just what happened.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from environments import ensure
+from serving import SERVE, Asked, Command, faster, in_turn, standing
+from verdict import Ratio, conclude
+
+PEER = str(Path(__file__).resolve().parent / "systems" / "a2a_peer.py")
+CONFIG = """\
+name: echo
+workflows:
+  echo:
+    input: {text: string}
+    steps: [{id: say, type: set, value: "{input.text}"}]
+"""
+LIMITS = {"default": 8.0, "bare": 0.4}
+
+
+def message(text: str, method: str = "SendMessage") -> str:
+    """Return a request."""
+    said = {"messageId": "@id", "role": "ROLE_USER", "parts": [{"text": text}]}
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": {"message": said}})
+
+
+def commands() -> list[Command]:
+    """Return how the servers are started."""
+    python = str(ensure("a2a"))
+    words = ["--port", "{port}", "--folder", "{folder}"]
+    ours = Command("agentflow", [SERVE, "serve", "--port", "{port}"], "/healthz", {"agentflow.yaml": CONFIG})
+    return [ours, *(Command(name, [python, PEER, name, *words], "/healthz") for name in LIMITS)]
+
+
+def measure(rounds: int, seconds: float) -> list[Ratio]:
+    """Measure; prints the figures."""
+    asked = Asked("/a2a", message("hello"), "TASK_STATE_COMPLETED", ["A2A-Version: 1.0"])
+    ratios: list[Ratio] = []
+    with standing(commands()) as servers:
+        for connections in (1, 16):
+            name = f"A2A echo, {connections} connection{'s' if connections > 1 else ''}"
+            print(name, flush=True)
+            in_turn(servers, asked, connections, rounds, seconds)
+            mine, *others = servers
+            ratios += [faster(name, mine, other, LIMITS[other.name]) for other in others]
+    return ratios
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    given = parser.parse_args()
+    conclude(measure(given.rounds, given.seconds))
