@@ -39,19 +39,23 @@ def message(text: str, method: str = "SendMessage") -> str:
     return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": {"message": said}})
 
 
-def commands() -> list[Command]:
-    """Return how the servers are started."""
+def ours() -> Command:
+    """Return how our server is started."""
+    return Command("agentflow", [SERVE, "serve", "--port", "{port}"], "/healthz", {"agentflow.yaml": CONFIG})
+
+
+def peers() -> list[Command]:
+    """Return how the others are started."""
     python = str(ensure("a2a"))
     words = ["--port", "{port}", "--folder", "{folder}"]
-    ours = Command("agentflow", [SERVE, "serve", "--port", "{port}"], "/healthz", {"agentflow.yaml": CONFIG})
-    return [ours, *(Command(name, [python, PEER, name, *words], "/healthz") for name in LIMITS)]
+    return [Command(name, [python, PEER, name, *words], "/healthz") for name in LIMITS]
 
 
-def measure(rounds: int, seconds: float) -> list[Ratio]:
-    """Measure; prints the figures."""
+def measure(commands: list[Command], rounds: int, seconds: float) -> list[Ratio]:
+    """Measure ours, the first of the servers, beside the others; prints the figures."""
     asked = Asked("/a2a", message("hello"), "TASK_STATE_COMPLETED", ["A2A-Version: 1.0"])
     ratios: list[Ratio] = []
-    with standing(commands()) as servers:
+    with standing(commands) as servers:
         for connections in (1, 16):
             name = f"A2A echo, {connections} connection{'s' if connections > 1 else ''}"
             print(name, flush=True)
@@ -66,4 +70,4 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
     given = parser.parse_args()
-    conclude(measure(given.rounds, given.seconds))
+    conclude(measure([ours(), *peers()], given.rounds, given.seconds))

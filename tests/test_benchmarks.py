@@ -197,3 +197,12 @@ def test_the_live_views_cost_is_measured_on_a_terminal() -> None:
     (ratio,) = live.measure(items=5, rounds=1)
     assert ratio.value > 0
     assert ratio.limit == live.LIMIT
+
+
+def test_the_cost_of_a2a_is_measured_of_a_server_that_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    import over_a2a  # noqa: PLC0415  it needs no peer to be measured by itself
+
+    assert over_a2a.measure([over_a2a.ours()], rounds=1, seconds=0.1) == []
+    told = capsys.readouterr().out
+    assert told.count("agentflow") == 2
+    assert " 0 a second" not in told

@@ -1,4 +1,4 @@
-"""What the A2A protocol costs without us: the SDK's default handler, or a handler written by hand behind its transports.
+"""What A2A costs without us: the SDK's default handler, or a handler written by hand behind its transports.
 
     python benchmarks/systems/a2a_peer.py default|bare --port N --folder DIR
 
@@ -32,6 +32,7 @@ from a2a.server.tasks import TaskUpdater
 from a2a.types import a2a_pb2 as pb
 from protocol import load
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
@@ -137,6 +138,11 @@ class Bare:
         return task
 
 
+async def health(_: Request) -> PlainTextResponse:
+    """Tell that it is up."""
+    return PlainTextResponse("ok")
+
+
 def main() -> None:
     """Serve until the process is ended."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -147,7 +153,7 @@ def main() -> None:
     made = default(given.folder, given.port) if given.handler == "default" else Bare(given.folder)
     routes = [
         *create_jsonrpc_routes(cast("RequestHandler", made), "/a2a"),
-        Route("/healthz", lambda _: PlainTextResponse("ok")),
+        Route("/healthz", health),
     ]
     uvicorn.run(Starlette(routes=routes), host="127.0.0.1", port=given.port, log_level="warning", access_log=False)
 

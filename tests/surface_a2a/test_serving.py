@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from a2a.types import a2a_pb2 as pb
 from a2a.utils.errors import InvalidParamsError, TaskNotFoundError
 
+from agentflow.server.run import bound
 from tests.surface_a2a.served import MODES, WORKFLOWS, Server, official, output, request, send, state, until_held, waits
 
 pytestmark = pytest.mark.anyio
@@ -46,6 +48,20 @@ HELLO = "workflows: {hello: {steps: [{id: a, type: set, value: 1}]}}\n"
 def test_strangers_are_not_served_without_auth(tmp_path: Path) -> None:
     refused = _serve(tmp_path, "--host", "0.0.0.0", "--port", "0", config=HELLO)
     assert (refused.returncode, "AF-SERVE-OPEN" in refused.stderr) == (77, True)
+
+
+async def test_answers_leave_at_once_whatever_their_size() -> None:
+    with anyio.fail_after(60):
+        accepted = asyncio.get_running_loop().create_future()
+
+        async def take(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        taken = bound("127.0.0.1", 0)
+        async with await asyncio.start_server(take, sock=taken):
+            with socket.create_connection(taken.getsockname()):
+                assert await accepted
 
 
 def test_a_token_without_a_value_is_refused_at_the_start(tmp_path: Path) -> None:
