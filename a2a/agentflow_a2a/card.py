@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from agentflow import __version__
-from agentflow.config import Config
 from agentflow.definition.models import Workflow
 from agentflow.definition.triggers import Tool
+from agentflow.server.surface import Agent
 from agentflow_a2a.reading import ACCEPTED
 from agentflow_a2a.told import TASKS, Json
 from agentflow_a2a.triggers import triggers
@@ -21,23 +21,13 @@ _SECURITY: Mapping[str, Any] = {
 }
 
 
-def card(config: Config, url: str, *, tokens: bool, extended: bool = False) -> Json:
-    """Return the card of a config's agent, in the protocol's JSON.
+def card(agent: Agent, *, extended: bool = False) -> Json:
+    """Return an agent's card, in the protocol's JSON.
 
     Where who asks has to bring a token, schemas stand on the extended card only, and that isn't for everybody.
-
-    Args:
-        config: whose agent it is.
-        url: where the agent's routes begin.
-        tokens: whether who asks has to bring a token.
-        extended: whether it is the extended card.
     """
+    config, tokens = agent.engine.config, agent.tokens
     description = config.description or f"Runs workflows: {', '.join(config.workflows)}."
-    interfaces = [
-        {"url": f"{url}{path}", "protocolBinding": binding, "protocolVersion": version}
-        for version in ("1.0", "0.3")
-        for path, binding in (("/a2a", "JSONRPC"), ("/a2a/rest", "HTTP+JSON"))
-    ]
     extension = {
         "uri": TASKS,
         "description": "Each wait of a run is a task of its own. Metadata under this URI tells a task's place in the "
@@ -49,7 +39,7 @@ def card(config: Config, url: str, *, tokens: bool, extended: bool = False) -> J
         "name": config.name,
         "description": description,
         "version": __version__,
-        "supportedInterfaces": interfaces,
+        "supportedInterfaces": _interfaces(agent),
         "capabilities": {
             "streaming": True,
             "pushNotifications": False,
@@ -61,6 +51,22 @@ def card(config: Config, url: str, *, tokens: bool, extended: bool = False) -> J
         "skills": skills(config.workflows, schemas=extended or not tokens),
         **(_SECURITY if tokens else {}),
     }
+
+
+def _interfaces(agent: Agent) -> list[Json]:
+    ways = [("JSONRPC", f"{agent.url}/a2a"), ("HTTP+JSON", f"{agent.url}/a2a/rest")]
+    if agent.grpc is not None:
+        ways.append(("GRPC", agent.grpc.url))
+    found: list[Json] = [
+        {"url": url, "protocolBinding": binding, "protocolVersion": version}
+        for version in ("1.0", "0.3")
+        for binding, url in ways
+    ]
+    if not agent.tenant:
+        return found
+    # One port for several agents: a call says which it means, and in 0.3 it has no way to.
+    kept = [each for each in found if (each["protocolBinding"], each["protocolVersion"]) != ("GRPC", "0.3")]
+    return [{**each, "tenant": agent.tenant} if each["protocolBinding"] == "GRPC" else each for each in kept]
 
 
 def skills(workflows: Mapping[str, Workflow], *, schemas: bool) -> list[Json]:

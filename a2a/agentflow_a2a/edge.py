@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agentflow.server.who import principal_of
-from agentflow_a2a.operations import CALLER, Caller, Mark
+from agentflow_a2a.operations import CALLER, Caller, caller_of
 from agentflow_a2a.told import OURS, TASKS
 
 DEPTH = 100
@@ -40,7 +40,7 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
         request = Request(scope)
-        caller = Caller(principal_of(scope), _after(request), Mark(), request.headers.get("Idempotency-Key"))
+        caller = caller_of(request.headers, principal_of(scope))
         scope[CALLER] = caller
         body = b""
         if request.method == "POST":
@@ -108,12 +108,6 @@ class _Exchange:
 def _extensions(scope: Scope) -> list[str]:
     values = (v.decode("latin-1") for k, v in scope["headers"] if k in (b"a2a-extensions", b"x-a2a-extensions"))
     return [name.strip() for value in values for name in value.split(",")]
-
-
-def _after(request: Request) -> int | None:
-    """Return the generation after which a stream goes on."""
-    told = request.headers.get("Last-Event-ID", "")
-    return int(told) if told.isascii() and told.isdigit() and len(told) < 16 else None
 
 
 async def _read(receive: Receive, largest: int) -> bytes | None:

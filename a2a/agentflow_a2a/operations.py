@@ -50,6 +50,13 @@ class Caller:
     """Idempotency key of its request: a message with the same one starts nothing again."""
 
 
+def caller_of(headers: Mapping[str, str], principal: Principal) -> Caller:
+    """Return who asks, by what its request brings: header fields of HTTP, or metadata of gRPC."""
+    last = headers.get("last-event-id", "")
+    after = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else None
+    return Caller(principal, after, key=headers.get("idempotency-key"))
+
+
 class _Configuration(NamedTuple):
     returns_at_once: bool
     history: int | None

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 from starlette.routing import BaseRoute, Mount, Route
 
-from agentflow.server.surface import Agent, Place
+from agentflow.server.surface import Agent, Place, lacking_grpc
 from agentflow_a2a.card import card
 from agentflow_a2a.edge import Edge
 from agentflow_a2a.operations import Operations
 from agentflow_a2a.resting import Resting
-from agentflow_a2a.sdk import transports
+from agentflow_a2a.sdk.http import transports
 
 _ROOM = 2
 """How much larger a request may be than the input in it: its JSON may be escaped, and has more around it."""
@@ -22,9 +23,9 @@ def routes(agent: Agent, others: Mapping[str, Agent]) -> list[BaseRoute]:
 
     A request names one of `others` by the protocol's tenant.
     """
-    largest = agent.engine.config.limits.input_size * _ROOM
+    largest = _largest(agent)
     named = {name: _operations(other) for name, other in others.items()}
-    made = transports(_operations(agent), named, card(agent.engine.config, agent.url, tokens=agent.tokens))
+    made = transports(_operations(agent), named, card(agent))
     rpc = Edge(made.rpc, largest)
     return [
         *made.card,
@@ -33,8 +34,34 @@ def routes(agent: Agent, others: Mapping[str, Agent]) -> list[BaseRoute]:
     ]
 
 
+@asynccontextmanager
+async def serving(agents: Sequence[Agent]) -> AsyncGenerator[None]:
+    """Serve agents over gRPC while the app serves, where that is asked for; a call names one of several as tenant.
+
+    Raises:
+        AgentflowError: the package for it isn't installed, or its address can't be had.
+    """
+    first = agents[0]
+    if first.grpc is None:
+        yield
+        return
+    try:
+        from agentflow_a2a.sdk.rpc import served  # noqa: PLC0415  an extra
+    except ModuleNotFoundError as error:
+        raise lacking_grpc() from error
+    named = {agent.engine.config.name: _operations(agent) for agent in agents} if len(agents) > 1 else {}
+    largest = max(_largest(agent) for agent in agents)
+    async with served(_operations(first), named, first.grpc, largest, first.leaving):
+        yield
+
+
+def _largest(agent: Agent) -> int:
+    """Return how many bytes a request may have."""
+    return agent.engine.config.limits.input_size * _ROOM
+
+
 def _operations(agent: Agent) -> Operations:
-    extended = card(agent.engine.config, agent.url, tokens=True, extended=True) if agent.tokens else None
+    extended = card(agent, extended=True) if agent.tokens else None
     return Operations(agent.engine, Resting(agent.engine, agent.leaving), extended)
 
 
@@ -44,6 +71,7 @@ def places(agent: Agent) -> list[Place]:
         Place("A2A card", f"{agent.url}/.well-known/agent-card.json"),
         Place("A2A JSON-RPC", f"{agent.url}/a2a"),
         Place("A2A HTTP+JSON", f"{agent.url}/a2a/rest"),
+        *((Place("A2A gRPC", agent.grpc.url),) if agent.grpc is not None else ()),
     ]
 
 

@@ -17,12 +17,16 @@ from starlette.routing import BaseRoute, Mount, Route
 from agentflow import __version__
 from agentflow.engine import Engine
 from agentflow.ids import new_id
-from agentflow.server.surface import Agent, Serving, Surface, surfaces
+from agentflow.server.surface import Agent, Grpc, Serving, Surface, surfaces
 from agentflow.server.who import Asking, Who, who_of
 
 
 def create_app(
-    *engines: Engine, url: str = "http://127.0.0.1:8420", who: Who | None = None, leaving: anyio.Event | None = None
+    *engines: Engine,
+    url: str = "http://127.0.0.1:8420",
+    who: Who | None = None,
+    leaving: anyio.Event | None = None,
+    grpc: Grpc | None = None,
 ) -> Starlette:
     """Return an ASGI app that serves open engines; close them after it.
 
@@ -34,9 +38,10 @@ def create_app(
         url: where clients reach the app; it stands on cards.
         who: tells who asks; default: by the configs' `auth`, without it only this machine's user.
         leaving: set it when the app is about to end, and who waits for a run is answered at once.
+        grpc: where gRPC is listened to as well, while the app's lifespan lasts.
     """
     known = who or who_of([engine.config for engine in engines], os.environ)
-    agents, speaking = agents_of(engines, url, known, leaving or anyio.Event()), surfaces().on
+    agents, speaking = agents_of(engines, url, known, leaving or anyio.Event(), grpc), surfaces().on
     return Starlette(
         routes=[Route("/healthz", _health(new_id())), *_routes(agents, speaking, url)],
         middleware=[Middleware(Asking, who=known)],
@@ -58,11 +63,18 @@ def _lifespan(
     return lifespan
 
 
-def agents_of(engines: Sequence[Engine], url: str, who: Who, leaving: anyio.Event) -> list[Agent]:
+def agents_of(
+    engines: Sequence[Engine], url: str, who: Who, leaving: anyio.Event, grpc: Grpc | None = None
+) -> list[Agent]:
     """Return engines as they are served."""
     base = url.rstrip("/")
-    places = [base] if len(engines) == 1 else [f"{base}/agents/{engine.config.name}" for engine in engines]
-    return [Agent(engine, place, leaving, who.tokens) for engine, place in zip(engines, places, strict=True)]
+    if len(engines) == 1:
+        return [Agent(engines[0], base, leaving, who.tokens, grpc)]
+    names = [engine.config.name for engine in engines]
+    return [
+        Agent(engine, f"{base}/agents/{name}", leaving, who.tokens, grpc, name)
+        for engine, name in zip(engines, names, strict=True)
+    ]
 
 
 def _routes(agents: Sequence[Agent], speaking: Sequence[Surface], url: str) -> list[BaseRoute]:
@@ -70,7 +82,7 @@ def _routes(agents: Sequence[Agent], speaking: Sequence[Surface], url: str) -> l
         return [route for surface in speaking for route in surface.routes(agents[0], {})]
     base = url.rstrip("/")
     named = {agent.engine.config.name: agent for agent in agents}
-    first = replace(agents[0], url=base)
+    first = replace(agents[0], url=base, tenant="")
     mounts = [
         Mount(agent.url.removeprefix(base), routes=[route for each in speaking for route in each.routes(agent, {})])
         for agent in agents

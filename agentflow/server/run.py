@@ -8,7 +8,9 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
+from importlib.util import find_spec
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import anyio
 import uvicorn
@@ -16,7 +18,7 @@ import uvicorn
 from agentflow.engine import Engine
 from agentflow.errors import AgentflowError, ConflictError
 from agentflow.server.app import agents_of, create_app
-from agentflow.server.surface import Agent
+from agentflow.server.surface import Agent, Grpc, lacking_grpc
 from agentflow.server.who import Who, is_loopback
 
 GRACE = 3
@@ -36,8 +38,8 @@ def refuse_open(host: str, who: Who) -> None:
         )  # fmt: skip
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """Return a socket on an address; port 0: any that is free.
+def bound(host: str, port: int, option: str = "--port") -> socket.socket:
+    """Return a socket on an address; port 0: any that is free. `option` is what says another one.
 
     Raises:
         ConflictError: another program has it.
@@ -53,12 +55,33 @@ def bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         taken.close()
         if error.errno == errno.EADDRINUSE:
-            hint = f"agentflow serve --port {port + 1}"
+            hint = f"agentflow serve {option} {port + 1}"
             raise ConflictError(f"port {port} is used by another program", code="AF-PORT-TAKEN", hint=hint) from None
         raise AgentflowError(
             f"can't listen on {host}:{port}", code="AF-SERVE-ADDRESS", why=(error.strerror or "error").lower()
         ) from None
     return taken
+
+
+def grpc_at(host: str, port: int, url: str | None, base: str | None, who: Who) -> Grpc:
+    """Return where gRPC is listened to.
+
+    Args:
+        host: address to listen on.
+        port: 0: any that is free.
+        url: where clients reach it; None: at that port.
+        base: where clients reach the app, if not at the address.
+        who: tells who asks.
+
+    Raises:
+        AgentflowError: the package isn't installed, or the address can't be had.
+    """
+    if find_spec("grpc") is None:
+        raise lacking_grpc()
+    with bound(host, port, "--grpc-port") as free:
+        port = free.getsockname()[1]
+    name = (urlsplit(base).hostname if base else None) or host
+    return Grpc(host, port, url or (f"[{name}]:{port}" if ":" in name else f"{name}:{port}"), who)
 
 
 class Listening(NamedTuple):
@@ -70,6 +93,8 @@ class Listening(NamedTuple):
     """Where clients reach it; None: by the socket's address."""
     who: Who
     """Tells who asks."""
+    grpc: Grpc | None = None
+    """Where gRPC is listened to; None: nowhere."""
 
     @property
     def address(self) -> str:
@@ -91,7 +116,7 @@ async def serve(engines: Sequence[Engine], listening: Listening, tell: Callable[
     """
     url, who = listening.address, listening.who
     leaving = anyio.Event()
-    app = create_app(*engines, url=url, who=who, leaving=leaving)
+    app = create_app(*engines, url=url, who=who, leaving=leaving, grpc=listening.grpc)
     config = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=GRACE, server_header=False
     )
@@ -107,15 +132,14 @@ async def serve(engines: Sequence[Engine], listening: Listening, tell: Callable[
     async def told() -> None:
         while not server.started:  # noqa: ASYNC110  it tells it in no other way
             await anyio.sleep(0.01)
-        tell(url, agents_of(engines, url, who, leaving))
+        tell(url, agents_of(engines, url, who, leaving, listening.grpc))
 
     logging.getLogger("uvicorn.error").addHandler(logging.NullHandler())
     # The server handles signals too, and raises them again when it has ended: then they come here once more.
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
-        async with anyio.create_task_group() as group:
+        async with app.router.lifespan_context(app), anyio.create_task_group() as group:
             group.start_soon(hear, received)
             group.start_soon(told)
-            async with app.router.lifespan_context(app):
-                await server.serve(sockets=[listening.socket])
+            await server.serve(sockets=[listening.socket])
             group.cancel_scope.cancel()
     return ended

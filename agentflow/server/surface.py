@@ -13,8 +13,21 @@ from starlette.routing import BaseRoute
 
 from agentflow.engine import Engine
 from agentflow.errors import AgentflowError
+from agentflow.server.who import Who
 
 GROUP = "agentflow.surfaces"
+
+
+@dataclass(frozen=True, slots=True)
+class Grpc:
+    """Where calls of gRPC come from, for surfaces that speak it."""
+
+    host: str
+    port: int
+    url: str
+    """Where clients reach it, `host:port`; it stands on cards."""
+    who: Who
+    """Tells who asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +41,10 @@ class Agent:
     """Set when the server is about to end: who waits is answered with what there is."""
     tokens: bool = False
     """Whether who asks has to bring a token."""
+    grpc: Grpc | None = None
+    """Where gRPC is listened to, for all agents of the app; None: nowhere."""
+    tenant: str = ""
+    """What names it there, where it shares that with others."""
     kept: dict[str, Any] = field(default_factory=dict[str, Any], compare=False)
     """What surfaces keep of it between making its routes and serving them, by their names."""
 
@@ -87,6 +104,13 @@ class Surfaces(NamedTuple):
 
     on: Sequence[Surface]
     off: Sequence[Off]
+
+
+def lacking_grpc() -> AgentflowError:
+    """Return the error of a server that is to speak gRPC and can't."""
+    return AgentflowError(
+        'gRPC needs the package "grpcio"', code="AF-INSTALL", hint='pip install "agentflow-workflows[grpc]"'
+    )
 
 
 def surfaces() -> Surfaces:

@@ -9,13 +9,23 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 import anyio
+import grpc.aio
 import httpx
-from a2a.client import Client, ClientConfig, ClientFactory
+from a2a.client import (
+    AuthInterceptor,
+    Client,
+    ClientCallContext,
+    ClientCallInterceptor,
+    ClientConfig,
+    ClientFactory,
+    CredentialService,
+)
 from a2a.client.card_resolver import A2ACardResolver
 from a2a.types import a2a_pb2 as pb
 from google.protobuf.json_format import MessageToDict, ParseDict
@@ -143,7 +153,16 @@ class Server:
         if not (folder / "agentflow.yaml").exists():
             (folder / "agentflow.yaml").write_text(config, encoding="utf-8")
             (folder / "slowly.py").write_text(PYTHON, encoding="utf-8")
-        command = [str(Path(sys.executable).with_name("agentflow")), "serve", "--port", "0", "--json", *words]
+        command = [
+            str(Path(sys.executable).with_name("agentflow")),
+            "serve",
+            "--port",
+            "0",
+            "--grpc-port",
+            "0",
+            "--json",
+            *words,
+        ]
         self.errors = (folder / "errors.txt").open("w+", encoding="utf-8")
         self.process = subprocess.Popen(
             command,
@@ -192,7 +211,18 @@ class Mode(NamedTuple):
     version: str
 
 
-MODES = [Mode("JSONRPC", "1.0"), Mode("HTTP+JSON", "1.0"), Mode("JSONRPC", "0.3"), Mode("HTTP+JSON", "0.3")]
+MODES = [Mode(binding, version) for version in ("1.0", "0.3") for binding in ("JSONRPC", "HTTP+JSON")] + [
+    Mode("GRPC", "1.0"),
+    Mode("GRPC", "0.3"),
+]
+
+
+@dataclass
+class _Token(CredentialService):
+    token: str
+
+    async def get_credentials(self, security_scheme_name: str, context: ClientCallContext | None) -> str | None:
+        return self.token
 
 
 @asynccontextmanager
@@ -200,8 +230,7 @@ async def official(
     url: str, mode: Mode = MODES[0], *, streaming: bool = False, token: str | None = None
 ) -> AsyncGenerator[Client]:
     """Give an official client that speaks in a mode."""
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    async with httpx.AsyncClient(timeout=60, headers=headers) as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         card = await A2ACardResolver(http, url).get_agent_card()
         kept = [
             each
@@ -211,8 +240,15 @@ async def official(
         assert kept
         del card.supported_interfaces[:]
         card.supported_interfaces.extend(kept)
-        config = ClientConfig(streaming=streaming, httpx_client=http, supported_protocol_bindings=[mode.binding])
-        yield ClientFactory(config).create(card)
+        config = ClientConfig(
+            streaming=streaming,
+            httpx_client=http,
+            grpc_channel_factory=grpc.aio.insecure_channel,
+            supported_protocol_bindings=[mode.binding],
+        )
+        brings: list[ClientCallInterceptor] = [AuthInterceptor(_Token(token))] if token else []
+        async with ClientFactory(config).create(card, brings) as client:
+            yield client
 
 
 def request(

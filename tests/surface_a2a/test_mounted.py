@@ -16,7 +16,7 @@ from agentflow import Engine
 from agentflow.config.load import load_text
 from agentflow.server import app as building
 from agentflow.server import create_app
-from agentflow.server.surface import Agent, Place
+from agentflow.server.surface import Agent, Place, Surfaces
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +52,7 @@ async def test_a_surface_does_its_own_work_from_before_the_first_request_to_afte
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     surface = _Counting()
-    monkeypatch.setattr(building, "surfaces", lambda: [surface])
+    monkeypatch.setattr(building, "surfaces", lambda: Surfaces([surface], []))
     config = load_text("name: desk\nworkflows: {hello: {steps: [{id: a, type: set, value: 1}]}}")
     async with Engine.open(":memory:", config=config) as engine:
         app = create_app(engine)

@@ -32,6 +32,10 @@ class Listen(NamedTuple):
     port: int
     url: str | None = None
     """Where clients reach it, if not at that address."""
+    grpc_port: int | None = None
+    """Where to listen for gRPC; None: nowhere."""
+    grpc_url: str | None = None
+    """Where clients reach that, if not at that port."""
 
 
 def serve(common: Common, files: Sequence[str], at: Listen, grace: float) -> int:
@@ -46,7 +50,12 @@ def serve(common: Common, files: Sequence[str], at: Listen, grace: float) -> int
             hint="give each a `name` of its own: it is part of its URL, and tells whose a run is",
         )  # fmt: skip
     try:
-        from agentflow.server.run import Listening, bound, refuse_open  # noqa: PLC0415  an extra, and for this command only
+        from agentflow.server.run import (  # noqa: PLC0415  an extra, and for this command only
+            Listening,
+            bound,
+            grpc_at,
+            refuse_open,
+        )
         from agentflow.server.who import who_of  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise AgentflowError(
@@ -57,7 +66,9 @@ def serve(common: Common, files: Sequence[str], at: Listen, grace: float) -> int
     who = who_of(configs, os.environ)
     refuse_open(at.host, who)
     with bound(at.host, at.port) as listening:
-        return anyio.run(_serve, console, configs, projects[0].store, Listening(listening, at.url, who), grace)
+        grpc = None if at.grpc_port is None else grpc_at(at.host, at.grpc_port, at.grpc_url, at.url, who)
+        where = Listening(listening, at.url, who, grpc)
+        return anyio.run(_serve, console, configs, projects[0].store, where, grace)
 
 
 async def _serve(console: Console, configs: Sequence[Config], store: str, listening: Listening, grace: float) -> int:

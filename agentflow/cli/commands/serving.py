@@ -19,6 +19,14 @@ def serve(
     url: Annotated[
         str | None, typer.Option("--url", metavar="URL", help="Where clients reach it, if not at that address.")
     ] = None,
+    grpc_port: Annotated[
+        int | None,
+        typer.Option("--grpc-port", metavar="PORT", min=0, max=65535, help="Speak gRPC, too, on a port of its own."),
+    ] = None,
+    grpc_url: Annotated[
+        str | None,
+        typer.Option("--grpc-url", metavar="HOST:PORT", help="Where clients reach gRPC, if not at that port."),
+    ] = None,
     grace: Annotated[
         float, typer.Option("--grace", metavar="SECONDS", min=0, help="What running steps get when it ends.")
     ] = 10.0,
@@ -31,11 +39,11 @@ def serve(
 
     \f
     agentflow serve
-    agentflow serve --port 8421
+    agentflow serve --port 8421 --grpc-port 8422
     agentflow serve desk.yaml --host 0.0.0.0 --url https://agents.example.com
     """
     from agentflow.cli.actions.serving import Listen  # noqa: PLC0415  help must not pay for it
     from agentflow.cli.actions.serving import serve as do  # noqa: PLC0415
 
     common = options.Common(None, store, json, quiet=quiet, no_color=no_color)
-    return do(common, configs or [], Listen(host, port, url), grace)
+    return do(common, configs or [], Listen(host, port, url, grpc_port, grpc_url), grace)

@@ -1,31 +1,20 @@
-"""The one module that knows the official SDK: its types, errors and transports in front of our operations.
-
-Of the SDK only the edges are used: messages, the JSON-RPC and HTTP+JSON routes, the adapters for protocol 0.3, the
-route of the card. What it offers to execute and to store tasks isn't.
-"""
+"""What the SDK's transports call: our operations, in its types and errors."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from a2a.server.context import ServerCallContext
 from a2a.server.events import Event
 from a2a.server.request_handlers import RequestHandler
-from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes, create_rest_routes
-from a2a.server.routes.common import DefaultServerCallContextBuilder, ServerCallContextBuilder
 from a2a.types import a2a_pb2 as pb
 from a2a.utils import errors
-from a2a.utils.constants import VERSION_HEADER
 from a2a.utils.proto_utils import validate_proto_required_fields
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
-from starlette.requests import Request
-from starlette.routing import BaseRoute, Router
-from starlette.types import ASGIApp
 
 from agentflow.data import is_array, is_object
 from agentflow_a2a.operations import CALLER, Caller, Operations
@@ -51,47 +40,19 @@ logging.getLogger("a2a").addHandler(logging.NullHandler())  # else each refused 
 M = TypeVar("M", bound=Message)
 
 
-@dataclass(frozen=True, slots=True)
-class Transports:
-    """One agent at its edges: JSON-RPC and HTTP+JSON, both for protocol 1.0 and 0.3, and the card."""
-
-    card: Sequence[BaseRoute]
-    rpc: ASGIApp
-    rest: ASGIApp
-
-
-def transports(operations: Operations, others: Mapping[str, Operations], card: Mapping[str, Any]) -> Transports:
-    """Return the transports of one agent; a request's tenant names one of `others` instead."""
-    handler, callers = _Handler(operations, others), _Callers()
-    (rpc,) = create_jsonrpc_routes(handler, "/", context_builder=callers, enable_v0_3_compat=True)
-    rest = create_rest_routes(handler, context_builder=callers, enable_v0_3_compat=True)
-    public = create_agent_card_routes(_made(card, pb.AgentCard()), cache_control="public, max-age=60")
-    return Transports(public, rpc.app, Router(rest, redirect_slashes=False))
+def spoken(asked: str) -> str:
+    """Return a version as Major.Minor; raises VersionNotSupportedError for one that nobody speaks here."""
+    version = ".".join(asked.strip().split(".")[:2])
+    if version not in VERSIONS:
+        raise errors.VersionNotSupportedError(f'version "{asked}" isn\'t spoken here; {" and ".join(VERSIONS)} are')
+    return version
 
 
-class _Callers(ServerCallContextBuilder):
-    """Says of each request who asks, and refuses versions of the protocol that nobody speaks here."""
-
-    def __init__(self) -> None:
-        self._default = DefaultServerCallContextBuilder()
-
-    def build(self, request: Request) -> ServerCallContext:
-        context = self._default.build(request)
-        asked = request.headers.get(VERSION_HEADER) or request.query_params.get(VERSION_HEADER) or ""
-        if asked:
-            version = ".".join(asked.strip().split(".")[:2])
-            if version not in VERSIONS:
-                spoken = " and ".join(VERSIONS)
-                raise errors.VersionNotSupportedError(f'version "{asked}" isn\'t spoken here; {spoken} are')
-            context.state["headers"] = {**context.state["headers"], VERSION_HEADER.lower(): version}
-        context.state[CALLER] = request.scope[CALLER]
-        return context
-
-
-class _Handler(RequestHandler):
-    """What the SDK's transports call."""
+class Handler(RequestHandler):
+    """One agent, and others that a request's tenant names."""
 
     def __init__(self, operations: Operations, others: Mapping[str, Operations]) -> None:
+        """Answer with the operations of an agent, or of that one of `others` that is meant."""
         self._operations = operations
         self._others = others
 
@@ -110,7 +71,7 @@ class _Handler(RequestHandler):
             told = await self._of(context).send(_plain(params), _caller(context))
         except RefusedError as error:
             raise _error(error) from None
-        return _made(told.content, pb.Message() if told.kind == "message" else pb.Task())
+        return made(told.content, pb.Message() if told.kind == "message" else pb.Task())
 
     async def on_message_send_stream(
         self, params: pb.SendMessageRequest, context: ServerCallContext
@@ -132,20 +93,20 @@ class _Handler(RequestHandler):
         validate_proto_required_fields(params)
         history = params.history_length if params.HasField("history_length") else None
         try:
-            return _made(await self._of(context).get(params.id, history, _caller(context)), pb.Task())
+            return made(await self._of(context).get(params.id, history, _caller(context)), pb.Task())
         except RefusedError as error:
             raise _error(error) from None
 
     async def on_list_tasks(self, params: pb.ListTasksRequest, context: ServerCallContext) -> pb.ListTasksResponse:
         try:
-            return _made(await self._of(context).list(_plain(params), _caller(context)), pb.ListTasksResponse())
+            return made(await self._of(context).list(_plain(params), _caller(context)), pb.ListTasksResponse())
         except RefusedError as error:
             raise _error(error) from None
 
     async def on_cancel_task(self, params: pb.CancelTaskRequest, context: ServerCallContext) -> pb.Task:
         validate_proto_required_fields(params)
         try:
-            return _made(await self._of(context).cancel(params.id, _caller(context)), pb.Task())
+            return made(await self._of(context).cancel(params.id, _caller(context)), pb.Task())
         except RefusedError as error:
             raise _error(error) from None
 
@@ -173,7 +134,7 @@ class _Handler(RequestHandler):
         self, params: pb.GetExtendedAgentCardRequest, context: ServerCallContext
     ) -> pb.AgentCard:
         try:
-            return _made(self._of(context).extended_card(), pb.AgentCard())
+            return made(self._of(context).extended_card(), pb.AgentCard())
         except RefusedError as error:
             raise _error(error) from None
 
@@ -189,12 +150,12 @@ async def _events(stream: AsyncGenerator[Told, None]) -> AsyncGenerator[Event]:
 
 def _event(told: Told) -> Event:
     if told.kind == "task":
-        return _made(told.content, pb.Task())
+        return made(told.content, pb.Task())
     if told.kind == "message":
-        return _made(told.content, pb.Message())
+        return made(told.content, pb.Message())
     if told.kind == "artifact":
-        return _made(told.content, pb.TaskArtifactUpdateEvent())
-    return _made(told.content, pb.TaskStatusUpdateEvent())
+        return made(told.content, pb.TaskArtifactUpdateEvent())
+    return made(told.content, pb.TaskStatusUpdateEvent())
 
 
 def _caller(context: ServerCallContext) -> Caller:
@@ -215,7 +176,8 @@ def _whole(value: Any) -> Any:
     return [_whole(each) for each in value] if is_array(value) else value
 
 
-def _made(content: Mapping[str, Any], message: M) -> M:
+def made(content: Mapping[str, Any], message: M) -> M:
+    """Return content as one of the SDK's messages."""
     return ParseDict(dict(content), message, ignore_unknown_fields=True)
 
 

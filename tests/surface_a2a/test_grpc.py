@@ -1,0 +1,249 @@
+"""gRPC: what a call brings beside its request, how errors are told, who may, how the server ends."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import grpc
+import grpc.aio
+import httpx
+import pytest
+from a2a.compat.v0_3 import a2a_v0_3_pb2, a2a_v0_3_pb2_grpc
+from a2a.types import a2a_pb2 as pb
+from a2a.types import a2a_pb2_grpc
+from a2a.utils.grpc_status import status_from_call
+from google.protobuf.json_format import MessageToDict
+from google.rpc import error_details_pb2
+
+from agentflow.errors import AgentflowError
+from agentflow.server import run
+from agentflow.server.who import Loopback
+from agentflow_a2a.told import TASKS
+from tests.surface_a2a.served import MODES, WORKFLOWS, Server, generation, official, output, request, send, state, waits
+from tests.surface_a2a.test_serving import ENV, TOKENS
+
+pytestmark = pytest.mark.anyio
+Serve = Callable[..., Server]
+GRPC = next(mode for mode in MODES if mode == ("GRPC", "1.0"))
+V1 = ("a2a-version", "1.0")
+
+
+def _address(server: Server, agent: str = "desk") -> str:
+    return str(server.told["agents"][agent]["A2A gRPC"])
+
+
+@asynccontextmanager
+async def _service(server: Server) -> AsyncGenerator[Any]:
+    """Give the generated client, which sends what it is told to."""
+    stub: Any = a2a_pb2_grpc.A2AServiceStub  # generated code has no types
+    async with grpc.aio.insecure_channel(_address(server)) as channel:
+        yield stub(channel)
+
+
+async def _refused(call: Any) -> tuple[grpc.StatusCode, dict[str, str]]:
+    """Return what a call was refused with: its code, and the reason and fields of its details."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    status: Any = status_from_call(caught.value)
+    told: dict[str, str] = {}
+    for detail in status.details if status is not None else ():
+        info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        if detail.Unpack(info):
+            assert info.domain == "a2a-protocol.org"
+            told["reason"] = info.reason
+        elif detail.Unpack(bad):
+            told["field"] = bad.field_violations[0].field
+    return caught.value.code(), told
+
+
+async def test_errors_have_the_codes_and_reasons_of_the_protocol(server: Server) -> None:
+    async with official(server.url) as client:
+        done = await send(client, request("x", skill="echo"))
+    async with _service(server) as service:
+
+        def call(name: str, message: Any) -> Any:
+            return getattr(service, name)(message, metadata=[V1])
+
+        not_found = (grpc.StatusCode.NOT_FOUND, {"reason": "TASK_NOT_FOUND"})
+        assert await _refused(call("GetTask", pb.GetTaskRequest(id="nobody"))) == not_found
+        assert await _refused(call("CancelTask", pb.CancelTaskRequest(id="nobody"))) == not_found
+        assert await _refused(call("CancelTask", pb.CancelTaskRequest(id=done.id))) == (
+            grpc.StatusCode.FAILED_PRECONDITION,
+            {"reason": "TASK_NOT_CANCELABLE"},
+        )
+        unsupported = (grpc.StatusCode.FAILED_PRECONDITION, {"reason": "UNSUPPORTED_OPERATION"})
+        assert await _refused(call("SendMessage", request("again", taskId=done.id))) == unsupported
+        assert await _refused(call("GetExtendedAgentCard", pb.GetExtendedAgentCardRequest())) == unsupported
+        code, told = await _refused(call("GetTask", pb.GetTaskRequest(id=done.id, history_length=-1)))
+        assert (code, told["field"]) == (grpc.StatusCode.INVALID_ARGUMENT, "historyLength")
+        code, told = await _refused(call("SendMessage", pb.SendMessageRequest()))
+        assert (code, told["reason"]) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_PARAMS")
+        unread = request("x", skill="echo")
+        unread.message.parts[0].media_type = "image/png"
+        assert await _refused(call("SendMessage", unread)) == (
+            grpc.StatusCode.INVALID_ARGUMENT,
+            {"reason": "CONTENT_TYPE_NOT_SUPPORTED"},
+        )
+
+
+@pytest.mark.parametrize("version", ["", "0.3", "1.7", "2.0", "nonsense"])
+async def test_a_service_refuses_versions_that_it_does_not_speak(server: Server, version: str) -> None:
+    async with _service(server) as service:
+        metadata = [("a2a-version", version)] if version else []
+        refused = await _refused(service.ListTasks(pb.ListTasksRequest(), metadata=metadata))
+        assert refused == (grpc.StatusCode.FAILED_PRECONDITION, {"reason": "VERSION_NOT_SUPPORTED"})
+
+        async def stream() -> None:
+            async for _ in service.SendStreamingMessage(request("x", skill="echo"), metadata=metadata):
+                pass
+
+        assert await _refused(stream()) == refused
+
+
+async def test_a_patch_of_the_version_does_not_matter_and_the_old_service_needs_none(server: Server) -> None:
+    async with _service(server) as service:
+        assert (await service.ListTasks(pb.ListTasksRequest(), metadata=[("a2a-version", "1.0.1")])).page_size == 50
+    stub: Any = a2a_v0_3_pb2_grpc.A2AServiceStub
+    async with grpc.aio.insecure_channel(_address(server)) as channel:
+        for metadata in ([], [("a2a-version", "0.3")]):
+            code, _ = await _refused(
+                stub(channel).GetTask(a2a_v0_3_pb2.GetTaskRequest(name="tasks/nobody"), metadata=metadata)
+            )
+            assert code == grpc.StatusCode.NOT_FOUND
+
+
+async def test_the_extension_is_echoed_and_a_subscription_goes_on_after_a_generation(server: Server) -> None:
+    async with official(server.url) as client, _service(server) as service:
+        done = await send(client, request({"count": 5}, skill="chunks"))
+
+        async def subscribe(*metadata: tuple[str, str]) -> tuple[Any, list[Any]]:
+            call = service.SubscribeToTask(pb.SubscribeToTaskRequest(id=done.id), metadata=[V1, *metadata])
+            return await call.initial_metadata(), [event async for event in call]
+
+        echoed, told = await subscribe(("last-event-id", "3"), ("a2a-extensions", f"urn:other, {TASKS}"))
+        assert dict(echoed)["a2a-extensions"] == TASKS
+        numbers = [generation(MessageToDict(event.artifact_update)) for event in told[1:4]]
+        assert numbers == [4, 5, 6]
+        echoed, _ = await subscribe(("last-event-id", "3"))
+        assert "a2a-extensions" not in dict(echoed)
+
+
+async def test_a_start_with_an_idempotency_key_in_the_metadata_starts_once(server: Server) -> None:
+    async with _service(server) as service:
+        metadata = [V1, ("idempotency-key", "order-7")]
+        first, again = [
+            (await service.SendMessage(request("x", skill="echo"), metadata=metadata)).task for _ in range(2)
+        ]
+        assert first.id == again.id
+
+
+async def test_a_request_that_is_too_large_is_refused(serve: Serve) -> None:
+    server = serve(config=WORKFLOWS + "limits: {input_size: 64KiB}\n")
+    async with _service(server) as service:
+        code, _ = await _refused(service.SendMessage(request("x" * 200_000, skill="echo"), metadata=[V1]))
+        assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert (await service.SendMessage(request("x", skill="echo"), metadata=[V1])).task.id
+
+
+async def test_every_call_needs_a_token_where_tokens_are_asked_for(serve: Serve) -> None:
+    server = serve(config=WORKFLOWS + TOKENS, env=ENV)
+    async with _service(server) as service:
+        for brings in ([], [("authorization", "Bearer of nobody")], [("authorization", "Basic of ann")]):
+            metadata = [V1, *brings]
+            for call in (
+                service.GetTask(pb.GetTaskRequest(id="x"), metadata=metadata),
+                service.GetExtendedAgentCard(pb.GetExtendedAgentCardRequest(), metadata=metadata),
+                service.SendMessage(request("x", skill="echo"), metadata=metadata),
+            ):
+                assert (await _refused(call))[0] == grpc.StatusCode.UNAUTHENTICATED
+
+            async def stream(metadata: list[tuple[str, str]] = metadata) -> None:
+                async for _ in service.SubscribeToTask(pb.SubscribeToTaskRequest(id="x"), metadata=metadata):
+                    pass
+
+            assert (await _refused(stream()))[0] == grpc.StatusCode.UNAUTHENTICATED
+    async with official(server.url, GRPC, token="of ann") as ann, official(server.url, GRPC, token="of bob") as bob:
+        asked = await send(ann, request("x", skill="review"))
+        assert (await bob.list_tasks(pb.ListTasksRequest())).total_size == 0
+        assert state(await send(ann, request("approve", taskId=waits(asked)[0]["taskId"]))) == "completed"
+
+
+async def test_several_configs_share_the_port_and_each_card_names_its_tenant(serve: Serve, tmp_path: Path) -> None:
+    shop = tmp_path / "shop.yaml"
+    shop.write_text("name: shop\nworkflows: {echo: {steps: [{id: a, type: set, value: of the shop}]}}\n", "utf-8")
+    server = serve("agentflow.yaml", str(shop))
+    async with httpx.AsyncClient() as http:
+        for name in ("desk", "shop"):
+            card = (await http.get(f"{server.url}/agents/{name}/.well-known/agent-card.json")).json()
+            (told,) = [each for each in card["supportedInterfaces"] if each["protocolBinding"] == "GRPC"]
+            assert told == {
+                "url": _address(server), "protocolBinding": "GRPC", "protocolVersion": "1.0", "tenant": name,
+            }  # fmt: skip
+    async with official(f"{server.url}/agents/shop", GRPC) as client:
+        sold = await send(client, request("x", skill="echo"))
+        assert output(sold) == "of the shop"
+    async with _service(server) as service:
+        code, told = await _refused(service.ListTasks(pb.ListTasksRequest(tenant="nobody"), metadata=[V1]))
+        assert (code, told["reason"]) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_PARAMS")
+
+
+async def test_who_waits_is_answered_when_the_server_ends_and_streams_end_too(serve: Serve) -> None:
+    with anyio.fail_after(60):
+        server = serve()
+        async with official(server.url, GRPC) as client, _service(server) as service:
+            found: list[pb.Task] = []
+            ends: list[grpc.StatusCode] = []
+            followed = anyio.Event()
+
+            async def ask() -> None:
+                found.append(await send(client, request({}, skill="long")))
+
+            async def follow(task_id: str) -> None:
+                try:
+                    async for _ in service.SubscribeToTask(pb.SubscribeToTaskRequest(id=task_id), metadata=[V1]):
+                        followed.set()
+                except grpc.aio.AioRpcError as error:
+                    ends.append(error.code())
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(ask)
+                while not (listed := (await client.list_tasks(pb.ListTasksRequest())).tasks):
+                    pass
+                group.start_soon(follow, listed[0].id)
+                await followed.wait()
+                assert await anyio.to_thread.run_sync(server.stop) == 0
+            assert state(found[0]) == "working"
+            assert ends[0] in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+
+
+def test_a_port_for_grpc_that_is_taken_is_told(tmp_path: Path) -> None:
+    (tmp_path / "agentflow.yaml").write_text("workflows: {hello: {steps: [{id: a, type: set, value: 1}]}}\n", "utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [str(Path(sys.executable).with_name("agentflow")), "serve", "--port", "0", "--grpc-port", port]
+        refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (refused.returncode, f"port {port} is used" in refused.stderr) == (73, True)
+    assert "--grpc-port" in refused.stderr
+
+
+def test_without_its_package_grpc_is_refused_by_the_name_of_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(_: str) -> None:
+        return None
+
+    monkeypatch.setattr(run, "find_spec", nothing)
+    with pytest.raises(AgentflowError) as refused:
+        run.grpc_at("127.0.0.1", 0, None, None, Loopback())
+    assert (refused.value.code, "agentflow-workflows[grpc]" in str(refused.value.hint)) == ("AF-INSTALL", True)
+
+
+def test_the_address_on_the_card_is_the_port_s_unless_another_is_told() -> None:
+    at = run.grpc_at("127.0.0.1", 0, None, "https://agents.example.com/desk", Loopback())
+    assert at.url == f"agents.example.com:{at.port}"
+    assert run.grpc_at("127.0.0.1", 0, "rpc.example.com:443", None, Loopback()).url == "rpc.example.com:443"
