@@ -230,6 +230,9 @@ CODES: dict[str, Code] = {
     ),
     "AF-TEMPLATE-BRACES": Code("invalid", "Two braces stand for a literal one.", "Use single braces in templates."),
     "AF-SCHEMA-INVALID": Code("invalid", "A JSON Schema isn't valid.", "Correct it at the place."),
+    "AF-SCHEMA-HEADER": Code(
+        "invalid", "An x-mcp-header isn't valid.", "Name a header, once, on a text, an integer or a boolean."
+    ),
     "AF-SCHEMA-DEFAULT": Code("invalid", "A default doesn't fit its own schema.", "Correct one of the two."),
     "AF-RETRY-KIND": Code(
         "invalid", "A retry policy names no kind of failure.", "Name a kind that the message lists, or a code."

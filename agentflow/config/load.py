@@ -182,6 +182,7 @@ def _with_modules(problems: list[Problem], own: OwnTypes, faults: Faults) -> lis
 def checked(config: Config, types: TypeLookup, problems: list[Problem], names: Collection[str], tally: Tally) -> Config:
     """Run the checks of some workflows, and raise or attach what is found."""
     from agentflow.definition.check import EnvInfo, check_workflow  # noqa: PLC0415  compiles templates
+    from agentflow.definition.tools import name_problems  # noqa: PLC0415  as above
 
     info = EnvInfo(
         workflows=config.workflows,
@@ -197,6 +198,10 @@ def checked(config: Config, types: TypeLookup, problems: list[Problem], names: C
         place = document.place if document else None
         found = check_workflow(workflow, types, env=info, pointers=parsed, place=place, tally=tally)
         problems.extend(inside(name, found))
+    # Whoever doesn't serve MCP needs no names that its clients take: there it is an error when the server starts.
+    wrong = {problem.workflow for problem in problems}
+    named = [each for each in name_problems(config.workflows.values(), config.place) if each.workflow not in wrong]
+    problems.extend(replace(problem, severity="warning") for problem in named if tally.take("warning"))
     problems = told(problems, tally, list(config.documents))
     if any(problem.severity == "error" for problem in problems):
         raise DefinitionError(problems)

@@ -39,6 +39,10 @@ def _several(value: Any) -> Any:
     return (value,) if isinstance(value, BaseModel) else value
 
 
+def _offered(value: Any) -> Any:
+    return {"expose": value} if isinstance(value, bool) else value
+
+
 Steps = Annotated[Sequence["Step"], BeforeValidator(_several), AfterValidator(tuple)]
 """Steps in order: one step, or any sequence of them, kept as a tuple."""
 
@@ -283,6 +287,29 @@ class Checkpointing(Model):
     """Tool of an external checkpoint."""
 
 
+class McpSettings(Model):
+    """How the workflow is offered to MCP clients."""
+
+    expose: bool | None = None
+    """`false`: not at all; `true`: also beside a `tool` trigger that stands for the workflow."""
+    mode: Literal["auto", "sync", "task"] = "auto"
+    """`sync`: never a task; `task`: only for clients with tasks; `auto`: a task where the client takes one."""
+    grace: Duration | None = None
+    """How long a call waits before its run becomes a task; default 0.5 s."""
+    hold: Duration | None = None
+    """How long a call waits for its run before it gives a handle; default: the server's."""
+    read_only: bool = False
+    """A hint for clients: it changes nothing outside."""
+    destructive: bool | None = None
+    """A hint: what it changes may be lost."""
+    idempotent: bool | None = None
+    """A hint: the same call again changes nothing more."""
+    open_world: bool | None = None
+    """A hint: it deals with things outside of this system."""
+    prompt: str | None = None
+    """A prompt of the workflow's name with this text, its inputs as `{input.x}`; people choose it in their client."""
+
+
 class Workflow(Model):
     """A workflow: static, without run state."""
 
@@ -314,6 +341,8 @@ class Workflow(Model):
     """How many steps of one run execute at once; default 64."""
     direct_reply: bool = False
     """An A2A client whose message starts a run that ends at once, and gives nothing but a reply, gets that, no task."""
+    mcp: Annotated[McpSettings, BeforeValidator(_offered)] = McpSettings()
+    """How it is offered to MCP clients; `false`: not at all."""
     on_error_siblings: OnErrorSiblings | None = None
     """What a step's failure does to the others; default `finish`."""
     on_success: Steps = ()

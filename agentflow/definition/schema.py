@@ -100,6 +100,7 @@ def _workflow(defs: dict[str, Schema]) -> Schema:
         "type": "object",
         "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "object"}]},
     }
+    properties["mcp"] = {**_described(properties["mcp"]), "anyOf": [properties["mcp"], {"type": "boolean"}]}
     properties["context"] = {
         **_described(properties["context"]),
         "anyOf": [

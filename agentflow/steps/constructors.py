@@ -159,6 +159,7 @@ def wait_for_input(
     schema: Mapping[str, Any] | type[BaseModel] = _NO,
     default: Any = _NO,
     assignees: Sequence[str] = _NO,
+    human_only: bool = _NO,
     **common: Unpack[Common],
 ) -> Step:
     """Park until somebody answers.
@@ -169,9 +170,13 @@ def wait_for_input(
         schema: JSON Schema of the answer, or a pydantic model that has one.
         default: the answer taken when `timeout` passes.
         assignees: who may see and answer it besides the run's owner.
+        human_only: only a person answers it: over MCP never the model, but whoever opens the page that is named.
         common: the common fields.
     """
-    fields = {"message": message, "schema": schema_of(schema), "default": default, "assignees": assignees}
+    fields = {
+        "message": message, "schema": schema_of(schema), "default": default, "assignees": assignees,
+        "human_only": human_only,
+    }  # fmt: skip
     return step(id, "wait_for_input", fields, common)
 
 

@@ -24,6 +24,8 @@ class WaitForInputConfig(Model):
     """The answer that is taken when `timeout` passes; without one the step fails then."""
     assignees: tuple[Name, ...] = ()
     """Who may see and answer it besides the run's owner."""
+    human_only: bool = False
+    """Only a person answers it: over MCP never the model, but whoever opens the page whose address is given."""
 
 
 def prompt(config: WaitForInputConfig, ctx: PromptContext) -> Park:
@@ -35,6 +37,7 @@ def prompt(config: WaitForInputConfig, ctx: PromptContext) -> Park:
             schema=config.schema_,
             default=config.default if "default" in config.model_fields_set else UNSET,
             assignees=config.assignees,
+            details={"human_only": True} if config.human_only else {},
         )
     )
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Literal
 
 from agentflow.config import Config
 from agentflow.definition.models import EntryPoint, Trigger, Workflow
+from agentflow.definition.tools import Named, name_problems, tools_of
 from agentflow.definition.triggers import Tool as ToolTrigger
 from agentflow.definition.triggers import typed
-from agentflow.errors import DefinitionError, Problem
+from agentflow.errors import DefinitionError
 from agentflow_mcp.schemas import Schema, input_schema, result_schema
-
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +28,8 @@ class Tool:
     destructive: bool | None = None
     idempotent: bool | None = None
     open_world: bool | None = None
+    task: Literal["auto", "sync", "task"] = "sync"
+    """Whether a call may, or must, become a task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,50 +45,26 @@ class Offer:
     """Whether the workflow's input is the argument `input`."""
 
 
-def offers(config: Config, taken: Mapping[str, object]) -> dict[str, Offer]:
+def offers(config: Config) -> dict[str, Offer]:
     """Return the tools that start workflows, by name, in the order of their names.
 
     Args:
         config: where the workflows are.
-        taken: names that other tools have.
 
     Raises:
         DefinitionError: two tools have one name, or clients wouldn't take a name.
     """
-    found: dict[str, Offer] = {}
-    problems: list[Problem] = []
-    for offer in _all(config):
-        name, workflow = offer.tool.name, offer.workflow
-        code = what = None
-        if not _NAME.fullmatch(name):
-            code, what = "AF-TRIGGER-NAME", f'"{name}" is no name of a tool: letters, digits, _ . -, at most 128'
-        elif name in taken:
-            code, what = "AF-TRIGGER-RESERVED", f'the tool "{name}" of agentflow itself has this name already'
-        elif name in found:
-            code, what = "AF-TRIGGER-DUPLICATE", f'the workflow "{found[name].workflow}" offers a tool "{name}" too'
-        if code is not None and what is not None:
-            problems.append(
-                Problem(code, what, place=config.place(workflow, ""), hint="choose another name", workflow=workflow)
-            )
-            continue
-        found[name] = offer
+    problems = name_problems(config.workflows.values(), config.place)
     if problems:
         raise DefinitionError(problems)
-    return dict(sorted(found.items()))
+    named = [each for workflow in config.workflows.values() for each in tools_of(workflow)]
+    return {each.name: _offer(each) for each in sorted(named, key=lambda one: one.name)}
 
 
-def _all(config: Config) -> Iterator[Offer]:
-    for workflow in config.workflows.values():
-        named = [(None, each) for each in workflow.triggers if each.type == "tool"]
-        named += [(entry, each) for entry in workflow.entry_points for each in entry.triggers if each.type == "tool"]
-        if not any(_get(trigger, "name") == workflow.id for _, trigger in named):
-            yield _of_workflow(workflow)
-        for entry, trigger in named:
-            yield _of_trigger(workflow, entry, trigger)
-
-
-def _get(trigger: Trigger, name: str) -> Any:
-    return (trigger.model_extra or {}).get(name)
+def _offer(named: Named) -> Offer:
+    if named.trigger is None:
+        return _of_workflow(named.workflow)
+    return _of_trigger(named.workflow, named.entry, named.trigger)
 
 
 def _of_workflow(workflow: Workflow) -> Offer:
@@ -118,7 +94,11 @@ def _described(workflow: Workflow) -> str:
 
 
 def _tool(workflow: Workflow, name: str, description: str, schema: Schema) -> Tool:
-    return Tool(name, description, schema, result_schema(workflow.output_schema), workflow.label)
+    said = workflow.mcp
+    return Tool(
+        name, description, schema, result_schema(workflow.output_schema), workflow.label, said.read_only,
+        said.destructive, said.idempotent, said.open_world, task=said.mode,
+    )  # fmt: skip
 
 
 def checker(schema: Schema) -> Callable[[Any], list[str]]:

@@ -80,7 +80,7 @@ async def resume(follower: Follower, arguments: Mapping[str, Any], caller: Calle
         run = await follower.engine.get(done.root_id, principal=caller.principal)
     except NotFoundError:  # who may answer a wait needn't see its run
         return plain({"task_id": done.id, "workflow": done.workflow, "message": "answered"})
-    return await follower.followed(run, caller, follower.hold, document=True)
+    return await follower.followed(run, caller, follower.hold_of(run.workflow), document=True)
 
 
 async def _resume(

@@ -40,7 +40,7 @@ class Desk:
         self.engine = engine
         self.follower = Follower(engine, hold, beat)
         self._controls = controls
-        self._offers = offers(engine.config, controls)
+        self._offers = offers(engine.config)
         self._checks = {name: checker(tool.input_schema) for name, (tool, _) in controls.items()}
         self._checks |= {n: checker(each.tool.input_schema) for n, each in self._offers.items() if each.own_schema}
         every = [*(tool for tool, _ in controls.values()), *(each.tool for each in self._offers.values())]
@@ -49,6 +49,11 @@ class Desk:
     def has(self, name: str) -> bool:
         """Tell whether there is a tool of this name."""
         return name in self._offers or name in self._controls
+
+    def needs_tasks(self, name: str) -> bool:
+        """Tell whether a tool is only for clients that take tasks."""
+        offer = self._offers.get(name)
+        return offer is not None and offer.tool.task == "task"
 
     async def call(self, name: str, arguments: Mapping[str, Any], caller: Caller) -> Result:
         """Call a tool that there is. What goes wrong is a result too."""
@@ -88,7 +93,7 @@ class Desk:
             offer.workflow, given, entry_point=offer.entry_point, idempotency_key=caller.key, door=DOOR,
             principal=caller.principal,
         )  # fmt: skip
-        return await self.follower.followed(run, caller, self.follower.hold)
+        return await self.follower.followed(run, caller, self.follower.hold_of(run.workflow))
 
     async def go_on(self, name: str, run_id: str, replies: Mapping[str, Any], caller: Caller) -> Result | None:
         """Go on with a call that has asked its client's user something.
@@ -114,4 +119,5 @@ class Desk:
     async def _gone_on(self, run: Run, replies: Mapping[str, Any], caller: Caller, *, document: bool) -> Result:
         answers = await answered(self.engine, run, replies, caller.principal)
         caller = replace(caller, wrong=answers.wrong, rounds=not answers.dismissed)
-        return await self.follower.followed(run, caller, self.follower.hold, document=document)
+        hold = self.follower.hold_of(run.workflow)
+        return await self.follower.followed(run, caller, hold, document=document)

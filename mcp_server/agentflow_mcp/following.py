@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 
+from agentflow.definition.models import McpSettings
 from agentflow.engine import Engine, Run
 from agentflow.errors import AgentflowError
 from agentflow.principal import Principal
@@ -34,7 +35,7 @@ class Follower:
             beat: seconds after which a caller hears again that its run goes on.
         """
         self.engine = engine
-        self.hold = hold
+        self._hold = hold
         self._beat = beat
         self._dialogue = Dialogue(engine, beat)
 
@@ -51,14 +52,16 @@ class Follower:
             Its result; what its caller is asked; a task, where it takes one; or a handle.
         """
         try:
-            as_task = caller.tasks and not document
-            run = await self._rest(run.id, caller, min(GRACE, seconds) if as_task else seconds)
-            if run.ended and not document:
+            said = self._settings(run)
+            as_task = caller.tasks and not document and said.mode != "sync"
+            patience = min(GRACE if said.grace is None else said.grace, seconds)
+            run = await self._rest(run.id, caller, patience if as_task else seconds)
+            if run.ended and not document and not (as_task and said.mode == "task"):
                 return finished(run)
-            if not run.ended and (as_task or caller.rounds):
+            if as_task or (caller.rounds and not run.ended):
                 waits = await self.engine.waits(run.id, principal=caller.principal)
                 task = task_of(run, waits, self.engine.core.env.now(), forms=caller.forms)
-                if as_task and (task.requests or not run.waiting):
+                if as_task and (task.requests or not run.waiting or said.mode == "task"):
                     return Result(task.data, "", run_id=run.id, is_task=True)
                 if caller.rounds and run.waiting and task.requests:
                     return Result({}, "", run_id=run.id, requests=_again(task.requests, caller.wrong))
@@ -66,6 +69,15 @@ class Follower:
             return plain(data, failed="error" in data, run_id=run.id)
         except AgentflowError as error:  # the run is there: who started it must be able to find it
             return refused(error, {"task_id": run.id, "workflow": run.workflow})
+
+    def hold_of(self, workflow: str) -> float:
+        """Return how many seconds a call of a workflow waits for its run, before it gives a handle."""
+        known = self.engine.config.workflows.get(workflow)
+        return self._hold if known is None or known.mcp.hold is None else known.mcp.hold
+
+    def _settings(self, run: Run) -> McpSettings:
+        known = self.engine.config.workflows.get(run.workflow)
+        return McpSettings() if known is None else known.mcp
 
     async def _rest(self, run_id: str, caller: Caller, seconds: float) -> Run:
         """Return a run when it has ended, asks something that its caller can't ask, or the time is over."""

@@ -39,7 +39,9 @@ class Content(NamedTuple):
 def listed(config: Config) -> list[Listed]:
     """Return the workflows, in the order of their names."""
     return [
-        Listed(WORKFLOWS + name, name, each.label, each.description) for name, each in sorted(config.workflows.items())
+        Listed(WORKFLOWS + name, name, each.label, each.description)
+        for name, each in sorted(config.workflows.items())
+        if each.mcp.expose is not False
     ]
 
 
@@ -55,7 +57,7 @@ async def read(follower: Follower, uri: str, principal: Principal) -> Sequence[C
         run = await run_named(follower.engine, uri.removeprefix(RUNS), principal)
         return [Content(uri, JSON, as_json(redactor.value(await follower.told(run, principal))))]
     workflow = config.workflows.get(uri.removeprefix(WORKFLOWS)) if uri.startswith(WORKFLOWS) else None
-    if workflow is None:
+    if workflow is None or workflow.mcp.expose is False:
         raise NotFoundError(f'there is no resource "{uri[:200]}"')
     return [
         Content(uri, JSON, as_json(redactor.value(to_data(workflow)))),

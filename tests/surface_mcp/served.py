@@ -47,6 +47,7 @@ workflows:
       - {id: boom, type: python, function: "shop:boom"}
   greet:
     label: Greeting
+    mcp: {expose: true}
     description: Greets somebody.
     input_schema:
       type: object

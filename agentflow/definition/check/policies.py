@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from agentflow.data import is_object
+from agentflow.definition.check.headers import check_headers
 from agentflow.definition.check.ids import ID_RULE, LONGEST_ID, is_plain_id
 from agentflow.definition.check.info import EnvInfo
 from agentflow.definition.check.report import Report, Spot, known
@@ -58,7 +59,9 @@ class Policies:
         for field in ("input_schema", "output_schema"):
             schema = getattr(self._workflow, field)
             if schema is not None:
-                check_schema(schema, Spot("", field), self._report, severity=self._severity)
+                spot = Spot("", field)
+                if check_schema(schema, spot, self._report, severity=self._severity) and field == "input_schema":
+                    check_headers(schema, spot, self._report)
         if self._workflow.defaults.retry is not None:
             owner = f'"defaults" of workflow "{self._workflow.id}"'
             self._check_retry(self._workflow.defaults.retry, owner, Spot("", "defaults", ("retry",)))

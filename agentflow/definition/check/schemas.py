@@ -61,7 +61,7 @@ def _key(spot: Spot, path: tuple[str | int, ...]) -> Spot:
 
 @lru_cache(maxsize=256)
 def _words(text: str) -> list[Fault]:
-    return list(unknown_words(_schemas(json.loads(text))))
+    return list(unknown_words(schemas_in(json.loads(text))))
 
 
 def check_value(value: object, schema: Mapping[str, Any], what: str, spot: Spot, report: Report) -> None:
@@ -102,7 +102,7 @@ def _misfits(text: str) -> list[_Misfit]:
     whole: dict[str, Any] = json.loads(text)
     shared = {key: whole[key] for key in ("$defs", "definitions") if key in whole}
     found: list[_Misfit] = []
-    for path, schema in _schemas(whole):
+    for path, schema in schemas_in(whole):
         if "default" not in schema:
             continue
         try:
@@ -115,7 +115,7 @@ def _misfits(text: str) -> list[_Misfit]:
     return found
 
 
-def _schemas(whole: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], dict[str, Any]]]:
+def schemas_in(whole: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], dict[str, Any]]]:
     """Yield a schema and the schemas inside it, each with its path, in the order of the text."""
     stack: list[tuple[tuple[str | int, ...], Any]] = [((), whole)]
     while stack:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from agentflow.data import is_object
+from agentflow.definition.check.headers import check_headers
 from agentflow.definition.check.report import Report, Spot, known
 from agentflow.definition.check.schemas import check_schema
 from agentflow.definition.models import Trigger, Workflow
@@ -39,7 +40,9 @@ def check_entries(workflow: Workflow, report: Report) -> None:
         elif trigger.type == "event" and isinstance(_get(trigger, "filter"), str):
             check_filter(_get(trigger, "filter"), spot.below("filter"), report)
         elif trigger.type == "tool" and _get(trigger, "input_schema") is not None:
-            check_schema(_get(trigger, "input_schema"), spot.below("input_schema"), report)
+            given, place = _get(trigger, "input_schema"), spot.below("input_schema")
+            if check_schema(given, place, report):
+                check_headers(given, place, report)
 
 
 def check_cron(expression: object, timezone: object, spot: Spot, zone_spot: Spot, report: Report) -> None:

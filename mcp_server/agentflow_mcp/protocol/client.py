@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
+import mcp.types as types
 from mcp.server import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
@@ -27,6 +28,12 @@ def takes_tasks(ctx: Context) -> bool:
     declared = ctx.session.client_capabilities
     modern = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
     return modern and declared is not None and TASKS in (declared.extensions or {})
+
+
+def needs_tasks(what: str) -> MCPError:
+    """Return the error of what is only for clients with tasks."""
+    needed: dict[str, Any] = {"requiredCapabilities": {"extensions": {TASKS: {}}}}
+    return MCPError(types.MISSING_REQUIRED_CLIENT_CAPABILITY, f"{what} needs {TASKS}", needed)
 
 
 def shows_forms(ctx: Context) -> bool:

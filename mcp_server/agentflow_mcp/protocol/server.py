@@ -13,7 +13,7 @@ from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from agentflow.errors import AgentflowError
 from agentflow_mcp.caller import Caller
 from agentflow_mcp.desk import Desk
-from agentflow_mcp.protocol.client import Context, asking, principal, progress, shows_forms, takes_tasks
+from agentflow_mcp.protocol.client import Context, asking, needs_tasks, principal, progress, shows_forms, takes_tasks
 from agentflow_mcp.protocol.resources import serve_resources
 from agentflow_mcp.protocol.shapes import request_of, result_of, tool_of
 from agentflow_mcp.protocol.tasks import serve_tasks
@@ -46,6 +46,8 @@ def make_server(desk: Desk, name: str) -> Server[dict[str, Any]]:
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> Any:
         if not desk.has(params.name):
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name}")
+        if desk.needs_tasks(params.name) and not takes_tasks(ctx):
+            raise needs_tasks(f"the tool {params.name} runs as a task: it")
         try:
             key = meta_key(ctx.meta)
         except AgentflowError as error:

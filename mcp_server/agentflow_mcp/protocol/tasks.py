@@ -15,7 +15,7 @@ from agentflow.codes import door
 from agentflow.errors import AgentflowError, InputError, NotFoundError
 from agentflow_mcp import task_calls
 from agentflow_mcp.desk import Desk
-from agentflow_mcp.protocol.client import TASKS, Context, principal, shows_forms, takes_tasks
+from agentflow_mcp.protocol.client import TASKS, Context, needs_tasks, principal, shows_forms, takes_tasks
 from agentflow_mcp.protocol.shapes import request_of, result_of
 from agentflow_mcp.results import told
 
@@ -56,8 +56,7 @@ async def _carried(ctx: Context, work: Coroutine[Any, Any, dict[str, Any] | None
         if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
             raise MCPError(types.METHOD_NOT_FOUND, "Method not found")
         if not takes_tasks(ctx):
-            needed: dict[str, Any] = {"requiredCapabilities": {"extensions": {TASKS: {}}}}
-            raise MCPError(types.MISSING_REQUIRED_CLIENT_CAPABILITY, f"{ctx.method} needs {TASKS}", needed)
+            raise needs_tasks(ctx.method)
         try:
             return {"resultType": "complete", **(await work or {})}
         except NotFoundError:
