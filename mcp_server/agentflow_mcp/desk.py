@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from agentflow.engine import Engine, Run
 from agentflow.errors import AgentflowError, InputError, NotFoundError
+from agentflow_mcp import states
 from agentflow_mcp.caller import Caller
 from agentflow_mcp.catalogue import Offer, Tool, checker, offers
 from agentflow_mcp.following import BEAT, Follower
@@ -57,7 +58,7 @@ class Desk:
 
     async def call(self, name: str, arguments: Mapping[str, Any], caller: Caller) -> Result:
         """Call a tool that there is. What goes wrong is a result too."""
-        return await self._safely(name, self._called(name, arguments, caller))
+        return await self._safely(name, arguments, caller, self._called(name, arguments, caller))
 
     async def _called(self, name: str, arguments: Mapping[str, Any], caller: Caller) -> Result:
         self._check(name, arguments)
@@ -65,10 +66,12 @@ class Desk:
             return await self._controls[name][1](self.follower, arguments, caller)
         return await self._start(self._offers[name], arguments, caller)
 
-    async def _safely(self, name: str, work: Awaitable[Result]) -> Result:
+    async def _safely(self, name: str, arguments: Mapping[str, Any], caller: Caller, work: Awaitable[Result]) -> Result:
         redactor = self.engine.config.redactor
         try:
             found = await work
+            if found.requests and found.run_id is not None:
+                found = replace(found, state=states.seal(self.engine, name, arguments, caller.principal, found.run_id))
         except AgentflowError as error:
             found = refused(error)
         except Exception as error:  # whatever it is, the client hears of it, and the server goes on
@@ -95,26 +98,30 @@ class Desk:
         )  # fmt: skip
         return await self.follower.followed(run, caller, self.follower.hold_of(run.workflow))
 
-    async def go_on(self, name: str, run_id: str, replies: Mapping[str, Any], caller: Caller) -> Result | None:
+    async def go_on(
+        self, name: str, arguments: Mapping[str, Any], state: str, replies: Mapping[str, Any], caller: Caller
+    ) -> Result | None:
         """Go on with a call that has asked its client's user something.
 
         Args:
             name: the tool.
-            run_id: the run that the call was about.
-            replies: what the user said, by the waits' ids.
+            arguments: the call's, as before.
+            state: what the call has given its client to bring back.
+            replies: what the user said, by the keys of what was asked.
             caller: who calls.
 
         Returns:
-            What the call gives now; None: there was no such call.
+            What the call gives now; None: there was no such call of this caller.
         """
         offer = self._offers.get(name)
+        run_id = states.opened(self.engine, name, arguments, caller.principal, state)
+        if run_id is None:
+            return None
         try:
             run = await self.engine.get(run_id, output=False, principal=caller.principal)
         except NotFoundError:
             return None
-        if offer is not None and run.workflow != offer.workflow:
-            return None
-        return await self._safely(name, self._gone_on(run, replies, caller, document=offer is None))
+        return await self._safely(name, arguments, caller, self._gone_on(run, replies, caller, document=offer is None))
 
     async def _gone_on(self, run: Run, replies: Mapping[str, Any], caller: Caller, *, document: bool) -> Result:
         answers = await answered(self.engine, run, replies, caller.principal)

@@ -52,6 +52,8 @@ class Result:
     """Whether the data are a task's, for clients that follow it themselves."""
     requests: Mapping[str, Request] = field(default_factory=dict[str, "Request"])
     """What the client's user is asked, before the client goes on with the call."""
+    state: str | None = None
+    """What the client brings back then."""
 
     def without_secrets(self, redactor: Redactor) -> Result:
         """Return the result without the config's secrets."""

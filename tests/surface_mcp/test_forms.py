@@ -175,21 +175,31 @@ def test_a_form_keeps_what_clients_know_and_leaves_out_the_rest() -> None:
     assert plain(made)["properties"]["size"] == {"type": "string", "default": "m", "enum": ["s", "m"]}
 
 
-async def test_a_round_goes_on_by_its_own_run_only(modern: Client, user: User) -> None:
-    asked = await modern.session.call_tool("approval", {"amount": 4}, allow_input_required=True)
+async def test_what_a_round_brings_back_is_of_use_for_its_own_call_only(modern: Client, user: User) -> None:
+    arguments = {"amount": 4}
+    asked = await modern.session.call_tool("approval", arguments, allow_input_required=True)
     assert isinstance(asked, InputRequiredResult)
     assert asked.input_requests is not None
     [key] = asked.input_requests
+    state = asked.request_state
+    assert state is not None
+    run = (await _only(modern))["task_id"]
     replies: Any = {key: accepted(decision="approve")}
-    for tool, state in (
-        ("failing", asked.request_state),
-        ("approval", "01m8q0jcn2evg8qqrdxnsam8hj"),
-        ("approval", "x"),
+    changed = state[:-5] + ("A" if state[-5] != "A" else "B") + state[-4:]
+    for tool, given, brought in (
+        ("approval", arguments, changed),
+        ("approval", arguments, state[:-1]),
+        ("approval", arguments, run),
+        ("approval", arguments, "x"),
+        ("approval", {"amount": 5}, state),
+        ("approval", {}, state),
+        ("failing", arguments, state),
     ):
         with pytest.raises(MCPError, match="Invalid or expired requestState") as caught:
-            await modern.call_tool(tool, {}, input_responses=replies, request_state=state)
+            await modern.call_tool(tool, given, input_responses=replies, request_state=brought)
         assert caught.value.error.code == INVALID_PARAMS
-    done = await modern.call_tool("approval", {}, input_responses=replies, request_state=asked.request_state)
+        assert (await _only(modern))["task_id"] == run
+    done = await modern.call_tool("approval", arguments, input_responses=replies, request_state=state)
     assert done.structured_content == {"decision": "approve", "amount": 4}
-    again = await modern.call_tool("approval", {}, input_responses=replies, request_state=asked.request_state)
+    again = await modern.call_tool("approval", arguments, input_responses=replies, request_state=state)
     assert again.structured_content == done.structured_content

@@ -71,20 +71,20 @@ async def _called(ctx: Context, desk: Desk, params: types.CallToolRequestParams,
     forms = shows_forms(ctx)
     rounds = forms and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
     caller = Caller(principal(ctx), progress(ctx), asking(ctx), key, tasks=takes_tasks(ctx), forms=forms, rounds=rounds)
+    arguments = params.arguments or {}
     if params.request_state is None:
-        result = await desk.call(params.name, params.arguments or {}, caller)
+        result = await desk.call(params.name, arguments, caller)
     else:
         replies = {name: each.model_dump(mode="json") for name, each in (params.input_responses or {}).items()}
-        found = await desk.go_on(params.name, params.request_state, replies, caller)
+        found = await desk.go_on(params.name, arguments, params.request_state, replies, caller)
         if found is None:
             raise MCPError(types.INVALID_PARAMS, "Invalid or expired requestState")
         result = found
     if result.is_task:
         return {"resultType": "task", **result.data}
     if result.requests:
-        # The state is no secret and no proof: it names a run, which only whose it is can go on with.
         return types.InputRequiredResult(
             input_requests={name: request_of(each) for name, each in result.requests.items()},
-            request_state=result.run_id,
+            request_state=result.state,
         )
     return result_of(result)
