@@ -126,6 +126,11 @@ CODES: dict[str, Code] = {
     "AF-SERVE-ADDRESS": Code("failed", "The server can't listen on this address.", "Name one of this machine's."),
     "AF-PORT-TAKEN": Code("conflict", "Another program uses the port.", "Take another one: --port."),
     "AF-AUTH-TOKEN": Code("missing", "A token of the config's `auth` has no value.", "Set its environment variable."),
+    "AF-CARD-KEY": Code(
+        "missing",
+        "The key that signs the card can't be used.",
+        "Give a private key in PEM: EC, Ed25519 or RSA.",
+    ),
     "AF-INSTALL": Code("missing", "A package that is needed isn't installed.", "Install what the message names."),
     "AF-TOOL-UNKNOWN": Code("unknown", "There is no such tool.", "Check its name, and the config's `tools`."),
     "AF-TOOL-FAILED": Code("failed", "A tool failed.", "Read its message."),

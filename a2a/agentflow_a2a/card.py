@@ -74,18 +74,23 @@ def skills(workflows: Mapping[str, Workflow], *, schemas: bool) -> list[Json]:
     found: list[Json] = []
     for workflow in workflows.values():
         schema = workflow.input_schema if schemas else None
-        found.append(_skill(workflow.id, workflow.label, workflow.description, schema, ["workflow"]))
+        told = _told(workflow.description or workflow.label or workflow.id, schema)
+        found.append(_skill(workflow.id, workflow.label, told, ["workflow"], workflow))
     for workflow, entry, tool in triggers(workflows, Tool):
         if tool.name not in workflows:
             schema = tool.input_schema or workflow.input_schema if schemas else None
-            found.append(_skill(tool.name, entry.label, tool.description, schema, ["workflow", workflow.id]))
+            told = _told(tool.description or entry.label or tool.name, schema)
+            found.append(_skill(tool.name, entry.label, told, ["workflow", workflow.id], workflow))
     return found
 
 
-def _skill(
-    name: str, label: str | None, description: str | None, schema: Mapping[str, Any] | None, tags: list[str]
-) -> Json:
-    told = description or label or name
-    if schema is not None:
-        told = f"{told}\nInput (JSON Schema): {json.dumps(schema, ensure_ascii=False, separators=(',', ':'))}"
-    return {"id": name, "name": label or name, "description": told, "tags": tags}
+def _told(description: str, schema: Mapping[str, Any] | None) -> str:
+    if schema is None:
+        return description
+    return f"{description}\nInput (JSON Schema): {json.dumps(schema, ensure_ascii=False, separators=(',', ':'))}"
+
+
+def _skill(name: str, label: str | None, told: str, tags: list[str], workflow: Workflow) -> Json:
+    tags = list(dict.fromkeys((*tags, *workflow.tags)))
+    skill: Json = {"id": name, "name": label or name, "description": told, "tags": tags}
+    return {**skill, "examples": list(workflow.examples)} if workflow.examples else skill

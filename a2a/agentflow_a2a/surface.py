@@ -13,6 +13,7 @@ from agentflow_a2a.edge import Edge
 from agentflow_a2a.operations import Operations
 from agentflow_a2a.resting import Resting
 from agentflow_a2a.sdk.http import transports
+from agentflow_a2a.sdk.signing import signer_of
 
 _ROOM = 2
 """How much larger a request may be than the input in it: its JSON may be escaped, and has more around it."""
@@ -25,10 +26,12 @@ def routes(agent: Agent, others: Mapping[str, Agent]) -> list[BaseRoute]:
     """
     largest = _largest(agent)
     named = {name: _operations(other) for name, other in others.items()}
-    made = transports(_operations(agent), named, card(agent))
+    signer = signer_of(agent)
+    made = transports(_operations(agent), named, signer.signed(card(agent)) if signer else card(agent))
     rpc = Edge(made.rpc, largest)
     return [
         *made.card,
+        *((signer.route(),) if signer is not None else ()),
         Mount("/a2a/rest", app=Edge(made.rest, largest)),
         *(Route(path, rpc, methods=["POST"]) for path in ("/a2a", "/a2a/")),
     ]
@@ -62,6 +65,8 @@ def _largest(agent: Agent) -> int:
 
 def _operations(agent: Agent) -> Operations:
     extended = card(agent, extended=True) if agent.tokens else None
+    signer = signer_of(agent) if extended is not None else None
+    extended = signer.signed(extended) if signer is not None and extended is not None else extended
     return Operations(agent.engine, Resting(agent.engine, agent.leaving), extended)
 
 

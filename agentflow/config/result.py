@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from agentflow.definition.config_file import AuthSection, HttpSettings, Limits
+from agentflow.definition.config_file import AuthSection, CardSection, HttpSettings, Limits
 from agentflow.definition.models import Defaults, Workflow
 from agentflow.definition.parse import Parsed
 from agentflow.definition.source import Document
@@ -67,6 +67,8 @@ class Config:
     """Name → validated fields of `config_file.ConnectionEntry`, without defaults."""
     auth: AuthSection = field(default_factory=AuthSection)
     """Who may use the agent when it is served."""
+    card: CardSection = field(default_factory=CardSection)
+    """The card that the agent shows when it is served."""
     workflows: Mapping[str, Workflow] = field(default_factory=dict[str, Workflow])
     documents: Mapping[str, Document] = field(default_factory=dict[str, Document], repr=False)
     """Loaded files by their name as shown to people."""

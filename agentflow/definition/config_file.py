@@ -217,6 +217,32 @@ class AuthSection(Model):
     """Tokens, each sent as `Authorization: Bearer TOKEN`; without any only this machine is served."""
 
 
+class SigningSection(Model):
+    """How the agent's card is signed."""
+
+    key_env: Variable | None = None
+    """Environment variable with the private key, in PEM: EC (P-256, P-384, P-521), Ed25519 or RSA."""
+    key_file: str | None = None
+    """File with it, from the config's folder."""
+    kid: str | None = None
+    """What the key is called; default: its thumbprint."""
+    jku: str | None = None
+    """Where clients find the public key, as a JSON Web Key Set; default: the agent's `/.well-known/jwks.json`."""
+
+    @model_validator(mode="after")
+    def _one(self) -> SigningSection:
+        if (self.key_env is None) == (self.key_file is None):
+            raise ValueError("give exactly one of key_env and key_file")
+        return self
+
+
+class CardSection(Model):
+    """The card that the agent shows when it is served."""
+
+    signing: SigningSection | None = None
+    """How it is signed; default: it isn't."""
+
+
 class IncludedFile(Model):
     """What an included file may say: workflows, and further includes."""
 
@@ -259,5 +285,7 @@ class ConfigFile(Model):
     """Connections by name, such as `google:drive`."""
     auth: AuthSection = AuthSection()
     """Who may use the agent when it is served."""
+    card: CardSection = CardSection()
+    """The card that the agent shows when it is served."""
     workflows: Any = None
     """The workflows: a mapping of ids to workflows, or a list of workflows with ids."""

@@ -321,6 +321,10 @@ class Workflow(Model):
     """The author's label of this state of the definition."""
     label: str | None = None
     """Name for people."""
+    examples: tuple[str, ...] = ()
+    """Messages that start it, as people write them; they stand on the agent's card."""
+    tags: tuple[str, ...] = ()
+    """Words that it is found by; they stand on the agent's card."""
     input_schema: dict[str, Any] | None = None
     """JSON Schema (2020-12) of the input."""
     output_schema: dict[str, Any] | None = None
