@@ -11,15 +11,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agentflow.server.bodies import DEPTH, is_deeper, read
 from agentflow.server.who import principal_of
 from agentflow_a2a.operations import CALLER, Caller, caller_of
 from agentflow_a2a.told import OURS, TASKS
 
-DEPTH = 100
-"""How deep the JSON of a request may be."""
 _RPC = ("application/json",)
 _REST = ("application/json", "application/a2a+json")
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _LIST = re.compile(rb'"(?:ListTasks)"')
 _INVALID, _CONTENT = -32600, -32005
 
@@ -44,14 +42,14 @@ class Edge:
         scope[CALLER] = caller
         body = b""
         if request.method == "POST":
-            read = await _read(receive, self._largest)
-            if read is None:
+            given = await read(receive, self._largest)
+            if given is None:
                 return
-            refused = _too_large(request) if len(read) > self._largest else _malformed(request, read)
+            refused = _too_large(request) if len(given) > self._largest else _malformed(request, given)
             if refused is not None:
                 await refused(scope, receive, send)
                 return
-            body = read
+            body = given
         elif (state := request.query_params.get("status")) and request.url.path.endswith("/tasks") and _unknown(state):
             await _rest_error(400, "INVALID_ARGUMENT", f'status: there is no state "{state}"')(scope, receive, send)
             return
@@ -110,19 +108,6 @@ def _extensions(scope: Scope) -> list[str]:
     return [name.strip() for value in values for name in value.split(",")]
 
 
-async def _read(receive: Receive, largest: int) -> bytes | None:
-    """Return a request's body, no more than a bit over what it may be; None: the caller has left."""
-    chunks, size = list[bytes](), 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if size > largest or not message.get("more_body"):
-            return b"".join(chunks)
-
-
 def _malformed(request: Request, body: bytes) -> Response | None:
     """Return what a request is refused with, if its form is wrong."""
     rest = "/rest/" in request.url.path
@@ -135,7 +120,7 @@ def _malformed(request: Request, body: bytes) -> Response | None:
             if rest
             else _rpc_error(body, _CONTENT, text, 415)
         )
-    if _is_deeper(body):
+    if is_deeper(body):
         text = f"the JSON is deeper than {DEPTH} levels"
         return _rest_error(400, "INVALID_ARGUMENT", text) if rest else _rpc_error(b"", _INVALID, text)
     if not rest and _LIST.search(body) and _unknown(state := _asked_state(body)):
@@ -155,21 +140,6 @@ def _asked_state(body: bytes) -> Any:
         return params.get("status")
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-def _is_deeper(body: bytes) -> bool:
-    """Tell whether JSON is too deep to be read; what has few brackets can't be."""
-    if body.count(b"[") + body.count(b"{") <= DEPTH:
-        return False
-    depth = 0
-    for char in _STRING.sub(b"", body):
-        if char in b"[{":
-            depth += 1
-            if depth > DEPTH:
-                return True
-        elif char in b"]}":
-            depth -= 1
-    return False
 
 
 def _too_large(request: Request) -> Response:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from starlette.routing import BaseRoute, Mount, Route
 
+from agentflow.server.bodies import ROOM
 from agentflow.server.surface import Agent, Place, lacking_grpc
 from agentflow_a2a.card import card
 from agentflow_a2a.edge import Edge
@@ -14,9 +15,6 @@ from agentflow_a2a.operations import Operations
 from agentflow_a2a.resting import Resting
 from agentflow_a2a.sdk.http import transports
 from agentflow_a2a.sdk.signing import signer_of
-
-_ROOM = 2
-"""How much larger a request may be than the input in it: its JSON may be escaped, and has more around it."""
 
 
 def routes(agent: Agent, others: Mapping[str, Agent]) -> list[BaseRoute]:
@@ -60,7 +58,7 @@ async def serving(agents: Sequence[Agent]) -> AsyncGenerator[None]:
 
 def _largest(agent: Agent) -> int:
     """Return how many bytes a request may have."""
-    return agent.engine.config.limits.input_size * _ROOM
+    return agent.engine.config.limits.input_size * ROOM
 
 
 def _operations(agent: Agent) -> Operations:

@@ -18,6 +18,7 @@ from agentflow_mcp.documents import finished, handle, run_data
 from agentflow_mcp.replies import unfit
 from agentflow_mcp.results import Request, Result, plain, refused
 from agentflow_mcp.tasks import GRACE, task_of
+from agentflow_mcp.waiting import Waiting
 
 BEAT = 10.0
 """Seconds after which a caller hears again that its run goes on."""
@@ -38,6 +39,7 @@ class Follower:
         self._hold = hold
         self._beat = beat
         self._dialogue = Dialogue(engine, beat)
+        self.waiting = Waiting(engine)
 
     async def followed(self, run: Run, caller: Caller, seconds: float, *, document: bool = False) -> Result:
         """Follow a run as long as its caller waits.
@@ -84,14 +86,14 @@ class Follower:
         deadline = anyio.current_time() + seconds
         while True:
             left = max(deadline - anyio.current_time(), 0.0)
-            run = await self.engine.wait(run_id, min(left, self._beat), principal=caller.principal)
+            run = await self.waiting.run(run_id, min(left, self._beat), caller.principal)
             if run.ended:
                 return run
             if run.waiting:
                 if not await self._dialogue.asked(run, caller):
                     return run
                 deadline = max(deadline, anyio.current_time() + seconds)
-            elif left <= self._beat:
+            elif left <= self._beat or self.waiting.over:
                 return run
             else:
                 await caller.progress(run.now_text)

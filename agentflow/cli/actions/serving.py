@@ -109,7 +109,9 @@ def _tell(console: Console, url: str, agents: Sequence[Agent], store: str) -> No
                 console.result(f"  {place.name:<14} {place.url}")
     if speaking and agents:
         console.result("try it:")
-        console.result(f"  {speaking[0].example(agents[0])}")
+        for surface in speaking:
+            for line in surface.example(agents[0]).splitlines():
+                console.result(f"  {line}")
     for each in off:
         console.say(f'not served: {each.name}, which needs the package "{each.package}": {each.hint}')
     console.say("Ctrl+C ends it; what runs goes on with the next start")

@@ -9,6 +9,7 @@ from typing import Any
 import mcp.types as types
 from mcp.server import Server
 from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
 from agentflow.codes import door
@@ -34,15 +35,15 @@ class UpdateParams(TaskParams):
 
 def serve_tasks(server: Server[dict[str, Any]], desk: Desk) -> None:
     async def get(ctx: Context, params: TaskParams) -> dict[str, Any]:
-        return await _carried(ctx, _task(ctx, desk, params.task_id))
+        return await _carried(ctx, params, _task(ctx, desk, params.task_id))
 
     async def update(ctx: Context, params: UpdateParams) -> dict[str, Any]:
         return await _carried(
-            ctx, task_calls.update(desk.engine, params.task_id, params.input_responses, principal(ctx))
+            ctx, params, task_calls.update(desk.engine, params.task_id, params.input_responses, principal(ctx))
         )
 
     async def cancel(ctx: Context, params: TaskParams) -> dict[str, Any]:
-        return await _carried(ctx, task_calls.cancel(desk.engine, params.task_id, principal(ctx)))
+        return await _carried(ctx, params, task_calls.cancel(desk.engine, params.task_id, principal(ctx)))
 
     server.add_request_handler("tasks/get", TaskParams, get)
     server.add_request_handler("tasks/update", UpdateParams, update)
@@ -50,13 +51,16 @@ def serve_tasks(server: Server[dict[str, Any]], desk: Desk) -> None:
     server.extensions[TASKS] = {}
 
 
-async def _carried(ctx: Context, work: Coroutine[Any, Any, dict[str, Any] | None]) -> dict[str, Any]:
+async def _carried(
+    ctx: Context, params: TaskParams, work: Coroutine[Any, Any, dict[str, Any] | None]
+) -> dict[str, Any]:
     """Do what a client asks of a task, if it has declared that it knows tasks."""
     with closing(work):
         if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
             raise MCPError(types.METHOD_NOT_FOUND, "Method not found")
         if not takes_tasks(ctx):
             raise needs_tasks(ctx.method)
+        _check_name(ctx, params.task_id)
         try:
             return {"resultType": "complete", **(await work or {})}
         except NotFoundError:
@@ -64,6 +68,12 @@ async def _carried(ctx: Context, work: Coroutine[Any, Any, dict[str, Any] | None
         except AgentflowError as error:
             what = told(error)
             raise MCPError(_code(error), what.text, {"error": what.data}) from None
+
+
+def _check_name(ctx: Context, task_id: str) -> None:
+    """Refuse a request over HTTP whose header names another task than it does: proxies go by the header."""
+    if ctx.request is not None and decode_header_value(ctx.request.headers.get(MCP_NAME_HEADER)) != task_id:
+        raise MCPError(types.HEADER_MISMATCH, f"the header {MCP_NAME_HEADER} has to name the task: {task_id}")
 
 
 def _code(error: AgentflowError) -> int:
