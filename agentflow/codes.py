@@ -139,6 +139,18 @@ CODES: dict[str, Code] = {
         "failed", "An agent's turn was canceled.", "Tolerate it with on_error: continue, or retry the run from there."
     ),
     "AF-AGENT-FAILED": Code("failed", "An agent failed.", "Read its message."),
+    "AF-AGENT-TOKEN": Code(
+        "invalid", "The variable of an agent's token isn't a secret of the config.", "List it in `env`, not as public."
+    ),
+    "AF-AGENT-REJECTED": Code("failed", "An agent has rejected what it was asked.", "Read its message."),
+    "AF-AGENT-REFUSED": Code("failed", "An agent has refused a request.", "Read its message; compare with its card."),
+    "AF-AGENT-DENIED": Code("denied", "An agent lets nobody in with these credentials.", "Check the agent's token."),
+    "AF-AGENT-CARD": Code("failed", "An agent's card can't be used.", "Check the agent's `url` in the config."),
+    "AF-AGENT-UNREACHABLE": Code("failed", "An agent can't be reached.", "See that it runs; check its `url`."),
+    "AF-AGENT-LOST": Code("failed", "An agent doesn't know its task any more.", "Retry the step: it asks anew."),
+    "AF-AGENT-DEPTH": Code(
+        "failed", "Agents ask one another in a chain that is too long.", "See that no two of them ask each other."
+    ),
     "AF-CONFIG-INVALID": Code("invalid", "A config or a workflow isn't valid.", "Correct the places that are named."),
     "AF-CONFIG-NOT-FOUND": Code("unknown", "There is no such config file.", "Name one, or run in its folder."),
     "AF-CONFIG-UNREADABLE": Code(

@@ -100,6 +100,12 @@ def entries(entries: Mapping[str, Model]) -> dict[str, dict[str, Any]]:
 
 def check_targets(config: Config, faults: Faults) -> None:
     """Functions of tools and agents must be in modules that the config lists."""
+    for name, entry in config.agents.items():
+        token = entry.get("token_env")
+        if token is not None and (token not in config.env or config.env[token].public):
+            said = "is marked as public" if token in config.env else "isn't listed in env"
+            what = f'agent "{name}": the variable "{token}" of its token {said}'
+            faults.add("AF-AGENT-TOKEN", what, f"{join('', 'agents', name)}/token_env", hint=f"env: [{token}]")
     listed = frozenset(config.python_modules)
     for kind, entries in (("tools", config.tools), ("agents", config.agents)):
         for name, entry in entries.items():

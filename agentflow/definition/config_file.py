@@ -151,12 +151,25 @@ class ToolEntry(_Source):
 
 
 class AgentEntry(_Source):
-    """An agent that agent_run steps may ask."""
+    """An agent that agent_run steps may ask: a Python function, or an A2A agent elsewhere."""
+
+    token_env: Variable | None = None
+    """Variable of `env` whose value is sent as `Authorization: Bearer …`."""
+    tenant: str | None = None
+    """Which agent of several at the address is meant, where its protocol has them."""
+    skill: str | None = None
+    """Skill of its card that is asked for."""
+    hosts: tuple[str, ...] = ()
+    """Further hosts, as `host` or `host:port`, that its card may send requests to."""
 
     @model_validator(mode="after")
     def _one(self) -> AgentEntry:
         if (self.python is None) == (self.url is None):
             raise ValueError("give exactly one of python and url")
+        if self.url is not None and not re.match(r"https?://[^/\s]+", self.url):
+            raise ValueError(f'"{self.url}" is no address; it begins with http:// or https://')
+        if self.token_env is not None and any(name.lower() == "authorization" for name in self.headers):
+            raise ValueError("give one of token_env and the header Authorization")
         return self
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import anyio
 from pydantic import BaseModel
 
-from agentflow.steps.contract import StepType
+from agentflow.steps.contract import StepType, TurnPlace
 
 
 def key_of(run: int, n: int, attempt: int, entry: int) -> str:
@@ -54,6 +54,8 @@ class Attempt(NamedTuple):
     """Whose run it is."""
     goes_on: bool = False
     """Whether it goes on from what it has saved, or from where it was parked: what it has given until then counts."""
+    turn: TurnPlace | None = None
+    """Of a turn of an agent: where it stands."""
 
     @property
     def key(self) -> str:

@@ -9,13 +9,25 @@ from pydantic import Field
 from agentflow.data import copied, is_object
 from agentflow.definition.models import Model
 from agentflow.errors import StepError
-from agentflow.steps.contract import AgentAsks, AgentTurn, Context, Outcome, Park, Result, StepType
+from agentflow.steps.contract import (
+    AgentAsks,
+    AgentTurn,
+    Context,
+    Outcome,
+    Park,
+    RemoteAgent,
+    Result,
+    Services,
+    StepType,
+)
 from agentflow.steps.failing import is_cancellation, step_error
 from agentflow.steps.fields import Name
-from agentflow.steps.services import services_of
+from agentflow.steps.services import ProcessServices, services_of
 
 _ASKED = "agent_asked"
 """Marks a state as the agent's own, kept while its question is open; anything else was saved inside a turn."""
+_AGENT = "agent"
+"""Where the state of a remote agent names it, so that it can be told to stop whatever has become of the step."""
 
 
 class AgentRunConfig(Model):
@@ -68,6 +80,20 @@ async def execute(config: AgentRunConfig, ctx: Context) -> Outcome:
     return Result(value)
 
 
+async def withdraw(state: Any, services: Services) -> None:
+    """End what a turn has begun at a remote agent, given its last state, which names the agent.
+
+    Raises:
+        StepError: the agent can't be told.
+    """
+    asked = state[_ASKED] if is_object(state) and state.keys() == {_ASKED} else state
+    name = asked.get(_AGENT) if is_object(asked) else None
+    if isinstance(name, str) and isinstance(services, ProcessServices):
+        agent = services.agent(name)
+        if isinstance(agent, RemoteAgent):
+            await agent.withdraw(asked)
+
+
 TYPES: tuple[StepType, ...] = (
     StepType(
         name="agent_run",
@@ -79,5 +105,6 @@ TYPES: tuple[StepType, ...] = (
         takes_input=True,
         unsafe=True,
         turns=True,
+        withdraw=withdraw,
     ),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import anyio
 from pydantic import BaseModel
@@ -116,6 +116,17 @@ class Artifact:
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
+class TurnPlace(NamedTuple):
+    """Where a turn of an agent stands among the tasks of all agents."""
+
+    task: str
+    """Its own task: the same after a crash, another one after a retry."""
+    root: str
+    """The task of the outermost run here."""
+    depth: int = 0
+    """How many agents have asked one another until that run was started."""
+
+
 class Services(Protocol):
     """What the process offers to steps: one instance for all runs of an engine."""
 
@@ -189,6 +200,11 @@ class Context(Protocol):
     @property
     def arrived(self) -> Any:
         """What arrived for a parked step: the answer, the event's data; None for a timer."""
+        ...
+
+    @property
+    def turn(self) -> TurnPlace | None:
+        """Of a step that is a turn of an agent: where it stands; None of others."""
         ...
 
     @property
@@ -275,6 +291,9 @@ class BodyField:
     required: bool = False
 
 
+Withdraw: TypeAlias = Callable[[Any, Services], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class StepType:
     """One step type: its name, the model of its fields, and what it does."""
@@ -308,6 +327,8 @@ class StepType:
     """Its attempts are turns of an agent: each is a task of its own, with what is asked and answered as messages."""
     reap: Callable[[Any], None] | None = None
     """Ends what an attempt of a dead host left behind, given the attempt's saved state. Must be quick."""
+    withdraw: Withdraw | None = None
+    """Takes back what a turn has asked for elsewhere, given its last state, when it ends without having got it."""
 
 
 class ToolProvider(Protocol):
@@ -353,4 +374,17 @@ class AgentProvider(Protocol):
 
     async def answer(self, turn: AgentTurn, state: Any, answer: Any, ctx: Context) -> Any | AgentAsks:
         """Go on with a turn that asked."""
+        ...
+
+
+@runtime_checkable
+class RemoteAgent(AgentProvider, Protocol):
+    """An agent that goes on by itself elsewhere, until it is told to stop."""
+
+    async def withdraw(self, state: Any) -> None:
+        """End what a turn has begun, given the state that it had saved or asked with; raises StepError if it can't."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close its connections."""
         ...

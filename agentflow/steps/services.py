@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 from anyio import to_thread
 
 from agentflow.errors import Defect, StepError
-from agentflow.steps.contract import AgentProvider, Context, ToolProvider
+from agentflow.steps.contract import AgentProvider, Context, RemoteAgent, ToolProvider
 from agentflow.steps.modules import ModuleLoader
 from agentflow.steps.providers import AnyTools, FunctionAgent, FunctionTools, nearest
+from agentflow.steps.remote import Entry, LazyAgent
 
 if TYPE_CHECKING:
     import httpx
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 ToolSource: TypeAlias = "ToolProvider | Callable[..., Any] | Mapping[str, Any]"
 """A provider of many tools (a server), a function that is one tool, or the config's `{python: "module:function"}`."""
 AgentSource: TypeAlias = "AgentProvider | Callable[..., Any] | Mapping[str, Any]"
-"""A provider, a function, or the config's `{python: "module:function"}`."""
+"""A provider, a function, or an entry of the config: `{python: "module:function"}`, or `{url: …}`."""
 
 
 class HttpSettings(Protocol):
@@ -147,11 +148,14 @@ class ProcessServices:
             self._tool_functions.add(name, cast("Callable[..., Any]", tool))
 
     def add_agent(self, name: str, agent: AgentSource) -> None:
-        """Add an agent; entries of the config that others provide are left to them."""
+        """Add an agent: a function, a provider, or an entry of the config."""
         if isinstance(agent, Mapping):
-            target = cast("Mapping[str, Any]", agent).get("python")
+            fields = cast("Mapping[str, Any]", agent)
+            target = fields.get("python")
             if isinstance(target, str):
                 self._agents[name] = FunctionAgent(name, target, self.function)
+            elif fields.get("url"):
+                self._agents[name] = LazyAgent(Entry(name, fields, self.secret, self._policy.resolve))
         elif hasattr(agent, "run") and hasattr(agent, "answer"):
             self._agents[name] = cast("AgentProvider", agent)
         else:
@@ -190,6 +194,9 @@ class ProcessServices:
     async def aclose(self) -> None:
         """Close the connections."""
         self._loader.close()
+        for agent in self._agents.values():
+            if isinstance(agent, RemoteAgent):
+                await agent.aclose()
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 
 from agentflow.steps import registry
-from agentflow.steps.contract import Artifact, Outcome, Result
+from agentflow.steps.contract import Artifact, Outcome, Result, TurnPlace
 from agentflow.steps.services import ProcessServices
 
 KEY = f"key-{os.getpid()}"
@@ -41,6 +41,7 @@ class FakeContext:
         self.env: Mapping[str, str] = {}
         self.state = state
         self.arrived = arrived
+        self.turn: TurnPlace | None = None
         self.logs: list[tuple[str, str]] = []
         self.told: list[tuple[float | None, str]] = []
         self.artifacts: list[Artifact] = []

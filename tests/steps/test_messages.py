@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from agentflow.errors import StepError
 from agentflow.steps import registry
-from agentflow.steps.contract import Artifact, Result
+from agentflow.steps.contract import Artifact, Result, TurnPlace
 
 pytestmark = pytest.mark.anyio
 
@@ -43,6 +43,7 @@ class FakeContext:
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     state: Any = None
     arrived: Any = None
+    turn: TurnPlace | None = None
     services: FakeServices = field(default_factory=FakeServices)
     cancel_scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     time: float = 1_000.0

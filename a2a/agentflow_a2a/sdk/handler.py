@@ -16,7 +16,7 @@ from a2a.utils.proto_utils import validate_proto_required_fields
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 
-from agentflow.data import is_array, is_object
+from agentflow_a2a.numbers import whole
 from agentflow_a2a.operations import CALLER, Caller, Operations
 from agentflow_a2a.refusals import Kind, RefusedError
 from agentflow_a2a.streaming import Told
@@ -34,8 +34,6 @@ _ERRORS: Mapping[Kind, type[errors.A2AError]] = {
     "version": errors.VersionNotSupportedError,
     "internal": errors.InternalError,
 }
-_EXACT = 2**53
-"""Whole numbers up to this one are exact in a float."""
 logging.getLogger("a2a").addHandler(logging.NullHandler())  # else each refused request stands on stderr
 M = TypeVar("M", bound=Message)
 
@@ -165,15 +163,7 @@ def _caller(context: ServerCallContext) -> Caller:
 
 def _plain(message: Message) -> dict[str, Any]:
     """Return a request as JSON, whole numbers as such: the SDK's types know only floats."""
-    return _whole(MessageToDict(message))
-
-
-def _whole(value: Any) -> Any:
-    if isinstance(value, float):
-        return int(value) if value.is_integer() and abs(value) <= _EXACT else value
-    if is_object(value):
-        return {name: _whole(each) for name, each in value.items()}
-    return [_whole(each) for each in value] if is_array(value) else value
+    return whole(MessageToDict(message))
 
 
 def made(content: Mapping[str, Any], message: M) -> M:

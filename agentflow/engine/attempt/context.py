@@ -13,7 +13,7 @@ from agentflow.engine.attempt.ports import Port, Process
 from agentflow.engine.attempt.printed import FIRST, Printed
 from agentflow.engine.exchange import Attempt, Chunk, Executing, Left
 from agentflow.engine.gate import ARTIFACT, FIELD, MESSAGE, PUBLISHED, STATE
-from agentflow.steps.contract import Artifact, Services
+from agentflow.steps.contract import Artifact, Services, TurnPlace
 
 
 class StepContext:
@@ -95,6 +95,11 @@ class StepContext:
     def arrived(self) -> Any:
         """What arrived for a parked step."""
         return self._attempt.arrived
+
+    @property
+    def turn(self) -> TurnPlace | None:
+        """Where the turn stands that the step is."""
+        return self._attempt.turn
 
     @property
     def services(self) -> Services:

@@ -16,7 +16,7 @@ from agentflow.engine.failures import failed_by
 from agentflow.engine.gate import Gate
 from agentflow.engine.parking import admitted
 from agentflow.errors import Failure
-from agentflow.steps.contract import UNSET, EventWait, Park, Skip, Timer, Wait
+from agentflow.steps.contract import UNSET, EventWait, Park, Skip, Timer, TurnPlace, Wait
 
 T = TypeVar("T")
 
@@ -40,7 +40,9 @@ def attempt_from_json(raw: bytes, seal: Seal) -> Attempt:
     """Read an attempt; raises StepError where a secret is missing here."""
     data = decode(raw)
     sealed = {name: seal.open(data.get(name)) for name in _SEALED}
-    return Attempt(**{name: data[name] for name in _PLAIN if name in data}, **sealed)
+    turn = data.get("turn")
+    plain = {name: data[name] for name in _PLAIN if name in data}
+    return Attempt(**{**plain, "turn": None if turn is None else TurnPlace(*turn)}, **sealed)
 
 
 def returned_to_json(returned: Returned, gate: Gate) -> bytes:

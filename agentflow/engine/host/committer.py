@@ -19,6 +19,7 @@ from agentflow.engine.host.queue import Input, Item, Queue
 from agentflow.engine.host.slots import Slots
 from agentflow.engine.host.stored import note_committed
 from agentflow.engine.host.times import Times
+from agentflow.engine.host.withdrawing import Withdrawing
 from agentflow.engine.plan import limits
 from agentflow.engine.plan.commands import TOUCH, Answer, Outcome
 from agentflow.engine.plan.state import RunState, Tree
@@ -51,6 +52,7 @@ class Committer:
         times: Times,
         health: Health,
         loader: Loader,
+        withdrawing: Withdrawing,
     ) -> None:
         """Commit nothing yet."""
         self.on_change: list[Callable[[], None]] = []
@@ -69,6 +71,7 @@ class Committer:
         self._times = times
         self._health = health
         self._loader = loader
+        self._withdrawing = withdrawing
 
     def tell_everybody(self) -> None:
         """Another process has committed something."""
@@ -184,7 +187,7 @@ class Committer:
             if tree.effects:
                 effects, tree.effects = tree.effects, []
                 if cache.trees.get(tree.key) is tree:  # else it is lost
-                    carry_out(effects)
+                    carry_out(effects, self._withdrawing.put)
             unclaimed: list[RunState] = []
             for run in list(tree.touched.values()):
                 change, run.change = run.change, None

@@ -28,6 +28,7 @@ from agentflow.engine.host.signals import Signals
 from agentflow.engine.host.slots import Slots
 from agentflow.engine.host.times import Times
 from agentflow.engine.host.transactor import Transactor
+from agentflow.engine.host.withdrawing import Withdrawing
 from agentflow.engine.runtime.base import Runtime
 from agentflow.engine.runtime.local import LocalRuntime
 from agentflow.redaction import use
@@ -61,10 +62,14 @@ class Core:
         self.reducers = Reducers(env.services.python, env.gate)
         self.refolding = Refolding(self.reducers, env.program, self._again)
         self.loader = Loader(env, store, self.cache, self.queue, self.slots, self.health, self.refolding)
-        self.committer = Committer(env, store, self.cache, self.queue, self.slots, self.times, self.health, self.loader)
+        withdrawing = Withdrawing(env.services, env.gate, self.signals.new)
+        self.committer = Committer(
+            env, store, self.cache, self.queue, self.slots, self.times, self.health, self.loader, withdrawing
+        )
         self.transactor = Transactor(
             env, self.cache, self.queue, self.slots, self.loader, self.committer, self.refolding
         )
+        self.withdrawing = withdrawing
         self.mailbox = Mailbox(store, self.queue, self.loader, self.refolding, self.signals)
         self.noting = Later(self.signals.new)
         process = Process(

@@ -50,7 +50,7 @@ class Host:
     def start(self, group: TaskGroup) -> None:
         """Start the tasks."""
         core = self.core
-        for task in (core.pump, core.refolding.serve, core.noting.tell, self.timers.serve):
+        for task in (core.pump, core.refolding.serve, core.noting.tell, self.timers.serve, core.withdrawing.serve):
             group.start_soon(self._guard, task)
         if core.handing is not None:
             group.start_soon(self._guard, core.handing.attend)
@@ -175,4 +175,6 @@ class Host:
                         await done.wait()
                     if waiting.cancelled_caught:
                         break
+        with anyio.move_on_after(UNWIND):
+            await core.withdrawing.settled()
         self.lost = core.transactor.unsaved()

@@ -276,7 +276,8 @@ class Loader:
         self._slots.committed(changes)
         if refused:
             return False
-        effects.carry_out(self._left_behind(tree))
+        for left in self._left_behind(tree):
+            effects.reap(left)
         del programs  # they were there for that
         self._cache.unreadable.pop(root, None)
         self.tell_waiting()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from agentflow.engine.plan.environment import Lease
+from agentflow.steps.contract import Withdraw as TakeBack
 
 
 class Executed(Protocol):
@@ -34,4 +35,12 @@ class Reap(NamedTuple):
     saved: Any
 
 
-Effect: TypeAlias = Interrupt | Reap
+class Withdraw(NamedTuple):
+    """What a turn of an agent has begun elsewhere is to be taken back."""
+
+    address: str
+    withdraw: TakeBack
+    state: Any
+
+
+Effect: TypeAlias = Interrupt | Reap | Withdraw

@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from heapq import heapify
 from typing import Any, Literal
 
-from agentflow.data import decode, is_object
+from agentflow.data import decode, is_object, salvaged
 from agentflow.engine.gate import MESSAGE
 from agentflow.engine.plan import limits
-from agentflow.engine.plan.effects import Interrupt
+from agentflow.engine.plan.decided import state_of
+from agentflow.engine.plan.effects import Interrupt, Withdraw
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.state import RunState
 from agentflow.errors import StepError
-from agentflow.steps.contract import UNSET
+from agentflow.steps.contract import UNSET, TurnPlace
 from agentflow.store.rows import MessageRow, State, TaskRow, added
 
 Role = Literal["user", "agent"]
@@ -77,10 +78,30 @@ def end(run: RunState, node: Node, state: State, message: str | None = None, raw
         value = decode(raw)
         text = value["output"] if is_object(value) and value.keys() == {"output"} else None
         _say(run, node, turn, "agent", [_part(text if isinstance(text, str) else value)])
+    _take_back(run, node, answered=state == "completed" and (parked is None or parked.arrived is not UNSET))
     node.decided = node.decided._replace(turn=None, stopping=None)
     change = run.changes()
     change.close_tasks = added(change.close_tasks, (turn, state, message))
     run.emit("task_closed", node.address, {"state": state}, task=turn, bumps=True)
+
+
+def _take_back(run: RunState, node: Node, *, answered: bool) -> None:
+    """Have taken back what a turn has begun elsewhere and that hasn't answered it."""
+    withdraw = node.program.spec.withdraw
+    if withdraw is not None and not answered:
+        state = state_of(node.decided)
+        if state is not None:
+            run.tree.effects.append(Withdraw(node.address, withdraw, state))
+
+
+def place(run: RunState, turn: str) -> TurnPlace:
+    """Return where a turn stands: the message that has started the outermost run tells who had asked before."""
+    row = run.tree.root.row
+    raw = getattr(row, "start_message", None) or getattr(row, "message", None)
+    message = salvaged(raw) if isinstance(raw, bytes) else None
+    metadata: Any = message.get("metadata") if is_object(message) else None
+    told = [each.get("depth") for each in metadata.values() if is_object(each)] if is_object(metadata) else []
+    return TurnPlace(turn, run.tree.root.id, max((depth for depth in told if isinstance(depth, int)), default=0))
 
 
 def stop(run: RunState, node: Node, message: str) -> None:

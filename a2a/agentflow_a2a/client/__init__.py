@@ -1,0 +1,1 @@
+"""The client behind `agent_run`: asks agents that speak A2A."""

@@ -1,0 +1,99 @@
+"""Agents and tools that other packages bring: found by their entry point, loaded when one of them is first used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import anyio
+from anyio import to_thread
+
+from agentflow.errors import StepError
+from agentflow.steps.contract import AgentAsks, AgentTurn, Context, RemoteAgent
+
+if TYPE_CHECKING:
+    from agentflow.steps.network import Resolve
+
+AGENTS = "agentflow.agents"
+"""Group of entry points: each opens agents of a protocol, and has the name of the extra that brings it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of the config that a package makes a provider of."""
+
+    name: str
+    fields: Mapping[str, Any]
+    """As the config has them, templates of `env` computed."""
+    secret: Callable[[str], str | None]
+    """Returns a value of the config's `env`."""
+    resolve: Resolve | None = None
+    """Finds a host's addresses; None: the system's resolver."""
+
+
+class Opens(Protocol):
+    """What the entry point of a protocol is: makes an agent of an entry; nothing is connected to yet."""
+
+    def __call__(self, entry: Entry) -> RemoteAgent:
+        """Return the agent."""
+        ...
+
+
+def load(group: str, extra: str, what: str) -> Any:
+    """Return what an entry point is.
+
+    Args:
+        group: of the entry point.
+        extra: its name, which is that of the extra that brings what it needs.
+        what: who needs it, for people.
+
+    Raises:
+        StepError: it isn't installed.
+    """
+    lacks = "a package"
+    for entry in entry_points(group=group, name=extra):
+        try:
+            return entry.load()
+        except ModuleNotFoundError as error:
+            lacks = f'the package "{(error.name or "").partition(".")[0]}"'
+    raise StepError(
+        f"{what} needs {lacks}, which isn't installed", code="AF-INSTALL", kind="invalid", retryable=False,
+        hint=f'pip install "agentflow-workflows[{extra}]"',
+    )  # fmt: skip
+
+
+class LazyAgent:
+    """An agent of the config that a package brings, which is loaded when it is first asked."""
+
+    def __init__(self, entry: Entry) -> None:
+        """Load nothing yet."""
+        self._entry = entry
+        self._agent: RemoteAgent | None = None
+        self._loading = anyio.Lock()
+
+    async def run(self, turn: AgentTurn, ctx: Context) -> Any | AgentAsks:
+        """Run one turn."""
+        return await (await self._opened()).run(turn, ctx)
+
+    async def answer(self, turn: AgentTurn, state: Any, answer: Any, ctx: Context) -> Any | AgentAsks:
+        """Go on with a turn that asked."""
+        return await (await self._opened()).answer(turn, state, answer, ctx)
+
+    async def withdraw(self, state: Any) -> None:
+        """End what a turn has begun."""
+        await (await self._opened()).withdraw(state)
+
+    async def _opened(self) -> RemoteAgent:
+        async with self._loading:
+            if self._agent is None:  # imports take their time: not the event loop's
+                opens = await to_thread.run_sync(load, AGENTS, "a2a", f'agent "{self._entry.name}"')
+                self._agent = cast("Opens", opens)(self._entry)
+        return self._agent
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        agent, self._agent = self._agent, None
+        if agent is not None:
+            await agent.aclose()

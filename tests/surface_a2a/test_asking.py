@@ -1,0 +1,145 @@
+"""`agent_run` asks an agent at another server: its results, questions, failures, and what it is told to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from a2a.types import a2a_pb2 as pb
+
+from agentflow.engine import Answer, Decline
+from agentflow.errors import InputError
+from tests.surface_a2a.asking import asking, engine, error_of, until_asked
+from tests.surface_a2a.served import Server, official, plain, state, until_held
+
+pytestmark = pytest.mark.anyio
+TIME = 60
+
+
+def step(skill: str, **fields: str) -> str:
+    """Return a step that asks for a skill of the served agent."""
+    told = {"id": "ask", "type": "agent_run", "agent": skill, "input": "{text: x}", **fields}
+    return "{" + ", ".join(f"{name}: {value}" for name, value in told.items()) + "}"
+
+
+async def tasks(server: Server, context: str) -> list[pb.Task]:
+    """Return the served tasks of a run that has asked."""
+    async with official(server.url) as client:
+        found = await client.list_tasks(pb.ListTasksRequest(context_id=context, history_length=10))
+    return list(found.tasks)
+
+
+async def test_what_a_remote_workflow_gives_is_the_steps_result(server: Server, tmp_path: Path) -> None:
+    with anyio.fail_after(TIME):
+        async with engine(tmp_path, asking(server.url, skill="echo")) as asker:
+            run = await asker.wait((await asker.start("main")).id)
+        assert run.output == {"say": {"text": "x"}} or run.output == {"text": "x"}
+        (task,) = await tasks(server, run.id)
+        assert (state(task), plain(task)["history"][0]["metadata"]["skillId"]) == ("completed", "echo")
+
+
+async def test_a_remote_question_is_asked_here_and_its_answer_goes_back(server: Server, tmp_path: Path) -> None:
+    """One that doesn't fit is refused here already: the question has the remote schema."""
+    with anyio.fail_after(TIME):
+        async with engine(tmp_path, asking(server.url, skill="review")) as asker:
+            started = await asker.start("main")
+            wait = await until_asked(asker, started.id)
+            assert (wait.message, wait.details["agent"], wait.details["remote_step"]) == (
+                "Publish x?",
+                "desk",
+                "decide",
+            )
+            with pytest.raises(InputError):
+                await asker.resume(wait.id, Answer({"decision": "perhaps"}))
+            await asker.resume(wait.id, Answer({"decision": "approve"}))
+            run = await asker.wait(started.id)
+            assert run.output == {"output": "approve"}
+            ((artifact,),) = [
+                await asker.store.artifacts(task.id) for task in (await asker.tasks()).tasks if task.kind == "agent"
+            ]
+            assert artifact["parts"] == [{"text": "Draft: x"}]
+
+
+async def test_questions_that_follow_each_other_and_those_side_by_side_are_all_asked(
+    server: Server, tmp_path: Path
+) -> None:
+    with anyio.fail_after(TIME):
+        async with engine(tmp_path, asking(server.url, skill="twice")) as asker:
+            started = await asker.start("main")
+            for message, answer in (("First?", "one"), ("Second?", "two")):
+                wait = await until_asked(asker, started.id)
+                assert wait.message == message
+                await asker.resume(wait.id, Answer(answer))
+            assert (await asker.wait(started.id)).output == {"output": "one, two"}
+        async with engine(tmp_path, asking(server.url, skill="side_by_side")) as asker:
+            started = await asker.start("main")
+            for message, answer in (("Left?", 1), ("Right?", 2)):
+                wait = await until_asked(asker, started.id)
+                assert wait.message == message
+                await asker.resume(wait.id, Answer(answer))
+            assert (await asker.wait(started.id)).output == {"left": 1, "right": 2}
+
+
+@pytest.mark.parametrize("how", ["cancel", "decline"])
+async def test_a_cancel_and_a_decline_here_end_the_remote_task(server: Server, tmp_path: Path, how: str) -> None:
+    with anyio.fail_after(TIME):
+        async with engine(tmp_path, asking(server.url, skill="twice")) as asker:
+            started = await asker.start("main")
+            wait = await until_asked(asker, started.id)
+            if how == "cancel":
+                await asker.cancel(started.id)
+            else:
+                await asker.resume(wait.id, Decline("no"))
+            run = await asker.wait(started.id)
+            assert run.state == ("canceled" if how == "cancel" else "failed")
+            await asker.core.withdrawing.settled()
+        assert {state(task) for task in await tasks(server, run.id)} == {"canceled"}
+
+
+async def test_a_cancel_here_ends_a_remote_task_that_works(serve: Callable[..., Server], tmp_path: Path) -> None:
+    with anyio.fail_after(TIME):
+        server = serve()
+        async with engine(tmp_path, asking(server.url, skill="held")) as asker:
+            started = await asker.start("main")
+            await until_held(server)
+            await asker.cancel(started.id)
+            await asker.wait(started.id)
+            await asker.core.withdrawing.settled()
+        assert [state(task) for task in await tasks(server, started.id)] == ["canceled"]
+
+
+@pytest.mark.parametrize(
+    ("skill", "code"), [("gone", "AF-AGENT-FAILED"), ("refuses", "AF-AGENT-REJECTED"), ("nothing", "AF-AGENT-REFUSED")]
+)
+async def test_how_a_remote_task_fails_is_told(server: Server, tmp_path: Path, skill: str, code: str) -> None:
+    with anyio.fail_after(TIME):
+        async with engine(tmp_path, asking(server.url, skill=skill)) as asker:
+            error = error_of(await asker.wait((await asker.start("main")).id))
+        assert error["code"] == code
+        assert error["why"]
+
+
+async def test_a_task_that_is_cancelled_remotely_fails_the_step(server: Server, tmp_path: Path) -> None:
+    with anyio.fail_after(TIME):
+        async with engine(tmp_path, asking(server.url, skill="long")) as asker:
+            started = await asker.start("main")
+            found: list[Any] = []
+            while not found:
+                found = await tasks(server, started.id)
+            async with official(server.url) as client:
+                await client.cancel_task(pb.CancelTaskRequest(id=found[0].id))
+            assert error_of(await asker.wait(started.id))["code"] == "AF-AGENT-CANCELED"
+
+
+async def test_chunks_of_a_remote_artifact_are_handed_on_as_they_come(server: Server, tmp_path: Path) -> None:
+    asks = "{id: ask, type: agent_run, agent: desk, input: {count: 5}}"
+    with anyio.fail_after(TIME):
+        async with engine(tmp_path, asking(server.url, skill="chunks", step=asks)) as asker:
+            run = await asker.wait((await asker.start("main")).id)
+            assert run.output == {"output": "done"}
+            (turn,) = [task for task in (await asker.tasks()).tasks if task.kind == "agent"]
+            (artifact,) = await asker.store.artifacts(turn.id)
+        assert "".join(part["text"] for part in artifact["parts"]) == "".join(f"page {n} " for n in range(5))
