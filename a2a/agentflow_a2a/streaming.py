@@ -13,7 +13,7 @@ from agentflow.principal import Principal
 from agentflow.store.rows import Event, RunRow, State
 from agentflow.store.views import TaskView
 from agentflow_a2a.tasks import Found, Tasks, is_over
-from agentflow_a2a.told import TASKS, Json, Moment, run_parts, status, wait_status
+from agentflow_a2a.told import PROGRESS, TASKS, Json, Moment, progress_status, run_parts, status, wait_status
 
 _ASKING = frozenset({"input-required", "auth-required"})
 _KEPT = 256
@@ -132,7 +132,9 @@ class Stream:
         if event.type in _ENDS and isinstance(found, RunRow):  # a rejected one ends as a failed one does
             moment = moment._replace(state=found.state)
         told: list[Told] = []
-        if isinstance(found, RunRow):
+        if isinstance(found, RunRow) and event.type == PROGRESS:
+            state = progress_status(found, event)
+        elif isinstance(found, RunRow):
             if event.type == "run_completed":
                 result = await self._tasks.result(found, await self._engine.store.artifacts(found.id))
                 if result is not None:  # without a number: it is told again to who has missed the end
@@ -166,7 +168,7 @@ def _moment(event: Event) -> Moment | None:
     data: Any = event.data
     if event.type in _ENDS:
         return Moment(_ENDS[event.type], event.at)
-    if event.type in {"run_started", "message"}:
+    if event.type in {"run_started", "message", PROGRESS}:
         return Moment("working", event.at)
     if event.type == "run_status" and is_object(data):
         return Moment(data["state"], event.at)

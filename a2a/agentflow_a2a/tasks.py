@@ -12,20 +12,25 @@ from agentflow.store.rows import TERMINAL, RunRow
 from agentflow.store.views import TaskView
 from agentflow_a2a.refusals import not_found
 from agentflow_a2a.told import (
+    PROGRESS,
     Json,
     Moment,
     is_artifact,
     message_json,
     output_artifact,
+    progress_status,
     run_status,
     run_task,
     status,
+    timestamp,
     wait_task,
 )
 
 Found = RunRow | TaskView
 """A run, a wait, or an agent's turn."""
 _DEEPEST = 100
+_LOOKED_AT = 20
+"""Last changes of a task that are looked at for what was told of it."""
 
 
 def is_over(found: Found) -> bool:
@@ -70,7 +75,7 @@ class Tasks:
         if isinstance(found, RunRow):
             task = run_task(found, await self._depth(found))
             waits = await self.waits(found) if found.state in {"input-required", "auth-required"} else []
-            task["status"] = run_status(found, waits)
+            task["status"] = await self._progress(found) or run_status(found, waits)
             if artifacts:
                 task["artifacts"] = await self.artifacts(found, generation)
         else:
@@ -81,6 +86,17 @@ class Tasks:
         if history != 0:
             task["history"] = await self._history(task, history)
         return task
+
+    async def _progress(self, run: RunRow) -> Json | None:
+        """Return the status of a run that works, where the last that was told of it is a step's progress."""
+        if run.state != "working":
+            return None
+        changes = await self._engine.store.task_log(run.id, max(0, run.generation - _LOOKED_AT), _LOOKED_AT)
+        last = next((event for event in reversed(changes) if event.type != "artifact"), None)
+        if last is None or last.type != PROGRESS:
+            return None
+        # Lists are in the order of the times at which states changed: it stays the time that is told.
+        return {**progress_status(run, last), "timestamp": timestamp(run.changed_at)}
 
     async def begun(self, run: RunRow) -> Json:
         """Return a run as it was when it was asked for: nothing of it had happened."""

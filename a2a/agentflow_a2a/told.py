@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from agentflow.data import is_array, is_object, salvaged
 from agentflow.engine.models import WaitView, wait_view
 from agentflow.engine.unreadable import read_failure
-from agentflow.store.rows import RunRow, State
+from agentflow.store.rows import Event, RunRow, State
 from agentflow.store.views import MessageView, TaskView
 
 TASKS = "urn:agentflow:a2a:tasks:v1"
@@ -25,6 +25,8 @@ STATES: Mapping[State, str] = {
     "rejected": "TASK_STATE_REJECTED",
 }
 OURS: Mapping[str, State] = {theirs: ours for ours, theirs in STATES.items()}
+PROGRESS = "step_progress"
+"""Event of a step that tells how far it is."""
 OUTPUT = "@output"
 """Identity of the artifact that a run's result is; no step's address looks like it."""
 _PARTS = ("text", "raw", "url", "data")
@@ -76,6 +78,18 @@ def run_parts(run: RunRow, state: State, waits: Sequence[TaskView], text: str | 
         return [{"text": ": ".join(words)}, {"data": {"error": failure.to_data()}}]
     text = text or run.message
     return [{"text": text}] if text else []
+
+
+def progress_status(run: RunRow, event: Event) -> Json:
+    """Return the status that a step's progress is told as: its words, and the fraction as metadata."""
+    data: Json = event.data if is_object(event.data) else {}
+    fraction: Any = data.get("fraction")
+    known = isinstance(fraction, int | float)
+    text = data.get("message") or (f"{fraction:.0%}" if known else event.step or "working")
+    told = status(run.id, run.context_id, Moment("working", event.at), [{"text": str(text)}])
+    place = {"step": event.step, **({"progress": fraction} if known else {})}
+    told["message"]["metadata"] = {TASKS: place}
+    return told
 
 
 def _asked(waits: Sequence[TaskView]) -> str:

@@ -160,3 +160,15 @@ def test_a_text_is_cut_between_its_lines() -> None:
     assert list(pieces("", 5)) == [""]
     text = "\n" * 100_000
     assert "\n".join(pieces(text, 1000)) == text
+
+
+async def test_progress_is_a_change_of_the_run_s_task_and_lines_of_the_log_are_none(lab: Lab) -> None:
+    async def tell(ctx: Context) -> None:
+        ctx.log("a line")
+        ctx.progress(0.5, "half")
+
+    done = await lab.run(lab.call("a", tell))
+    numbers = {event.type: event.generation for event in done.events}
+    assert numbers["step_log"] is None
+    assert numbers["step_progress"] == 2
+    assert numbers["run_completed"] == 3

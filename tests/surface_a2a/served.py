@@ -108,6 +108,9 @@ workflows:
         expression: "{run.message.parts[0].text} == 'ask'"
         if_true: {id: question, type: wait_for_input, message: "What?"}
       - {id: say, type: reply, text: "hello to you"}
+  counted:
+    steps: [{id: count, type: python, function: "slowly:count"}]
+    output: "counted"
   held:
     steps: [{id: hold, type: python, function: "slowly:hold"}]
     output: "held"
@@ -134,6 +137,14 @@ async def helper(prompt, ctx: Context, answer=None):
         return AgentAsks(Wait("input", "Which year?", {"type": "integer"}), None)
     await ctx.artifact(Artifact("draft", parts=({"text": f"draft of {answer}"},)))
     return f"{prompt} of {answer}"
+
+
+async def count(ctx: Context):
+    ctx.progress(0.5, "half way")
+    ctx.progress(0.75)
+    (Path(__file__).parent / "counting").touch()
+    while not (Path(__file__).parent / "counted").exists():
+        await anyio.sleep(0.01)
 
 
 async def hold(ctx: Context):

@@ -19,6 +19,8 @@ from agentflow.engine.volume import Bucket
 
 ALONE = 20.0
 """How many events a step may write in a second, one for each thing that it tells; after that they are joined."""
+PROGRESS = 5.0
+"""For how many of them progress counts: it is a change of the run's task, told to all who follow it."""
 INTERVAL = 0.25
 """Seconds between two events of what is joined."""
 BLOCK = 64 * 1024
@@ -103,7 +105,8 @@ class Notes:
             self._left_out += lines
             return
         self._tell_left_out(said.level or "info")
-        said.alone = (not self._waiting or self._waiting[-1].alone) and self._alone.take(1.0)
+        share = PROGRESS if said.level is None else 1.0
+        said.alone = (not self._waiting or self._waiting[-1].alone) and self._alone.take(share)
         self._add(said)
         if said.alone or self._closed or self._size >= BLOCK:
             self._put()

@@ -234,7 +234,7 @@ def _note(tree: Tree, command: Note) -> None:
     run = tree.runs.get(command.run)
     if run is not None:
         for kind, data in command.events:
-            run.emit(kind, command.address, data)
+            run.emit(kind, command.address, data, bumps=kind == "step_progress")
 
 
 def _outcome(tree: Tree, command: Outcome) -> None:
