@@ -9,8 +9,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
-from pydantic_core import SchemaValidator, core_schema
-
 FEWEST = 4
 """Characters from which on a folded secret, or a line of one, is looked for."""
 PIECE = 6
@@ -244,6 +242,8 @@ def sieve(wanted: Sequence[Needle]) -> Callable[[str | bytes], bool]:
 
     Pydantic checks patterns with Rust's regular expressions: one automaton for all of them, in linear time.
     """
+    from pydantic_core import SchemaValidator, core_schema  # noqa: PLC0415  commands without secrets don't need it
+
     groups: list[list[str]] = []
     room = 0
     for pattern in dict.fromkeys(pattern for needle in wanted for pattern in _patterns(needle)):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import cache
 from math import inf
+from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter, ValidationError
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 _PART = re.compile(r"\s*(\d+(?:\.\d+)?)(ms|s|m|h|d|w)\s*")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_ISO = TypeAdapter(timedelta)
 LONGEST = 94_672_800_000.0
 """Seconds. What begins today and lasts as long ends before the year 9999."""
 
@@ -60,8 +62,8 @@ def _parse_text(text: str) -> float:
         if "Y" in date or "M" in date:
             raise UnreadableError("months and years have no fixed length; write days")
         try:
-            return _ISO.validate_python(text).total_seconds()
-        except ValidationError:
+            return _iso().validate_python(text).total_seconds()
+        except ValueError:
             raise UnreadableError(f'"{text}" is no ISO 8601 duration') from None
     try:
         return float(text)
@@ -77,6 +79,13 @@ def _parse_text(text: str) -> float:
     if not text:
         raise UnreadableError("an empty text is no duration")
     return seconds
+
+
+@cache
+def _iso() -> TypeAdapter[timedelta]:
+    from pydantic import TypeAdapter  # noqa: PLC0415  commands that only show durations don't need it
+
+    return TypeAdapter(timedelta)
 
 
 def remaining(seconds: float) -> str:
