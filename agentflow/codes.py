@@ -94,6 +94,11 @@ CODES: dict[str, Code] = {
     "AF-INSTALL": Code("missing", "A package that is needed isn't installed.", "Install what the message names."),
     "AF-TOOL-UNKNOWN": Code("unknown", "There is no such tool.", "Check its name, and the config's `tools`."),
     "AF-TOOL-FAILED": Code("failed", "A tool failed.", "Read its message."),
+    "AF-TOOL-ARGUMENTS": Code("invalid", "A tool's arguments don't fit.", "Correct the step's `input`."),
+    "AF-TOOL-CONNECTION": Code("failed", "A tool's server can't be reached.", "Look at the server; retry."),
+    "AF-TOOL-RESULT": Code("failed", "A tool's result isn't what its server promises.", "Look at the server."),
+    "AF-TOOL-CANCELED": Code("failed", "A tool's task was cancelled where it runs.", "Ask who cancelled it; retry."),
+    "AF-CONNECTION-UNKNOWN": Code("invalid", "The config has no such connection.", "List it under `connections:`."),
     "AF-AGENT-UNKNOWN": Code("unknown", "There is no such agent.", "Check its name, and the config's `agents`."),
     "AF-AGENT-CANCELED": Code(
         "failed", "An agent's turn was canceled.", "Tolerate it with on_error: continue, or retry the run from there."

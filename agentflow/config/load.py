@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from agentflow.config.env import env_values
 from agentflow.config.files import Files, shown_path
 from agentflow.config.parts import check_env, check_secrets, check_settings, check_targets, entries, skills, variables
+from agentflow.config.providing import check_providers
 from agentflow.config.reading import Unreadable, find_file
 from agentflow.config.reporting import inside, told
 from agentflow.config.result import UNNAMED, Config
@@ -156,6 +157,7 @@ def _finish(files: Files, file: Path | None, folder: Path | None = None) -> Conf
         env_values=env_values(env.values(), folder if file else None),
     )
     check_targets(config, faults)
+    check_providers(config, faults)
     check_secrets(config, faults)
     problems = _with_modules(files.problems, files.own, faults) if files.own is not None else files.problems
     return checked(config, files.types, [*problems, *faults.problems], config.workflows, files.tally)

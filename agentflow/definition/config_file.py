@@ -137,11 +137,13 @@ class ToolEntry(_Source):
     command: str | None = None
     """Program that is started as an MCP server."""
     args: tuple[str, ...] = ()
-    """Its arguments."""
+    """Its arguments; may hold templates of `env`."""
     env: dict[str, str] = Field(default_factory=dict[str, str])
-    """Its environment variables."""
+    """Its environment variables, besides a few that every program needs; may hold templates of `env`."""
+    cwd: str | None = None
+    """Folder that it is started in, relative to the config's; default: that itself."""
     input_schema: dict[str, Any] | None = None
-    """JSON Schema of a function's arguments."""
+    """JSON Schema of a function's arguments; default: what its signature says."""
 
     @model_validator(mode="after")
     def _one(self) -> ToolEntry:

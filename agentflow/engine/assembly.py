@@ -82,6 +82,7 @@ def services_of(
             network=config.skills.get("native:network") or {},
             tools={**config.tools, **tools},
             agents={**_with_headers(config, config.agents), **agents},
+            credentials=config.connections,
         )
     except ValueError as error:
         raise DefinitionError([Problem("AF-FIELD-VALUE", f"skills, native:network: {error}")]) from None

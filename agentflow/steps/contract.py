@@ -88,11 +88,14 @@ class EventWait:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """The step waits. What arrives is its result, or, with `then="enter"`, the step is entered again with `state`."""
+    """The step waits. What arrives is its result, or, with `then="enter"`, the step is entered again with `state`.
+
+    With `then="answer"` it is entered with what was answered as it was: `{"value": …}`, or `{"decline": why}`.
+    """
 
     on: Wait | Timer | EventWait
     state: Any = None
-    then: Literal["result", "enter"] = "result"
+    then: Literal["result", "enter", "answer"] = "result"
 
 
 Outcome: TypeAlias = Result | Skip | Park
@@ -328,14 +331,16 @@ class StepType:
     reap: Callable[[Any], None] | None = None
     """Ends what an attempt of a dead host left behind, given the attempt's saved state. Must be quick."""
     withdraw: Withdraw | None = None
-    """Takes back what a turn has asked for elsewhere, given its last state, when it ends without having got it."""
+    """Takes back what a step has asked for elsewhere, given its last state, when it ends without having got it."""
 
 
 class ToolProvider(Protocol):
     """Calls tools by name. Python functions are built in; MCP servers come as providers."""
 
     async def call(self, tool: str, arguments: Mapping[str, Any], ctx: Context) -> Any:
-        """Call a tool and return its structured content, else its text.
+        """Call a tool and return its structured content, else its text; or `Park`, to be called again later.
+
+        It finds what it has parked with, or saved, as `ctx.state`: an object with its own name as `server`.
 
         Raises:
             LookupError: there is no such tool here.

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import anyio
 from anyio import to_thread
 
 from agentflow.errors import StepError
-from agentflow.steps.contract import AgentAsks, AgentTurn, Context, RemoteAgent
+from agentflow.steps.contract import AgentAsks, AgentTurn, Context, RemoteAgent, ToolProvider
 
 if TYPE_CHECKING:
-    from agentflow.steps.network import Resolve
+    from agentflow.steps.network import Policy, Resolve
 
 AGENTS = "agentflow.agents"
 """Group of entry points: each opens agents of a protocol, and has the name of the extra that brings it."""
+TOOLS = "agentflow.tools"
+"""The same for servers that have tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,33 @@ class Entry:
     """Returns a value of the config's `env`."""
     resolve: Resolve | None = None
     """Finds a host's addresses; None: the system's resolver."""
+    policy: Policy | None = None
+    """The rules of `native:network`."""
+    folder: Path | None = None
+    """The config's folder."""
+    credentials: Mapping[str, Any] | None = None
+    """The connection that it names: an entry of the config's `connections`, its templates computed."""
+
+
+@runtime_checkable
+class RemoteTools(ToolProvider, Protocol):
+    """Tools of a server, whose calls may go on there by themselves, until it is told to stop."""
+
+    async def listed(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return the server's tools by name, each with `description` and `input_schema`.
+
+        Raises:
+            StepError: it can't be reached.
+        """
+        ...
+
+    async def withdraw(self, state: Any) -> None:
+        """End what a call has begun, given the state that it had saved or parked with; raises StepError if it can't."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        ...
 
 
 class Opens(Protocol):
@@ -97,3 +127,39 @@ class LazyAgent:
         agent, self._agent = self._agent, None
         if agent is not None:
             await agent.aclose()
+
+
+class LazyTools:
+    """A server of the config's tools that a package reaches, which is loaded when it is first used."""
+
+    def __init__(self, name: str, entry: Callable[[], Entry]) -> None:
+        """Load nothing yet; `entry` makes its entry when it is needed."""
+        self._name = name
+        self._entry = entry
+        self._tools: RemoteTools | None = None
+        self._loading = anyio.Lock()
+
+    async def call(self, tool: str, arguments: Mapping[str, Any], ctx: Context) -> Any:
+        """Call a tool, or go on with a call that has parked."""
+        return await (await self._opened()).call(tool, arguments, ctx)
+
+    async def listed(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return its tools."""
+        return await (await self._opened()).listed()
+
+    async def withdraw(self, state: Any) -> None:
+        """End what a call has begun."""
+        await (await self._opened()).withdraw(state)
+
+    async def _opened(self) -> RemoteTools:
+        async with self._loading:
+            if self._tools is None:  # imports take their time: not the event loop's
+                opens = await to_thread.run_sync(load, TOOLS, "mcp", f'server "{self._name}"')
+                self._tools = cast("RemoteTools", opens(self._entry()))
+        return self._tools
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        tools, self._tools = self._tools, None
+        if tools is not None:
+            await tools.aclose()

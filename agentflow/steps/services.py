@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from anyio import to_thread
 
 from agentflow.errors import Defect, StepError
+from agentflow.expressions import NamedValues, compile_value
 from agentflow.steps.contract import AgentProvider, Context, RemoteAgent, ToolProvider
 from agentflow.steps.modules import ModuleLoader
 from agentflow.steps.providers import AnyTools, FunctionAgent, FunctionTools, nearest
-from agentflow.steps.remote import Entry, LazyAgent
+from agentflow.steps.remote import Entry, LazyAgent, LazyTools, RemoteTools
 
 if TYPE_CHECKING:
     import httpx
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from agentflow.steps.network import Resolve
 
 ToolSource: TypeAlias = "ToolProvider | Callable[..., Any] | Mapping[str, Any]"
-"""A provider of many tools (a server), a function that is one tool, or the config's `{python: "module:function"}`."""
+"""A provider of many tools (a server), a function that is one tool, or an entry of the config."""
 AgentSource: TypeAlias = "AgentProvider | Callable[..., Any] | Mapping[str, Any]"
 """A provider, a function, or an entry of the config: `{python: "module:function"}`, or `{url: …}`."""
 
@@ -63,6 +65,7 @@ class ProcessServices:
         tools: Mapping[str, ToolSource] | None = None,
         agents: Mapping[str, AgentSource] | None = None,
         connections: Mapping[str, Connection] | None = None,
+        credentials: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Make the services; nothing is imported or opened yet.
 
@@ -77,6 +80,7 @@ class ProcessServices:
             tools: by name: functions, or providers (servers).
             agents: by name.
             connections: by name, such as `google:drive`.
+            credentials: the config's `connections`, for servers that have tools.
 
         Raises:
             ValueError: the network limits aren't understood.
@@ -90,6 +94,7 @@ class ProcessServices:
         self._loader = ModuleLoader(folder, python_modules)
         self._loaded: dict[str, Callable[..., Any]] = {}
         self._secrets = dict(env_values or {})
+        self._credentials = dict(credentials or {})
         self._policy = Policy.of(network or {}, resolve=resolve)
         self._client: httpx.AsyncClient | None = None
         self._tool_functions = FunctionTools(self.function)
@@ -137,15 +142,41 @@ class ProcessServices:
         return self._client
 
     def add_tool(self, name: str, tool: ToolSource) -> None:
-        """Add a tool, or a server that has tools; entries of the config that others provide are left to them."""
+        """Add a tool, or a server that has tools."""
         if isinstance(tool, Mapping):
-            target = cast("Mapping[str, Any]", tool).get("python")
+            fields = cast("Mapping[str, Any]", tool)
+            target = fields.get("python")
             if isinstance(target, str):
                 self._tool_functions.add(name, target)
+            else:
+                self._servers[name] = LazyTools(name, partial(self._entry, name, fields))
         elif hasattr(tool, "call"):
             self._servers[name] = cast("ToolProvider", tool)
         else:
             self._tool_functions.add(name, cast("Callable[..., Any]", tool))
+
+    def _entry(self, name: str, fields: Mapping[str, Any]) -> Entry:
+        """Return an entry of the config for those who reach its server, templates of `env` computed."""
+        connection = fields.get("connection")
+        given = None if connection is None else self._credentials.get(connection)
+        if connection is not None and given is None:
+            near = nearest(connection, self._credentials)
+            raise _unknown(f"Connection '{connection}' not found", "AF-CONNECTION-UNKNOWN", near)
+        return Entry(
+            name,
+            self._computed(fields),
+            self.secret,
+            self._policy.resolve,
+            self._policy,
+            self.folder,
+            None if given is None else self._computed(given),
+        )
+
+    def _computed(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        rendered: dict[str, Any] = compile_value(dict(value), frozenset({"env"})).render(
+            NamedValues({"env": self._secrets})
+        )
+        return rendered
 
     def add_agent(self, name: str, agent: AgentSource) -> None:
         """Add an agent: a function, a provider, or an entry of the config."""
@@ -197,6 +228,9 @@ class ProcessServices:
         for agent in self._agents.values():
             if isinstance(agent, RemoteAgent):
                 await agent.aclose()
+        for server in self._servers.values():
+            if isinstance(server, RemoteTools):
+                await server.aclose()
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()

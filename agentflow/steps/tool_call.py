@@ -6,13 +6,15 @@ from typing import Any
 
 from pydantic import Field
 
+from agentflow.data import is_object
 from agentflow.definition.models import Model
 from agentflow.errors import StepError
-from agentflow.steps.contract import Context, Result, StepType
+from agentflow.steps.contract import Context, Outcome, Park, Result, Services, StepType
 from agentflow.steps.failing import is_cancellation, step_error
 from agentflow.steps.fields import Name
+from agentflow.steps.remote import RemoteTools
 from agentflow.steps.results import read_text
-from agentflow.steps.services import services_of
+from agentflow.steps.services import ProcessServices, services_of
 
 
 class ToolCallConfig(Model):
@@ -26,9 +28,9 @@ class ToolCallConfig(Model):
     """The provider in the config's `tools` that has it; default: whichever has it, functions first."""
 
 
-async def execute(config: ToolCallConfig, ctx: Context) -> Result:
-    """Call the tool."""
-    provider = services_of(ctx).tool(config.tool_name, config.server)
+async def execute(config: ToolCallConfig, ctx: Context) -> Outcome:
+    """Call the tool, or go on with a call that has parked or was broken off."""
+    provider = services_of(ctx).tool(config.tool_name, _server(ctx.state) or config.server)
     try:
         value = await provider.call(config.tool_name, config.input, ctx)
     except LookupError as error:
@@ -45,9 +47,30 @@ async def execute(config: ToolCallConfig, ctx: Context) -> Result:
         if is_cancellation(error):
             raise
         raise step_error(error, code="AF-TOOL-FAILED") from error
+    if isinstance(value, Park | Result):
+        return value
     if value is None or isinstance(value, str):
         return Result(read_text(value or ""))
     return Result(value)
+
+
+async def withdraw(state: Any, services: Services) -> None:
+    """End what a tool still does for a step that has ended, given its last state, which names the server.
+
+    Raises:
+        StepError: the server can't be told.
+    """
+    server = _server(state)
+    if server is not None and isinstance(services, ProcessServices):
+        tools = services.tool("", server)
+        if isinstance(tools, RemoteTools):
+            await tools.withdraw(state)
+
+
+def _server(state: Any) -> str | None:
+    """Return the server that a state is of."""
+    server = state.get("server") if is_object(state) else None
+    return server if isinstance(server, str) else None
 
 
 def _hint(error: LookupError, name: str) -> str | None:
@@ -65,5 +88,6 @@ TYPES: tuple[StepType, ...] = (
         timeout=60.0,
         takes_input=True,
         unsafe=True,
+        withdraw=withdraw,
     ),
 )

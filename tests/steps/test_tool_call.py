@@ -107,9 +107,8 @@ async def test_an_unknown_server_is_named() -> None:
     assert error.hint == 'did you mean "crm"?'
 
 
-async def test_entries_that_others_provide_are_left_to_them() -> None:
+async def test_a_server_of_the_config_gives_way_to_one_that_is_given_in_python() -> None:
     services = ProcessServices(tools={"crm": {"command": "crm-mcp"}})
-    assert (await failing(services, tool_name="search", server="crm")).code == "AF-TOOL-UNKNOWN"
     services.add_tool("crm", Crm("now"))
     assert await call(services, tool_name="search", server="crm") == {"output": "now"}
 

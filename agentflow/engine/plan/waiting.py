@@ -29,6 +29,8 @@ OPERATOR_SCHEMA = {
     "required": ["action"],
     "additionalProperties": False,
 }
+_ENTERS = frozenset({"enter", "answer"})
+"""What becomes of a parked step that is executed with what has come."""
 
 
 def park(run: RunState, node: Node, what: Park) -> None:
@@ -157,6 +159,8 @@ def answered(run: RunState, node: Node, data: Any) -> None:
         steps.fail(run, node, Failure("AF-STORE-DAMAGED", message, kind="wait", retryable=False))
     elif "decline" in answer and _then(node) == "operator":
         _operator(run, node, "fail")
+    elif "decline" in answer and _then(node) == "answer":
+        _arrived(run, node, {"decline": str(answer["decline"] or "")})
     elif "decline" in answer:
         why = str(answer["decline"] or "")
         message = f"the wait was declined{': ' + why if why else ''}"
@@ -165,7 +169,8 @@ def answered(run: RunState, node: Node, data: Any) -> None:
         message = str(answer["failure"])
         steps.fail(run, node, Failure("AF-TOOL-FAILED", message, kind="exception"))
     else:
-        _arrived(run, node, answer.get("value"))
+        value = answer.get("value")
+        _arrived(run, node, {"value": value} if _then(node) == "answer" else value)
 
 
 def _then(node: Node) -> str:
@@ -178,7 +183,7 @@ def _arrived(run: RunState, node: Node, value: Any) -> None:
     then = _then(node)
     if then == "operator":
         _operator(run, node, value.get("action") if is_object(value) else "fail")
-    elif then == "enter":
+    elif then in _ENTERS:
         node.entry += 1
         node.entered = "park"
         node.arrived = value
@@ -251,7 +256,7 @@ def _timer(run: RunState, node: Node) -> None:
     elif node.program.container is not None and node.decided.parked is None:
         node.phase = "scope"
         run.tree.push("container_fired", run, node)
-    elif _then(node) == "enter":
+    elif _then(node) in _ENTERS:
         _arrived(run, node, None)
     else:
         steps.complete(run, node, b"{}")

@@ -1,0 +1,1 @@
+"""The client side: steps call tools of MCP servers."""

@@ -1,0 +1,105 @@
+"""How a server is reached: a program at whose streams we are, or an address."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
+
+from agentflow.errors import StepError
+from agentflow.steps.network import Policy
+from agentflow_mcp.client.http import Transport
+from agentflow_mcp.client.settings import Server
+from agentflow_mcp.client.stderr import Tail
+
+READ_TIMEOUT = 300.0
+"""Seconds without a byte after which an answer isn't waited for any longer: servers send a ping far more often."""
+
+
+@asynccontextmanager
+async def program(server: Server, tail: Tail) -> AsyncGenerator[Any]:
+    """Start a server's program; it ends with the block, and with this process, as its stdin does.
+
+    Args:
+        server: which.
+        tail: gets the end of what it writes to its stderr.
+    """
+    parameters = StdioServerParameters(
+        command=server.command or "", args=list(server.args), env=dict(server.env), cwd=server.folder
+    )
+    async with tail.sink() as sink, stdio_client(parameters, errlog=sink) as streams:
+        sink.close()
+        yield streams
+
+
+@asynccontextmanager
+async def address(server: Server, policy: Policy) -> AsyncGenerator[Any]:
+    """Speak to a server by HTTP."""
+    url = server.url or ""
+    client = httpx2.AsyncClient(
+        transport=Transport(policy, url),
+        headers={**server.headers, **_signing(server.credentials or {})},
+        auth=_oauth(server, url),
+        timeout=httpx2.Timeout(30.0, read=READ_TIMEOUT),
+        trust_env=False,
+    )
+    async with client, streamable_http_client(url, http_client=client) as streams:
+        yield streams
+
+
+def _signing(credentials: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers that carry fixed credentials."""
+    kind = credentials.get("type", "oauth2")
+    token = str(credentials.get("token") or "")
+    if kind == "bearer":
+        return {"Authorization": f"Bearer {token}"}
+    if kind == "basic":
+        pair = f"{credentials.get('username') or ''}:{credentials.get('password') or ''}"
+        return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+    if kind == "header":
+        return {str(credentials.get("header") or "Authorization"): token}
+    return {}
+
+
+def _oauth(server: Server, url: str) -> httpx2.Auth | None:
+    """Return what fetches tokens for the client itself; nobody is asked."""
+    credentials = server.credentials
+    if credentials is None or credentials.get("type", "oauth2") != "oauth2":
+        return None
+    client, secret = credentials.get("client_id"), credentials.get("client_secret")
+    if not client or not secret:
+        raise StepError(
+            f'the connection of server "{server.name}" needs a client_id and a client_secret',
+            code="AF-TOOL-CONNECTION", kind="invalid", retryable=False,
+        )  # fmt: skip
+    scopes = " ".join(credentials.get("scopes", ())) or None
+    return ClientCredentialsOAuthProvider(
+        server_url=url, storage=_Tokens(), client_id=str(client), client_secret=str(secret), scope=scopes
+    )
+
+
+class _Tokens:
+    """Tokens for as long as the connection lives: they are fetched again as easily as they would be read."""
+
+    def __init__(self) -> None:
+        self._tokens: OAuthToken | None = None
+        self._client: OAuthClientInformationFull | None = None
+
+    async def get_tokens(self) -> OAuthToken | None:
+        return self._tokens
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        self._tokens = tokens
+
+    async def get_client_info(self) -> OAuthClientInformationFull | None:
+        return self._client
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        self._client = client_info
