@@ -42,7 +42,7 @@ def card(agent: Agent, *, extended: bool = False) -> Json:
         "supportedInterfaces": _interfaces(agent),
         "capabilities": {
             "streaming": True,
-            "pushNotifications": False,
+            "pushNotifications": config.push.enabled,
             "extendedAgentCard": tokens,
             "extensions": [extension],
         },

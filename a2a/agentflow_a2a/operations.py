@@ -13,6 +13,7 @@ from agentflow.errors import AgentflowError, NotFoundError
 from agentflow.principal import Principal
 from agentflow.store.rows import RunRow
 from agentflow_a2a import listing
+from agentflow_a2a.pushing import Pushes, Wanted
 from agentflow_a2a.refusals import RefusedError, invalid, not_found, refusal
 from agentflow_a2a.resting import Resting
 from agentflow_a2a.streaming import Shared, Stream, Told
@@ -60,19 +61,24 @@ def caller_of(headers: Mapping[str, str], principal: Principal) -> Caller:
 class _Configuration(NamedTuple):
     returns_at_once: bool
     history: int | None
+    pushed: Wanted | None
 
 
 class Operations:
     """One agent as the protocol sees it: its runs and their waits."""
 
-    def __init__(self, engine: Engine, resting: Resting, extended: Json | None = None) -> None:
+    def __init__(
+        self, engine: Engine, resting: Resting, extended: Json | None = None, pushes: Pushes | None = None
+    ) -> None:
         """Made over an open engine.
 
         Args:
             engine: executes the runs.
             resting: waits for them.
             extended: the card for those who have said who they are, if there is one.
+            pushes: push notifications of its tasks, if there are such.
         """
+        self._pushes = pushes
         self._extended = extended
         self._engine = engine
         self._resting = resting
@@ -85,8 +91,8 @@ class Operations:
 
         Or the reply alone, where the workflow declares that it replies directly.
         """
-        configuration = _configuration(request)
-        turn = await self._turn(request, caller)
+        configuration = await self._configuration(request)
+        turn = await self._turn(request, configuration, caller)
         if not configuration.returns_at_once and turn.moves:
             await self._resting.rest(turn.task_id, caller.principal)
             reply = await self._direct(turn, caller)
@@ -96,8 +102,7 @@ class Operations:
 
     async def stream(self, request: Mapping[str, Any], caller: Caller) -> AsyncGenerator[Told, None]:
         """Do what `send` does, and tell the task, then each change of it, until it has ended or waits."""
-        _configuration(request)
-        turn = await self._turn(request, caller)
+        turn = await self._turn(request, await self._configuration(request), caller)
         if turn.notice is not None:
             yield Told("task", await self._told(turn, None, caller), None)
             return
@@ -163,11 +168,31 @@ class Operations:
             raise RefusedError("unsupported", "this agent has no extended card: its card tells everything")
         return self._extended
 
-    async def _turn(self, request: Mapping[str, Any], caller: Caller) -> Turn:
+    @property
+    def pushes(self) -> Pushes:
+        """Its push notifications; raises RefusedError where there are none."""
+        if self._pushes is None:
+            raise RefusedError("push_not_supported", "this agent sends no push notifications")
+        return self._pushes
+
+    async def _configuration(self, request: Mapping[str, Any]) -> _Configuration:
+        told: Mapping[str, Any] = request.get("configuration") or {}
+        history = told.get("historyLength")
+        _check_history(history)
+        config: Mapping[str, Any] | None = told.get("taskPushNotificationConfig")
+        pushed = None
+        if config:
+            pushed = await self.pushes.check(config, f"message.{request['message']['messageId']}")
+        return _Configuration(bool(told.get("returnImmediately")), history, pushed)
+
+    async def _turn(self, request: Mapping[str, Any], configuration: _Configuration, caller: Caller) -> Turn:
         try:
-            return await self._turns.take(request, caller.principal, caller.key)
+            turn = await self._turns.take(request, caller.principal, caller.key)
         except AgentflowError as error:
             raise refusal(error) from error
+        if configuration.pushed is not None:
+            await self.pushes.keep(turn.task_id, configuration.pushed, turn.before, caller.principal)
+        return turn
 
     async def _direct(self, turn: Turn, caller: Caller) -> Json | None:
         """Return the reply of a run that has given nothing else, where it is to be told alone."""
@@ -185,15 +210,6 @@ class Operations:
         parts = [{"text": turn.notice}, *task["status"].get("message", {}).get("parts", ())]
         task["status"]["message"] = agent_message(task_id_of(found), task["contextId"], name, parts)
         return task
-
-
-def _configuration(request: Mapping[str, Any]) -> _Configuration:
-    told: Mapping[str, Any] = request.get("configuration") or {}
-    if told.get("taskPushNotificationConfig"):
-        raise RefusedError("push_not_supported", "this agent sends no push notifications")
-    history = told.get("historyLength")
-    _check_history(history)
-    return _Configuration(bool(told.get("returnImmediately")), history)
 
 
 def _check_history(history: int | None) -> None:

@@ -99,20 +99,34 @@ class Stream:
         generation = found.generation
         return Told("task", await self._tasks.whole(found, None, generation=generation), generation)
 
+    async def page(self, after: int) -> tuple[list[Told], int, bool]:
+        """Tell what changed after a generation, the first of it.
+
+        Returns:
+            What is told, the generation of the last change, and whether nothing will follow.
+        """
+        found = await self._tasks.find(self._task_id, self._principal)
+        changes, over = await self._engine.told.page(self._task_id, after, self._principal)
+        told = [each for change in changes for each in await self._change(found.context_id, change)]
+        return told, (changes[-1].event.generation or after) if changes else after, over
+
     async def _after(self, context_id: str, generation: int) -> AsyncGenerator[Told, None]:
         """Tell what changed after a generation."""
         async with aclosing(self._engine.told.changes(self._task_id, generation, self._principal)) as changes:
             async for change in changes:
-                if change.chunk is not None:
-                    yield self._artifact(context_id, change.chunk, change.event.generation)
-                    continue
-                number = change.event.generation or 0
-                events = self._shared.find(self._task_id, number)
-                if events is None:
-                    events = await self._status(await self._tasks.find(self._task_id, self._principal), change)
-                    self._shared.keep(self._task_id, number, events)
-                for told in events:
+                for told in await self._change(context_id, change):
                     yield told
+
+    async def _change(self, context_id: str, change: Change) -> list[Told]:
+        """Return what is told of a change."""
+        if change.chunk is not None:
+            return [self._artifact(context_id, change.chunk, change.event.generation)]
+        number = change.event.generation or 0
+        told = self._shared.find(self._task_id, number)
+        if told is None:
+            told = await self._status(await self._tasks.find(self._task_id, self._principal), change)
+            self._shared.keep(self._task_id, number, told)
+        return told
 
     def _artifact(self, context_id: str, chunk: Chunk, generation: int | None) -> Told:
         content: Json = {

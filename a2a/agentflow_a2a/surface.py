@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
+import anyio
 from starlette.routing import BaseRoute, Mount, Route
 
 from agentflow.server.bodies import ROOM
@@ -12,6 +13,7 @@ from agentflow.server.surface import Agent, Place, lacking_grpc
 from agentflow_a2a.card import card
 from agentflow_a2a.edge import Edge
 from agentflow_a2a.operations import Operations
+from agentflow_a2a.pushing import Pushes
 from agentflow_a2a.resting import Resting
 from agentflow_a2a.sdk.http import transports
 from agentflow_a2a.sdk.signing import signer_of
@@ -37,11 +39,28 @@ def routes(agent: Agent, others: Mapping[str, Agent]) -> list[BaseRoute]:
 
 @asynccontextmanager
 async def serving(agents: Sequence[Agent]) -> AsyncGenerator[None]:
-    """Serve agents over gRPC while the app serves, where that is asked for; a call names one of several as tenant.
+    """Send push notifications and serve gRPC while the app serves, where that is asked for.
 
     Raises:
-        AgentflowError: the package for it isn't installed, or its address can't be had.
+        AgentflowError: the package for gRPC isn't installed, or its address can't be had.
     """
+    async with _grpc(agents), _pushing(agents):
+        yield
+
+
+@asynccontextmanager
+async def _pushing(agents: Sequence[Agent]) -> AsyncGenerator[None]:
+    async with anyio.create_task_group() as group:
+        for pushes in map(_pushes, agents):
+            if pushes is not None:
+                group.start_soon(pushes.sender.run)
+        yield
+        group.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _grpc(agents: Sequence[Agent]) -> AsyncGenerator[None]:
+    """Serve agents over gRPC; a call names one of several as tenant."""
     first = agents[0]
     if first.grpc is None:
         yield
@@ -65,7 +84,14 @@ def _operations(agent: Agent) -> Operations:
     extended = card(agent, extended=True) if agent.tokens else None
     signer = signer_of(agent) if extended is not None else None
     extended = signer.signed(extended) if signer is not None and extended is not None else extended
-    return Operations(agent.engine, Resting(agent.engine, agent.leaving), extended)
+    return Operations(agent.engine, Resting(agent.engine, agent.leaving), extended, _pushes(agent))
+
+
+def _pushes(agent: Agent) -> Pushes | None:
+    """Return the push notifications of an agent, the same ones whoever asks; None: it sends none."""
+    if not agent.engine.config.push.enabled:
+        return None
+    return agent.kept.setdefault("a2a.pushes", Pushes(agent.engine))
 
 
 def places(agent: Agent) -> list[Place]:

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from agentflow.definition.config_file import AuthSection, CardSection, HttpSettings, Limits
+from agentflow.definition.config_file import AuthSection, CardSection, HttpSettings, Limits, PushSection
 from agentflow.definition.models import Defaults, Workflow
 from agentflow.definition.parse import Parsed
 from agentflow.definition.source import Document
@@ -69,6 +69,8 @@ class Config:
     """Who may use the agent when it is served."""
     card: CardSection = field(default_factory=CardSection)
     """The card that the agent shows when it is served."""
+    push: PushSection = field(default_factory=PushSection)
+    """Push notifications of tasks."""
     workflows: Mapping[str, Workflow] = field(default_factory=dict[str, Workflow])
     documents: Mapping[str, Document] = field(default_factory=dict[str, Document], repr=False)
     """Loaded files by their name as shown to people."""

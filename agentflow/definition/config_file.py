@@ -258,6 +258,30 @@ class CardSection(Model):
     """How it is signed; default: it isn't."""
 
 
+class PushSection(Model):
+    """Push notifications: changes of tasks are sent to where a client asks for."""
+
+    enabled: bool = True
+    """False: no client may ask for them, and none are sent."""
+    allow: tuple[str, ...] | None = None
+    """Hosts that they may go to, as `host`, `*.host`, either with `:port`; default: every public one, by https."""
+    private: bool = False
+    """True: they may go to this machine and to private networks too, and by http."""
+    tries: int = Field(default=16, ge=1)
+    """How often one is sent in vain before its receiver counts as failed."""
+    timeout: Duration = Field(default=15.0, gt=0)
+    """How long a receiver may take to answer."""
+    parallel: int = Field(default=32, ge=1)
+    """To how many receivers one process sends at once."""
+
+    @field_validator("allow")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value is not None and not all(host and "/" not in host for host in value):
+            raise ValueError('allow is a list of hosts such as "hooks.example.com" or "*.example.com"')
+        return value
+
+
 class IncludedFile(Model):
     """What an included file may say: workflows, and further includes."""
 
@@ -302,5 +326,7 @@ class ConfigFile(Model):
     """Who may use the agent when it is served."""
     card: CardSection = CardSection()
     """The card that the agent shows when it is served."""
+    push: PushSection = PushSection()
+    """Push notifications of tasks."""
     workflows: Any = None
     """The workflows: a mapping of ids to workflows, or a list of workflows with ids."""

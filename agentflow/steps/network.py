@@ -1,4 +1,4 @@
-"""The network rules of `native:network`: which hosts and addresses this process connects to.
+"""The network rules of steps and of the server: which hosts and addresses this process connects to.
 
 Every address that a name resolves to is looked at just before the connection is made, and the connection goes to that
 very address: a name that changes its address in between changes nothing.
@@ -11,7 +11,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import anyio
 
@@ -59,6 +59,17 @@ _EMBEDDING = (
 """IPv6 ranges that carry an IPv4 address, and how far from the end it stands."""
 
 
+class Section(NamedTuple):
+    """Where a config says the rules, for those who meet them."""
+
+    name: str
+    written: str
+    """How it is written, with `%s` for the rules themselves."""
+
+
+SKILL = Section("native:network", 'skills: {"native:network": %s}')
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What may be connected to."""
@@ -69,6 +80,8 @@ class Policy:
     """Whether loopback and private ranges are open."""
     resolve: Resolve | None = None
     """Finds addresses; None: the system's resolver."""
+    section: Section = SKILL
+    """Where the rules stand."""
 
     @classmethod
     def of(cls, limits: Mapping[str, Any], *, resolve: Resolve | None = None) -> Policy:
@@ -102,10 +115,8 @@ class Policy:
         name = host.lower().rstrip(".")
         shown = f"[{name}]" if ":" in name else name
         if not any(fnmatchcase(name, one) or fnmatchcase(f"{shown}:{port}", one) for one in self.allow):
-            raise _denied(
-                f'host "{name}" isn\'t allowed by native:network',
-                f'add it in the config: skills: {{"native:network": {{allow: ["{name}"]}}}}',
-            )
+            rule = self.section.written % f'{{allow: ["{name}"]}}'
+            raise _denied(f'host "{name}" isn\'t allowed by {self.section.name}', f"add it in the config: {rule}")
 
     def check_address(self, address: str, host: str) -> None:
         """Refuse an address of a private or special range.
@@ -117,8 +128,8 @@ class Policy:
         if any(ip in network for network in _PRIVATE):
             if not self.private:
                 raise _denied(
-                    f'"{host}" has the private address {address}, which native:network doesn\'t allow',
-                    'if it is meant: skills: {"native:network": {private: true}}',
+                    f'"{host}" has the private address {address}, which {self.section.name} doesn\'t allow',
+                    f"if it is meant: {self.section.written % '{private: true}'}",
                 )
         elif is_special(ip):
             raise _denied(f'"{host}" has the special address {address}, which is never connected to', None)

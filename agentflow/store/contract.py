@@ -10,6 +10,7 @@ from agentflow.principal import Principal
 from agentflow.store.acknowledgement import Fenced
 from agentflow.store.liveness import Changes, Liveness
 from agentflow.store.loaded import LoadedTree
+from agentflow.store.outbox import Outbox
 from agentflow.store.rows import ArtifactRow, Event, EventRow, RunChange, RunQuery, RunRow, StepRow, TimerRow
 from agentflow.store.slot_rows import SlotWait
 from agentflow.store.views import Inbox, MessageView, PurgeQuery, TaskPage, TaskQuery, TaskView
@@ -337,6 +338,11 @@ class Store(TaskStore, Ledger, Reads, Protocol):
     @property
     def liveness(self) -> Liveness:
         """Which hosts live."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox:
+        """Where changes of tasks are sent to."""
         ...
 
     @property

@@ -9,14 +9,20 @@ from typing import Any
 
 import pytest
 
-from tests.surface_a2a.served import Server
+from tests.surface_a2a.served import WORKFLOWS, Server
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
+def server_config() -> str:
+    """The config of the server that the tests of a module share; a module may have one of its own."""
+    return WORKFLOWS
+
+
+@pytest.fixture(scope="module")
+def server(server_config: str) -> Iterator[Server]:
     """A server that the tests of a module share."""
     with TemporaryDirectory(prefix="af", ignore_cleanup_errors=True) as folder:
-        made = Server(Path(folder))
+        made = Server(Path(folder), config=server_config)
         try:
             yield made
         finally:

@@ -54,13 +54,13 @@ ERRORS: list[tuple[str, Any, int, str]] = [
     (
         "SendMessage",
         {"message": HELLO, "configuration": {"taskPushNotificationConfig": {"url": "http://127.0.0.1:1/"}}},
-        -32003,
-        "PUSH_NOTIFICATION_NOT_SUPPORTED",
+        -32602,
+        "INVALID_PARAMS",
     ),
-    ("CreateTaskPushNotificationConfig", {"taskId": "t", "url": "http://x"}, -32003, "PUSH_NOTIFICATION_NOT_SUPPORTED"),
-    ("GetTaskPushNotificationConfig", {"taskId": "t", "id": "c"}, -32003, "PUSH_NOTIFICATION_NOT_SUPPORTED"),
-    ("ListTaskPushNotificationConfigs", {"taskId": "t"}, -32003, "PUSH_NOTIFICATION_NOT_SUPPORTED"),
-    ("DeleteTaskPushNotificationConfig", {"taskId": "t", "id": "c"}, -32003, "PUSH_NOTIFICATION_NOT_SUPPORTED"),
+    ("CreateTaskPushNotificationConfig", {"taskId": "t", "url": "http://x"}, -32001, "TASK_NOT_FOUND"),
+    ("GetTaskPushNotificationConfig", {"taskId": "t", "id": "c"}, -32001, "TASK_NOT_FOUND"),
+    ("ListTaskPushNotificationConfigs", {"taskId": "t"}, -32001, "TASK_NOT_FOUND"),
+    ("DeleteTaskPushNotificationConfig", {"taskId": "t", "id": "c"}, -32001, "TASK_NOT_FOUND"),
     ("GetExtendedAgentCard", {}, -32004, "UNSUPPORTED_OPERATION"),
     ("SubscribeToTask", {"id": "nobody"}, -32001, "TASK_NOT_FOUND"),
 ]
@@ -154,7 +154,7 @@ async def test_the_card_names_the_skills_and_both_protocols(server: Server) -> N
         again = await http.get(answer.url, headers={"If-None-Match": answer.headers["etag"]})
     card = answer.json()
     assert (card["name"], card["capabilities"]["streaming"], card["capabilities"]["pushNotifications"]) == (
-        "desk", True, False,
+        "desk", True, True,
     )  # fmt: skip
     assert {skill["id"] for skill in card["skills"]} >= {"echo", "review"}
     assert (card["url"], card["preferredTransport"]) == (f"{server.url}/a2a", "JSONRPC")

@@ -111,22 +111,41 @@ class Handler(RequestHandler):
     async def on_create_task_push_notification_config(
         self, params: pb.TaskPushNotificationConfig, context: ServerCallContext
     ) -> pb.TaskPushNotificationConfig:
-        raise errors.PushNotificationNotSupportedError
+        validate_proto_required_fields(params)
+        try:
+            kept = await self._of(context).pushes.create(_plain(params), _caller(context).principal)
+        except RefusedError as error:
+            raise _error(error) from None
+        return made(kept, pb.TaskPushNotificationConfig())
 
     async def on_get_task_push_notification_config(
         self, params: pb.GetTaskPushNotificationConfigRequest, context: ServerCallContext
     ) -> pb.TaskPushNotificationConfig:
-        raise errors.PushNotificationNotSupportedError
+        validate_proto_required_fields(params)
+        try:
+            found = await self._of(context).pushes.get(params.task_id, params.id, _caller(context).principal)
+        except RefusedError as error:
+            raise _error(error) from None
+        return made(found, pb.TaskPushNotificationConfig())
 
     async def on_list_task_push_notification_configs(
         self, params: pb.ListTaskPushNotificationConfigsRequest, context: ServerCallContext
     ) -> pb.ListTaskPushNotificationConfigsResponse:
-        raise errors.PushNotificationNotSupportedError
+        validate_proto_required_fields(params)
+        try:
+            page = await self._of(context).pushes.list(_plain(params), _caller(context).principal)
+        except RefusedError as error:
+            raise _error(error) from None
+        return made(page, pb.ListTaskPushNotificationConfigsResponse())
 
     async def on_delete_task_push_notification_config(
         self, params: pb.DeleteTaskPushNotificationConfigRequest, context: ServerCallContext
     ) -> None:
-        raise errors.PushNotificationNotSupportedError
+        validate_proto_required_fields(params)
+        try:
+            await self._of(context).pushes.delete(params.task_id, params.id, _caller(context).principal)
+        except RefusedError as error:
+            raise _error(error) from None
 
     async def on_get_extended_agent_card(
         self, params: pb.GetExtendedAgentCardRequest, context: ServerCallContext

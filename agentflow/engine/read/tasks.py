@@ -64,15 +64,20 @@ class Tasks:
         found = await self.find(task_id, principal)
         with self._watching.events(found.run if isinstance(found, RunRow) else found.task.run) as watcher:
             while True:
-                ended = _state(await self.find(task_id, principal)) in TERMINAL
-                events = await self._store.task_log(task_id, after, _PAGE)
-                for change in await self._with_chunks(task_id, after, events):
+                changes, ended = await self.page(task_id, after, principal)
+                for change in changes:
                     after = change.event.generation or after
                     yield change
-                if not events:
+                if not changes:
                     if ended:
                         return
                     await watcher.next()
+
+    async def page(self, task_id: str, after: int, principal: Principal) -> tuple[list[Change], bool]:
+        """Return a task's changes after a generation, the first of them, and whether no others will follow these."""
+        ended = _state(await self.find(task_id, principal)) in TERMINAL
+        events = await self._store.task_log(task_id, after, _PAGE)
+        return await self._with_chunks(task_id, after, events), ended and len(events) < _PAGE
 
     async def _with_chunks(self, task_id: str, after: int, events: Sequence[Event]) -> list[Change]:
         if all(event.type != "artifact" for event in events):

@@ -7,6 +7,7 @@ from pathlib import Path
 import apsw
 
 from agentflow.store.liveness import Changes, Liveness
+from agentflow.store.outbox import Outbox
 from agentflow.store.sqlite.changes import OthersCommits
 from agentflow.store.sqlite.commands import Commands
 from agentflow.store.sqlite.database import Database
@@ -14,6 +15,7 @@ from agentflow.store.sqlite.file.place import Durability, InFile
 from agentflow.store.sqlite.leases import Leases
 from agentflow.store.sqlite.ledger import Ledger
 from agentflow.store.sqlite.memory import InMemory
+from agentflow.store.sqlite.outbox import SqliteOutbox
 from agentflow.store.sqlite.place import Place
 from agentflow.store.sqlite.reads import Reads
 from agentflow.store.sqlite.tasks import Tasks
@@ -27,6 +29,7 @@ class SqliteStore(Ledger, Commands, Leases, Tasks, Reads):
     def __init__(self, place: Place, connections: tuple[apsw.Connection, apsw.Connection]) -> None:
         """Take over the connections (writer, reader) to a database."""
         self._database = Database(place, connections)
+        self.outbox: Outbox = SqliteOutbox(self._database)
 
     @property
     def holder(self) -> str:

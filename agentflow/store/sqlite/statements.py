@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 OF_RUN = (
     "events", "timers", "tasks", "subscriptions", "taken", "listened", "slots", "shared", "artifacts", "messages",
-    "context", "pinned",
+    "context", "pinned", "pushes",
 )  # fmt: skip
 """Tables with rows of runs, named in their column `run`."""
 OPEN_STATES = "('submitted', 'working', 'input-required', 'auth-required')"

@@ -29,6 +29,7 @@ from agentflow.testing.store_suite.durable import DurableSuite
 from agentflow.testing.store_suite.leases import LeaseSuite
 from agentflow.testing.store_suite.ledger import LedgerSuite
 from agentflow.testing.store_suite.listing import ListingSuite
+from agentflow.testing.store_suite.outbox import OutboxSuite
 from agentflow.testing.store_suite.published import EventSuite
 from agentflow.testing.store_suite.reads import ReadSuite
 from agentflow.testing.store_suite.records import RecordSuite
@@ -50,5 +51,6 @@ class StoreSuite(
     ToldSuite,
     TurnSuite,
     ListingSuite,
+    OutboxSuite,
 ):
     """Everything that holds for a store in one process."""
