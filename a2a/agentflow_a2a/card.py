@@ -10,6 +10,7 @@ from agentflow import __version__
 from agentflow.definition.models import Workflow
 from agentflow.definition.triggers import Tool
 from agentflow.server.surface import Agent
+from agentflow_a2a.files import takes_files
 from agentflow_a2a.reading import ACCEPTED
 from agentflow_a2a.told import TASKS, Json
 from agentflow_a2a.triggers import triggers
@@ -93,4 +94,8 @@ def _told(description: str, schema: Mapping[str, Any] | None) -> str:
 def _skill(name: str, label: str | None, told: str, tags: list[str], workflow: Workflow) -> Json:
     tags = list(dict.fromkeys((*tags, *workflow.tags)))
     skill: Json = {"id": name, "name": label or name, "description": told, "tags": tags}
-    return {**skill, "examples": list(workflow.examples)} if workflow.examples else skill
+    if workflow.examples:
+        skill["examples"] = list(workflow.examples)
+    if takes_files(workflow):
+        skill["inputModes"] = [*ACCEPTED, "*/*"]
+    return skill

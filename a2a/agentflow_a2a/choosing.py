@@ -11,8 +11,9 @@ from agentflow.definition.models import Workflow
 from agentflow.definition.triggers import Slash, Tool
 from agentflow.steps import constructors, constructors_nested
 from agentflow.steps.contract import UNSET
+from agentflow_a2a.files import filled, reads_message, takes_files
 from agentflow_a2a.reading import Said, as_input
-from agentflow_a2a.refusals import invalid
+from agentflow_a2a.refusals import RefusedError, invalid
 from agentflow_a2a.told import TASKS
 from agentflow_a2a.triggers import triggers
 
@@ -51,13 +52,23 @@ def choose(workflows: Mapping[str, Workflow], content: Said, *metadata: Mapping[
     choice = _named(workflows, content, metadata) or _by_command(workflows, content) or _only(workflows)
     if choice is None:
         return which(workflows, content)
+    if content.files and not takes_files(choice.workflow):
+        raise RefusedError("content_type", f'"{choice.workflow.id}" takes no files')
     if choice.input is not UNSET:
-        return Start(choice.workflow.id, choice.input, choice.entry_point)
+        value, left = filled(choice.input, content.files, choice.workflow.input_schema)
+        return _start(choice, value, left)
     said = content if choice.text is None else content._replace(text=choice.text)
     try:
         value = as_input(said, choice.workflow.input_schema)
     except ValueError as error:
         return asking(choice.workflow, choice.entry_point, str(error))
+    return _start(choice, value, filled({}, said.files, choice.workflow.input_schema)[1])
+
+
+def _start(choice: _Choice, value: Any, left: int) -> Start:
+    """Return a start; `left`: how many files of the message are for no field of its input."""
+    if left and not reads_message(choice.workflow):
+        raise RefusedError("content_type", f'"{choice.workflow.id}" takes fewer files: {left} are for no field of it')
     return Start(choice.workflow.id, value, choice.entry_point)
 
 
@@ -141,7 +152,7 @@ def which(workflows: Mapping[str, Workflow], content: Said) -> Start:
         properties: dict[str, Any] = {"workflow": {"const": name}, "input": _nested(workflow.input_schema)}
         required = ["workflow", "input"]
         try:
-            value = as_input(content, workflow.input_schema)
+            value = as_input(content, workflow.input_schema) if not content.files or takes_files(workflow) else UNSET
         except ValueError:
             value = UNSET
         if value is not UNSET:

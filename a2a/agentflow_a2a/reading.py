@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 from agentflow.data import is_array, is_object, parse
 from agentflow.definition.typed_text import read_value, resolve, types_of
+from agentflow_a2a.files import answer_of, file_of, filled, without_files
 from agentflow_a2a.refusals import RefusedError, invalid
 
 ACCEPTED = ("text/plain", "application/json")
-"""Media types of what messages may hold."""
+"""Media types of what messages may hold, beside files."""
 Json = dict[str, Any]
 
 
@@ -21,6 +22,8 @@ class Said(NamedTuple):
     """Its texts, joined by blank lines."""
     data: Sequence[Any]
     """Its data parts."""
+    files: Sequence[Json] = ()
+    """Its files: see `files`."""
 
 
 class Named(NamedTuple):
@@ -31,9 +34,12 @@ class Named(NamedTuple):
 
 
 def said(message: Mapping[str, Any]) -> Said:
-    """Return what a message's parts hold; raises RefusedError for files and for media types that nobody reads."""
-    texts, data = list[str](), list[Any]()
+    """Return what a message's parts hold; raises RefusedError for texts of media types that nobody reads."""
+    texts, data, files = list[str](), list[Any](), list[Json]()
     for n, part in enumerate(message.get("parts") or ()):
+        if "raw" in part or "url" in part:
+            files.append(file_of(part, f"message.parts[{n}]"))
+            continue
         media = str(part.get("mediaType") or "").partition(";")[0].strip().lower()
         if media and media not in ACCEPTED and not media.startswith("text/"):
             raise RefusedError(
@@ -43,11 +49,9 @@ def said(message: Mapping[str, Any]) -> Said:
             data.append(part["data"])
         elif "text" in part:
             texts.append(part["text"])
-        elif "raw" in part or "url" in part:
-            raise RefusedError("content_type", f"message.parts[{n}]: files aren't taken; send text or data")
         else:
-            raise invalid(f"message.parts[{n}]", "it has no content: text or data")
-    return Said("\n\n".join(texts), data)
+            raise invalid(f"message.parts[{n}]", "it has no content: text, data, url or raw")
+    return Said("\n\n".join(texts), data, files)
 
 
 def named(content: Said) -> Named | None:
@@ -59,16 +63,33 @@ def named(content: Said) -> Named | None:
 
 
 def as_answer(content: Said, schema: Mapping[str, Any] | None) -> Any:
-    """Return the value that a message answers with: its data, else its text as the schema reads it.
+    """Return the value that a message answers with: its data, else its text as the schema reads it, and its files.
 
     Raises:
         ValueError: the text isn't of the type that is asked for; the message says what it should be.
     """
+    if content.files:
+        return _with_files(content, schema)
     if content.data:
         return content.data[0] if len(content.data) == 1 else list(content.data)
     if schema is None:
         return content.text
     return _read(content.text.strip(), resolve(schema), schema)
+
+
+def _with_files(content: Said, schema: Mapping[str, Any] | None) -> Any:
+    files, bare = content.files, content._replace(files=())
+    said_more = bool(content.data or content.text.strip())
+    if schema is None:
+        alone = files[0] if len(files) == 1 else list(files)
+        return {"answer": as_answer(bare, None), "files": list(files)} if said_more else alone
+    whole = answer_of(files, schema)
+    if whole is not None and not said_more:
+        return whole
+    value, left = filled(as_answer(bare, without_files(schema)) if said_more else {}, files, schema)
+    if left:
+        raise ValueError(f"{left} of its files are for nothing that is asked for")
+    return value
 
 
 def _read(text: str, schema: Mapping[str, Any], root: Any) -> Any:
@@ -111,9 +132,16 @@ def _property(schema: Mapping[str, Any], name: str, root: Any) -> Json:
 def as_input(content: Said, schema: Mapping[str, Any] | None) -> Any:
     """Return the input that a message starts a workflow with: its data, else its text for the declared field.
 
+    Its files are for the fields that take some.
+
     Raises:
         ValueError: it can't be told which input the text is.
     """
+    value = _as_input(content, without_files(schema) if schema is not None else None)
+    return filled(value, content.files, schema)[0]
+
+
+def _as_input(content: Said, schema: Mapping[str, Any] | None) -> Any:
     if content.data:
         value: Any = content.data[0] if len(content.data) == 1 else list(content.data)
         only = text_field(schema) if schema is not None else None

@@ -124,7 +124,7 @@ class Turns:
         choice = named(content)
         if choice is not None:
             meant = [view for view in waits if choice.step in (view.task.step, view.task.id)]
-            content = Said("", [choice.answer]) if meant else content
+            content = Said("", [choice.answer], content.files) if meant else content
             waits = meant or waits
         waits = [view for view in waits if view.task.kind in ANSWERED]
         if not waits:

@@ -7,7 +7,19 @@ from typing import Any, NamedTuple
 
 from agentflow.data import is_object
 
-TYPES = ("string", "integer", "number", "boolean", "object", "array", "null", "any")
+TYPES = ("string", "integer", "number", "boolean", "object", "array", "null", "any", "file")
+_FILE: Mapping[str, Any] = {
+    "type": "object",
+    "format": "file",
+    "properties": {
+        "url": {"type": "string"},
+        "raw": {"type": "string", "contentEncoding": "base64"},
+        "mediaType": {"type": "string"},
+        "filename": {"type": "string"},
+    },
+    "anyOf": [{"required": ["url"]}, {"required": ["raw"]}],
+}
+"""What `file` is: a part of a message that is a file, by its place or with its bytes."""
 
 
 class Misread(NamedTuple):
@@ -43,6 +55,8 @@ def widened(value: Mapping[str, Any]) -> tuple[dict[str, Any], list[Misread]]:
                 kind = "any"
             if kind == "any":
                 del schema["type"]
+            elif kind == "file":
+                schema = {**schema, **_FILE}
             else:
                 schema["type"] = kind
         properties[name] = schema

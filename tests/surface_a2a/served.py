@@ -108,6 +108,26 @@ workflows:
         expression: "{run.message.parts[0].text} == 'ask'"
         if_true: {id: question, type: wait_for_input, message: "What?"}
       - {id: say, type: reply, text: "hello to you"}
+  filed:
+    input: {note: string, doc: file}
+    steps:
+      - id: copy
+        type: artifact
+        bytes: "{input.doc.raw}"
+        media_type: "{input.doc.mediaType}"
+        filename: "{input.doc.filename}"
+      - {id: link, type: artifact, url: "{run.message.parts[1].url}", media_type: text/html, filename: index.html}
+      - {id: told, type: artifact, data: {note: "{input.note}"}, name: note}
+      - {id: one, type: artifact, artifact_id: log, text: "a", last_chunk: false}
+      - {id: two, type: artifact, artifact_id: log, text: "b", append: true}
+      - id: proof
+        type: wait_for_input
+        message: "A proof?"
+        schema:
+          type: object
+          properties: {ok: {type: boolean}, proof: {type: object, format: file}}
+          required: [ok, proof]
+    output: "{steps.proof.proof.raw}"
   counted:
     steps: [{id: count, type: python, function: "slowly:count"}]
     output: "counted"

@@ -76,11 +76,83 @@ def test_an_answer_may_name_its_step_and_nothing_else_does() -> None:
     assert named(Said("", [{"step": "a"}, {"step": "a", "answer": 1, "more": 2}, 3])) is None
 
 
-@pytest.mark.parametrize("part", [{"raw": "aGk="}, {"url": "https://x/"}, {"text": "x", "mediaType": "image/svg+xml"}])
-def test_what_nobody_reads_is_refused(part: dict[str, Any]) -> None:
+def test_what_nobody_reads_is_refused() -> None:
     with pytest.raises(RefusedError) as refused:
-        said({"parts": [part]})
+        said({"parts": [{"text": "x", "mediaType": "image/svg+xml"}]})
     assert refused.value.kind == "content_type"
+
+
+def test_a_file_is_its_part_and_has_a_place_that_can_be_fetched() -> None:
+    parts = [{"raw": "aGk=", "mediaType": "text/x", "filename": "a", "metadata": {"n": 1}}, {"url": "https://x/"}]
+    files = said({"parts": parts}).files
+    assert files == [{"raw": "aGk=", "mediaType": "text/x", "filename": "a"}, {"url": "https://x/"}]
+    with pytest.raises(RefusedError, match=r"parts\[0\].url"):
+        said({"parts": [{"url": "file:///etc/passwd"}]})
+
+
+A, B = {"url": "https://a/"}, {"raw": "Yg=="}
+FILE = {"type": "object", "format": "file"}
+DOC = {"type": "object", "properties": {"q": STRING, "doc": FILE}, "required": ["q", "doc"]}
+DOCS = {
+    "type": "object",
+    "properties": {"docs": {"type": "array", "items": {"$ref": "#/$defs/f"}}},
+    "$defs": {"f": FILE},
+}
+
+
+@pytest.mark.parametrize(
+    ("content", "schema", "value"),
+    [
+        (Said("hi", [], [A]), DOC, {"q": "hi", "doc": A}),
+        (Said("", [{"q": "x"}], [A]), DOC, {"q": "x", "doc": A}),
+        (Said("", [{"q": "x", "doc": B}], [A]), DOC, {"q": "x", "doc": B}),
+        (Said("", [], [A, B]), DOCS, {"docs": [A, B]}),
+        (Said("hi", []), DOC, {"q": "hi"}),
+        (Said("hi", [], [A]), None, {"text": "hi"}),
+    ],
+)
+def test_files_of_a_message_go_into_the_fields_that_take_some(content: Said, schema: Any, value: Any) -> None:
+    assert as_input(content, schema) == value
+
+
+@pytest.mark.parametrize(
+    ("content", "schema", "value"),
+    [
+        (Said("", [], [A]), FILE, A),
+        (Said("", [], [A, B]), {"type": "array", "items": FILE}, [A, B]),
+        (Said("hi", [], [A]), DOC, {"q": "hi", "doc": A}),
+        (Said("", [{"q": "x"}], [A]), DOC, {"q": "x", "doc": A}),
+        (Said("", [], [A]), None, A),
+        (Said("", [], [A, B]), None, [A, B]),
+        (Said("hi", [], [A]), None, {"answer": "hi", "files": [A]}),
+    ],
+)
+def test_files_of_a_message_answer_where_the_schema_takes_them(content: Said, schema: Any, value: Any) -> None:
+    assert as_answer(content, schema) == value
+
+
+@pytest.mark.parametrize(
+    ("content", "schema"), [(Said("yes", [], [A]), {"type": "boolean"}), (Said("", [], [A, B]), DOC)]
+)
+def test_files_that_are_for_nothing_that_is_asked_for_are_told(content: Said, schema: Any) -> None:
+    with pytest.raises(ValueError, match="of its files are for nothing"):
+        as_answer(content, schema)
+
+
+def test_only_workflows_that_take_files_get_some() -> None:
+    plain = Workflow(id="plain", steps=[set_("a", value=1)])
+    reads = Workflow(id="reads", steps=[set_("a", value="{run.message.parts[0].url}")])
+    takes = Workflow(id="takes", input_schema=DOC, steps=[set_("a", value=1)])
+    for flow, content in ((plain, Said("x", [], [A])), (takes, Said("x", [], [A, B]))):
+        with pytest.raises(RefusedError) as refused:
+            choose({flow.id: flow}, content)
+        assert refused.value.kind == "content_type"
+    assert choose({"reads": reads}, Said("", [], [A])).input == {}
+    assert choose({"takes": takes}, Said("x", [], [A])).input == {"q": "x", "doc": A}
+    named = choose({"takes": takes}, Said("", [{"workflow": "takes", "input": {"q": "x"}}], [A]))
+    assert named.input == {"q": "x", "doc": A}
+    modes = {skill["id"]: skill.get("inputModes") for skill in skills({"p": plain, "t": takes}, schemas=True)}
+    assert modes == {"plain": None, "takes": ["text/plain", "application/json", "*/*"]}
 
 
 def _flow(name: str, *triggers: Trigger) -> Workflow:

@@ -32,7 +32,8 @@ def unknown_words(schemas: Iterator[tuple[tuple[str | int, ...], dict[str, Any]]
     for path, schema in schemas:
         unknown = [word for word in schema if word not in _WORDS and not word.startswith(("x-", "$"))]
         short = [word for word in unknown if _is_short(schema[word])]
-        if not unknown and schema and schema.keys() <= _ANNOTATIONS and all(map(_is_type, schema.values())):
+        named = schema.keys() <= _ANNOTATIONS and all(map(_is_type, schema.values()))
+        if not unknown and schema and named and schema != {"format": "file"}:
             short = list(schema)  # what is meant as names happens to be words
         for word in short:
             given, _ = widened({name: schema[name] for name in short})
