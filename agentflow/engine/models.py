@@ -128,6 +128,8 @@ class WaitView:
     by: str | None
     door: str | None
     answered_at: float | None
+    generation: int
+    """Grows with each thing that happens to it."""
 
 
 def wait_view(view: TaskView) -> WaitView:
@@ -141,7 +143,7 @@ def wait_view(view: TaskView) -> WaitView:
         assignees=tuple(details.get("assignees", ())),
         details={k: v for k, v in details.items() if k not in {"default", "assignees"}}, owner=view.owner,
         created_at=task.created_at, expires_at=task.expires_at, answer=view.answer, by=view.by, door=view.door,
-        answered_at=view.answered_at,
+        answered_at=view.answered_at, generation=view.generation,
     )  # fmt: skip
 
 

@@ -211,6 +211,14 @@ class Ledger(Protocol):
         """
         ...
 
+    async def note(self, run_id: str, events: Sequence[EventRow]) -> None:
+        """Append events to a run's log that change nothing in it, and need nobody who goes on with it.
+
+        Raises:
+            NotFoundError: there is no such run.
+        """
+        ...
+
     async def inbox(
         self, roots: Collection[int] | None = None, holders: Holders = None, agents: Agents = None
     ) -> list[tuple[int, Inbox]]:

@@ -71,6 +71,18 @@ class Commands:
 
         return await self._database.write(work)
 
+    async def note(self, run_id: str, events: Sequence[EventRow]) -> None:
+        """Append events to a run's log."""
+
+        def work(batch: Batch) -> None:
+            key = self._database.existing(run_id)
+            head = batch.head(key)
+            if head is None:
+                raise Defect(f"Run {run_id} has no head.")
+            batch.append(key, head, events)
+
+        await self._database.write(work)
+
     async def inbox(
         self, roots: Collection[int] | None = None, holders: Holders = None, agents: Agents = None
     ) -> list[tuple[int, Inbox]]:

@@ -89,6 +89,21 @@ class CommandSuite:
         with pytest.raises(NotFoundError):
             await store.request(text_id("nobody"), "cancel", None)
 
+    async def test_a_note_stands_in_the_log_and_leaves_no_command(self, store: Store) -> None:
+        key = await start(store, "r1")
+        await store.commit([RunChange(key, key, 1, tasks=[wait_task(key, "w1")])])
+        before = await store.get_task(text_id("w1"))
+        await store.note(text_id("r1"), [bump("wait_refused", task=text_id("w1"))])
+        assert [event.type for event in await store.events(text_id("r1"))][-1] == "wait_refused"
+        assert [event.type for event in await store.task_log(text_id("w1"))][-1] == "wait_refused"
+        after = await store.get_task(text_id("w1"))
+        assert before is not None
+        assert after is not None
+        assert (after.generation, after.task) == (before.generation + 1, before.task)
+        assert await store.inbox() == []
+        with pytest.raises(NotFoundError):
+            await store.note(text_id("nobody"), [bump("wait_refused")])
+
     async def test_commands_come_in_order_per_tree_and_each_exactly_once(self, store: Store) -> None:
         """A predecessor's queues per kind are our inbox per tree."""
         one, two = await start(store, "r1"), await start(store, "r2")
