@@ -239,6 +239,9 @@ CODES: dict[str, Code] = {
     "AF-WAIT-INVALID": Code(
         "invalid", "An answer, or a default, doesn't fit its wait.", "Correct it; an open wait stays open."
     ),
+    "AF-WAIT-HUMAN": Code(
+        "denied", "Only a person may answer the wait.", "Answer it on its page, or with agentflow waits answer."
+    ),
     "AF-WAIT-CONFLICT": Code(
         "conflict", "A wait was answered before, or closed.", "Look at the run: the first answer counts."
     ),

@@ -1,15 +1,35 @@
-"""Asks the user of a client that can show forms."""
+"""What users of clients are asked: by a form, or to go to a page."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from agentflow.data import is_array, is_object
 from agentflow.engine import Answer, Decline
 
-Asking: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[Answer | Decline | None]]
-"""Shows a message with a form; gives what was said, or None where nobody said anything."""
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a user is asked."""
+
+    message: str
+    form: Mapping[str, Any] | None = None
+    """The form that is filled in."""
+    url: str | None = None
+    """The page that the user goes to, where there is no form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The user goes to the page; what comes of that is told there."""
+
+
+Reply: TypeAlias = Answer | Decline | Opened | None
+"""What a user said; None: nothing."""
+Asking: TypeAlias = Callable[[Request], Awaitable[Reply]]
+"""Shows a request."""
 
 _TEXTS = ("title", "description", "default")
 _OF: Mapping[str, tuple[str, ...]] = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from agentflow.principal import LOCAL, Principal
 from agentflow_mcp.asking import Asking
@@ -21,15 +21,23 @@ class Caller:
     """Whose call it is: its runs are this principal's, and it sees nobody else's."""
     progress: Callable[[str | None], Awaitable[None]] = _silent
     """Takes what the run is at."""
+    hears: bool = False
+    """Whether it is told what the run is at."""
     ask: Asking | None = None
-    """Asks its user; None: it can't."""
+    """Asks its user at any time; None: it can't."""
     key: str | None = None
     """Idempotency key of the call."""
     tasks: bool = False
     """Whether it takes a task for a result, and follows that itself."""
     forms: bool = False
-    """Whether it shows the forms that a task, or a round of a call, asks for."""
+    """Whether it shows forms."""
+    pages: bool = False
+    """Whether it takes its user to pages."""
     rounds: bool = False
     """Whether it takes what is asked for a result, and goes on with the call when it has the answers."""
-    wrong: Mapping[str, str] = field(default_factory=dict[str, str])
-    """What was wrong with the answers that it has brought, by the waits' ids."""
+    dismissed: frozenset[str] = frozenset()
+    """Ids of waits of which the user has closed the form in this call."""
+    opened: frozenset[str] = frozenset()
+    """Ids of waits to whose page the user has gone in this call."""
+    keep: float | None = None
+    """Seconds that the run is kept after its end; None: as long as others."""

@@ -15,9 +15,10 @@ from agentflow.store.rows import RunQuery, State
 from agentflow_mcp.caller import Caller
 from agentflow_mcp.catalogue import Tool
 from agentflow_mcp.desk import Control
-from agentflow_mcp.documents import ANSWERED, STATUSES, run_data, wait_data
+from agentflow_mcp.documents import ANSWERED, STATUSES, is_human_only, run_data
 from agentflow_mcp.following import Follower
-from agentflow_mcp.replies import DOOR, reply_of
+from agentflow_mcp.questions import DOOR
+from agentflow_mcp.replies import reply_of
 from agentflow_mcp.results import Result, plain, refused
 from agentflow_mcp.schemas import RUN, RUNS, STATUS, WAITS
 
@@ -72,10 +73,17 @@ async def resume(follower: Follower, arguments: Mapping[str, Any], caller: Calle
             f'step "{view.step}" waits for something from elsewhere ({view.kind}), not for an answer',
             code="AF-WAIT-INVALID", why=view.message, hint="call wait_workflow later",
         )  # fmt: skip
+    if view is not None and is_human_only(view):
+        raise InputError(
+            f'step "{view.step}" waits for a person\'s own answer: no model gives it', code="AF-WAIT-HUMAN",
+            why=follower.questions.page_of(view, caller.principal),
+        )  # fmt: skip
     try:
         done = await _resume(follower.engine, arguments, reply, caller.principal)
     except InputError as error:
-        return refused(error, {"task_id": task_id, "waiting_for": [wait_data(view)]} if view is not None else None)
+        if view is None:
+            return refused(error)
+        return refused(error, {"task_id": task_id, "waiting_for": [follower.wait_told(view, caller.principal)]})
     try:
         run = await follower.engine.get(done.root_id, principal=caller.principal)
     except NotFoundError:  # who may answer a wait needn't see its run
@@ -103,7 +111,7 @@ async def _resume(
 async def wait(follower: Follower, arguments: Mapping[str, Any], caller: Caller) -> Result:
     """Wait for a run, for a while."""
     run = await run_named(follower.engine, arguments["task_id"], caller.principal)
-    return await follower.followed(run, caller, arguments.get("timeout_s", USUAL), document=True)
+    return await follower.followed(run, caller, arguments.get("timeout_s", USUAL), document=True, patient=True)
 
 
 async def get(follower: Follower, arguments: Mapping[str, Any], caller: Caller) -> Result:
@@ -118,7 +126,7 @@ async def list_waits(follower: Follower, arguments: Mapping[str, Any], caller: C
     run_id = None if task_id is None else (await run_named(follower.engine, task_id, caller.principal)).id
     views = await follower.engine.store.list_tasks(run_id=run_id, tree=True, principal=caller.principal)
     found = [wait_view(view) for view in views if run_id is not None or view.agent == follower.engine.config.agent]
-    data: dict[str, Any] = {"waiting_for": [wait_data(view) for view in found[:MOST]]}
+    data: dict[str, Any] = {"waiting_for": [follower.wait_told(view, caller.principal) for view in found[:MOST]]}
     if len(found) > MOST:
         data["next"] = f"{len(found) - MOST} more aren't shown: give a run's task_id, or answer these first."
     elif not found:

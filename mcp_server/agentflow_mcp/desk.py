@@ -13,7 +13,8 @@ from agentflow_mcp import states
 from agentflow_mcp.caller import Caller
 from agentflow_mcp.catalogue import Offer, Tool, checker, offers
 from agentflow_mcp.following import BEAT, Follower
-from agentflow_mcp.replies import DOOR, answered
+from agentflow_mcp.questions import DOOR, Page
+from agentflow_mcp.replies import answered
 from agentflow_mcp.results import Result, defect, refused
 
 Control: TypeAlias = Callable[[Follower, Mapping[str, Any], Caller], Awaitable[Result]]
@@ -25,8 +26,9 @@ class Desk:
     """Takes the calls of all clients of one config."""
 
     def __init__(
-        self, engine: Engine, controls: Mapping[str, tuple[Tool, Control]], hold: float, beat: float = BEAT
-    ) -> None:
+        self, engine: Engine, controls: Mapping[str, tuple[Tool, Control]], hold: float, beat: float = BEAT,
+        page: Page | None = None,
+    ) -> None:  # fmt: skip
         """Look up which tools there are.
 
         Args:
@@ -34,12 +36,13 @@ class Desk:
             controls: the tools that look after runs, by name.
             hold: seconds that a call waits for its run, before it gives a handle.
             beat: seconds after which a caller hears again that its run goes on.
+            page: returns the address where a person answers a wait that no model may answer.
 
         Raises:
             DefinitionError: two tools have one name, or clients wouldn't take a name.
         """
         self.engine = engine
-        self.follower = Follower(engine, hold, beat)
+        self.follower = Follower(engine, hold, beat, page)
         self._controls = controls
         self._offers = offers(engine.config)
         self._checks = {name: checker(tool.input_schema) for name, (tool, _) in controls.items()}
@@ -94,7 +97,7 @@ class Desk:
             given = given["input"]
         run = await self.engine.start(
             offer.workflow, given, entry_point=offer.entry_point, idempotency_key=caller.key, door=DOOR,
-            principal=caller.principal,
+            principal=caller.principal, retention=caller.keep,
         )  # fmt: skip
         return await self.follower.followed(run, caller, self.follower.hold_of(run.workflow))
 
@@ -124,7 +127,7 @@ class Desk:
         return await self._safely(name, arguments, caller, self._gone_on(run, replies, caller, document=offer is None))
 
     async def _gone_on(self, run: Run, replies: Mapping[str, Any], caller: Caller, *, document: bool) -> Result:
-        answers = await answered(self.engine, run, replies, caller.principal)
-        caller = replace(caller, wrong=answers.wrong, rounds=not answers.dismissed)
+        said = await answered(self.engine, self.follower.questions, run, replies, caller)
+        caller = replace(caller, dismissed=said.dismissed, opened=said.opened)
         hold = self.follower.hold_of(run.workflow)
         return await self.follower.followed(run, caller, hold, document=document)

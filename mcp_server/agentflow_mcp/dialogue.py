@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import anyio
 
-from agentflow.engine import Answer, Decline, Engine, Run, WaitView, finding
+from agentflow.engine import Engine, Run, WaitView, finding
+from agentflow.engine.commands.noting import Note
 from agentflow.errors import AgentflowError, ConflictError, InputError
 from agentflow.store.common import OPEN
-from agentflow_mcp.asking import Asking, form
+from agentflow_mcp.asking import Asking, Opened, Reply, Request
 from agentflow_mcp.caller import Caller
-from agentflow_mcp.documents import ANSWERED
-from agentflow_mcp.replies import DOOR, unfit
+from agentflow_mcp.questions import DOOR, Question, Questions, unfit
 
 TRIES = 3
 """How often a user is asked who gives answers that don't fit."""
@@ -26,48 +24,69 @@ class Dialogue:
     """Shows forms to the users of callers that can show them at any time."""
 
     engine: Engine
+    questions: Questions
     beat: float
     """Seconds after which a caller hears again what its call is at: some give up when they hear nothing."""
 
-    async def asked(self, run: Run, caller: Caller) -> bool:
-        """Ask the caller's user what a run waits for; tells whether something of it was answered."""
+    async def asked(self, run: Run, caller: Caller, seconds: float, tried: set[str]) -> bool:
+        """Ask the caller's user what a run waits for; tells whether something of it is over.
+
+        Args:
+            run: the run.
+            caller: who calls.
+            seconds: how long a user who has gone to a page is waited for.
+            tried: ids of waits that were asked for in vain; those of this time are added.
+        """
         if caller.ask is None:
             return False
-        for view in await self.engine.waits(run.id, principal=caller.principal):
-            shape = form(view.schema) if view.kind in ANSWERED else None
-            if shape is not None and await self._ask(view, caller, caller.ask, shape):
+        waits = await self.engine.waits(run.id, principal=caller.principal)
+        for question in (await self.questions.of(waits, caller)).values():
+            if question.view.id not in tried and await self._ask(question, caller, caller.ask, seconds):
                 return True
+            tried.add(question.view.id)
         return False
 
-    async def _ask(self, view: WaitView, caller: Caller, ask: Asking, shape: Mapping[str, Any]) -> bool:
+    async def _ask(self, question: Question, caller: Caller, ask: Asking, seconds: float) -> bool:
         """Ask for one answer; tells whether the wait is over, whoever has answered it."""
-        said = view.message
+        view, request = question.view, question.request
         for _ in range(TRIES):
-            over, reply = await self._said(view, caller, ask, said, shape)
+            over, reply = await self._said(view, caller, ask, request)
             if over or reply is None:
                 return over
+            if isinstance(reply, Opened):
+                await self.questions.noted(view, Note("wait_opened"), caller.principal)
+                return await self._answered_there(view, caller, seconds)
             try:
                 await self.engine.resume(view.id, reply, door=DOOR, principal=caller.principal)
             except InputError as error:
-                said = unfit(view.message, error.why or error.what)
+                request = replace(request, message=unfit(view.message, error.why or error.what))
             except ConflictError:
                 return True  # somebody else was first
             else:
                 return True
         return False
 
-    async def _said(
-        self, view: WaitView, caller: Caller, ask: Asking, said: str, shape: Mapping[str, Any]
-    ) -> tuple[bool, Answer | Decline | None]:
+    async def _said(self, view: WaitView, caller: Caller, ask: Asking, request: Request) -> tuple[bool, Reply]:
         """Ask, as long as nobody answers elsewhere; returns whether somebody did, and what was said here."""
         over, reply = True, None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._until_closed, view, caller, tasks.cancel_scope)
             tasks.start_soon(self._beaten, caller, f"waits for an answer: {view.step}")
-            reply = await ask(said, shape)
+            reply = await ask(request)
             over = False
             tasks.cancel_scope.cancel()
         return over, reply
+
+    async def _answered_there(self, view: WaitView, caller: Caller, seconds: float) -> bool:
+        """Wait for what comes of a page; tells whether the wait is over."""
+        over = False
+        with anyio.move_on_after(seconds):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._beaten, caller, f"waits for an answer: {view.step}")
+                await self._closed(view, caller)
+                over = True
+                tasks.cancel_scope.cancel()
+        return over
 
     async def _beaten(self, caller: Caller, message: str) -> None:
         while True:

@@ -2,46 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import anyio
 
 from agentflow.definition.models import McpSettings
-from agentflow.engine import Engine, Run
+from agentflow.engine import Engine, Run, WaitView
 from agentflow.errors import AgentflowError
 from agentflow.principal import Principal
 from agentflow_mcp.caller import Caller
 from agentflow_mcp.dialogue import Dialogue
-from agentflow_mcp.documents import finished, handle, run_data
-from agentflow_mcp.replies import unfit
-from agentflow_mcp.results import Request, Result, plain, refused
+from agentflow_mcp.documents import ANSWERED, finished, handle, is_human_only, run_data, wait_data
+from agentflow_mcp.questions import Page, Questions
+from agentflow_mcp.results import Result, plain, refused
 from agentflow_mcp.tasks import GRACE, task_of
+from agentflow_mcp.telling import telling
 from agentflow_mcp.waiting import Waiting
 
 BEAT = 10.0
 """Seconds after which a caller hears again that its run goes on."""
+_AS_IS: Final = McpSettings()
 
 
 class Follower:
     """Follows runs. A run lives in the engine: no call that ends, ends it."""
 
-    def __init__(self, engine: Engine, hold: float, beat: float = BEAT) -> None:
+    def __init__(self, engine: Engine, hold: float, beat: float = BEAT, page: Page | None = None) -> None:
         """Follow the runs of an engine.
 
         Args:
             engine: carries runs on.
             hold: seconds that a call waits for its run, before it gives a handle.
             beat: seconds after which a caller hears again that its run goes on.
+            page: returns the address where a person answers a wait that no model may answer.
         """
         self.engine = engine
+        self.questions = Questions(engine, page)
+        self.waiting = Waiting(engine)
         self._hold = hold
         self._beat = beat
-        self._dialogue = Dialogue(engine, beat)
-        self.waiting = Waiting(engine)
+        self._dialogue = Dialogue(engine, self.questions, beat)
 
-    async def followed(self, run: Run, caller: Caller, seconds: float, *, document: bool = False) -> Result:
+    async def followed(
+        self, run: Run, caller: Caller, seconds: float, *, document: bool = False, patient: bool = False
+    ) -> Result:
         """Follow a run as long as its caller waits.
 
         Args:
@@ -49,6 +53,7 @@ class Follower:
             caller: who waits.
             seconds: for how long.
             document: whether the run itself is told, and not only what it gives.
+            patient: whether what only others can answer is waited for, too.
 
         Returns:
             Its result; what its caller is asked; a task, where it takes one; or a handle.
@@ -57,20 +62,34 @@ class Follower:
             said = self._settings(run)
             as_task = caller.tasks and not document and said.mode != "sync"
             patience = min(GRACE if said.grace is None else said.grace, seconds)
-            run = await self._rest(run.id, caller, patience if as_task else seconds)
+            async with telling(self.engine, run, caller):
+                run = await self._rest(run.id, caller, patience if as_task else seconds, patient=patient)
             if run.ended and not document and not (as_task and said.mode == "task"):
                 return finished(run)
-            if as_task or (caller.rounds and not run.ended):
-                waits = await self.engine.waits(run.id, principal=caller.principal)
-                task = task_of(run, waits, self.engine.core.env.now(), forms=caller.forms)
-                if as_task and (task.requests or not run.waiting or said.mode == "task"):
-                    return Result(task.data, "", run_id=run.id, is_task=True)
-                if caller.rounds and run.waiting and task.requests:
-                    return Result({}, "", run_id=run.id, requests=_again(task.requests, caller.wrong))
+            found = await self._asked(run, caller, as_task=as_task, always=said.mode == "task")
+            if found is not None:
+                return found
             data = await self.told(run, caller.principal)
             return plain(data, failed="error" in data, run_id=run.id)
         except AgentflowError as error:  # the run is there: who started it must be able to find it
             return refused(error, {"task_id": run.id, "workflow": run.workflow})
+
+    async def _asked(self, run: Run, caller: Caller, *, as_task: bool, always: bool) -> Result | None:
+        """Return a run as a task, or what the caller is asked before it goes on with its call; None: neither."""
+        if not as_task and not (caller.rounds and run.waiting):
+            return None
+        waits = [] if run.ended else await self.engine.waits(run.id, principal=caller.principal)
+        asked = await self.questions.of(waits, caller)
+        if as_task:
+            task = task_of(run, waits, asked, self.engine.core.env.now())
+            if task.requests or not run.waiting or always:
+                return Result(task.data, "", run_id=run.id, is_task=True)
+        if caller.rounds:
+            said = caller.dismissed | caller.opened
+            requests = {key: each.request for key, each in asked.items() if each.view.id not in said}
+            if requests:
+                return Result({}, "", run_id=run.id, requests=requests)
+        return None
 
     def hold_of(self, workflow: str) -> float:
         """Return how many seconds a call of a workflow waits for its run, before it gives a handle."""
@@ -79,33 +98,52 @@ class Follower:
 
     def _settings(self, run: Run) -> McpSettings:
         known = self.engine.config.workflows.get(run.workflow)
-        return McpSettings() if known is None else known.mcp
+        return _AS_IS if known is None else known.mcp
 
-    async def _rest(self, run_id: str, caller: Caller, seconds: float) -> Run:
+    async def _rest(self, run_id: str, caller: Caller, seconds: float, *, patient: bool) -> Run:
         """Return a run when it has ended, asks something that its caller can't ask, or the time is over."""
         deadline = anyio.current_time() + seconds
+        tried = set[str]()
         while True:
             left = max(deadline - anyio.current_time(), 0.0)
             run = await self.waiting.run(run_id, min(left, self._beat), caller.principal)
             if run.ended:
                 return run
-            if run.waiting:
-                if not await self._dialogue.asked(run, caller):
-                    return run
+            if run.waiting and await self._dialogue.asked(run, caller, seconds, tried):
                 deadline = max(deadline, anyio.current_time() + seconds)
-            elif left <= self._beat or self.waiting.over:
+            elif left == 0.0 or self.waiting.over:
+                return run
+            elif run.waiting:
+                if not await self._is_for_others(run, caller, patient):
+                    return run
+                await self.waiting.changed(run, min(left, self._beat), caller.principal)
+                await caller.progress("waits for somebody else")
+            elif left <= self._beat:
                 return run
             else:
                 await caller.progress(run.now_text)
 
+    async def _is_for_others(self, run: Run, caller: Caller, patient: bool) -> bool:
+        """Tell whether a call is held although its run waits: its caller can't answer, or has gone to do it."""
+        if not patient and not caller.opened:
+            return False
+        for view in await self.engine.waits(run.id, principal=caller.principal):
+            if view.id not in caller.opened and not (patient and _not_for_models(view)):
+                return False
+        return True
+
     async def told(self, run: Run, principal: Principal) -> dict[str, Any]:
         """Return a run as the tools that look after runs tell it: with what it waits for, and what to do now."""
-        return run_data(run) if run.ended else handle(run, await self.engine.waits(run.id, principal=principal))
+        if run.ended:
+            return run_data(run)
+        waits = await self.engine.waits(run.id, principal=principal)
+        pages = {view.id: url for view in waits if (url := self.questions.page_of(view, principal)) is not None}
+        return handle(run, waits, pages)
+
+    def wait_told(self, view: WaitView, principal: Principal) -> dict[str, Any]:
+        """Return an open wait as tools tell it."""
+        return wait_data(view, self.questions.page_of(view, principal))
 
 
-def _again(requests: Mapping[str, Request], wrong: Mapping[str, str]) -> dict[str, Request]:
-    """Return requests that tell what was wrong with the answers before."""
-    return {
-        name: replace(each, message=unfit(each.message, wrong[name])) if name in wrong else each
-        for name, each in requests.items()
-    }
+def _not_for_models(view: WaitView) -> bool:
+    return view.kind not in ANSWERED or is_human_only(view)

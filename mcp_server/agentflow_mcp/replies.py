@@ -4,61 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from agentflow.data import is_object
 from agentflow.engine import Answer, Decline, Engine, Run
+from agentflow.engine.commands.noting import Note
 from agentflow.errors import ConflictError, InputError
-from agentflow.principal import Principal
-from agentflow_mcp.tasks import requests_of
-
-DOOR: Final = "mcp"
+from agentflow_mcp.asking import Opened, Reply, Request
+from agentflow_mcp.caller import Caller
+from agentflow_mcp.questions import DOOR, Questions
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """What came of a user's answers."""
+class Said:
+    """What a user said without answering, by the ids of waits."""
 
-    wrong: Mapping[str, str]
-    """What doesn't fit, by the waits' ids: these are open still."""
-    dismissed: bool
-    """Whether the user closed a form."""
+    dismissed: frozenset[str]
+    """The forms of these were closed."""
+    opened: frozenset[str]
+    """The user went to the pages of these."""
 
 
-async def answered(engine: Engine, run: Run, replies: Mapping[str, Any], principal: Principal) -> Answers:
-    """Give what a client's user said to a run; what was answered already, and what isn't there, is left out.
+async def answered(engine: Engine, questions: Questions, run: Run, replies: Mapping[str, Any], caller: Caller) -> Said:
+    """Give what a client's user said to a run; what was answered already, and what isn't asked, is left out.
+
+    An answer that doesn't fit leaves its wait open: it is asked for again, by another key.
 
     Raises:
-        InputError: one is no reply of a form.
+        InputError: one is no reply; then none is taken.
     """
-    asked = requests_of(await engine.waits(run.id, principal=principal))
-    given = {name: reply_of_form(replies[name]) for name in asked.keys() & replies.keys()}
-    wrong: dict[str, str] = {}
-    for name, reply in given.items():
-        try:
-            if reply is not None:
-                await engine.resume(name, reply, door=DOOR, principal=principal)
-        except InputError as error:
-            wrong[name] = error.why or error.what
-        except ConflictError:  # somebody else was first
-            continue
-    return Answers(wrong, dismissed=None in given.values())
+    asked = await questions.of(await engine.waits(run.id, principal=caller.principal), caller)
+    given = {key: reply_of_form(replies[key], asked[key].request) for key in asked if key in replies}
+    dismissed, opened = set[str](), set[str]()
+    for key, reply in given.items():
+        view = asked[key].view
+        if isinstance(reply, Opened):
+            opened.add(view.id)
+            await questions.noted(view, Note("wait_opened"), caller.principal)
+        elif reply is None:
+            dismissed.add(view.id)
+            await questions.noted(view, Note("wait_dismissed"), caller.principal)
+        else:
+            try:
+                await engine.resume(view.id, reply, door=DOOR, principal=caller.principal)
+            except InputError as error:
+                await questions.noted(view, Note("wait_refused", error.why or error.what), caller.principal)
+            except ConflictError:  # somebody else was first
+                continue
+    return Said(frozenset(dismissed), frozenset(opened))
 
 
-def unfit(message: str, why: str) -> str:
-    """Return what a user is asked again whose answer didn't fit."""
-    return f"{message}\n\nThat doesn't fit: {why}"
-
-
-def reply_of_form(reply: object) -> Answer | Decline | None:
-    """Return what a form's reply says; None where its user said nothing.
+def reply_of_form(reply: object, request: Request) -> Reply:
+    """Return what a client's reply to a request says.
 
     Raises:
-        InputError: it is no reply of a form.
+        InputError: it is no reply.
     """
     action = reply.get("action") if is_object(reply) else None
     if is_object(reply) and action == "accept":
-        return Answer(reply.get("content") or {})
+        return Opened() if request.form is None else Answer(reply.get("content") or {})
     if action == "decline":
         return Decline("declined by the user")
     if action == "cancel":

@@ -11,6 +11,7 @@ from typing import Any
 from agentflow.errors import AgentflowError, Defect, Failure
 from agentflow.redaction import Redactor
 from agentflow.reports import report
+from agentflow_mcp.asking import Request
 
 RUN_KEY = "agentflow/task_id"
 """Key of a result's `_meta` that names its run."""
@@ -22,19 +23,12 @@ _HINTS: Mapping[str, str] = {
     "AF-WAIT-UNKNOWN": "list_waiting_steps gives the ids of what can be answered",
     "AF-WAIT-INVALID": "it is still open: call resume_workflow again with an answer that fits its schema",
     "AF-WAIT-AMBIGUOUS": "give the task_id of one of them: list_waiting_steps",
+    "AF-WAIT-HUMAN": "give the user the address that list_waiting_steps tells, then call wait_workflow",
     "AF-WAIT-CONFLICT": "don't answer it again; get_workflow_run shows how its run goes on",
     "AF-WAIT-CLOSED": "don't answer it again; get_workflow_run shows how its run goes on",
     "AF-RUN-NOT-WAITING": "get_workflow_run shows how it goes on",
 }
 """What helps where the error's own hint is for the command line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a client's user is asked by a form."""
-
-    message: str
-    form: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +44,7 @@ class Result:
     """The run that it is about."""
     is_task: bool = False
     """Whether the data are a task's, for clients that follow it themselves."""
-    requests: Mapping[str, Request] = field(default_factory=dict[str, "Request"])
+    requests: Mapping[str, Request] = field(default_factory=dict[str, Request])
     """What the client's user is asked, before the client goes on with the call."""
     state: str | None = None
     """What the client brings back then."""

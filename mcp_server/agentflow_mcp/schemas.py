@@ -30,6 +30,8 @@ WAIT: Final[Schema] = {
         "kind": {"type": "string", "description": "input, tool, operator: to be answered; event, auth: from elsewhere"},
         "message": {"type": "string"},
         "schema": {"description": "JSON Schema of the answer."},
+        "human_only": {"type": "boolean", "description": "Only a person may answer it, not a model."},
+        "url": {"type": "string", "description": "Where a person answers it."},
         "default": {"description": "The answer that is taken when nobody gives one in time."},
         "details": {"type": "object"},
         "expires_at": {"type": "string"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
+
 import anyio
 
 from agentflow.engine import Engine, Run
@@ -27,6 +29,17 @@ class Waiting:
         finally:
             self._scopes.discard(scope)
         return await self._engine.get(run_id, principal=principal)
+
+    async def changed(self, run: Run, seconds: float, principal: Principal) -> None:
+        """Return when something has happened in a run since it was read, or the time is over."""
+        scope = anyio.CancelScope(deadline=anyio.current_time() + (0.0 if self._over else seconds))
+        self._scopes.add(scope)
+        try:
+            with scope:
+                async with aclosing(self._engine.subscribe(run.id, run.seq, principal=principal)) as events:
+                    await anext(events, None)
+        finally:
+            self._scopes.discard(scope)
 
     @property
     def over(self) -> bool:

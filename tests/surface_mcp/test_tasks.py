@@ -112,19 +112,60 @@ async def test_a_task_asks_is_answered_and_gives_the_result_of_its_call(client: 
     [(key, request)] = task["inputRequests"].items()
     assert request["method"] == "elicitation/create"
     assert request["params"]["message"] == "Approve 3 EUR?"
-    with pytest.raises(MCPError, match="AF-WAIT-INVALID"):
-        await ask(client, "tasks/update", handle.task_id, {key: {"action": "accept", "content": {"decision": "hm"}}})
-    dismissed = {key: {"action": "cancel"}, "unknown": {"action": "accept"}}
-    assert await ask(client, "tasks/update", handle.task_id, dismissed) == {}
-    assert (await ask(client, "tasks/get", handle.task_id))["inputRequests"].keys() == {key}
     accepted = {key: {"action": "accept", "content": {"decision": "reject"}}}
-    assert await ask(client, "tasks/update", handle.task_id, accepted) == {}
+    assert await ask(client, "tasks/update", handle.task_id, {"unknown": {"action": "accept"}, **accepted}) == {}
     done = await ended(client, handle.task_id)
     assert done["status"] == "completed"
     assert "inputRequests" not in done
     assert done["result"]["structuredContent"] == {"decision": "reject", "amount": 3}
     assert done["result"]["isError"] is False
     assert await ask(client, "tasks/update", handle.task_id, accepted) == {}
+
+
+async def test_an_answer_that_does_not_fit_is_asked_for_again_by_another_key(client: Client) -> None:
+    handle = await begin(client, "approval")
+    task = await ask(client, "tasks/get", handle.task_id)
+    keys: list[str] = []
+    for decision in ("hm", "no idea"):
+        [key] = task["inputRequests"]
+        keys.append(key)
+        wrong = {key: {"action": "accept", "content": {"decision": decision}}}
+        for _ in range(2):  # the second time the key is none any more
+            assert await ask(client, "tasks/update", handle.task_id, wrong) == {}
+        task = await ask(client, "tasks/get", handle.task_id)
+        [request] = task["inputRequests"].values()
+        assert request["params"]["message"].startswith("Approve 20 EUR?\n\nThat doesn't fit: decision: ")
+    [last] = task["inputRequests"]
+    assert len({*keys, last}) == 3
+    for key in (keys[0], last):
+        await ask(
+            client, "tasks/update", handle.task_id, {key: {"action": "accept", "content": {"decision": "approve"}}}
+        )
+        state = await ask(client, "tasks/get", handle.task_id)
+        assert (state["status"] == "input_required") is (key != last)
+    assert (await ended(client, handle.task_id))["result"]["structuredContent"]["decision"] == "approve"
+
+
+async def test_what_is_no_reply_is_refused_and_changes_nothing(client: Client) -> None:
+    handle = await begin(client, "approval")
+    before = await ask(client, "tasks/get", handle.task_id)
+    [key] = before["inputRequests"]
+    for reply in ({"action": "hm"}, {}, "accept", None):
+        with pytest.raises(MCPError, match="a reply has the action") as caught:
+            await ask(client, "tasks/update", handle.task_id, {key: reply})
+        assert caught.value.error.code == types.INVALID_PARAMS
+    assert await ask(client, "tasks/get", handle.task_id) == before
+
+
+async def test_a_closed_form_is_not_asked_for_again_but_can_be_answered(client: Client) -> None:
+    handle = await begin(client, "approval")
+    [key] = (await ask(client, "tasks/get", handle.task_id))["inputRequests"]
+    assert await ask(client, "tasks/update", handle.task_id, {key: {"action": "cancel"}}) == {}
+    task = await ask(client, "tasks/get", handle.task_id)
+    assert (task["status"], "inputRequests" in task) == ("working", False)
+    assert f"resume_workflow with task_id {key}" in task["statusMessage"]
+    await call(client, "resume_workflow", task_id=key, answer={"decision": "reject"})
+    assert (await ended(client, handle.task_id))["result"]["structuredContent"]["decision"] == "reject"
 
 
 async def ended(client: Client, task_id: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 import mcp.types as types
@@ -10,10 +9,13 @@ from mcp.server import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
+from agentflow.data import is_object
 from agentflow.engine import Answer, Decline
+from agentflow.ids import new_id
 from agentflow.principal import LOCAL, Principal
 from agentflow.server.who import principal_of
-from agentflow_mcp.asking import Asking, plain_choices
+from agentflow_mcp.asking import Asking, Opened, Reply, Request, plain_choices
+from agentflow_mcp.caller import Caller
 
 TASKS: Final = "io.modelcontextprotocol/tasks"
 Context: TypeAlias = ServerRequestContext[dict[str, Any]]
@@ -42,23 +44,56 @@ def shows_forms(ctx: Context) -> bool:
     return shown is not None and (shown.form is not None or shown.url is None)
 
 
+def shows_pages(ctx: Context) -> bool:
+    """Tell whether a client takes its user to pages."""
+    declared = ctx.session.client_capabilities
+    return declared is not None and declared.elicitation is not None and declared.elicitation.url is not None
+
+
+def caller_of(ctx: Context, key: str | None = None) -> Caller:
+    """Return who makes a call, and what its client can do.
+
+    Args:
+        ctx: of the call.
+        key: its idempotency key.
+    """
+    forms, pages = shows_forms(ctx), shows_pages(ctx)
+    return Caller(
+        principal(ctx), progress(ctx), hears(ctx), asking(ctx) if forms or pages else None, key,
+        tasks=takes_tasks(ctx), forms=forms, pages=pages,
+        rounds=(forms or pages) and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS,
+    )  # fmt: skip
+
+
+def hears(ctx: Context) -> bool:
+    """Tell whether a client wants to be told of progress."""
+    return is_object(ctx.meta) and ctx.meta.get("progress_token", ctx.meta.get("progressToken")) is not None
+
+
 def asking(ctx: Context) -> Asking | None:
-    """Return what asks the client's user by a form; None where the client shows none on the stream of a call."""
-    if ctx.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS or not shows_forms(ctx):
+    """Return what asks the client's user at any time; None where a client is only asked by what a call gives."""
+    if ctx.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS:
         return None
     titled = ctx.protocol_version >= "2025-11-25"
 
-    async def ask(message: str, schema: Mapping[str, Any]) -> Answer | Decline | None:
-        shown = dict(schema) if titled else plain_choices(schema)
+    async def ask(request: Request) -> Reply:
         try:
-            reply = await ctx.session.elicit_form(message, shown, related_request_id=ctx.request_id)
+            if request.url is not None:
+                reply = await ctx.session.elicit_url(request.message, request.url, new_id(), ctx.request_id)
+                return _said(reply, Opened())
+            shown = dict(request.form or {}) if titled else plain_choices(request.form or {})
+            reply = await ctx.session.elicit_form(request.message, shown, related_request_id=ctx.request_id)
+            return _said(reply, Answer(reply.content or {}))
         except MCPError:  # it can't, whatever it has declared: there is a handle for that
             return None
-        if reply.action == "accept":
-            return Answer(reply.content or {})
-        return Decline("declined by the user") if reply.action == "decline" else None
 
     return ask
+
+
+def _said(reply: types.ElicitResult, accepted: Reply) -> Reply:
+    if reply.action == "accept":
+        return accepted
+    return Decline("declined by the user") if reply.action == "decline" else None
 
 
 def progress(ctx: Context) -> Any:

@@ -8,12 +8,10 @@ from typing import Any, Final
 import mcp.types as types
 from mcp.server import Server
 from mcp.shared.exceptions import MCPError
-from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
 from agentflow.errors import AgentflowError
-from agentflow_mcp.caller import Caller
 from agentflow_mcp.desk import Desk
-from agentflow_mcp.protocol.client import Context, asking, needs_tasks, principal, progress, shows_forms, takes_tasks
+from agentflow_mcp.protocol.client import Context, caller_of, needs_tasks, takes_tasks
 from agentflow_mcp.protocol.resources import serve_resources
 from agentflow_mcp.protocol.shapes import request_of, result_of, tool_of
 from agentflow_mcp.protocol.tasks import serve_tasks
@@ -68,9 +66,7 @@ def make_server(desk: Desk, name: str) -> Server[dict[str, Any]]:
 
 
 async def _called(ctx: Context, desk: Desk, params: types.CallToolRequestParams, key: str | None) -> Any:
-    forms = shows_forms(ctx)
-    rounds = forms and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
-    caller = Caller(principal(ctx), progress(ctx), asking(ctx), key, tasks=takes_tasks(ctx), forms=forms, rounds=rounds)
+    caller = caller_of(ctx, key)
     arguments = params.arguments or {}
     if params.request_state is None:
         result = await desk.call(params.name, arguments, caller)

@@ -6,8 +6,9 @@ from typing import Any
 
 import mcp.types as types
 
+from agentflow_mcp.asking import Request
 from agentflow_mcp.catalogue import Tool
-from agentflow_mcp.results import RUN_KEY, Request, Result
+from agentflow_mcp.results import RUN_KEY, Result
 
 
 def tool_of(tool: Tool) -> types.Tool:
@@ -37,6 +38,8 @@ def result_of(result: Result) -> types.CallToolResult:
 
 
 def request_of(request: Request) -> types.ElicitRequest:
+    if request.url is not None:
+        return types.ElicitRequest(params=types.ElicitRequestURLParams(message=request.message, url=request.url))
     return types.ElicitRequest(
-        params=types.ElicitRequestFormParams(message=request.message, requested_schema=dict(request.form))
+        params=types.ElicitRequestFormParams(message=request.message, requested_schema=dict(request.form or {}))
     )

@@ -16,7 +16,7 @@ from agentflow.codes import door
 from agentflow.errors import AgentflowError, InputError, NotFoundError
 from agentflow_mcp import task_calls
 from agentflow_mcp.desk import Desk
-from agentflow_mcp.protocol.client import TASKS, Context, needs_tasks, principal, shows_forms, takes_tasks
+from agentflow_mcp.protocol.client import TASKS, Context, caller_of, needs_tasks, takes_tasks
 from agentflow_mcp.protocol.shapes import request_of, result_of
 from agentflow_mcp.results import told
 
@@ -39,11 +39,11 @@ def serve_tasks(server: Server[dict[str, Any]], desk: Desk) -> None:
 
     async def update(ctx: Context, params: UpdateParams) -> dict[str, Any]:
         return await _carried(
-            ctx, params, task_calls.update(desk.engine, params.task_id, params.input_responses, principal(ctx))
+            ctx, params, task_calls.update(desk.follower, params.task_id, params.input_responses, caller_of(ctx))
         )
 
     async def cancel(ctx: Context, params: TaskParams) -> dict[str, Any]:
-        return await _carried(ctx, params, task_calls.cancel(desk.engine, params.task_id, principal(ctx)))
+        return await _carried(ctx, params, task_calls.cancel(desk.follower, params.task_id, caller_of(ctx)))
 
     server.add_request_handler("tasks/get", TaskParams, get)
     server.add_request_handler("tasks/update", UpdateParams, update)
@@ -81,7 +81,7 @@ def _code(error: AgentflowError) -> int:
 
 
 async def _task(ctx: Context, desk: Desk, task_id: str) -> dict[str, Any]:
-    task = await task_calls.get(desk.engine, task_id, principal(ctx), forms=shows_forms(ctx))
+    task = await task_calls.get(desk.follower, task_id, caller_of(ctx))
     data = dict(task.data)
     if task.result is not None:
         result = result_of(task.result.without_secrets(desk.engine.config.redactor))
