@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
-import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -38,7 +38,12 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
         request = Request(scope)
-        caller = caller_of(request.headers, principal_of(scope))
+
+        async def gone() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        caller = replace(caller_of(request.headers, principal_of(scope)), gone=gone)
         scope[CALLER] = caller
         body = b""
         if request.method == "POST":
@@ -57,7 +62,7 @@ class Edge:
 
 
 class _Exchange:
-    """One request and its answer; ends when the caller has left before the answer began."""
+    """One request and its answer."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, caller: Caller, body: bytes) -> None:
         self._scope = scope
@@ -65,33 +70,19 @@ class _Exchange:
         self._send = send
         self._caller = caller
         self._body: bytes | None = body
-        self._left = anyio.Event()
-        self._begun = False
         self._streams = False
 
     async def run(self, app: ASGIApp) -> None:
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._watch, group.cancel_scope)
-            await app(self._scope, self._take, self._give)
-            group.cancel_scope.cancel()
-
-    async def _watch(self, scope: anyio.CancelScope) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._left.set()
-        if not self._begun:  # nobody is there to be told; what was begun goes on without
-            scope.cancel()
+        await app(self._scope, self._take, self._give)
 
     async def _take(self) -> Message:
-        if self._body is not None:
-            body, self._body = self._body, None
-            return {"type": "http.request", "body": body, "more_body": False}
-        await self._left.wait()
-        return {"type": "http.disconnect"}
+        if self._body is None:
+            return await self._receive()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def _give(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._begun = True
             headers: list[tuple[bytes, bytes]] = list(message["headers"])
             self._streams = any(k == b"content-type" and v.startswith(b"text/event-stream") for k, v in headers)
             if TASKS in _extensions(self._scope):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from agentflow_a2a import listing
 from agentflow_a2a.pushing import Pushes, Wanted
 from agentflow_a2a.refusals import RefusedError, invalid, not_found, refusal
 from agentflow_a2a.resting import Resting
-from agentflow_a2a.streaming import Shared, Stream, Told
+from agentflow_a2a.streaming import Stream, Told
 from agentflow_a2a.tasks import Json, Tasks, is_over, task_id_of
 from agentflow_a2a.told import agent_message
 from agentflow_a2a.turns import Turn, Turns
@@ -49,6 +49,8 @@ class Caller:
     mark: Mark = field(default_factory=Mark)
     key: str | None = None
     """Idempotency key of its request: a message with the same one starts nothing again."""
+    gone: Callable[[], Awaitable[None]] = anyio.sleep_forever
+    """Returns when it doesn't wait for its answer any more."""
 
 
 def caller_of(headers: Mapping[str, str], principal: Principal) -> Caller:
@@ -84,7 +86,6 @@ class Operations:
         self._resting = resting
         self._tasks = Tasks(engine)
         self._turns = Turns(engine, self._tasks)
-        self._shared = Shared()
 
     async def send(self, request: Mapping[str, Any], caller: Caller) -> Told:
         """Start a run or answer a wait; the task, when it has ended or waits, or at once where that is asked for.
@@ -93,12 +94,13 @@ class Operations:
         """
         configuration = await self._configuration(request)
         turn = await self._turn(request, configuration, caller)
+        run: RunRow | None = None
         if not configuration.returns_at_once and turn.moves:
-            await self._resting.rest(turn.task_id, caller.principal)
+            run = await self._resting.rest(turn.task_id, caller.principal, caller.gone)
             reply = await self._direct(turn, caller)
             if reply is not None:
                 return Told("message", reply, None)
-        return Told("task", await self._told(turn, configuration.history, caller), None)
+        return Told("task", await self._told(turn, configuration.history, caller, run), None)
 
     async def stream(self, request: Mapping[str, Any], caller: Caller) -> AsyncGenerator[Told, None]:
         """Do what `send` does, and tell the task, then each change of it, until it has ended or waits."""
@@ -108,12 +110,12 @@ class Operations:
             return
         if turn.direct:
             with anyio.move_on_after(DIRECT_TIME):
-                await self._resting.rest(turn.task_id, caller.principal)
+                await self._resting.rest(turn.task_id, caller.principal, caller.gone)
             reply = await self._direct(turn, caller)
             if reply is not None:
                 yield Told("message", reply, None)
                 return
-        stream = Stream(self._engine, self._tasks, turn.task_id, caller.principal, self._shared)
+        stream = Stream(self._engine, self._tasks, turn.task_id, caller.principal)
         async for told in stream.turn(turn.before):
             caller.mark.generation = told.generation
             yield told
@@ -123,7 +125,7 @@ class Operations:
         found = await self._tasks.find(task_id, caller.principal)
         if is_over(found) and (caller.after is None or caller.after >= found.generation):
             raise RefusedError("unsupported", "the task has ended: there is nothing more to tell")
-        stream = Stream(self._engine, self._tasks, task_id, caller.principal, self._shared)
+        stream = Stream(self._engine, self._tasks, task_id, caller.principal)
         async for told in stream.whole(caller.after):
             caller.mark.generation = told.generation
             yield told
@@ -201,8 +203,9 @@ class Operations:
         found = await self._tasks.find(turn.task_id, caller.principal)
         return await self._tasks.reply(found) if isinstance(found, RunRow) else None
 
-    async def _told(self, turn: Turn, history: int | None, caller: Caller) -> Json:
-        found = await self._tasks.find(turn.task_id, caller.principal)
+    async def _told(self, turn: Turn, history: int | None, caller: Caller, run: RunRow | None = None) -> Json:
+        """Return the task that a message was about; `run`: as it is, where that is known."""
+        found = run or await self._tasks.find(turn.task_id, caller.principal)
         task = await self._tasks.whole(found, history)
         if turn.notice is None:
             return task

@@ -15,7 +15,7 @@ from agentflow.server.pushing.delivering import Delivery, Target, push_policy
 from agentflow.server.pushing.sender import Page, Payload, Sender
 from agentflow.store.outbox import Push, PushQuery
 from agentflow_a2a.refusals import RefusedError, invalid, not_found, refusal
-from agentflow_a2a.streaming import Shared, Stream, Told
+from agentflow_a2a.streaming import Stream
 from agentflow_a2a.tasks import Json, Tasks
 
 _FIELD = "taskPushNotificationConfig"
@@ -26,7 +26,6 @@ _LONGEST_ID = 128
 _MOST = 100
 """How many one owner may have for one task."""
 _PAGE = 50
-_WRAPPERS = {"status": "statusUpdate", "artifact": "artifactUpdate", "task": "task", "message": "message"}
 
 
 class Wanted(NamedTuple):
@@ -55,7 +54,6 @@ class Pushes:
         self._engine = engine
         self._outbox = engine.store.outbox
         self._tasks = Tasks(engine)
-        self._shared = Shared()
         self._delivery = delivery or Delivery(push_policy(settings), settings.timeout)
         self.sender = Sender(engine, self, self._delivery, settings)
         """What sends them; somebody has to run it."""
@@ -167,12 +165,12 @@ class Pushes:
 
     async def page(self, push: Push) -> Page | None:
         """Return what hasn't arrived yet; who may see the task was asked when the receiver was kept."""
-        stream = Stream(self._engine, self._tasks, push.task_id, LOCAL, self._shared)
+        stream = Stream(self._engine, self._tasks, push.task_id, LOCAL)
         try:
             told, generation, over = await stream.page(push.generation)
         except RefusedError:  # deleted
             return None
-        return Page([Payload(_body(each), each.generation) for each in told], generation, over)
+        return Page([Payload(each.text, each.generation) for each in told], generation, over)
 
     def _told(self, push: Push) -> Json:
         try:
@@ -194,10 +192,6 @@ class Pushes:
 
 def _owner(push: Push) -> str:
     return json.dumps([push.tenant, push.owner])
-
-
-def _body(told: Told) -> bytes:
-    return json.dumps({_WRAPPERS[told.kind]: told.content}, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _task_of(request: Mapping[str, Any]) -> str:

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from agentflow.data import is_array, is_object
+from pydantic_core import to_json
+
+from agentflow.data import is_object
 from agentflow.engine import Engine
 from agentflow.engine.read.tasks import Change, Chunk
 from agentflow.principal import Principal
 from agentflow.store.rows import Event, RunRow, State
 from agentflow.store.views import TaskView
 from agentflow_a2a.tasks import Found, Tasks, is_over
-from agentflow_a2a.told import PROGRESS, TASKS, Json, Moment, progress_status, run_parts, status, wait_status
+from agentflow_a2a.told import (
+    PROGRESS,
+    TASKS,
+    Json,
+    Moment,
+    artifact_json,
+    parts_json,
+    progress_status,
+    run_parts,
+    status,
+    wait_status,
+)
 
 _ASKING = frozenset({"input-required", "auth-required"})
-_KEPT = 256
-"""Changes whose telling is kept."""
 _ENDS: dict[str, State] = {"run_completed": "completed", "run_failed": "failed", "run_canceled": "canceled"}
 
 
-class Told(NamedTuple):
+_FIELDS = {"task": "task", "message": "message", "status": "statusUpdate", "artifact": "artifactUpdate"}
+
+
+@dataclass(slots=True, eq=False)
+class Told:
     """One event of a stream."""
 
     kind: Literal["task", "message", "status", "artifact"]
@@ -30,33 +46,22 @@ class Told(NamedTuple):
     """Who has got this one goes on after that generation; None: it isn't told wholly yet."""
     rests: bool = False
     """The task waits, or has ended."""
+    _text: bytes | None = None
 
-
-class Shared:
-    """What was told last of each change: all who follow a task are told the same, so it is put together once."""
-
-    def __init__(self) -> None:
-        """Nothing yet."""
-        self._told: dict[tuple[str, int], list[Told]] = {}
-
-    def find(self, task_id: str, generation: int) -> list[Told] | None:
-        """Return what was told of a change."""
-        return self._told.get((task_id, generation))
-
-    def keep(self, task_id: str, generation: int, told: list[Told]) -> None:
-        """Keep what is told of a change, for a while."""
-        self._told[task_id, generation] = told
-        while len(self._told) > _KEPT:
-            del self._told[next(iter(self._told))]
+    @property
+    def text(self) -> bytes:
+        """It as the protocol's JSON: written once for all who are told it."""
+        if self._text is None:
+            self._text = to_json({_FIELDS[self.kind]: self.content})
+        return self._text
 
 
 class Stream:
     """One task, as it is told to one who listens."""
 
-    def __init__(self, engine: Engine, tasks: Tasks, task_id: str, principal: Principal, shared: Shared) -> None:
+    def __init__(self, engine: Engine, tasks: Tasks, task_id: str, principal: Principal) -> None:
         """Tell nothing yet."""
         self._engine = engine
-        self._shared = shared
         self._tasks = tasks
         self._task_id = task_id
         self._principal = principal
@@ -106,9 +111,9 @@ class Stream:
             What is told, the generation of the last change, and whether nothing will follow.
         """
         found = await self._tasks.find(self._task_id, self._principal)
-        changes, over = await self._engine.told.page(self._task_id, after, self._principal)
-        told = [each for change in changes for each in await self._change(found.context_id, change)]
-        return told, (changes[-1].event.generation or after) if changes else after, over
+        page = await self._engine.told.page(self._task_id, after)
+        told = [each for change in page.changes for each in await self._change(found.context_id, change)]
+        return told, (page.changes[-1].event.generation or after) if page.changes else after, page.over
 
     async def _after(self, context_id: str, generation: int) -> AsyncGenerator[Told, None]:
         """Tell what changed after a generation."""
@@ -117,22 +122,23 @@ class Stream:
                 for told in await self._change(context_id, change):
                     yield told
 
-    async def _change(self, context_id: str, change: Change) -> list[Told]:
-        """Return what is told of a change."""
+    async def _change(self, context_id: str, change: Change) -> Sequence[Told]:
+        """Return what is told of a change: made once for all who are told it."""
+        if change.telling is None:
+            change.telling = await self._telling(context_id, change)
+        telling: Sequence[Told] = change.telling
+        return telling
+
+    async def _telling(self, context_id: str, change: Change) -> Sequence[Told]:
         if change.chunk is not None:
             return [self._artifact(context_id, change.chunk, change.event.generation)]
-        number = change.event.generation or 0
-        told = self._shared.find(self._task_id, number)
-        if told is None:
-            told = await self._status(await self._tasks.find(self._task_id, self._principal), change)
-            self._shared.keep(self._task_id, number, told)
-        return told
+        return await self._status(await self._tasks.find(self._task_id, self._principal), change)
 
     def _artifact(self, context_id: str, chunk: Chunk, generation: int | None) -> Told:
         content: Json = {
             "taskId": self._task_id,
             "contextId": context_id,
-            "artifact": chunk.artifact,
+            "artifact": artifact_json(chunk.artifact),
             "append": chunk.append,
             "lastChunk": chunk.last,
         }
@@ -198,7 +204,7 @@ def _moment(event: Event) -> Moment | None:
 def _said(event: Event) -> list[Json]:
     """Return the parts of a message that a step has sent."""
     parts: Any = event.data.get("parts") if event.type == "message" and is_object(event.data) else None
-    return [part for part in parts if is_object(part)] if is_array(parts) else []
+    return parts_json(parts)
 
 
 def _text(event: Event) -> str | None:

@@ -11,11 +11,12 @@ from starlette.routing import BaseRoute, Mount, Route
 from agentflow.server.bodies import ROOM
 from agentflow.server.surface import Agent, Place, lacking_grpc
 from agentflow_a2a.card import card
+from agentflow_a2a.direct import Direct
 from agentflow_a2a.edge import Edge
 from agentflow_a2a.operations import Operations
 from agentflow_a2a.pushing import Pushes
 from agentflow_a2a.resting import Resting
-from agentflow_a2a.sdk.http import transports
+from agentflow_a2a.sdk.http import rpc_error, transports
 from agentflow_a2a.sdk.signing import signer_of
 
 
@@ -26,9 +27,9 @@ def routes(agent: Agent, others: Mapping[str, Agent]) -> list[BaseRoute]:
     """
     largest = _largest(agent)
     named = {name: _operations(other) for name, other in others.items()}
-    signer = signer_of(agent)
-    made = transports(_operations(agent), named, signer.signed(card(agent)) if signer else card(agent))
-    rpc = Edge(made.rpc, largest)
+    operations, signer = _operations(agent), signer_of(agent)
+    made = transports(operations, named, signer.signed(card(agent)) if signer else card(agent))
+    rpc = Edge(Direct(operations, made.rpc, agent, rpc_error), largest)
     return [
         *made.card,
         *((signer.route(),) if signer is not None else ()),

@@ -15,6 +15,7 @@ from agentflow_a2a.told import (
     PROGRESS,
     Json,
     Moment,
+    artifact_json,
     is_artifact,
     message_json,
     output_artifact,
@@ -118,8 +119,10 @@ class Tasks:
 
     async def _given(self, task_id: str, generation: int | None) -> list[Any]:
         if generation is None:
-            return await self._engine.store.artifacts(task_id)
-        return await self._engine.told.artifacts(task_id, generation)
+            found = await self._engine.store.artifacts(task_id)
+        else:
+            found = await self._engine.told.artifacts(task_id, generation)
+        return [artifact_json(each) for each in found]
 
     async def result(self, run: RunRow, given: list[Any]) -> Json | None:
         """Return a completed run's result as an artifact, where it has one that isn't among those it gave."""

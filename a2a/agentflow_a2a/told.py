@@ -29,7 +29,8 @@ PROGRESS = "step_progress"
 """Event of a step that tells how far it is."""
 OUTPUT = "@output"
 """Identity of the artifact that a run's result is; no step's address looks like it."""
-_PARTS = ("text", "raw", "url", "data")
+_CONTENTS = ("text", "raw", "url", "data")
+_ABOUT = ("mediaType", "filename")
 
 Json = dict[str, Any]
 
@@ -158,18 +159,39 @@ def wait_task(view: TaskView, depth: int) -> Json:
 def message_json(task_id: str, context_id: str, view: MessageView) -> Json:
     """Return a message of a task's history: whichever door it came through, in the protocol's words."""
     data: Json = view.data if is_object(view.data) else {}
-    given: Any = data.get("parts")
-    parts = [part for part in given if is_object(part) and any(n in part for n in _PARTS)] if is_array(given) else []
     name = view.id or data.get("messageId")
     told: Json = {
         "messageId": name if isinstance(name, str) else f"{task_id}.{view.generation}",
         "role": "ROLE_USER" if view.role == "user" else "ROLE_AGENT",
         "taskId": data.get("taskId") or task_id,
         "contextId": context_id,
-        "parts": parts,
+        "parts": parts_json(data.get("parts")),
     }
     kept = ("metadata", "extensions", "referenceTaskIds")
     return {**told, **{name: data[name] for name in kept if data.get(name)}}
+
+
+def artifact_json(artifact: Any) -> Json:
+    """Return an artifact of a step's in the protocol's words, whatever the step has made of it."""
+    given: Json = artifact if is_object(artifact) else {}
+    told: Json = {n: given[n] for n in ("artifactId", "name", "description") if isinstance(given.get(n), str)}
+    told["parts"] = parts_json(given.get("parts"))
+    return {**told, "metadata": given["metadata"]} if is_object(given.get("metadata")) else told
+
+
+def parts_json(parts: Any) -> list[Json]:
+    """Return parts in the protocol's words; what is none of them is told as data."""
+    return [_part_json(part) for part in parts] if is_array(parts) else []
+
+
+def _part_json(part: Any) -> Json:
+    given: Json = part if is_object(part) else {}
+    contents = [n for n in _CONTENTS if n in given]
+    if len(contents) != 1 or (contents != ["data"] and not isinstance(given[contents[0]], str)):
+        return {"data": part}
+    told: Json = {contents[0]: given[contents[0]]}
+    told |= {n: given[n] for n in _ABOUT if isinstance(given.get(n), str)}
+    return {**told, "metadata": given["metadata"]} if is_object(given.get("metadata")) else told
 
 
 def output_artifact(output: Any) -> Json:

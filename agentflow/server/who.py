@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Protocol
 
@@ -135,6 +136,7 @@ def who_of(configs: Sequence[Config], env: Mapping[str, str]) -> Who:
     return Tokens(entries, {**values, **env}) if entries else Loopback()
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Tell whether a name or address is this machine's own."""
     if host.lower() == "localhost":

@@ -68,7 +68,7 @@ class Handler(RequestHandler):
         try:
             told = await self._of(context).send(_plain(params), _caller(context))
         except RefusedError as error:
-            raise _error(error) from None
+            raise error_of(error) from None
         return made(told.content, pb.Message() if told.kind == "message" else pb.Task())
 
     async def on_message_send_stream(
@@ -93,20 +93,20 @@ class Handler(RequestHandler):
         try:
             return made(await self._of(context).get(params.id, history, _caller(context)), pb.Task())
         except RefusedError as error:
-            raise _error(error) from None
+            raise error_of(error) from None
 
     async def on_list_tasks(self, params: pb.ListTasksRequest, context: ServerCallContext) -> pb.ListTasksResponse:
         try:
             return made(await self._of(context).list(_plain(params), _caller(context)), pb.ListTasksResponse())
         except RefusedError as error:
-            raise _error(error) from None
+            raise error_of(error) from None
 
     async def on_cancel_task(self, params: pb.CancelTaskRequest, context: ServerCallContext) -> pb.Task:
         validate_proto_required_fields(params)
         try:
             return made(await self._of(context).cancel(params.id, _caller(context)), pb.Task())
         except RefusedError as error:
-            raise _error(error) from None
+            raise error_of(error) from None
 
     async def on_create_task_push_notification_config(
         self, params: pb.TaskPushNotificationConfig, context: ServerCallContext
@@ -115,7 +115,7 @@ class Handler(RequestHandler):
         try:
             kept = await self._of(context).pushes.create(_plain(params), _caller(context).principal)
         except RefusedError as error:
-            raise _error(error) from None
+            raise error_of(error) from None
         return made(kept, pb.TaskPushNotificationConfig())
 
     async def on_get_task_push_notification_config(
@@ -125,7 +125,7 @@ class Handler(RequestHandler):
         try:
             found = await self._of(context).pushes.get(params.task_id, params.id, _caller(context).principal)
         except RefusedError as error:
-            raise _error(error) from None
+            raise error_of(error) from None
         return made(found, pb.TaskPushNotificationConfig())
 
     async def on_list_task_push_notification_configs(
@@ -135,7 +135,7 @@ class Handler(RequestHandler):
         try:
             page = await self._of(context).pushes.list(_plain(params), _caller(context).principal)
         except RefusedError as error:
-            raise _error(error) from None
+            raise error_of(error) from None
         return made(page, pb.ListTaskPushNotificationConfigsResponse())
 
     async def on_delete_task_push_notification_config(
@@ -145,7 +145,7 @@ class Handler(RequestHandler):
         try:
             await self._of(context).pushes.delete(params.task_id, params.id, _caller(context).principal)
         except RefusedError as error:
-            raise _error(error) from None
+            raise error_of(error) from None
 
     async def on_get_extended_agent_card(
         self, params: pb.GetExtendedAgentCardRequest, context: ServerCallContext
@@ -153,7 +153,7 @@ class Handler(RequestHandler):
         try:
             return made(self._of(context).extended_card(), pb.AgentCard())
         except RefusedError as error:
-            raise _error(error) from None
+            raise error_of(error) from None
 
 
 async def _events(stream: AsyncGenerator[Told, None]) -> AsyncGenerator[Event]:
@@ -162,7 +162,7 @@ async def _events(stream: AsyncGenerator[Told, None]) -> AsyncGenerator[Event]:
             async for each in told:
                 yield _event(each)
     except RefusedError as error:
-        raise _error(error) from None
+        raise error_of(error) from None
 
 
 def _event(told: Told) -> Event:
@@ -190,7 +190,8 @@ def made(content: Mapping[str, Any], message: M) -> M:
     return ParseDict(dict(content), message, ignore_unknown_fields=True)
 
 
-def _error(refused: RefusedError) -> errors.A2AError:
+def error_of(refused: RefusedError) -> errors.A2AError:
+    """Return the SDK's error for one of ours."""
     data: dict[str, Any] = {"code": refused.code} if refused.code else {}
     if refused.fields:
         data["errors"] = [{"field": name, "message": message} for name, message in refused.fields.items()]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from a2a.server.context import ServerCallContext
+from a2a.server.request_handlers import build_error_response
 from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes, create_rest_routes
 from a2a.server.routes.common import DefaultServerCallContextBuilder, ServerCallContextBuilder
 from a2a.types import a2a_pb2 as pb
@@ -16,7 +17,8 @@ from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp
 
 from agentflow_a2a.operations import CALLER, Operations
-from agentflow_a2a.sdk.handler import Handler, made, spoken
+from agentflow_a2a.refusals import RefusedError
+from agentflow_a2a.sdk.handler import Handler, error_of, made, spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,11 @@ def transports(operations: Operations, others: Mapping[str, Operations], card: M
     rest = create_rest_routes(handler, context_builder=callers, enable_v0_3_compat=True)
     public = create_agent_card_routes(made(card, pb.AgentCard()), cache_control="public, max-age=60")
     return Transports(public, rpc.app, Router(rest, redirect_slashes=False))
+
+
+def rpc_error(name: str | int, refused: RefusedError) -> dict[str, Any]:
+    """Return the JSON-RPC response that an error is told by."""
+    return build_error_response(name, error_of(refused))
 
 
 class _Callers(ServerCallContextBuilder):

@@ -85,11 +85,14 @@ class Watching:
         self._store = store
         self.signals = signals
         self.changes = changes
+        self.version = 0
+        """Another one after each commit that is heard of: what was read before it may say less than there is."""
         self._states: dict[int, list[Watcher]] = {}
         self._events: dict[int, list[Watcher]] = {}
 
     def committed(self, changes: Sequence[RunChange], ended: Mapping[int, RunState]) -> None:
         """Wake those who watch runs that a commit changed; `ended` are those that have come to their end by it."""
+        self.version += 1
         if not self._states and not self._events:
             return
         for change in changes:
@@ -105,6 +108,7 @@ class Watching:
 
     def everybody(self) -> None:
         """Wake everybody: another process has committed something."""
+        self.version += 1
         for table in (self._states, self._events):
             for key in list(table):
                 self._wake(table, key)
