@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
 
 TEXTS = (
     "clear\x1b[2J", "home\x1b[H", "red\x1b[31mred", "conceal\x1b[8m!", "title\x1b]0;t\x07", "clip\x1b]52;c;aGk=\x07",
@@ -93,6 +96,23 @@ workflows:
 """
 
 
+def pushed() -> None:
+    """Keep receivers of push notifications with such texts: their clients, and their answers, choose them."""
+    from agentflow.engine import Engine  # noqa: PLC0415  so that a test imports only the texts
+    from agentflow.store.outbox import Push  # noqa: PLC0415
+
+    async def keep() -> None:
+        async with Engine.open(Path(".agentflow") / "runs.db") as engine:
+            task_id = await engine.find("@last")
+            for n, text in enumerate(TEXTS):
+                push = Push(task_id, text, text, text, "", text, "", 0, 0.0)
+                await engine.store.outbox.put(push)
+                (kept,) = await engine.store.outbox.claim([n + 1], ())
+                await engine.store.outbox.settle(kept._replace(state="failed", error=text), release=True)
+
+    anyio.run(keep)
+
+
 def commands(mode: str) -> Iterator[list[str]]:
     """Yield the command lines that show the texts.
 
@@ -116,6 +136,11 @@ def _commands(flags: list[str]) -> Iterator[list[str]]:
     yield ["runs", "list", *flags]
     yield ["waits", "list", *flags]
     yield ["waits", "show", "nowhere" + ALL, *flags]
+    pushed()
+    yield ["push", "list", *flags]
+    yield ["push", "list", "--task", ALL, *flags]
+    yield ["push", "retry", "--all", *flags]
+    yield ["push", "retry", ALL, "--id", ALL, *flags]
     yield ["publish", "nobody waits " + ALL, "--data", "{}", *flags]
     yield ["publish", ALL, "--data", '{"a": 1}', "--detach", *flags]
     yield ["graph", "all", *flags]

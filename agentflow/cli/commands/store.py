@@ -12,7 +12,7 @@ from agentflow.cli.commands.runs import Yes
 
 
 def store() -> None:
-    """The database of the runs: copy it, put a copy back, look for damage, give space back.
+    """The database of the runs: copy it, restore it, look for damage.
 
     \f
     agentflow store backup runs-backup.db
