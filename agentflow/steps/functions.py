@@ -223,6 +223,11 @@ def arrange(shape: Shape, given: dict[str, Any], ctx: Context) -> tuple[tuple[An
     return bound.args, bound.kwargs
 
 
+def fits_by_name(function: Callable[..., Any], value: Mapping[str, Any]) -> bool:
+    """Tell whether a mapping gives a function's parameters by name."""
+    return _by_name(shape_of(function), dict(value)) is not None
+
+
 def _by_name(shape: Shape, value: dict[str, Any]) -> dict[str, Any] | None:
     if value.keys() == shape.keywords:  # what nearly every step gives
         return dict(value)

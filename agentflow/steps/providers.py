@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeAlias
 
+from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.errors import StepError
 from agentflow.steps.contract import AgentAsks, AgentTurn, Context, ToolProvider
-from agentflow.steps.functions import arrange, call, invoke, shape_of
+from agentflow.steps.functions import arrange, call, fits_by_name, invoke, shape_of
 
 Loader: TypeAlias = Callable[[str], Awaitable[Callable[..., Any]]]
 
@@ -29,14 +30,45 @@ class FunctionTools:
         """Make an empty set; `load` finds a function by `module:function`."""
         self._load = load
         self._tools: dict[str, Callable[..., Any] | str] = {}
+        self._schemas: dict[str, Mapping[str, Any]] = {}
+        self._given: set[str] = set()
+        """Tools whose schemas the config gives."""
 
     def __contains__(self, name: object) -> bool:
         """Tell whether there is a tool of this name."""
         return name in self._tools
 
-    def add(self, name: str, tool: Callable[..., Any] | str) -> None:
-        """Add a function, or its name `module:function`, which is imported on first use."""
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names of the tools."""
+        return iter(self._tools)
+
+    def add(self, name: str, tool: Callable[..., Any] | str, schema: Mapping[str, Any] | None = None) -> None:
+        """Add a function, or its name `module:function`, which is imported on first use.
+
+        Args:
+            name: the tool's.
+            tool: the function.
+            schema: of its arguments; default: what its signature says.
+        """
         self._tools[name] = tool
+        self._schemas.pop(name, None)
+        self._given.discard(name)
+        if schema is not None:
+            self._schemas[name] = schema
+            self._given.add(name)
+
+    async def schema(self, name: str) -> Mapping[str, Any]:
+        """Return the schema of a tool's arguments; raises StepError where its function can't be imported."""
+        known = self._schemas.get(name)
+        if known is None:
+            from agentflow.steps.signatures import schema_of  # noqa: PLC0415  only who calls functions as tools
+
+            known = self._schemas[name] = schema_of(await self._function(name))
+        return known
+
+    async def _function(self, name: str) -> Callable[..., Any]:
+        found = self._tools[name]
+        return await self._load(found) if isinstance(found, str) else found
 
     async def call(self, tool: str, arguments: Mapping[str, Any], ctx: Context) -> Any:
         """Call a function with the arguments by name.
@@ -45,10 +77,15 @@ class FunctionTools:
             LookupError: there is no such tool.
             StepError: the arguments don't fit, or it raised.
         """
-        found = self._tools.get(tool)
-        if found is None:
+        if tool not in self._tools:
             raise LookupError(nearest(tool, self._tools) or tool)
-        function = await self._load(found) if isinstance(found, str) else found
+        function = await self._function(tool)
+        misfits = errors_of(make_validator(await self.schema(tool)), dict(arguments))
+        if misfits and (tool in self._given or fits_by_name(function, arguments)):
+            raise StepError(
+                f'The input doesn\'t fit tool "{tool}": {"; ".join(misfits)}',
+                code="AF-TOOL-ARGUMENTS", kind="invalid", retryable=False,
+            )  # fmt: skip
         return await call(function, dict(arguments), ctx, name=tool, code="AF-TOOL-FAILED")
 
 

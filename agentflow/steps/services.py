@@ -147,7 +147,7 @@ class ProcessServices:
             fields = cast("Mapping[str, Any]", tool)
             target = fields.get("python")
             if isinstance(target, str):
-                self._tool_functions.add(name, target)
+                self._tool_functions.add(name, target, fields.get("input_schema"))
             else:
                 self._servers[name] = LazyTools(name, partial(self._entry, name, fields))
         elif hasattr(tool, "call"):
@@ -210,6 +210,16 @@ class ProcessServices:
         if name in self._tool_functions or not self._servers:
             return self._tool_functions
         return AnyTools((self._tool_functions, *self._servers.values()))
+
+    @property
+    def tool_functions(self) -> FunctionTools:
+        """The tools that are Python functions."""
+        return self._tool_functions
+
+    @property
+    def servers(self) -> Mapping[str, ToolProvider]:
+        """The servers that have tools, by name."""
+        return self._servers
 
     def agent(self, name: str) -> AgentProvider:
         """Return an agent.

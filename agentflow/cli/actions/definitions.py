@@ -85,15 +85,17 @@ def count_steps(workflow: Workflow) -> int:
     return count
 
 
-def validate(common: Common, files: Sequence[str], shape: str, *, strict: bool, watch: bool) -> int:
-    """Check configs and tell every problem."""
+def validate(
+    common: Common, files: Sequence[str], shape: str, *, strict: bool, watch: bool, online: bool = False
+) -> int:
+    """Check configs and tell every problem; `online` asks the servers of their tools, too."""
     if shape not in FORMATS:
         raise usage(f'there is no format "{shape}"', f"one of: {', '.join(FORMATS)}")
     console = Common(config=common.config, json=shape == "json", no_color=common.no_color).console()
     names = list(files) or [_nearest(common)]
     if watch:
-        return _watch(console, names, shape, strict=strict)
-    return _report(console, _check(names), shape, strict=strict)
+        return _watch(console, names, shape, strict=strict, online=online)
+    return _report(console, _check(names, online=online), shape, strict=strict)
 
 
 def _nearest(common: Common) -> str:
@@ -107,7 +109,7 @@ def _nearest(common: Common) -> str:
     return os.path.relpath(found)
 
 
-def _check(names: Sequence[str]) -> Checked:
+def _check(names: Sequence[str], *, online: bool = False) -> Checked:
     from agentflow.config import load_config  # noqa: PLC0415  reads files
 
     checked = Checked()
@@ -116,7 +118,12 @@ def _check(names: Sequence[str]) -> Checked:
         with _source(name) as path:
             try:
                 plain_config(Path(path))  # its secrets aren't shown, whatever is wrong with it
-                checked.take(load_config(path))
+                config = load_config(path)
+                checked.take(config)
+                if online:
+                    from agentflow.cli.actions.online import check_online  # noqa: PLC0415  makes what steps use
+
+                    checked.problems += [_named(checked, problem, path) for problem in check_online(config)]
             except DefinitionError as error:
                 checked.problems += [_named(checked, problem, path) for problem in error.problems]
     return checked
@@ -237,7 +244,7 @@ def _sarif_result(problem: Problem) -> Mapping[str, Any]:
     return result
 
 
-def _watch(console: Console, names: Sequence[str], shape: str, *, strict: bool) -> int:
+def _watch(console: Console, names: Sequence[str], shape: str, *, strict: bool, online: bool) -> int:
     """Check again whenever a file changes, until Ctrl+C."""
     code, seen = 0, dict[str, float]()
     try:
@@ -247,7 +254,7 @@ def _watch(console: Console, names: Sequence[str], shape: str, *, strict: bool) 
             now = {name: Path(name).stat().st_mtime for name in files if Path(name).exists()}
             if now != seen:
                 try:
-                    checked = _check(names)
+                    checked = _check(names, online=online)
                     code = _report(console, checked, shape, strict=strict)
                 except AgentflowError as error:
                     code = door(error.code).exit_code

@@ -77,6 +77,10 @@ def validate(
     shape: Annotated[str, typer.Option("--format", help="text, json, github or sarif.")] = "text",
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a file changes.")] = False,
+    online: Annotated[
+        bool,
+        typer.Option("--online", help="Ask the servers of `tools`, too: do the tools exist, do inputs fit."),
+    ] = False,
     config: options.Config = None,
     json: options.Json = False,
     no_color: options.NoColor = False,
@@ -86,11 +90,12 @@ def validate(
     \f
     agentflow validate
     agentflow validate flows/*.yaml --format github
+    agentflow validate --online
     """
     from agentflow.cli.actions.definitions import validate as do  # noqa: PLC0415  help must not pay for it
 
     common = options.Common(config=config, json=json, no_color=no_color)
-    return do(common, list(files or ()), "json" if json else shape, strict=strict, watch=watch)
+    return do(common, list(files or ()), "json" if json else shape, strict=strict, watch=watch, online=online)
 
 
 def graph(
