@@ -36,7 +36,8 @@ class Relay:
 
     def hold(self, which: Literal["request", "response"], word: str) -> None:
         """Hold the next request with a word in its body, or its answer; `held` is set when it is."""
-        self._hold, self.held = (which, word.encode()), asyncio.Event()
+        self._hold = (which, word.encode())
+        self.held = asyncio.Event()
 
     def let_go(self) -> None:
         """Hold nothing more."""
