@@ -63,3 +63,27 @@ async def read(follower: Follower, uri: str, principal: Principal) -> Sequence[C
         Content(uri, JSON, as_json(redactor.value(to_data(workflow)))),
         Content(f"{uri}#graph", MERMAID, redactor.text(to_mermaid(workflow))),
     ]
+
+
+def run_id_of(uri: str) -> str | None:
+    """Return the id of the run, or of the wait, whose address it is."""
+    return uri.removeprefix(RUNS) if uri.startswith(RUNS) else None
+
+
+async def is_run(follower: Follower, run_id: str, principal: Principal) -> bool:
+    """Tell whether there is such a run of the principal's."""
+    try:
+        await follower.engine.get(run_id, output=False, principal=principal)
+    except NotFoundError:
+        return False
+    return True
+
+
+async def is_there(follower: Follower, uri: str, principal: Principal) -> bool:
+    """Tell whether there is something at an address that the principal sees."""
+    run_id = run_id_of(uri)
+    if run_id is not None:
+        return await is_run(follower, run_id, principal)
+    name = uri.removeprefix(WORKFLOWS) if uri.startswith(WORKFLOWS) else None
+    workflow = follower.engine.config.workflows.get(name) if name is not None else None
+    return workflow is not None and workflow.mcp.expose is not False

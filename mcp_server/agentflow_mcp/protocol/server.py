@@ -12,6 +12,7 @@ from mcp.shared.exceptions import MCPError
 from agentflow.errors import AgentflowError
 from agentflow_mcp.desk import Desk
 from agentflow_mcp.protocol.client import Context, caller_of, needs_tasks, takes_tasks
+from agentflow_mcp.protocol.listening import lifespan, serve_listening
 from agentflow_mcp.protocol.resources import serve_resources
 from agentflow_mcp.protocol.shapes import request_of, result_of, tool_of
 from agentflow_mcp.protocol.tasks import serve_tasks
@@ -56,12 +57,14 @@ def make_server(desk: Desk, name: str) -> Server[dict[str, Any]]:
         name,
         version=version("agentflow-workflows"),
         instructions=INSTRUCTIONS,
+        lifespan=lifespan,
         get_tool_input_schema=schemas.get,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
     serve_tasks(server, desk)
     serve_resources(server, desk)
+    serve_listening(server, desk)
     return server
 
 

@@ -15,6 +15,7 @@ from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from agentflow.codes import door
 from agentflow.errors import AgentflowError, InputError, NotFoundError
 from agentflow_mcp import task_calls
+from agentflow_mcp.caller import Caller
 from agentflow_mcp.desk import Desk
 from agentflow_mcp.protocol.client import TASKS, Context, caller_of, needs_tasks, takes_tasks
 from agentflow_mcp.protocol.shapes import request_of, result_of
@@ -35,7 +36,7 @@ class UpdateParams(TaskParams):
 
 def serve_tasks(server: Server[dict[str, Any]], desk: Desk) -> None:
     async def get(ctx: Context, params: TaskParams) -> dict[str, Any]:
-        return await _carried(ctx, params, _task(ctx, desk, params.task_id))
+        return await _carried(ctx, params, task_body(desk, params.task_id, caller_of(ctx)))
 
     async def update(ctx: Context, params: UpdateParams) -> dict[str, Any]:
         return await _carried(
@@ -80,8 +81,9 @@ def _code(error: AgentflowError) -> int:
     return types.INVALID_PARAMS if isinstance(error, InputError) else door(error.code).json_rpc
 
 
-async def _task(ctx: Context, desk: Desk, task_id: str) -> dict[str, Any]:
-    task = await task_calls.get(desk.follower, task_id, caller_of(ctx))
+async def task_body(desk: Desk, task_id: str, caller: Caller) -> dict[str, Any]:
+    """Return a task with what is asked and its result; raises NotFoundError."""
+    task = await task_calls.get(desk.follower, task_id, caller)
     data = dict(task.data)
     if task.result is not None:
         result = result_of(task.result.without_secrets(desk.engine.config.redactor))

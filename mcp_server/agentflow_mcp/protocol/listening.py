@@ -1,0 +1,204 @@
+"""Streams of changes: of tasks, of resources, and of what there is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import anyio
+import mcp.types as types
+from anyio.streams.memory import MemoryObjectSendStream
+from mcp.server import Server
+from mcp.server.subscriptions import SUBSCRIPTION_ID_META_KEY
+from mcp.shared.exceptions import MCPError
+from pydantic import ConfigDict
+
+from agentflow.data import is_array
+from agentflow.errors import AgentflowError
+from agentflow_mcp import resources
+from agentflow_mcp.desk import Desk
+from agentflow_mcp.protocol.client import Context, caller_of, needs_tasks, principal, takes_tasks
+from agentflow_mcp.protocol.tasks import task_body
+from agentflow_mcp.watched import changes
+
+MOST: Final = 1024
+"""Streams at once, and things that one stream tells of."""
+_GROUP: Final = "group"
+
+
+class TaskChange(types.NotificationParams):
+    """A task as it is now, all its fields."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class TaskChanged(types.Notification[TaskChange, Literal["notifications/tasks"]]):
+    """Tells of a change of a task."""
+
+    method: Literal["notifications/tasks"] = "notifications/tasks"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a stream tells of."""
+
+    tasks: Sequence[str]
+    uris: Sequence[str]
+    lists: types.SubscriptionFilter
+
+
+Send = Callable[[Any], Awaitable[None]]
+
+
+@asynccontextmanager
+async def lifespan(_: Server[dict[str, Any]]) -> AsyncGenerator[dict[str, Any]]:
+    """Hold what tells clients of changes that no request waits for."""
+    async with anyio.create_task_group() as group:
+        yield {_GROUP: group}
+        group.cancel_scope.cancel()
+
+
+def serve_listening(server: Server[dict[str, Any]], desk: Desk) -> None:
+    """Let clients listen to changes."""
+    streams = [0]
+
+    async def listen(ctx: Context, params: types.SubscriptionsListenRequestParams) -> types.SubscriptionsListenResult:
+        wanted = await _wanted(ctx, desk, params.notifications)
+        if streams[0] >= MOST:
+            raise MCPError(types.INTERNAL_ERROR, "too many streams are open")
+        streams[0] += 1
+        try:
+            await _listened(ctx, desk, wanted)
+        finally:
+            streams[0] -= 1
+        return types.SubscriptionsListenResult(_meta={SUBSCRIPTION_ID_META_KEY: ctx.request_id})
+
+    server.add_request_handler("subscriptions/listen", types.SubscriptionsListenRequestParams, listen)
+    _serve_subscribing(server, desk)
+
+
+async def _wanted(ctx: Context, desk: Desk, asked: types.SubscriptionFilter) -> Wanted:
+    """Return what of that which a client asks for it is told: what it sees none of isn't there."""
+    given: Any = (asked.model_extra or {}).get("taskIds") or []
+    ids = [each for each in given if isinstance(each, str)] if is_array(given) else []
+    if ids and not takes_tasks(ctx):
+        raise needs_tasks("listening to tasks")
+    uris = asked.resource_subscriptions or []
+    if len(ids) + len(uris) > MOST:
+        raise MCPError(types.INVALID_PARAMS, f"a stream tells of {MOST} things at most")
+    tasks = [each for each in dict.fromkeys(ids) if await resources.is_run(desk.follower, each, principal(ctx))]
+    seen = [each for each in dict.fromkeys(uris) if await resources.is_there(desk.follower, each, principal(ctx))]
+    extra: dict[str, Any] = {"taskIds": tasks} if tasks else {}
+    lists = types.SubscriptionFilter(
+        tools_list_changed=asked.tools_list_changed or None,
+        prompts_list_changed=asked.prompts_list_changed or None,
+        resources_list_changed=asked.resources_list_changed or None,
+        resource_subscriptions=seen or None,
+        **extra,
+    )
+    return Wanted(tasks, seen, lists)
+
+
+async def _listened(ctx: Context, desk: Desk, wanted: Wanted) -> None:
+    """Tell a client of what it wants, until it goes, or everything that it listens to has ended."""
+    meta: dict[str, Any] = {SUBSCRIPTION_ID_META_KEY: ctx.request_id}
+
+    async def send(notification: Any) -> None:
+        await ctx.session.send_notification(notification, related_request_id=ctx.request_id)
+
+    acknowledged = types.SubscriptionsAcknowledgedNotificationParams(notifications=wanted.lists, _meta=meta)
+    await send(types.SubscriptionsAcknowledgedNotification(params=acknowledged))
+    sender, receiver = anyio.create_memory_object_stream[Any](MOST)
+    async with anyio.create_task_group() as group, sender, receiver:
+        for task_id in wanted.tasks:
+            group.start_soon(_tell_task, ctx, desk, task_id, sender.clone())
+        for uri in wanted.uris:
+            run_id = resources.run_id_of(uri)
+            if run_id is not None:
+                group.start_soon(_tell_resource, ctx, desk, uri, run_id, sender.clone())
+        lists = wanted.lists
+        if not (lists.tools_list_changed or lists.prompts_list_changed or lists.resources_list_changed):
+            sender.close()
+        async for params in receiver:
+            await send(_notification(params, meta))
+
+
+def _notification(told: Any, meta: dict[str, Any]) -> Any:
+    if isinstance(told, str):
+        return types.ResourceUpdatedNotification(params=types.ResourceUpdatedNotificationParams(uri=told, _meta=meta))
+    return TaskChanged(params=TaskChange(_meta=meta, **told))
+
+
+async def _tell_task(ctx: Context, desk: Desk, task_id: str, sender: MemoryObjectSendStream[Any]) -> None:
+    """Give a stream a task each time when it isn't what it was, at first as it is."""
+    said: Any = None
+    async with sender, aclosing(changes(desk.engine, task_id, principal(ctx))) as found:
+        try:
+            async for _ in found:
+                body = await task_body(desk, task_id, caller_of(ctx))
+                now = {name: value for name, value in body.items() if name not in ("lastUpdatedAt", "pollIntervalMs")}
+                if now != said:
+                    said = now
+                    await sender.send(body)
+        except AgentflowError:  # it was purged: there is nothing more to tell
+            return
+
+
+async def _tell_resource(ctx: Context, desk: Desk, uri: str, run_id: str, sender: MemoryObjectSendStream[Any]) -> None:
+    """Give a stream the address of a run each time when it isn't what it was."""
+    async with sender:
+        await _each_change(desk, run_id, ctx, lambda: sender.send(uri))
+
+
+async def _each_change(desk: Desk, run_id: str, ctx: Context, tell: Callable[[], Awaitable[None]]) -> None:
+    who, said = principal(ctx), None
+    async with aclosing(changes(desk.engine, run_id, who)) as found:
+        try:
+            async for _ in found:
+                run = await desk.engine.get(run_id, principal=who)
+                now = await desk.follower.told(run, who)
+                if said is not None and now != said:
+                    await tell()
+                said = now
+        except AgentflowError:  # it was purged
+            return
+
+
+def _serve_subscribing(server: Server[dict[str, Any]], desk: Desk) -> None:
+    """Let clients of the protocol before 2026-07-28 subscribe to runs."""
+    following: dict[tuple[str, str], anyio.CancelScope] = {}
+
+    async def follow(ctx: Context, uri: str, run_id: str) -> None:
+        place = _place(ctx, uri)
+        with anyio.CancelScope() as scope:
+            following[place] = scope
+            await _each_change(desk, run_id, ctx, lambda: ctx.session.send_resource_updated(uri))
+        if following.get(place) is scope:
+            del following[place]
+
+    async def subscribe(ctx: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
+        uri = params.uri
+        if not await resources.is_there(desk.follower, uri, principal(ctx)):
+            raise MCPError(types.INVALID_PARAMS, "Resource not found", {"uri": uri})
+        run_id = resources.run_id_of(uri)
+        if run_id is not None and _place(ctx, uri) not in following:
+            if len(following) >= MOST:
+                following.pop(next(iter(following))).cancel()
+            ctx.lifespan_context[_GROUP].start_soon(follow, ctx, uri, run_id)
+        return types.EmptyResult()
+
+    async def unsubscribe(ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
+        scope = following.pop(_place(ctx, params.uri), None)
+        if scope is not None:
+            scope.cancel()
+        return types.EmptyResult()
+
+    server.add_request_handler("resources/subscribe", types.SubscribeRequestParams, subscribe)
+    server.add_request_handler("resources/unsubscribe", types.UnsubscribeRequestParams, unsubscribe)
+
+
+def _place(ctx: Context, uri: str) -> tuple[str, str]:
+    session = ctx.request.headers.get("mcp-session-id", "") if ctx.request is not None else ""
+    return session, uri
