@@ -150,6 +150,7 @@ def _finish(files: Files, file: Path | None, folder: Path | None = None) -> Conf
         connections=entries(main.connections),
         auth=main.auth,
         card=main.card,
+        retention=main.retention,
         push=main.push,
         workflows={name: parsed.workflow for name, parsed in files.parsed.items() if parsed.workflow is not None},
         documents=files.documents,

@@ -10,7 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from agentflow.definition.config_file import AuthSection, CardSection, HttpSettings, Limits, PushSection
+from agentflow.definition.config_file import (
+    AuthSection,
+    CardSection,
+    HttpSettings,
+    Limits,
+    PushSection,
+    RetentionSection,
+)
 from agentflow.definition.models import Defaults, Workflow
 from agentflow.definition.parse import Parsed
 from agentflow.definition.source import Document
@@ -69,6 +76,8 @@ class Config:
     """Who may use the agent when it is served."""
     card: CardSection = field(default_factory=CardSection)
     """The card that the agent shows when it is served."""
+    retention: RetentionSection = field(default_factory=RetentionSection)
+    """How long runs are kept after their end."""
     push: PushSection = field(default_factory=PushSection)
     """Push notifications of tasks."""
     workflows: Mapping[str, Workflow] = field(default_factory=dict[str, Workflow])

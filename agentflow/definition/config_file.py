@@ -282,6 +282,23 @@ class PushSection(Model):
         return value
 
 
+Kept = Annotated[Duration, Field(gt=0)]
+"""How long something is kept."""
+
+
+class RetentionSection(Model):
+    """How long runs are kept after their end, by how they ended; without a word for ever."""
+
+    completed: Kept | None = None
+    """Those that have completed."""
+    failed: Kept | None = None
+    """Those that have failed."""
+    canceled: Kept | None = None
+    """Those that were cancelled."""
+    rejected: Kept | None = None
+    """Those that were rejected."""
+
+
 class IncludedFile(Model):
     """What an included file may say: workflows, and further includes."""
 
@@ -328,5 +345,7 @@ class ConfigFile(Model):
     """The card that the agent shows when it is served."""
     push: PushSection = PushSection()
     """Push notifications of tasks."""
+    retention: RetentionSection = RetentionSection()
+    """How long runs are kept after their end; who executes all runs deletes what is older."""
     workflows: Any = None
     """The workflows: a mapping of ids to workflows, or a list of workflows with ids."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from agentflow.clock import Clock
 from agentflow.config import Config
@@ -29,6 +29,7 @@ from agentflow.steps.own import OwnTypes
 from agentflow.steps.services import ProcessServices
 from agentflow.store.contract import Store
 from agentflow.store.key_file import keys_in
+from agentflow.store.rows import State
 
 
 def build_core(
@@ -58,6 +59,7 @@ def build_core(
         limits=config.limits,
         sealer=sealer_of(os.environ, store.key_file),
         agent=config.agent,
+        keeps=cast("Mapping[State, float]", config.retention.model_dump(exclude_none=True)),
     )
     core = Core(env, store, execute_in_json) if runtime == "wire" else Core(env, store, workers=runtime)
     for workflow in config.workflows.values():

@@ -69,6 +69,8 @@ class PurgeQuery:
     states: Collection[State]
     principal: Principal = LOCAL
     """Whose."""
+    agents: Collection[str] | None = None
+    """Names of the configs that they come from; None: of all."""
 
 
 @dataclass(frozen=True, slots=True)

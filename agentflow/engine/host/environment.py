@@ -17,7 +17,7 @@ from agentflow.principal import Principal
 from agentflow.requirements import Checker, message
 from agentflow.sealing import Sealer
 from agentflow.steps.services import ProcessServices
-from agentflow.store.rows import NewRun, RunRow
+from agentflow.store.rows import NewRun, RunRow, State
 
 
 class Environment:
@@ -39,6 +39,7 @@ class Environment:
         limits: Limits,
         sealer: Sealer,
         agent: str = "",
+        keeps: Mapping[State, float] | None = None,
         seed: int | None = None,
     ) -> None:
         """Gather what is injected."""
@@ -47,6 +48,8 @@ class Environment:
         """Whose the runs are that start here."""
         self.agents = ("", agent)
         """Those whose runs are executed here. '': it isn't known of whom a run is, as an older version began it."""
+        self.keeps = keeps or {}
+        """Seconds after its end that a run in each state is kept; of others nothing is said."""
         self.hands_out = False
         """Whether attempts are handed to workers elsewhere."""
         self.types = types

@@ -11,6 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from agentflow.engine.host.core import Core
+from agentflow.engine.host.retention import Retention
 from agentflow.engine.host.takeover import HostMode, Takeover
 from agentflow.engine.host.timers import Timers
 from agentflow.engine.plan.commands import Release
@@ -61,6 +62,8 @@ class Host:
             group.start_soon(core.store.liveness.listen, self.look)
         if self.takeover.mode == "all":
             group.start_soon(self._first_look)
+            if core.env.keeps:
+                group.start_soon(self._guard, Retention(core, core.env.keeps).serve)
 
     async def _stand_down(self, group: TaskGroup) -> None:
         """End the engine when the store is lost to it."""

@@ -145,15 +145,15 @@ def shortest_of(db: apsw.Connection, kind: Literal["run", "wait"], text: str) ->
 
 def purgeable(db: apsw.Connection, query: PurgeQuery, limit: int) -> list[int]:
     """Return ended root runs that needn't be kept, the first to end first."""
-    who = query.principal
+    who, agents = query.principal, query.agents
     found = rows(
         db,
         "SELECT key FROM heads WHERE parent IS NULL AND state IN (SELECT value FROM json_each(?))"
         " AND ended_at < ? - coalesce(retention, ?) AND (? OR (tenant = ? AND owner = ?))"
-        " ORDER BY ended_at, key LIMIT ?",
+        " AND (? OR agent IN (SELECT value FROM json_each(?))) ORDER BY ended_at, key LIMIT ?",
         (
             listed(sorted(TERMINAL.intersection(query.states))), query.now, query.age, who.sees_all, who.tenant,
-            who.owner, limit,
+            who.owner, agents is None, listed(list(agents or ())), limit,
         ),
     )  # fmt: skip
     return [values[0] for values in found]

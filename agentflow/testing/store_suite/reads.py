@@ -179,6 +179,13 @@ class ReadSuite:
         assert await store.purge(PurgeQuery(300.0, 0.0, OVER, Principal("ann", "acme"))) == 1
         assert await _names(store, RunQuery()) == ["r3", "r2"]
 
+    async def test_purging_keeps_to_the_agents_that_are_named(self, store: Store) -> None:
+        for name, agent in (("r1", "desk"), ("r2", "shop"), ("r3", "")):
+            key = await start(store, name, agent=agent)
+            await store.commit([ending(key, key, at=200.0)])
+        assert await store.purge(PurgeQuery(300.0, 0.0, OVER, agents=("", "desk"))) == 2
+        assert await _names(store, RunQuery()) == ["r2"]
+
     async def test_purging_forgets_published_events_that_no_run_can_ask_for(self, store: Store) -> None:
         for n, at in enumerate((10.0, 60.0)):
             await store.publish("paid", {"n": n}, f"e{n}", at)
