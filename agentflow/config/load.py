@@ -152,6 +152,7 @@ def _finish(files: Files, file: Path | None, folder: Path | None = None) -> Conf
         card=main.card,
         retention=main.retention,
         push=main.push,
+        mcp=main.mcp,
         workflows={name: parsed.workflow for name, parsed in files.parsed.items() if parsed.workflow is not None},
         documents=files.documents,
         parsed=files.parsed,

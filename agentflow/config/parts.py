@@ -106,15 +106,16 @@ def check_targets(config: Config, faults: Faults) -> None:
             said = "is marked as public" if token in config.env else "isn't listed in env"
             what = f'agent "{name}": the variable "{token}" of its token {said}'
             faults.add("AF-AGENT-TOKEN", what, f"{join('', 'agents', name)}/token_env", hint=f"env: [{token}]")
+    targets = [
+        (f'{kind[:-1]} "{name}" uses', str(entry.get("python", "")), f"{join('', kind, name)}/python")
+        for kind, entries in (("tools", config.tools), ("agents", config.agents))
+        for name, entry in entries.items()
+    ]
+    targets.append(("mcp.additions uses", config.mcp.additions or "", "/mcp/additions"))
     listed = frozenset(config.python_modules)
-    for kind, entries in (("tools", config.tools), ("agents", config.agents)):
-        for name, entry in entries.items():
-            module = str(entry.get("python", "")).partition(":")[0]
-            heads = itertools.accumulate(module.split("."), "{}.{}".format)
-            if module and listed.isdisjoint(heads):
-                faults.add(
-                    "AF-PYTHON-MODULE",
-                    f'{kind[:-1]} "{name}" uses the Python module "{module}", which isn\'t listed',
-                    f"{join('', kind, name)}/python",
-                    hint=f"python: {{modules: [{module}]}}",
-                )
+    for who, target, at in targets:
+        module = target.partition(":")[0]
+        heads = itertools.accumulate(module.split("."), "{}.{}".format)
+        if module and listed.isdisjoint(heads):
+            what = f'{who} the Python module "{module}", which isn\'t listed'
+            faults.add("AF-PYTHON-MODULE", what, at, hint=f"python: {{modules: [{module}]}}")

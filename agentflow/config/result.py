@@ -15,6 +15,7 @@ from agentflow.definition.config_file import (
     CardSection,
     HttpSettings,
     Limits,
+    McpSection,
     PushSection,
     RetentionSection,
 )
@@ -80,6 +81,8 @@ class Config:
     """How long runs are kept after their end."""
     push: PushSection = field(default_factory=PushSection)
     """Push notifications of tasks."""
+    mcp: McpSection = field(default_factory=McpSection)
+    """What MCP clients are offered beside the workflows."""
     workflows: Mapping[str, Workflow] = field(default_factory=dict[str, Workflow])
     documents: Mapping[str, Document] = field(default_factory=dict[str, Document], repr=False)
     """Loaded files by their name as shown to people."""

@@ -299,6 +299,13 @@ class RetentionSection(Model):
     """Those that were rejected."""
 
 
+class McpSection(Model):
+    """What MCP clients are offered beside the workflows."""
+
+    additions: Target | None = None
+    """A Python function, `module:function`, that adds tools, prompts and resources of its own to the server."""
+
+
 class IncludedFile(Model):
     """What an included file may say: workflows, and further includes."""
 
@@ -347,5 +354,7 @@ class ConfigFile(Model):
     """Push notifications of tasks."""
     retention: RetentionSection = RetentionSection()
     """How long runs are kept after their end; who executes all runs deletes what is older."""
+    mcp: McpSection = McpSection()
+    """What MCP clients are offered beside the workflows."""
     workflows: Any = None
     """The workflows: a mapping of ids to workflows, or a list of workflows with ids."""

@@ -296,6 +296,8 @@ class McpSettings(Model):
     """`sync`: never a task; `task`: only for clients with tasks; `auto`: a task where the client takes one."""
     grace: Duration | None = None
     """How long a call waits before its run becomes a task; default 0.5 s."""
+    ask_first: bool = False
+    """What the run asks before it becomes a task is asked in the call, and the answer makes the task."""
     hold: Duration | None = None
     """How long a call waits for its run before it gives a handle; default: the server's."""
     read_only: bool = False

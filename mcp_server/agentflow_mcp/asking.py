@@ -72,7 +72,8 @@ def _field(schema: object) -> dict[str, Any] | None:
     if is_array(choices):
         if not choices or not all(isinstance(each, str) for each in choices):
             return None
-        return {"type": "string", **said, "oneOf": [{"const": each, "title": each} for each in choices]}
+        titled = [{"const": each, "title": each} for each in choices]
+        return {"type": "string", **said, "enum": choices, "oneOf": titled}  # some clients read only one of the two
     kind = schema.get("type")
     if not isinstance(kind, str) or kind not in _OF:
         return None
@@ -84,8 +85,6 @@ def _field(schema: object) -> dict[str, Any] | None:
 
 def plain_choices(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a form for clients that know choices only as `enum`."""
-    fields: dict[str, Any] = {}
-    for name, each in schema["properties"].items():
-        rest = {key: value for key, value in each.items() if key != "oneOf"}
-        fields[name] = {**rest, "enum": [one["const"] for one in each["oneOf"]]} if "oneOf" in each else rest
+    properties: Mapping[str, Any] = schema["properties"]
+    fields = {n: {key: value for key, value in each.items() if key != "oneOf"} for n, each in properties.items()}
     return {**schema, "properties": fields}

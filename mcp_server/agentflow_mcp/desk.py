@@ -74,7 +74,8 @@ class Desk:
         try:
             found = await work
             if found.requests and found.run_id is not None:
-                found = replace(found, state=states.seal(self.engine, name, arguments, caller.principal, found.run_id))
+                state = states.State(found.run_id, found.keys).text
+                found = replace(found, state=states.seal(self.engine, name, arguments, caller.principal, state))
         except AgentflowError as error:
             found = refused(error)
         except Exception as error:  # whatever it is, the client hears of it, and the server goes on
@@ -110,21 +111,23 @@ class Desk:
             name: the tool.
             arguments: the call's, as before.
             state: what the call has given its client to bring back.
-            replies: what the user said, by the keys of what was asked.
+            replies: what the user said, by the names of what was asked.
             caller: who calls.
 
         Returns:
             What the call gives now; None: there was no such call of this caller.
         """
         offer = self._offers.get(name)
-        run_id = states.opened(self.engine, name, arguments, caller.principal, state)
-        if run_id is None:
+        text = states.opened(self.engine, name, arguments, caller.principal, state)
+        if text is None:
             return None
+        known = states.read(text)
         try:
-            run = await self.engine.get(run_id, output=False, principal=caller.principal)
+            run = await self.engine.get(known.run_id, output=False, principal=caller.principal)
         except NotFoundError:
             return None
-        return await self._safely(name, arguments, caller, self._gone_on(run, replies, caller, document=offer is None))
+        said = {known.keys[each]: reply for each, reply in replies.items() if each in known.keys}
+        return await self._safely(name, arguments, caller, self._gone_on(run, said, caller, document=offer is None))
 
     async def _gone_on(self, run: Run, replies: Mapping[str, Any], caller: Caller, *, document: bool) -> Result:
         said = await answered(self.engine, self.follower.questions, run, replies, caller)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import anyio
@@ -13,7 +14,7 @@ from agentflow.principal import Principal
 from agentflow_mcp.caller import Caller
 from agentflow_mcp.dialogue import Dialogue
 from agentflow_mcp.documents import ANSWERED, finished, handle, is_human_only, run_data, wait_data
-from agentflow_mcp.questions import Page, Questions
+from agentflow_mcp.questions import Page, Question, Questions, by_name
 from agentflow_mcp.results import Result, plain, refused
 from agentflow_mcp.tasks import GRACE, task_of
 from agentflow_mcp.telling import telling
@@ -66,7 +67,7 @@ class Follower:
                 run = await self._rest(run.id, caller, patience if as_task else seconds, patient=patient)
             if run.ended and not document and not (as_task and said.mode == "task"):
                 return finished(run)
-            found = await self._asked(run, caller, as_task=as_task, always=said.mode == "task")
+            found = await self._asked(run, caller, said, as_task=as_task)
             if found is not None:
                 return found
             data = await self.told(run, caller.principal)
@@ -74,22 +75,28 @@ class Follower:
         except AgentflowError as error:  # the run is there: who started it must be able to find it
             return refused(error, {"task_id": run.id, "workflow": run.workflow})
 
-    async def _asked(self, run: Run, caller: Caller, *, as_task: bool, always: bool) -> Result | None:
+    async def _asked(self, run: Run, caller: Caller, said: McpSettings, *, as_task: bool) -> Result | None:
         """Return a run as a task, or what the caller is asked before it goes on with its call; None: neither."""
         if not as_task and not (caller.rounds and run.waiting):
             return None
         waits = [] if run.ended else await self.engine.waits(run.id, principal=caller.principal)
         asked = await self.questions.of(waits, caller)
-        if as_task:
+        first = said.ask_first and caller.rounds
+        if as_task and not (first and self._unsaid(asked, caller)):
             task = task_of(run, waits, asked, self.engine.core.env.now())
-            if task.requests or not run.waiting or always:
+            if task.requests or not run.waiting or said.mode == "task":
                 return Result(task.data, "", run_id=run.id, is_task=True)
         if caller.rounds:
-            said = caller.dismissed | caller.opened
-            requests = {key: each.request for key, each in asked.items() if each.view.id not in said}
-            if requests:
-                return Result({}, "", run_id=run.id, requests=requests)
+            named = by_name(self._unsaid(asked, caller))
+            if named:
+                requests = {name: each.request for name, each in named.items()}
+                keys = {name: each.key for name, each in named.items()}
+                return Result({}, "", run_id=run.id, requests=requests, keys=keys)
         return None
+
+    def _unsaid(self, asked: Mapping[str, Question], caller: Caller) -> list[Question]:
+        """Return the questions that the caller's user hasn't dismissed in this call."""
+        return [each for each in asked.values() if each.view.id not in caller.dismissed | caller.opened]
 
     def hold_of(self, workflow: str) -> float:
         """Return how many seconds a call of a workflow waits for its run, before it gives a handle."""

@@ -6,7 +6,7 @@ used twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -41,6 +41,14 @@ class Question:
 def unfit(message: str, why: str) -> str:
     """Return what a user is asked again whose answer didn't fit."""
     return f"{message}\n\nThat doesn't fit: {why}"
+
+
+def by_name(questions: Iterable[Question]) -> dict[str, Question]:
+    """Return questions by names that tell something: those of their steps, as far as these differ."""
+    found: dict[str, Question] = {}
+    for each in questions:
+        found[each.key if each.view.step in found else each.view.step] = each
+    return found
 
 
 class Questions:

@@ -45,7 +45,9 @@ class Result:
     is_task: bool = False
     """Whether the data are a task's, for clients that follow it themselves."""
     requests: Mapping[str, Request] = field(default_factory=dict[str, Request])
-    """What the client's user is asked, before the client goes on with the call."""
+    """What the client's user is asked, before the client goes on with the call; by name."""
+    keys: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Their keys, by name."""
     state: str | None = None
     """What the client brings back then."""
 

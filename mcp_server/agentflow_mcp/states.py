@@ -7,21 +7,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
-from agentflow.data import canonical
+from agentflow.data import canonical, parse
 from agentflow.engine import Engine
 from agentflow.errors import InputError
 from agentflow.principal import Principal
 
 
-def seal(engine: Engine, tool: str, arguments: Mapping[str, Any], principal: Principal, run_id: str) -> str:
-    """Return the state of a call that has asked its client's user something: the run that it is about."""
-    return engine.sealer.seal(run_id.encode(), purpose=_purpose(engine, tool, arguments), owner=_owner(principal))
+class State(NamedTuple):
+    """What a call of a workflow's tool has asked."""
+
+    run_id: str
+    """The run that it is about."""
+    keys: Mapping[str, str]
+    """What was asked, by the names that the client was given for it: a name may come again, a key doesn't."""
+
+    @property
+    def text(self) -> str:
+        """What `read` reads."""
+        return canonical({"run": self.run_id, "keys": dict(self.keys)}).decode()
+
+
+def read(text: str) -> State:
+    """Return a state of a text."""
+    state: Any = parse(text)
+    return State(state["run"], state["keys"])
+
+
+def seal(engine: Engine, tool: str, arguments: Mapping[str, Any], principal: Principal, text: str) -> str:
+    """Return the state of a call that has asked its client's user something."""
+    return engine.sealer.seal(text.encode(), purpose=_purpose(engine, tool, arguments), owner=_owner(principal))
 
 
 def opened(engine: Engine, tool: str, arguments: Mapping[str, Any], principal: Principal, state: str) -> str | None:
-    """Return the run of a state; None where it is no state of this call by this principal."""
+    """Return what was sealed; None where it is no state of this call by this principal."""
     try:
         data = engine.sealer.open(state, purpose=_purpose(engine, tool, arguments), owner=_owner(principal))
     except InputError:

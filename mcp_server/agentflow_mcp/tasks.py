@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from agentflow.engine import Run, WaitView
+from agentflow.store.rows import State
 from agentflow_mcp.asking import Request
 from agentflow_mcp.documents import ANSWERED, STATUSES, ending, finished, is_human_only, iso
 from agentflow_mcp.questions import Question
@@ -21,6 +22,9 @@ YOUNG: Final = 10.0
 """Seconds after a change for which a task is asked after often."""
 PATIENT: Final = 600.0
 """Seconds after a change from which on it is asked after rarely."""
+REJECTED: Final = -32600
+"""JSON-RPC's code of a task whose run has turned the request down."""
+_ENDS: Final[Mapping[State, str]] = {"canceled": "cancelled", "rejected": "failed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ def task_of(run: Run, waits: Sequence[WaitView], asked: Mapping[str, Question], 
     status, message = STATUSES[run.state], run.now_text
     if run.ended:
         message = None if run.state == "completed" else ending(run).message
-        status = "cancelled" if run.state == "canceled" else "completed"  # an error of the tool's is a result too
+        status = _ENDS.get(run.state, "completed")  # an error of the tool's is a result too
     elif pending:
         status = "input_required"
     elif status == "input_required":
@@ -66,6 +70,8 @@ def task_of(run: Run, waits: Sequence[WaitView], asked: Mapping[str, Question], 
     }
     if message:
         data["statusMessage"] = message
+    if status == "failed":
+        data["error"] = {"code": REJECTED, "message": ending(run).message}
     result = finished(run) if run.ended and status == "completed" else None
     return Task(data, {key: each.request for key, each in pending.items()}, result)
 

@@ -52,7 +52,7 @@ async def _told(engine: Engine, run: Run, caller: Caller) -> None:
             if text is None:
                 continue
             now = anyio.current_time()
-            if event.type == "run_status" or now - last >= PAUSE:
+            if event.type in ("run_status", "step_progress") or now - last >= PAUSE:
                 last = now
                 await caller.progress(text)
     except AgentflowError:  # the call itself tells what is wrong
@@ -63,7 +63,18 @@ def _text(event: Event) -> str | None:
     if event.type == "run_status":
         said = event.data.get("message") if is_object(event.data) else None
         return said if isinstance(said, str) and said else None
+    if event.type == "step_progress":
+        return _progress(event)
     return f'step "{event.step}" is done' if event.type == "step_completed" and event.step else None
+
+
+def _progress(event: Event) -> str | None:
+    if not is_object(event.data):
+        return None
+    message, fraction = event.data.get("message"), event.data.get("fraction")
+    if isinstance(message, str) and message:
+        return message
+    return f'step "{event.step}": {fraction:.0%}' if isinstance(fraction, int | float) else None
 
 
 async def _looked(engine: Engine, run: Run, caller: Caller) -> None:

@@ -168,6 +168,7 @@ def test_a_form_keeps_what_clients_know_and_leaves_out_the_rest() -> None:
         "size": {
             "type": "string",
             "default": "m",
+            "enum": ["s", "m"],
             "oneOf": [{"const": "s", "title": "s"}, {"const": "m", "title": "m"}],
         },
     }

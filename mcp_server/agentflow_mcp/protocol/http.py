@@ -72,8 +72,9 @@ class Endpoint:
                 await refused(scope, receive, send)
                 return
             body = given
+        scope = {**scope, "headers": [(name, value.strip(b" \t")) for name, value in scope["headers"]]}
         if self._tokens:
-            scope = {**scope, "user": _user(scope)}
+            scope["user"] = _user(scope)
         stream = anyio.CancelScope()
         self._open.add(stream)
         try:

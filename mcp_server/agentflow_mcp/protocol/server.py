@@ -10,7 +10,9 @@ from mcp.server import Server
 from mcp.shared.exceptions import MCPError
 
 from agentflow.errors import AgentflowError
+from agentflow_mcp.additions import additions_of
 from agentflow_mcp.desk import Desk
+from agentflow_mcp.protocol.added import serve_added
 from agentflow_mcp.protocol.client import Context, caller_of, needs_tasks, takes_tasks
 from agentflow_mcp.protocol.listening import lifespan, serve_listening
 from agentflow_mcp.protocol.resources import serve_resources
@@ -65,6 +67,9 @@ def make_server(desk: Desk, name: str) -> Server[dict[str, Any]]:
     serve_tasks(server, desk)
     serve_resources(server, desk)
     serve_listening(server, desk)
+    added = additions_of(desk.engine.config)
+    if added is not None:
+        serve_added(server, desk, added)
     return server
 
 

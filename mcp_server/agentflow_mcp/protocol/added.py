@@ -1,0 +1,188 @@
+"""Serves what a config adds, beside the workflows."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import mcp.types as types
+from mcp.server import Server
+from mcp.shared.exceptions import MCPError
+from pydantic import BaseModel
+
+from agentflow.errors import InputError
+from agentflow_mcp import states
+from agentflow_mcp.additions import Added, Additions, Handler
+from agentflow_mcp.catalogue import checker
+from agentflow_mcp.desk import Desk
+from agentflow_mcp.protocol.client import Context, principal
+from agentflow_mcp.protocol.shapes import result_of
+from agentflow_mcp.results import defect, refused
+
+_log = logging.getLogger("agentflow.mcp")
+
+
+def serve_added(server: Server[dict[str, Any]], desk: Desk, added: Additions) -> None:
+    """Serve additions; those of the server itself go first.
+
+    Raises:
+        InputError: a tool has the name of another one.
+    """
+    for name in added.tools:
+        if desk.has(name):
+            raise InputError(f'the tool "{name}" that the config adds has the name of another one')
+    gate = _Gate(desk)
+    if added.tools:
+        _serve_tools(server, added, gate)
+    if added.prompts:
+        _list_also(server, "prompts/list", types.ListPromptsResult(prompts=_listed(added.prompts)), "prompts")
+        _do_also(server, "prompts/get", types.GetPromptRequestParams, _by_name(added.prompts), gate)
+    if added.resources:
+        _list_also(server, "resources/list", types.ListResourcesResult(resources=_listed(added.resources)), "resources")
+    if added.templates:
+        more = types.ListResourceTemplatesResult(resource_templates=_listed(added.templates))
+        _list_also(server, "resources/templates/list", more, "resource_templates")
+    if added.resources or added.templates:
+        _do_also(server, "resources/read", types.ReadResourceRequestParams, _Resources(added).find, gate)
+    for method, each in added.requests.items():
+        server.add_request_handler(method, each.listed, gate.around(method, each.do))
+
+
+def _listed(added: Mapping[str, Added[Any]]) -> list[Any]:
+    return [each.listed for each in added.values()]
+
+
+def _by_name(added: Mapping[str, Added[Any]]) -> Any:
+    def find(params: Any) -> tuple[str, Handler] | None:
+        each = added.get(params.name)
+        return None if each is None else (params.name, each.do)
+
+    return find
+
+
+class _Resources:
+    """Finds the function that reads an address."""
+
+    def __init__(self, added: Additions) -> None:
+        self._whole = added.resources
+        self._forms = [(_form(template), each.do) for template, each in added.templates.items()]
+
+    def find(self, params: types.ReadResourceRequestParams) -> tuple[str, Handler] | None:
+        uri = str(params.uri)
+        if uri in self._whole:
+            return uri, self._whole[uri].do
+        return next(((uri, do) for form, do in self._forms if form.fullmatch(uri)), None)
+
+
+def _form(template: str) -> re.Pattern[str]:
+    parts = re.split(r"\{[^}]*\}", template)
+    return re.compile("[^/]+".join(re.escape(part) for part in parts))
+
+
+class _Gate:
+    """Stands around functions of a config: nothing that they give or raise tells a secret, and states are sealed."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._engine = desk.engine
+        self._redactor = desk.engine.config.redactor
+
+    def around(self, name: str, do: Handler, *, tool: bool = False) -> Handler:
+        async def done(ctx: Context, params: Any) -> Any:
+            try:
+                return self._out(ctx, name, params, await do(ctx, self._in(ctx, name, params)))
+            except MCPError as error:
+                raise MCPError(
+                    error.code, self._redactor.text(error.message), self._redactor.value(error.data)
+                ) from None
+            except Exception as error:  # whatever it is, the client hears of it, and the server goes on
+                _log.exception("%s failed", name)
+                found = refused(defect(error, self._redactor)).without_secrets(self._redactor)
+                if tool:
+                    return result_of(found)
+                raise MCPError(types.INTERNAL_ERROR, found.text) from None
+
+        return done
+
+    def _in(self, ctx: Context, name: str, params: Any) -> Any:
+        state = getattr(params, "request_state", None)
+        if state is None:
+            return params
+        found = states.opened(self._engine, name, _arguments(params), principal(ctx), state)
+        if found is None:
+            raise MCPError(types.INVALID_PARAMS, "Invalid or expired requestState")
+        return params.model_copy(update={"request_state": found})
+
+    def _out(self, ctx: Context, name: str, params: Any, result: Any) -> Any:
+        if self._redactor and isinstance(result, BaseModel):
+            told = self._redactor.value(result.model_dump(mode="json", by_alias=True, exclude_none=True))
+            result = type(result).model_validate(told)
+        if isinstance(result, types.InputRequiredResult) and result.request_state is not None:
+            sealed = states.seal(self._engine, name, _arguments(params), principal(ctx), result.request_state)
+            result = result.model_copy(update={"request_state": sealed})
+        return result
+
+
+def _arguments(params: Any) -> Mapping[str, Any]:
+    return getattr(params, "arguments", None) or {}
+
+
+def _serve_tools(server: Server[dict[str, Any]], added: Additions, gate: _Gate) -> None:
+    more = types.ListToolsResult(tools=_listed(added.tools))
+    _list_also(server, "tools/list", more, "tools")
+    checks = {name: checker(each.listed.input_schema) for name, each in added.tools.items()}
+    schemas = {name: each.listed.input_schema for name, each in added.tools.items()}
+    known = server.get_tool_input_schema
+
+    def schema(name: str) -> Mapping[str, Any] | None:
+        return schemas[name] if name in schemas else known(name) if known is not None else None
+
+    server.get_tool_input_schema = schema
+
+    def checked(name: str, do: Handler) -> Handler:
+        async def done(ctx: Context, params: types.CallToolRequestParams) -> Any:
+            problems = checks[name](params.arguments or {})
+            if problems:
+                what = f"the arguments of {name} don't fit: {'; '.join(problems)}"
+                return result_of(refused(InputError(what, hint="correct them and call again; nothing was done")))
+            return await do(ctx, params)
+
+        return done
+
+    def find(params: types.CallToolRequestParams) -> tuple[str, Handler] | None:
+        each = added.tools.get(params.name)
+        return None if each is None else (params.name, checked(params.name, each.do))
+
+    _do_also(server, "tools/call", types.CallToolRequestParams, find, gate, tool=True)
+
+
+def _list_also(server: Server[dict[str, Any]], method: str, more: BaseModel, field: str) -> None:
+    """Let a list have more items, after its own ones; tools stand in the order of their names."""
+    entry = server.get_request_handler(method)
+
+    async def listed(ctx: Context, params: types.PaginatedRequestParams) -> Any:
+        if entry is None:
+            return more.model_copy(update={"ttl_ms": 0, "cache_scope": "private"})
+        own: Any = await entry.handler(ctx, params)
+        items = [*getattr(own, field), *getattr(more, field)]
+        return own.model_copy(update={field: sorted(items, key=lambda each: each.name) if field == "tools" else items})
+
+    server.add_request_handler(method, types.PaginatedRequestParams, listed)
+
+
+def _do_also(
+    server: Server[dict[str, Any]], method: str, kind: type[BaseModel], find: Any, gate: _Gate, *, tool: bool = False
+) -> None:
+    """Let a method know more names."""
+    entry = server.get_request_handler(method)
+
+    async def done(ctx: Context, params: Any) -> Any:
+        found = find(params)
+        if found is not None:
+            return await gate.around(*found, tool=tool)(ctx, params)
+        if entry is None:
+            raise MCPError(types.INVALID_PARAMS, f"Unknown name: {params.name}")
+        return await entry.handler(ctx, params)
+
+    server.add_request_handler(method, kind, done)
