@@ -77,6 +77,7 @@ async def _filled_in(client: Client, user: User) -> None:
     assert asked.message == "Approve 9 EUR?"
     assert asked.requested_schema["properties"]["decision"] == {
         "type": "string",
+        "enum": ["approve", "reject"],
         "oneOf": [{"const": "approve", "title": "approve"}, {"const": "reject", "title": "reject"}],
     }
     user.replies = [accepted(decision="approve", note="too long a note"), accepted(decision="reject", note="no")]
