@@ -20,7 +20,10 @@ settings.register_profile(
 )
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
-MANIFEST = Path(__file__).parent / "cases" / "manifest.toml"
+MANIFESTS = {
+    "case": Path(__file__).parent / "cases" / "manifest.toml",
+    "a2a": Path(__file__).parent / "surface_a2a" / "conformance" / "requirements.toml",
+}
 
 
 @pytest.fixture(scope="session")
@@ -44,9 +47,10 @@ def node() -> Node:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse case ids that the manifest doesn't have."""
-    known = tomllib.loads(MANIFEST.read_text(encoding="utf-8"))
-    for item in items:
-        for mark in item.iter_markers("case"):
-            if not mark.args or not all(case in known for case in mark.args):
-                raise pytest.UsageError(f"{item.nodeid}: no such case in tests/cases/manifest.toml: {mark.args}")
+    """Refuse ids of cases and requirements that no manifest has."""
+    for mark, manifest in MANIFESTS.items():
+        known = tomllib.loads(manifest.read_text(encoding="utf-8"))
+        for item in items:
+            for each in item.iter_markers(mark):
+                if not each.args or not all(name in known for name in each.args):
+                    raise pytest.UsageError(f"{item.nodeid}: {manifest.relative_to(manifest.parents[2])} has no {each}")

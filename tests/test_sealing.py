@@ -25,6 +25,7 @@ def test_what_was_sealed_opens_for_the_same_purpose_and_owner() -> None:
     assert one.open(one.seal(b"", purpose="push", owner=""), purpose="push", owner="") == b""
 
 
+@pytest.mark.a2a("PUSH-14")
 def test_the_text_shows_nothing_and_is_another_one_each_time() -> None:
     one = sealer(new_key())
     texts = {one.seal(SECRET, purpose="push", owner="kim") for _ in range(50)}

@@ -11,7 +11,7 @@ from agentflow.definition.models import Workflow
 from agentflow.definition.triggers import Slash, Tool
 from agentflow.steps import constructors, constructors_nested
 from agentflow.steps.contract import UNSET
-from agentflow_a2a.files import filled, reads_message, takes_files
+from agentflow_a2a.files import filled, reads_files, takes_files
 from agentflow_a2a.reading import Said, as_input
 from agentflow_a2a.refusals import RefusedError, invalid
 from agentflow_a2a.told import TASKS
@@ -67,7 +67,7 @@ def choose(workflows: Mapping[str, Workflow], content: Said, *metadata: Mapping[
 
 def _start(choice: _Choice, value: Any, left: int) -> Start:
     """Return a start; `left`: how many files of the message are for no field of its input."""
-    if left and not reads_message(choice.workflow):
+    if left and not reads_files(choice.workflow):
         raise RefusedError("content_type", f'"{choice.workflow.id}" takes fewer files: {left} are for no field of it')
     return Start(choice.workflow.id, value, choice.entry_point)
 

@@ -7,19 +7,22 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agentflow.server.bodies import DEPTH, is_deeper, read
 from agentflow.server.who import principal_of
+from agentflow_a2a import faults
+from agentflow_a2a.listing import no_state
 from agentflow_a2a.operations import CALLER, Caller, caller_of
 from agentflow_a2a.told import OURS, TASKS
 
 _RPC = ("application/json",)
 _REST = ("application/json", "application/a2a+json")
+_NO_HISTORY = re.compile(rb'"historyLength"\s*:\s*0\b')
 _LIST = re.compile(rb'"(?:ListTasks)"')
-_INVALID, _CONTENT = -32600, -32005
 
 
 class Edge:
@@ -55,8 +58,12 @@ class Edge:
                 await refused(scope, receive, send)
                 return
             body = given
+            if _NO_HISTORY.search(body) and _wants_none(body):
+                caller = scope[CALLER] = replace(caller, no_history=True)
+        elif "/v1/" in request.url.path and request.query_params.get("historyLength") == "0":
+            caller = scope[CALLER] = replace(caller, no_history=True)
         elif (state := request.query_params.get("status")) and request.url.path.endswith("/tasks") and _unknown(state):
-            await _rest_error(400, "INVALID_ARGUMENT", f'status: there is no state "{state}"')(scope, receive, send)
+            await faults.refused(no_state(state), None)(scope, receive, send)
             return
         await _Exchange(scope, receive, send, caller, body).run(self._app)
 
@@ -71,9 +78,13 @@ class _Exchange:
         self._caller = caller
         self._body: bytes | None = body
         self._streams = False
+        self._start: Message | None = None
 
     async def run(self, app: ASGIApp) -> None:
-        await app(self._scope, self._take, self._give)
+        try:
+            await app(self._scope, self._take, self._give)
+        except HTTPException as error:  # no route takes it
+            await faults.no_route(error.status_code)(self._scope, self._take, self._give)
 
     async def _take(self) -> Message:
         if self._body is None:
@@ -84,9 +95,21 @@ class _Exchange:
     async def _give(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers: list[tuple[bytes, bytes]] = list(message["headers"])
-            self._streams = any(k == b"content-type" and v.startswith(b"text/event-stream") for k, v in headers)
+            media = next((v for k, v in headers if k == b"content-type"), b"")
+            self._streams = media.startswith(b"text/event-stream")
             if TASKS in _extensions(self._scope):
                 message = {**message, "headers": [*headers, (b"a2a-extensions", TASKS.encode())]}
+            if media == b"application/json":  # it may have to be told in other words
+                self._start = message
+                return
+        elif self._start is not None:
+            start, self._start = self._start, None
+            body = faults.named(message.get("body", b""))
+            if len(body) != len(message.get("body", b"")):
+                lengths = {b"content-length": b"%d" % len(body)}
+                start = {**start, "headers": [(k, lengths.get(k, v)) for k, v in start["headers"]]}
+            await self._send(start)
+            message = {**message, "body": body}
         elif self._streams and message.get("body", b"").startswith(b"data:"):
             generation = self._caller.mark.generation
             if generation is not None:
@@ -107,18 +130,29 @@ def _malformed(request: Request, body: bytes) -> Response | None:
     if media not in allowed and (body or media):
         text = f'Content-Type is "{media}"; send {" or ".join(allowed)}'
         return (
-            _rest_error(415, "INVALID_ARGUMENT", text, "CONTENT_TYPE_NOT_SUPPORTED")
+            faults.rest_error(415, "INVALID_ARGUMENT", text, "CONTENT_TYPE_NOT_SUPPORTED")
             if rest
-            else _rpc_error(body, _CONTENT, text, 415)
+            else faults.rpc_error(body, faults.CONTENT, text, 415)
         )
     if is_deeper(body):
         text = f"the JSON is deeper than {DEPTH} levels"
-        return _rest_error(400, "INVALID_ARGUMENT", text) if rest else _rpc_error(b"", _INVALID, text)
+        return faults.rest_error(400, "INVALID_ARGUMENT", text) if rest else faults.rpc_error(b"", faults.INVALID, text)
     if not rest and _LIST.search(body) and _unknown(state := _asked_state(body)):
-        return _rpc_error(body, -32602, f'status: there is no state "{state}"')
+        return faults.refused(no_state(state), body)
     if not rest and body and b'"id"' not in body and b'"method"' in body:
-        return _rpc_error(b"", _INVALID, "a request needs an id: its answer is told by it")
+        return faults.rpc_error(b"", faults.INVALID, "a request needs an id: its answer is told by it")
     return None
+
+
+def _wants_none(body: bytes) -> bool:
+    """Tell whether a request of protocol 0.3 wants a task without its history."""
+    try:
+        call: Any = json.loads(body)
+        params: Any = call["params"]
+        told: list[Any] = [params, params.get("configuration") or {}]
+        return "/" in call["method"] and any(each.get("historyLength") == 0 for each in told)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def _unknown(state: object) -> bool:
@@ -136,34 +170,5 @@ def _asked_state(body: bytes) -> Any:
 def _too_large(request: Request) -> Response:
     text = "the request is too large"
     if "/rest/" in request.url.path:
-        return _rest_error(413, "INVALID_ARGUMENT", text)
-    return _rpc_error(b"", _INVALID, text, 413)
-
-
-def _rpc_error(body: bytes, code: int, message: str, status: int = 200) -> Response:
-    try:
-        name = json.loads(body)["id"] if body else None
-    except (ValueError, KeyError, TypeError):
-        name = None
-    error = {"code": code, "message": message, "data": [_info(_REASONS[code])]}
-    return JSONResponse({"jsonrpc": "2.0", "id": name, "error": error}, status)
-
-
-_REASONS = {_INVALID: "INVALID_REQUEST", _CONTENT: "CONTENT_TYPE_NOT_SUPPORTED", -32602: "INVALID_PARAMS"}
-
-
-def _rest_error(code: int, status: str, message: str, reason: str = "INVALID_REQUEST") -> Response:
-    return JSONResponse(
-        {"error": {"code": code, "status": status, "message": message, "details": [_info(reason)]}},
-        code,
-        media_type="application/a2a+json",
-    )
-
-
-def _info(reason: str) -> dict[str, Any]:
-    return {
-        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-        "reason": reason,
-        "domain": "a2a-protocol.org",
-        "metadata": {},
-    }
+        return faults.rest_error(413, "INVALID_ARGUMENT", text)
+    return faults.rpc_error(b"", faults.INVALID, text, 413)

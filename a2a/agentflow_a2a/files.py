@@ -6,6 +6,7 @@ A field takes one if its schema says `format: file`, or several if its items do.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,11 @@ from agentflow_a2a.refusals import invalid
 
 Json = dict[str, Any]
 _KEPT = ("url", "raw", "mediaType", "filename")
-_MESSAGE = "run.message"
+_READ = re.compile(
+    r"run\.message(?!\.(messageId|contextId|taskId|role|metadata|extensions|referenceTaskIds)\b"
+    r"|\.parts\[\d+\]\.(text|data)\b)"
+)
+"""A reference to the message that may give its files; those to its other fields, its texts and its data don't."""
 
 
 def file_of(part: Mapping[str, Any], at: str) -> Json:
@@ -85,11 +90,11 @@ def answer_of(files: Sequence[Json], schema: Mapping[str, Any]) -> Any:
     return list(files) if _are_files(schema, schema) else None
 
 
-def reads_message(workflow: Workflow) -> bool:
-    """Tell whether a workflow's steps read the message that started it, and so whatever files it has."""
-    return _MESSAGE in repr(to_data(workflow))
+def reads_files(workflow: Workflow) -> bool:
+    """Tell whether a workflow's steps read what files the message has that started it."""
+    return _READ.search(repr(to_data(workflow))) is not None
 
 
 def takes_files(workflow: Workflow) -> bool:
     """Tell whether messages that start a workflow may hold files."""
-    return any(_fields(workflow.input_schema or {})) or reads_message(workflow)
+    return any(_fields(workflow.input_schema or {})) or reads_files(workflow)

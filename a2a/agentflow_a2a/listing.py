@@ -7,11 +7,12 @@ import binascii
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from agentflow.data import is_array
 from agentflow.store.views import TaskPage, TaskQuery
-from agentflow_a2a.refusals import invalid
+from agentflow_a2a.refusals import RefusedError, invalid
 from agentflow_a2a.told import OURS, Json
 
 SIZE, LARGEST = 50, 100
@@ -21,8 +22,17 @@ class Asked(NamedTuple):
     """What is asked for."""
 
     query: TaskQuery
+    """Asks for one task more than the page has, which tells whether there is another page."""
+    size: int
     history: int
     artifacts: bool
+    filters: str
+    """Stands for what is asked for: a page goes on with the list that it is of."""
+
+
+def no_state(name: str) -> RefusedError:
+    """Return the error of a state that isn't one."""
+    return invalid("status", f'there is no state "{name}"; there are: {", ".join(OURS)}')
 
 
 def read(request: Mapping[str, Any]) -> Asked:
@@ -35,34 +45,43 @@ def read(request: Mapping[str, Any]) -> Asked:
         raise invalid("historyLength", "it must not be negative")
     state = request.get("status")
     if state and state not in OURS and state != "TASK_STATE_UNSPECIFIED":
-        raise invalid("status", f'there is no state "{state}"')
+        raise no_state(state)
     since = request.get("statusTimestampAfter")
+    token = request.get("pageToken")
     query = TaskQuery(
         context_id=request.get("contextId") or None,
         states=[OURS[state]] if state and state in OURS else (),
         changed_since=datetime.fromisoformat(since).timestamp() if since else None,
-        after=_place(request["pageToken"]) if request.get("pageToken") else None,
-        limit=size,
+        after=_place(token, _filters(request)) if token else None,
+        limit=size + 1,
     )
-    return Asked(query, history, bool(request.get("includeArtifacts")))
+    return Asked(query, size, history, bool(request.get("includeArtifacts")), _filters(request))
 
 
 def page(asked: Asked, found: TaskPage, tasks: Sequence[Json]) -> Json:
     """Return a page of tasks, and where the next one begins."""
-    more = len(found.tasks) == asked.query.limit
-    token = _token(*found.tasks[-1].place) if more else ""
-    return {"tasks": list(tasks), "nextPageToken": token, "pageSize": asked.query.limit, "totalSize": found.total}
+    more = len(found.tasks) > asked.size
+    token = _token(*found.tasks[asked.size - 1].place, asked.filters) if more else ""
+    return {"tasks": list(tasks), "nextPageToken": token, "pageSize": asked.size, "totalSize": found.total}
 
 
-def _token(at: float, name: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([at, name], separators=(",", ":")).encode()).decode().rstrip("=")
+def _filters(request: Mapping[str, Any]) -> str:
+    told = [request.get(name) or "" for name in ("contextId", "status", "statusTimestampAfter")]
+    return sha256(json.dumps(told).encode()).hexdigest()[:8]
 
 
-def _place(token: str) -> tuple[float, str]:
+def _token(at: float, name: str, filters: str) -> str:
+    told = json.dumps([at, name, filters], separators=(",", ":"))
+    return base64.urlsafe_b64encode(told.encode()).decode().rstrip("=")
+
+
+def _place(token: str, filters: str) -> tuple[float, str]:
     try:
-        place: Any = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        told: Any = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except (ValueError, binascii.Error, RecursionError):
-        place = None
-    if not is_array(place) or len(place) != 2 or not isinstance(place[0], float | int) or not isinstance(place[1], str):
+        told = None
+    if not is_array(told) or len(told) != 3 or not isinstance(told[0], float | int) or not isinstance(told[1], str):
         raise invalid("pageToken", "it is none of this list's")
-    return float(place[0]), place[1]
+    if told[2] != filters:
+        raise invalid("pageToken", "it is of a list with other filters")
+    return float(told[0]), told[1]

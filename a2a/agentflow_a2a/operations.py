@@ -51,6 +51,8 @@ class Caller:
     """Idempotency key of its request: a message with the same one starts nothing again."""
     gone: Callable[[], Awaitable[None]] = anyio.sleep_forever
     """Returns when it doesn't wait for its answer any more."""
+    no_history: bool = False
+    """It wants no history: where the protocol is 0.3 its types can't tell that from a length that isn't given."""
 
 
 def caller_of(headers: Mapping[str, str], principal: Principal) -> Caller:
@@ -92,7 +94,7 @@ class Operations:
 
         Or the reply alone, where the workflow declares that it replies directly.
         """
-        configuration = await self._configuration(request)
+        configuration = await self._configuration(request, caller)
         turn = await self._turn(request, configuration, caller)
         run: RunRow | None = None
         if not configuration.returns_at_once and turn.moves:
@@ -104,7 +106,7 @@ class Operations:
 
     async def stream(self, request: Mapping[str, Any], caller: Caller) -> AsyncGenerator[Told, None]:
         """Do what `send` does, and tell the task, then each change of it, until it has ended or waits."""
-        turn = await self._turn(request, await self._configuration(request), caller)
+        turn = await self._turn(request, await self._configuration(request, caller), caller)
         if turn.notice is not None:
             yield Told("task", await self._told(turn, None, caller), None)
             return
@@ -133,7 +135,8 @@ class Operations:
     async def get(self, task_id: str, history: int | None, caller: Caller) -> Json:
         """Return a task; `history`: how many of its newest messages, None: all."""
         _check_history(history)
-        return await self._tasks.whole(await self._tasks.find(task_id, caller.principal), history)
+        length = 0 if caller.no_history else history
+        return await self._tasks.whole(await self._tasks.find(task_id, caller.principal), length)
 
     async def list(self, request: Mapping[str, Any], caller: Caller) -> Json:
         """Return a page of the caller's tasks, those whose state changed last first."""
@@ -141,7 +144,7 @@ class Operations:
         query = replace(asked.query, agents=self._engine.core.env.agents)
         page = await self._engine.tasks(query, principal=caller.principal)
         tasks: list[Json] = []
-        for listed in page.tasks:
+        for listed in page.tasks[: asked.size]:
             try:
                 found = await self._tasks.find(listed.id, caller.principal)
             except RefusedError:  # deleted meanwhile
@@ -177,10 +180,10 @@ class Operations:
             raise RefusedError("push_not_supported", "this agent sends no push notifications")
         return self._pushes
 
-    async def _configuration(self, request: Mapping[str, Any]) -> _Configuration:
+    async def _configuration(self, request: Mapping[str, Any], caller: Caller) -> _Configuration:
         told: Mapping[str, Any] = request.get("configuration") or {}
-        history = told.get("historyLength")
-        _check_history(history)
+        history = 0 if caller.no_history else told.get("historyLength")
+        _check_history(history, "configuration.historyLength")
         config: Mapping[str, Any] | None = told.get("taskPushNotificationConfig")
         pushed = None
         if config:
@@ -215,6 +218,6 @@ class Operations:
         return task
 
 
-def _check_history(history: int | None) -> None:
+def _check_history(history: int | None, field: str = "historyLength") -> None:
     if history is not None and history < 0:
-        raise invalid("historyLength", "it must not be negative")
+        raise invalid(field, "it must not be negative")

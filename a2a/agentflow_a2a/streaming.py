@@ -139,8 +139,8 @@ class Stream:
             "taskId": self._task_id,
             "contextId": context_id,
             "artifact": artifact_json(chunk.artifact),
-            "append": chunk.append,
-            "lastChunk": chunk.last,
+            **({"append": True} if chunk.append else {}),
+            **({"lastChunk": True} if chunk.last else {}),
         }
         return Told("artifact", _numbered(content, generation), generation)
 

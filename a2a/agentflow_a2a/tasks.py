@@ -65,7 +65,7 @@ class Tasks:
     async def whole(
         self, found: Found, history: int | None, *, artifacts: bool = True, generation: int | None = None
     ) -> Json:
-        """Return a task.
+        """Return a task; lists without anything in them aren't told.
 
         Args:
             found: the task.
@@ -77,15 +77,15 @@ class Tasks:
             task = run_task(found, await self._depth(found))
             waits = await self.waits(found) if found.state in {"input-required", "auth-required"} else []
             task["status"] = await self._progress(found) or run_status(found, waits)
-            if artifacts:
-                task["artifacts"] = await self.artifacts(found, generation)
+            given = await self.artifacts(found, generation) if artifacts else []
         else:
             run = await self._engine.store.get_run(found.run_id)
             task = wait_task(found, 1 + (await self._depth(run) if run is not None else 0))
-            if artifacts and found.task.kind == "agent":
-                task["artifacts"] = await self._given(found.task.id, generation)
-        if history != 0:
-            task["history"] = await self._history(task, history)
+            given = await self._given(found.task.id, generation) if artifacts and found.task.kind == "agent" else []
+        messages = await self._history(task, history) if history != 0 else []
+        for name, told in (("artifacts", given), ("history", messages)):
+            if told:
+                task[name] = told
         return task
 
     async def _progress(self, run: RunRow) -> Json | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -201,7 +201,15 @@ def output_artifact(output: Any) -> Json:
 
 
 def is_artifact(output: Any, artifacts: Sequence[Any]) -> bool:
-    """Tell whether a run's result only names an artifact of its own: it needn't be told twice."""
-    if not is_object(output) or set(output) != {"artifact_id"}:
+    """Tell whether a run's result only names artifacts of its own, one or many: they needn't be told twice."""
+    return _only_names(output, {each.get("artifactId") for each in artifacts if is_object(each)})
+
+
+def _only_names(output: Any, artifacts: Set[Any]) -> bool:
+    if is_array(output):
+        return bool(output) and all(_only_names(each, artifacts) for each in output)
+    if not is_object(output) or not output:
         return False
-    return any(is_object(each) and each.get("artifactId") == output["artifact_id"] for each in artifacts)
+    if set(output) == {"artifact_id"} and isinstance(output["artifact_id"], str):
+        return output["artifact_id"] in artifacts
+    return all(_only_names(each, artifacts) for each in output.values())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import tomllib
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-TESTS = Path(__file__).parent.parent
+from tests.cases.marks import TESTS, places
+
 NEEDS = {"a2a", "mcp", "oauth", "webhooks", "second machine"}
 
 
@@ -17,18 +16,8 @@ def _cases() -> dict[str, dict[str, Any]]:
     return tomllib.loads((TESTS / "cases" / "manifest.toml").read_text(encoding="utf-8"))
 
 
-@cache
 def _marks() -> dict[str, list[str]]:
-    """Return case id → places of its marks, over all test files."""
-    found: dict[str, list[str]] = {}
-    for file in sorted(TESTS.rglob("test_*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("mark.case"):
-                place = f"{file.relative_to(TESTS)}:{node.lineno}"
-                for arg in node.args:
-                    case = arg.value if isinstance(arg, ast.Constant) else ast.unparse(arg)
-                    found.setdefault(str(case), []).append(place)
-    return found
+    return places("case")
 
 
 def test_every_case_has_a_test_or_says_what_it_needs() -> None:

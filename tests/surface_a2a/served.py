@@ -167,6 +167,12 @@ async def count(ctx: Context):
         await anyio.sleep(0.01)
 
 
+async def guard(prompt, ctx: Context, answer=None):
+    if answer is None:
+        return AgentAsks(Wait("auth", "Sign in at https://login.example.com"), None)
+    return "in"
+
+
 async def hold(ctx: Context):
     folder = Path(__file__).parent
     (folder / "holding").touch()
@@ -208,7 +214,9 @@ class Server:
         if not line:
             self.stop()
             self.errors.seek(0)
-            raise AssertionError(self.errors.read())
+            why = self.errors.read()
+            self.errors.close()
+            raise AssertionError(why)
         self.told: dict[str, Any] = json.loads(line)
         self.url: str = self.told["url"]
 

@@ -65,6 +65,7 @@ async def _served(config: str | Path = CONFIG) -> AsyncGenerator[httpx.AsyncClie
 
 
 @pytest.mark.parametrize("algorithm", KEYS)
+@pytest.mark.a2a("CARD-8")
 async def test_a_signed_card_is_verified_by_the_official_client_with_the_keys_that_it_names(
     algorithm: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,7 +76,7 @@ async def test_errors_have_the_codes_of_the_protocol(
     assert info["@type"] == "type.googleapis.com/google.rpc.ErrorInfo"
     assert (info["reason"], info["domain"]) == (reason, "a2a-protocol.org")
     if code == -32602:
-        assert error["data"][1:] or "status" in error["message"]
+        assert error["data"][1]["fieldViolations"]
 
 
 async def test_errors_of_http_have_a_status_and_details(server: Server) -> None:
@@ -84,7 +84,7 @@ async def test_errors_of_http_have_a_status_and_details(server: Server) -> None:
         (await _rest(server, "GET", "/tasks/nobody"), 404, "TASK_NOT_FOUND"),
         (await _rest(server, "POST", "/tasks/nobody:cancel", json={}), 404, "TASK_NOT_FOUND"),
         (await _rest(server, "GET", "/tasks/nobody:subscribe"), 404, "TASK_NOT_FOUND"),
-        (await _rest(server, "GET", "/tasks?status=TASK_STATE_FOO"), 400, "INVALID_REQUEST"),
+        (await _rest(server, "GET", "/tasks?status=TASK_STATE_FOO"), 400, "INVALID_PARAMS"),
         (await _rest(server, "GET", "/tasks?pageSize=0"), 400, "INVALID_PARAMS"),
         (await _rest(server, "GET", "/extendedAgentCard"), 400, "UNSUPPORTED_OPERATION"),
     ):

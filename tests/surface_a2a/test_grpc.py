@@ -63,6 +63,7 @@ async def _refused(call: Any) -> tuple[grpc.StatusCode, dict[str, str]]:
     return caught.value.code(), told
 
 
+@pytest.mark.a2a("GRPC-1", "GRPC-3")
 async def test_errors_have_the_codes_and_reasons_of_the_protocol(server: Server) -> None:
     async with official(server.url) as client:
         done = await send(client, request("x", skill="echo"))
@@ -93,6 +94,7 @@ async def test_errors_have_the_codes_and_reasons_of_the_protocol(server: Server)
         )
 
 
+@pytest.mark.a2a("GRPC-2")
 @pytest.mark.parametrize("version", ["", "0.3", "1.7", "2.0", "nonsense"])
 async def test_a_service_refuses_versions_that_it_does_not_speak(server: Server, version: str) -> None:
     async with _service(server) as service:
@@ -119,6 +121,7 @@ async def test_a_patch_of_the_version_does_not_matter_and_the_old_service_needs_
             assert code == grpc.StatusCode.NOT_FOUND
 
 
+@pytest.mark.a2a("GRPC-4", "GRPC-2")
 async def test_the_extension_is_echoed_and_a_subscription_goes_on_after_a_generation(server: Server) -> None:
     async with official(server.url) as client, _service(server) as service:
         done = await send(client, request({"count": 5}, skill="chunks"))

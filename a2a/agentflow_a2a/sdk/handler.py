@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -35,6 +36,7 @@ _ERRORS: Mapping[Kind, type[errors.A2AError]] = {
     "internal": errors.InternalError,
 }
 logging.getLogger("a2a").addHandler(logging.NullHandler())  # else each refused request stands on stderr
+_UNDERSCORE = re.compile(r"_(\w)")
 M = TypeVar("M", bound=Message)
 
 
@@ -64,7 +66,7 @@ class Handler(RequestHandler):
         return meant
 
     async def on_message_send(self, params: pb.SendMessageRequest, context: ServerCallContext) -> pb.Task | pb.Message:
-        validate_proto_required_fields(params)
+        _complete(params)
         try:
             told = await self._of(context).send(_plain(params), _caller(context))
         except RefusedError as error:
@@ -74,7 +76,7 @@ class Handler(RequestHandler):
     async def on_message_send_stream(
         self, params: pb.SendMessageRequest, context: ServerCallContext
     ) -> AsyncGenerator[Event]:
-        validate_proto_required_fields(params)
+        _complete(params)
         async with aclosing(_events(self._of(context).stream(_plain(params), _caller(context)))) as events:
             async for event in events:
                 yield event
@@ -82,13 +84,13 @@ class Handler(RequestHandler):
     async def on_subscribe_to_task(
         self, params: pb.SubscribeToTaskRequest, context: ServerCallContext
     ) -> AsyncGenerator[Event]:
-        validate_proto_required_fields(params)
+        _complete(params)
         async with aclosing(_events(self._of(context).subscribe(params.id, _caller(context)))) as events:
             async for event in events:
                 yield event
 
     async def on_get_task(self, params: pb.GetTaskRequest, context: ServerCallContext) -> pb.Task:
-        validate_proto_required_fields(params)
+        _complete(params)
         history = params.history_length if params.HasField("history_length") else None
         try:
             return made(await self._of(context).get(params.id, history, _caller(context)), pb.Task())
@@ -102,7 +104,7 @@ class Handler(RequestHandler):
             raise error_of(error) from None
 
     async def on_cancel_task(self, params: pb.CancelTaskRequest, context: ServerCallContext) -> pb.Task:
-        validate_proto_required_fields(params)
+        _complete(params)
         try:
             return made(await self._of(context).cancel(params.id, _caller(context)), pb.Task())
         except RefusedError as error:
@@ -154,6 +156,22 @@ class Handler(RequestHandler):
             return made(self._of(context).extended_card(), pb.AgentCard())
         except RefusedError as error:
             raise error_of(error) from None
+
+
+def _complete(params: Message) -> None:
+    """Refuse a request that lacks required fields; they are named as JSON names them."""
+    try:
+        validate_proto_required_fields(params)
+    except errors.InvalidParamsError as error:
+        told: Any = vars(error)["data"]  # typed as a dict of anything
+        missing: list[dict[str, str]] = told["errors"]
+        named = [{**each, "field": _camel(each["field"])} for each in missing]
+        words = "; ".join(f"{each['field']}: {each['message']}" for each in named)
+        raise errors.InvalidParamsError(words, {"errors": named}) from None
+
+
+def _camel(name: str) -> str:
+    return _UNDERSCORE.sub(lambda found: found[1].upper(), name)
 
 
 async def _events(stream: AsyncGenerator[Told, None]) -> AsyncGenerator[Event]:

@@ -1,0 +1,115 @@
+"""Errors of requests that come to no operation, in the words of each binding. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from agentflow.data import is_array, is_object
+from agentflow_a2a.refusals import RefusedError
+
+INVALID, CONTENT, PARAMS = -32600, -32005, -32602
+_REASONS: Mapping[int, str] = {
+    INVALID: "INVALID_REQUEST", CONTENT: "CONTENT_TYPE_NOT_SUPPORTED", PARAMS: "INVALID_PARAMS",
+}  # fmt: skip
+_PARSING = b"Failed to parse "
+_FIELD = re.compile(r"Failed to parse (\w+) field: ")
+_TYPE = "type.googleapis.com/google.rpc."
+
+
+def rpc_error(
+    body: bytes, code: int, message: str, status: int = 200, fields: Mapping[str, str] | None = None
+) -> Response:
+    """Return an error of JSON-RPC.
+
+    Args:
+        body: the request, for its id.
+        code: the error's code.
+        message: what is wrong.
+        status: status of HTTP.
+        fields: what is wrong with which field.
+    """
+    try:
+        name = json.loads(body)["id"] if body else None
+    except (ValueError, KeyError, TypeError):
+        name = None
+    error = {"code": code, "message": message, "data": _details(_REASONS[code], fields)}
+    return JSONResponse({"jsonrpc": "2.0", "id": name, "error": error}, status)
+
+
+def rest_error(
+    code: int, status: str, message: str, reason: str = "INVALID_REQUEST", fields: Mapping[str, str] | None = None
+) -> Response:
+    """Return an error of HTTP+JSON: its status, as HTTP and google.rpc have it."""
+    return JSONResponse(
+        {"error": {"code": code, "status": status, "message": message, "details": _details(reason, fields)}},
+        code,
+        media_type="application/a2a+json",
+    )
+
+
+def refused(error: RefusedError, body: bytes | None) -> Response:
+    """Return what is wrong with a parameter; `body`: of the request of JSON-RPC, None: it was one of HTTP+JSON."""
+    if body is None:
+        return rest_error(400, "INVALID_ARGUMENT", error.message, _REASONS[PARAMS], error.fields)
+    return rpc_error(body, PARAMS, error.message, fields=error.fields)
+
+
+def no_route(status: int) -> Response:
+    """Return the error of a path, or of a method of HTTP, that there isn't."""
+    if status == 405:
+        return rest_error(405, "UNIMPLEMENTED", "this path takes another method of HTTP", "METHOD_NOT_FOUND")
+    return rest_error(status, "NOT_FOUND", "no operation has this path", "METHOD_NOT_FOUND")
+
+
+def named(answer: bytes) -> bytes:
+    """Return an answer with the field named whose value is of a wrong type: the SDK tells it in a text only."""
+    if _PARSING not in answer:
+        return answer
+    try:
+        told: Any = json.loads(answer)
+    except ValueError:
+        return answer
+    error: Any = told.get("error") if is_object(told) else None
+    text = _parse_error(error) if is_object(error) else None
+    if text is None:
+        return answer
+    names = _FIELD.findall(text)
+    if not names:
+        return answer
+    field, why = ".".join(names), _FIELD.sub("", text).rstrip(".")
+    error["message"] = f"{field}: {why}"
+    details = _details(_REASONS[PARAMS], {field: why})
+    if "data" in error:
+        error["data"] = details
+    else:
+        error["details"] = details
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _parse_error(error: Mapping[str, Any]) -> str | None:
+    """Return what the SDK says of a request that it can't read: over JSON-RPC in the details, else as the message."""
+    data: Any = error.get("data")
+    if error.get("code") == PARAMS and is_array(data) and data and is_object(data[0]):
+        metadata: Any = data[0].get("metadata")
+        text: Any = metadata.get("parseError") if is_object(metadata) else None
+    else:
+        text = error.get("message") if error.get("status") == "INVALID_ARGUMENT" else None
+    return text if isinstance(text, str) else None
+
+
+def _details(reason: str, fields: Mapping[str, str] | None) -> Sequence[Mapping[str, Any]]:
+    info: dict[str, Any] = {
+        "@type": f"{_TYPE}ErrorInfo",
+        "reason": reason,
+        "domain": "a2a-protocol.org",
+        "metadata": {},
+    }
+    if not fields:
+        return [info]
+    violations = [{"field": name, "description": why} for name, why in fields.items()]
+    return [info, {"@type": f"{_TYPE}BadRequest", "fieldViolations": violations}]
