@@ -162,7 +162,7 @@ async def test_a_server_that_dies_is_told_with_its_last_words_and_started_again(
     assert len(ledger(tmp_path, "pid")) == 2
 
 
-async def test_a_program_gets_its_folder_and_only_the_environment_it_is_given(
+async def test_a_program_has_its_folder_and_only_the_environment_it_is_given_and_ends_with_the_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOSTILE", "1")
@@ -170,13 +170,8 @@ async def test_a_program_gets_its_folder_and_only_the_environment_it_is_given(
     async with far(tmp_path, {"program": entry(tmp_path, cwd="inner", env={"TOKEN": "x"})}) as world:
         me = (await world.start("me", "program")).output
     assert (me["cwd"], me["others"]) == (str(tmp_path / "inner"), False)
-
-
-async def test_a_program_ends_with_the_engine(tmp_path: Path) -> None:
-    async with far(tmp_path, {"program": entry(tmp_path)}) as world:
-        pid = (await world.start("me", "program")).output["pid"]
     with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+        os.kill(me["pid"], 0)
     assert ledger(tmp_path, "left")
 
 
@@ -187,6 +182,7 @@ async def test_a_program_that_isnt_there_is_told_at_once(tmp_path: Path) -> None
     assert failed.message == 'server "program" can\'t be started: no such file or directory: no-such-program'
 
 
+@pytest.mark.slow
 async def test_an_address_where_nobody_listens_can_be_tried_again(tmp_path: Path) -> None:
     async with listening(tmp_path) as (process, url), far(tmp_path, {"address": {"url": url}}) as world:
         assert (await world.start("echo", "address", text="hi")).state == "completed"
