@@ -36,8 +36,8 @@ TOOLS = [
     T.Tool(name="die", input_schema=NONE),
     T.Tool(name="ask", input_schema=NONE),
     T.Tool(name="visit", input_schema=NONE),
-    T.Tool(name="long", input_schema=NONE),
-    T.Tool(name="longask", input_schema=NONE),
+    T.Tool(name="long", input_schema=NONE, execution=T.ToolExecution(task_support="optional")),
+    T.Tool(name="longask", input_schema=NONE, execution=T.ToolExecution(task_support="required")),
     T.Tool(name="me", input_schema=NONE),
 ]
 
@@ -162,10 +162,18 @@ async def do_longask(ctx: Context, params: T.CallToolRequestParams) -> Any:
 def new_task(tool: str, state: dict[str, Any]) -> dict[str, Any]:
     task = f"task-{os.urandom(8).hex()}"
     now = "2026-11-20T21:42:57.233Z"
-    data = {"taskId": task, "createdAt": now, "lastUpdatedAt": now, "ttlMs": None, "pollIntervalMs": 20, **state}
+    data = {
+        "tool": tool,
+        "taskId": task,
+        "createdAt": now,
+        "lastUpdatedAt": now,
+        "ttlMs": None,
+        "pollIntervalMs": 20,
+        **state,
+    }
     LEDGER.with_name(f"{task}.task").write_text(json.dumps(data))
     note("task", tool, task)
-    return {"resultType": "task", **{k: v for k, v in data.items() if k != "inputRequests"}}
+    return {"resultType": "task", **{k: v for k, v in data.items() if k not in ("inputRequests", "tool")}}
 
 
 class TaskParams(T.RequestParams):
@@ -230,7 +238,9 @@ async def list_tools(ctx: Context, params: T.PaginatedRequestParams | None) -> T
 
 def make() -> Server[Any]:
     """Make the server."""
-    server = Server[Any]("remote", on_list_tools=list_tools, on_call_tool=call_tool)
+    kind = Server2025 if os.environ.get("ERA") == "legacy" else Server[Any]
+    server = kind("remote", on_list_tools=list_tools, on_call_tool=call_tool)
+    server.add_request_handler("tasks/result", TaskParams, get_task)
     server.add_request_handler("tasks/get", TaskParams, get_task)
     server.add_request_handler("tasks/update", UpdateParams, update_task)
     server.add_request_handler("tasks/cancel", TaskParams, cancel_task)
@@ -241,10 +251,46 @@ def make() -> Server[Any]:
 
 
 async def as_of_2025(ctx: Any, call_next: Any) -> Any:
-    """Know nothing of 2026."""
+    """Know nothing of 2026, and have the tasks of 2025."""
     if ctx.method == "server/discover":
         raise MCPError(T.METHOD_NOT_FOUND, "Method not found")
+    params: Any = ctx.params or {}
+    if ctx.method == "tools/call" and "task" in params:
+        note("call", params["name"], params["_meta"]["agentflow/idempotency-key"])
+        made = new_task(params["name"], {"status": "working", "pollInterval": 20})
+        shown = {name: made[name] for name in ("taskId", "status", "createdAt", "lastUpdatedAt", "pollInterval")}
+        return {"task": {**shown, "ttl": None}}
+    if ctx.method == "tasks/get":
+        data = json.loads(task_file(params["taskId"]).read_text())
+        note("get", data["status"])
+        ended = LEDGER.with_name("finish").exists()
+        status = "input_required" if ended and data["tool"] == "longask" else "completed" if ended else "working"
+        return {
+            **{name: data[name] for name in ("taskId", "createdAt", "lastUpdatedAt")},
+            "status": status,
+            "ttl": None,
+        }
+    if ctx.method == "tasks/result":
+        data = json.loads(task_file(params["taskId"]).read_text())
+        content: dict[str, Any] = {"ended": LEDGER.with_name("finish").read_text()}
+        if data["tool"] == "longask":
+            reply = await ctx.session.elicit_form("Go on?", FORM, related_request_id=ctx.request_id)
+            content = {"said": reply.action, "content": reply.content}
+        note("result", data["tool"])
+        return text("", structured_content=content).model_dump(mode="json", by_alias=True, exclude_none=True)
     return await call_next(ctx)
+
+
+class Server2025(Server[Any]):
+    """Says that it has tasks."""
+
+    def get_capabilities(self, *args: Any, **keywords: Any) -> T.ServerCapabilities:
+        """Return what it can."""
+        tools = T.TasksToolsCapability(call=T.TasksCallCapability())
+        tasks = T.ServerTasksCapability(
+            requests=T.ServerTasksRequestsCapability(tools=tools), cancel=T.TasksCancelCapability()
+        )
+        return super().get_capabilities(*args, **keywords).model_copy(update={"tasks": tasks})
 
 
 class Before2026:

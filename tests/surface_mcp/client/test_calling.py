@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
+from agentflow.data import decode, encode
 from agentflow.engine import Answer, Decline
 from agentflow.errors import Failure
 from tests.surface_mcp.client.far import Far, entry, far, ledger, listening, until_line
@@ -118,6 +119,56 @@ async def test_an_address_to_visit_is_a_wait_with_it(world: Far) -> None:
     (wait,) = [each for each in await world.engine.waits() if each.run_id == run.id]
     assert wait.message == "Pay there\nhttps://pay.example/1"
     assert (await world.answer(run, Answer({}))).output == {"action": "accept"}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_a_call_that_goes_on_as_a_task_is_followed_to_its_end(world: Far, server: str) -> None:
+    (world.folder / "finish").unlink(missing_ok=True)
+    looked = len(ledger(world.folder, "get", "working"))
+    run = await world.engine.start("call", {"tool": "long", "server": server})
+    await until_line(world.folder, "get", "working", after=looked)
+    (world.folder / "finish").write_text("well")
+    ended = await world.ended(run)
+    assert (ended.state, ended.output) == ("completed", {"ended": "well"})
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_what_a_task_asks_is_a_wait_and_its_answer_goes_back(world: Far, server: str) -> None:
+    (world.folder / "finish").write_text("well")
+    run = await world.start("longask", server)
+    (wait,) = [each for each in await world.engine.waits() if each.run_id == run.id]
+    assert (run.state, wait.message) == ("input-required", "Go on?")
+    ended = await world.answer(run, Answer({"yes": True}))
+    old = {"said": "accept", "content": {"yes": True}}
+    assert (ended.state, ended.output) == ("completed", old if server.startswith("old") else {"ended": "well"})
+
+
+async def test_a_task_that_fails_or_is_cancelled_fails_its_step(world: Far) -> None:
+    (world.folder / "finish").write_text("fail")
+    failed = failure(await world.start("long", "program"))
+    assert (failed.code, failed.message) == ("AF-TOOL-FAILED", 'Tool "long" failed: the disk is full')
+    (world.folder / "finish").unlink()
+    tasks = len(ledger(world.folder, "task", "long"))
+    looked = len(ledger(world.folder, "get", "working"))
+    run = await world.engine.start("call", {"tool": "long", "server": "program"})
+    await until_line(world.folder, "get", "working", after=looked)
+    task = ledger(world.folder, "task", "long")[tasks].split()[2]
+    path = world.folder / f"{task}.task"
+    path.write_bytes(encode({**decode(path.read_bytes()), "status": "cancelled"}))
+    assert failure(await world.ended(run)).code == "AF-TOOL-CANCELED"
+
+
+async def test_a_step_that_is_cancelled_cancels_its_task_parked_or_not(world: Far) -> None:
+    (world.folder / "finish").unlink(missing_ok=True)
+    cancelled = len(ledger(world.folder, "cancel"))
+    asks = await world.start("longask", "program")
+    await world.engine.cancel(asks.id)
+    await until_line(world.folder, "cancel", after=cancelled)
+    looked = len(ledger(world.folder, "get", "working"))
+    works = await world.engine.start("call", {"tool": "long", "server": "address"})
+    await until_line(world.folder, "get", "working", after=looked)
+    await world.engine.cancel(works.id)
+    await until_line(world.folder, "cancel", after=cancelled + 1)
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anyio
 import pytest
 
 from agentflow.engine import Answer, Decline
 from tests.cli.forks import COMMAND
-from tests.surface_mcp.client.far import far
+from tests.surface_mcp.client.far import LIMIT, far
 
 pytestmark = pytest.mark.anyio
 INNER = """\
@@ -67,6 +68,7 @@ async def test_an_inner_wait_is_answered_at_the_outer_run_and_a_cancel_reaches_t
         left = await world.start("review", "inner", amount=9)
         await world.engine.cancel(left.id)
         listed = await world.start("list_workflow_runs", "inner")
-        while listed.output["runs"][0]["status"] not in ("canceled", "cancelled"):
-            listed = await world.start("list_workflow_runs", "inner")
+        with anyio.fail_after(LIMIT):
+            while listed.output["runs"][0]["status"] not in ("canceled", "cancelled"):
+                listed = await world.start("list_workflow_runs", "inner")
     assert (inner / "notes").read_text() == "noted\n" * 3
