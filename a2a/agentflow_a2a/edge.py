@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agentflow.data import is_object
 from agentflow.server.bodies import DEPTH, is_deeper, read
 from agentflow.server.who import principal_of
 from agentflow_a2a import faults
@@ -23,6 +24,7 @@ _RPC = ("application/json",)
 _REST = ("application/json", "application/a2a+json")
 _NO_HISTORY = re.compile(rb'"historyLength"\s*:\s*0\b')
 _LIST = re.compile(rb'"(?:ListTasks)"')
+_AFTER, _OURS = b'"after"', TASKS.encode()
 
 
 class Edge:
@@ -60,6 +62,8 @@ class Edge:
             body = given
             if _NO_HISTORY.search(body) and _wants_none(body):
                 caller = scope[CALLER] = replace(caller, no_history=True)
+            if caller.after is None and _AFTER in body and _OURS in body:
+                scope[CALLER] = caller = replace(caller, after=_after(body))
         elif "/v1/" in request.url.path and request.query_params.get("historyLength") == "0":
             caller = scope[CALLER] = replace(caller, no_history=True)
         elif (state := request.query_params.get("status")) and request.url.path.endswith("/tasks") and _unknown(state):
@@ -153,6 +157,18 @@ def _wants_none(body: bytes) -> bool:
         return "/" in call["method"] and any(each.get("historyLength") == 0 for each in told)
     except (ValueError, KeyError, TypeError, AttributeError):
         return False
+
+
+def _after(body: bytes) -> int | None:
+    """Return the generation after which a stream goes on, where the request's metadata tells it, not a header."""
+    try:
+        told: Any = json.loads(body)
+    except ValueError:
+        return None
+    for name in ("params", "metadata", TASKS, "after"):
+        if is_object(told) and (name in told or name != "params"):  # HTTP+JSON has no params around it
+            told = told.get(name)
+    return told if isinstance(told, int) and not isinstance(told, bool) and told >= 0 else None
 
 
 def _unknown(state: object) -> bool:

@@ -26,7 +26,19 @@ from agentflow.errors import AgentflowError
 from agentflow.server import run
 from agentflow.server.who import Loopback
 from agentflow_a2a.told import TASKS
-from tests.surface_a2a.served import MODES, WORKFLOWS, Server, generation, official, output, request, send, state, waits
+from tests.surface_a2a.served import (
+    MODES,
+    WORKFLOWS,
+    Mode,
+    Server,
+    generation,
+    official,
+    output,
+    request,
+    send,
+    state,
+    waits,
+)
 from tests.surface_a2a.test_serving import ENV, TOKENS
 
 pytestmark = pytest.mark.anyio
@@ -250,3 +262,20 @@ def test_the_address_on_the_card_is_the_port_s_unless_another_is_told() -> None:
     at = run.grpc_at("127.0.0.1", 0, None, "https://agents.example.com/desk", Loopback())
     assert at.url == f"agents.example.com:{at.port}"
     assert run.grpc_at("127.0.0.1", 0, "rpc.example.com:443", None, Loopback()).url == "rpc.example.com:443"
+
+
+@pytest.mark.parametrize("version", ["1.0", "0.3"])
+async def test_a_subscription_goes_on_through_waits_and_a_cancel_ends_it(server: Server, version: str) -> None:
+    mode = Mode("GRPC", version)
+    with anyio.fail_after(60):
+        async with official(server.url, mode) as client, official(server.url, mode, streaming=True) as listener:
+            asked = await send(client, request("x", skill="twice"))
+            told: list[str] = []
+            async for event in listener.subscribe(pb.SubscribeToTaskRequest(id=asked.id)):
+                if event.HasField("task"):
+                    await send(client, request("one", taskId=asked.id))
+                elif event.HasField("status_update"):
+                    told.append(pb.TaskState.Name(event.status_update.status.state))
+                    if told == ["TASK_STATE_INPUT_REQUIRED"]:
+                        await client.cancel_task(pb.CancelTaskRequest(id=asked.id))
+            assert (told[0], told[-1]) == ("TASK_STATE_INPUT_REQUIRED", "TASK_STATE_CANCELED")

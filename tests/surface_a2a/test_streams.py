@@ -13,6 +13,7 @@ from a2a.client import Client
 from a2a.types import a2a_pb2 as pb
 from a2a.utils.errors import UnsupportedOperationError
 
+from agentflow_a2a.told import TASKS
 from tests.surface_a2a.served import MODES, Mode, Server, generation, official, plain, request, send, state, waits
 
 pytestmark = pytest.mark.anyio
@@ -158,3 +159,25 @@ async def test_chunks_of_an_artifact_are_told_as_they_come_and_make_the_whole(se
             assert state(task) == "completed"
             [book] = [each for each in task.artifacts if each.artifact_id == "book"]
             assert "".join(part.text for part in book.parts) == text
+
+
+async def test_who_cannot_set_headers_tells_in_metadata_what_was_seen_last(server: Server) -> None:
+    with anyio.fail_after(TIME):
+        async with official(server.url) as client, httpx.AsyncClient(timeout=TIME) as http:
+            done = await send(client, request({"count": 5}, skill="chunks"))
+            params = {"id": done.id, "metadata": {TASKS: {"after": 3}}}
+            bodies = [
+                ("/a2a", "SubscribeToTask", "1.0"),
+                ("/a2a", "tasks/resubscribe", "0.3"),
+                (f"/a2a/rest/tasks/{done.id}:subscribe", None, "1.0"),
+            ]
+            for path, method, version in bodies:
+                whole = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+                answer = await http.post(
+                    server.url + path,
+                    json=whole if method else {"metadata": params["metadata"]},
+                    headers={"A2A-Version": version},
+                )
+                numbers = [int(line[3:]) for line in answer.text.splitlines() if line.startswith("id:")]
+                assert numbers[0] == 3
+                assert numbers[1:] == list(range(4, generation(done) + 1))
