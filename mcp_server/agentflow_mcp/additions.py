@@ -45,6 +45,8 @@ class Additions:
     resources: dict[str, Added[types.Resource]] = field(default_factory=dict[str, Any])
     templates: dict[str, Added[types.ResourceTemplate]] = field(default_factory=dict[str, Any])
     requests: dict[str, Added[type[BaseModel]]] = field(default_factory=dict[str, Any])
+    watchers: list[Callable[[str], None]] = field(default_factory=list[Callable[[str], None]])
+    """Take the addresses of resources that have changed."""
 
     def tool(self, tool: types.Tool) -> Callable[[Handler], Handler]:
         """Add a tool; arguments that don't fit its schema don't reach its function."""
@@ -61,6 +63,11 @@ class Additions:
     def template(self, template: types.ResourceTemplate) -> Callable[[Handler], Handler]:
         """Add resources whose addresses have the form of a template, with `{name}` for what differs."""
         return _register(self.templates, template.uri_template, template)
+
+    def updated(self, uri: str) -> None:
+        """Tell the clients that have subscribed to an added resource that it has changed."""
+        for watcher in self.watchers:
+            watcher(uri)
 
     def request(self, method: str, params: type[BaseModel]) -> Callable[[Handler], Handler]:
         """Answer requests that the server doesn't answer itself, such as `completion/complete`.

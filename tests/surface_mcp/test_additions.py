@@ -5,11 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from mcp import Client
 from mcp.client.session import ClientRequestContext
 from mcp.shared.exceptions import MCPError
-from mcp.types import ElicitRequestParams, ElicitResult, TextContent, TextResourceContents
+from mcp.types import (
+    ElicitRequestParams,
+    ElicitResult,
+    EmptyResult,
+    ResourceUpdatedNotification,
+    SubscribeRequest,
+    SubscribeRequestParams,
+    TextContent,
+    TextResourceContents,
+    UnsubscribeRequest,
+    UnsubscribeRequestParams,
+)
 
 from agentflow import Engine, load_config
 from agentflow.errors import AgentflowError, DefinitionError
@@ -40,6 +52,11 @@ def say(text):
 
 
 def add(additions):
+    @additions.tool(types.Tool(name="shut", description="Changes the hours.", input_schema={"type": "object"}))
+    async def shut(ctx, params):
+        additions.updated("shop://hours")
+        return say("shut")
+
     @additions.tool(types.Tool(name="double", description="Doubles.", input_schema=SCHEMA))
     async def double(ctx, params):
         return say(str(2 * params.arguments["n"]))
@@ -81,6 +98,16 @@ def add(additions):
 async def name(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
     """Fill in a form."""
     return ElicitResult(action="accept", content={"name": "Ann"})
+
+
+def subscribe(uri: str) -> SubscribeRequest:
+    """Ask to hear of a resource, as clients before 2026-07-28 do."""
+    return SubscribeRequest(params=SubscribeRequestParams(uri=uri))
+
+
+def unsubscribe(uri: str) -> UnsubscribeRequest:
+    """Ask not to hear of it any more."""
+    return UnsubscribeRequest(params=UnsubscribeRequestParams(uri=uri))
 
 
 def written(folder: Path, module: str, *, named: str, config: str = CONFIG) -> Path:
@@ -127,6 +154,33 @@ async def test_additions_are_listed_and_carried_out_beside_the_workflows(
             assert contents.text == uri
         with pytest.raises(MCPError, match="Resource not found"):
             await client.read_resource("shop://items/7/9/price")
+
+
+async def test_a_session_hears_of_changes_of_the_added_resources_it_has_subscribed_to(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, MODULE, named="added_heard"))
+    heard: list[str] = []
+    event = anyio.Event()
+
+    async def hear(message: Any) -> None:
+        if isinstance(message, ResourceUpdatedNotification):
+            heard.append(str(message.params.uri))
+            event.set()
+
+    async with (
+        Engine.open(":memory:", config=config) as engine,
+        Client(make_server(Desk(engine, CONTROLS, hold=10), "added"), mode="legacy", message_handler=hear) as client,
+    ):
+        await call(client, "shut")
+        await client.session.send_request(subscribe("shop://hours"), EmptyResult)
+        await call(client, "shut")
+        with anyio.fail_after(10):
+            await event.wait()
+        await client.session.send_request(unsubscribe("shop://hours"), EmptyResult)
+        await call(client, "shut")
+        await client.list_tools()
+        with pytest.raises(MCPError, match="Resource not found"):
+            await client.session.send_request(subscribe("shop://nothing"), EmptyResult)
+    assert heard == ["shop://hours"]
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import anyio
 import mcp.types as types
 from mcp.server import Server
 from mcp.shared.exceptions import MCPError
@@ -18,6 +19,7 @@ from agentflow_mcp.additions import Added, Additions, Handler
 from agentflow_mcp.catalogue import checker
 from agentflow_mcp.desk import Desk
 from agentflow_mcp.protocol.client import Context, principal
+from agentflow_mcp.protocol.listening import GROUP, MOST, place_of
 from agentflow_mcp.protocol.shapes import result_of
 from agentflow_mcp.results import defect, refused
 
@@ -45,7 +47,11 @@ def serve_added(server: Server[dict[str, Any]], desk: Desk, added: Additions) ->
         more = types.ListResourceTemplatesResult(resource_templates=_listed(added.templates))
         _list_also(server, "resources/templates/list", more, "resource_templates")
     if added.resources or added.templates:
-        _do_also(server, "resources/read", types.ReadResourceRequestParams, _Resources(added).find, gate)
+        find = _Resources(added).find
+        _do_also(server, "resources/read", types.ReadResourceRequestParams, find, gate)
+        subscribed = _Subscribed(find)
+        subscribed.serve(server)
+        added.watchers.append(subscribed.updated)
     for method, each in added.requests.items():
         server.add_request_handler(method, each.listed, gate.around(method, each.do))
 
@@ -79,6 +85,53 @@ class _Resources:
 def _form(template: str) -> re.Pattern[str]:
     parts = re.split(r"\{[^}]*\}", template)
     return re.compile("[^/]+".join(re.escape(part) for part in parts))
+
+
+class _Subscribed:
+    """Which sessions, of the protocol before 2026-07-28, want to know of changes of added resources."""
+
+    def __init__(self, find: Any) -> None:
+        self._find = find
+        self._known: dict[tuple[str, str], Context] = {}
+
+    def serve(self, server: Server[dict[str, Any]]) -> None:
+        """Take subscriptions to added resources; others are the server's."""
+        for method, kind, do in (
+            ("resources/subscribe", types.SubscribeRequestParams, self._subscribe),
+            ("resources/unsubscribe", types.UnsubscribeRequestParams, self._unsubscribe),
+        ):
+            entry = server.get_request_handler(method)
+            server.add_request_handler(method, kind, self._before(do, entry.handler if entry is not None else None))
+
+    def _before(self, do: Callable[[Context, str], None], other: Handler | None) -> Handler:
+        async def done(ctx: Context, params: Any) -> Any:
+            if self._find(params) is not None:
+                do(ctx, str(params.uri))
+                return types.EmptyResult()
+            if other is None:
+                raise MCPError(types.INVALID_PARAMS, "Resource not found", {"uri": str(params.uri)})
+            return await other(ctx, params)
+
+        return done
+
+    def _subscribe(self, ctx: Context, uri: str) -> None:
+        if len(self._known) >= MOST:
+            del self._known[next(iter(self._known))]
+        self._known[place_of(ctx, uri)] = ctx
+
+    def _unsubscribe(self, ctx: Context, uri: str) -> None:
+        self._known.pop(place_of(ctx, uri), None)
+
+    def updated(self, uri: str) -> None:
+        for place, ctx in list(self._known.items()):
+            if place[1] == uri:
+                ctx.lifespan_context[GROUP].start_soon(self._tell, place, ctx)
+
+    async def _tell(self, place: tuple[str, str], ctx: Context) -> None:
+        try:
+            await ctx.session.send_resource_updated(place[1])
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):  # it has gone
+            self._known.pop(place, None)
 
 
 class _Gate:

@@ -25,7 +25,8 @@ from agentflow_mcp.watched import changes
 
 MOST: Final = 1024
 """Streams at once, and things that one stream tells of."""
-_GROUP: Final = "group"
+GROUP: Final = "group"
+"""Key of the task group in the lifespan's context."""
 
 
 class TaskChange(types.NotificationParams):
@@ -56,7 +57,7 @@ Send = Callable[[Any], Awaitable[None]]
 async def lifespan(_: Server[dict[str, Any]]) -> AsyncGenerator[dict[str, Any]]:
     """Hold what tells clients of changes that no request waits for."""
     async with anyio.create_task_group() as group:
-        yield {_GROUP: group}
+        yield {GROUP: group}
         group.cancel_scope.cancel()
 
 
@@ -171,7 +172,7 @@ def _serve_subscribing(server: Server[dict[str, Any]], desk: Desk) -> None:
     following: dict[tuple[str, str], anyio.CancelScope] = {}
 
     async def follow(ctx: Context, uri: str, run_id: str) -> None:
-        place = _place(ctx, uri)
+        place = place_of(ctx, uri)
         with anyio.CancelScope() as scope:
             following[place] = scope
             await _each_change(desk, run_id, ctx, lambda: ctx.session.send_resource_updated(uri))
@@ -183,14 +184,14 @@ def _serve_subscribing(server: Server[dict[str, Any]], desk: Desk) -> None:
         if not await resources.is_there(desk.follower, uri, principal(ctx)):
             raise MCPError(types.INVALID_PARAMS, "Resource not found", {"uri": uri})
         run_id = resources.run_id_of(uri)
-        if run_id is not None and _place(ctx, uri) not in following:
+        if run_id is not None and place_of(ctx, uri) not in following:
             if len(following) >= MOST:
                 following.pop(next(iter(following))).cancel()
-            ctx.lifespan_context[_GROUP].start_soon(follow, ctx, uri, run_id)
+            ctx.lifespan_context[GROUP].start_soon(follow, ctx, uri, run_id)
         return types.EmptyResult()
 
     async def unsubscribe(ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
-        scope = following.pop(_place(ctx, params.uri), None)
+        scope = following.pop(place_of(ctx, params.uri), None)
         if scope is not None:
             scope.cancel()
         return types.EmptyResult()
@@ -199,6 +200,7 @@ def _serve_subscribing(server: Server[dict[str, Any]], desk: Desk) -> None:
     server.add_request_handler("resources/unsubscribe", types.UnsubscribeRequestParams, unsubscribe)
 
 
-def _place(ctx: Context, uri: str) -> tuple[str, str]:
+def place_of(ctx: Context, uri: str) -> tuple[str, str]:
+    """Return a session, and an address that it has subscribed to."""
     session = ctx.request.headers.get("mcp-session-id", "") if ctx.request is not None else ""
     return session, uri
