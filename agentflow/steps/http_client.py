@@ -30,15 +30,8 @@ def guarded_client(policy: Policy, *, inner: httpcore.AsyncNetworkBackend | None
         policy: what may be connected to.
         inner: makes the connections; default: real ones.
     """
-    pool = httpcore.AsyncConnectionPool(
-        ssl_context=httpx.create_ssl_context(trust_env=False),
-        max_connections=256,
-        max_keepalive_connections=64,
-        keepalive_expiry=5.0,
-        network_backend=GuardedBackend(policy, inner),
-    )
     return httpx.AsyncClient(
-        transport=_Transport(pool),
+        transport=guarded_transport(policy, inner=inner),
         trust_env=False,
         follow_redirects=False,
         timeout=httpx.Timeout(None, connect=30.0),
@@ -46,6 +39,23 @@ def guarded_client(policy: Policy, *, inner: httpcore.AsyncNetworkBackend | None
         cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
         headers={"user-agent": "agentflow"},
     )
+
+
+def guarded_transport(policy: Policy, *, inner: httpcore.AsyncNetworkBackend | None = None) -> httpx.AsyncBaseTransport:
+    """Return what sends single requests by a policy; unlike a client it writes no address into a log.
+
+    Args:
+        policy: what may be connected to.
+        inner: makes the connections; default: real ones.
+    """
+    pool = httpcore.AsyncConnectionPool(
+        ssl_context=httpx.create_ssl_context(trust_env=False),
+        max_connections=256,
+        max_keepalive_connections=64,
+        keepalive_expiry=5.0,
+        network_backend=GuardedBackend(policy, inner),
+    )
+    return _Transport(pool)
 
 
 class _Transport(httpx.AsyncBaseTransport):

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from agentflow.server.run import bound
+from agentflow_a2a.told import TASKS
 
 Answer = Callable[["Got"], Awaitable[Response | int]]
 
@@ -36,8 +37,16 @@ class Got(NamedTuple):
     @property
     def task_id(self) -> str:
         """Whose change it is."""
-        content = self.body.get("statusUpdate") or self.body["artifactUpdate"]
-        return content["taskId"]
+        return self._content["taskId"]
+
+    @property
+    def generation(self) -> int | None:
+        """Which change of the task it is; None: a part of one."""
+        return self._content.get("metadata", {}).get(TASKS, {}).get("generation")
+
+    @property
+    def _content(self) -> dict[str, Any]:
+        return self.body.get("statusUpdate") or self.body["artifactUpdate"]
 
 
 class Receiver:

@@ -66,7 +66,7 @@ class Delivery:
         self._policy = policy
         self._timeout = timeout
         self._inner = inner
-        self._client: httpx.AsyncClient | None = None
+        self._transport: httpx.AsyncBaseTransport | None = None
 
     async def check(self, url: str) -> str:
         """Look at an address that somebody wants things sent to; returns it without what is secret in it.
@@ -97,6 +97,8 @@ class Delivery:
             raise InputError("it is no address") from None
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise InputError("it has to begin with https:// and a host")
+        if parsed.port is not None and not 0 < parsed.port < 65536:
+            raise InputError("its port isn't one")
         if parsed.userinfo:
             raise InputError("it has a user or a password in it; give authentication instead")
         if parsed.scheme == "http" and not self._policy.private and self._policy.allow is None:
@@ -109,12 +111,16 @@ class Delivery:
         """Deliver something once, and say what became of it; in our own words, as an answer's may hold secrets."""
         import httpx  # noqa: PLC0415
 
-        headers = {**target.headers, "content-type": media}
+        headers = {**target.headers, "content-type": media, "user-agent": "agentflow"}
         try:
+            request = httpx.Request("POST", target.url, headers=headers, content=body)
             with anyio.fail_after(self._timeout):
-                async with self._http.stream("POST", target.url, content=body, headers=headers) as response:
+                response = await self._http.handle_async_request(request)
+                try:
                     await _read_some(response)
-                    return _meaning(response.status_code, response.headers.get("retry-after", ""))
+                finally:
+                    await response.aclose()
+                return _meaning(response.status_code, response.headers.get("retry-after", ""))
         except StepError as error:
             return Outcome("refused", error.what)
         except (TimeoutError, httpx.TimeoutException):
@@ -127,18 +133,18 @@ class Delivery:
             return Outcome("refused", "can't be sent there as it is")
 
     @property
-    def _http(self) -> httpx.AsyncClient:
-        if self._client is None:
-            from agentflow.steps.http_client import guarded_client  # noqa: PLC0415
+    def _http(self) -> httpx.AsyncBaseTransport:
+        if self._transport is None:
+            from agentflow.steps.http_client import guarded_transport  # noqa: PLC0415
 
-            self._client = guarded_client(self._policy, inner=self._inner)
-        return self._client
+            self._transport = guarded_transport(self._policy, inner=self._inner)
+        return self._transport
 
     async def aclose(self) -> None:
         """Close the connections."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.aclose()
 
 
 def _port(scheme: str) -> int:

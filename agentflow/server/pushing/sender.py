@@ -31,7 +31,7 @@ FEW = 100
 """After a page with less than this nothing more is looked for in the same turn."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 3600.0
 """Seconds after the first failure; each further one doubles them."""
-DEAD = 5.0
+DEAD = 1.0
 """Seconds after which is looked again whether a process that had claimed receivers has died."""
 log = logging.getLogger("agentflow")
 
