@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from agentflow import __version__
 from agentflow.engine import Engine
 from agentflow.ids import new_id
+from agentflow.server import answering
 from agentflow.server.surface import Agent, Grpc, Serving, Surface, surfaces
 from agentflow.server.who import Asking, Who, who_of
 
@@ -79,15 +80,17 @@ def agents_of(
 
 def _routes(agents: Sequence[Agent], speaking: Sequence[Surface], url: str) -> list[BaseRoute]:
     if len(agents) == 1:
-        return [route for surface in speaking for route in surface.routes(agents[0], {})]
+        return _of(agents[0], speaking, {})
     base = url.rstrip("/")
     named = {agent.engine.config.name: agent for agent in agents}
     first = replace(agents[0], url=base, tenant="")
-    mounts = [
-        Mount(agent.url.removeprefix(base), routes=[route for each in speaking for route in each.routes(agent, {})])
-        for agent in agents
-    ]
-    return [*mounts, *(route for surface in speaking for route in surface.routes(first, named))]
+    mounts = [Mount(agent.url.removeprefix(base), routes=_of(agent, speaking, {})) for agent in agents]
+    return [*mounts, *_of(first, speaking, named)]
+
+
+def _of(agent: Agent, speaking: Sequence[Surface], named: Mapping[str, Agent]) -> list[BaseRoute]:
+    """Return the routes of an agent: of its surfaces, and of the pages where people answer."""
+    return [*answering.routes(agent.engine), *(route for each in speaking for route in each.routes(agent, named))]
 
 
 def _health(instance: str) -> Callable[[Request], Awaitable[Response]]:

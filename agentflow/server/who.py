@@ -20,8 +20,8 @@ from agentflow.definition.config_file import TokenEntry
 from agentflow.errors import AgentflowError
 from agentflow.principal import LOCAL, Principal
 
-OPEN = re.compile(r"/healthz|(/agents/[^/]+)?/\.well-known/[^/]+")
-"""Paths that anybody may read."""
+OPEN = re.compile(r"/healthz|(/agents/[^/]+)?/(\.well-known|answer)/[^/]+")
+"""Paths that anybody may read; of answers only who has the whole, sealed path."""
 
 
 class Refusal(Exception):

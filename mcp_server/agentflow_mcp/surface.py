@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Final
 
 import anyio
 from starlette.routing import BaseRoute, Route
 
+from agentflow.server.answering import link_to
 from agentflow.server.bodies import ROOM
 from agentflow.server.surface import Agent, Place
 from agentflow_mcp.controls import CONTROLS
@@ -27,7 +29,7 @@ class _Served:
 
     def __init__(self, agent: Agent) -> None:
         self._leaving = agent.leaving
-        self._desk = Desk(agent.engine, CONTROLS, HOLD)
+        self._desk = Desk(agent.engine, CONTROLS, HOLD, page=partial(link_to, agent.engine, agent.url))
         server = make_server(self._desk, agent.engine.config.name)
         self.endpoint = Endpoint(server, agent.engine.config.limits.input_size * ROOM, tokens=agent.tokens)
 

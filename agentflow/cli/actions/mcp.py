@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.util import find_spec
 
 from agentflow.cli.actions.start import read_timeout
@@ -14,7 +15,7 @@ from agentflow.errors import AgentflowError
 LONGEST = 600.0
 
 
-def serve(common: Common, hold: str) -> int:
+def serve(common: Common, hold: str, url: str | None) -> int:
     """Serve the config's workflows to the client that has started this process, until it goes.
 
     Raises:
@@ -37,11 +38,13 @@ def serve(common: Common, hold: str) -> int:
         raise no_config(common.config)
 
     async def work(session: Session) -> int:
+        from agentflow.server.answering import link_to  # noqa: PLC0415  as below
         from agentflow_mcp.controls import CONTROLS  # noqa: PLC0415  only what serves loads the server
         from agentflow_mcp.desk import Desk  # noqa: PLC0415
         from agentflow_mcp.protocol import serve_lines  # noqa: PLC0415
 
-        desk = Desk(session.engine, CONTROLS, seconds)
+        page = None if url is None else partial(link_to, session.engine, url.rstrip("/"))
+        desk = Desk(session.engine, CONTROLS, seconds, page=page)
         if console.in_terminal:
             tools = ", ".join(tool.name for tool in desk.tools if tool.name not in CONTROLS)
             console.say(f"MCP on stdin and stdout, for a client to start. Tools: {tools or 'none'}. Ctrl+C ends it.")

@@ -16,6 +16,10 @@ def mcp(
     hold: Annotated[
         str, typer.Option("--hold", metavar="TIME", help="How long a call waits for its run, before it gives a handle.")
     ] = "45s",
+    url: Annotated[
+        str | None,
+        typer.Option("--url", metavar="URL", help="Where `agentflow serve` of this config is: people answer there."),
+    ] = None,
     store: options.Store = None,
     no_color: options.NoColor = False,
 ) -> int:
@@ -27,4 +31,4 @@ def mcp(
     """
     from agentflow.cli.actions.mcp import serve  # noqa: PLC0415  help must not pay for it
 
-    return serve(options.Common(config, store, no_color=no_color), hold)
+    return serve(options.Common(config, store, no_color=no_color), hold, url)

@@ -1,0 +1,57 @@
+"""Addresses of answer pages: sealed, so that they can't be guessed or changed, and of use for one wait only."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from agentflow.data import decode, encode, is_object
+from agentflow.engine import Engine, WaitView
+from agentflow.errors import InputError
+from agentflow.principal import Principal
+
+PATH: Final = "answer"
+LASTS: Final = 7 * 24 * 3600.0
+"""Seconds for which an address is of use."""
+
+
+class Link(NamedTuple):
+    """What an address says."""
+
+    wait_id: str
+    principal: Principal
+    """For whom the address was made: whoever has it answers in this name."""
+
+
+def link_to(engine: Engine, url: str, view: WaitView, principal: Principal) -> str:
+    """Return the address where a wait is answered.
+
+    Args:
+        engine: has the wait.
+        url: where the agent is served, without a slash at its end.
+        view: the wait.
+        principal: who may answer it, and gives the address to a person.
+    """
+    data = {
+        "wait": view.id, "owner": principal.owner, "tenant": principal.tenant, "scopes": sorted(principal.scopes),
+        "groups": sorted(principal.groups), "until": engine.core.env.now() + LASTS,
+    }  # fmt: skip
+    return f"{url}/{PATH}/{engine.sealer.seal(encode(data), purpose=_purpose(engine), owner='')}"
+
+
+def opened(engine: Engine, token: str) -> Link | None:
+    """Return what an address says; None where it is none, or is of no use any more."""
+    try:
+        data = decode(engine.sealer.open(token, purpose=_purpose(engine), owner=""))
+    except InputError:
+        return None
+    if not is_object(data) or data["until"] < engine.core.env.now():
+        return None
+    return Link(data["wait"], _principal(data))
+
+
+def _principal(data: dict[str, Any]) -> Principal:
+    return Principal(data["owner"], data["tenant"], frozenset(data["scopes"]), frozenset(data["groups"]))
+
+
+def _purpose(engine: Engine) -> str:
+    return f"answer page\0{engine.config.agent}"
