@@ -148,6 +148,20 @@ def test_every_example_uses_the_type_that_it_is_about() -> None:
         assert f"type: {path.stem}" in path.read_text(encoding="utf-8")
 
 
+async def test_the_tools_of_another_agentflow_are_called_and_what_one_asks_is_asked_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "mcp"
+    shutil.copytree(EXAMPLES / "mcp", folder)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    promise = promise_of(folder / "agentflow.yaml")
+    (wait,) = promise.answers
+    async with Engine.open(":memory:", config=load_config(folder / "agentflow.yaml")) as engine:
+        run = await engine.start("order", promise.input)
+        run = await finish(engine, run, promise)
+    assert (wait, run.state, run.output) == ("reserve", "completed", promise.expect)
+
+
 # distri's shape: a pipeline with a person in its middle, and three ways in.
 
 REVIEW = {"approved": True, "note": "well done"}

@@ -47,6 +47,7 @@ def inner(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 async def test_an_inner_wait_is_answered_at_the_outer_run_and_a_cancel_reaches_the_inner_run(
     tmp_path: Path, inner: Path
 ) -> None:
