@@ -48,6 +48,7 @@ AROUND = {
     "engine/attempt/remote.py": "encodes what goes to a step's code, and what was let in",
     "engine/attempt/wire.py": "encodes what comes of an attempt, which was let in",
     "engine/commands/answers.py": "shows an answer that was there before",
+    "engine/host/withdrawing.py": "encodes what a step saves, which its context has let in",
     "engine/host/damaged.py": "encodes events of its own words",
     "engine/plan/carrying.py": "encodes a message that its door has let in",
     "engine/plan/containers.py": "encodes an early end's output, which its door has let in, and numbers of its own",

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from agentflow.principal import Principal
 from agentflow.store.acknowledgement import Fenced
+from agentflow.store.elsewhere import Elsewhere
 from agentflow.store.liveness import Changes, Liveness
 from agentflow.store.loaded import LoadedTree
 from agentflow.store.outbox import Outbox
@@ -346,6 +347,11 @@ class Store(TaskStore, Ledger, Reads, Protocol):
     @property
     def liveness(self) -> Liveness:
         """Which hosts live."""
+        ...
+
+    @property
+    def elsewhere(self) -> Elsewhere:
+        """What turns of agents have begun elsewhere."""
         ...
 
     @property

@@ -96,5 +96,27 @@ async def test_a_task_is_found_whose_beginning_was_told_to_one_who_had_died(tmp_
                 assert clerk.said == ["ask"]
 
 
+async def test_what_could_not_be_ended_before_a_crash_is_ended_after_it(tmp_path: Path) -> None:
+    """The run was cancelled while its agent couldn't be reached, then its host has died."""
+    store = str(tmp_path / "runs.db")
+    with anyio.fail_after(TIME):
+        async with relay() as wire, foreign("1.0", wire=wire) as (url, clerk):
+            there = clerk.canceled
+            async with engine(tmp_path, says(url, "ask"), store) as asker:
+                started = await asker.start("main")
+                await until_asked(asker, started.id)
+                wire.hold("request", '"CancelTask"')
+                await asker.cancel(started.id)
+                assert (await asker.wait(started.id)).state == "canceled"
+                await wire.held.wait()
+                doom(asker)
+            assert not there.is_set()
+            wire.let_go()
+            async with engine(tmp_path, says(url, "ask"), store) as asker:
+                await there.wait()
+                await asker.core.withdrawing.settled()
+                assert await asker.store.elsewhere.left(asker.core.env.agents) == []
+
+
 def _has_begun(event: Event) -> bool:
     return event.type in {"artifact", "step_waiting"}

@@ -62,7 +62,7 @@ class Core:
         self.reducers = Reducers(env.services.python, env.gate)
         self.refolding = Refolding(self.reducers, env.program, self._again)
         self.loader = Loader(env, store, self.cache, self.queue, self.slots, self.health, self.refolding)
-        withdrawing = Withdrawing(env.services, env.gate, self.signals.new)
+        withdrawing = Withdrawing(env, store, self.signals.new)
         self.committer = Committer(
             env, store, self.cache, self.queue, self.slots, self.times, self.health, self.loader, withdrawing
         )
@@ -75,7 +75,7 @@ class Core:
         process = Process(
             env.gate, env.services, env.env, env.public_env, env.types, env.now, self.mailbox.soon, self.noting.add
         )
-        port = HostPort(self.cache, self.mailbox, env.limits, self._publish)
+        port = HostPort(self.cache, self.mailbox, env.limits, self._publish, withdrawing)
         self.workers = workers
         self.handing = None
         if workers is not None:

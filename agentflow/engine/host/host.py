@@ -51,6 +51,7 @@ class Host:
     def start(self, group: TaskGroup) -> None:
         """Start the tasks."""
         core = self.core
+        core.withdrawing.looks = self.takeover.mode == "all"
         for task in (core.pump, core.refolding.serve, core.noting.tell, self.timers.serve, core.withdrawing.serve):
             group.start_soon(self._guard, task)
         if core.handing is not None:

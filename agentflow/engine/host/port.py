@@ -10,6 +10,7 @@ from agentflow.engine.attempt.ports import Notable, over
 from agentflow.engine.exchange import Attempt, Chunk
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.mailbox import Mailbox
+from agentflow.engine.host.withdrawing import Withdrawing
 from agentflow.engine.plan.commands import Delivered, Note, Saved
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.state import RunState
@@ -25,12 +26,15 @@ Publish = Callable[[str, Any, "str | None", str, str], Awaitable[int]]
 class HostPort:
     """Implements `Port` over the trees in memory."""
 
-    def __init__(self, cache: TreeCache, mailbox: Mailbox, limits: Limits, publish: Publish) -> None:
+    def __init__(
+        self, cache: TreeCache, mailbox: Mailbox, limits: Limits, publish: Publish, withdrawing: Withdrawing
+    ) -> None:
         """Answer for the runs of a cache."""
         self._cache = cache
         self._mailbox = mailbox
         self._limits = limits
         self._publish = publish
+        self._withdrawing = withdrawing
 
     def _held(self, attempt: Attempt) -> tuple[RunState, Node]:
         run = self._cache.runs.get(attempt.run)
@@ -77,6 +81,7 @@ class HostPort:
     async def save(self, attempt: Attempt, state: Any) -> None:
         """Commit the state of the step."""
         run, node = self._held(attempt)
+        await self._withdrawing.note(node, run.row.agent, state)
         if not await self._mailbox.apply(run.tree.key, Saved(run.key, node.n, attempt.attempt, state)):
             raise over(attempt)
 

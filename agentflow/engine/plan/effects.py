@@ -36,11 +36,14 @@ class Reap(NamedTuple):
 
 
 class Withdraw(NamedTuple):
-    """What a turn of an agent has begun elsewhere is to be taken back."""
+    """What a step has begun elsewhere is to be taken back, unless it has answered."""
 
+    turn: str | None
+    """The turn that the step was; the store knows of what that has begun."""
     address: str
     withdraw: TakeBack
     state: Any
+    answered: bool = False
 
 
 Effect: TypeAlias = Interrupt | Reap | Withdraw

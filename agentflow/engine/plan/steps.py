@@ -340,7 +340,7 @@ def _take_back(run: RunState, node: Node) -> None:
         return
     state = state_of(node.decided)
     if state is not None:
-        run.tree.effects.append(Withdraw(node.address, spec.withdraw, state))
+        run.tree.effects.append(Withdraw(None, node.address, spec.withdraw, state))
 
 
 def _reason(failure: Failure) -> str | None:

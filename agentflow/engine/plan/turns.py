@@ -86,12 +86,10 @@ def end(run: RunState, node: Node, state: State, message: str | None = None, raw
 
 
 def _take_back(run: RunState, node: Node, *, answered: bool) -> None:
-    """Have taken back what a turn has begun elsewhere and that hasn't answered it."""
-    withdraw = node.program.spec.withdraw
-    if withdraw is not None and not answered:
-        state = state_of(node.decided)
-        if state is not None:
-            run.tree.effects.append(Withdraw(node.address, withdraw, state))
+    """Have taken back what a turn has begun elsewhere, unless that has answered it."""
+    withdraw, turn, state = node.program.spec.withdraw, node.decided.turn, state_of(node.decided)
+    if withdraw is not None and turn is not None and state is not None:
+        run.tree.effects.append(Withdraw(turn, node.address, withdraw, state, answered))
 
 
 def place(run: RunState, turn: str) -> TurnPlace:

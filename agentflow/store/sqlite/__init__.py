@@ -6,11 +6,13 @@ from pathlib import Path
 
 import apsw
 
+from agentflow.store.elsewhere import Elsewhere
 from agentflow.store.liveness import Changes, Liveness
 from agentflow.store.outbox import Outbox
 from agentflow.store.sqlite.changes import OthersCommits
 from agentflow.store.sqlite.commands import Commands
 from agentflow.store.sqlite.database import Database
+from agentflow.store.sqlite.elsewhere import SqliteElsewhere
 from agentflow.store.sqlite.file.place import Durability, InFile
 from agentflow.store.sqlite.leases import Leases
 from agentflow.store.sqlite.ledger import Ledger
@@ -30,6 +32,7 @@ class SqliteStore(Ledger, Commands, Leases, Tasks, Reads):
         """Take over the connections (writer, reader) to a database."""
         self._database = Database(place, connections)
         self.outbox: Outbox = SqliteOutbox(self._database)
+        self.elsewhere: Elsewhere = SqliteElsewhere(self._database)
 
     @property
     def holder(self) -> str:

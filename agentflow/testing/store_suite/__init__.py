@@ -26,6 +26,7 @@ stores that outlive their process and may be open in several.
 
 from agentflow.testing.store_suite.commands import CommandSuite
 from agentflow.testing.store_suite.durable import DurableSuite
+from agentflow.testing.store_suite.elsewhere import ElsewhereSuite
 from agentflow.testing.store_suite.leases import LeaseSuite
 from agentflow.testing.store_suite.ledger import LedgerSuite
 from agentflow.testing.store_suite.listing import ListingSuite
@@ -52,5 +53,6 @@ class StoreSuite(
     TurnSuite,
     ListingSuite,
     OutboxSuite,
+    ElsewhereSuite,
 ):
     """Everything that holds for a store in one process."""
