@@ -11,7 +11,9 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from mcp.client.session import ClientRequestContext
 from mcp.shared.exceptions import MCPError
+from mcp.types import ElicitRequestParams, ElicitResult
 
 from agentflow import Engine
 from agentflow.config.load import load_text
@@ -63,6 +65,30 @@ async def test_a_client_without_any_capability_starts_answers_and_reads_a_run(we
             await call(client, "resume_workflow", task_id=wait, answer={"decision": "approve"})
         ).structured_content
         assert done["output"] == {"decision": "approve", "amount": 5}
+
+
+async def _approves(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+    return ElicitResult(action="accept", content={"decision": "approve"})
+
+
+@pytest.mark.parametrize("mode", ERAS)
+async def test_a_client_with_forms_is_asked_and_gets_the_result(web: Web, mode: str) -> None:
+    async with web.client(mode=mode, elicitation=_approves) as client:
+        done: Any = await call(client, "approval", amount=6)
+    assert done.structured_content == {"decision": "approve", "amount": 6}
+
+
+async def test_a_client_with_tasks_follows_the_run_and_answers_it(web: Web) -> None:
+    async with web.client(elicitation=_approves, extensions=[Follows()]) as client:
+        task = await client.session.call_tool("approval", {"amount": 6}, allow_claimed=True)
+        assert isinstance(task, Handle)
+        asked = await ask(client, "tasks/get", task.task_id)
+        [key] = asked["inputRequests"]
+        reply = {"action": "accept", "content": {"decision": "approve"}}
+        await ask(client, "tasks/update", task.task_id, {key: reply})
+        await call(client, "wait_workflow", task_id=task.task_id)
+        done = await ask(client, "tasks/get", task.task_id)
+    assert (done["status"], done["result"]["structuredContent"]["amount"]) == ("completed", 6)
 
 
 def _without(asked: dict[str, Any], *headers: str, **more: str) -> dict[str, Any]:
