@@ -72,7 +72,7 @@ async def _grpc(agents: Sequence[Agent]) -> AsyncGenerator[None]:
         raise lacking_grpc() from error
     named = {agent.engine.config.name: _operations(agent) for agent in agents} if len(agents) > 1 else {}
     largest = max(_largest(agent) for agent in agents)
-    async with served(_operations(first), named, first.grpc, largest, first.leaving):
+    async with served(_operations(first), named, first.grpc, largest, first):
         yield
 
 

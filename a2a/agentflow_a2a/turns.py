@@ -56,7 +56,7 @@ class Turns:
             AgentflowError: the engine has.
         """
         message: Mapping[str, Any] = request["message"]
-        if message.get("role") == "ROLE_AGENT":
+        if message.get("role") != "ROLE_USER":
             raise invalid("message.role", "who asks an agent is a user")
         task_id = message.get("taskId")
         if task_id:

@@ -279,3 +279,21 @@ async def test_a_subscription_goes_on_through_waits_and_a_cancel_ends_it(server:
                     if told == ["TASK_STATE_INPUT_REQUIRED"]:
                         await client.cancel_task(pb.CancelTaskRequest(id=asked.id))
             assert (told[0], told[-1]) == ("TASK_STATE_INPUT_REQUIRED", "TASK_STATE_CANCELED")
+
+
+async def test_what_is_no_request_or_has_no_form_in_json_is_refused_as_the_caller_s_fault(server: Server) -> None:
+    invalid = grpc.StatusCode.INVALID_ARGUMENT
+    raw_channel: Any = grpc.aio.insecure_channel(_address(server))
+    async with raw_channel as channel:
+        send_raw: Any = channel.unary_unary("/lf.a2a.v1.A2AService/SendMessage")
+        code, _ = await _refused(send_raw(b"\xff\xff\xff", metadata=[V1]))
+        assert code == invalid
+    async with _service(server) as service:
+        odd = request("x", skill="echo")
+        odd.message.metadata["n"] = float("nan")
+        assert (await _refused(service.SendMessage(odd, metadata=[V1])))[0] == invalid
+        nobody = request("x", skill="echo")
+        nobody.message.MergeFromString(b"\x20\x63")  # a role that this protocol doesn't know
+        assert (await _refused(service.SendMessage(nobody, metadata=[V1])))[0] == invalid
+        unknown: Any = 99
+        assert (await _refused(service.ListTasks(pb.ListTasksRequest(status=unknown), metadata=[V1])))[0] == invalid

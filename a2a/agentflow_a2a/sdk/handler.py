@@ -14,7 +14,7 @@ from a2a.server.request_handlers import RequestHandler
 from a2a.types import a2a_pb2 as pb
 from a2a.utils import errors
 from a2a.utils.proto_utils import validate_proto_required_fields
-from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.json_format import MessageToDict, ParseDict, SerializeToJsonError
 from google.protobuf.message import Message
 
 from agentflow_a2a.numbers import whole
@@ -200,7 +200,10 @@ def _caller(context: ServerCallContext) -> Caller:
 
 def _plain(message: Message) -> dict[str, Any]:
     """Return a request as JSON, whole numbers as such: the SDK's types know only floats."""
-    return whole(MessageToDict(message))
+    try:
+        return whole(MessageToDict(message))
+    except SerializeToJsonError as error:
+        raise errors.InvalidParamsError(f"the request can't be told in JSON: {error}") from None
 
 
 def made(content: Mapping[str, Any], message: M) -> M:

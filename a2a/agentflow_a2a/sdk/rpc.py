@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -23,17 +24,26 @@ from a2a.server.request_handlers.grpc_handler import (
 from a2a.types import a2a_pb2_grpc
 from a2a.utils import errors
 from a2a.utils.constants import VERSION_HEADER
+from google.protobuf.message import DecodeError
 from starlette.requests import HTTPConnection
 
+from agentflow.engine.gate import Gate
 from agentflow.errors import AgentflowError
-from agentflow.server.surface import Grpc
+from agentflow.reports import described
+from agentflow.server.surface import Agent, Grpc
 from agentflow.server.who import Refusal, Who
 from agentflow_a2a.operations import CALLER, Caller, Operations, caller_of
 from agentflow_a2a.sdk.handler import Handler, spoken
 from agentflow_a2a.told import TASKS
 
+log = logging.getLogger("agentflow")
 GRACE = 1.0
 """Seconds that calls get which are under way when the server ends."""
+_OPTIONS = [
+    ("grpc.so_reuseport", 0),  # else two servers could share a port, and neither would tell
+    ("grpc.keepalive_time_ms", 30_000),  # who is between lets go of a connection on which nothing comes
+]
+_UNREADABLE = object()
 _CURRENT: ContextVar[Caller] = ContextVar("caller")
 _STATUS = {401: grpc.StatusCode.UNAUTHENTICATED, 403: grpc.StatusCode.PERMISSION_DENIED}
 _LEGACY = f"x-{HTTP_EXTENSION_HEADER.lower()}"
@@ -41,22 +51,23 @@ _LEGACY = f"x-{HTTP_EXTENSION_HEADER.lower()}"
 
 @asynccontextmanager
 async def served(
-    operations: Operations, others: Mapping[str, Operations], at: Grpc, largest: int, leaving: anyio.Event
+    operations: Operations, others: Mapping[str, Operations], at: Grpc, largest: int, first: Agent
 ) -> AsyncGenerator[None]:
-    """Serve an agent, and others that a request's tenant names, until this is left or `leaving` is set.
+    """Serve an agent, and others that a request's tenant names, until this is left or the server is about to end.
 
     Args:
         operations: of the agent.
         others: those of others, by name.
         at: where, and who may.
         largest: bytes that a request may have.
-        leaving: set when no more calls are to be taken.
+        first: the agent as it is served.
 
     Raises:
         AgentflowError: the address can't be had.
     """
-    options = [("grpc.max_receive_message_length", largest), ("grpc.so_reuseport", 0)]
-    server = grpc.aio.server(interceptors=[_Asking(at.who)], options=options)
+    asking = _Asking(at.who, first.engine.core.env.gate)
+    options = [*_OPTIONS, ("grpc.max_receive_message_length", largest)]
+    server = grpc.aio.server(interceptors=[asking], options=options)
     handler = Handler(operations, others)
     _add(a2a_pb2_grpc, GrpcHandler(handler, _Callers("1.0")), server)
     _add(a2a_v0_3_pb2_grpc, CompatGrpcHandler(handler, _Callers("0.3")), server)
@@ -69,7 +80,7 @@ async def served(
     await server.start()
 
     async def end() -> None:
-        await leaving.wait()
+        await first.leaving.wait()
         await server.stop(GRACE)
 
     try:
@@ -105,8 +116,9 @@ class _Callers(GrpcServerCallContextBuilder):
 class _Asking(grpc.aio.ServerInterceptor):
     """Stands before all calls: refuses whom nobody knows."""
 
-    def __init__(self, who: Who) -> None:
+    def __init__(self, who: Who, gate: Gate) -> None:
         self._who = who
+        self._gate = gate
 
     async def intercept_service(
         self,
@@ -117,7 +129,7 @@ class _Asking(grpc.aio.ServerInterceptor):
         if found is None:
             return found
         kept = {
-            "request_deserializer": found.request_deserializer,
+            "request_deserializer": _reader(found.request_deserializer),
             "response_serializer": found.response_serializer,
         }
         if found.response_streaming:
@@ -126,45 +138,59 @@ class _Asking(grpc.aio.ServerInterceptor):
 
     def _call(self, inner: Callable[[Any, Any], Awaitable[Any]]) -> Any:
         async def call(request: Any, context: Any) -> Any:
-            await self._enter(context)
+            await self._enter(request, context)
             try:
                 return await inner(request, context)
             except (grpc.aio.AbortError, anyio.get_cancelled_exc_class()):
                 raise
-            except Exception:
-                await _failed(context)
+            except Exception as error:
+                await self._failed(context, error)
 
         return call
 
     def _stream(self, inner: Callable[[Any, Any], AsyncGenerator[Any]]) -> Any:
         async def stream(request: Any, context: Any) -> AsyncGenerator[Any]:
-            await self._enter(context)
+            await self._enter(request, context)
             try:
                 async for each in inner(request, context):
                     yield each
             except (grpc.aio.AbortError, anyio.get_cancelled_exc_class(), GeneratorExit):
                 raise
-            except Exception:
-                await _failed(context)
+            except Exception as error:
+                await self._failed(context, error)
 
         return stream
 
-    async def _enter(self, context: Any) -> None:
+    async def _failed(self, context: Any, error: Exception) -> None:
+        """End a call that failed by a fault of ours: it says nothing of itself but in the log."""
+        log.error("a fault of agentflow: %s", self._gate.text(described(error)))
+        await context.abort(grpc.StatusCode.INTERNAL, "the server has failed at it")
+
+    async def _enter(self, request: Any, context: Any) -> None:
         metadata = _metadata(context)
         try:
             principal = self._who.principal(_connection(context, metadata))
         except Refusal as refusal:
             await context.abort(_STATUS.get(refusal.status, grpc.StatusCode.PERMISSION_DENIED), str(refusal))
             raise
+        if request is _UNREADABLE:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the request is no message of its type")
         _CURRENT.set(caller_of(metadata, principal))
         asked = f"{metadata.get(HTTP_EXTENSION_HEADER.lower(), '')},{metadata.get(_LEGACY, '')}"
         if TASKS in (name.strip() for name in asked.split(",")):
             await context.send_initial_metadata(((HTTP_EXTENSION_HEADER.lower(), TASKS),))
 
 
-async def _failed(context: Any) -> None:
-    """End a call that failed for a reason that is none of its caller's business."""
-    await context.abort(grpc.StatusCode.INTERNAL, "something went wrong here")
+def _reader(read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """Return what reads requests and lets those through that it can't read, so that they are refused in words."""
+
+    def reading(raw: bytes) -> Any:
+        try:
+            return read(raw)
+        except DecodeError:
+            return _UNREADABLE
+
+    return reading
 
 
 def _metadata(context: Any) -> dict[str, str]:
