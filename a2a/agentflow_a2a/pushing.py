@@ -92,6 +92,12 @@ class Pushes:
         except InputError as error:
             hint = f" ({error.hint})" if error.hint else ""
             raise invalid(f"{prefix}url", f"{error.what}{hint}") from None
+        try:
+            self._engine.sealer.seal(
+                b"", purpose="push", owner=""
+            )  # a key that can't be had is told before it is needed
+        except AgentflowError as error:
+            raise refusal(error) from None
         return Wanted(id_, place, {name: value for name, value in told.items() if value})
 
     async def keep(self, task_id: str, wanted: Wanted, after: int, principal: Principal) -> Json:

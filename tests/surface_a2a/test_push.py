@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import anyio
 import httpx
 import pytest
 from a2a.types import a2a_pb2 as pb
-from a2a.utils.errors import PushNotificationNotSupportedError, TaskNotFoundError
+from a2a.utils.errors import TaskNotFoundError
 
+from agentflow import load_config
+from agentflow.engine import Engine
+from agentflow.server import create_app
 from tests.surface_a2a.receiving import Got, Receiver, receiving
 from tests.surface_a2a.served import MODES, WORKFLOWS, Mode, Server, official, plain, request, send, state, waits
 
 pytestmark = pytest.mark.anyio
-Serve = Callable[..., Server]
+Call = Callable[..., Awaitable[Any]]
 TIME = 60
 OPEN = f"{WORKFLOWS}\npush: {{private: true}}\n"
+PLAIN = "workflows: {echo: {input: {text: string}, steps: [{id: say, type: set, value: '{input.text}'}]}}\n"
 by_mode = pytest.mark.parametrize("mode", MODES, ids=lambda mode: f"{mode.binding}-{mode.version}")
 
 
@@ -174,39 +180,27 @@ async def test_a_slow_receiver_and_a_dead_one_delay_no_stream(server: Server) ->
     assert [each.told for each in got if each.path == "/slow"][-2:] == ["done", "completed"]
 
 
-async def test_unknown_tasks_and_those_of_others_look_the_same(serve: Serve) -> None:
+async def test_unknown_tasks_and_those_of_others_look_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANN", "of ann")
+    monkeypatch.setenv("BOB", "of bob")
     auth = "auth: {tokens: [{name: ann, value_env: ANN}, {name: bob, value_env: BOB}]}\n"
-    server = serve(config=OPEN + auth, env={"ANN": "of ann", "BOB": "of bob"})
-    with anyio.fail_after(TIME):
-        async with (
-            receiving() as receiver,
-            official(server.url, token="of ann") as ann,
-            official(server.url, token="of bob") as bob,
-        ):
-            task = await send(ann, request("x", skill="review"))
-            await ann.create_task_push_notification_config(config(receiver.url(), task.id, "mine"))
-            told: list[list[str]] = []
-            for task_id in (task.id, "0" * 26):
-                refusals: list[str] = []
-                for ask in (
-                    bob.create_task_push_notification_config(config(receiver.url(), task_id)),
-                    bob.get_task_push_notification_config(
-                        pb.GetTaskPushNotificationConfigRequest(task_id=task_id, id="mine")
-                    ),
-                    bob.list_task_push_notification_configs(pb.ListTaskPushNotificationConfigsRequest(task_id=task_id)),
-                    bob.delete_task_push_notification_config(
-                        pb.DeleteTaskPushNotificationConfigRequest(task_id=task_id, id="mine")
-                    ),
-                ):
-                    with pytest.raises(TaskNotFoundError) as refused:
-                        await ask
-                    refusals.append(str(refused.value).replace(task_id, "TASK"))
-                told.append(refusals)
-            assert told[0] == told[1]
-            found = await ann.list_task_push_notification_configs(
-                pb.ListTaskPushNotificationConfigsRequest(task_id=task.id)
-            )
-            assert [each.id for each in found.configs] == ["mine"]
+    async with served(tmp_path, PLAIN + auth) as (_, call):
+        message = {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "x"}]}
+        task_id = (await call("SendMessage", {"message": message}, "of ann"))["result"]["task"]["id"]
+        asked = {"id": "mine", "url": "https://93.184.215.14/"}
+        made = await call("CreateTaskPushNotificationConfig", {**asked, "taskId": task_id}, "of ann")
+        assert made["result"]["id"] == "mine"
+        for operation in ("Create", "Get", "Delete", "List"):
+            method = f"{operation}TaskPushNotificationConfig{'s' if operation == 'List' else ''}"
+            refused: list[str] = []
+            for each in (task_id, "0" * 26):
+                params = {"taskId": each, **(asked if operation == "Create" else {"id": "mine"})}
+                answer = await call(method, params if operation != "List" else {"taskId": each}, "of bob")
+                assert answer["error"]["code"] == -32001
+                refused.append(str(answer["error"]).replace(each, "TASK"))
+            assert refused[0] == refused[1]
+        listed = await call("ListTaskPushNotificationConfigs", {"taskId": task_id}, "of ann")
+        assert [each["id"] for each in listed["result"]["configs"]] == ["mine"]
 
 
 async def test_lists_come_in_pages(server: Server) -> None:
@@ -226,20 +220,67 @@ async def test_lists_come_in_pages(server: Server) -> None:
             assert names == [["c0", "c1"], ["c2", "c3"], ["c4"]]
 
 
-async def test_without_the_feature_the_card_says_so_and_everything_is_refused(serve: Serve) -> None:
-    server = serve(config=f"{WORKFLOWS}\npush: {{enabled: false}}\n")
-    async with receiving() as receiver, official(server.url) as client:
-        task = await send(client, request("x", skill="echo"))
-        for ask in (
-            send(client, asking(receiver, "x", skill="echo")),
-            client.create_task_push_notification_config(config(receiver.url(), task.id)),
-            client.list_task_push_notification_configs(pb.ListTaskPushNotificationConfigsRequest(task_id=task.id)),
+async def test_without_the_feature_everything_is_refused_and_nothing_starts(tmp_path: Path) -> None:
+    asked = {"taskId": "t", "id": "c", "url": "https://hooks.example.com/"}
+    message = {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "x"}]}
+    async with served(tmp_path, f"{PLAIN}push: {{enabled: false}}\n") as (engine, call):
+        for method, params in (
+            ("SendMessage", {"message": message, "configuration": {"taskPushNotificationConfig": asked}}),
+            ("CreateTaskPushNotificationConfig", asked),
+            ("GetTaskPushNotificationConfig", {"taskId": "t", "id": "c"}),
+            ("ListTaskPushNotificationConfigs", {"taskId": "t"}),
+            ("DeleteTaskPushNotificationConfig", {"taskId": "t", "id": "c"}),
         ):
-            with pytest.raises(PushNotificationNotSupportedError):
-                await ask
-    async with httpx.AsyncClient() as http:
-        card = (await http.get(f"{server.url}/.well-known/agent-card.json")).json()
-    assert not card["capabilities"].get("pushNotifications")
+            assert (await call(method, params))["error"]["code"] == -32003
+        assert await engine.list() == []
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        ({"url": "https://10.0.0.1/"}, "taskPushNotificationConfig.url"),
+        ({"url": ""}, "url"),
+        ({"url": "https://u:p4ss@hooks.example.com/"}, "taskPushNotificationConfig.url"),
+        ({"url": "https://93.184.215.14/", "token": "a\nb"}, "taskPushNotificationConfig.token"),
+        ({"url": "https://93.184.215.14/", "token": "t" * 9000}, "taskPushNotificationConfig.token"),
+        (
+            {"url": "https://93.184.215.14/", "authentication": {"scheme": "Bea rer", "credentials": "c"}},
+            "taskPushNotificationConfig.authentication.scheme",
+        ),
+        (
+            {"url": "https://93.184.215.14/", "authentication": {"scheme": "Bearer", "credentials": "c\r\nx: y"}},
+            "taskPushNotificationConfig.authentication.credentials",
+        ),
+        ({"url": "https://93.184.215.14/", "id": "i" * 200}, "taskPushNotificationConfig.id"),
+    ],
+)
+async def test_a_config_that_cant_be_is_refused_before_anything_starts(
+    tmp_path: Path, config: dict[str, Any], field: str
+) -> None:
+    message = {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "x"}]}
+    async with served(tmp_path, PLAIN) as (engine, call):
+        asked = {"message": message, "configuration": {"taskPushNotificationConfig": config}}
+        answer = await call("SendMessage", asked)
+        assert answer["error"]["code"] == -32602
+        assert field in str(answer)
+        assert "p4ss" not in str(answer)
+        assert await engine.list() == []
+
+
+@asynccontextmanager
+async def served(folder: Path, text: str) -> AsyncGenerator[tuple[Engine, Call]]:
+    """Serve a config in this process; gives the engine, and what calls a method (with a token) by JSON-RPC."""
+    (folder / "agentflow.yaml").write_text(text, encoding="utf-8")
+    async with Engine.open(":memory:", config=load_config(folder / "agentflow.yaml")) as engine:
+        transport = httpx.ASGITransport(create_app(engine))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+
+            async def call(method: str, params: Any, token: str = "") -> Any:
+                headers = {"A2A-Version": "1.0", "Authorization": f"Bearer {token}"}
+                asked = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+                return (await http.post("/a2a", json=asked, headers=headers)).json()
+
+            yield engine, call
 
 
 def whole(body: Any) -> Any:

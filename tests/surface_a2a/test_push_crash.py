@@ -61,6 +61,7 @@ async def test_after_kill_9_what_was_committed_and_not_delivered_is_sent(serve: 
     assert changes(receiver, task.id) == sorted(changes(receiver, task.id))
 
 
+@pytest.mark.slow
 async def test_after_kill_9_the_task_goes_on_and_so_do_its_notifications(serve: Serve) -> None:
     with anyio.fail_after(TIME):
         async with receiving() as receiver:
