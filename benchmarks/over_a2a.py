@@ -15,16 +15,17 @@ ratio doesn't hold.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
+import streams
 from environments import ensure
-from serving import SERVE, Asked, Command, faster, in_turn, standing
+from serving import SERVE, VERSION, Asked, Command, faster, in_turn, standing
 from verdict import Ratio, conclude
 
 PEER = str(Path(__file__).resolve().parent / "systems" / "a2a_peer.py")
 CONFIG = """\
 name: echo
+python: {modules: [work]}
 workflows:
   echo:
     input: {text: string}
@@ -33,15 +34,10 @@ workflows:
 LIMITS = {"default": 8.0, "bare": 0.4}
 
 
-def message(text: str, method: str = "SendMessage") -> str:
-    """Return a request."""
-    said = {"messageId": "@id", "role": "ROLE_USER", "parts": [{"text": text}]}
-    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": {"message": said}})
-
-
 def ours() -> Command:
     """Return how our server is started."""
-    return Command("agentflow", [SERVE, "serve", "--port", "{port}"], "/healthz", {"agentflow.yaml": CONFIG})
+    files = {"agentflow.yaml": CONFIG + streams.WORKFLOWS, "work.py": streams.WORK}
+    return Command("agentflow", [SERVE, "serve", "--port", "{port}"], "/healthz", files)
 
 
 def peers() -> list[Command]:
@@ -51,17 +47,23 @@ def peers() -> list[Command]:
     return [Command(name, [python, PEER, name, *words], "/healthz") for name in LIMITS]
 
 
-def measure(commands: list[Command], rounds: int, seconds: float) -> list[Ratio]:
+def measure(commands: list[Command], rounds: int, seconds: float, place: Path | None = None) -> list[Ratio]:
     """Measure ours, the first of the servers, beside the others; prints the figures."""
-    asked = Asked("/a2a", message("hello"), "TASK_STATE_COMPLETED", ["A2A-Version: 1.0"])
+    params = streams.said({"text": "hello"}, "echo")
+    params["message"]["messageId"] = "@id"
+    asked = Asked("/a2a", streams.call("SendMessage", params), "TASK_STATE_COMPLETED", [VERSION])
     ratios: list[Ratio] = []
-    with standing(commands) as servers:
+    with standing(commands, place) as servers:
         for connections in (1, 16):
             name = f"A2A echo, {connections} connection{'s' if connections > 1 else ''}"
             print(name, flush=True)
             in_turn(servers, asked, connections, rounds, seconds)
             mine, *others = servers
             ratios += [faster(name, mine, other, LIMITS[other.name]) for other in others]
+        print("A2A stream of chunks", flush=True)
+        ratios += streams.growth([server for server in servers if server.name != "bare"], rounds)
+        print("A2A subscriptions of one task", flush=True)
+        ratios += streams.crowd(servers[0], rounds)
     return ratios
 
 
@@ -69,5 +71,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--folder", type=Path, help="where databases are made; default: benchmarks/results")
     given = parser.parse_args()
-    conclude(measure([ours(), *peers()], given.rounds, given.seconds))
+    conclude(measure([ours(), *peers()], given.rounds, given.seconds, given.folder))

@@ -214,10 +214,11 @@ class Server:
         self.stop()
 
 
-def ask(url: str, body: Any = None) -> bytes:
+def ask(url: str, body: Any = None, *headers: str) -> bytes:
     """Ask a server; with a body as POST."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"content-type": "application/json"})
+    more = dict(header.split(": ", 1) for header in headers)
+    request = urllib.request.Request(url, data, {"content-type": "application/json", **more})
     with urllib.request.urlopen(request, timeout=PATIENCE) as response:
         return response.read()
 

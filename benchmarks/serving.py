@@ -19,6 +19,7 @@ from protocol import cpu
 from verdict import AT_LEAST, Ratio
 
 LOAD = Path(__file__).with_name("load.py")
+VERSION = "A2A-Version: 1.0"
 SERVE = str(Path(sys.executable).with_name("agentflow"))
 
 
@@ -91,13 +92,14 @@ class Command(NamedTuple):
 
 
 @contextmanager
-def standing(commands: Sequence[Command]) -> Generator[list[Standing]]:
-    """Start servers, each in a folder of its own on the project's disk; all are gone after the block."""
-    RESULTS.mkdir(exist_ok=True)
+def standing(commands: Sequence[Command], place: Path | None = None) -> Generator[list[Standing]]:
+    """Start servers, each in a folder of its own, on the project's disk by default; all are gone after the block."""
+    place = place or RESULTS
+    place.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         found: list[Standing] = []
         for command in commands:
-            folder = Path(stack.enter_context(TemporaryDirectory(prefix="run-", dir=RESULTS)))
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="run-", dir=place)))
             for name, text in command.files.items():
                 (folder / name).write_text(text, encoding="utf-8")
             (port,) = free_ports(1)
