@@ -29,6 +29,8 @@ class Caller:
     """Idempotency key of the call."""
     tasks: bool = False
     """Whether it takes a task for a result, and follows that itself."""
+    only_task: bool = False
+    """Whether it takes nothing but a task, also of a run that has ended."""
     forms: bool = False
     """Whether it shows forms."""
     pages: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from agentflow.engine import Engine, Run
 from agentflow.errors import AgentflowError, InputError, NotFoundError
@@ -54,10 +54,10 @@ class Desk:
         """Tell whether there is a tool of this name."""
         return name in self._offers or name in self._controls
 
-    def needs_tasks(self, name: str) -> bool:
-        """Tell whether a tool is only for clients that take tasks."""
+    def mode(self, name: str) -> Literal["auto", "sync", "task"]:
+        """Tell whether a call of a tool may, or must, become a task."""
         offer = self._offers.get(name)
-        return offer is not None and offer.tool.task == "task"
+        return "sync" if offer is None else offer.tool.task
 
     async def call(self, name: str, arguments: Mapping[str, Any], caller: Caller) -> Result:
         """Call a tool that there is. What goes wrong is a result too."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -62,10 +63,11 @@ class Follower:
         try:
             said = self._settings(run)
             as_task = caller.tasks and not document and said.mode != "sync"
-            patience = min(GRACE if said.grace is None else said.grace, seconds)
+            always = caller.only_task or said.mode == "task"
+            patience = 0.0 if caller.only_task else min(GRACE if said.grace is None else said.grace, seconds)
             async with telling(self.engine, run, caller):
                 run = await self._rest(run.id, caller, patience if as_task else seconds, patient=patient)
-            if run.ended and not document and not (as_task and said.mode == "task"):
+            if run.ended and not document and not (as_task and always):
                 return finished(run)
             found = await self._asked(run, caller, said, as_task=as_task)
             if found is not None:
@@ -97,6 +99,20 @@ class Follower:
     def _unsaid(self, asked: Mapping[str, Question], caller: Caller) -> list[Question]:
         """Return the questions that the caller's user hasn't dismissed in this call."""
         return [each for each in asked.values() if each.view.id not in caller.dismissed | caller.opened]
+
+    async def ended(self, run_id: str, caller: Caller) -> Run:
+        """Return a run at its end, however long that takes, and ask the caller's user meanwhile.
+
+        It is returned before when nobody waits here any more. Raises NotFoundError.
+        """
+        tried = set[str]()
+        while True:
+            run = await self.waiting.run(run_id, self._beat, caller.principal)
+            if run.ended or self.waiting.over:
+                return run
+            if run.waiting and not await self._dialogue.asked(run, caller, math.inf, tried):
+                await self.waiting.changed(run, self._beat, caller.principal)
+            await caller.progress(run.now_text)
 
     def hold_of(self, workflow: str) -> float:
         """Return how many seconds a call of a workflow waits for its run, before it gives a handle."""

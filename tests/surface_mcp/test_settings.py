@@ -91,9 +91,8 @@ async def test_a_workflow_says_whether_its_calls_become_tasks() -> None:
         assert done["result"]["structuredContent"] == {"result": 7}
 
 
-@pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])
-async def test_a_workflow_that_runs_only_as_a_task_says_what_a_client_lacks(mode: Any) -> None:
-    async with served(mode=mode) as client:
+async def test_a_workflow_that_runs_only_as_a_task_says_what_a_client_lacks() -> None:
+    async with served(mode="2026-07-28") as client:
         with pytest.raises(MCPError) as caught:
             await call(client, "task")
         assert caught.value.error.code == types.MISSING_REQUIRED_CLIENT_CAPABILITY

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 import mcp.types as types
 from mcp.server import ServerRequestContext
 from mcp.shared.exceptions import MCPError
+from mcp.shared.message import ServerMessageMetadata
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
 from agentflow.data import is_object
 from agentflow.engine import Answer, Decline
+from agentflow.errors import AgentflowError
 from agentflow.ids import new_id
 from agentflow.principal import LOCAL, Principal
 from agentflow.server.who import principal_of
 from agentflow_mcp.asking import Asking, Opened, Reply, Request, plain_choices
 from agentflow_mcp.caller import Caller
+from agentflow_mcp.replies import meta_key
 
 TASKS: Final = "io.modelcontextprotocol/tasks"
 Context: TypeAlias = ServerRequestContext[dict[str, Any]]
@@ -70,22 +74,42 @@ def hears(ctx: Context) -> bool:
     return is_object(ctx.meta) and ctx.meta.get("progress_token", ctx.meta.get("progressToken")) is not None
 
 
-def asking(ctx: Context) -> Asking | None:
-    """Return what asks the client's user at any time; None where a client is only asked by what a call gives."""
+def key_of(ctx: Context) -> str | None:
+    """Return the idempotency key of a call; an error of the protocol where it is none."""
+    try:
+        return meta_key(ctx.meta)
+    except AgentflowError as error:
+        raise MCPError(types.INVALID_PARAMS, error.what) from None
+
+
+def asking(ctx: Context, meta: Mapping[str, Any] | None = None) -> Asking | None:
+    """Return what asks the client's user at any time; None where a client is only asked by what a call gives.
+
+    Args:
+        ctx: of the call.
+        meta: what requests have besides.
+    """
     if ctx.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS:
         return None
     titled = ctx.protocol_version >= "2025-11-25"
+    related = ServerMessageMetadata(related_request_id=ctx.request_id)
 
     async def ask(request: Request) -> Reply:
-        try:
-            if request.url is not None:
-                reply = await ctx.session.elicit_url(request.message, request.url, new_id(), ctx.request_id)
-                return _said(reply, Opened())
+        more: Any = None if meta is None else dict(meta)
+        params: types.ElicitRequestFormParams | types.ElicitRequestURLParams
+        if request.url is not None:
+            params = types.ElicitRequestURLParams(
+                message=request.message, url=request.url, elicitation_id=new_id(), _meta=more
+            )
+        else:
             shown = dict(request.form or {}) if titled else plain_choices(request.form or {})
-            reply = await ctx.session.elicit_form(request.message, shown, related_request_id=ctx.request_id)
-            return _said(reply, Answer(reply.content or {}))
+            params = types.ElicitRequestFormParams(message=request.message, requested_schema=shown, _meta=more)
+        try:
+            asked = types.ElicitRequest(params=params)
+            reply = await ctx.session.send_request(asked, types.ElicitResult, metadata=related)
         except MCPError:  # it can't, whatever it has declared: there is a handle for that
             return None
+        return _said(reply, Opened() if request.url is not None else Answer(reply.content or {}))
 
     return ask
 

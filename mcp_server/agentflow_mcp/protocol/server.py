@@ -14,6 +14,7 @@ from agentflow_mcp.additions import additions_of
 from agentflow_mcp.desk import Desk
 from agentflow_mcp.protocol.added import serve_added
 from agentflow_mcp.protocol.client import Context, caller_of, needs_tasks, takes_tasks
+from agentflow_mcp.protocol.earlier import serve_earlier_tasks
 from agentflow_mcp.protocol.listening import lifespan, serve_listening
 from agentflow_mcp.protocol.resources import serve_resources
 from agentflow_mcp.protocol.shapes import request_of, result_of, tool_of
@@ -47,7 +48,7 @@ def make_server(desk: Desk, name: str) -> Server[dict[str, Any]]:
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> Any:
         if not desk.has(params.name):
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name}")
-        if desk.needs_tasks(params.name) and not takes_tasks(ctx):
+        if desk.mode(params.name) == "task" and not takes_tasks(ctx):
             raise needs_tasks(f"the tool {params.name} runs as a task: it")
         try:
             key = meta_key(ctx.meta)
@@ -67,6 +68,7 @@ def make_server(desk: Desk, name: str) -> Server[dict[str, Any]]:
     serve_tasks(server, desk)
     serve_resources(server, desk)
     serve_listening(server, desk)
+    serve_earlier_tasks(server, desk)
     added = additions_of(desk.engine.config)
     if added is not None:
         serve_added(server, desk, added)
