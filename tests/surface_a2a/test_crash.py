@@ -8,9 +8,22 @@ from typing import Any
 import anyio
 import pytest
 from a2a.types import a2a_pb2 as pb
-from a2a.utils.errors import UnsupportedOperationError
+from a2a.utils.errors import TaskNotFoundError, UnsupportedOperationError
 
-from tests.surface_a2a.served import MODES, Server, official, output, plain, request, send, state, until_held, waits
+from tests.surface_a2a.served import (
+    MODES,
+    WORKFLOWS,
+    Server,
+    official,
+    output,
+    plain,
+    request,
+    send,
+    state,
+    until_held,
+    waits,
+)
+from tests.surface_a2a.test_serving import ENV, TOKENS
 
 pytestmark = pytest.mark.anyio
 Serve = Callable[..., Server]
@@ -35,16 +48,21 @@ async def test_after_kill_9_a_working_task_finishes_and_its_subscription_ends(se
 
 
 async def test_after_kill_9_a_question_is_answered_with_the_task_id_alone(serve: Serve) -> None:
-    mode = MODES[1]
+    """And by its owner alone, whose it still is."""
+    mode, config = MODES[1], WORKFLOWS + TOKENS
     with anyio.fail_after(TIME):
-        first = serve()
-        async with official(first.url, mode) as client:
+        first = serve(config=config, env=ENV)
+        async with official(first.url, mode, token="of ann") as client:
             asked = await send(client, request("x", skill="twice"))
             answer = request("one", taskId=asked.id)
             await send(client, answer)
         first.kill()
-        second = serve()
-        async with official(second.url, mode) as client:
+        second = serve(config=config, env=ENV)
+        async with official(second.url, mode, token="of bob") as other:
+            for call in (other.get_task(pb.GetTaskRequest(id=asked.id)), send(other, request("two", taskId=asked.id))):
+                with pytest.raises(TaskNotFoundError):
+                    await call
+        async with official(second.url, mode, token="of ann") as client:
             again = await send(client, answer)
             assert [wait["step"] for wait in waits(again)] == ["second"]
             ended = await send(client, request("two", taskId=asked.id))
@@ -108,7 +126,7 @@ async def test_of_two_answers_through_two_servers_one_counts(serve: Serve) -> No
             assert output(ended) == f"{taken[0]}, end"
 
 
-async def test_a_client_that_leaves_while_a_task_waits_loses_nothing(serve: Serve) -> None:
+async def test_a_client_that_leaves_while_a_task_works_loses_nothing(serve: Serve) -> None:
     with anyio.fail_after(TIME):
         server = serve()
         task_id = ""

@@ -14,7 +14,19 @@ from a2a.types import a2a_pb2 as pb
 from a2a.utils.errors import UnsupportedOperationError
 
 from agentflow_a2a.told import TASKS
-from tests.surface_a2a.served import MODES, Mode, Server, generation, official, plain, request, send, state, waits
+from tests.surface_a2a.served import (
+    MODES,
+    Mode,
+    Server,
+    generation,
+    official,
+    output,
+    plain,
+    request,
+    send,
+    state,
+    waits,
+)
 
 pytestmark = pytest.mark.anyio
 TIME = 60
@@ -181,3 +193,16 @@ async def test_who_cannot_set_headers_tells_in_metadata_what_was_seen_last(serve
                 numbers = [int(line[3:]) for line in answer.text.splitlines() if line.startswith("id:")]
                 assert numbers[0] == 3
                 assert numbers[1:] == list(range(4, generation(done) + 1))
+
+
+async def test_who_leaves_during_a_pause_keeps_nobody_from_answering(server: Server) -> None:
+    with anyio.fail_after(TIME):
+        async with official(server.url) as client:
+            asked = await send(client, request("x", skill="twice"))
+            for answer in ("one", "two"):
+                async with official(server.url, streaming=True) as gone:
+                    async for event in gone.subscribe(pb.SubscribeToTaskRequest(id=asked.id)):
+                        assert state(event.task) == "input-required"
+                        break
+                told = await send(client, request(answer, taskId=asked.id))
+            assert (state(told), output(told)) == ("completed", "one, two")

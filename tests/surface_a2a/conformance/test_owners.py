@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.surface_a2a.conformance.conftest import AGENT, BINDINGS
-from tests.surface_a2a.conformance.wire import VERSION, Wire, message, state
+from tests.surface_a2a.conformance.wire import VERSION, Json, Wire, message, state
 from tests.surface_a2a.served import Server
 
 pytestmark = pytest.mark.anyio
@@ -21,14 +22,17 @@ auth:
     - {name: bob, value_env: BOB_TOKEN}
 """
 ENV = {"ANN_TOKEN": "token-of-ann", "BOB_TOKEN": "token-of-bob"}
+CONFIG: Json = {"taskId": "any", "url": "http://127.0.0.1:1/"}
 OPERATIONS = ("GetTask", "CancelTask", "SubscribeToTask")
 
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Server]:
-    """The agent, for those who bring a token."""
+    """The agent, for those who bring a token; it sends no push notifications."""
     with TemporaryDirectory(prefix="af", ignore_cleanup_errors=True) as folder:
-        made = Server(Path(folder), config=AGENT.replace("push: {private: true}\n", "") + TOKENS, env=ENV)
+        made = Server(
+            Path(folder), config=AGENT.replace("push: {private: true}", "push: {enabled: false}") + TOKENS, env=ENV
+        )
         try:
             yield made
         finally:
@@ -97,23 +101,24 @@ async def test_tokens_stand_in_no_answer_and_in_no_log(guarded: Server, http: ht
     assert not any(ENV["ANN_TOKEN"] in each for each in told)
 
 
-@pytest.mark.a2a("PUSH-12", "AUTH-3")
+@pytest.mark.a2a("PUSH-1", "ERR-4")
 @pytest.mark.parametrize(
-    "url",
+    ("operation", "params"),
     [
-        "http://127.0.0.1/",
-        "https://localhost:8443/",
-        "https://10.1.2.3/",
-        "https://192.168.0.1/",
-        "https://172.16.0.1/",
-        "https://169.254.169.254/latest/meta-data",
-        "https://[::1]/",
-        "https://[fd00::1]/",
-        "https://0x7f000001/",
+        ("CreateTaskPushNotificationConfig", CONFIG),
+        ("GetTaskPushNotificationConfig", {"taskId": "any", "id": "c"}),
+        ("ListTaskPushNotificationConfigs", {"taskId": "any"}),
+        ("DeleteTaskPushNotificationConfig", {"taskId": "any", "id": "c"}),
+        (
+            "SendMessage",
+            {"message": message("text"), "configuration": {"taskPushNotificationConfig": {"url": "http://x"}}},
+        ),
     ],
 )
-async def test_addresses_of_the_own_network_get_no_notifications(ann: Wire, bob: Wire, url: str) -> None:
-    task = (await ann.send("input")).task["id"]
-    config = {"taskId": task, "url": url}
-    assert (await ann.call("CreateTaskPushNotificationConfig", config)).fields() == ["url"]
-    (await bob.call("CreateTaskPushNotificationConfig", config)).refused("TASK_NOT_FOUND")
+async def test_without_the_capability_push_notifications_are_refused(ann: Wire, operation: str, params: Any) -> None:
+    assert (
+        not (await ann.http.get(f"{ann.base}/.well-known/agent-card.json"))
+        .json()["capabilities"]
+        .get("pushNotifications")
+    )
+    (await ann.call(operation, params)).refused("PUSH_NOTIFICATION_NOT_SUPPORTED")

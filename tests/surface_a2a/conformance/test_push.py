@@ -7,6 +7,9 @@ from typing import Any
 import anyio
 import pytest
 
+from agentflow.definition.config_file import PushSection
+from agentflow.errors import InputError
+from agentflow.server.pushing.delivering import Delivery, push_policy
 from tests.surface_a2a.conformance.wire import Json, Wire, message, state
 from tests.surface_a2a.receiving import Got, receiving
 
@@ -115,3 +118,24 @@ async def test_what_is_not_taken_is_sent_again_before_what_follows(rest: Wire) -
     first, again, *_ = [each.body for each in got]
     assert again == first
     assert [each.told for each in got][-1] == "completed"
+
+
+@pytest.mark.a2a("PUSH-12")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/",
+        "https://localhost:8443/",
+        "https://10.1.2.3/",
+        "https://192.168.0.1/",
+        "https://172.16.0.1/",
+        "https://169.254.169.254/latest/meta-data",
+        "https://[::1]/",
+        "https://[fd00::1]/",
+        "https://0x7f000001/",
+    ],
+)
+async def test_addresses_of_the_own_network_get_no_notifications_unless_the_config_says_so(url: str) -> None:
+    settings = PushSection()
+    with pytest.raises(InputError):
+        await Delivery(push_policy(settings), settings.timeout).check(url)
