@@ -86,7 +86,7 @@ class Follower:
         first = said.ask_first and caller.rounds
         if as_task and not (first and self._unsaid(asked, caller)):
             task = task_of(run, waits, asked, self.engine.core.env.now())
-            if task.requests or not run.waiting or said.mode == "task":
+            if task.requests or not run.waiting or said.mode == "task" or caller.only_task:
                 return Result(task.data, "", run_id=run.id, is_task=True)
         if caller.rounds:
             named = by_name(self._unsaid(asked, caller))
