@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
 from urllib.parse import unquote
@@ -65,7 +65,7 @@ async def served(
     Raises:
         AgentflowError: the address can't be had.
     """
-    asking = _Asking(at.who, first.engine.core.env.gate)
+    asking = _Asking(at.who, first.engine.core.env.gate, first.leaving)
     options = [*_OPTIONS, ("grpc.max_receive_message_length", largest)]
     server = grpc.aio.server(interceptors=[asking], options=options)
     handler = Handler(operations, others)
@@ -116,9 +116,10 @@ class _Callers(GrpcServerCallContextBuilder):
 class _Asking(grpc.aio.ServerInterceptor):
     """Stands before all calls: refuses whom nobody knows."""
 
-    def __init__(self, who: Who, gate: Gate) -> None:
+    def __init__(self, who: Who, gate: Gate, leaving: anyio.Event) -> None:
         self._who = who
         self._gate = gate
+        self._leaving = leaving
 
     async def intercept_service(
         self,
@@ -149,17 +150,33 @@ class _Asking(grpc.aio.ServerInterceptor):
         return call
 
     def _stream(self, inner: Callable[[Any, Any], AsyncGenerator[Any]]) -> Any:
-        async def stream(request: Any, context: Any) -> AsyncGenerator[Any]:
+        async def stream(request: Any, context: Any) -> None:
             await self._enter(request, context)
-            try:
-                async for each in inner(request, context):
-                    yield each
-            except (grpc.aio.AbortError, anyio.get_cancelled_exc_class(), GeneratorExit):
-                raise
-            except Exception as error:
-                await self._failed(context, error)
+            failed: Exception | None = None
+            whole = False
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._end, group.cancel_scope)
+                try:
+                    async with aclosing(inner(request, context)) as events:
+                        async for each in events:
+                            await context.write(each)
+                    whole = True
+                except Exception as error:
+                    failed = error
+                group.cancel_scope.cancel()
+            if isinstance(failed, grpc.aio.AbortError):
+                raise failed
+            if failed is not None:
+                await self._failed(context, failed)
+            if not whole:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "the server ends: go on with the next one")
 
         return stream
+
+    async def _end(self, scope: anyio.CancelScope) -> None:
+        """End a stream when the server is about to end."""
+        await self._leaving.wait()
+        scope.cancel()
 
     async def _failed(self, context: Any, error: Exception) -> None:
         """End a call that failed by a fault of ours: it says nothing of itself but in the log."""
