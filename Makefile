@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-a2a test test-slow kills check format docs bench bench-quick constraints clean distclean
+.PHONY: help demo demo-a2a demo-mcp test test-slow kills check format docs bench bench-quick constraints clean distclean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ demo: $(STAMP)  ## run a workflow over this repository's files; it asks you some
 
 demo-a2a: $(STAMP)  ## serve the demo, and let an official A2A client send, answer and read the result
 	@$(BIN)/python examples/demo/by_a2a.py
+
+demo-mcp: $(STAMP)  ## let an official MCP client start the demo over stdio, call it, answer and read the result
+	@$(BIN)/python examples/demo/by_mcp.py
 
 test: $(STAMP)  ## run the tests, one more at a time than there are processors: many wait for processes
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal

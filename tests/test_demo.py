@@ -56,3 +56,14 @@ def test_served_to_an_a2a_client_the_demo_asks_it_and_gives_it_the_report(demo: 
         "← TASK_STATE_INPUT_REQUIRED",
         "← TASK_STATE_COMPLETED",
     ]
+
+
+def test_started_by_an_mcp_client_the_demo_asks_it_and_gives_it_the_report(demo: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(demo.with_name("by_mcp.py"))], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["decision"] == "keep"
+    said = done.stderr.splitlines()
+    assert [line[0] for line in said if line[0] in "→?!←"] == ["→", "?", "!", "←"]
+    assert said[-1] == "← completed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -32,6 +33,7 @@ def over_http(name: str, url: str, *, tokens: bool) -> list[Entry]:
         url: where it is.
         tokens: whether clients have to bring a token.
     """
+    name = _called(name)
     told: dict[str, Any] = {"url": url}
     if tokens:
         told["headers"] = {"Authorization": _TOKEN}
@@ -47,8 +49,14 @@ def over_streams(name: str, command: str, arguments: Sequence[str]) -> list[Entr
         command: the program.
         arguments: what it is given.
     """
+    name = _called(name)
     told = {"command": command, "args": list(arguments)}
     return _entries(name, ["claude", "mcp", "add", name, "--", command, *arguments], "stdio", told)
+
+
+def _called(name: str) -> str:
+    """Return a name that all clients take: some refuse spaces and the like."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "agentflow"
 
 
 def _entries(name: str, command: Sequence[str], kind: str, told: Mapping[str, Any]) -> list[Entry]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 
 from agentflow.cli.actions.start import read_timeout
 from agentflow.cli.options import Common
@@ -13,6 +17,29 @@ from agentflow.cli.values import usage
 from agentflow.errors import AgentflowError
 
 LONGEST = 600.0
+
+
+def tell_entries(common: Common) -> int:
+    """Print what makes clients start this command, with whole paths: they have a `PATH` of their own."""
+    from agentflow_mcp.entries import over_streams  # noqa: PLC0415  only what serves loads the server
+
+    console = common.console()
+    project = find_project(common, config="needed")
+    config = project.config
+    if config is None or config.file is None:
+        raise no_config(common.config)
+    arguments = ["mcp", str(config.file.absolute())]
+    if common.store is not None:
+        arguments += ["--store", common.store if "://" in common.store else str(Path(common.store).absolute())]
+    for each in over_streams(config.name, _command(), arguments):
+        console.result(str(each))
+    return 0
+
+
+def _command() -> str:
+    """Return where this program is."""
+    found = shutil.which(sys.argv[0]) or shutil.which("agentflow")
+    return os.path.abspath(found) if found is not None else "agentflow"
 
 
 def serve(common: Common, hold: str, url: str | None) -> int:

@@ -20,6 +20,9 @@ def mcp(
         str | None,
         typer.Option("--url", metavar="URL", help="Where `agentflow serve` of this config is: people answer there."),
     ] = None,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print what clients are to be told, to be pasted, and end.")
+    ] = False,
     store: options.Store = None,
     no_color: options.NoColor = False,
 ) -> int:
@@ -28,7 +31,12 @@ def mcp(
     \f
     agentflow mcp
     agentflow mcp /path/to/agentflow.yaml --hold 20s
+    agentflow mcp --print-config
     """
+    if print_config:
+        from agentflow.cli.actions.mcp import tell_entries  # noqa: PLC0415  as below
+
+        return tell_entries(options.Common(config, store, no_color=no_color))
     from agentflow.cli.actions.mcp import serve  # noqa: PLC0415  help must not pay for it
 
     return serve(options.Common(config, store, no_color=no_color), hold, url)
