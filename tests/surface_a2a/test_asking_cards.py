@@ -1,0 +1,188 @@
+"""An agent's card: where it is found, how long it is kept, whom it may send to; and what is sent with requests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from agentflow import load_config
+from agentflow.errors import DefinitionError, StepError
+from agentflow.steps.remote import AGENTS, Entry, load
+from agentflow_a2a.client import agent as client
+from agentflow_a2a.client.line import Line
+from tests.surface_a2a.asking import asking, engine, error_of, written
+
+pytestmark = pytest.mark.anyio
+TIME = 30
+REPLY = {"message": {"messageId": "1", "role": "ROLE_AGENT", "parts": [{"text": "hi"}]}}
+
+
+class Agent:
+    """An agent that answers everything with "hi"."""
+
+    def __init__(self) -> None:
+        """Nothing was asked."""
+        self.asked: list[Request] = []
+        self.card: Any = {}
+        self.code = 200
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a request: for the card, or with a message."""
+        self.asked.append(request)
+        if request.method == "POST":
+            return JSONResponse({"jsonrpc": "2.0", "id": "1", "result": REPLY})
+        if request.headers.get("If-None-Match") == '"1"':
+            return Response(status_code=304, headers={"Cache-Control": "no-cache"})
+        return JSONResponse(self.card, self.code, {"ETag": '"1"', "Cache-Control": "no-cache"})
+
+
+def card_of(url: str, **fields: Any) -> dict[str, Any]:
+    """Return a card."""
+    reached = [{"url": f"{url}/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}]
+    return {"name": "a", "version": "1", "supportedInterfaces": reached, "capabilities": {}, **fields}
+
+
+@asynccontextmanager
+async def serving(agent: Agent) -> AsyncGenerator[str]:
+    """Serve an agent."""
+    routes = [Route("/{path:path}", agent.answer, methods=["GET", "POST"])]
+    config = uvicorn.Config(Starlette(routes=routes), port=0, log_level="error", lifespan="off")
+    server, listening = uvicorn.Server(config), config.bind_socket()
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    agent.card = card_of(url)
+    async with anyio.create_task_group() as group:
+        group.start_soon(server.serve, [listening])
+        try:
+            yield url
+        finally:
+            server.should_exit = True
+    listening.close()
+
+
+async def failed_with(folder: Path, config: str) -> Mapping[str, Any]:
+    """Return why the run of a config fails."""
+    async with engine(folder, config) as asker:
+        return error_of(await asker.wait((await asker.start("main")).id))
+
+
+async def test_its_token_and_headers_are_sent_with_every_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DESK_TOKEN", "secret-of-the-desk")
+    agent = Agent()
+    with anyio.fail_after(TIME):
+        async with serving(agent) as url:
+            config = asking(
+                url, token_env="DESK_TOKEN", headers='{X-Team: "{env.TEAM}"}', tenant="law",
+                more="env: [DESK_TOKEN, {name: TEAM, public: true, default: red}]",
+            )  # fmt: skip
+            async with engine(tmp_path, config) as asker:
+                run = await asker.wait((await asker.start("main")).id)
+    assert run.output == {"output": "hi"}
+    assert {(r.headers["Authorization"], r.headers["X-Team"]) for r in agent.asked} == {
+        ("Bearer secret-of-the-desk", "red")
+    }
+    assert {request.url.path for request in agent.asked} == {"/.well-known/agent-card.json", "/rpc"}
+
+
+async def test_a_card_that_sends_requests_to_another_host_is_refused_unless_the_config_names_it(
+    tmp_path: Path,
+) -> None:
+    """Whoever can change a card can't send tokens elsewhere, or requests to machines behind ours."""
+    agent = Agent()
+    with anyio.fail_after(TIME):
+        async with serving(agent) as url:
+            other = url.replace("127.0.0.1", "localhost")
+            agent.card = card_of(other)
+            error = await failed_with(tmp_path, asking(url))
+            assert (error["code"], error["why"]) == (
+                "AF-AGENT-CARD", f"its card sends requests to another host: {other.removeprefix('http://')}",
+            )  # fmt: skip
+            assert "hosts: [" in error["hint"]
+            async with engine(tmp_path, asking(url, hosts="[localhost]")) as asker:
+                assert (await asker.wait((await asker.start("main")).id)).output == {"output": "hi"}
+
+
+@pytest.mark.parametrize(
+    ("code", "card", "expected"),
+    [
+        (404, {}, "AF-AGENT-CARD"),
+        (200, [1], "AF-AGENT-CARD"),
+        (200, {"name": "a"}, "AF-AGENT-CARD"),
+        (401, {}, "AF-AGENT-DENIED"),
+        (503, {}, "AF-AGENT-UNREACHABLE"),
+    ],
+)
+async def test_a_card_that_cant_be_used_fails_the_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, card: Any, expected: str
+) -> None:
+    monkeypatch.setattr(client, "PATIENCE", 0.0)
+    agent = Agent()
+    with anyio.fail_after(TIME):
+        async with serving(agent) as url:
+            agent.code, agent.card = code, card
+            assert (await failed_with(tmp_path, asking(url)))["code"] == expected
+
+
+async def test_an_agent_that_isnt_there_fails_the_step_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "PATIENCE", 0.0)
+    with anyio.fail_after(TIME):
+        async with serving(Agent()) as url:
+            pass
+        error = await failed_with(tmp_path, asking(url))
+    assert (error["code"], error["kind"], error["retryable"]) == ("AF-AGENT-UNREACHABLE", "network", True)
+
+
+async def test_a_card_is_asked_for_again_by_its_tag(tmp_path: Path) -> None:
+    agent = Agent()
+    with anyio.fail_after(TIME):
+        async with serving(agent) as url:
+            line = Line(Entry("desk", {"url": f"{url}/other/card.json"}, lambda name: None))
+            first = await line.transport()
+            assert await line.transport() is first
+            await line.aclose()
+    assert [(r.url.path, r.headers.get("If-None-Match")) for r in agent.asked] == [
+        ("/other/card.json", None), ("/other/card.json", '"1"'),
+    ]  # fmt: skip
+
+
+async def test_a_token_without_a_value_and_a_missing_package_are_told(tmp_path: Path) -> None:
+    config = asking("http://127.0.0.1:9", token_env="NO_SUCH_TOKEN", more="env: [NO_SUCH_TOKEN]")
+    error = await failed_with(tmp_path, config)
+    assert (error["code"], error["hint"]) == ("AF-AGENT-DENIED", "set NO_SUCH_TOKEN")
+    with pytest.raises(StepError) as caught:
+        load(AGENTS, "carrier-pigeons", 'agent "desk"')
+    assert (caught.value.code, caught.value.hint) == (
+        "AF-INSTALL", 'pip install "agentflow-workflows[carrier-pigeons]"',
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"token_env": "TOKEN"}, 'the variable "TOKEN" of its token isn\'t listed in env'),
+        ({"token_env": "PUBLIC"}, 'the variable "PUBLIC" of its token is marked as public'),
+        ({"token_env": "TOKEN", "headers": "{authorization: x}"}, "give one of token_env and the header Authorization"),
+        ({"url": "desk"}, '"desk" is no address'),
+    ],
+)
+def test_an_entry_that_cant_be_right_is_refused_when_the_config_loads(
+    tmp_path: Path, fields: dict[str, str], said: str
+) -> None:
+    more = "env: [{name: PUBLIC, public: true, default: x}]"
+    told = {"url": "http://127.0.0.1:9", **fields}
+    with pytest.raises(DefinitionError) as caught:
+        load_config(written(tmp_path, asking(told.pop("url"), more=more, **told)))
+    assert said in "\n".join(problem.message for problem in caught.value.problems)
