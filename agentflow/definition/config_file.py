@@ -168,7 +168,7 @@ class AgentEntry(_Source):
     def _one(self) -> AgentEntry:
         if (self.python is None) == (self.url is None):
             raise ValueError("give exactly one of python and url")
-        if self.url is not None and not re.match(r"https?://[^/\s]+", self.url):
+        if self.url is not None and "{" not in self.url and not re.match(r"https?://[^/\s]+", self.url):
             raise ValueError(f'"{self.url}" is no address; it begins with http:// or https://')
         if self.token_env is not None and any(name.lower() == "authorization" for name in self.headers):
             raise ValueError("give one of token_env and the header Authorization")

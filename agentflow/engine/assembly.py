@@ -80,10 +80,10 @@ def services_of(
             python_modules=config.python_modules,
             functions=functions,
             env_values=config.env_values,
-            http=config.http.model_copy(update={"headers": _headers(config, config.http.headers)}),
+            http=config.http.model_copy(update={"headers": _headers(config)}),
             network=config.skills.get("native:network") or {},
             tools={**config.tools, **tools},
-            agents={**_with_headers(config, config.agents), **agents},
+            agents={**config.agents, **agents},
             credentials=config.connections,
         )
     except ValueError as error:
@@ -110,17 +110,9 @@ def public_env(config: Config) -> dict[str, str]:
     return {name: value for name, value in config.env_values.items() if name in config.env and config.env[name].public}
 
 
-def _with_headers(config: Config, entries: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return entries of the config, the templates in their headers computed."""
-    return {
-        name: {**entry, "headers": _headers(config, entry["headers"])} if "headers" in entry else entry
-        for name, entry in entries.items()
-    }
-
-
-def _headers(config: Config, written: Mapping[str, str]) -> dict[str, str]:
-    """Return HTTP headers of the config, their templates of `env` computed."""
-    headers = compile_value(written, frozenset({"env"}))
+def _headers(config: Config) -> dict[str, str]:
+    """Return the config's HTTP headers, their templates of `env` computed."""
+    headers = compile_value(config.http.headers, frozenset({"env"}))
     rendered: dict[str, Any] = headers.render(NamedValues({"env": config.env_values}))
     return {name: str(value) for name, value in rendered.items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -40,6 +41,20 @@ class Entry:
     """The config's folder."""
     credentials: Mapping[str, Any] | None = None
     """The connection that it names: an entry of the config's `connections`, its templates computed."""
+
+
+def signing(credentials: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers that carry fixed credentials."""
+    kind = credentials.get("type", "oauth2")
+    token = str(credentials.get("token") or "")
+    if kind == "bearer":
+        return {"Authorization": f"Bearer {token}"}
+    if kind == "basic":
+        pair = f"{credentials.get('username') or ''}:{credentials.get('password') or ''}"
+        return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+    if kind == "header":
+        return {str(credentials.get("header") or "Authorization"): token}
+    return {}
 
 
 @runtime_checkable
@@ -97,8 +112,9 @@ def load(group: str, extra: str, what: str) -> Any:
 class LazyAgent:
     """An agent of the config that a package brings, which is loaded when it is first asked."""
 
-    def __init__(self, entry: Entry) -> None:
-        """Load nothing yet."""
+    def __init__(self, name: str, entry: Callable[[], Entry]) -> None:
+        """Load nothing yet; `entry` makes its entry when it is needed."""
+        self._name = name
         self._entry = entry
         self._agent: RemoteAgent | None = None
         self._loading = anyio.Lock()
@@ -118,8 +134,8 @@ class LazyAgent:
     async def _opened(self) -> RemoteAgent:
         async with self._loading:
             if self._agent is None:  # imports take their time: not the event loop's
-                opens = await to_thread.run_sync(load, AGENTS, "a2a", f'agent "{self._entry.name}"')
-                self._agent = cast("Opens", opens)(self._entry)
+                opens = await to_thread.run_sync(load, AGENTS, "a2a", f'agent "{self._name}"')
+                self._agent = cast("Opens", opens)(self._entry())
         return self._agent
 
     async def aclose(self) -> None:

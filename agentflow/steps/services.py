@@ -186,7 +186,7 @@ class ProcessServices:
             if isinstance(target, str):
                 self._agents[name] = FunctionAgent(name, target, self.function)
             elif fields.get("url"):
-                self._agents[name] = LazyAgent(Entry(name, fields, self.secret, self._policy.resolve))
+                self._agents[name] = LazyAgent(name, partial(self._entry, name, fields))
         elif hasattr(agent, "run") and hasattr(agent, "answer"):
             self._agents[name] = cast("AgentProvider", agent)
         else:

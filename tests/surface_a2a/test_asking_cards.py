@@ -95,6 +95,21 @@ async def test_its_token_and_headers_are_sent_with_every_request(
     assert {request.url.path for request in agent.asked} == {"/.well-known/agent-card.json", "/rpc"}
 
 
+async def test_the_credentials_of_a_connection_are_sent_and_its_address_may_be_a_template(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = Agent()
+    monkeypatch.setenv("DESK_KEY", "secret-of-the-desk")
+    with anyio.fail_after(TIME):
+        async with serving(agent) as url:
+            monkeypatch.setenv("DESK_URL", url)
+            more = """env: [DESK_KEY, {name: DESK_URL, public: true}]
+connections: {"desk:key": {type: header, header: X-Key, token: "{env.DESK_KEY}"}}"""
+            async with engine(tmp_path, asking("{env.DESK_URL}", connection='"desk:key"', more=more)) as asker:
+                assert (await asker.wait((await asker.start("main")).id)).output == {"output": "hi"}
+    assert {request.headers["X-Key"] for request in agent.asked} == {"secret-of-the-desk"}
+
+
 async def test_a_card_that_sends_requests_to_another_host_is_refused_unless_the_config_names_it(
     tmp_path: Path,
 ) -> None:

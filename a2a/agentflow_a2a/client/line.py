@@ -13,7 +13,7 @@ import httpx
 from agentflow.errors import StepError
 from agentflow.steps.http_client import guarded_client
 from agentflow.steps.network import Policy
-from agentflow.steps.remote import Entry
+from agentflow.steps.remote import Entry, signing
 from agentflow_a2a.client.card import Cards
 from agentflow_a2a.client.faults import RemoteError
 from agentflow_a2a.client.sdk import Json, Transport, interfaces
@@ -165,13 +165,14 @@ def _place(url: str) -> str:
 
 def _credentials(entry: Entry) -> dict[str, str]:
     """Return the headers of the config, and the token; raises StepError where that has no value."""
-    if entry.fields.get("connection"):
+    credentials = entry.credentials or {}
+    if entry.credentials is not None and credentials.get("type", "oauth2") == "oauth2":
         raise StepError(
-            f'agent "{entry.name}": connections aren\'t used by agents yet', code="AF-AGENT-DENIED", kind="invalid",
-            retryable=False, hint="give token_env, or headers",
+            f'agent "{entry.name}": its connection is of type oauth2, which it can\'t be', code="AF-AGENT-DENIED",
+            kind="invalid", retryable=False, hint="give one of type bearer, basic or header, or token_env",
         )  # fmt: skip
     written: Mapping[str, str] = entry.fields.get("headers") or {}
-    headers = dict(written)
+    headers = {**written, **signing(credentials)}
     name = entry.fields.get("token_env")
     if name is None:
         return headers

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,6 +14,7 @@ from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 
 from agentflow.errors import StepError
 from agentflow.steps.network import Policy
+from agentflow.steps.remote import signing
 from agentflow_mcp.client.http import Transport
 from agentflow_mcp.client.settings import Server
 from agentflow_mcp.client.stderr import Tail
@@ -45,27 +45,13 @@ async def address(server: Server, policy: Policy) -> AsyncGenerator[Any]:
     url = server.url or ""
     client = httpx2.AsyncClient(
         transport=Transport(policy, url),
-        headers={**server.headers, **_signing(server.credentials or {})},
+        headers={**server.headers, **signing(server.credentials or {})},
         auth=_oauth(server, url),
         timeout=httpx2.Timeout(30.0, read=READ_TIMEOUT),
         trust_env=False,
     )
     async with client, streamable_http_client(url, http_client=client) as streams:
         yield streams
-
-
-def _signing(credentials: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers that carry fixed credentials."""
-    kind = credentials.get("type", "oauth2")
-    token = str(credentials.get("token") or "")
-    if kind == "bearer":
-        return {"Authorization": f"Bearer {token}"}
-    if kind == "basic":
-        pair = f"{credentials.get('username') or ''}:{credentials.get('password') or ''}"
-        return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
-    if kind == "header":
-        return {str(credentials.get("header") or "Authorization"): token}
-    return {}
 
 
 def _oauth(server: Server, url: str) -> httpx2.Auth | None:
