@@ -149,6 +149,8 @@ class ToolEntry(_Source):
     def _one(self) -> ToolEntry:
         if sum(value is not None for value in (self.python, self.command, self.url)) != 1:
             raise ValueError("give exactly one of python, command and url")
+        if self.url is not None and "{" not in self.url and not re.match(r"https?://[^/\s]+", self.url):
+            raise ValueError(f'"{self.url}" is no address; it begins with http:// or https://')
         return self
 
 
@@ -184,6 +186,8 @@ class ConnectionEntry(Model):
     """OAuth client; may be a template of `env`."""
     client_secret: str | None = None
     """Its secret; may be a template of `env`."""
+    issuer: str | None = None
+    """The authorization server that it belongs to: a server of tools can't have it sent anywhere else."""
     authorize_url: str | None = None
     """Where people give their consent."""
     token_url: str | None = None

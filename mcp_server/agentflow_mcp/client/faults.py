@@ -55,9 +55,14 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, MCPError) and error.code in (CONNECTION_CLOSED, UNREACHABLE)
 
 
+def is_unknown_session(error: BaseException) -> bool:
+    """Tell whether the server doesn't know our session any more, and has done nothing."""
+    return isinstance(error, MCPError) and _status(error) == 404
+
+
 def session_is_over(error: BaseException) -> bool:
-    """Tell whether the server doesn't know our session any more."""
-    return isinstance(error, MCPError) and (error.code == CONNECTION_CLOSED or _status(error) == 404)
+    """Tell whether nothing more can be asked on the connection."""
+    return is_unknown_session(error) or (isinstance(error, MCPError) and error.code == CONNECTION_CLOSED)
 
 
 def from_call(server: Server, tool: str, error: BaseException, tail: str) -> StepError:

@@ -25,6 +25,8 @@ PATIENCE = 5.0
 SHORTEST, LONGEST = 0.02, 60.0
 """Seconds between two looks at a task, whatever its server says."""
 USUAL = 1.0
+OFTEN, RARELY = 1.0, 30.0
+"""Seconds that a step is parked, at first and at last, where the server doesn't ask for more."""
 MOST_MISSES = 12
 """How often in a row a server may not be there, before its task is given up."""
 
@@ -54,12 +56,13 @@ async def follow(
     if kept.older and said is not None:
         return await _older(pool, await pool.live(), kept, tool, ctx, said)
     task, pause = kept.task or "", first
-    begun = anyio.current_time()
+    begun, looked = anyio.current_time(), False
     while True:
         if kept.until is not None and ctx.now() >= kept.until:
             raise StepError(f'Tool "{tool}" took longer than it may', code="AF-TIMEOUT", kind="timeout")
-        if anyio.current_time() - begun + pause > PATIENCE:
-            return Park(Timer(ctx.now() + pause), state=kept.data, then="enter")
+        if looked if kept.parks else anyio.current_time() - begun + pause > PATIENCE:
+            return _later(kept, pause, ctx)
+        looked = True
         await anyio.sleep(pause)
         live: Live | None = None
         try:
@@ -81,6 +84,12 @@ async def follow(
         if came is not None:
             return came
         pause = min(max(USUAL if state.pause is None else state.pause, SHORTEST), LONGEST)
+
+
+def _later(kept: Kept, pause: float, ctx: Context) -> Park:
+    """Let the step look at a task again later, which takes longer each time: nobody holds a slot meanwhile."""
+    pause = max(pause, min(OFTEN * 2 ** min(kept.parks, 10), RARELY))
+    return Park(Timer(ctx.now() + pause), state=replace(kept, parks=kept.parks + 1).data, then="enter")
 
 
 def _missed(pool: Pool, kept: Kept, tool: str, error: MCPError | StepError, live: Live | None) -> Kept:
@@ -143,5 +152,5 @@ async def _older(pool: Pool, live: Live, kept: Kept, tool: str, ctx: Context, sa
         return result_of(tool, event.value)
     if session_is_over(event.error):
         live.leave()
-        return Park(Timer(ctx.now() + USUAL), state=replace(kept, held=None, replies={}).data, then="enter")
+        return _later(replace(kept, held=None, replies={}), USUAL, ctx)
     raise from_call(pool.server, tool, event.error, live.tail.text) from event.error

@@ -12,6 +12,7 @@ import anyio
 import httpcore2
 import httpx2
 
+from agentflow.data import is_object, salvaged
 from agentflow.errors import StepError
 from agentflow.steps.network import Policy, system_resolve
 
@@ -93,6 +94,7 @@ class Transport(httpx2.AsyncBaseTransport):
 
     def __init__(self, policy: Policy, url: str) -> None:
         """Connect to nothing yet."""
+        self._url = str(httpx2.URL(url))
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=httpx2.create_ssl_context(trust_env=False),
             max_connections=256,
@@ -121,28 +123,30 @@ class Transport(httpx2.AsyncBaseTransport):
             stream=_Body(cast("AsyncIterable[bytes]", response.stream)),
             extensions=cast("dict[str, Any]", response.extensions),
         )
-        if response.status < 400 or request.method != "POST":
+        if response.status < 400 or request.method != "POST" or str(request.url) != self._url:
             return made
-        return await _told(made, whole=response.status == 404 and "mcp-session-id" in request.headers)
+        return await _told(made, in_session="mcp-session-id" in request.headers)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._pool.aclose()
 
 
-async def _told(response: httpx2.Response, *, whole: bool) -> httpx2.Response:
-    """Return a refusal as it came where it is the protocol's own or may be of OAuth, else as an error that says it."""
-    if not whole and response.headers.get("content-type", "").lower().startswith("application/json"):
-        return response
+async def _told(response: httpx2.Response, *, in_session: bool) -> httpx2.Response:
+    """Return a server's refusal as it came where it is the protocol's own, else as an error that says what it is."""
+    body = b""
     try:
-        size = 0
-        async for chunk in response.aiter_raw():
-            size += len(chunk)
-            if size > _LARGEST:
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > _LARGEST:
                 break
     finally:
         await response.aclose()
-    return _error(response.status_code, f"HTTP {response.status_code} {response.reason_phrase}".strip(), response)
+    status = response.status_code
+    session_lost = status == 404 and in_session
+    if not session_lost and status not in (401, 403) and is_object(salvaged(body)) and b'"jsonrpc"' in body:
+        return httpx2.Response(status, headers={"content-type": "application/json"}, content=body)
+    return _error(status, f"HTTP {status} {response.reason_phrase}".strip(), response)
 
 
 def _error(status: int, message: str, of: httpx2.Response | None) -> httpx2.Response:

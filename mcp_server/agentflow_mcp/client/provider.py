@@ -17,7 +17,7 @@ from agentflow.steps.remote import Entry
 from agentflow_mcp.client import exchange, following
 from agentflow_mcp.client.asked import PARTING, Asked, Call, Done, Said
 from agentflow_mcp.client.connection import Live, Task
-from agentflow_mcp.client.faults import from_call, result_unfit, session_is_over
+from agentflow_mcp.client.faults import from_call, is_unknown_session, result_unfit, session_is_over
 from agentflow_mcp.client.pool import Pool
 from agentflow_mcp.client.results import result_of
 from agentflow_mcp.client.settings import Server
@@ -75,7 +75,14 @@ class ServerTools:
             raise from_call(self._server, tool, error, "") from error
 
     async def _start(
-        self, tool: str, arguments: Mapping[str, Any], ctx: Context, kept: Kept | None, said: Said | None
+        self,
+        tool: str,
+        arguments: Mapping[str, Any],
+        ctx: Context,
+        kept: Kept | None,
+        said: Said | None,
+        *,
+        again: bool = False,
     ) -> Result | Park:
         live = await self._pool.live()
         call = live.calls.find(kept.held) if kept is not None and kept.held is not None else None
@@ -89,6 +96,9 @@ class ServerTools:
         call.progress = None
         if isinstance(event, Asked):
             return park(Kept(self._server.name, held=call.id, question=Question.of("", event)), tool)
+        if event.error is not None and not again and is_unknown_session(event.error):
+            live.leave()  # the server has started anew, and has done nothing
+            return await self._start(tool, arguments, ctx, kept, said, again=True)
         return await self._finish(live, event, tool, ctx)
 
     async def _check(self, live: Live, tool: str, arguments: Mapping[str, Any]) -> None:

@@ -75,6 +75,8 @@ class Kept:
     """When the task may not take longer."""
     misses: int = 0
     """How often in a row the server wasn't there when the task was asked after."""
+    parks: int = 0
+    """How often its step has parked until the task is looked at again."""
     told: str | None = None
     """The task's last message."""
     question: Question | None = None
@@ -96,8 +98,7 @@ class Kept:
         data |= {name: value for name in names if (value := getattr(self, name)) is not None}
         if self.older:
             data["older"] = True
-        if self.misses:
-            data["misses"] = self.misses
+        data |= {name: count for name in ("misses", "parks") if (count := getattr(self, name))}
         if self.question is not None:
             data["question"] = self.question.data
         if self.more:
@@ -118,6 +119,7 @@ class Kept:
             older=bool(data.get("older")),
             until=data.get("until"),
             misses=int(data.get("misses") or 0),
+            parks=int(data.get("parks") or 0),
             told=data.get("told"),
             question=_question(data.get("question")),
             more=tuple(q for each in more if (q := _question(each)) is not None) if is_array(more) else (),

@@ -59,15 +59,22 @@ def _oauth(server: Server, url: str) -> httpx2.Auth | None:
     credentials = server.credentials
     if credentials is None or credentials.get("type", "oauth2") != "oauth2":
         return None
-    client, secret = credentials.get("client_id"), credentials.get("client_secret")
-    if not client or not secret:
+    needed = ("client_id", "client_secret", "issuer")
+    missing = [name for name in needed if not credentials.get(name)]
+    if missing:
         raise StepError(
-            f'the connection of server "{server.name}" needs a client_id and a client_secret',
+            f'the connection of server "{server.name}" lacks {" and ".join(missing)}',
             code="AF-TOOL-CONNECTION", kind="invalid", retryable=False,
+            hint=f"oauth2 of a server needs {', '.join(needed)} in the config's connections",
         )  # fmt: skip
-    scopes = " ".join(credentials.get("scopes", ())) or None
+    client, secret, issuer = (str(credentials[name]) for name in needed)
     return ClientCredentialsOAuthProvider(
-        server_url=url, storage=_Tokens(), client_id=str(client), client_secret=str(secret), scope=scopes
+        server_url=url,
+        storage=_Tokens(),
+        client_id=client,
+        client_secret=secret,
+        scope=" ".join(credentials.get("scopes", ())) or None,
+        issuer=issuer,
     )
 
 

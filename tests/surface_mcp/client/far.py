@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import anyio
@@ -23,6 +24,7 @@ LIMIT = 30.0
 HEAD = """\
 name: far
 tools: {tools}
+connections: {connections}
 workflows:
   call:
     input: {{tool: string, server: string?, input: {{type: object, default: {{}}}}}}
@@ -48,6 +50,13 @@ def entry(folder: Path, **fields: Any) -> dict[str, Any]:
     return {"command": command, "args": args, **fields}
 
 
+def finish(folder: Path, how: str) -> None:
+    """Let the server's tasks end so."""
+    made = folder / "finish.new"
+    made.write_text(how)
+    made.replace(folder / "finish")
+
+
 def ledger(folder: Path, *words: str) -> list[str]:
     """Return the lines of a ledger that begin with some words."""
     path = folder / "ledger"
@@ -67,9 +76,9 @@ async def until_line(folder: Path, *words: str, after: int = 0) -> None:
     await until(lambda: len(ledger(folder, *words)) > after)
 
 
-def config_text(tools: Mapping[str, Any], more: str = "") -> str:
+def config_text(tools: Mapping[str, Any], more: str = "", connections: Mapping[str, Any] = MappingProxyType({})) -> str:
     """Return a config with servers, and a workflow that calls any tool of theirs."""
-    return HEAD.format(tools=encode(dict(tools)).decode(), more=more)
+    return HEAD.format(tools=encode(dict(tools)).decode(), more=more, connections=encode(dict(connections)).decode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +106,16 @@ class Far:
 
 @asynccontextmanager
 async def far(
-    folder: Path, tools: Mapping[str, Any], *, store: str = ":memory:", more: str = "", head: str = ""
+    folder: Path,
+    tools: Mapping[str, Any],
+    *,
+    more: str = "",
+    head: str = "",
+    connections: Mapping[str, Any] = MappingProxyType({}),
 ) -> AsyncGenerator[Far]:
     """Open an engine with servers."""
-    config = load_text(head + config_text(tools, more), folder=folder)
-    async with Engine.open(store, config=config) as engine:
+    config = load_text(head + config_text(tools, more, connections), folder=folder)
+    async with Engine.open(":memory:", config=config) as engine:
         yield Far(engine, folder)
 
 

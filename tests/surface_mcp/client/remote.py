@@ -52,7 +52,9 @@ def note(*words: object) -> None:
 
 def tell(path: Path, port: int) -> None:
     """Write where this server listens."""
-    path.write_text(str(port))
+    made = path.with_suffix(".new")
+    made.write_text(str(port))
+    made.replace(path)
 
 
 def task_file(task: str) -> Path:
@@ -322,6 +324,41 @@ class Before2026:
             await self._write.send(SessionMessage(T.JSONRPCError(jsonrpc="2.0", id=item.message.id, error=error)))
 
 
+class Guarded:
+    """Lets in who has a token, and gives tokens to who has the client's secret."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        headers = dict(scope["headers"])
+        base = f"http://{headers[b'host'].decode()}"
+        path = scope["path"]
+        if path.startswith("/.well-known/oauth-protected-resource"):
+            return await json_to(send, 200, {"resource": f"{base}/mcp", "authorization_servers": [base]})
+        if path.startswith("/.well-known/oauth-authorization-server"):
+            methods = {"token_endpoint_auth_methods_supported": ["client_secret_basic"]}
+            ends = {"authorization_endpoint": f"{base}/authorize", "token_endpoint": f"{base}/token"}
+            kinds = {"response_types_supported": ["code"], "grant_types_supported": ["client_credentials"]}
+            return await json_to(send, 200, {"issuer": base, **ends, **kinds, **methods})
+        if path == "/token":
+            note("token", headers.get(b"authorization", b"").decode())
+            return await json_to(send, 200, {"access_token": "minted", "token_type": "Bearer", "expires_in": 3600})
+        if headers.get(b"authorization") != b"Bearer minted":
+            where = f'Bearer resource_metadata="{base}/.well-known/oauth-protected-resource/mcp"'
+            return await json_to(send, 401, {"error": "invalid_token"}, (b"www-authenticate", where.encode()))
+        return await self._app(scope, receive, send)
+
+
+async def json_to(send: Any, status: int, data: Any, *headers: tuple[bytes, bytes]) -> None:
+    """Answer by HTTP."""
+    kind = (b"content-type", b"application/json")
+    await send({"type": "http.response.start", "status": status, "headers": [kind, *headers]})
+    await send({"type": "http.response.body", "body": json.dumps(data).encode()})
+
+
 async def main() -> None:
     """Serve."""
     note("pid", os.getpid())
@@ -332,7 +369,10 @@ async def main() -> None:
             await server.run(source, write, server.create_initialization_options())
         note("left")
         return
-    config = uvicorn.Config(server.streamable_http_app(), host="127.0.0.1", port=int(sys.argv[3]), log_level="error")
+    app: Any = server.streamable_http_app()
+    if "CLIENT" in os.environ:
+        app = Guarded(app)
+    config = uvicorn.Config(app, host="127.0.0.1", port=int(sys.argv[3]), log_level="error")
     serving = uvicorn.Server(config)
     async with anyio.create_task_group() as group:
         group.start_soon(serving.serve)

@@ -13,7 +13,8 @@ import pytest
 from agentflow.data import decode, encode
 from agentflow.engine import Answer, Decline
 from agentflow.errors import Failure
-from tests.surface_mcp.client.far import Far, entry, far, ledger, listening, until_line
+from agentflow_mcp.client import following
+from tests.surface_mcp.client.far import Far, entry, far, finish, ledger, listening, until_line
 
 pytestmark = pytest.mark.anyio
 SERVERS = ("program", "old_program", "address", "old_address")
@@ -127,14 +128,14 @@ async def test_a_call_that_goes_on_as_a_task_is_followed_to_its_end(world: Far, 
     looked = len(ledger(world.folder, "get", "working"))
     run = await world.engine.start("call", {"tool": "long", "server": server})
     await until_line(world.folder, "get", "working", after=looked)
-    (world.folder / "finish").write_text("well")
+    finish(world.folder, "well")
     ended = await world.ended(run)
     assert (ended.state, ended.output) == ("completed", {"ended": "well"})
 
 
 @pytest.mark.parametrize("server", SERVERS)
 async def test_what_a_task_asks_is_a_wait_and_its_answer_goes_back(world: Far, server: str) -> None:
-    (world.folder / "finish").write_text("well")
+    finish(world.folder, "well")
     run = await world.start("longask", server)
     (wait,) = [each for each in await world.engine.waits() if each.run_id == run.id]
     assert (run.state, wait.message) == ("input-required", "Go on?")
@@ -144,7 +145,7 @@ async def test_what_a_task_asks_is_a_wait_and_its_answer_goes_back(world: Far, s
 
 
 async def test_a_task_that_fails_or_is_cancelled_fails_its_step(world: Far) -> None:
-    (world.folder / "finish").write_text("fail")
+    finish(world.folder, "fail")
     failed = failure(await world.start("long", "program"))
     assert (failed.code, failed.message) == ("AF-TOOL-FAILED", 'Tool "long" failed: the disk is full')
     (world.folder / "finish").unlink()
@@ -243,3 +244,26 @@ async def test_an_address_where_nobody_listens_can_be_tried_again(tmp_path: Path
         assert (failed.code, failed.retryable) == ("AF-TOOL-CONNECTION", True)
         async with listening(tmp_path, int(url.split(":")[2].partition("/")[0])):
             assert (await world.start("echo", "address", text="hi")).state == "completed"
+
+
+async def test_a_task_that_takes_long_holds_no_slot(world: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "PATIENCE", 0.0)
+    monkeypatch.setattr(following, "OFTEN", 0.01)
+    (world.folder / "finish").unlink(missing_ok=True)
+    looked = len(ledger(world.folder, "get", "working"))
+    calls = len(ledger(world.folder, "call", "long"))
+    run = await world.engine.start("call", {"tool": "long", "server": "address"})
+    await until_line(world.folder, "get", "working", after=looked + 2)
+    assert world.engine.core.slots.running == 0 or (await world.engine.get(run.id)).state == "working"
+    finish(world.folder, "late")
+    assert (await world.ended(run)).output == {"ended": "late"}
+    assert len(ledger(world.folder, "call", "long")) == calls + 1
+
+
+async def test_a_session_that_the_server_has_lost_is_opened_again_unseen(tmp_path: Path) -> None:
+    async with listening(tmp_path, ERA="legacy") as (process, url), far(tmp_path, {"old": {"url": url}}) as world:
+        assert (await world.start("echo", "old", text="hi")).output == {"text": "hi"}
+        process.kill()
+        process.wait()
+        async with listening(tmp_path, int(url.split(":")[2].partition("/")[0]), ERA="legacy"):
+            assert (await world.start("echo", "old", text="ho")).output == {"text": "ho"}

@@ -15,7 +15,7 @@ import pytest
 
 from agentflow.data import decode, encode
 from tests.cli.project import clean_environ
-from tests.surface_mcp.client.far import LIMIT, config_text, entry, ledger, listening, until, until_line
+from tests.surface_mcp.client.far import LIMIT, config_text, entry, finish, ledger, listening, until, until_line
 
 pytestmark = pytest.mark.anyio
 DRIVER = Path(__file__).with_name("driver.py")
@@ -57,7 +57,7 @@ async def test_a_task_is_followed_by_the_next_process_and_not_called_again(tmp_p
         await until_line(tmp_path, "get", "working")
     (server,) = world.lines("pid")
     await until(lambda: world.lines("left"))  # its stdin has closed: it isn't left alone
-    (tmp_path / "finish").write_text("well")
+    finish(tmp_path, "well")
     assert world.ended("long") == {"state": "completed", "output": {"ended": "well"}, "code": None}
     assert len(world.lines("call")) == 1
     assert not world.lines("cancel")
@@ -79,7 +79,7 @@ async def test_a_call_that_was_broken_off_before_its_handle_is_sent_again_with_t
 @pytest.mark.slow
 async def test_a_task_that_asks_is_answered_by_the_next_process(tmp_path: Path) -> None:
     world = World(tmp_path, entry(tmp_path))
-    (tmp_path / "finish").write_text("well")
+    finish(tmp_path, "well")
     with world.begun("longask"):
         await until((tmp_path / "state").exists)
     ended = world.ended("longask", {"yes": True})
@@ -117,7 +117,7 @@ async def test_a_task_of_a_server_that_dies_is_followed_when_it_is_back(tmp_path
             await until_line(tmp_path, "get", "working")
             server.kill()
             server.wait(LIMIT)
-            (tmp_path / "finish").write_text("well")
+            finish(tmp_path, "well")
             async with listening(tmp_path, int(url.split(":")[2].partition("/")[0])):
                 assert process.wait(LIMIT) == 0
     assert decode((tmp_path / "state").read_bytes())["output"] == {"ended": "well"}
