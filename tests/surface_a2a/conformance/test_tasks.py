@@ -43,7 +43,7 @@ async def test_a_task_is_told_as_it_is(wire: Wire) -> None:
 
 
 @pytest.mark.a2a("GET-2", "CANCEL-3", "ERR-2", "ERR-14")
-@pytest.mark.parametrize("name", ["nobody", uuid4().hex, "x" * 300, "%2e%2e", "ä"])
+@pytest.mark.parametrize("name", ["nobody", "1e4c1a076e444ef6a5812a91ae754f1f", "x" * 300, "%2e%2e", "ä"])
 async def test_a_task_that_is_not_there_is_not_found(wire: Wire, name: str) -> None:
     for operation in ("GetTask", "CancelTask"):
         (await wire.call(operation, {"id": name})).refused("TASK_NOT_FOUND")
