@@ -1,4 +1,4 @@
-"""JSON-RPC without the SDK in between, for what is asked most: messages, tasks, and streams of their changes.
+"""The protocol without the SDK in between, for what is asked most: messages, tasks, and streams of their changes.
 
 A task that many follow is told to each of them in the same bytes. What isn't in plain form goes on to the SDK's routes.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -27,31 +28,105 @@ VERSION = (b"a2a-version", b"1.0")
 """The header of a request that may be answered here."""
 ALIVE = 15.0
 """Seconds after which a stream says that it is still there."""
-_JSON = [(b"content-type", b"application/json")]
 _EVENTS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 ]
-Fail = Callable[[str | int, RefusedError], dict[str, Any]]
+RpcFail = Callable[[str | int, RefusedError], dict[str, Any]]
+RestFail = Callable[[RefusedError], dict[str, Any]]
 
 
-class Direct:
-    """Stands before the SDK's JSON-RPC route."""
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How one request is answered."""
 
-    def __init__(self, operations: Operations, app: ASGIApp, agent: Agent, fail: Fail) -> None:
-        """Answer what is in plain form.
+    head: bytes
+    """What stands before its result, or before each event's."""
+    tail: bytes
+    media: bytes
+    fail: Callable[[RefusedError], tuple[int, dict[str, Any]]]
+    """Puts an error into the words of the binding: its status of HTTP, and the answer."""
 
-        Args:
-            operations: of the agent.
-            app: the SDK's route, for all else.
-            agent: as it is served: when its server is about to end, streams end.
-            fail: puts an error into the protocol's words.
-        """
+
+class Answering:
+    """Answers what is in plain form, over whichever binding it has come."""
+
+    def __init__(self, operations: Operations, agent: Agent) -> None:
+        """Answer for an agent; when its server is about to end, streams end."""
         self._operations = operations
-        self._app = app
         self._gate = agent.engine.core.env.gate
         self._leaving = agent.leaving
+
+    async def answer(self, call: plain.Call, way: _Way, caller: Caller, send: Send) -> None:
+        """Do an operation, and tell what comes of it."""
+        status = 200
+        try:
+            if call.method == "SendStreamingMessage":
+                await self._stream(way, self._operations.stream(call.params, caller), caller, send)
+                return
+            if call.method == "SubscribeToTask":
+                await self._stream(way, self._operations.subscribe(call.params["id"], caller), caller, send)
+                return
+            body = way.head + await self._result(call, caller) + way.tail
+        except Exception as error:
+            status, body = self._failed(way, error)
+        headers = [(b"content-type", way.media), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _result(self, call: plain.Call, caller: Caller) -> bytes:
+        params = call.params
+        if call.method == "SendMessage":
+            return (await self._operations.send(params, caller)).text
+        if call.method == "ListTasks":
+            return to_json(await self._operations.list(params, caller))
+        if call.method == "CancelTask":
+            return to_json(await self._operations.cancel(params["id"], caller))
+        return to_json(await self._operations.get(params["id"], params.get("historyLength"), caller))
+
+    def _failed(self, way: _Way, error: Exception) -> tuple[int, bytes]:
+        """Return an error as an answer; a fault of ours says nothing of itself but in the log."""
+        if isinstance(error, AgentflowError):
+            error = refusal(error)
+        elif not isinstance(error, RefusedError):
+            log.error("a fault of agentflow: %s", self._gate.text(described(error)))
+            error = RefusedError("internal", "the server has failed at it")
+        status, told = way.fail(error)
+        return status, to_json(told)
+
+    async def _stream(self, way: _Way, stream: AsyncGenerator[Told, None], caller: Caller, send: Send) -> None:
+        """Tell the events of a stream; raises what is wrong before the first one."""
+        async with aclosing(stream) as events:
+            first = await anext(events, None)
+            await send({"type": "http.response.start", "status": 200, "headers": _EVENTS})
+            async with anyio.create_task_group() as group:
+                for end in (caller.gone, self._leaving.wait):
+                    group.start_soon(_until, end, group.cancel_scope)
+                group.start_soon(_stay_alive, send)
+                await self._tell(way, first, events, send)
+                group.cancel_scope.cancel()
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _tell(self, way: _Way, first: Told | None, events: AsyncGenerator[Told, None], send: Send) -> None:
+        head, tail = b"data: " + way.head, way.tail + b"\r\n\r\n"
+        try:
+            if first is not None:
+                await send(_event(head, first, tail))
+            async for told in events:
+                await send(_event(head, told, tail))
+        except (AgentflowError, RefusedError) as error:
+            body = b"event: error\r\ndata: " + self._failed(way, error)[1] + b"\r\n\r\n"
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+class DirectRpc:
+    """Stands before the SDK's route of JSON-RPC."""
+
+    def __init__(self, answering: Answering, app: ASGIApp, fail: RpcFail) -> None:
+        """Answer what is in plain form, leave the rest to `app`; `fail` puts an error into the protocol's words."""
+        self._answering = answering
+        self._app = app
         self._fail = fail
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,58 +136,36 @@ class Direct:
         if call is None:
             await self._app(scope, _again(asked, receive), send)
             return
-        caller: Caller = scope[CALLER]
-        try:
-            if call.method == "SendStreamingMessage":
-                await self._stream(call, self._operations.stream(call.params, caller), caller, send)
-                return
-            if call.method == "SubscribeToTask":
-                await self._stream(call, self._operations.subscribe(call.params["id"], caller), caller, send)
-                return
-            if call.method == "SendMessage":
-                result = (await self._operations.send(call.params, caller)).text
-            else:
-                result = to_json(
-                    await self._operations.get(call.params["id"], call.params.get("historyLength"), caller)
-                )
-            body = _head(call) + result + b"}"
-        except Exception as error:
-            body = self._failed(call, error)
-        await send({"type": "http.response.start", "status": 200, "headers": [*_JSON, _length(body)]})
-        await send({"type": "http.response.body", "body": body})
+        name = call.id
+        head = b'{"jsonrpc":"2.0","id":%b,"result":' % to_json(name)
+        way = _Way(head, b"}", b"application/json", lambda refused: (200, self._fail(name, refused)))
+        await self._answering.answer(call, way, scope[CALLER], send)
 
-    def _failed(self, call: plain.Call, error: Exception) -> bytes:
-        """Return an error as an answer; a fault of ours says nothing of itself but in the log."""
-        if isinstance(error, AgentflowError):
-            error = refusal(error)
-        elif not isinstance(error, RefusedError):
-            log.error("a fault of agentflow: %s", self._gate.text(described(error)))
-            error = RefusedError("internal", "the server has failed at it")
-        return to_json(self._fail(call.id, error))
 
-    async def _stream(self, call: plain.Call, stream: AsyncGenerator[Told, None], caller: Caller, send: Send) -> None:
-        """Tell the events of a stream; raises what is wrong before the first one."""
-        async with aclosing(stream) as events:
-            first = await anext(events, None)
-            await send({"type": "http.response.start", "status": 200, "headers": _EVENTS})
-            async with anyio.create_task_group() as group:
-                for end in (caller.gone, self._leaving.wait):
-                    group.start_soon(_until, end, group.cancel_scope)
-                group.start_soon(_stay_alive, send)
-                await self._tell(call, first, events, send)
-                group.cancel_scope.cancel()
-        await send({"type": "http.response.body", "body": b""})
+class DirectRest:
+    """Stands before the SDK's routes of HTTP+JSON."""
 
-    async def _tell(self, call: plain.Call, first: Told | None, events: AsyncGenerator[Told, None], send: Send) -> None:
-        head = b"data: " + _head(call)
-        try:
-            if first is not None:
-                await send(_event(head, first))
-            async for told in events:
-                await send(_event(head, told))
-        except (AgentflowError, RefusedError) as error:
-            body = b"event: error\r\ndata: " + self._failed(call, error) + b"\r\n\r\n"
-            await send({"type": "http.response.body", "body": body, "more_body": True})
+    def __init__(self, answering: Answering, app: ASGIApp, fail: RestFail) -> None:
+        """Answer what is in plain form, leave the rest to `app`; `fail` puts an error into the protocol's words."""
+        self._answering = answering
+        self._app = app
+        self._way = _Way(b"", b"", b"application/a2a+json", lambda refused: _with_status(fail(refused)))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        asked = await receive()
+        call: plain.Call | None = None
+        if VERSION in scope["headers"]:
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            call = plain.read_rest(scope["method"], path, scope["query_string"], asked["body"])
+        if call is None:
+            await self._app(scope, _again(asked, receive), send)
+            return
+        await self._answering.answer(call, self._way, scope[CALLER], send)
+
+
+def _with_status(told: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    return told["error"]["code"], told
 
 
 def _again(message: Message, receive: Receive) -> Receive:
@@ -142,15 +195,6 @@ async def _stay_alive(send: Send) -> None:
         await send({"type": "http.response.body", "body": b": \r\n\r\n", "more_body": True})
 
 
-def _head(call: plain.Call) -> bytes:
-    """Return the beginning of an answer; what follows is its result, and a bracket."""
-    return b'{"jsonrpc":"2.0","id":%b,"result":' % to_json(call.id)
-
-
-def _event(head: bytes, told: Told) -> Message:
+def _event(head: bytes, told: Told, tail: bytes) -> Message:
     number = b"id: %d\r\n" % told.generation if told.generation is not None else b""
-    return {"type": "http.response.body", "body": b"%b%b%b}\r\n\r\n" % (number, head, told.text), "more_body": True}
-
-
-def _length(body: bytes) -> tuple[bytes, bytes]:
-    return b"content-length", b"%d" % len(body)
+    return {"type": "http.response.body", "body": b"%b%b%b%b" % (number, head, told.text, tail), "more_body": True}

@@ -149,7 +149,8 @@ class Operations:
                 found = await self._tasks.find(listed.id, caller.principal)
             except RefusedError:  # deleted meanwhile
                 continue
-            tasks.append(await self._tasks.whole(found, asked.history, artifacts=asked.artifacts))
+            task = await self._tasks.whole(found, asked.history, artifacts=asked.artifacts)
+            tasks.append({"artifacts": [], **task} if asked.artifacts else task)
         return listing.page(asked, page, tasks)
 
     async def cancel(self, task_id: str, caller: Caller) -> Json:

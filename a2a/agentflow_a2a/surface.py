@@ -11,12 +11,12 @@ from starlette.routing import BaseRoute, Mount, Route
 from agentflow.server.bodies import ROOM
 from agentflow.server.surface import Agent, Place, lacking_grpc
 from agentflow_a2a.card import card
-from agentflow_a2a.direct import Direct
+from agentflow_a2a.direct import Answering, DirectRest, DirectRpc
 from agentflow_a2a.edge import Edge
 from agentflow_a2a.operations import Operations
 from agentflow_a2a.pushing import Pushes
 from agentflow_a2a.resting import Resting
-from agentflow_a2a.sdk.http import rpc_error, transports
+from agentflow_a2a.sdk.http import rest_error, rpc_error, transports
 from agentflow_a2a.sdk.signing import signer_of
 
 
@@ -29,11 +29,13 @@ def routes(agent: Agent, others: Mapping[str, Agent]) -> list[BaseRoute]:
     named = {name: _operations(other) for name, other in others.items()}
     operations, signer = _operations(agent), signer_of(agent)
     made = transports(operations, named, signer.signed(card(agent)) if signer else card(agent))
-    rpc = Edge(Direct(operations, made.rpc, agent, rpc_error), largest)
+    answering = Answering(operations, agent)
+    rpc = Edge(DirectRpc(answering, made.rpc, rpc_error), largest)
+    rest = Edge(DirectRest(answering, made.rest, rest_error), largest)
     return [
         *made.card,
         *((signer.route(),) if signer is not None else ()),
-        Mount("/a2a/rest", app=Edge(made.rest, largest)),
+        Mount("/a2a/rest", app=rest),
         *(Route(path, rpc, methods=["POST"]) for path in ("/a2a", "/a2a/")),
     ]
 

@@ -12,6 +12,7 @@ from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes, c
 from a2a.server.routes.common import DefaultServerCallContextBuilder, ServerCallContextBuilder
 from a2a.types import a2a_pb2 as pb
 from a2a.utils.constants import VERSION_HEADER
+from a2a.utils.error_handlers import build_rest_error_payload
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp
@@ -42,6 +43,11 @@ def transports(operations: Operations, others: Mapping[str, Operations], card: M
 def rpc_error(name: str | int, refused: RefusedError) -> dict[str, Any]:
     """Return the JSON-RPC response that an error is told by."""
     return build_error_response(name, error_of(refused))
+
+
+def rest_error(refused: RefusedError) -> dict[str, Any]:
+    """Return the answer of HTTP+JSON that an error is told by."""
+    return build_rest_error_payload(error_of(refused))
 
 
 class _Callers(ServerCallContextBuilder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -177,3 +178,18 @@ async def test_a_message_is_kept_as_it_was_sent(wire: Wire) -> None:
     )
     task = (await wire.call("SendMessage", {"message": sent})).task
     assert task["history"][0] == {**sent, "taskId": task["id"], "contextId": task["contextId"]}
+
+
+@pytest.mark.a2a("DATA-2")
+async def test_whole_numbers_are_written_as_such(wire: Wire) -> None:
+    task = (await wire.send("data", metadata={"n": 7})).task
+    for answer in (
+        await wire.send("data", metadata={"n": 7}),
+        await wire.call("GetTask", {"id": task["id"]}),
+        await wire.call("ListTasks", {"contextId": task["contextId"], "includeArtifacts": True, "historyLength": 1}),
+    ):
+        text = answer.http.text.replace(" ", "")
+        assert '"count":42,' in text
+        assert '"n":7}' in text
+        assert '"generation":' in text
+        assert not re.search(r'"generation":\d+\.', text)

@@ -175,8 +175,16 @@ async def test_artifacts_and_history_are_listed_as_asked_for(wire: Wire) -> None
     assert "artifacts" not in await listed()
     assert "artifacts" not in await listed(includeArtifacts=False)
     assert (await listed(includeArtifacts=True))["artifacts"][0]["artifactId"] == "words"
-    assert not (await listed(historyLength=0)).get("history")
+    assert "history" not in await listed(historyLength=0)
     assert len((await listed(historyLength=1))["history"]) == 1
+
+
+@pytest.mark.a2a("LIST-6")
+async def test_a_task_without_artifacts_has_an_empty_list_of_them_where_they_are_asked_for(wire: Wire) -> None:
+    context, _ = await _context(wire, "reject")
+    asked = {"contextId": context, "includeArtifacts": True}
+    [task] = (await wire.call("ListTasks", asked)).result["tasks"]
+    assert task["artifacts"] == []
 
 
 @pytest.mark.a2a("LIST-10", "LIST-9", "LIST-8")
