@@ -73,17 +73,16 @@ async def resume(follower: Follower, arguments: Mapping[str, Any], caller: Calle
             f'step "{view.step}" waits for something from elsewhere ({view.kind}), not for an answer',
             code="AF-WAIT-INVALID", why=view.message, hint="call wait_workflow later",
         )  # fmt: skip
-    if view is not None and is_human_only(view):
-        raise InputError(
-            f'step "{view.step}" waits for a person\'s own answer: no model gives it', code="AF-WAIT-HUMAN",
-            why=follower.questions.page_of(view, caller.principal),
-        )  # fmt: skip
+    about = None
+    if view is not None:
+        about = {"task_id": task_id, "waiting_for": [follower.wait_told(view, caller.principal)]}
+        if is_human_only(view):
+            what = f'step "{view.step}" waits for a person\'s own answer: no model gives it'
+            return refused(InputError(what, code="AF-WAIT-HUMAN"), about)
     try:
         done = await _resume(follower.engine, arguments, reply, caller.principal)
     except InputError as error:
-        if view is None:
-            return refused(error)
-        return refused(error, {"task_id": task_id, "waiting_for": [follower.wait_told(view, caller.principal)]})
+        return refused(error, about)
     try:
         run = await follower.engine.get(done.root_id, principal=caller.principal)
     except NotFoundError:  # who may answer a wait needn't see its run

@@ -10,6 +10,7 @@ from agentflow.data import is_object
 from agentflow.engine import Run, WaitView
 from agentflow.errors import Failure
 from agentflow.store.rows import State
+from agentflow_mcp.fencing import fenced
 from agentflow_mcp.results import Result, Told, as_json, told_failure
 from agentflow_mcp.schemas import RESULT
 
@@ -120,7 +121,7 @@ def finished(run: Run) -> Result:
         about = {"task_id": run.id, "workflow": run.workflow, "status": STATUSES[run.state]}
         return Result({**about, "error": why.data}, f"{why.text}\n{as_json(about)}", failed=True, run_id=run.id)
     output = run.output
-    text = output if isinstance(output, str) else as_json(output)
+    text = fenced(output if isinstance(output, str) else as_json(output))
     return Result(output if is_object(output) else {RESULT: output}, text, run_id=run.id)
 
 

@@ -12,6 +12,7 @@ from agentflow.errors import AgentflowError, Defect, Failure
 from agentflow.redaction import Redactor
 from agentflow.reports import report
 from agentflow_mcp.asking import Request
+from agentflow_mcp.fencing import lines_of
 
 RUN_KEY = "agentflow/task_id"
 """Key of a result's `_meta` that names its run."""
@@ -23,7 +24,7 @@ _HINTS: Mapping[str, str] = {
     "AF-WAIT-UNKNOWN": "list_waiting_steps gives the ids of what can be answered",
     "AF-WAIT-INVALID": "it is still open: call resume_workflow again with an answer that fits its schema",
     "AF-WAIT-AMBIGUOUS": "give the task_id of one of them: list_waiting_steps",
-    "AF-WAIT-HUMAN": "give the user the address that list_waiting_steps tells, then call wait_workflow",
+    "AF-WAIT-HUMAN": "give the user the address `url`, if there is one, then call wait_workflow",
     "AF-WAIT-CONFLICT": "don't answer it again; get_workflow_run shows how its run goes on",
     "AF-WAIT-CLOSED": "don't answer it again; get_workflow_run shows how its run goes on",
     "AF-RUN-NOT-WAITING": "get_workflow_run shows how it goes on",
@@ -77,8 +78,9 @@ class Told:
     def text(self) -> str:
         """Its lines: what, why, hint."""
         where = f'step "{self.step}": ' if self.step and f'"{self.step}"' not in self.message else ""
-        lines = [f"error[{self.code}]: {where}{self.message}", *(f"  {line}" for line in (self.why or "").splitlines())]
-        return "\n".join([*lines, f"  hint: {self.hint}"] if self.hint else lines)
+        first, *more = self.message.splitlines() or [""]
+        lines = [f"error[{self.code}]: {where}{first}", *lines_of("\n".join(more)), *lines_of(self.why or "")]
+        return "\n".join([*lines, f"  hint: {' '.join(self.hint.split())}"] if self.hint else lines)
 
 
 def as_json(data: object) -> str:

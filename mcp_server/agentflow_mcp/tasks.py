@@ -14,7 +14,7 @@ from agentflow.store.rows import State
 from agentflow_mcp.asking import Request
 from agentflow_mcp.documents import ANSWERED, STATUSES, ending, finished, is_human_only, iso
 from agentflow_mcp.questions import Question
-from agentflow_mcp.results import Result
+from agentflow_mcp.results import Result, as_json
 
 GRACE: Final = 0.5
 """Seconds that a call waits for its run before it becomes a task."""
@@ -79,9 +79,9 @@ def task_of(run: Run, waits: Sequence[WaitView], asked: Mapping[str, Question], 
 def _elsewhere(view: WaitView, asked: Mapping[str, Question]) -> str:
     """Say how a wait is answered that is none of the task's requests."""
     if not is_human_only(view):
-        return f'waits for an answer: "{view.message}" (resume_workflow with task_id {view.id})'
+        return f"waits for an answer: {as_json(view.message)} (resume_workflow with task_id {view.id})"
     page = next((each.request.url for each in asked.values() if each.view.id == view.id), None)
-    return f'waits for a person\'s answer: "{view.message}"' + (f" ({page})" if page else "")
+    return f"waits for a person's answer: {as_json(view.message)}" + (f" ({page})" if page else "")
 
 
 def _kept(run: Run) -> int | None:
