@@ -53,7 +53,12 @@ class Listener:
 def listen(given: argparse.Namespace) -> dict[str, object]:
     """Read all streams to their ends."""
     body = given.body.encode()
-    lines = ["Content-Type: application/json", *given.header, "Host: 127.0.0.1", f"Content-Length: {len(body)}"]
+    lines = [
+        "Content-Type: application/json",
+        *given.header,
+        f"Host: 127.0.0.1:{given.port}",
+        f"Content-Length: {len(body)}",
+    ]
     request = "\r\n".join((f"POST {given.path} HTTP/1.1", *lines, "Connection: close", "", "")).encode() + body
     selector = selectors.DefaultSelector()
     listeners = [Listener(given.port, request) for _ in range(given.count)]

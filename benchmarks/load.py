@@ -65,7 +65,12 @@ def ask(given: argparse.Namespace) -> dict[str, object]:
     """Ask for some seconds, or a number of times."""
     body, wanted = given.body.encode(), given.wanted.encode()
     length = len(body.replace(ID, b"0" * 32))
-    lines = ["Content-Type: application/json", *given.header, "Host: 127.0.0.1", f"Content-Length: {length}"]
+    lines = [
+        "Content-Type: application/json",
+        *given.header,
+        f"Host: 127.0.0.1:{given.port}",
+        f"Content-Length: {length}",
+    ]
     head = "\r\n".join((f"POST {given.path} HTTP/1.1", *lines, "", "")).encode()
     selector = selectors.DefaultSelector()
     numbers = count(time.time_ns())

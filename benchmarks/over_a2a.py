@@ -26,12 +26,18 @@ PEER = str(Path(__file__).resolve().parent / "systems" / "a2a_peer.py")
 CONFIG = """\
 name: echo
 python: {modules: [work]}
+push: {private: true}
 workflows:
   echo:
     input: {text: string}
     steps: [{id: say, type: set, value: "{input.text}"}]
 """
 LIMITS = {"default": 8.0, "bare": 0.4}
+
+
+PARAMS = streams.said({"text": "hello"}, "echo")
+PARAMS["message"]["messageId"] = "@id"
+ECHO = Asked("/a2a", streams.call("SendMessage", PARAMS), "TASK_STATE_COMPLETED", [VERSION])
 
 
 def ours() -> Command:
@@ -49,21 +55,20 @@ def peers() -> list[Command]:
 
 def measure(commands: list[Command], rounds: int, seconds: float, place: Path | None = None) -> list[Ratio]:
     """Measure ours, the first of the servers, beside the others; prints the figures."""
-    params = streams.said({"text": "hello"}, "echo")
-    params["message"]["messageId"] = "@id"
-    asked = Asked("/a2a", streams.call("SendMessage", params), "TASK_STATE_COMPLETED", [VERSION])
     ratios: list[Ratio] = []
     with standing(commands, place) as servers:
         for connections in (1, 16):
             name = f"A2A echo, {connections} connection{'s' if connections > 1 else ''}"
             print(name, flush=True)
-            in_turn(servers, asked, connections, rounds, seconds)
+            in_turn(servers, ECHO, connections, rounds, seconds)
             mine, *others = servers
             ratios += [faster(name, mine, other, LIMITS[other.name]) for other in others]
         print("A2A stream of chunks", flush=True)
         ratios += streams.growth([server for server in servers if server.name != "bare"], rounds)
         print("A2A subscriptions of one task", flush=True)
         ratios += streams.crowd(servers[0], rounds)
+        print("A2A stream beside webhooks", flush=True)
+        ratios += streams.webhooks(servers[0], rounds)
     return ratios
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
 import statistics
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from peering import ask
+from peering import ask, free_ports
 from protocol import cpu
 from serving import VERSION, Standing
 from verdict import AT_MOST, Ratio
@@ -19,6 +20,8 @@ from verdict import AT_MOST, Ratio
 LISTEN = Path(__file__).with_name("listen.py")
 GROWTH = 1.3
 """Time per chunk of a long stream over that of a short one."""
+HELD_UP = 1.3
+"""Time per event of a stream beside webhooks that fail, over that without."""
 SHARED = 0.5
 """Processor time per event and subscriber, of many over that of one."""
 WORK = '''\
@@ -130,3 +133,36 @@ def crowd(server: Standing, rounds: int, subscribers: int = 1000, events: int = 
     every = [b / a for a, b in zip(*found.values(), strict=True)]
     name = f"A2A subscriptions, processor per event and subscriber, {subscribers:,} / one"
     return [Ratio(name, many / one, AT_MOST, SHARED, (min(every), max(every)))]
+
+
+def hooked(server: Standing, hooks: Sequence[str], events: int) -> float:
+    """Return the microseconds of an event of one stream while receivers of pushes are as they are."""
+    url = f"http://127.0.0.1:{server.port}/a2a"
+    task = json.loads(ask(url, json.loads(call("SendMessage", said({"text": f"chunks {events}"}, "crowd"))), VERSION))
+    task_id = task["result"]["task"]["id"]
+    for number, hook in enumerate(hooks):
+        config = {"taskId": task_id, "id": f"c{number}", "url": hook}
+        made = json.loads(ask(url, json.loads(call("CreateTaskPushNotificationConfig", config)), VERSION))
+        if "error" in made:
+            raise SystemExit(f"{server.name}: {made['error']['message']}")
+    with listening(server, call("SubscribeToTask", {"id": task_id}), 1) as process:
+        ask(url, json.loads(call("SendMessage", said({"text": "go"}, "crowd", taskId=task_id))), VERSION)
+        return heard(process, events) / events * 1e6
+
+
+def webhooks(server: Standing, rounds: int, events: int = 500) -> list[Ratio]:
+    """Measure a stream whose task has receivers of pushes that are dead or never answer, beside one without."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        (dead,) = free_ports(1)
+        hooks = [f"http://127.0.0.1:{port}/" for port in (dead, silent.getsockname()[1]) for _ in range(3)]
+        found: tuple[list[float], list[float]] = ([], [])
+        for turn in range(rounds + 1):  # the first round only warms up
+            for values, given in zip(found, ((), hooks), strict=True):
+                took = hooked(server, given, events)
+                if turn:
+                    values.append(took)
+    without, beside = (statistics.median(values) for values in found)
+    print(f"  {server.name:24}{without:8,.0f} µs an event, {beside:8,.0f} beside {len(hooks)} webhooks that fail")
+    every = [b / a for a, b in zip(*found, strict=True)]
+    name = "A2A stream, time per event with dead and silent webhooks / without"
+    return [Ratio(name, statistics.median(every), AT_MOST, HELD_UP, (min(every), max(every)))]

@@ -199,10 +199,28 @@ def test_the_live_views_cost_is_measured_on_a_terminal() -> None:
     assert ratio.limit == live.LIMIT
 
 
-def test_the_cost_of_a2a_is_measured_of_a_server_that_answers(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_cost_of_a2a_is_measured_of_a_server_that_answers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     import over_a2a  # noqa: PLC0415  it needs no peer to be measured by itself
+    import streams  # noqa: PLC0415
+    from serving import in_turn, standing  # noqa: PLC0415
 
-    assert over_a2a.measure([over_a2a.ours()], rounds=1, seconds=0.1) == []
+    with standing([over_a2a.ours()], tmp_path) as (ours,):
+        in_turn([ours], over_a2a.ECHO, 2, 1, 0.1)
+        streams.growth([ours], 1, (2, 4))
+        streams.crowd(ours, 1, 3, 2)
+        streams.webhooks(ours, 1, 2)
     told = capsys.readouterr().out
-    assert told.count("agentflow") == 2
+    assert told.count("agentflow") == 4
     assert " 0 a second" not in told
+
+
+def test_the_cost_of_mcp_is_measured_of_a_server_that_answers(tmp_path: Path) -> None:
+    import over_mcp  # noqa: PLC0415  it needs no peer to be measured by itself
+    from serving import in_turn, standing  # noqa: PLC0415
+
+    with standing([over_mcp.ours()], tmp_path) as (ours,):
+        for asked in (over_mcp.CALLED, over_mcp.LISTED, over_mcp.task(ours)):
+            in_turn([ours], asked, 1, 1, 0.1)
+            assert ours.rates[0] > 0
