@@ -162,6 +162,34 @@ async def test_the_tools_of_another_agentflow_are_called_and_what_one_asks_is_as
     assert (wait, run.state, run.output) == ("reserve", "completed", promise.expect)
 
 
+@contextmanager
+def serving(file: Path) -> Generator[str]:
+    """Serve a config by a process of its own; gives its address."""
+    words = ["serve", str(file), "--port", "0", "--store", ":memory:", "--json"]
+    command = [str(Path(sys.executable).with_name("agentflow")), *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as served:
+        try:
+            assert served.stdout is not None
+            yield json.loads(served.stdout.readline())["url"]
+        finally:
+            served.terminate()
+
+
+async def test_an_agent_at_another_address_is_asked_and_what_it_asks_is_asked_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "a2a"
+    shutil.copytree(EXAMPLES / "a2a", folder)
+    promise = promise_of(folder / "agentflow.yaml")
+    (wait,) = promise.answers
+    with serving(folder / "legal.yaml") as url:
+        monkeypatch.setenv("LEGAL_URL", url)
+        async with Engine.open(":memory:", config=load_config(folder / "agentflow.yaml")) as engine:
+            run = await engine.start("purchase", promise.input)
+            run = await finish(engine, run, promise)
+    assert (wait, run.state, run.output) == ("ask", "completed", promise.expect)
+
+
 # distri's shape: a pipeline with a person in its middle, and three ways in.
 
 REVIEW = {"approved": True, "note": "well done"}
