@@ -19,10 +19,13 @@ from agentflow_a2a import faults
 from agentflow_a2a.listing import no_state
 from agentflow_a2a.operations import CALLER, Caller, caller_of
 from agentflow_a2a.told import OURS, TASKS
+from agentflow_a2a.versions import OLD, spoken
 
 _RPC = ("application/json",)
 _REST = ("application/json", "application/a2a+json")
 _NO_HISTORY = re.compile(rb'"historyLength"\s*:\s*0\b')
+_OLD_METHOD = re.compile(rb'"method"\s*:\s*"\w+/')
+_VERSION = "A2A-Version"
 _LIST = re.compile(rb'"(?:ListTasks)"')
 _AFTER, _OURS = b'"after"', TASKS.encode()
 
@@ -56,6 +59,7 @@ class Edge:
             if given is None:
                 return
             refused = _too_large(request) if len(given) > self._largest else _malformed(request, given)
+            refused = refused or _unspoken(request, given)
             if refused is not None:
                 await refused(scope, receive, send)
                 return
@@ -64,6 +68,9 @@ class Edge:
                 caller = scope[CALLER] = replace(caller, no_history=True)
             if caller.after is None and _AFTER in body and _OURS in body:
                 scope[CALLER] = caller = replace(caller, after=_after(body))
+        elif (refused := _unspoken(request, b"")) is not None:
+            await refused(scope, receive, send)
+            return
         elif "/v1/" in request.url.path and request.query_params.get("historyLength") == "0":
             caller = scope[CALLER] = replace(caller, no_history=True)
         elif (state := request.query_params.get("status")) and request.url.path.endswith("/tasks") and _unknown(state):
@@ -146,6 +153,27 @@ def _malformed(request: Request, body: bytes) -> Response | None:
     if not rest and body and b'"id"' not in body and b'"method"' in body:
         return faults.rpc_error(b"", faults.INVALID, "a request needs an id: its answer is told by it")
     return None
+
+
+def _unspoken(request: Request, body: bytes) -> Response | None:
+    """Return what a request is refused with whose version, or whose method in it, there isn't."""
+    asked = request.headers.get(_VERSION) or request.query_params.get(_VERSION) or ""
+    if not asked:
+        return None
+    rest, version = "/rest/" in request.url.path, spoken(asked)
+    if version is None:
+        return faults.version(asked, None if rest else body)
+    if version == OLD or rest or not _OLD_METHOD.search(body) or not _is_old(body):
+        return None
+    return faults.rpc_error(body, faults.METHOD, f"version {version} has no such method; it has SendMessage and so on")
+
+
+def _is_old(body: bytes) -> bool:
+    """Tell whether a method has a name of protocol 0.3."""
+    try:
+        return "/" in json.loads(body)["method"]
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _wants_none(body: bytes) -> bool:

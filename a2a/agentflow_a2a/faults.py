@@ -11,12 +11,15 @@ from starlette.responses import JSONResponse, Response
 
 from agentflow.data import is_array, is_object
 from agentflow_a2a.refusals import RefusedError
+from agentflow_a2a.versions import unspoken
 
-INVALID, CONTENT, PARAMS = -32600, -32005, -32602
+INVALID, CONTENT, PARAMS, VERSION, METHOD = -32600, -32005, -32602, -32009, -32601
 _REASONS: Mapping[int, str] = {
     INVALID: "INVALID_REQUEST", CONTENT: "CONTENT_TYPE_NOT_SUPPORTED", PARAMS: "INVALID_PARAMS",
+    VERSION: "VERSION_NOT_SUPPORTED", METHOD: "METHOD_NOT_FOUND",
 }  # fmt: skip
 _PARSING = b"Failed to parse "
+_ERRORS = b'"errors":[{'
 _FIELD = re.compile(r"Failed to parse (\w+) field: ")
 _TYPE = "type.googleapis.com/google.rpc."
 
@@ -59,6 +62,13 @@ def refused(error: RefusedError, body: bytes | None) -> Response:
     return rpc_error(body, PARAMS, error.message, fields=error.fields)
 
 
+def version(asked: str, body: bytes | None) -> Response:
+    """Return the error of a version that nobody speaks here; `body` as of `refused`."""
+    if body is None:
+        return rest_error(400, "FAILED_PRECONDITION", unspoken(asked), _REASONS[VERSION])
+    return rpc_error(body, VERSION, unspoken(asked))
+
+
 def no_route(status: int) -> Response:
     """Return the error of a path, or of a method of HTTP, that there isn't."""
     if status == 405:
@@ -66,28 +76,37 @@ def no_route(status: int) -> Response:
     return rest_error(status, "NOT_FOUND", "no operation has this path", "METHOD_NOT_FOUND")
 
 
+def worded(details: Any) -> None:
+    """Take out of the details of an error what can't be there: an ErrorInfo's metadata is a map of texts."""
+    for each in details if is_array(details) else ():
+        metadata: Any = each.get("metadata") if is_object(each) else None
+        if is_object(metadata):
+            metadata.pop("errors", None)  # they are in the details already, as a BadRequest
+
+
 def named(answer: bytes) -> bytes:
-    """Return an answer with the field named whose value is of a wrong type: the SDK tells it in a text only."""
-    if _PARSING not in answer:
+    """Return an error as the SDK tells it in the protocol's words.
+
+    What is of a wrong type is named by its field, where the SDK has told it in a text only; and see `worded`.
+    """
+    if _PARSING not in answer and _ERRORS not in answer:
         return answer
     try:
         told: Any = json.loads(answer)
     except ValueError:
         return answer
     error: Any = told.get("error") if is_object(told) else None
-    text = _parse_error(error) if is_object(error) else None
-    if text is None:
+    if not is_object(error):
         return answer
-    names = _FIELD.findall(text)
-    if not names:
-        return answer
-    field, why = ".".join(names), _FIELD.sub("", text).rstrip(".")
-    error["message"] = f"{field}: {why}"
-    details = _details(_REASONS[PARAMS], {field: why})
-    if "data" in error:
-        error["data"] = details
+    text = _parse_error(error)
+    names = _FIELD.findall(text or "")
+    where = "data" if "data" in error else "details"
+    if text is not None and names:
+        field, why = ".".join(names), _FIELD.sub("", text).rstrip(".")
+        error["message"] = f"{field}: {why}"
+        error[where] = _details(_REASONS[PARAMS], {field: why})
     else:
-        error["details"] = details
+        worded(error.get(where))
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -17,13 +17,12 @@ from a2a.utils.proto_utils import validate_proto_required_fields
 from google.protobuf.json_format import MessageToDict, ParseDict, SerializeToJsonError
 from google.protobuf.message import Message
 
+from agentflow_a2a import versions
 from agentflow_a2a.numbers import whole
 from agentflow_a2a.operations import CALLER, Caller, Operations
 from agentflow_a2a.refusals import Kind, RefusedError
 from agentflow_a2a.streaming import Told
 
-VERSIONS = ("1.0", "0.3")
-"""Versions of the protocol that are spoken, as Major.Minor."""
 _ERRORS: Mapping[Kind, type[errors.A2AError]] = {
     "task_not_found": errors.TaskNotFoundError,
     "task_not_cancelable": errors.TaskNotCancelableError,
@@ -42,9 +41,9 @@ M = TypeVar("M", bound=Message)
 
 def spoken(asked: str) -> str:
     """Return a version as Major.Minor; raises VersionNotSupportedError for one that nobody speaks here."""
-    version = ".".join(asked.strip().split(".")[:2])
-    if version not in VERSIONS:
-        raise errors.VersionNotSupportedError(f'version "{asked}" isn\'t spoken here; {" and ".join(VERSIONS)} are')
+    version = versions.spoken(asked)
+    if version is None:
+        raise errors.VersionNotSupportedError(versions.unspoken(asked))
     return version
 
 

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp
 
+from agentflow_a2a.faults import worded
 from agentflow_a2a.operations import CALLER, Operations
 from agentflow_a2a.refusals import RefusedError
 from agentflow_a2a.sdk.handler import Handler, error_of, made, spoken
@@ -42,12 +43,16 @@ def transports(operations: Operations, others: Mapping[str, Operations], card: M
 
 def rpc_error(name: str | int, refused: RefusedError) -> dict[str, Any]:
     """Return the JSON-RPC response that an error is told by."""
-    return build_error_response(name, error_of(refused))
+    told = build_error_response(name, error_of(refused))
+    worded(told["error"]["data"])
+    return told
 
 
 def rest_error(refused: RefusedError) -> dict[str, Any]:
     """Return the answer of HTTP+JSON that an error is told by."""
-    return build_rest_error_payload(error_of(refused))
+    told = build_rest_error_payload(error_of(refused))
+    worded(told["error"]["details"])
+    return told
 
 
 class _Callers(ServerCallContextBuilder):

@@ -147,6 +147,16 @@ async def test_a_version_that_nobody_speaks_is_refused(wire: Wire, version: str)
         stream.answer.refused("VERSION_NOT_SUPPORTED")
 
 
+@pytest.mark.a2a("VER-1", "VER-5", "RPC-6", "OLD-1")
+async def test_the_old_names_are_refused_in_another_version(rpc: Wire, rest: Wire) -> None:
+    for version, code in (("1.0", -32601), ("1.0.7", -32601), ("2.0", -32009), ("0.2", -32009)):
+        for method in ("message/send", "message/stream", "tasks/get"):
+            _, told = await _posted(rpc, _call(method, {"message": OLD}), {**JSON_TYPE, "A2A-Version": version})
+            assert (told["error"]["code"], told["id"]) == (code, 1)
+        old = await rest.http.get(f"{rest.base}/a2a/rest/v1/tasks/nobody", headers={"A2A-Version": version})
+        assert (old.status_code, old.json()["error"]["details"][0]["reason"]) == (400, "VERSION_NOT_SUPPORTED")
+
+
 @pytest.mark.a2a("VER-3", "VER-7", "RPC-8", "REST-7")
 @pytest.mark.parametrize("headers", [{"A2A-Version": "1.0.1"}, {"a2a-version": "1.0"}, {"A2A-VERSION": "1.0.99"}])
 async def test_the_patch_and_the_case_of_the_header_count_for_nothing(wire: Wire, headers: dict[str, str]) -> None:

@@ -82,6 +82,7 @@ class Answer:
         assert all(each["@type"].startswith("type.googleapis.com/google.rpc.") for each in details)
         assert details[0]["@type"] == "type.googleapis.com/google.rpc.ErrorInfo"
         assert (details[0]["reason"], details[0]["domain"]) == (reason, "a2a-protocol.org")
+        assert all(isinstance(value, str) for value in details[0].get("metadata", {}).values())
         return {"message": error["message"], "details": details}
 
     def fields(self) -> list[str]:
