@@ -10,6 +10,7 @@ import pytest
 
 from agentflow.codes import CODES
 from agentflow.errors import StepError
+from agentflow.steps import remote
 from agentflow.steps.contract import Context
 from agentflow.steps.services import ProcessServices
 from agentflow.steps.tool_call import TYPES
@@ -159,3 +160,22 @@ def test_the_type_says_what_it_needs() -> None:
     (spec,) = TYPES
     assert (spec.name, spec.skills, spec.timeout, spec.outbound) == ("tool_call", (), 60.0, ("input",))
     assert (spec.takes_input, spec.unsafe) == (True, True)
+
+
+class Lacking:
+    """An entry point whose package lacks another one."""
+
+    def load(self) -> None:
+        raise ModuleNotFoundError("no", name="mcp.client")
+
+
+async def test_a_server_whose_extra_isnt_installed_fails_with_the_line_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def found(**_: str) -> list[Lacking]:
+        return [Lacking()]
+
+    monkeypatch.setattr(remote, "entry_points", found)
+    error = await failing(ProcessServices(tools={"crm": {"command": "crm-mcp"}}), tool_name="search", server="crm")
+    assert (str(error), error.code) == ('server "crm" needs the package "mcp", which isn\'t installed', "AF-INSTALL")
+    assert error.hint == 'pip install "agentflow-workflows[mcp]"'

@@ -194,6 +194,7 @@ async def test_progress_is_the_steps(world: Far) -> None:
     await world.engine.cancel(run.id)
 
 
+@pytest.mark.slow
 async def test_every_attempt_sends_the_same_key(tmp_path: Path) -> None:
     retry = "retry: {max_attempts: 3, base: 0}"
     async with far(tmp_path, {"program": entry(tmp_path)}, more=retry) as world:
@@ -214,6 +215,7 @@ async def test_a_server_that_dies_is_told_with_its_last_words_and_started_again(
     assert len(ledger(tmp_path, "pid")) == 2
 
 
+@pytest.mark.slow
 async def test_a_program_has_its_folder_and_only_the_environment_it_is_given_and_ends_with_the_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,6 +262,7 @@ async def test_a_task_that_takes_long_holds_no_slot(world: Far, monkeypatch: pyt
     assert len(ledger(world.folder, "call", "long")) == calls + 1
 
 
+@pytest.mark.slow
 async def test_a_session_that_the_server_has_lost_is_opened_again_unseen(tmp_path: Path) -> None:
     async with listening(tmp_path, ERA="legacy") as (process, url), far(tmp_path, {"old": {"url": url}}) as world:
         assert (await world.start("echo", "old", text="hi")).output == {"text": "hi"}

@@ -6,10 +6,13 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
+import httpcore2
 import pytest
 
 from agentflow.config.load import load_text
 from agentflow.errors import DefinitionError
+from agentflow.steps.network import Policy
+from agentflow_mcp.client.http import Backend
 from tests.surface_mcp.client.far import far, ledger, listening
 
 pytestmark = pytest.mark.anyio
@@ -66,3 +69,15 @@ def test_an_entry_that_means_nothing_is_told_where_it_stands(entry: str, code: s
     (problem,) = told.value.problems
     assert (problem.code, problem.place is not None) == (code, True)
     assert says in problem.message
+
+
+async def test_only_the_server_that_the_config_names_may_be_in_a_private_network() -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    backend = Backend(Policy(resolve=resolve), "http://inside.example:9/mcp")
+    with pytest.raises(httpcore2.ConnectError, match="All connection attempts failed"):
+        await backend.connect_tcp("inside.example", 9, timeout=5)
+    for host, port in (("other.example", 9), ("inside.example", 10)):
+        with pytest.raises(httpcore2.ConnectError, match="private address"):
+            await backend.connect_tcp(host, port, timeout=5)
