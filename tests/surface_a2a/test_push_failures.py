@@ -372,6 +372,36 @@ async def test_what_authenticates_is_nowhere_to_be_found(
     assert not any(word.encode() in opened for word in SECRETS[:2])
 
 
+async def test_two_senders_on_one_database_send_each_change_once(receiver: Receiver, tmp_path: Path) -> None:
+    with anyio.fail_after(TIME):
+        async with desk(tmp_path / "runs.db") as one, desk(tmp_path / "runs.db") as other:
+            runs: list[str] = []
+            for n in range(10):
+                made = (one, other)[n % 2]
+                runs.append(await made.start())
+                await made.push(runs[-1], receiver.url(f"/{n}"), f"c{n}")
+            for value in ("x", "y"):
+                for n, run in enumerate(runs):
+                    await (other, one)[n % 2].answer(run, value)
+            await receiver.until(lambda got: sum(each.told == "completed" for each in got) == len(runs))
+    for run in runs:
+        came = [got.generation for got in receiver.got if got.task_id == run and got.generation is not None]
+        assert came == [*range(1, len(came) + 1)]
+
+
+async def test_a_sender_forgets_runs_that_are_over(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentflow.server.pushing.sender.MANY", 2)
+    with anyio.fail_after(TIME):
+        async with desk() as made:
+            for n in range(20):
+                run = await made.start()
+                await made.push(run, receiver.url(f"/{n}"), f"c{n}")
+                await made.engine.cancel(run)
+                await receiver.until(lambda got, run=run: any((g.task_id, g.told) == (run, "canceled") for g in got))
+            known = made.pushes.sender._known  # pyright: ignore[reportPrivateUsage]  what it keeps in memory
+            assert len(known) <= 6
+
+
 async def test_what_somebody_has_asked_for_is_shown_to_nobody_else(receiver: Receiver) -> None:
     async with desk() as made:
         run = await made.engine.start("asks", principal=Principal("kim"))

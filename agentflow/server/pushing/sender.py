@@ -31,6 +31,8 @@ FEW = 100
 """After a page with less than this nothing more is looked for in the same turn."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 3600.0
 """Seconds after the first failure; each further one doubles them."""
+MANY = 1000
+"""Runs that are known beyond those that count."""
 DEAD = 1.0
 """Seconds after which is looked again whether a process that had claimed receivers has died."""
 log = logging.getLogger("agentflow")
@@ -110,12 +112,15 @@ class Sender:
         """Runs whose changes are sent to somebody."""
         self._under_way = dict[int, Push]()
         """Receivers that are being sent to, by key, as far as they have got."""
+        self._most = MANY
+        """How many runs are known before it is looked which ones still count."""
         self._left = False
         """Whether some had to wait for others."""
 
     def added(self, push: Push) -> None:
         """There is a new receiver, or one that has to be tried anew."""
         self._known.add(push.run)
+        self._look.all = self._look.all or len(self._known) > self._most
         self._wake(push.run)
 
     async def run(self) -> None:
@@ -166,6 +171,7 @@ class Sender:
             others = await self._outbox.senders(self._agents) - {self._engine.store.holder}
             dead = await self._engine.store.liveness.dead(others)
             self._known = await self._outbox.runs(self._agents)
+            self._most = 2 * len(self._known) + MANY
         found = await self._outbox.waiting(self._now(), self._agents, dead, runs) if runs != set() else []
         chosen = self._choose(found)
         if chosen:
@@ -175,8 +181,8 @@ class Sender:
         due = await self._outbox.next_push(self._agents)
         if others - dead:
             due = min(due or self._now() + DEAD, self._now() + DEAD)
-        if self._left and due is not None and due <= self._now():
-            return None  # the next one that has its turn wakes us
+        if self._left and self._under_way and due is not None and due <= self._now():
+            return None  # the next one that has had its turn wakes us
         return due
 
     def _choose(self, found: Sequence[Push]) -> list[Push]:
