@@ -81,8 +81,8 @@ class Outbox(Protocol):
         """Let receivers that have failed be tried anew from a time on; returns them."""
         ...
 
-    async def runs(self, agents: Collection[str]) -> set[int]:
-        """Return the keys of these agents' runs whose changes are sent to somebody."""
+    async def runs(self, agents: Collection[str]) -> dict[int, int]:
+        """Return the keys of these agents' runs whose changes are sent to somebody, and to how many."""
         ...
 
     async def waiting(

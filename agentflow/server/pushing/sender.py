@@ -31,6 +31,8 @@ FEW = 100
 """After a page with less than this nothing more is looked for in the same turn."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 3600.0
 """Seconds after the first failure; each further one doubles them."""
+KEEP = 0.25
+"""Seconds after which is kept how far a receiver has got that gets much; so much may come twice after a crash."""
 MANY = 1000
 """Runs that are known beyond those that count."""
 DEAD = 1.0
@@ -108,8 +110,10 @@ class Sender:
         self._agents = engine.core.env.agents
         self._look = _Look()
         self._woken = anyio.Event()
-        self._known = set[int]()
-        """Runs whose changes are sent to somebody."""
+        self._known = dict[int, int]()
+        """Runs whose changes are sent to somebody, and to how many at most."""
+        self._busy = Counter[int]()
+        """To how many of them is being sent."""
         self._under_way = dict[int, Push]()
         """Receivers that are being sent to, by key, as far as they have got."""
         self._most = MANY
@@ -119,7 +123,7 @@ class Sender:
 
     def added(self, push: Push) -> None:
         """There is a new receiver, or one that has to be tried anew."""
-        self._known.add(push.run)
+        self._known[push.run] = self._known.get(push.run, 0) + 1
         self._look.all = self._look.all or len(self._known) > self._most
         self._wake(push.run)
 
@@ -148,10 +152,12 @@ class Sender:
         return self._engine.core.env.now()
 
     def _committed(self, changes: Sequence[RunChange], ended: Mapping[int, RunState]) -> None:
-        if self._known:
-            for change in changes:
-                if change.run in self._known and change.events:
-                    self._wake(change.run)
+        if not self._known:
+            return
+        for change in changes:
+            # Those that are being sent to look by themselves what has come meanwhile.
+            if change.events and self._known.get(change.run, 0) > self._busy[change.run]:
+                self._wake(change.run)
 
     def _everything(self) -> None:
         self._look.all = True
@@ -177,6 +183,7 @@ class Sender:
         if chosen:
             for push in await self._outbox.claim([push.key for push in chosen], dead):
                 self._under_way[push.key] = push
+                self._busy[push.run] += 1
                 group.start_soon(self._send, push)
         due = await self._outbox.next_push(self._agents)
         if others - dead:
@@ -223,6 +230,9 @@ class Sender:
             await self._give_back(push.key, error)
         finally:
             del self._under_way[push.key]
+            self._busy[push.run] -= 1
+            if not self._busy[push.run]:
+                del self._busy[push.run]
             self._look.all = self._look.all or self._left
             self._left = False
             self._wake(push.run)
@@ -241,7 +251,7 @@ class Sender:
             why = f"{error.what}: {error.why}" if error.why else error.what
             await self._outbox.settle(self._failed(push, Outcome("refused", why)), release=True)
             return
-        sent = 0
+        sent, kept_at = 0, anyio.current_time()
         while sent < TURN:
             page = await self._source.page(push)
             if page is None:
@@ -255,21 +265,19 @@ class Sender:
                 sent += 1
                 if payload.generation is not None and payload.generation != page.generation:
                     push = push._replace(generation=payload.generation, tries=0, error=None, due=None)
-                    if not await self._kept(push):
+                    self._under_way[push.key] = push
+                    if anyio.current_time() - kept_at < KEEP:
+                        continue
+                    kept_at = anyio.current_time()
+                    if not await self._outbox.settle(push, release=False):
                         return  # it is somebody else's now, or nobody's
             push = push._replace(generation=page.generation, tries=0, error=None, due=None)
             if page.over:
                 push = push._replace(state="done", sealed=self._source.spent(push))
+            self._under_way[push.key] = push
             if page.over or len(page.payloads) < FEW:
                 break
-            if not await self._kept(push):
-                return
         await self._outbox.settle(push, release=True)
-
-    async def _kept(self, push: Push) -> bool:
-        """Keep how far a receiver has got, and tell whether it is still ours to send to."""
-        self._under_way[push.key] = push
-        return await self._outbox.settle(push, release=False)
 
     def _failed(self, push: Push, outcome: Outcome) -> Push:
         tries, now = push.tries + 1, self._now()

@@ -90,9 +90,9 @@ class SqliteOutbox:
             lambda db: [Push._make(each) for each in rows(db, f"{again} RETURNING {_COLUMNS}", (at, *values))]
         )
 
-    async def runs(self, agents: Collection[str]) -> set[int]:
-        """Return the keys of runs whose changes are sent to somebody."""
-        return {run for (run,) in self._read(f"SELECT DISTINCT p.run FROM pushes p WHERE {_OF}", (listed(agents),))}
+    async def runs(self, agents: Collection[str]) -> dict[int, int]:
+        """Return the keys of runs whose changes are sent to somebody, and to how many."""
+        return dict(self._read(f"SELECT p.run, count(*) FROM pushes p WHERE {_OF} GROUP BY p.run", (listed(agents),)))
 
     async def waiting(
         self, now: float, agents: Collection[str], dead: Collection[str], runs: Collection[int] | None, limit: int = 500

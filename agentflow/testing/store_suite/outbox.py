@@ -94,8 +94,8 @@ class OutboxSuite:
         assert await _names(store, runs=[key]) == ["one"]
         assert await _names(store, runs=[key + 1]) == []
         assert await _names(store, agents=("other",)) == []
-        assert await store.outbox.runs(AGENTS) == {key}
-        assert await store.outbox.runs(("other",)) == set()
+        assert await store.outbox.runs(AGENTS) == {key: 1}
+        assert await store.outbox.runs(("other",)) == {}
 
     async def test_of_a_wait_the_changes_of_the_wait_count(self, store: Store) -> None:
         key = await start(store, "r1")
