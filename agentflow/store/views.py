@@ -71,6 +71,8 @@ class PurgeQuery:
     """Whose."""
     agents: Collection[str] | None = None
     """Names of the configs that they come from; None: of all."""
+    events: bool = True
+    """Whether published events of that age are forgotten, too, where it is asked by somebody who sees all."""
 
 
 @dataclass(frozen=True, slots=True)

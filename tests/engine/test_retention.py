@@ -118,3 +118,16 @@ def test_only_ends_are_kept_for_a_time_that_there_is(told: str) -> None:
 def test_states_of_runs_that_have_ended_have_a_word_in_the_config() -> None:
     keeps = _config("{completed: 1, failed: 2, canceled: 3, rejected: 4}").retention.model_dump()
     assert keeps == {"completed": 1, "failed": 2, "canceled": 3, "rejected": 4}
+
+
+async def test_what_was_published_is_kept_as_long_as_the_runs_that_are_kept_longest(tmp_path: Path) -> None:
+    clock = FakeClock(auto=False)
+    waits = "\n  later: {steps: [{id: a, type: wait_for_event, topic: paid, since: 30d}]}\n"
+    config = load_text(TEXT.format(name="desk", retention="{canceled: 1h, completed: 30d}") + waits)
+    async with _open(tmp_path / "runs.db", clock, config) as engine:
+        await engine.publish("paid", {"sum": 7})
+        clock.advance(2 * DAY)
+        await _retention(engine).purge()
+        run = await engine.start("later")
+        with anyio.fail_after(60):
+            assert (await engine.wait(run.id)).output == {"sum": 7}

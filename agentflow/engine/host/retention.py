@@ -47,7 +47,10 @@ class Retention:
     async def purge(self) -> int:
         """Delete what needn't be kept now; returns how many root runs."""
         now, agents, total = self._core.env.now(), self._core.env.agents, 0
-        looks = [PurgeQuery(now, age, (state,), agents=agents) for state, age in self._keeps.items()]
+        longest = max(self._keeps.values())  # what was published, runs to come may ask for
+        looks = [
+            PurgeQuery(now, age, (state,), agents=agents, events=age == longest) for state, age in self._keeps.items()
+        ]
         for query in [*looks, PurgeQuery(now, None, ENDED, agents=agents)]:
             while count := await self._core.store.purge(query):
                 total += count

@@ -138,7 +138,7 @@ class Reads:
             gone += count
             await anyio.lowlevel.checkpoint()
 
-        if query.age is not None and query.principal.sees_all:
+        if query.age is not None and query.events and query.principal.sees_all:
             oldest = query.now - query.age
 
             def forget(_: Batch) -> None:

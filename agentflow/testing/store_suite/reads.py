@@ -196,6 +196,14 @@ class ReadSuite:
         assert view is not None
         assert view.answer == {"value": {"n": 1}}
 
+    async def test_purging_leaves_published_events_alone_where_only_runs_are_to_go(self, store: Store) -> None:
+        await store.publish("paid", {"n": 1}, "e1", 10.0)
+        await store.purge(PurgeQuery(100.0, 0.0, OVER, events=False))
+        await store.commit([listening(await start(store, "r1", created_at=150.0), "w1", "paid", since=0.0)])
+        view = await store.get_task(text_id("w1"))
+        assert view is not None
+        assert view.answer == {"value": {"n": 1}}
+
     async def test_definitions_go_with_the_last_run_that_needs_them(self, store: Store) -> None:
         bodies: dict[str, bytes] = dict.fromkeys(("d1", "d2", "kid", "late"), b"{}")
         keys = [await fresh(store) for _ in range(3)]
