@@ -13,7 +13,7 @@ from a2a.types import a2a_pb2 as pb
 from agentflow.engine import Answer, Decline
 from agentflow.errors import InputError
 from tests.surface_a2a.asking import asking, engine, error_of, until_asked
-from tests.surface_a2a.served import Server, official, plain, state, until_held
+from tests.surface_a2a.served import Server, official, plain, request, send, state, until_held
 
 pytestmark = pytest.mark.anyio
 TIME = 60
@@ -132,6 +132,45 @@ async def test_a_task_that_is_cancelled_remotely_fails_the_step(server: Server, 
             async with official(server.url) as client:
                 await client.cancel_task(pb.CancelTaskRequest(id=found[0].id))
             assert error_of(await asker.wait(started.id))["code"] == "AF-AGENT-CANCELED"
+
+
+async def test_a_remote_reply_is_the_result(server: Server, tmp_path: Path) -> None:
+    asks = "{id: ask, type: agent_run, agent: desk, prompt: hello}"
+    with anyio.fail_after(TIME):
+        async with engine(tmp_path, asking(server.url, skill="chat", step=asks)) as asker:
+            assert (await asker.wait((await asker.start("main")).id)).output == {"output": "hello to you"}
+
+
+async def test_remote_progress_is_the_steps(server: Server, tmp_path: Path) -> None:
+    (server.folder / "counted").touch()
+    with anyio.fail_after(TIME):
+        async with engine(tmp_path, asking(server.url, skill="counted")) as asker:
+            run = await asker.wait((await asker.start("main")).id)
+            events = [event async for event in asker.subscribe(run.id)]
+    told = [event.data for event in events if event.type == "step_progress"]
+    assert {"fraction": 0.75, "message": "75%"} in told
+
+
+async def test_a_step_that_runs_out_of_time_ends_its_remote_task(server: Server, tmp_path: Path) -> None:
+    asks = "{id: ask, type: agent_run, agent: desk, timeout: 2s}"
+    with anyio.fail_after(TIME):
+        async with engine(tmp_path, asking(server.url, skill="long", step=asks)) as asker:
+            run = await asker.wait((await asker.start("main")).id)
+            assert error_of(run)["code"] == "AF-TIMEOUT"
+            await asker.core.withdrawing.settled()
+        assert [state(task) for task in await tasks(server, run.id)] == ["canceled"]
+
+
+async def test_an_answer_that_comes_too_late_is_dropped(server: Server, tmp_path: Path) -> None:
+    """Somebody has answered at the other server meanwhile."""
+    with anyio.fail_after(TIME):
+        async with engine(tmp_path, asking(server.url, skill="review")) as asker:
+            started = await asker.start("main")
+            wait = await until_asked(asker, started.id)
+            async with official(server.url) as there:
+                await send(there, request({"decision": "reject"}, taskId=wait.details["remote_task"]))
+            await asker.resume(wait.id, Answer({"decision": "approve"}))
+            assert (await asker.wait(started.id)).output == {"output": "reject"}
 
 
 async def test_chunks_of_a_remote_artifact_are_handed_on_as_they_come(server: Server, tmp_path: Path) -> None:

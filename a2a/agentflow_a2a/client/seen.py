@@ -154,8 +154,9 @@ def hides(artifact: Mapping[str, Any]) -> bool:
 
 def progress_of(update: Mapping[str, Any]) -> tuple[float | None, str]:
     """Return how far a task says that it is, and what it says of it."""
-    parts = status_parts(update)
-    metadata = update.get("metadata")
+    parts, status = status_parts(update), update.get("status")
+    message = status.get("message") if is_object(status) else None
+    metadata = message.get("metadata") if is_object(message) else None
     told = metadata.get(TASKS) if is_object(metadata) else None
     share: Any = told.get("progress") if is_object(told) else None
     return (share if isinstance(share, int | float) and 0 <= share <= 1 else None), text_of(parts)
