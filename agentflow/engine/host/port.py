@@ -81,7 +81,8 @@ class HostPort:
     async def save(self, attempt: Attempt, state: Any) -> None:
         """Commit the state of the step."""
         run, node = self._held(attempt)
-        await self._withdrawing.note(node, run.row.agent, state)
+        if node.program.spec.withdraw is not None:
+            await self._withdrawing.note(node, run.row.agent, state)
         if not await self._mailbox.apply(run.tree.key, Saved(run.key, node.n, attempt.attempt, state)):
             raise over(attempt)
 

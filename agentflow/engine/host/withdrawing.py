@@ -50,14 +50,13 @@ class Withdrawing:
 
     async def note(self, node: Node, agent: str, state: object) -> None:
         """Keep what a step is about to save, if that is something to be ended elsewhere; None: there is nothing."""
-        turn, program = node.decided.turn, node.program
-        if program.spec.withdraw is None or turn is None:
+        turn = node.decided.turn
+        if turn is None:
             return
         if state is None:
             await self._store.elsewhere.forget((turn,))
         else:
-            begun = Begun(turn, agent, program.spec.name, node.address, encode(state))
-            await self._store.elsewhere.note(begun)
+            await self._store.elsewhere.note(Begun(turn, agent, node.program.spec.name, node.address, encode(state)))
 
     def put(self, what: Withdraw) -> None:
         """End something soon."""
