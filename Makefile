@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-a2a demo-mcp test test-slow kills check format docs bench bench-quick constraints clean distclean
+.PHONY: help demo demo-a2a demo-mcp test test-slow kills check format docs bench bench-quick bench-served constraints clean distclean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ bench: $(STAMP)  ## measure beside other engines; takes an hour, writes docs/ben
 
 bench-quick: $(STAMP)  ## measure beside the raw limit and LangGraph, in two minutes
 	@$(BIN)/python benchmarks/bench.py --quick
+
+bench-served: $(STAMP)  ## measure A2A and MCP beside the SDKs' own servers, in ten minutes
+	@$(BIN)/python benchmarks/served.py
 
 constraints: $(STAMP)  ## pin the newest versions that pyproject.toml allows
 	@$(BIN)/uv pip compile pyproject.toml -p $(BIN)/python --extra dev --universal --no-annotate --no-header \

@@ -1,4 +1,4 @@
-"""What needs no other engine beside it: start-up, a graph in memory, runs that only wait, timers."""
+"""What needs no other engine beside it: start-up, a graph in memory, runs that only wait, timers, what is served."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import parked
 import scale
+import served
 import startup
 from driver import RESULTS, Results, fail
 from verdict import AT_MOST, Ratio
@@ -36,6 +37,7 @@ def measure(rounds: int, results: Results) -> tuple[list[Ratio], dict[str, Any]]
         "a graph in memory": lambda: ratios.extend(anyio.run(scale.measure, [1000, 10_000], rounds)),
         "runs that wait": wait,
         "timers": delay,
+        "what is served": lambda: ratios.extend(served.measure(rounds, 2.0)),
     }
     for name, part in parts.items():
         try:
