@@ -90,7 +90,8 @@ class EventWait:
 class Park:
     """The step waits. What arrives is its result, or, with `then="enter"`, the step is entered again with `state`.
 
-    With `then="answer"` it is entered with what was answered as it was: `{"value": …}`, or `{"decline": why}`.
+    With `then="answer"` it is entered with what was answered as it was: `{"value": …}`, or `{"decline": why}`; with
+    `{"timeout": true}` when nobody has answered in time and there is no default.
     """
 
     on: Wait | Timer | EventWait

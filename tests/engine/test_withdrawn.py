@@ -34,7 +34,7 @@ async def _execute(config: Elsewhere, ctx: Context) -> Outcome:
             raise StepError("no")
         if config.then == "sleep":
             return Park(Timer(ctx.now() + 3600), state=ctx.state, then="enter")
-        return Park(Wait("input", "?"), state=ctx.state, then="answer")
+        return Park(Wait("input", "?", timeout=60), state=ctx.state, then="answer")
     return Result(ctx.arrived)
 
 
@@ -75,6 +75,18 @@ async def test_an_answer_comes_as_it_was_given_and_nothing_is_withdrawn(
         done = await lab.finish(engine, run)
         await engine.core.withdrawing.settled()
     assert (done.state, done.output) == ("completed", output)
+    assert withdrawn == []
+
+
+async def test_a_step_that_takes_answers_is_told_that_nobody_has_given_one(lab: Lab) -> None:
+    async with lab.open(lab.workflow(begins("ask"))) as engine:
+        run = await asked(engine, await engine.start("main"))
+        assert run.state == "input-required"
+        lab.clock.advance(60)
+        await until(engine, run.id, "run_completed")
+        done = await lab.finish(engine, run)
+        await engine.core.withdrawing.settled()
+    assert (done.state, done.output) == ("completed", {"timeout": True})
     assert withdrawn == []
 
 

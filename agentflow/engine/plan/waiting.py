@@ -273,6 +273,8 @@ def _timed_out(run: RunState, node: Node) -> None:
     run.drop_timer(node, "timeout")
     if parked is not None and parked.default is not UNSET:
         steps.complete(run, node, encode(parked.default))
+    elif _then(node) == "answer":
+        _arrived(run, node, {"timeout": True})
     else:
         steps.fail(run, node, Failure("AF-WAIT-TIMEOUT", "nobody answered in time", kind="wait", retryable=False))
 

@@ -64,7 +64,8 @@ class ServerTools:
         kept, said = Kept.of(ctx.state), None
         if kept is not None and kept.question is not None:
             question, kept = kept.question, kept.answered(ctx.arrived)
-            said = (question.asked, kept.replies[question.key])
+            if question.key in kept.replies:
+                said = (question.asked, kept.replies[question.key])
             if kept.question is not None and kept.task is None:
                 return park(kept, tool)
         try:

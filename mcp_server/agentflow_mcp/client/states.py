@@ -11,6 +11,8 @@ from agentflow.errors import Defect
 from agentflow.steps.contract import Park, Wait
 from agentflow_mcp.client.asked import Asked
 
+FIRST_LOOK, LAST_LOOK = 3600.0, 86400.0
+"""Seconds after which it is looked whether a task still asks what it has asked: at first, and at last."""
 DONE = {
     "type": "object",
     "properties": {"done": {"type": "boolean", "description": "Whether that was done.", "default": True}},
@@ -37,14 +39,14 @@ class Question:
         """What is asked, without its name."""
         return Asked(self.message, self.schema, self.url)
 
-    def wait(self, server: str, tool: str) -> Wait:
-        """Return the wait that asks it."""
+    def wait(self, server: str, tool: str, timeout: float | None = None) -> Wait:
+        """Return the wait that asks it, for some time."""
         details: dict[str, Any] = {"server": server, "tool": tool}
         message = self.message
         if self.url is not None:
             details["url"] = self.url
             message = f"{message}\n{self.url}"
-        return Wait(kind="input", message=message, schema=self.schema or DONE, details=details)
+        return Wait(kind="input", message=message, schema=self.schema or DONE, timeout=timeout, details=details)
 
     def reply(self, arrived: Any) -> dict[str, Any]:
         """Return what was answered as the protocol has it."""
@@ -77,6 +79,8 @@ class Kept:
     """How often in a row the server wasn't there when the task was asked after."""
     parks: int = 0
     """How often its step has parked until the task is looked at again."""
+    asked: int = 0
+    """How often it was looked whether the task still asks, as nobody has answered."""
     told: str | None = None
     """The task's last message."""
     question: Question | None = None
@@ -98,7 +102,7 @@ class Kept:
         data |= {name: value for name in names if (value := getattr(self, name)) is not None}
         if self.older:
             data["older"] = True
-        data |= {name: count for name in ("misses", "parks") if (count := getattr(self, name))}
+        data |= {name: count for name in ("misses", "parks", "asked") if (count := getattr(self, name))}
         if self.question is not None:
             data["question"] = self.question.data
         if self.more:
@@ -120,6 +124,7 @@ class Kept:
             until=data.get("until"),
             misses=int(data.get("misses") or 0),
             parks=int(data.get("parks") or 0),
+            asked=int(data.get("asked") or 0),
             told=data.get("told"),
             question=_question(data.get("question")),
             more=tuple(q for each in more if (q := _question(each)) is not None) if is_array(more) else (),
@@ -133,6 +138,8 @@ class Kept:
         question = self.question
         if question is None:
             return self
+        if is_object(arrived) and arrived.get("timeout"):  # perhaps it was answered there
+            return replace(self, question=None, asked=min(self.asked + 1, 10))
         replies = {**self.replies, question.key: question.reply(arrived)}
         following, rest = (self.more[0], self.more[1:]) if self.more else (None, ())
         return replace(self, question=following, more=rest, replies=replies)
@@ -148,4 +155,5 @@ def park(kept: Kept, tool: str) -> Park:
     """Let a step wait for the answer to what is asked."""
     if kept.question is None:
         raise Defect("a call waits for an answer to nothing")
-    return Park(kept.question.wait(kept.server, tool), state=kept.data, then="answer")
+    timeout = None if kept.task is None or kept.held is not None else min(FIRST_LOOK * 2**kept.asked, LAST_LOOK)
+    return Park(kept.question.wait(kept.server, tool, timeout), state=kept.data, then="answer")

@@ -13,7 +13,7 @@ import pytest
 from agentflow.data import decode, encode
 from agentflow.engine import Answer, Decline
 from agentflow.errors import Failure
-from agentflow_mcp.client import following
+from agentflow_mcp.client import following, states
 from tests.surface_mcp.client.far import Far, entry, far, finish, ledger, listening, until_line
 
 pytestmark = pytest.mark.anyio
@@ -246,6 +246,23 @@ async def test_an_address_where_nobody_listens_can_be_tried_again(tmp_path: Path
         assert (failed.code, failed.retryable) == ("AF-TOOL-CONNECTION", True)
         async with listening(tmp_path, int(url.split(":")[2].partition("/")[0])):
             assert (await world.start("echo", "address", text="hi")).state == "completed"
+
+
+async def test_a_question_that_was_answered_at_the_server_is_closed_here(
+    world: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(states, "FIRST_LOOK", 0.5)
+    finish(world.folder, "well")
+    run = await world.start("longask", "program")
+    assert run.state == "input-required"
+    task = ledger(world.folder, "task", "longask")[-1].split()[2]
+    path = world.folder / f"{task}.task"
+    path.write_bytes(encode({**decode(path.read_bytes()), "status": "working", "inputRequests": {}}))
+    with anyio.fail_after(20):
+        async for event in world.engine.subscribe(run.id):
+            if event.type == "run_completed":
+                break
+    assert (await world.ended(run)).output == {"ended": "well"}
 
 
 async def test_a_task_that_takes_long_holds_no_slot(world: Far, monkeypatch: pytest.MonkeyPatch) -> None:
