@@ -1,5 +1,6 @@
-// The official MCP client, and its Tasks extension, at a server: node mcp_client.js '{"url": …}' or '{"command": …, "args": …, "cwd": …}'.
-// In each era of the protocol it lists tools, calls one that is quick, and one that asks; it prints what came of that.
+// The official MCP client, and its Tasks extension, at a server: node mcp_client.js TARGET WAY...
+// TARGET is {"url": …} or {"command": …, "args": …, "cwd": …}; WAY is legacy, modern or tasks. In each way it lists tools,
+// calls one that is quick, and one that asks; it prints what came of that.
 
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
@@ -82,10 +83,11 @@ async function byTask() {
   return { tools, quick: said.structuredContent, kind, asked, result: result.structuredContent };
 }
 
-console.log(
-  JSON.stringify({
-    legacy: await byForms({}),
-    modern: await byForms({ versionNegotiation: { mode: { pin: version } } }),
-    tasks: await byTask(),
-  }),
-);
+const ways = {
+  legacy: () => byForms({}),
+  modern: () => byForms({ versionNegotiation: { mode: { pin: version } } }),
+  tasks: byTask,
+};
+const told = {};
+for (const way of process.argv.slice(3)) told[way] = await ways[way]();
+console.log(JSON.stringify(told));
