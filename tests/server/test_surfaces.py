@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from agentflow.errors import AgentflowError
 from agentflow.server import surface
+from tests.cli.forks import COMMAND
+from tests.cli.project import clean_environ
 
 
 class _Entry:
@@ -34,3 +40,30 @@ def test_surfaces_that_lack_a_package_are_off_and_say_how_to_install_it(monkeypa
     entries.pop(0)
     with pytest.raises(AgentflowError, match='the surface "mcp" needs the package "mcp"'):
         surface.surfaces()
+
+
+@pytest.mark.parametrize(
+    ("lacks", "served"),
+    [("a2a", "MCP"), pytest.param("mcp", "A2A JSON-RPC", marks=pytest.mark.slow)],
+)
+def test_serve_goes_on_with_the_surfaces_that_there_are(tmp_path: Path, lacks: str, served: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\n\nsys.modules[{lacks!r}] = None\n", encoding="utf-8")
+    (tmp_path / "agentflow.yaml").write_text(
+        "name: hello\nworkflows: {hello: {steps: [{id: say, type: set, value: hello}]}}\n", encoding="utf-8"
+    )
+    with subprocess.Popen(
+        [COMMAND, "serve", "--port", "0"],
+        cwd=tmp_path, env={**clean_environ(), "PYTHONPATH": str(tmp_path)}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as server:  # fmt: skip
+        assert server.stdout is not None
+        assert server.stderr is not None
+        told = server.stderr.readline()
+        server.send_signal(signal.SIGTERM)
+        printed = server.stdout.read()
+    assert (
+        told == f'not served: {lacks}, which needs the package "{lacks}": pip install "agentflow-workflows[{lacks}]"\n'
+    )
+    assert served in printed
+    assert ("MCP" in printed) == (lacks != "mcp")
+    assert ("A2A" in printed) == (lacks != "a2a")
