@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -111,8 +112,7 @@ class Operations:
             yield Told("task", await self._told(turn, None, caller), None)
             return
         if turn.direct:
-            with anyio.move_on_after(DIRECT_TIME):
-                await self._resting.rest(turn.task_id, caller.principal, caller.gone)
+            await self._replied(turn.task_id, caller)
             reply = await self._direct(turn, caller)
             if reply is not None:
                 yield Told("message", reply, None)
@@ -199,6 +199,28 @@ class Operations:
         if configuration.pushed is not None:
             await self.pushes.keep(turn.task_id, configuration.pushed, turn.before, caller.principal)
         return turn
+
+    async def _replied(self, run_id: str, caller: Caller) -> None:
+        """Wait until a run has ended or waits, or gives what is no reply; not long."""
+        failed: RefusedError | None = None
+        with anyio.move_on_after(DIRECT_TIME):
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._given, run_id, caller.principal, group.cancel_scope)
+                try:
+                    await self._resting.rest(run_id, caller.principal, caller.gone)
+                except RefusedError as error:
+                    failed = error
+                group.cancel_scope.cancel()
+        if failed is not None:
+            raise failed
+
+    async def _given(self, run_id: str, principal: Principal, scope: anyio.CancelScope) -> None:
+        """End a wait when a run gives an artifact."""
+        async with aclosing(self._engine.told.changes(run_id, 0, principal)) as changes:
+            async for change in changes:
+                if change.chunk is not None:
+                    scope.cancel()
+                    return
 
     async def _direct(self, turn: Turn, caller: Caller) -> Json | None:
         """Return the reply of a run that has given nothing else, where it is to be told alone."""

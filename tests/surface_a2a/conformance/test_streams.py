@@ -83,6 +83,21 @@ async def test_the_first_event_comes_while_the_task_works(wire: Wire) -> None:
             assert _states(await stream.rest())[-1] == "CANCELED"
 
 
+@pytest.mark.a2a("STREAM-6", "STREAM-10")
+async def test_an_artifact_is_told_while_the_task_goes_on(wire: Wire) -> None:
+    with anyio.fail_after(TIME):
+        async with _open(wire, "begins") as stream:
+            events: list[Json] = []
+            async for event in stream.events:
+                events.append(event)
+                if "artifactUpdate" in event:
+                    await wire.call("CancelTask", {"id": events[0]["task"]["id"]})
+    assert [event["artifactUpdate"]["artifact"]["parts"] for event in events if "artifactUpdate" in event] == [
+        [{"text": "So far"}]
+    ]
+    assert _states(events)[-1] == "CANCELED"
+
+
 @pytest.mark.a2a("STREAM-5", "RPC-3", "REST-4")
 async def test_a_stream_that_cannot_be_is_refused_as_any_request(wire: Wire) -> None:
     ended = (await wire.send("text")).task
