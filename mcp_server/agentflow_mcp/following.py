@@ -150,10 +150,10 @@ class Follower:
         """Tell whether a call is held although its run waits: its caller can't answer, or has gone to do it."""
         if not patient and not caller.opened:
             return False
-        for view in await self.engine.waits(run.id, principal=caller.principal):
-            if view.id not in caller.opened and not (patient and _not_for_models(view)):
-                return False
-        return True
+        waits = await self.engine.waits(run.id, principal=caller.principal)
+        if any(view.id not in caller.opened and not (patient and _not_for_models(view)) for view in waits):
+            return False
+        return not (caller.rounds and self._unsaid(await self.questions.of(waits, caller), caller))
 
     async def told(self, run: Run, principal: Principal) -> dict[str, Any]:
         """Return a run as the tools that look after runs tell it: with what it waits for, and what to do now."""
