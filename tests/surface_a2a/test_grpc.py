@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,14 @@ from a2a.types import a2a_pb2_grpc
 from a2a.utils.grpc_status import status_from_call
 from google.protobuf.json_format import MessageToDict
 from google.rpc import error_details_pb2
+from starlette.requests import HTTPConnection
 
 from agentflow import Engine
 from agentflow.config.load import load_text
 from agentflow.errors import AgentflowError
+from agentflow.principal import Principal
 from agentflow.server import create_app, run
-from agentflow.server.who import Loopback, who_of
+from agentflow.server.who import Loopback, Refusal, Who, who_of
 from agentflow_a2a.told import TASKS
 from tests.surface_a2a.served import (
     MODES,
@@ -171,10 +174,10 @@ SHOP = "name: shop\nworkflows: {echo: {steps: [{id: a, type: set, value: of the 
 
 
 @asynccontextmanager
-async def _inside(*texts: str) -> AsyncGenerator[tuple[Any, httpx.AsyncClient]]:
+async def _inside(*texts: str, who: Who | None = None) -> AsyncGenerator[tuple[Any, httpx.AsyncClient]]:
     """Serve configs in this process; give the generated client and one for HTTP."""
     configs = [load_text(text) for text in texts]
-    who = who_of(configs, os.environ)
+    who = who or who_of(configs, os.environ)
     at = run.grpc_at("127.0.0.1", 0, None, None, who)
     stub: Any = a2a_pb2_grpc.A2AServiceStub
     async with AsyncExitStack() as stack:
@@ -218,6 +221,31 @@ async def test_every_call_needs_a_token_where_tokens_are_asked_for(monkeypatch: 
         assert refused == (grpc.StatusCode.NOT_FOUND, {"reason": "TASK_NOT_FOUND"})
         answer = request("approve", taskId=waits(asked)[0]["taskId"])
         assert state((await service.SendMessage(answer, metadata=ann)).task) == "completed"
+
+
+@dataclass
+class _OneTeam:
+    """Lets in one team, and writes down from where."""
+
+    tokens: bool = False
+    seen: list[str] = field(default_factory=list[str])
+
+    def principal(self, request: HTTPConnection) -> Principal:
+        assert request.client is not None
+        self.seen.append(request.client.host)
+        if request.headers.get("x-team") != "blue":
+            raise Refusal(403, "only the blue team")
+        return Principal("blue")
+
+
+async def test_who_tells_who_asks_over_http_tells_it_of_calls_too() -> None:
+    who = _OneTeam()
+    async with _inside(DESK, who=who) as (service, _):
+        listed = await service.ListTasks(pb.ListTasksRequest(), metadata=[V1, ("x-team", "blue")])
+        assert listed.total_size == 0
+        refused = await _refused(service.ListTasks(pb.ListTasksRequest(), metadata=[V1, ("x-team", "red")]))
+        assert refused[0] == grpc.StatusCode.PERMISSION_DENIED
+    assert who.seen == ["127.0.0.1", "127.0.0.1"]
 
 
 async def test_several_configs_share_the_port_and_each_card_names_its_tenant() -> None:
