@@ -28,6 +28,8 @@ class Clerk(AgentExecutor):
         self.said: list[str] = []
         self.canceled = anyio.Event()
         self.go = anyio.Event()
+        self.url = ""
+        """Its own address."""
 
     async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
         """Take a message."""
@@ -98,6 +100,7 @@ async def foreign(
     config.load()
     (listening,) = [config.bind_socket()]
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    clerk.url = url
     if wire is not None:
         wire.to(url)
         url = wire.url

@@ -25,9 +25,17 @@ class Relay:
         self._hold: tuple[Literal["request", "response"], bytes] | None = None
         self.held = asyncio.Event()
         """Set when what was to be held is: its request had come, and so had its answer where that is held."""
+        self.refused = asyncio.Event()
+        """Set when a connection was refused."""
         self.seen: list[bytes] = []
         """Bodies of requests."""
         self._busy: set[asyncio.Task[None]] = set()
+
+    def cut(self) -> None:
+        """Cut all connections, and refuse others until `to` is called."""
+        self._to = None
+        for task in list(self._busy):
+            task.cancel()
 
     def to(self, url: str | None) -> None:
         """Pass on to a server; None: refuse."""
@@ -57,6 +65,7 @@ class Relay:
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._to is None:
+            self.refused.set()
             return
         above_reader, above_writer = await asyncio.open_connection(*self._to)
         back: asyncio.Task[None] | None = None

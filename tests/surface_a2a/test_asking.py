@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,11 @@ from a2a.types import a2a_pb2 as pb
 
 from agentflow.engine import Answer, Decline
 from agentflow.errors import InputError
+from agentflow_a2a.client.asking import DEEPEST
+from agentflow_a2a.told import TASKS
 from tests.surface_a2a.asking import asking, engine, error_of, until_asked
+from tests.surface_a2a.foreign import foreign
+from tests.surface_a2a.relay import relay
 from tests.surface_a2a.served import Server, official, plain, request, send, state, until_held
 
 pytestmark = pytest.mark.anyio
@@ -99,9 +102,9 @@ async def test_a_cancel_and_a_decline_here_end_the_remote_task(server: Server, t
         assert {state(task) for task in await tasks(server, run.id)} == {"canceled"}
 
 
-async def test_a_cancel_here_ends_a_remote_task_that_works(serve: Callable[..., Server], tmp_path: Path) -> None:
+async def test_a_cancel_here_ends_a_remote_task_that_works(server: Server, tmp_path: Path) -> None:
+    (server.folder / "holding").unlink(missing_ok=True)
     with anyio.fail_after(TIME):
-        server = serve()
         async with engine(tmp_path, asking(server.url, skill="held")) as asker:
             started = await asker.start("main")
             await until_held(server)
@@ -132,6 +135,33 @@ async def test_a_task_that_is_cancelled_remotely_fails_the_step(server: Server, 
             async with official(server.url) as client:
                 await client.cancel_task(pb.CancelTaskRequest(id=found[0].id))
             assert error_of(await asker.wait(started.id))["code"] == "AF-AGENT-CANCELED"
+
+
+async def test_a_chain_of_agents_that_is_too_long_is_ended_before_the_next_is_asked(tmp_path: Path) -> None:
+    deep: dict[str, Any] = {"messageId": "m", "role": "user", "parts": [], "metadata": {TASKS: {"depth": DEEPEST}}}
+    with anyio.fail_after(TIME):
+        async with foreign("1.0") as (url, clerk), engine(tmp_path, asking(url)) as asker:
+            run = await asker.wait((await asker.start("main", message=deep)).id)
+            assert (error_of(run)["code"], clerk.said) == ("AF-AGENT-DEPTH", [])
+
+
+async def test_an_agent_that_is_away_for_a_while_fails_nothing(tmp_path: Path) -> None:
+    """Its stream is cut, and for a moment nobody takes connections."""
+    asks = "{id: ask, type: agent_run, agent: desk, prompt: hold}"
+    with anyio.fail_after(TIME):
+        async with relay() as wire, foreign("1.0", wire=wire) as (url, clerk):
+            there = clerk.url
+            async with engine(tmp_path, asking(url, step=asks)) as asker:
+                started = await asker.start("main")
+                async for event in asker.subscribe(started.id):
+                    if event.type == "artifact":
+                        break
+                wire.cut()
+                clerk.go.set()
+                await wire.refused.wait()
+                wire.to(there)
+                run = await asker.wait(started.id)
+                assert (run.output, clerk.said) == ({"output": "0 1 2"}, ["hold"])
 
 
 async def test_a_remote_reply_is_the_result(server: Server, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.surface_a2a.asking import asking
 from tests.surface_a2a.relay import Relay, behind, relay
 from tests.surface_a2a.served import Server, official, output, request, send, state, text, until_held, waits
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 TIME = 90
 Serve = Callable[..., Server]
 
@@ -67,7 +67,7 @@ async def dies_at(wire: Relay, which: Any, word: str, caller: Server) -> None:
     caller.kill()
 
 
-@pytest.mark.parametrize("which", [pytest.param("request", marks=pytest.mark.slow), "response"])
+@pytest.mark.parametrize("which", ["request", "response"])
 async def test_who_dies_while_it_asks_has_asked_once(serve: Serve, caller: Callable[[str], Server], which: Any) -> None:
     """The message may have been lost, or only what it has begun: the next one to go on can't know, and needn't."""
     with anyio.fail_after(TIME):
@@ -83,7 +83,6 @@ async def test_who_dies_while_it_asks_has_asked_once(serve: Serve, caller: Calla
             await asked_once(remote.url)
 
 
-@pytest.mark.slow
 async def test_who_dies_while_the_agent_works_goes_on_with_its_task(
     serve: Serve, caller: Callable[[str], Server]
 ) -> None:
@@ -100,7 +99,6 @@ async def test_who_dies_while_the_agent_works_goes_on_with_its_task(
         await asked_once(remote.url)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("which", ["request", "response"])
 async def test_who_dies_while_it_hands_on_an_answer_has_answered_once(
     serve: Serve, caller: Callable[[str], Server], which: Any

@@ -118,6 +118,7 @@ async def test_a_cancel_of_the_outermost_run_ends_the_innermost_wait(two: tuple[
             states = {state(task) for task in await remote_tasks(inner, asked)}
 
 
+@pytest.mark.slow
 async def test_agents_that_ask_each_other_end_at_a_known_depth(serve: Callable[..., Server], tmp_path: Path) -> None:
     with anyio.fail_after(TIME):
         async with relay() as wire:
