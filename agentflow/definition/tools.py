@@ -18,6 +18,8 @@ CONTROLS: Final = (
     "cancel_workflow_run",
 )
 """Names of the tools that look after runs."""
+INPUT_PLACE: Final = re.compile(r"\{input\.([A-Za-z_][A-Za-z0-9_-]*)\??\}")
+"""Where an input stands in a prompt."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 

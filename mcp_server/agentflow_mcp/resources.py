@@ -10,12 +10,15 @@ from agentflow.definition.canonical import to_data
 from agentflow.definition.graph import to_mermaid
 from agentflow.errors import NotFoundError
 from agentflow.principal import Principal
+from agentflow.store.rows import RunQuery
 from agentflow_mcp.controls import run_named
 from agentflow_mcp.following import Follower
 from agentflow_mcp.results import as_json
 
 WORKFLOWS = "agentflow://workflows/"
 RUNS = "agentflow://runs/"
+NEWEST = 200
+"""Runs among which an id is completed."""
 JSON, MERMAID = "application/json", "text/vnd.mermaid"
 
 
@@ -87,3 +90,14 @@ async def is_there(follower: Follower, uri: str, principal: Principal) -> bool:
     name = uri.removeprefix(WORKFLOWS) if uri.startswith(WORKFLOWS) else None
     workflow = follower.engine.config.workflows.get(name) if name is not None else None
     return workflow is not None and workflow.mcp.expose is not False
+
+
+async def completed(follower: Follower, template: str, name: str, begun: str, principal: Principal) -> list[str]:
+    """Return what a part of an address can be that begins with a text: names of workflows, ids of the newest runs."""
+    config = follower.engine.config
+    if (template, name) == (f"{WORKFLOWS}{{name}}", "name"):
+        return [each.name for each in listed(config) if each.name.startswith(begun)]
+    if (template, name) != (f"{RUNS}{{task_id}}", "task_id"):
+        return []
+    query = RunQuery(limit=NEWEST, agent=config.agent)
+    return [run.id for run in await follower.engine.list(query, principal=principal) if run.id.startswith(begun)]

@@ -79,6 +79,15 @@ def test_a_header_of_an_argument_is_checked_when_the_config_loads(properties: An
         load_text(f"workflows: {{w: {{{trigger}, {STEPS}}}}}")
 
 
+def test_a_prompt_names_inputs_that_there_are() -> None:
+    text = f"workflows: {{w: {{input: {{name: string}}, mcp: {{prompt: 'Greet {{input.nam}} now'}}, {STEPS}}}}}"
+    with pytest.raises(DefinitionError) as caught:
+        load_text(text)
+    [problem] = caught.value.problems
+    assert (problem.code, problem.label) == ("AF-REF-INPUT", 'did you mean "name"?')
+    assert not load_text(text.replace("nam}", "name}")).warnings
+
+
 def test_headers_of_arguments_inside_of_objects_are_fine() -> None:
     inner = '{"type": "object", "properties": {"r": {"type": "string", "x-mcp-header": "Region"}}}'
     schema = f'{{"type": "object", "properties": {{"place": {inner}}}}}'

@@ -14,6 +14,7 @@ from agentflow.definition.check.report import Report, Spot, known
 from agentflow.definition.check.schemas import check_schema
 from agentflow.definition.models import Trigger, Workflow
 from agentflow.definition.times import next_cron, zone
+from agentflow.definition.tools import INPUT_PLACE
 from agentflow.expressions import ExpressionError, compile_condition
 
 _WORDS = "start stop disconnect reset new newsession newthread status debug verbose help switch workspace context ctx"
@@ -31,6 +32,7 @@ def check_entries(workflow: Workflow, report: Report) -> None:
         if seen.setdefault(entry.id, number) != number:
             report.add("AF-ENTRY-DUPLICATE", f'two entry points have the id "{entry.id}"', spot.below("id"))
         _check_steps(workflow, number, ids, report)
+    _check_prompt(workflow, report)
     usable = [one for one in _placed(workflow) if _usable(one[0])]
     _check_names(usable, report)
     for trigger, spot in usable:
@@ -43,6 +45,21 @@ def check_entries(workflow: Workflow, report: Report) -> None:
             given, place = _get(trigger, "input_schema"), spot.below("input_schema")
             if check_schema(given, place, report):
                 check_headers(given, place, report)
+
+
+def _check_prompt(workflow: Workflow, report: Report) -> None:
+    declared = (workflow.input_schema or {}).get("properties")
+    if workflow.mcp.prompt is None or not is_object(declared):
+        return
+    for found in INPUT_PLACE.finditer(workflow.mcp.prompt):
+        if found[1] not in declared:
+            report.add(
+                "AF-REF-INPUT",
+                f'the prompt names the input "{found[1]}", which isn\'t declared',
+                Spot("", "mcp", ("prompt",), found.start(1), len(found[1])),
+                label=report.meant(found[1], declared),
+                hint=known(declared, "inputs") if not report.nearest(found[1], declared) else None,
+            )
 
 
 def check_cron(expression: object, timezone: object, spot: Spot, zone_spot: Spot, report: Report) -> None:

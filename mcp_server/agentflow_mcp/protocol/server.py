@@ -16,6 +16,7 @@ from agentflow_mcp.protocol.added import serve_added
 from agentflow_mcp.protocol.client import Context, caller_of, needs_tasks, takes_tasks
 from agentflow_mcp.protocol.earlier import serve_earlier_tasks
 from agentflow_mcp.protocol.listening import lifespan, serve_listening
+from agentflow_mcp.protocol.prompts import serve_prompts
 from agentflow_mcp.protocol.resources import serve_resources
 from agentflow_mcp.protocol.shapes import request_of, result_of, tool_of
 from agentflow_mcp.protocol.tasks import serve_tasks
@@ -68,6 +69,7 @@ def make_server(desk: Desk, name: str) -> Server[dict[str, Any]]:
     serve_tasks(server, desk)
     serve_resources(server, desk)
     serve_listening(server, desk)
+    serve_prompts(server, desk)
     serve_earlier_tasks(server, desk)
     added = additions_of(desk.engine.config)
     if added is not None:
