@@ -12,6 +12,7 @@ from agentflow_a2a.refusals import RefusedError, invalid
 
 ACCEPTED = ("text/plain", "application/json")
 """Media types of what messages may hold, beside files."""
+_BLANK = " \t\r\n\ufeff"
 Json = dict[str, Any]
 
 
@@ -100,11 +101,8 @@ def _read(text: str, schema: Mapping[str, Any], root: Any) -> Any:
                 return choice
     if "object" not in types_of(schema) and "properties" not in schema:
         return read_value(text, schema)
-    try:
-        value: Any = parse(text)
-    except ValueError:
-        value = None
-    if is_object(value):
+    value = _object(text)
+    if value is not None:
         return value
     only = text_field(schema, root)
     if only is None:
@@ -165,6 +163,8 @@ def _as_input(content: Said, schema: Mapping[str, Any] | None) -> Any:
 
 
 def _object(text: str) -> Any:
+    if not text.lstrip(_BLANK).startswith("{"):  # most texts are no JSON: to find out what is wrong with it takes long
+        return None
     try:
         value = parse(text)
     except ValueError:

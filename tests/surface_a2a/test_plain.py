@@ -52,8 +52,9 @@ def test_what_is_asked_often_is_read(method: str, params: Any) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"{", b"[]", b'"x"', call("ListTasks", {}), call("message/send"), call(id=True), call(id=1.5), call(id=None),
-        call(jsonrpc="1.0"), call(more=1), call(method="GetTask", params={}), call("GetTask", {"id": ""}),
+        b"{", b"[]", b'"x"', call("GetExtendedAgentCard", {}), call("message/send"), call(id=True),
+        call(id=1.5), call(id=None), call(jsonrpc="1.0"), call(more=1), call(method="GetTask", params={}),
+        call("GetTask", {"id": ""}),
         call("GetTask", {"id": "t", "historyLength": "1"}), call("GetTask", {"id": "t", "historyLength": True}),
         call("GetTask", {"id": "t", "historyLength": 2**31}), call(params={"message": MESSAGE, "tenant": "x"}),
         call(params={"message": MESSAGE, "configuration": {"taskPushNotificationConfig": {"url": "http://x"}}}),
