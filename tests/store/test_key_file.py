@@ -52,7 +52,7 @@ def test_processes_that_make_it_at_once_end_with_one_key(tmp_path: Path) -> None
         subprocess.Popen(
             [sys.executable, "-c", RACER, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        for _ in range(6)
+        for _ in range(4)
     ]
     for racer in racers:
         assert racer.stdin is not None

@@ -121,6 +121,7 @@ async def test_another_server_takes_over_what_a_dead_one_was_sending(serve: Serv
     assert [each.told for each in got] == ["working", "working", "", "completed"]
 
 
+@pytest.mark.slow
 async def test_what_has_failed_is_listed_and_goes_on_by_a_command(serve: Serve) -> None:
     """Its secrets are in none of it: not in the list, not in the database, not in what the server says."""
     with anyio.fail_after(TIME):
