@@ -11,9 +11,11 @@ official SDK's low-level server do, in the SDK's own types.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from agentflow.config import Config
 from agentflow.errors import AgentflowError, InputError
@@ -36,17 +38,24 @@ class Added(Generic[T]):
     do: Handler
 
 
+class Change(NamedTuple):
+    """What clients that listen are told."""
+
+    kind: Literal["tools", "prompts", "resources", "resource"]
+    """Which list has changed, or that a resource has."""
+    uri: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Additions:
-    """Takes what a config adds."""
+    """Takes what a config adds, when the server starts and later."""
 
     tools: dict[str, Added[types.Tool]] = field(default_factory=dict[str, Any])
     prompts: dict[str, Added[types.Prompt]] = field(default_factory=dict[str, Any])
     resources: dict[str, Added[types.Resource]] = field(default_factory=dict[str, Any])
     templates: dict[str, Added[types.ResourceTemplate]] = field(default_factory=dict[str, Any])
     requests: dict[str, Added[type[BaseModel]]] = field(default_factory=dict[str, Any])
-    watchers: list[Callable[[str], None]] = field(default_factory=list[Callable[[str], None]])
-    """Take the addresses of resources that have changed."""
+    watchers: list[Callable[[Change], None]] = field(default_factory=list[Callable[[Change], None]])
 
     def tool(self, tool: types.Tool) -> Callable[[Handler], Handler]:
         """Add a tool; arguments that don't fit its schema don't reach its function."""
@@ -66,8 +75,21 @@ class Additions:
 
     def updated(self, uri: str) -> None:
         """Tell the clients that have subscribed to an added resource that it has changed."""
+        self._tell(Change("resource", uri))
+
+    def changed(self, kind: Literal["tools", "prompts", "resources"]) -> None:
+        """Tell the clients that listen to it that a list has changed."""
+        self._tell(Change(kind))
+
+    def _tell(self, change: Change) -> None:
         for watcher in self.watchers:
-            watcher(uri)
+            watcher(change)
+
+    def reader(self, uri: str) -> Handler | None:
+        """Return what reads an added resource; None: there is none at this address."""
+        if uri in self.resources:
+            return self.resources[uri].do
+        return next((each.do for form, each in self.templates.items() if _form(form).fullmatch(uri)), None)
 
     def request(self, method: str, params: type[BaseModel]) -> Callable[[Handler], Handler]:
         """Answer requests that the server doesn't answer itself, such as `completion/complete`.
@@ -78,6 +100,12 @@ class Additions:
         if method.startswith(_OURS):
             raise InputError(f'"{method}" is answered by the server itself', hint="add tools, prompts or resources")
         return _register(self.requests, method, params)
+
+
+@cache
+def _form(template: str) -> re.Pattern[str]:
+    parts = re.split(r"\{[^}]*\}", template)
+    return re.compile("[^/]+".join(re.escape(part) for part in parts))
 
 
 def _register(known: dict[str, Added[T]], name: str, listed: T) -> Callable[[Handler], Handler]:

@@ -10,6 +10,7 @@ import pytest
 from mcp import Client
 from mcp.client.session import ClientRequestContext
 from mcp.shared.exceptions import MCPError
+from mcp.shared.subscriptions import ResourceUpdated, ToolsListChanged
 from mcp.types import (
     ElicitRequestParams,
     ElicitResult,
@@ -56,6 +57,12 @@ def add(additions):
     async def shut(ctx, params):
         additions.updated("shop://hours")
         return say("shut")
+
+    @additions.tool(types.Tool(name="grow", description="Adds a tool.", input_schema={"type": "object"}))
+    async def grow(ctx, params):
+        additions.tool(types.Tool(name="late", description="Came late.", input_schema=SCHEMA))(double)
+        additions.changed("tools")
+        return say("grown")
 
     @additions.tool(types.Tool(name="double", description="Doubles.", input_schema=SCHEMA))
     async def double(ctx, params):
@@ -181,6 +188,23 @@ async def test_a_session_hears_of_changes_of_the_added_resources_it_has_subscrib
         with pytest.raises(MCPError, match="Resource not found"):
             await client.session.send_request(subscribe("shop://nothing"), EmptyResult)
     assert heard == ["shop://hours"]
+
+
+async def test_a_stream_hears_of_changed_lists_and_resources_and_a_late_tool_works(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path, MODULE, named="added_late"))
+    async with (
+        Engine.open(":memory:", config=config) as engine,
+        Client(make_server(Desk(engine, CONTROLS, hold=10), "added"), mode="2026-07-28") as client,
+        client.listen(tools_list_changed=True, resource_subscriptions=["shop://hours", "shop://nothing"]) as heard,
+    ):
+        with anyio.fail_after(10):
+            await call(client, "grow")
+            assert isinstance(await anext(heard), ToolsListChanged)
+            await call(client, "shut")
+            assert await anext(heard) == ResourceUpdated(uri="shop://hours")
+        assert "late" in [tool.name for tool in (await client.list_tools()).tools]
+        assert text_of(await call(client, "late", n=4)) == "8"
+        assert (await call(client, "late", n="x")).is_error
 
 
 @pytest.mark.parametrize(

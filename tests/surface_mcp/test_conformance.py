@@ -45,6 +45,10 @@ def checks_of(node: Node, web: Web, folder: Path, *words: str) -> tuple[int, lis
     return done.returncode, checks
 
 
+NOTED = {"server-sse-priming-event", "server-sse-retry-field"}
+"""Warnings: streams of 2025-11-25 can't be resumed. What goes on is the run, and not the stream."""
+
+
 def failed(checks: list[dict[str, Any]]) -> list[str]:
     """Return what failed, and why."""
     failures = [each for each in checks if each["status"] == "FAILURE"]
@@ -55,8 +59,8 @@ def failed(checks: list[dict[str, Any]]) -> list[str]:
     ("words", "passed"),
     [
         (("--requirements", "2025-11-25"), 80),
-        (("--requirements", "2026-07-28"), 180),
-        (("--suite", "all"), 215),
+        (("--requirements", "2026-07-28"), 190),
+        (("--suite", "all"), 225),
     ],
 )
 def test_the_official_suite_finds_no_fault(
@@ -64,6 +68,7 @@ def test_the_official_suite_finds_no_fault(
 ) -> None:
     code, checks = checks_of(node, judged, tmp_path, *words)
     assert failed(checks) == []
+    assert {each["id"] for each in checks if each["status"] == "WARNING"} <= NOTED
     assert code == 0
     assert sum(each["status"] == "SUCCESS" for each in checks) >= passed  # none is left out
     if words != ("--requirements", "2025-11-25"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ from pydantic import BaseModel
 
 from agentflow.errors import InputError
 from agentflow_mcp import states
-from agentflow_mcp.additions import Added, Additions, Handler
+from agentflow_mcp.additions import Added, Additions, Change, Handler
 from agentflow_mcp.catalogue import checker
 from agentflow_mcp.desk import Desk
 from agentflow_mcp.protocol.client import Context, principal
@@ -36,22 +35,10 @@ def serve_added(server: Server[dict[str, Any]], desk: Desk, added: Additions) ->
         if desk.has(name):
             raise InputError(f'the tool "{name}" that the config adds has the name of another one')
     gate = _Gate(desk)
-    if added.tools:
-        _serve_tools(server, added, gate)
-    if added.prompts:
-        _list_also(server, "prompts/list", types.ListPromptsResult(prompts=_listed(added.prompts)), "prompts")
-        _do_also(server, "prompts/get", types.GetPromptRequestParams, _by_name(added.prompts), gate)
-    if added.resources:
-        _list_also(server, "resources/list", types.ListResourcesResult(resources=_listed(added.resources)), "resources")
-    if added.templates:
-        more = types.ListResourceTemplatesResult(resource_templates=_listed(added.templates))
-        _list_also(server, "resources/templates/list", more, "resource_templates")
-    if added.resources or added.templates:
-        find = _Resources(added).find
-        _do_also(server, "resources/read", types.ReadResourceRequestParams, find, gate)
-        subscribed = _Subscribed(find)
-        subscribed.serve(server)
-        added.watchers.append(subscribed.updated)
+    _serve_tools(server, desk, added, gate)
+    _list_also(server, "prompts/list", lambda: types.ListPromptsResult(prompts=_listed(added.prompts)), "prompts")
+    _do_also(server, "prompts/get", types.GetPromptRequestParams, _by_name(added.prompts), gate)
+    _serve_resources(server, added, gate)
     for method, each in added.requests.items():
         server.add_request_handler(method, each.listed, gate.around(method, each.do))
 
@@ -68,23 +55,24 @@ def _by_name(added: Mapping[str, Added[Any]]) -> Any:
     return find
 
 
-class _Resources:
-    """Finds the function that reads an address."""
-
-    def __init__(self, added: Additions) -> None:
-        self._whole = added.resources
-        self._forms = [(_form(template), each.do) for template, each in added.templates.items()]
-
-    def find(self, params: types.ReadResourceRequestParams) -> tuple[str, Handler] | None:
+def _serve_resources(server: Server[dict[str, Any]], added: Additions, gate: _Gate) -> None:
+    def find(params: types.ReadResourceRequestParams) -> tuple[str, Handler] | None:
         uri = str(params.uri)
-        if uri in self._whole:
-            return uri, self._whole[uri].do
-        return next(((uri, do) for form, do in self._forms if form.fullmatch(uri)), None)
+        do = added.reader(uri)
+        return None if do is None else (uri, do)
 
+    def resources() -> types.ListResourcesResult:
+        return types.ListResourcesResult(resources=_listed(added.resources))
 
-def _form(template: str) -> re.Pattern[str]:
-    parts = re.split(r"\{[^}]*\}", template)
-    return re.compile("[^/]+".join(re.escape(part) for part in parts))
+    def templates() -> types.ListResourceTemplatesResult:
+        return types.ListResourceTemplatesResult(resource_templates=_listed(added.templates))
+
+    _list_also(server, "resources/list", resources, "resources")
+    _list_also(server, "resources/templates/list", templates, "resource_templates")
+    _do_also(server, "resources/read", types.ReadResourceRequestParams, find, gate)
+    subscribed = _Subscribed(find)
+    subscribed.serve(server)
+    added.watchers.append(subscribed.updated)
 
 
 class _Subscribed:
@@ -122,9 +110,9 @@ class _Subscribed:
     def _unsubscribe(self, ctx: Context, uri: str) -> None:
         self._known.pop(place_of(ctx, uri), None)
 
-    def updated(self, uri: str) -> None:
+    def updated(self, change: Change) -> None:
         for place, ctx in list(self._known.items()):
-            if place[1] == uri:
+            if change.kind == "resource" and place[1] == change.uri:
                 ctx.lifespan_context[GROUP].start_soon(self._tell, place, ctx)
 
     async def _tell(self, place: tuple[str, str], ctx: Context) -> None:
@@ -181,44 +169,45 @@ def _arguments(params: Any) -> Mapping[str, Any]:
     return getattr(params, "arguments", None) or {}
 
 
-def _serve_tools(server: Server[dict[str, Any]], added: Additions, gate: _Gate) -> None:
-    more = types.ListToolsResult(tools=_listed(added.tools))
-    _list_also(server, "tools/list", more, "tools")
-    checks = {name: checker(each.listed.input_schema) for name, each in added.tools.items()}
-    schemas = {name: each.listed.input_schema for name, each in added.tools.items()}
+def _serve_tools(server: Server[dict[str, Any]], desk: Desk, added: Additions, gate: _Gate) -> None:
+    _list_also(server, "tools/list", lambda: types.ListToolsResult(tools=_listed(added.tools)), "tools")
     known = server.get_tool_input_schema
 
     def schema(name: str) -> Mapping[str, Any] | None:
-        return schemas[name] if name in schemas else known(name) if known is not None else None
+        each = added.tools.get(name)
+        return each.listed.input_schema if each is not None else known(name) if known is not None else None
 
     server.get_tool_input_schema = schema
+    checks: dict[str, Callable[[Any], list[str]]] = {}
 
-    def checked(name: str, do: Handler) -> Handler:
+    def checked(name: str, each: Added[types.Tool]) -> Handler:
         async def done(ctx: Context, params: types.CallToolRequestParams) -> Any:
+            if name not in checks:
+                checks[name] = checker(each.listed.input_schema)
             problems = checks[name](params.arguments or {})
             if problems:
                 what = f"the arguments of {name} don't fit: {'; '.join(problems)}"
                 return result_of(refused(InputError(what, hint="correct them and call again; nothing was done")))
-            return await do(ctx, params)
+            return await each.do(ctx, params)
 
         return done
 
     def find(params: types.CallToolRequestParams) -> tuple[str, Handler] | None:
-        each = added.tools.get(params.name)
-        return None if each is None else (params.name, checked(params.name, each.do))
+        each = None if desk.has(params.name) else added.tools.get(params.name)
+        return None if each is None else (params.name, checked(params.name, each))
 
     _do_also(server, "tools/call", types.CallToolRequestParams, find, gate, tool=True)
 
 
-def _list_also(server: Server[dict[str, Any]], method: str, more: BaseModel, field: str) -> None:
+def _list_also(server: Server[dict[str, Any]], method: str, more: Callable[[], Any], field: str) -> None:
     """Let a list have more items, after its own ones; tools stand in the order of their names."""
     entry = server.get_request_handler(method)
 
     async def listed(ctx: Context, params: types.PaginatedRequestParams) -> Any:
         if entry is None:
-            return more.model_copy(update={"ttl_ms": 0, "cache_scope": "private"})
+            return more().model_copy(update={"ttl_ms": 0, "cache_scope": "private"})
         own: Any = await entry.handler(ctx, params)
-        items = [*getattr(own, field), *getattr(more, field)]
+        items = [*getattr(own, field), *getattr(more(), field)]
         return own.model_copy(update={field: sorted(items, key=lambda each: each.name) if field == "tools" else items})
 
     server.add_request_handler(method, types.PaginatedRequestParams, listed)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import anyio
 import mcp.types as types
-from anyio.streams.memory import MemoryObjectSendStream
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.server import Server
 from mcp.server.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp.shared.exceptions import MCPError
@@ -18,6 +18,7 @@ from pydantic import ConfigDict
 from agentflow.data import is_array
 from agentflow.errors import AgentflowError
 from agentflow_mcp import resources
+from agentflow_mcp.additions import Additions, Change
 from agentflow_mcp.desk import Desk
 from agentflow_mcp.protocol.client import Context, caller_of, needs_tasks, principal, takes_tasks
 from agentflow_mcp.protocol.tasks import task_body
@@ -61,26 +62,63 @@ async def lifespan(_: Server[dict[str, Any]]) -> AsyncGenerator[dict[str, Any]]:
         group.cancel_scope.cancel()
 
 
-def serve_listening(server: Server[dict[str, Any]], desk: Desk) -> None:
+_LISTS: Final[Mapping[str, Any]] = {
+    "tools": types.ToolListChangedNotification,
+    "prompts": types.PromptListChangedNotification,
+    "resources": types.ResourceListChangedNotification,
+}
+
+
+class _Open(NamedTuple):
+    """A stream that is open."""
+
+    wanted: Wanted
+    sender: MemoryObjectSendStream[Any]
+
+    def tell(self, change: Change) -> None:
+        """Tell it a change that it wants to know; who reads too slowly misses some."""
+        lists = self.wanted.lists
+        wants = {
+            "tools": lists.tools_list_changed,
+            "prompts": lists.prompts_list_changed,
+            "resources": lists.resources_list_changed,
+            "resource": change.uri in self.wanted.uris,
+        }
+        if wants[change.kind]:
+            with suppress(anyio.WouldBlock, anyio.BrokenResourceError):
+                self.sender.send_nowait(change)
+
+
+def serve_listening(server: Server[dict[str, Any]], desk: Desk, added: Additions | None = None) -> None:
     """Let clients listen to changes."""
-    streams = [0]
+    streams = list[_Open]()
+
+    def tell(change: Change) -> None:
+        for stream in streams:
+            stream.tell(change)
+
+    if added is not None:
+        added.watchers.append(tell)
 
     async def listen(ctx: Context, params: types.SubscriptionsListenRequestParams) -> types.SubscriptionsListenResult:
-        wanted = await _wanted(ctx, desk, params.notifications)
-        if streams[0] >= MOST:
+        wanted = await _wanted(ctx, desk, params.notifications, added)
+        if len(streams) >= MOST:
             raise MCPError(types.INTERNAL_ERROR, "too many streams are open")
-        streams[0] += 1
+        sender, receiver = anyio.create_memory_object_stream[Any](MOST)
+        stream = _Open(wanted, sender)
+        streams.append(stream)
         try:
-            await _listened(ctx, desk, wanted)
+            with sender, receiver:
+                await _listened(ctx, desk, stream, receiver)
         finally:
-            streams[0] -= 1
+            streams.remove(stream)
         return types.SubscriptionsListenResult(_meta={SUBSCRIPTION_ID_META_KEY: ctx.request_id})
 
     server.add_request_handler("subscriptions/listen", types.SubscriptionsListenRequestParams, listen)
     _serve_subscribing(server, desk)
 
 
-async def _wanted(ctx: Context, desk: Desk, asked: types.SubscriptionFilter) -> Wanted:
+async def _wanted(ctx: Context, desk: Desk, asked: types.SubscriptionFilter, added: Additions | None) -> Wanted:
     """Return what of that which a client asks for it is told: what it sees none of isn't there."""
     given: Any = (asked.model_extra or {}).get("taskIds") or []
     ids = [each for each in given if isinstance(each, str)] if is_array(given) else []
@@ -90,7 +128,11 @@ async def _wanted(ctx: Context, desk: Desk, asked: types.SubscriptionFilter) -> 
     if len(ids) + len(uris) > MOST:
         raise MCPError(types.INVALID_PARAMS, f"a stream tells of {MOST} things at most")
     tasks = [each for each in dict.fromkeys(ids) if await resources.is_run(desk.follower, each, principal(ctx))]
-    seen = [each for each in dict.fromkeys(uris) if await resources.is_there(desk.follower, each, principal(ctx))]
+    seen = [
+        each
+        for each in dict.fromkeys(uris)
+        if (added is not None and added.reader(each)) or await resources.is_there(desk.follower, each, principal(ctx))
+    ]
     extra: dict[str, Any] = {"taskIds": tasks} if tasks else {}
     lists = types.SubscriptionFilter(
         tools_list_changed=asked.tools_list_changed or None,
@@ -102,8 +144,9 @@ async def _wanted(ctx: Context, desk: Desk, asked: types.SubscriptionFilter) -> 
     return Wanted(tasks, seen, lists)
 
 
-async def _listened(ctx: Context, desk: Desk, wanted: Wanted) -> None:
+async def _listened(ctx: Context, desk: Desk, stream: _Open, receiver: MemoryObjectReceiveStream[Any]) -> None:
     """Tell a client of what it wants, until it goes, or everything that it listens to has ended."""
+    wanted, sender = stream
     meta: dict[str, Any] = {SUBSCRIPTION_ID_META_KEY: ctx.request_id}
 
     async def send(notification: Any) -> None:
@@ -111,22 +154,24 @@ async def _listened(ctx: Context, desk: Desk, wanted: Wanted) -> None:
 
     acknowledged = types.SubscriptionsAcknowledgedNotificationParams(notifications=wanted.lists, _meta=meta)
     await send(types.SubscriptionsAcknowledgedNotification(params=acknowledged))
-    sender, receiver = anyio.create_memory_object_stream[Any](MOST)
-    async with anyio.create_task_group() as group, sender, receiver:
+    async with anyio.create_task_group() as group:
         for task_id in wanted.tasks:
             group.start_soon(_tell_task, ctx, desk, task_id, sender.clone())
         for uri in wanted.uris:
             run_id = resources.run_id_of(uri)
             if run_id is not None:
                 group.start_soon(_tell_resource, ctx, desk, uri, run_id, sender.clone())
-        lists = wanted.lists
-        if not (lists.tools_list_changed or lists.prompts_list_changed or lists.resources_list_changed):
+        lists, runs = wanted.lists, all(resources.run_id_of(uri) is not None for uri in wanted.uris)
+        if runs and not (lists.tools_list_changed or lists.prompts_list_changed or lists.resources_list_changed):
             sender.close()
         async for params in receiver:
             await send(_notification(params, meta))
 
 
 def _notification(told: Any, meta: dict[str, Any]) -> Any:
+    if isinstance(told, Change) and told.kind != "resource":
+        return _LISTS[told.kind](params=types.NotificationParams(_meta=meta))
+    told = told.uri if isinstance(told, Change) else told
     if isinstance(told, str):
         return types.ResourceUpdatedNotification(params=types.ResourceUpdatedNotificationParams(uri=told, _meta=meta))
     return TaskChanged(params=TaskChange(_meta=meta, **told))

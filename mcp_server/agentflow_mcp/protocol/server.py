@@ -68,10 +68,10 @@ def make_server(desk: Desk, name: str) -> Server[dict[str, Any]]:
     )
     serve_tasks(server, desk)
     serve_resources(server, desk)
-    serve_listening(server, desk)
+    added = additions_of(desk.engine.config)
+    serve_listening(server, desk, added)
     serve_prompts(server, desk)
     serve_earlier_tasks(server, desk)
-    added = additions_of(desk.engine.config)
     if added is not None:
         serve_added(server, desk, added)
     return server
@@ -80,10 +80,12 @@ def make_server(desk: Desk, name: str) -> Server[dict[str, Any]]:
 async def _called(ctx: Context, desk: Desk, params: types.CallToolRequestParams, key: str | None) -> Any:
     caller = caller_of(ctx, key)
     arguments = params.arguments or {}
+    replies = {name: each.model_dump(mode="json") for name, each in (params.input_responses or {}).items()}
     if params.request_state is None:
         result = await desk.call(params.name, arguments, caller)
+        if result.state is not None and result.requests.keys() & replies.keys():  # it brings what it would be asked
+            result = await desk.go_on(params.name, arguments, result.state, replies, caller) or result
     else:
-        replies = {name: each.model_dump(mode="json") for name, each in (params.input_responses or {}).items()}
         found = await desk.go_on(params.name, arguments, params.request_state, replies, caller)
         if found is None:
             raise MCPError(types.INVALID_PARAMS, "Invalid or expired requestState")

@@ -23,6 +23,7 @@ def add(additions: Additions) -> None:
     """Add it."""
     _contents(additions)
     _logs(additions)
+    _changes(additions)
     _handshake(additions)
     _rounds(additions)
     _prompts(additions)
@@ -90,6 +91,26 @@ def _logs(additions: Additions) -> None:
     @additions.request("logging/setLevel", types.SetLevelRequestParams)
     async def level(ctx: Context, params: types.SetLevelRequestParams) -> types.EmptyResult:
         return types.EmptyResult()
+
+
+def _changes(additions: Additions) -> None:
+    @additions.tool(_tool("test_trigger_tool_change", "Adds a tool, or takes it away again."))
+    async def tools(ctx: Context, params: Any) -> types.CallToolResult:
+        if additions.tools.pop("test_triggered", None) is None:
+            additions.tool(_tool("test_triggered", "Comes and goes."))(tools)
+        additions.changed("tools")
+        return _result(_text("changed"))
+
+    @additions.tool(_tool("test_trigger_prompt_change", "Adds a prompt, or takes it away again."))
+    async def prompts(ctx: Context, params: Any) -> types.CallToolResult:
+        if additions.prompts.pop("test_triggered", None) is None:
+
+            @additions.prompt(types.Prompt(name="test_triggered", description="Comes and goes."))
+            async def triggered(ctx: Context, params: Any) -> types.GetPromptResult:
+                return types.GetPromptResult(messages=[_user(_text("triggered"))])
+
+        additions.changed("prompts")
+        return _result(_text("changed"))
 
 
 def _handshake(additions: Additions) -> None:
