@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agentflow_a2a.plain import Call, read
+from agentflow_a2a.plain import Call, read, read_rest
 
 MESSAGE = {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "x"}, {"data": {"n": 1.0, "f": 1.5, "e": 1e3}}]}
 
@@ -42,6 +42,10 @@ def test_a_message_is_read_as_it_was_sent_whole_numbers_as_such() -> None:
         ("GetTask", {"id": "t"}),
         ("GetTask", {"id": "t", "historyLength": 0}),
         ("SubscribeToTask", {"id": "t"}),
+        ("CancelTask", {"id": "t", "metadata": {"why": 1}}),
+        ("ListTasks", {}),
+        ("ListTasks", {"contextId": "c", "status": "TASK_STATE_WORKING", "pageSize": 9, "includeArtifacts": True}),
+        ("ListTasks", {"statusTimestampAfter": "2026-01-31T12:00:00.5+01:00", "pageToken": "x", "historyLength": 1}),
         ("SendStreamingMessage", {"message": {**MESSAGE, "taskId": "t", "contextId": "c", "extensions": ["urn:x"]}}),
     ],
 )
@@ -54,7 +58,8 @@ def test_what_is_asked_often_is_read(method: str, params: Any) -> None:
     [
         b"{", b"[]", b'"x"', call("GetExtendedAgentCard", {}), call("message/send"), call(id=True),
         call(id=1.5), call(id=None), call(jsonrpc="1.0"), call(more=1), call(method="GetTask", params={}),
-        call("GetTask", {"id": ""}),
+        call("GetTask", {"id": ""}), call("ListTasks", {"status": "FOO"}), call("ListTasks", {"pageSize": "9"}),
+        call("ListTasks", {"statusTimestampAfter": "2026-13-01T00:00:00Z"}), call("CancelTask", {"id": 7}),
         call("GetTask", {"id": "t", "historyLength": "1"}), call("GetTask", {"id": "t", "historyLength": True}),
         call("GetTask", {"id": "t", "historyLength": 2**31}), call(params={"message": MESSAGE, "tenant": "x"}),
         call(params={"message": MESSAGE, "configuration": {"taskPushNotificationConfig": {"url": "http://x"}}}),
@@ -67,3 +72,40 @@ def test_what_is_asked_often_is_read(method: str, params: Any) -> None:
 )  # fmt: skip
 def test_what_has_another_form_is_left_to_the_sdk(body: bytes) -> None:
     assert read(body) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "method", "params"),
+    [
+        (("POST", "/message:send", b"", json.dumps({"message": MESSAGE}).encode()),
+         "SendMessage", {"message": MESSAGE}),
+        (("GET", "/tasks/t", b"historyLength=0", b""), "GetTask", {"id": "t", "historyLength": 0}),
+        (("GET", "/tasks", b"", b""), "ListTasks", {}),
+        (("GET", "/tasks", b"contextId=a%20b%2F&pageSize=9&includeArtifacts=false", b""),
+         "ListTasks", {"contextId": "a b/", "pageSize": 9, "includeArtifacts": False}),
+        (("POST", "/tasks/t:cancel", b"", b""), "CancelTask", {"id": "t"}),
+        (("POST", "/tasks/t:cancel", b"", b'{"metadata": {"why": 1}}'),
+         "CancelTask", {"id": "t", "metadata": {"why": 1}}),
+        (("POST", "/tasks/t:subscribe", b"", b"{}"), "SubscribeToTask", {"id": "t"}),
+        (("GET", "/tasks/t:subscribe", b"", b""), "SubscribeToTask", {"id": "t"}),
+    ],
+)  # fmt: skip
+def test_a_path_and_its_query_say_what_is_asked(asked: tuple[str, str, bytes, bytes], method: str, params: Any) -> None:
+    assert read_rest(*asked) == Call("", method, params)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("POST", "/message:send", b"", b"[]"), ("POST", "/message:send", b"", b""), ("GET", "/message:send", b"", b""),
+        ("POST", "/tasks", b"", b"{}"), ("PUT", "/tasks/t", b"", b""), ("GET", "/v1/tasks/t", b"", b""),
+        ("GET", "/acme/tasks", b"", b""), ("GET", "/tasks/", b"", b""), ("GET", "/tasks/a/b", b"", b""),
+        ("GET", "/tasks/t:cancel", b"", b""), ("POST", "/tasks/t:cancel", b"A2A-Version=1.0", b""),
+        ("GET", "/tasks", b"pageSize=x", b""), ("GET", "/tasks", b"pageSize=1&pageSize=2", b""),
+        ("GET", "/tasks", b"includeArtifacts=yes", b""), ("GET", "/tasks", b"colour=red", b""),
+        ("GET", "/tasks", b"status=FOO", b""), ("GET", "/tasks", b"pageSize", b""),
+        ("GET", "/tasks", b"contextId=", b""),
+    ],
+)  # fmt: skip
+def test_paths_and_queries_of_another_form_are_left_to_the_sdk(asked: tuple[str, str, bytes, bytes]) -> None:
+    assert read_rest(*asked) is None
