@@ -387,6 +387,10 @@ class AgentProvider(Protocol):
 class RemoteAgent(AgentProvider, Protocol):
     """An agent that goes on by itself elsewhere, until it is told to stop."""
 
+    async def check(self) -> None:
+        """Look whether it can be asked as the config says; raises StepError if it can't."""
+        ...
+
     async def withdraw(self, state: Any) -> None:
         """End what a turn has begun, given the state that it had saved or asked with; raises StepError if it can't."""
         ...

@@ -127,6 +127,10 @@ class LazyAgent:
         """Go on with a turn that asked."""
         return await (await self._opened()).answer(turn, state, answer, ctx)
 
+    async def check(self) -> None:
+        """Look whether it can be asked."""
+        await (await self._opened()).check()
+
     async def withdraw(self, state: Any) -> None:
         """End what a turn has begun."""
         await (await self._opened()).withdraw(state)

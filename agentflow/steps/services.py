@@ -221,6 +221,11 @@ class ProcessServices:
         """The servers that have tools, by name."""
         return self._servers
 
+    @property
+    def agents(self) -> Mapping[str, AgentProvider]:
+        """The agents by name."""
+        return self._agents
+
     def agent(self, name: str) -> AgentProvider:
         """Return an agent.
 

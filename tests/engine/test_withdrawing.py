@@ -40,6 +40,9 @@ class Far:
         self.turns.append(ctx.turn)
         return {"told": answer}
 
+    async def check(self) -> None:
+        """It can be asked."""
+
     async def withdraw(self, state: Any) -> None:
         """Stop."""
         self.told.set()

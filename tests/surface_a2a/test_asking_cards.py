@@ -10,12 +10,14 @@ from typing import Any
 import anyio
 import pytest
 import uvicorn
+from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from agentflow import load_config
+from agentflow.cli.actions.online import check_online
 from agentflow.errors import DefinitionError, StepError
 from agentflow.steps.remote import AGENTS, Entry, load
 from agentflow_a2a.client import agent as client
@@ -171,6 +173,28 @@ async def test_a_card_is_asked_for_again_by_its_tag(tmp_path: Path) -> None:
     assert [(r.url.path, r.headers.get("If-None-Match")) for r in agent.asked] == [
         ("/other/card.json", None), ("/other/card.json", '"1"'),
     ]  # fmt: skip
+
+
+async def test_validate_looks_at_cards_when_it_is_to(tmp_path: Path) -> None:
+    agent = Agent()
+    with anyio.fail_after(TIME):
+        async with serving(agent) as url:
+            agent.card |= {"skills": [{"id": "review", "name": "r", "description": "", "tags": []}]}
+            more = "env: [{name: NOWHERE, public: true, default: 'http://127.0.0.1:port'}]"
+            found: list[list[str]] = []
+            for skill, address in (
+                ("review", url),
+                ("revew", url),
+                ("review", "http://127.0.0.1:1"),
+                ("review", "{env.NOWHERE}"),
+            ):
+                config = load_config(written(tmp_path, asking(address, skill=skill, more=more)))
+                found.append([f"{p.message} {p.hint}" for p in await to_thread.run_sync(check_online, config)])
+    assert found[0] == []
+    assert 'agent "desk" has no skill "revew"' in found[1][0]
+    assert 'did you mean "review"?' in found[1][0]
+    assert "can't be reached" in found[2][0]
+    assert '"http://127.0.0.1:port" is no address' in found[3][0]
 
 
 async def test_a_token_without_a_value_and_a_missing_package_are_told(tmp_path: Path) -> None:

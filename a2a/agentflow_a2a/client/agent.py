@@ -8,7 +8,9 @@ from typing import Any
 
 import anyio
 
+from agentflow.errors import StepError
 from agentflow.steps.contract import AgentAsks, AgentTurn, Context
+from agentflow.steps.providers import nearest
 from agentflow.steps.remote import Entry
 from agentflow_a2a.client.asking import answer_id, answering, beginning, key_of
 from agentflow_a2a.client.faults import RemoteError, failed, stopped
@@ -88,6 +90,18 @@ class A2AAgent:
             return await self._rest(held, ctx)
         except RemoteError as error:
             raise failed(self._name, error) from error
+
+    async def check(self) -> None:
+        """Look at its card: whether it can be used, and has the skill that is asked for."""
+        try:
+            transport = await self._line.transport()
+        except RemoteError as error:
+            raise failed(self._name, error) from error
+        if self._skill is not None and self._skill not in transport.skills:
+            raise StepError(
+                f'agent "{self._name}" has no skill "{self._skill}"', code="AF-AGENT-CARD", kind="invalid",
+                retryable=False, hint=nearest(self._skill, transport.skills),
+            )  # fmt: skip
 
     async def withdraw(self, state: Any) -> None:
         """Cancel the task of a turn."""

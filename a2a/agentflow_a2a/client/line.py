@@ -54,7 +54,7 @@ class Line:
         """Connect to nothing yet."""
         fields = entry.fields
         self.agent = entry.name
-        self._url = str(fields["url"])
+        self._url = _address(entry)
         self._tenant = fields.get("tenant")
         self._hosts = (_place(self._url), *(str(host).lower() for host in fields.get("hosts") or ()))
         self._headers = _credentials(entry)
@@ -149,6 +149,23 @@ class Line:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+
+def _address(entry: Entry) -> str:
+    """Return the address of the config; raises StepError where it is none: it may have been a template."""
+    url = str(entry.fields["url"])
+    try:
+        split = urlsplit(url)
+        right = split.scheme in {"http", "https"} and bool(split.hostname) and (split.port is None or split.port > 0)
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):
+        right = False
+    if not right:
+        raise StepError(
+            f'agent "{entry.name}": "{url}" is no address', code="AF-AGENT-CARD", kind="invalid", retryable=False,
+            hint="it begins with http:// or https://",
+        )  # fmt: skip
+    return url
 
 
 def _place(url: str) -> str:

@@ -70,6 +70,7 @@ class Transport:
                 ParseDict({**each, **({"tenant": tenant} if tenant else {})}, pb.AgentInterface())
             )
         self.streams = made.capabilities.streaming
+        self.skills = tuple(each.id for each in made.skills)
         self.extensions = frozenset(each.uri for each in made.capabilities.extensions)
         bindings: list[str] = list(BINDINGS)
         self._streaming: Client = ClientFactory(

@@ -1,4 +1,4 @@
-"""`validate --online`: asks the servers of the config's tools what they have, and checks the calls of it."""
+"""`validate --online`: asks the servers of the config's tools and agents what they have, and checks the calls of it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from agentflow.definition.pointers import join
 from agentflow.engine.assembly import services_of
 from agentflow.errors import Problem, StepError
 from agentflow.redaction import use
+from agentflow.steps.contract import RemoteAgent
 from agentflow.steps.remote import RemoteTools
 
 Tools = dict[str | None, Mapping[str, Mapping[str, Any]]]
 
 
 def check_online(config: Config) -> list[Problem]:
-    """Return what is wrong with calls of tools that exist elsewhere; a server that isn't there is a warning."""
-    if not config.tools:
+    """Return what is wrong with calls of tools, and with agents, elsewhere; a server that isn't there is a warning."""
+    if not config.tools and not config.agents:
         return []
     found: Tools = {}
     problems: dict[str, Problem] = {}
     anyio.run(_ask, config, found, problems)
     every = [problem for _, problem in sorted(problems.items())]
+    problems = {name: problem for name, problem in problems.items() if problem.pointer.startswith("/tools")}
     for name, workflow in config.workflows.items():
         document = config.documents.get(config.sources.get(name, ""))
         place = document.place if document is not None else None
@@ -48,6 +50,9 @@ async def _ask(config: Config, found: Tools, problems: dict[str, Problem]) -> No
             for name, server in services.servers.items():
                 if isinstance(server, RemoteTools):
                     group.start_soon(_list, config, name, server, found, problems)
+            for name, agent in services.agents.items():
+                if isinstance(agent, RemoteAgent):
+                    group.start_soon(_look, config, name, agent, problems)
     finally:
         await services.aclose()
 
@@ -61,11 +66,20 @@ async def _list(config: Config, name: str, server: RemoteTools, found: Tools, pr
     found[name] = {tool: dict(each["input_schema"]) for tool, each in listed.items()}
 
 
-def _problem(config: Config, name: str, error: StepError) -> Problem:
-    pointer = join("/tools", name)
+async def _look(config: Config, name: str, agent: RemoteAgent, problems: dict[str, Problem]) -> None:
+    try:
+        await agent.check()
+    except StepError as error:
+        problems[f"/agents/{name}"] = _problem(config, name, error, "agents")
+
+
+def _problem(config: Config, name: str, error: StepError, section: str = "tools") -> Problem:
+    pointer = join("", section, name)
     document = next(iter(config.documents.values()), None)
     place = document.place(pointer, key=True) if document is not None else None
-    message = config.redactor.text(f"{error.what}; what is called there isn't checked")
+    message = config.redactor.text(
+        f"{error.what}; what is called there isn't checked" if section == "tools" else error.what
+    )
     hint = error.hint or error.why
     hint = None if hint is None else config.redactor.text(hint)
     return Problem(error.code, message, pointer, place, None, hint, "warning")

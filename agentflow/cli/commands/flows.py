@@ -79,7 +79,7 @@ def validate(
     watch: Annotated[bool, typer.Option("--watch", help="Check again whenever a file changes.")] = False,
     online: Annotated[
         bool,
-        typer.Option("--online", help="Ask the servers of `tools`, too: do the tools exist, do inputs fit."),
+        typer.Option("--online", help="Ask the servers of `tools` and `agents`, too: do these exist, do inputs fit."),
     ] = False,
     config: options.Config = None,
     json: options.Json = False,
