@@ -116,7 +116,7 @@ async def wait(follower: Follower, arguments: Mapping[str, Any], caller: Caller)
 async def get(follower: Follower, arguments: Mapping[str, Any], caller: Caller) -> Result:
     """Tell how a run is now."""
     run = await run_named(follower.engine, arguments["task_id"], caller.principal)
-    return plain(await follower.told(run, caller.principal), run_id=run.id)
+    return plain(await follower.told_whole(run, caller.principal), run_id=run.id)
 
 
 async def list_waits(follower: Follower, arguments: Mapping[str, Any], caller: Caller) -> Result:

@@ -79,14 +79,12 @@ class Dialogue:
 
     async def _answered_there(self, view: WaitView, caller: Caller, seconds: float) -> bool:
         """Wait for what comes of a page; tells whether the wait is over."""
-        over = False
         with anyio.move_on_after(seconds):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._beaten, caller, f"waits for an answer: {view.step}")
-                await self._closed(view, caller)
-                over = True
+                await self._until_closed(view, caller, tasks.cancel_scope)
                 tasks.cancel_scope.cancel()
-        return over
+        return not await self._is_open(view, caller)
 
     async def _beaten(self, caller: Caller, message: str) -> None:
         while True:

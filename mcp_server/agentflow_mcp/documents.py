@@ -10,6 +10,7 @@ from agentflow.data import is_object
 from agentflow.engine import Run, WaitView
 from agentflow.errors import Failure
 from agentflow.store.rows import State
+from agentflow.store.views import TaskView
 from agentflow_mcp.fencing import fenced
 from agentflow_mcp.results import Result, Told, as_json, told_failure
 from agentflow_mcp.schemas import RESULT
@@ -67,6 +68,15 @@ def run_data(run: Run) -> dict[str, Any]:
     if run.ended:
         data["error"] = ending(run).data
     return {name: value for name, value in data.items() if value is not None}
+
+
+def answers_of(waits: Sequence[TaskView]) -> list[dict[str, Any]]:
+    """Return of each wait that was answered who did it, when, and by which door; what was said isn't told again."""
+    return [
+        {"task_id": view.task.id, "step": view.task.step, "by": view.by, "door": view.door, "at": iso(view.answered_at)}
+        for view in waits
+        if view.answered_at is not None
+    ]
 
 
 def ending(run: Run) -> Told:

@@ -14,7 +14,7 @@ from agentflow.errors import AgentflowError
 from agentflow.principal import Principal
 from agentflow_mcp.caller import Caller
 from agentflow_mcp.dialogue import Dialogue
-from agentflow_mcp.documents import ANSWERED, finished, handle, is_human_only, run_data, wait_data
+from agentflow_mcp.documents import ANSWERED, answers_of, finished, handle, is_human_only, run_data, wait_data
 from agentflow_mcp.questions import Page, Question, Questions, by_name
 from agentflow_mcp.results import Result, plain, refused
 from agentflow_mcp.tasks import GRACE, task_of
@@ -162,6 +162,12 @@ class Follower:
         waits = await self.engine.waits(run.id, principal=principal)
         pages = {view.id: url for view in waits if (url := self.questions.page_of(view, principal)) is not None}
         return handle(run, waits, pages)
+
+    async def told_whole(self, run: Run, principal: Principal) -> dict[str, Any]:
+        """Return a run as `told` does, and who has answered what it waited for, by which door."""
+        waits = await self.engine.told.waits(run.id, ended=True)
+        data, answers = await self.told(run, principal), answers_of(waits)
+        return {**data, "answers": answers} if answers else data
 
     def wait_told(self, view: WaitView, principal: Principal) -> dict[str, Any]:
         """Return an open wait as tools tell it."""

@@ -18,6 +18,10 @@ from agentflow_mcp.caller import Caller
 from agentflow_mcp.documents import ANSWERED, is_human_only
 
 DOOR: Final = "mcp"
+FRESH: Final = 3600.0
+"""Seconds for which an address that was made is given again."""
+KEPT: Final = 1000
+"""Addresses that are kept for that."""
 Page: TypeAlias = Callable[[WaitView, Principal], str]
 """Returns the address of the page where a person answers a wait."""
 
@@ -63,6 +67,7 @@ class Questions:
         """
         self._engine = engine
         self._page = page
+        self._pages: dict[tuple[str, Principal], tuple[float, str]] = {}
 
     async def of(self, waits: Sequence[WaitView], caller: Caller) -> dict[str, Question]:
         """Return what a caller's user can be asked, by key."""
@@ -89,7 +94,16 @@ class Questions:
 
     def page_of(self, view: WaitView, principal: Principal) -> str | None:
         """Return the address where a person answers what a model may not; None: there is none, or a model may."""
-        return self._page(view, principal) if self._page is not None and is_human_only(view) else None
+        if self._page is None or not is_human_only(view):
+            return None
+        now, place = self._engine.core.env.now(), (view.id, principal)
+        made, url = self._pages.get(place, (-FRESH, ""))
+        if now - made >= FRESH:  # the same one for a while: who looks again sees that nothing has changed
+            while len(self._pages) >= KEPT:
+                del self._pages[next(iter(self._pages))]
+            made, url = now, self._page(view, principal)
+            self._pages[place] = made, url
+        return url
 
     async def noted(self, view: WaitView, said: Note, principal: Principal) -> None:
         """Write down what happened to a wait."""

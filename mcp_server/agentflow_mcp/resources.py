@@ -58,7 +58,7 @@ async def read(follower: Follower, uri: str, principal: Principal) -> Sequence[C
     redactor = config.redactor
     if uri.startswith(RUNS):
         run = await run_named(follower.engine, uri.removeprefix(RUNS), principal)
-        return [Content(uri, JSON, as_json(redactor.value(await follower.told(run, principal))))]
+        return [Content(uri, JSON, as_json(redactor.value(await follower.told_whole(run, principal))))]
     workflow = config.workflows.get(uri.removeprefix(WORKFLOWS)) if uri.startswith(WORKFLOWS) else None
     if workflow is None or workflow.mcp.expose is False:
         raise NotFoundError(f'there is no resource "{uri[:200]}"')

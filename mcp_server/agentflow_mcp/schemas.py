@@ -46,6 +46,11 @@ _RUN: Final[Mapping[str, Any]] = {
     "message": {"type": "string"},
     "waiting_for": {"type": "array", "items": WAIT},
     "next": {"type": "string", "description": "What to do now."},
+    "answers": {
+        "type": "array",
+        "items": {"type": "object"},
+        "description": "Who has answered what it waited for, when and by which door.",
+    },
     "output": {},
     "error": ERROR,
     "created_at": {"type": "string"},

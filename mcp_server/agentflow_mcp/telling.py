@@ -28,7 +28,7 @@ async def telling(engine: Engine, run: Run, caller: Caller) -> AsyncGenerator[No
     if not caller.hears:
         yield
         return
-    over = anyio.Event()
+    over, failed = anyio.Event(), None
 
     async def tell() -> None:
         await _told(engine, run, caller)
@@ -37,11 +37,16 @@ async def telling(engine: Engine, run: Run, caller: Caller) -> AsyncGenerator[No
     async with anyio.create_task_group() as group:
         group.start_soon(tell)
         group.start_soon(_looked, engine, run, caller)
-        yield
-        with anyio.move_on_after(REST):
-            if (await engine.get(run.id, output=False, principal=caller.principal)).ended:
-                await over.wait()
+        try:
+            yield
+            with anyio.move_on_after(REST):
+                if (await engine.get(run.id, output=False, principal=caller.principal)).ended:
+                    await over.wait()
+        except AgentflowError as error:  # as it is, and not in a group
+            failed = error
         group.cancel_scope.cancel()
+    if failed is not None:
+        raise failed
 
 
 async def _told(engine: Engine, run: Run, caller: Caller) -> None:

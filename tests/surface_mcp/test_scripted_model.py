@@ -107,7 +107,8 @@ async def test_a_model_completes_a_workflow_by_what_the_tools_tell(mode: Literal
         assert calls.count("order") == 1
         assert model.refused == ["AF-WAIT-INVALID", "AF-WAIT-HUMAN"]
         [run] = await engine.list()
-        waits = await engine.told.waits(run.id, ended=True)
-        assert [(wait.task.step, wait.by, wait.door) for wait in waits] == [
+        async with Client(server, mode=mode) as other:
+            told: Any = (await call(other, "get_workflow_run", task_id=run.id)).structured_content
+        assert [(each["step"], each["by"], each["door"]) for each in told["answers"]] == [
             ("choose", "local", "mcp"), ("approve", "local", "web")
         ]  # fmt: skip

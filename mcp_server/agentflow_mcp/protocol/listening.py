@@ -204,7 +204,7 @@ async def _each_change(desk: Desk, run_id: str, ctx: Context, tell: Callable[[],
         try:
             async for _ in found:
                 run = await desk.engine.get(run_id, principal=who)
-                now = await desk.follower.told(run, who)
+                now = await desk.follower.told_whole(run, who)
                 if said is not None and now != said:
                     await tell()
                 said = now
