@@ -92,7 +92,7 @@ class Additions:
         return next((each.do for form, each in self.templates.items() if _form(form).fullmatch(uri)), None)
 
     def request(self, method: str, params: type[BaseModel]) -> Callable[[Handler], Handler]:
-        """Answer requests that the server doesn't answer itself, such as `completion/complete`.
+        """Answer requests that the server doesn't answer itself, and `completion/complete` for what is added.
 
         Raises:
             InputError: it does.

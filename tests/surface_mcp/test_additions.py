@@ -15,6 +15,8 @@ from mcp.types import (
     ElicitRequestParams,
     ElicitResult,
     EmptyResult,
+    PromptReference,
+    ResourceTemplateReference,
     ResourceUpdatedNotification,
     SubscribeRequest,
     SubscribeRequestParams,
@@ -150,6 +152,11 @@ async def test_additions_are_listed_and_carried_out_beside_the_workflows(
         with pytest.raises(MCPError, match="Invalid or expired requestState"):
             await client.session.call_tool("asks", {}, input_responses={}, request_state="asked")
 
+        prompt, other = PromptReference(name="greeting"), ResourceTemplateReference(uri="agentflow://workflows/{name}")
+        completed = await client.complete(prompt, {"name": "x", "value": "an"})
+        assert completed.completion.values == ["an!"]
+        completed = await client.complete(other, {"name": "name", "value": "he"})
+        assert completed.completion.values == ["hello"]
         assert [prompt.name for prompt in (await client.list_prompts()).prompts] == ["greeting"]
         [message] = (await client.get_prompt("greeting")).messages
         assert isinstance(message.content, TextContent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import mcp.types as types
@@ -22,6 +22,7 @@ from agentflow_mcp.protocol.listening import GROUP, MOST, place_of
 from agentflow_mcp.protocol.shapes import result_of
 from agentflow_mcp.results import defect, refused
 
+COMPLETION: Final = "completion/complete"
 _log = logging.getLogger("agentflow.mcp")
 
 
@@ -40,7 +41,21 @@ def serve_added(server: Server[dict[str, Any]], desk: Desk, added: Additions) ->
     _do_also(server, "prompts/get", types.GetPromptRequestParams, _by_name(added.prompts), gate)
     _serve_resources(server, added, gate)
     for method, each in added.requests.items():
-        server.add_request_handler(method, each.listed, gate.around(method, each.do))
+        if method == COMPLETION:
+            _do_also(server, method, types.CompleteRequestParams, _completed(added, each), gate)
+        else:
+            server.add_request_handler(method, each.listed, gate.around(method, each.do))
+
+
+def _completed(added: Additions, each: Added[Any]) -> Any:
+    """Return what finds the function that completes arguments: of what was added, and of nothing else."""
+
+    def find(params: types.CompleteRequestParams) -> tuple[str, Handler] | None:
+        ref = params.ref
+        known = ref.name in added.prompts if isinstance(ref, types.PromptReference) else ref.uri in added.templates
+        return (COMPLETION, each.do) if known else None
+
+    return find
 
 
 def _listed(added: Mapping[str, Added[Any]]) -> list[Any]:
