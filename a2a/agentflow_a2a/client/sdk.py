@@ -18,11 +18,10 @@ from google.protobuf.message import Message
 from agentflow.data import is_array, is_object
 from agentflow_a2a.client.faults import RemoteError
 from agentflow_a2a.numbers import whole
+from agentflow_a2a.versions import spoken
 
 BINDINGS = ("JSONRPC", "HTTP+JSON")
 """Transports that are spoken."""
-VERSIONS = ("1.0", "0.3")
-"""Versions of the protocol that are spoken, as Major.Minor."""
 Json = dict[str, Any]
 M = TypeVar("M", bound=Message)
 logging.getLogger("a2a").addHandler(logging.NullHandler())  # else refused requests stand on stderr
@@ -44,8 +43,7 @@ def interfaces(card: Mapping[str, Any]) -> list[Json]:
     return [
         each
         for each in found
-        if each.get("protocolBinding") in BINDINGS
-        and ".".join(str(each.get("protocolVersion") or "1.0").split(".")[:2]) in VERSIONS
+        if each.get("protocolBinding") in BINDINGS and spoken(str(each.get("protocolVersion") or "1.0"))
     ]
 
 
