@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentflow.data import is_array, is_object
+from agentflow.definition.json_schema import make_validator
 from agentflow.steps.contract import Wait, WaitKind
 from agentflow_a2a.told import OURS, OUTPUT, TASKS, Json
 
@@ -88,11 +89,10 @@ def questions(agent: str, task: Mapping[str, Any]) -> list[Question]:
 
 
 def _listed(agent: str, wait: Mapping[str, Any], kind: WaitKind) -> Wait:
-    schema = wait.get("schema")
     details = {name: value for name, value in wait.items() if name not in _ASIDE}
     message = str(wait.get("message") or f'agent "{agent}" waits')
     told = {**details, "agent": agent, "remote_task": wait["taskId"], "remote_step": wait.get("step")}
-    return Wait(kind, message, schema if is_object(schema) else None, details=told)
+    return Wait(kind, message, _usable(wait.get("schema")), details=told)
 
 
 def _schema(parts: Sequence[Json]) -> Json | None:
@@ -100,10 +100,21 @@ def _schema(parts: Sequence[Json]) -> Json | None:
     for part in parts:
         data = part.get("data")
         for name in ("schema", "answerSchema", "requestedSchema"):
-            schema = data.get(name) if is_object(data) else None
-            if is_object(schema):
+            schema = _usable(data.get(name)) if is_object(data) else None
+            if schema is not None:
                 return schema
     return None
+
+
+def _usable(schema: object) -> Json | None:
+    """Return a schema, if it is one: what nothing can be checked by keeps no question from being asked."""
+    if not is_object(schema):
+        return None
+    try:
+        make_validator(schema)
+    except ValueError:
+        return None
+    return schema
 
 
 def result(task: Mapping[str, Any]) -> Any:
