@@ -126,8 +126,9 @@ def test_wrong_use_is_told_on_stderr(
 
 async def test_the_client_config_of_the_docs_works_when_it_is_pasted(shop: Shop) -> None:
     page = (Path(__file__).parents[2] / "docs" / "mcp.md").read_text(encoding="utf-8")
-    given = json.loads(page.split("```json\n")[1].split("```")[0])["mcpServers"]["shop"]
-    assert given["command"] == "agentflow"
+    [line] = [line for line in page.splitlines() if line.startswith("Cursor ")]
+    given = json.loads(line[line.index("{") :])["mcpServers"]["shop"]
+    assert given["command"] == "/path/to/agentflow"
     arguments = [each.replace("/path/to", str(shop.folder)) for each in given["args"]]
     assert arguments[0] == "mcp"
     async with shop.client(*arguments[1:]) as client:
