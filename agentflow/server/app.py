@@ -90,7 +90,10 @@ def _routes(agents: Sequence[Agent], speaking: Sequence[Surface], url: str) -> l
 
 def _of(agent: Agent, speaking: Sequence[Surface], named: Mapping[str, Agent]) -> list[BaseRoute]:
     """Return the routes of an agent: of its surfaces, and of the pages where people answer."""
-    return [*answering.routes(agent.engine), *(route for each in speaking for route in each.routes(agent, named))]
+    return [
+        *answering.routes(agent.engine, agent.url),
+        *(route for each in speaking for route in each.routes(agent, named)),
+    ]
 
 
 def _health(instance: str) -> Callable[[Request], Awaitable[Response]]:

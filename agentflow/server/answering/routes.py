@@ -39,8 +39,17 @@ HEADERS: Final[Mapping[str, str]] = {
 """The page loads nothing, is shown in no other page, and its address goes to no other site."""
 
 
-def routes(engine: Engine) -> list[Route]:
-    """Return the route of an agent's answer pages, below its own path."""
+_STRANGE: Final = ("Not sent from this page", "Nothing was done: open the address again.")
+
+
+def routes(engine: Engine, url: str) -> list[Route]:
+    """Return the route of an agent's answer pages, below its own path.
+
+    Args:
+        engine: has the waits.
+        url: where people reach the agent.
+    """
+    own = urlsplit(url).netloc
 
     async def served(request: Request) -> Response:
         link = opened(engine, request.path_params["token"])
@@ -50,6 +59,8 @@ def routes(engine: Engine) -> list[Route]:
         if view.state not in OPEN:
             return _html(page.over(*_outcome(view)))
         if request.method == "POST":
+            if not _is_own(request, own):
+                return _html(page.over(*_STRANGE), 403)
             return await _posted(engine, request, link, view)
         return _html(_asking(engine, link, view, {}))
 
@@ -74,10 +85,10 @@ async def _posted(engine: Engine, request: Request, link: Link, view: WaitView) 
     try:
         sent = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=500)
     except ValueError:
-        return _html(page.over("Not sent from this page", "Nothing was done: open the address again."), 400)
+        return _html(page.over(*_STRANGE), 400)
     given = {name: values[-1] for name, values in sent.items()}
-    if not _is_own(request) or not _is_checked(engine, link, given.get(page.CHECK, "")):
-        return _html(page.over("Not sent from this page", "Nothing was done: open the address again."), 403)
+    if not _is_checked(engine, link, given.get(page.CHECK, "")):
+        return _html(page.over(*_STRANGE), 403)
     return await _answered(engine, request, link, view, given)
 
 
@@ -97,7 +108,7 @@ async def _answered(engine: Engine, request: Request, link: Link, view: WaitView
         pass  # somebody else was first: the page tells
     except AgentflowError:
         return _html(page.over("Not now", "The run can't be reached just now. Try again later."), 503)
-    return RedirectResponse(request.url.path, 303, HEADERS)
+    return RedirectResponse(f"./{request.path_params['token']}", 303, HEADERS)  # whatever a proxy has before it
 
 
 def _asking(engine: Engine, link: Link, view: WaitView, filled: Mapping[str, str], problem: str | None = None) -> str:
@@ -119,13 +130,13 @@ def _purpose(link: Link) -> str:
     return f"answer form\0{link.wait_id}"
 
 
-def _is_own(request: Request) -> bool:
+def _is_own(request: Request, own: str) -> bool:
     """Tell whether a form doesn't come from a page of another site."""
     site = request.headers.get("sec-fetch-site")
     if site not in (None, "same-origin", "none"):
         return False
     origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+    return origin is None or urlsplit(origin).netloc in (own, request.headers.get("host", ""))
 
 
 def _html(text: str, status: int = 200) -> HTMLResponse:
