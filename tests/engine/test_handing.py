@@ -342,3 +342,33 @@ async def test_who_takes_over_a_step_that_was_being_stopped_has_it_stopped(lab: 
 
 async def _is(told: bool) -> bool:
     return told
+
+
+async def test_a_park_that_comes_while_its_step_is_being_cancelled_parks_nothing(lab: Lab, tmp_path: Path) -> None:
+    """Its worker can't have heard of it: the cancel isn't committed yet."""
+    workers = Workers()
+    workers.busy = True
+    flow = lab.workflow(lab.call("a", Fails(0)))
+    on: dict[str, Any] = {
+        "kind": "input",
+        "message": "?",
+        "schema": None,
+        "timeout": None,
+        "assignees": [],
+        "details": {},
+    }
+    park: dict[str, Any] = {"kind": "wait", "on": on, "state": None, "then": "enter"}
+    async with held_store(tmp_path / "runs.db") as held, held.open(lab, flow, runtime=workers) as engine:
+        run = await engine.start("main")
+        key = await workers.got()
+        await anyio.wait_all_tasks_blocked()
+        held.hold()
+        async with anyio.create_task_group() as group:
+            group.start_soon(engine.cancel, run.id)
+            await held.entered()
+            group.start_soon(partial(workers.bring, key, park=park))
+            await anyio.wait_all_tasks_blocked()
+            held.let_go()
+        done = await lab.finish(engine, run)
+        assert await engine.waits(run.id) == []
+    assert done.state == "canceled"

@@ -14,6 +14,7 @@ from agentflow.engine.parking import admitted
 from agentflow.engine.plan import limits, steps, turns
 from agentflow.engine.plan.decided import DUE, UNDECIDED, Decided, Parked
 from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.recovery import is_stopped
 from agentflow.engine.plan.state import RunState
 from agentflow.errors import Failure, StepError
 from agentflow.steps.contract import UNSET, EventWait, Park, Timer, Wait
@@ -45,6 +46,9 @@ def park(run: RunState, node: Node, what: Park) -> None:
         steps.fail(run, node, failure_of(error))
         return
     node.decided = Decided(parked=Parked(what.then, state), turn=node.decided.turn)
+    if node.halting is not None or is_stopped(node):  # a worker elsewhere hadn't heard of it
+        steps.cancel(run, node, node.halting or (node.scope.halted if node.scope else None) or "run_canceled")
+        return
     node.state = "working"
     if node.program.is_leaf:  # what only waits has no other use for a slot than to wait with it
         limits.give_back(run, node)
