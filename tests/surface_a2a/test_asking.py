@@ -60,6 +60,8 @@ async def test_a_remote_question_is_asked_here_and_its_answer_goes_back(server: 
             await asker.resume(wait.id, Answer({"decision": "approve"}))
             run = await asker.wait(started.id)
             assert run.output == {"output": "approve"}
+            told = [event.type async for event in asker.subscribe(started.id) if event.type == "artifact"]
+            assert len(told) == 1
             ((artifact,),) = [
                 await asker.store.artifacts(task.id) for task in (await asker.tasks()).tasks if task.kind == "agent"
             ]

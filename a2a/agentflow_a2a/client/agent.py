@@ -21,6 +21,7 @@ from agentflow_a2a.client.sdk import Json, Transport
 from agentflow_a2a.client.seen import (
     RESTING,
     Question,
+    digests,
     has_message,
     is_retryable,
     parts_of,
@@ -69,8 +70,8 @@ class A2AAgent:
         try:
             held = held_of(ctx.state)
             if held is None or not held.task:
-                held = await self._begun(turn, ctx, again=held is not None)
-            return await self._rest(held, ctx)
+                return await self._rest(await self._begun(turn, ctx, again=held is not None))
+            return await self._rest(Following(self._line, held, ctx))
         except _Replied as replied:
             return replied.value
         except RemoteError as error:
@@ -87,7 +88,7 @@ class A2AAgent:
                 return again
             held = held.taken()
             await ctx.save(held.to_data())
-            return await self._rest(held, ctx)
+            return await self._rest(Following(self._line, held, ctx))
         except RemoteError as error:
             raise failed(self._name, error) from error
 
@@ -130,7 +131,7 @@ class A2AAgent:
 
     # beginning
 
-    async def _begun(self, turn: AgentTurn, ctx: Context, *, again: bool) -> Held:
+    async def _begun(self, turn: AgentTurn, ctx: Context, *, again: bool) -> Following:
         """Begin the turn's task and follow it a while; `again`: its message may have been sent before a crash."""
         transport = await self._line.insist(_itself, PATIENCE)
         request = beginning(turn, ctx, self._skill, returns=not transport.streams)
@@ -139,12 +140,12 @@ class A2AAgent:
             Held(self._name, key, context=ctx.run_id).to_data()
         )  # whoever is cancelled now may find its task
 
-        async def send(transport: Transport) -> Held:
+        async def send(transport: Transport) -> Following:
             nonlocal again
             if again and TASKS not in transport.extensions:  # who has it begins nothing twice with the same key
                 found = await self._sent(transport, ctx.run_id, key)
                 if found is not None:
-                    return await _kept(found, ctx)
+                    return Following(self._line, await _kept(found, ctx), ctx)
             again = True
             return await self._send(transport, request, key, ctx)
 
@@ -168,40 +169,38 @@ class A2AAgent:
                 return Held(self._name, key, str(task["id"]), context)
         return None
 
-    async def _send(self, transport: Transport, request: Json, key: str, ctx: Context) -> Held:
+    async def _send(self, transport: Transport, request: Json, key: str, ctx: Context) -> Following:
         """Send the first message: its task is stored before anything else is done, then followed while this goes."""
         following: Following | None = None
-        held: Held | None = None
         sending = transport.send(request, self._line.headers(key), self._line.seconds, stream=transport.streams)
         try:
             async with aclosing(sending) as events:
                 async for event in events:
                     if "message" in event:
                         raise _Replied(value_of(parts_of(event["message"])))
-                    if held is None or following is None:
+                    if following is None:
                         held = await _kept(_begun_by(event, self._name, key), ctx)
                         following = Following(self._line, held, ctx)
                     await following.take(event)
                     if following.rests:
                         break
         except RemoteError as error:
-            if held is None or error.kind != "unreachable":
+            if following is None or error.kind != "unreachable":
                 raise
-        if held is None:
+        if following is None:
             raise RemoteError("refused", "it has answered nothing")
-        return held
+        return following
 
     # following
 
-    async def _rest(self, held: Held, ctx: Context) -> Any | AgentAsks:
+    async def _rest(self, following: Following) -> Any | AgentAsks:
         """Follow a task until it has ended or asks."""
-        following = Following(self._line, held, ctx)
         task = await following.until_rest()
         state = state_of(task)
         if state == "completed":
             return result(task)
         if state in RESTING:
-            return _asks(held, following.open_questions(task)[0])
+            return _asks(following.held, following.open_questions(task)[0], task)
         raise stopped(self._name, state, text_of(status_parts(task)), retryable=is_retryable(task))
 
     # answering
@@ -246,7 +245,7 @@ class A2AAgent:
         task = await self._line.get(held.task)
         for each in questions(self._name, task):
             if each.task == held.question:
-                return _asks(held, each, f"{why}\n{each.wait.message}" if why else each.wait.message)
+                return _asks(held, each, task, f"{why}\n{each.wait.message}" if why else each.wait.message)
         return None
 
 
@@ -271,6 +270,6 @@ async def _kept(held: Held, ctx: Context) -> Held:
     return held
 
 
-def _asks(held: Held, question: Question, message: str | None = None) -> AgentAsks:
+def _asks(held: Held, question: Question, task: Json, message: str | None = None) -> AgentAsks:
     wait = question.wait if message is None else replace(question.wait, message=message)
-    return AgentAsks(wait, held.asking(question.task, named=question.named).to_data())
+    return AgentAsks(wait, held.asking(question.task, digests(task), named=question.named).to_data())

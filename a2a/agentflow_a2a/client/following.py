@@ -11,7 +11,17 @@ from agentflow_a2a.client.faults import RemoteError
 from agentflow_a2a.client.held import Held
 from agentflow_a2a.client.line import Line, Pauses
 from agentflow_a2a.client.sdk import Json
-from agentflow_a2a.client.seen import RESTING, Question, hides, parts_of, progress_of, questions, state_of, task_of
+from agentflow_a2a.client.seen import (
+    RESTING,
+    Question,
+    digest_of,
+    hides,
+    parts_of,
+    progress_of,
+    questions,
+    state_of,
+    task_of,
+)
 
 ENDED = frozenset({"completed", "failed", "canceled", "rejected"})
 
@@ -22,7 +32,7 @@ class Following:
     def __init__(self, line: Line, held: Held, ctx: Context) -> None:
         """Follow nothing yet."""
         self._line = line
-        self._held = held
+        self.held = held
         self._ctx = ctx
         self._given: dict[str, list[Json]] = {}
         """Artifacts as they were handed on, by id."""
@@ -32,7 +42,7 @@ class Following:
 
     def open_questions(self, task: Json) -> list[Question]:
         """Return what a task waits for that wasn't answered yet."""
-        return [each for each in questions(self._line.agent, task) if each.task not in self._held.answered]
+        return [each for each in questions(self._line.agent, task) if each.task not in self.held.answered]
 
     async def take(self, event: Json) -> None:
         """Take in an event of the task."""
@@ -52,12 +62,17 @@ class Following:
 
     def _is_rest(self, task: Json) -> bool:
         state = state_of(task)
-        return state in ENDED or (state in RESTING and bool(self.open_questions({"id": self._held.task, **task})))
+        return state in ENDED or (state in RESTING and bool(self.open_questions({"id": self.held.task, **task})))
 
     async def _snapshot(self, task: Json) -> None:
         given: Any = task.get("artifacts")
         for artifact in given if is_array(given) else ():
-            if is_object(artifact) and self._given.get(str(artifact.get("artifactId"))) != parts_of(artifact):
+            if not is_object(artifact):
+                continue
+            name, parts = str(artifact.get("artifactId")), parts_of(artifact)
+            if name not in self._given and self.held.given.get(name) == digest_of(parts):
+                self._given[name] = parts  # an attempt before this one has handed it on
+            elif self._given.get(name) != parts:
                 await self._chunk(artifact, appends=False, last=True)
         self._progress(task)
         self.rests = self._is_rest(task)
@@ -94,7 +109,7 @@ class Following:
         """
         pauses, listens = Pauses(), True
         while True:
-            task = await self._line.get(self._held.task)
+            task = await self._line.get(self.held.task)
             await self._snapshot(task)
             if self.rests:
                 return task
@@ -120,7 +135,7 @@ class Following:
         transport = await self._line.transport()
         if not transport.streams:
             return False
-        async with aclosing(transport.subscribe(self._held.task, self._line.headers(), self._line.seconds)) as events:
+        async with aclosing(transport.subscribe(self.held.task, self._line.headers(), self._line.seconds)) as events:
             async for event in events:
                 await self.take(event)
                 if self.rests:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agentflow.data import is_array, is_object
@@ -26,12 +26,14 @@ class Held:
     """How many questions it has asked."""
     question: str | None = None
     """The task that the open question's answer goes to."""
+    given: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Digests of the artifacts that it had given when it asked, by id."""
     named: bool = False
     """Whether the agent has described the question as data."""
 
-    def asking(self, task: str, *, named: bool) -> Held:
+    def asking(self, task: str, given: Mapping[str, str], *, named: bool) -> Held:
         """Return it with a question."""
-        return replace(self, asked=self.asked + 1, question=task, named=named)
+        return replace(self, asked=self.asked + 1, question=task, given=given, named=named)
 
     def taken(self) -> Held:
         """Return it with its question answered."""
@@ -45,6 +47,8 @@ class Held:
             data |= {"answered": list(self.answered), "asked": self.asked}
         if self.question is not None:
             data |= {"question": self.question, "named": self.named}
+        if self.given:
+            data["given"] = dict(self.given)
         return data
 
 
@@ -55,6 +59,7 @@ def held_of(state: object) -> Held | None:
     told: Mapping[str, Any] = state
     answered: Any = told.get("answered")
     question: Any = told.get("question")
+    given = told.get("given")
     return Held(
         str(told.get("agent")),
         str(told.get("key")),
@@ -63,5 +68,6 @@ def held_of(state: object) -> Held | None:
         tuple(str(each) for each in answered) if is_array(answered) else (),
         told["asked"] if isinstance(told.get("asked"), int) else 0,
         question if isinstance(question, str) else None,
+        {name: str(digest) for name, digest in given.items()} if is_object(given) else {},
         told.get("named") is True,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -150,6 +152,19 @@ def value_of(parts: Sequence[Json]) -> Any:
         values += [*files, *([text] if text and files else ())]
         return values[0] if len(values) == 1 else values
     return "".join(str(part.get("text", "")) for part in parts)
+
+
+def digest_of(parts: Sequence[Json]) -> str:
+    """Return a text that tells parts from others."""
+    raw = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(raw.encode(), digest_size=12).hexdigest()
+
+
+def digests(task: Mapping[str, Any]) -> dict[str, str]:
+    """Return what tells the artifacts of a task from later ones, by their ids."""
+    given: Any = task.get("artifacts")
+    artifacts = [each for each in given if is_object(each)] if is_array(given) else []
+    return {str(each.get("artifactId")): digest_of(parts_of(each)) for each in artifacts}
 
 
 def has_message(task: Mapping[str, Any], message_id: str) -> bool:
