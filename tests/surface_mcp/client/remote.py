@@ -129,7 +129,11 @@ async def do_die(ctx: Context, params: T.CallToolRequestParams) -> Any:
 
 async def do_ask(ctx: Context, params: T.CallToolRequestParams) -> Any:
     if ctx.protocol_version < "2026-07-28":
-        reply = await ctx.session.elicit_form("Really?", FORM, related_request_id=ctx.request_id)
+        try:
+            reply = await ctx.session.elicit_form("Really?", FORM, related_request_id=ctx.request_id)
+        except anyio.get_cancelled_exc_class():
+            note("asked in vain")
+            raise
         note("done", reply.action)
         return text("", structured_content={"action": reply.action, "content": reply.content})
     given: Any = params.input_responses or {}

@@ -115,6 +115,15 @@ async def test_who_declines_is_heard_by_the_server(world: Far, server: str) -> N
     assert done.output == {"action": "decline", "content": None}
 
 
+@pytest.mark.parametrize("server", ["old_program", "old_address"])
+async def test_a_call_that_stays_open_for_a_question_ends_with_its_run(world: Far, server: str) -> None:
+    before = len(ledger(world.folder, "asked", "in", "vain"))
+    run = await world.start("ask", server)
+    assert run.state == "input-required"
+    await world.engine.cancel(run.id)
+    await until_line(world.folder, "asked", "in", "vain", after=before)
+
+
 async def test_an_address_to_visit_is_a_wait_with_it(world: Far) -> None:
     run = await world.start("visit", "program")
     (wait,) = [each for each in await world.engine.waits() if each.run_id == run.id]
