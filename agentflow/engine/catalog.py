@@ -100,6 +100,12 @@ class Catalog:
         self.originals[workflow.id] = workflow
         self.keep(program)
 
+    def drop(self, name: str) -> None:
+        """Let an id name no workflow any more; runs of the one that it named go on."""
+        self.current.pop(name, None)
+        self.originals.pop(name, None)
+        self.pins.clear()
+
     def forget(self, digest: str) -> None:
         """Know a definition no more."""
         self.programs.pop(digest, None)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from agentflow.data import canonical, digest
 from agentflow.definition.canonical import to_data
@@ -14,7 +14,7 @@ from agentflow.engine.host.environment import Environment
 from agentflow.engine.needs import all_steps
 from agentflow.engine.plan.frame import RUN_PARALLEL
 from agentflow.engine.program import Program
-from agentflow.errors import NotFoundError
+from agentflow.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
     from agentflow.config import Config
@@ -37,6 +37,39 @@ def register(env: Environment, workflow: Workflow, config: Config) -> Program:
     program = compiled(env, workflow, config)
     env.catalog.configure(workflow, program)
     return program
+
+
+TAKEN: Final = frozenset({"workflows", "documents", "parsed", "sources", "warnings", "defaults", "description"})
+"""What is taken of a config that is loaded again; by the rest an open engine goes as it was opened."""
+
+
+def reloaded(env: Environment, old: Config, new: Config) -> Config:
+    """Take the workflows of a config that was loaded again, for runs that start from now on.
+
+    Args:
+        env: of the engine.
+        old: the engine's config.
+        new: the one that was loaded.
+
+    Returns:
+        The engine's config with these workflows.
+
+    Raises:
+        ConflictError: something else has changed, too; then nothing is taken.
+    """
+    names = [each.name for each in fields(old) if each.name not in TAKEN]
+    changed = [name for name in names if getattr(old, name) != getattr(new, name)]
+    if changed:
+        raise ConflictError(f"{', '.join(changed)} of the config changed", hint="start again: only workflows are taken")
+    for workflow in new.workflows.values():
+        register(env, workflow, new)
+    for name in old.sources.keys() - new.workflows.keys():
+        env.catalog.drop(name)
+    own = {name: each for name, each in old.workflows.items() if name not in old.sources}
+    return replace(
+        old, workflows={**own, **new.workflows}, parsed=new.parsed, sources=new.sources, documents=new.documents,
+        warnings=new.warnings, defaults=new.defaults, description=new.description,
+    )  # fmt: skip
 
 
 def compiled(env: Environment, workflow: Workflow, config: Config) -> Program:

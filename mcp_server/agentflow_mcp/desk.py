@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
-from agentflow.engine import Engine, Run
+from agentflow.config import Config
+from agentflow.engine import Engine, Run, compiling
 from agentflow.errors import AgentflowError, InputError, NotFoundError
 from agentflow_mcp import states
+from agentflow_mcp.additions import Change
 from agentflow_mcp.caller import Caller
 from agentflow_mcp.catalogue import Offer, Tool, checker, offers
 from agentflow_mcp.following import BEAT, Follower
@@ -43,16 +45,43 @@ class Desk:
         """
         self.engine = engine
         self.follower = Follower(engine, hold, beat, page)
+        self.watchers: list[Callable[[Change], None]] = []
+        """Are told when there are other tools, prompts and resources."""
         self._controls = controls
-        self._offers = offers(engine.config)
-        self._checks = {name: checker(tool.input_schema) for name, (tool, _) in controls.items()}
-        self._checks |= {n: checker(each.tool.input_schema) for n, each in self._offers.items() if each.own_schema}
-        every = [*(tool for tool, _ in controls.values()), *(each.tool for each in self._offers.values())]
+        self._look_up()
+
+    def _look_up(self) -> None:
+        found = offers(self.engine.config)
+        self._offers = found
+        self._checks = {name: checker(tool.input_schema) for name, (tool, _) in self._controls.items()}
+        self._checks |= {name: checker(each.tool.input_schema) for name, each in found.items() if each.own_schema}
+        every = [*(tool for tool, _ in self._controls.values()), *(each.tool for each in found.values())]
         self.tools: Sequence[Tool] = sorted(every, key=lambda tool: tool.name)
+
+    def reload(self, config: Config) -> None:
+        """Offer the workflows of a config that was loaded again, and tell it.
+
+        Raises:
+            DefinitionError: clients wouldn't take its names; nothing is changed.
+            ConflictError: something else than workflows changed; nothing is changed.
+        """
+        offers(config)
+        self.engine.config = compiling.reloaded(self.engine.core.env, self.engine.config, config)
+        self._look_up()
+        for kind in ("tools", "prompts", "resources"):
+            for watcher in self.watchers:
+                watcher(Change(kind))
 
     def has(self, name: str) -> bool:
         """Tell whether there is a tool of this name."""
         return name in self._offers or name in self._controls
+
+    def schema(self, name: str) -> Mapping[str, Any] | None:
+        """Return the schema of a tool's arguments; None: there is no such tool."""
+        offer = self._offers.get(name)
+        if offer is not None:
+            return offer.tool.input_schema
+        return self._controls[name][0].input_schema if name in self._controls else None
 
     def mode(self, name: str) -> Literal["auto", "sync", "task"]:
         """Tell whether a call of a tool may, or must, become a task."""

@@ -18,6 +18,7 @@ from agentflow_mcp.desk import Desk
 from agentflow_mcp.entries import over_http
 from agentflow_mcp.protocol import make_server
 from agentflow_mcp.protocol.http import Endpoint
+from agentflow_mcp.reloading import keep_up
 
 HOLD: Final = 45.0
 """Seconds that a call waits for its run, before it gives a handle: clients give calls a minute."""
@@ -32,6 +33,10 @@ class _Served:
         self._desk = Desk(agent.engine, CONTROLS, HOLD, page=partial(link_to, agent.engine, agent.url))
         server = make_server(self._desk, agent.engine.config.name)
         self.endpoint = Endpoint(server, agent.engine.config.limits.input_size * ROOM, tokens=agent.tokens)
+
+    async def keep_up(self) -> None:
+        """Take the workflows of a changed config."""
+        await keep_up(self._desk)
 
     async def until_left(self) -> None:
         """Answer who waits, and end what is open, once the server is about to end."""
@@ -57,6 +62,7 @@ async def serving(agents: Sequence[Agent]) -> AsyncGenerator[None]:
         group = await stack.enter_async_context(anyio.create_task_group())
         for served in all_served:
             group.start_soon(served.until_left)
+            group.start_soon(served.keep_up)
         yield
         group.cancel_scope.cancel()
 

@@ -10,6 +10,7 @@ from mcp.server.stdio import stdio_server
 from agentflow_mcp.desk import Desk
 from agentflow_mcp.lines import Sink, Source, Target
 from agentflow_mcp.protocol.server import make_server
+from agentflow_mcp.reloading import keep_up
 
 
 async def serve_lines(desk: Desk, name: str, source: int, sink: Sink) -> None:
@@ -24,5 +25,7 @@ async def serve_lines(desk: Desk, name: str, source: int, sink: Sink) -> None:
     server = make_server(desk, name)
     given = cast("anyio.AsyncFile[str]", Source(source))
     taken = cast("anyio.AsyncFile[str]", Target(sink))
-    async with stdio_server(given, taken) as (read, write):
+    async with stdio_server(given, taken) as (read, write), anyio.create_task_group() as group:
+        group.start_soon(keep_up, desk)
         await server.run(read, write, server.create_initialization_options())
+        group.cancel_scope.cancel()

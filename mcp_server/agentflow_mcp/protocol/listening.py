@@ -97,6 +97,7 @@ def serve_listening(server: Server[dict[str, Any]], desk: Desk, added: Additions
         for stream in streams:
             stream.tell(change)
 
+    desk.watchers.append(tell)
     if added is not None:
         added.watchers.append(tell)
 

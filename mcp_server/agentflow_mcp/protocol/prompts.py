@@ -17,14 +17,13 @@ from agentflow_mcp.protocol.client import Context, principal
 
 def serve_prompts(server: Server[dict[str, Any]], desk: Desk) -> None:
     """Serve the prompts of workflows that have one, and completion."""
-    prompts = prompts_of(desk.engine.config)
-    if prompts:
-        _serve_prompts(server, prompts)
+    if prompts_of(desk.engine.config):
+        _serve_prompts(server, desk)
 
     async def complete(ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
         begun, name = params.argument.value, params.argument.name
         if isinstance(params.ref, types.PromptReference):
-            found = choices_of(prompts, params.ref.name, name, begun)
+            found = choices_of(prompts_of(desk.engine.config), params.ref.name, name, begun)
         else:
             found = await resources.completed(desk.follower, params.ref.uri, name, begun, principal(ctx))
         return types.CompleteResult(completion=types.Completion(values=found[:MOST], has_more=len(found) > MOST))
@@ -32,23 +31,22 @@ def serve_prompts(server: Server[dict[str, Any]], desk: Desk) -> None:
     server.add_request_handler("completion/complete", types.CompleteRequestParams, complete)
 
 
-def _serve_prompts(server: Server[dict[str, Any]], prompts: dict[str, Prompt]) -> None:
-    listed = [
-        types.Prompt(
-            name=each.name, title=each.title, description=each.description,
-            arguments=[
-                types.PromptArgument(name=one.name, description=one.description, required=one.required)
-                for one in each.arguments
-            ],
-        )
-        for each in prompts.values()
-    ]  # fmt: skip
+def _listed(prompt: Prompt) -> types.Prompt:
+    arguments = [
+        types.PromptArgument(name=one.name, description=one.description, required=one.required)
+        for one in prompt.arguments
+    ]
+    return types.Prompt(name=prompt.name, title=prompt.title, description=prompt.description, arguments=arguments)
 
+
+def _serve_prompts(server: Server[dict[str, Any]], desk: Desk) -> None:
     async def list_all(ctx: Context, params: types.PaginatedRequestParams) -> types.ListPromptsResult:
-        return types.ListPromptsResult(prompts=listed, ttl_ms=0, cache_scope="private")
+        return types.ListPromptsResult(
+            prompts=[_listed(each) for each in prompts_of(desk.engine.config).values()], ttl_ms=0, cache_scope="private"
+        )
 
     async def get(ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
-        prompt = prompts.get(params.name)
+        prompt = prompts_of(desk.engine.config).get(params.name)
         if prompt is None:
             raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {params.name}")
         try:

@@ -15,12 +15,6 @@ from agentflow_mcp.protocol.client import Context, principal
 
 
 def serve_resources(server: Server[dict[str, Any]], desk: Desk) -> None:
-    found = [
-        types.Resource(
-            uri=each.uri, name=each.name, title=each.title, description=each.description, mime_type=resources.JSON
-        )
-        for each in resources.listed(desk.engine.config)
-    ]
     templates = [
         types.ResourceTemplate(
             uri_template=f"{resources.RUNS}{{task_id}}", name="run", description="A run as it is now.",
@@ -33,6 +27,12 @@ def serve_resources(server: Server[dict[str, Any]], desk: Desk) -> None:
     ]  # fmt: skip
 
     async def list_all(ctx: Context, params: types.PaginatedRequestParams) -> types.ListResourcesResult:
+        found = [
+            types.Resource(
+                uri=each.uri, name=each.name, title=each.title, description=each.description, mime_type=resources.JSON
+            )
+            for each in resources.listed(desk.engine.config)
+        ]
         return types.ListResourcesResult(resources=found, ttl_ms=0, cache_scope="private")
 
     async def list_templates(ctx: Context, params: types.PaginatedRequestParams) -> types.ListResourceTemplatesResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from mcp.shared.exceptions import MCPError
 
 from agentflow.errors import AgentflowError
 from agentflow_mcp.additions import additions_of
+from agentflow_mcp.catalogue import Tool
 from agentflow_mcp.desk import Desk
 from agentflow_mcp.protocol.added import serve_added
 from agentflow_mcp.protocol.client import Context, caller_of, needs_tasks, takes_tasks
@@ -38,13 +40,18 @@ def make_server(desk: Desk, name: str) -> Server[dict[str, Any]]:
         desk: carries calls out.
         name: the server's.
     """
-    listed = [tool_of(each) for each in desk.tools]
-    schemas = {each.name: each.input_schema for each in listed}
+    made: tuple[Sequence[Tool], list[types.Tool]] = ((), [])
+
+    def listed() -> list[types.Tool]:
+        nonlocal made
+        if made[0] is not desk.tools:
+            made = desk.tools, [tool_of(each) for each in desk.tools]
+        return made[1]
 
     async def list_tools(ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         if params is not None and params.cursor is not None:
             raise MCPError(types.INVALID_PARAMS, "there is no such cursor: the list has one page")
-        return types.ListToolsResult(tools=listed, ttl_ms=0, cache_scope="private")
+        return types.ListToolsResult(tools=listed(), ttl_ms=0, cache_scope="private")
 
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> Any:
         if not desk.has(params.name):
@@ -62,7 +69,7 @@ def make_server(desk: Desk, name: str) -> Server[dict[str, Any]]:
         version=version("agentflow-workflows"),
         instructions=INSTRUCTIONS,
         lifespan=lifespan,
-        get_tool_input_schema=schemas.get,
+        get_tool_input_schema=desk.schema,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
