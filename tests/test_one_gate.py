@@ -22,7 +22,7 @@ READ_OR_SHOWN = {
     "unfit.py": "asks of an object whether it has a JSON form at all, and throws the answer away",
     "cli/actions/definitions.py": "writes schemas for people",
     "cli/actions/show.py": "shows a result to people",
-    "server/answering/fields.py": "shows choices and defaults of a schema to people",
+    "definition/form_parts.py": "shows choices and defaults of a schema to people",
     "cli/actions/waits.py": "shows a wait's schema to people",
     "cli/examples.py": "writes answers to paste for people",
     "cli/console.py": "prints what --json gives",

@@ -81,14 +81,14 @@ def test_after_a_rotation_the_new_key_seals_and_the_old_one_still_opens() -> Non
         "00" * 32,
         base64.b64encode(b"\xff" * 32).decode(),
         base64.urlsafe_b64encode(b"\xff" * 32).decode().rstrip("="),
-        f" {'ab' * 32} , {new_key()},",
+        f" {'ab' * 32} , {'A' * 43},",
     ],
 )
 def test_a_key_is_written_in_hexadecimal_or_in_either_base64(written: str) -> None:
     assert all(len(key) == 32 for key in keys_of(written))
 
 
-@pytest.mark.parametrize("written", [",", "secret", "ab" * 31, "ä" * 32, f"{new_key()},short", new_key() + "AA"])
+@pytest.mark.parametrize("written", [",", "secret", "ab" * 31, "ä" * 32, f"{'A' * 43},short", "A" * 45])
 def test_what_is_no_key_is_refused_and_not_repeated(written: str) -> None:
     with pytest.raises(AgentflowError) as refused:
         keys_of(written)

@@ -5,21 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 from agentflow.cli.examples import check, sketch
-from agentflow.data import is_array, is_object
-from agentflow.definition.typed_text import alternatives, read_value, resolve, types_of
+from agentflow.definition.form_parts import Choice, Part, parts_of, shown
+from agentflow.definition.typed_text import read_value
 from agentflow.steps.contract import UNSET
 
 Kind = Literal["text", "number", "boolean", "choice", "edit", "constant"]
-
-
-class Choice(NamedTuple):
-    """One value to choose from."""
-
-    value: Any
-    label: str
+_KINDS: Final[Mapping[str, Kind]] = {"boolean": "boolean", "number": "number", "string": "text"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,68 +48,30 @@ def questions(schema: object, default: Any = UNSET) -> list[Question]:
         schema: JSON Schema of the answer; anything but an object allows any value.
         default: what is taken when nobody answers: prefills the form, and changes nothing else.
     """
-    root = resolve(schema)
-    properties = root.get("properties")
-    if not is_object(properties) or not properties:
-        return [_question("", root, root, required=True, default=default)]
-    required = root.get("required")
-    needed = {str(name) for name in required} if is_array(required) else set[str]()
-    filled = default if is_object(default) else {}
-    return [
-        _question(name, resolve(part, root), root, required=name in needed, default=filled.get(name, UNSET))
-        for name, part in properties.items()
-    ]
+    return [_question(part) for part in parts_of(schema, *(() if default is UNSET else (default,)))]
 
 
-def _question(name: str, schema: dict[str, Any], root: Mapping[str, Any], *, required: bool, default: Any) -> Question:
-    choices = _choices(schema, root)
-    for shared in ("$defs", "definitions"):
-        if shared in root and shared not in schema:
-            schema = {**schema, shared: root[shared]}
-    if default is UNSET:
-        default = schema.get("default", UNSET)
-    kind = _kind(schema, choices)
-    if kind == "constant":
-        default = schema["const"]
+def _question(part: Part) -> Question:
+    schema, kind = part.schema, _kind(part)
+    default = part.given[0] if part.given else UNSET
     return Question(
-        name=name,
+        name=part.name,
         kind=kind,
         schema=schema,
         label=_label(schema, kind),
-        required=required,
-        default=default,
-        choices=choices,
+        required=part.required,
+        default=schema["const"] if kind == "constant" else default,
+        choices=part.choices,
         secret=schema.get("format") == "password" or schema.get("writeOnly") is True,
     )
 
 
-def _choices(schema: Mapping[str, Any], root: Mapping[str, Any]) -> tuple[Choice, ...]:
-    options = schema.get("enum")
-    if is_array(options):
-        return tuple(Choice(value, _show(value)) for value in options)
-    parts = [resolve(part, root) for part in alternatives(schema)]
-    if parts and all("const" in part for part in parts):
-        return tuple(Choice(part["const"], str(part.get("title") or _show(part["const"]))) for part in parts)
-    return ()
-
-
-def _show(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _kind(schema: Mapping[str, Any], choices: Sequence[Choice]) -> Kind:
-    if "const" in schema:
+def _kind(part: Part) -> Kind:
+    if "const" in part.schema:
         return "constant"
-    if choices:
+    if part.choices:
         return "choice"
-    types = [name for name in types_of(schema) if name != "null"]
-    if types == ["boolean"]:
-        return "boolean"
-    if types and all(name in ("integer", "number") for name in types):
-        return "number"
-    if types == ["string"]:
-        return "text"
-    return "edit"
+    return _KINDS.get(part.type, "edit")
 
 
 def _label(schema: Mapping[str, Any], kind: Kind) -> str:
@@ -123,11 +79,11 @@ def _label(schema: Mapping[str, Any], kind: Kind) -> str:
     least, most = schema.get("minimum"), schema.get("maximum")
     limits = ""
     if kind == "number" and least is not None and most is not None:
-        limits = f"{_show(least)} to {_show(most)}"
+        limits = f"{shown(least)} to {shown(most)}"
     elif kind == "number" and least is not None:
-        limits = f"at least {_show(least)}"
+        limits = f"at least {shown(least)}"
     elif kind == "number" and most is not None:
-        limits = f"at most {_show(most)}"
+        limits = f"at most {shown(most)}"
     elif kind == "text" and schema.get("format") in ("date", "date-time", "email", "uri"):
         limits = {"date": "2026-01-31", "date-time": "2026-01-31T09:00:00Z", "email": "an e-mail address"}.get(
             str(schema["format"]), "an address (URL)"
@@ -167,7 +123,7 @@ def parse(question: Question, text: str) -> Any:
 
 
 def _chosen(question: Question, text: str) -> Any:
-    exact = [c for c in question.choices if text in (c.label, _show(c.value))]
+    exact = [c for c in question.choices if text in (c.label, shown(c.value))]
     near = exact or matching(question, text)
     if len(near) == 1 or exact:
         return near[0].value
@@ -190,7 +146,7 @@ def assemble(asked: Sequence[Question], values: Mapping[str, Any]) -> Any:
 
 def choice_shown(choice: Choice) -> str:
     """Return a choice as people read it; its value too, where a title stands for it."""
-    value = _show(choice.value)
+    value = shown(choice.value)
     return choice.label if choice.label == value else f"{choice.label} ({value})"
 
 
@@ -198,7 +154,7 @@ def default_shown(question: Question) -> str:
     """Return what an empty line means."""
     if isinstance(question.default, bool):
         return "yes" if question.default else "no"
-    return _show(question.default)
+    return shown(question.default)
 
 
 def template(question: Question) -> str:

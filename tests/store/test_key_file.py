@@ -87,7 +87,7 @@ def test_several_lines_are_several_keys_and_comments_are_left_out(tmp_path: Path
     assert len(keys_in(file)) == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"hello\n", b"\xff\xfe\n", new_key().encode() + b"\nhello\n"])
+@pytest.mark.parametrize("content", [b"", b"hello\n", b"\xff\xfe\n", b"A" * 43 + b"\nhello\n"])
 def test_one_with_something_else_in_it_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "runs.db.key"
     file.touch(0o600)

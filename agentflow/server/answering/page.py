@@ -59,8 +59,8 @@ def _input(number: int, field: Field, filled: Mapping[str, str]) -> str:
         return f"{box}{escape(field.label)}</label>{about}"
     if field.kind == "choice":
         options = "".join(
-            f'<option value="{place}"{" selected" if value == str(place) else ""}>{escape(shown)}</option>'
-            for place, (shown, _) in enumerate(field.choices)
+            f'<option value="{place}"{" selected" if value == str(place) else ""}>{escape(choice.label)}</option>'
+            for place, choice in enumerate(field.choices)
         )
         return f'{label}<select {attributes}{needed}><option value="">Choose …</option>{options}</select>{about}'
     if field.kind in ("long", "json"):

@@ -1,0 +1,82 @@
+"""What a form for an answer asks: the parts of its JSON Schema, for doors that show forms. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from agentflow.data import is_array, is_object
+from agentflow.definition.typed_text import NUMBERS, alternatives, resolve, types_of
+
+
+class Choice(NamedTuple):
+    """One value to choose from."""
+
+    value: Any
+    label: str
+
+
+class Part(NamedTuple):
+    """What one line of a form asks."""
+
+    name: str
+    """Property; empty: the answer as a whole."""
+    schema: dict[str, Any]
+    required: bool
+    choices: tuple[Choice, ...]
+    """Empty: any value that the schema takes."""
+    given: tuple[Any, ...]
+    """What stands there unless something else is put in; empty: nothing."""
+
+    @property
+    def type(self) -> str:
+        """The JSON type of what is put in, `number` for whole ones too; empty where several may be."""
+        types = [name for name in types_of(self.schema) if name != "null"]
+        if types and all(name in NUMBERS for name in types):
+            return "number"
+        return types[0] if len(types) == 1 else ""
+
+
+def parts_of(schema: object, *given: Any) -> list[Part]:
+    """Return the parts of a form: one a property of an object, else one.
+
+    Args:
+        schema: JSON Schema of the answer; anything but an object allows any value.
+        given: the answer that stands in the form at first, if there is one.
+    """
+    root = resolve(schema)
+    properties = root.get("properties")
+    if not is_object(properties) or not properties:
+        return [_part("", root, root, True, given)]
+    required = root.get("required")
+    needed = {str(name) for name in required} if is_array(required) else set[str]()
+    filled: Mapping[str, Any] = given[0] if given and is_object(given[0]) else {}
+    return [
+        _part(name, resolve(part, root), root, name in needed, (filled[name],) if name in filled else ())
+        for name, part in properties.items()
+    ]
+
+
+def _part(name: str, schema: dict[str, Any], root: Mapping[str, Any], required: bool, given: tuple[Any, ...]) -> Part:
+    for shared in ("$defs", "definitions"):
+        if shared in root and shared not in schema:
+            schema = {**schema, shared: root[shared]}
+    if not given and "default" in schema:
+        given = (schema["default"],)
+    return Part(name, schema, required, _choices(schema, root), given)
+
+
+def _choices(schema: Mapping[str, Any], root: Mapping[str, Any]) -> tuple[Choice, ...]:
+    options = schema.get("enum")
+    if is_array(options):
+        return tuple(Choice(value, shown(value)) for value in options)
+    parts = [resolve(part, root) for part in alternatives(schema)]
+    if parts and all("const" in part for part in parts):
+        return tuple(Choice(part["const"], str(part.get("title") or shown(part["const"]))) for part in parts)
+    return ()
+
+
+def shown(value: Any) -> str:
+    """Return a value as people read it: a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
