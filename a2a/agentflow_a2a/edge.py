@@ -71,9 +71,13 @@ class Edge:
         elif (refused := _unspoken(request, b"")) is not None:
             await refused(scope, receive, send)
             return
-        elif "/v1/" in request.url.path and request.query_params.get("historyLength") == "0":
+        elif "/v1/" in request.scope["path"] and request.query_params.get("historyLength") == "0":
             caller = scope[CALLER] = replace(caller, no_history=True)
-        elif (state := request.query_params.get("status")) and request.url.path.endswith("/tasks") and _unknown(state):
+        elif (
+            (state := request.query_params.get("status"))
+            and request.scope["path"].endswith("/tasks")
+            and _unknown(state)
+        ):
             await faults.refused(no_state(state), None)(scope, receive, send)
             return
         await _Exchange(scope, receive, send, caller, body).run(self._app)
@@ -135,7 +139,7 @@ def _extensions(scope: Scope) -> list[str]:
 
 def _malformed(request: Request, body: bytes) -> Response | None:
     """Return what a request is refused with, if its form is wrong."""
-    rest = "/rest/" in request.url.path
+    rest = "/rest/" in request.scope["path"]
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     allowed = _REST if rest else _RPC
     if media not in allowed and (body or media):
@@ -160,7 +164,7 @@ def _unspoken(request: Request, body: bytes) -> Response | None:
     asked = request.headers.get(_VERSION) or request.query_params.get(_VERSION) or ""
     if not asked:
         return None
-    rest, version = "/rest/" in request.url.path, spoken(asked)
+    rest, version = "/rest/" in request.scope["path"], spoken(asked)
     if version is None:
         return faults.version(asked, None if rest else body)
     if version == OLD or rest or not _OLD_METHOD.search(body) or not _is_old(body):
@@ -213,6 +217,6 @@ def _asked_state(body: bytes) -> Any:
 
 def _too_large(request: Request) -> Response:
     text = "the request is too large"
-    if "/rest/" in request.url.path:
+    if "/rest/" in request.scope["path"]:
         return faults.rest_error(413, "INVALID_ARGUMENT", text)
     return faults.rpc_error(b"", faults.INVALID, text, 413)
