@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 import uvicorn
 from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from agentflow import load_config
@@ -26,6 +27,7 @@ from tests.surface_a2a.asking import asking, engine, error_of, written
 
 pytestmark = pytest.mark.anyio
 TIME = 30
+MANY = 1024
 REPLY = {"message": {"messageId": "1", "role": "ROLE_AGENT", "parts": [{"text": "hi"}]}}
 
 
@@ -95,6 +97,30 @@ async def test_its_token_and_headers_are_sent_with_every_request(
         ("Bearer secret-of-the-desk", "red")
     }
     assert {request.url.path for request in agent.asked} == {"/.well-known/agent-card.json", "/rpc"}
+
+
+async def test_of_a_large_card_no_more_is_read_than_a_card_may_have(tmp_path: Path) -> None:
+    given = 0
+
+    async def large() -> AsyncGenerator[bytes]:
+        nonlocal given
+        while given < MANY:
+            given += 1
+            await anyio.lowlevel.checkpoint()
+            yield b" " * 65536
+
+    async def answer(request: Request) -> Response:
+        del request
+        return StreamingResponse(large(), media_type="application/json")
+
+    agent = Agent()
+    agent.answer = answer
+    with anyio.fail_after(TIME):
+        async with serving(agent) as url:
+            error = await failed_with(tmp_path, asking(url))
+    assert error["code"] == "AF-AGENT-CARD"
+    assert "answers with more than 1048576 bytes" in error["why"]
+    assert given < MANY  # the network holds some on its way
 
 
 async def test_the_credentials_of_a_connection_are_sent_and_its_address_may_be_a_template(

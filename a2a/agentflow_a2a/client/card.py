@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import anyio
 import httpx
 
 from agentflow.data import is_object
@@ -20,6 +21,8 @@ FRESH = 300.0
 LARGEST = 1024 * 1024
 """Bytes of a card."""
 TIME = 30.0
+_CHUNK = 65536
+_OF_THE_BODY = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
 class Cards:
@@ -66,9 +69,23 @@ class Cards:
     async def _ask(self, url: str) -> httpx.Response:
         known = {"If-None-Match": self._etag} if self._card is not None and self._etag else {}
         try:
-            return await self._http.get(url, headers={**self._headers, **known}, timeout=TIME)
+            with anyio.fail_after(TIME):
+                return await self._read(url, {**self._headers, **known})
+        except TimeoutError:
+            raise RemoteError("unreachable", f"its card isn't there after {TIME:g} seconds") from None
         except httpx.HTTPError as error:
             raise RemoteError("unreachable", str(error) or type(error).__name__) from error
+
+    async def _read(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
+        """Return a response, no more of its body than a card may have and a bit."""
+        async with self._http.stream("GET", url, headers=headers, timeout=TIME) as response:
+            body = bytearray()
+            async for chunk in response.aiter_bytes(_CHUNK):
+                body += chunk
+                if len(body) > LARGEST:
+                    raise self._unusable(f"{url} answers with more than {LARGEST} bytes")
+            kept = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_BODY]
+            return httpx.Response(response.status_code, headers=kept, content=bytes(body))
 
     def _taken(self, url: str, response: httpx.Response) -> dict[str, Any]:
         if response.status_code == 304 and self._card is not None:
@@ -81,7 +98,7 @@ class Cards:
         if response.status_code != 200:
             raise self._unusable(f"{url} answers HTTP {response.status_code}")
         try:
-            card = response.json() if len(response.content) <= LARGEST else None
+            card = response.json()
         except ValueError:
             card = None
         if not is_object(card):
