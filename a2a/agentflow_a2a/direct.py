@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from agentflow.errors import AgentflowError
 from agentflow.reports import described
 from agentflow.server.surface import Agent
-from agentflow_a2a import plain
+from agentflow_a2a import faults, plain
 from agentflow_a2a.operations import CALLER, Caller, Operations
 from agentflow_a2a.refusals import RefusedError, refusal
 from agentflow_a2a.streaming import Told
@@ -134,7 +134,8 @@ class DirectRpc:
         asked = await receive()
         call = plain.read(asked["body"]) if VERSION in scope["headers"] else None
         if call is None:
-            await self._app(scope, _again(asked, receive), send)
+            app = faults.unread(asked["body"], rest=False) or self._app
+            await app(scope, _again(asked, receive), send)
             return
         name = call.id
         head = b'{"jsonrpc":"2.0","id":%b,"result":' % to_json(name)
@@ -159,7 +160,8 @@ class DirectRest:
             path = scope["path"].removeprefix(scope.get("root_path", ""))
             call = plain.read_rest(scope["method"], path, scope["query_string"], asked["body"])
         if call is None:
-            await self._app(scope, _again(asked, receive), send)
+            app = (faults.unread(asked["body"], rest=True) if asked["body"] else None) or self._app
+            await app(scope, _again(asked, receive), send)
             return
         await self._answering.answer(call, self._way, scope[CALLER], send)
 

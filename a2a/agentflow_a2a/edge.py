@@ -154,8 +154,6 @@ def _malformed(request: Request, body: bytes) -> Response | None:
         return faults.rest_error(400, "INVALID_ARGUMENT", text) if rest else faults.rpc_error(b"", faults.INVALID, text)
     if not rest and _LIST.search(body) and _unknown(state := _asked_state(body)):
         return faults.refused(no_state(state), body)
-    if not rest and body and b'"id"' not in body and b'"method"' in body:
-        return faults.rpc_error(b"", faults.INVALID, "a request needs an id: its answer is told by it")
     return None
 
 

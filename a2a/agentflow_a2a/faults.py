@@ -13,9 +13,9 @@ from agentflow.data import is_array, is_object
 from agentflow_a2a.refusals import RefusedError
 from agentflow_a2a.versions import unspoken
 
-INVALID, CONTENT, PARAMS, VERSION, METHOD = -32600, -32005, -32602, -32009, -32601
+PARSE, INVALID, CONTENT, PARAMS, VERSION, METHOD = -32700, -32600, -32005, -32602, -32009, -32601
 _REASONS: Mapping[int, str] = {
-    INVALID: "INVALID_REQUEST", CONTENT: "CONTENT_TYPE_NOT_SUPPORTED", PARAMS: "INVALID_PARAMS",
+    PARSE: "INVALID_JSON", INVALID: "INVALID_REQUEST", CONTENT: "CONTENT_TYPE_NOT_SUPPORTED", PARAMS: "INVALID_PARAMS",
     VERSION: "VERSION_NOT_SUPPORTED", METHOD: "METHOD_NOT_FOUND",
 }  # fmt: skip
 _PARSING = b"Failed to parse "
@@ -36,12 +36,43 @@ def rpc_error(
         status: status of HTTP.
         fields: what is wrong with which field.
     """
-    try:
-        name = json.loads(body)["id"] if body else None
-    except (ValueError, KeyError, TypeError):
-        name = None
     error = {"code": code, "message": message, "data": _details(_REASONS[code], fields)}
-    return JSONResponse({"jsonrpc": "2.0", "id": name, "error": error}, status)
+    return JSONResponse({"jsonrpc": "2.0", "id": _id_of(body), "error": error}, status)
+
+
+def _id_of(body: bytes) -> Any:
+    """Return the id of a request; None: it has none that an answer could repeat."""
+    try:
+        name: Any = json.loads(body)["id"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return None if isinstance(name, str) and not is_text(name) else name
+
+
+def is_text(value: str) -> bool:
+    """Tell whether a text can be sent: half of a pair of characters can't."""
+    return not any("\ud800" <= char <= "\udfff" for char in value)
+
+
+def unread(body: bytes, *, rest: bool) -> Response | None:
+    """Return what a request is refused with that is no JSON, or, over JSON-RPC, that no answer could name."""
+    try:
+        told: Any = json.loads(body)
+    except ValueError as error:
+        why = (
+            str(error)
+            if isinstance(error, json.JSONDecodeError)
+            else "it isn't UTF-8, or has a number that is too long"
+        )
+        text = f"the request can't be read as JSON: {why}"
+        return rest_error(400, "INVALID_ARGUMENT", text) if rest else rpc_error(b"", PARSE, text)
+    if rest or not is_object(told):
+        return None
+    if "method" in told and "id" not in told:
+        return rpc_error(b"", INVALID, "a request needs an id: its answer is told by it")
+    if isinstance(told.get("id"), str) and not is_text(told["id"]):
+        return rpc_error(b"", INVALID, "its id has half of a pair of characters")
+    return None
 
 
 def rest_error(

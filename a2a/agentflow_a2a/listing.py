@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
@@ -76,12 +77,16 @@ def _token(at: float, name: str, filters: str) -> str:
 
 
 def _place(token: str, filters: str) -> tuple[float, str]:
+    told: Any = None
+    at = math.nan
     try:
-        told: Any = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-    except (ValueError, binascii.Error, RecursionError):
-        told = None
-    if not is_array(told) or len(told) != 3 or not isinstance(told[0], float | int) or not isinstance(told[1], str):
+        told = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        if is_array(told) and len(told) == 3 and isinstance(told[0], float | int):
+            at = float(told[0])
+    except (ValueError, binascii.Error, RecursionError, OverflowError):
+        pass
+    if not math.isfinite(at) or not isinstance(told[1], str) or not told[1].isprintable():
         raise invalid("pageToken", "it is none of this list's")
     if told[2] != filters:
         raise invalid("pageToken", "it is of a list with other filters")
-    return float(told[0]), told[1]
+    return at, told[1]

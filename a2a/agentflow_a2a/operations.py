@@ -166,7 +166,10 @@ class Operations:
             raise not_found(task_id) from None
         except AgentflowError as error:
             raise refusal(error) from None
-        return await self.get(task_id, None, caller)
+        task = await self.get(task_id, None, caller)
+        if task["status"]["state"] == "TASK_STATE_COMPLETED":  # it was done before the cancel came to it
+            raise RefusedError("task_not_cancelable", "the task has ended already")
+        return task
 
     def extended_card(self) -> Json:
         """Return the card for those who have said who they are."""

@@ -136,6 +136,37 @@ async def test_what_is_no_request_is_refused(server: Server) -> None:
         assert (plain.status_code, plain.json()["error"]["details"][0]["reason"]) == (415, "CONTENT_TYPE_NOT_SUPPORTED")
 
 
+UNREADABLE = [b'{"a": "\xff"}', b'{"a": ' + b"9" * 5000 + b"}"]
+
+
+@pytest.mark.parametrize("body", UNREADABLE, ids=["bytes", "number"])
+async def test_what_is_no_json_is_its_callers_fault_and_says_nothing_of_ours(server: Server, body: bytes) -> None:
+    media = {**V1, "Content-Type": "application/json"}
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        by_rpc = (await http.post("/a2a", content=body, headers=media)).json()
+        by_rest = await http.post("/a2a/rest/message:send", content=body, headers=media)
+    assert (by_rpc["id"], by_rpc["error"]["code"]) == (None, -32700)
+    assert (by_rest.status_code, by_rest.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+    assert "sys." not in str(by_rpc) + by_rest.text
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"jsonrpc": "2.0", "method": "GetTask", "params": {"id": "x"}},
+        {"jsonrpc": "2.0", "method": "GetTask", "params": {"id": "x"}, "id": "\ud800"},
+    ],
+    ids=["none", "half a pair"],
+)
+async def test_a_call_whose_id_no_answer_could_repeat_is_refused(server: Server, call: dict[str, Any]) -> None:
+    media = {**V1, "Content-Type": "application/json"}
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        told = (await http.post("/a2a", content=json.dumps(call), headers=media)).json()
+        unspoken = (await http.post("/a2a", content=json.dumps(call), headers={**media, "A2A-Version": "9.0"})).json()
+    assert (told["id"], told["error"]["code"]) == (None, -32600)
+    assert (unspoken["id"], unspoken["error"]["code"]) == (None, -32009)
+
+
 async def test_brackets_in_texts_are_no_depth(server: Server) -> None:
     message = {**HELLO, "parts": [{"text": "[" * 500 + '"'}]}
     assert "result" in await _rpc(server, "SendMessage", {"message": message})

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +16,12 @@ from tests.surface_a2a.conformance.wire import Json, Wire, state, words
 
 pytestmark = pytest.mark.anyio
 MANY = 7
+
+
+def _token(at: float, name: str = "x") -> str:
+    """Return a token of the list of all tasks that nobody was given."""
+    filters = sha256(json.dumps(["", "", ""]).encode()).hexdigest()[:8]
+    return base64.urlsafe_b64encode(json.dumps([at, name, filters]).encode()).decode().rstrip("=")
 
 
 async def _context(wire: Wire, *behaviours: str) -> tuple[str, list[Json]]:
@@ -118,6 +127,8 @@ async def test_the_answer_to_a_message_has_as_much_history_as_asked_for(wire: Wi
         ("ListTasks", {"pageSize": -5}, "pageSize"),
         ("ListTasks", {"pageToken": "nonsense"}, "pageToken"),
         ("ListTasks", {"pageToken": "W10"}, "pageToken"),
+        ("ListTasks", {"pageToken": _token(10**400)}, "pageToken"),
+        ("ListTasks", {"pageToken": _token(1, "\ud800")}, "pageToken"),
         ("ListTasks", {"status": "TASK_STATE_FOO"}, "status"),
         ("ListTasks", {"status": "completed"}, "status"),
         ("ListTasks", {"statusTimestampAfter": "yesterday"}, "statusTimestampAfter"),
