@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import json
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -16,12 +17,15 @@ import mcp.types as types
 from mcp import Client
 from mcp.client.extension import ClaimContext, ClientExtension, ResultClaim
 from mcp.client.session import ClientRequestContext, ClientSession
+from mcp.shared.message import SessionMessage
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from pydantic import ValidationError
 
+from agentflow.data import is_object
 from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.errors import Defect
 from agentflow_mcp.client.asked import Asked, Calls
-from agentflow_mcp.client.faults import from_opening
+from agentflow_mcp.client.faults import from_opening, result_unfit
 from agentflow_mcp.client.settings import Server
 from agentflow_mcp.client.stderr import Tail
 
@@ -29,6 +33,8 @@ TASKS: Final = "io.modelcontextprotocol/tasks"
 LONGEST_BACK_OFF = 30.0
 OPENING = 60.0
 """Seconds that a server gets to start and to say what it can."""
+LISTING = 20.0
+"""Seconds that a server gets to list its tools anew."""
 MOST_PAGES = 1000
 
 logging.getLogger("mcp").addHandler(logging.NullHandler())  # else what a server says wrongly stands on stderr
@@ -69,6 +75,7 @@ class Tool:
     input_schema: Mapping[str, Any]
     task_support: str | None = None
     """Of the older protocol: whether calls may go on as tasks."""
+    output_schema: Mapping[str, Any] | None = None
 
     def misfits(self, arguments: Mapping[str, Any]) -> list[str]:
         """Return what of the arguments doesn't fit; nothing where the schema itself can't be used."""
@@ -147,6 +154,11 @@ class Live:
         self._ended = True
         self._stop.set()
 
+    async def renew(self) -> None:
+        """Ask for the tools again. Those that are known stay where the server doesn't answer: others wait meanwhile."""
+        with anyio.move_on_after(LISTING):
+            await self.list()
+
     async def list(self) -> None:
         """Ask for the tools."""
         self.stale = False
@@ -156,7 +168,9 @@ class Live:
             page = await self.session.list_tools(params=types.PaginatedRequestParams(cursor=cursor))
             for tool in page.tools:
                 support = tool.execution.task_support if tool.execution is not None else None
-                found[tool.name] = Tool(tool.name, tool.description or "", tool.input_schema, support)
+                found[tool.name] = Tool(
+                    tool.name, tool.description or "", tool.input_schema, support, tool.output_schema
+                )  # fmt: skip
             cursor = page.next_cursor
             if cursor is None:
                 break
@@ -165,7 +179,7 @@ class Live:
     async def _run(self, transport: Callable[[Tail], AbstractAsyncContextManager[Any]]) -> None:
         try:
             client = Client(
-                _Watched(transport(self.tail), self._stop),
+                _Watched(transport(self.tail), self._stop, program=self.server.url is None),
                 elicitation_callback=self._asked,
                 message_handler=self._heard,
                 client_info=types.Implementation(name="agentflow", version=version("agentflow-workflows")),
@@ -175,6 +189,8 @@ class Live:
             with anyio.fail_after(OPENING) as opening:
                 async with client:
                     self._client = client
+                    # the SDK's own check takes patterns that never come to an end, and all steps stand still meanwhile
+                    client.session.validate_tool_result = self._check_result
                     if client.server_capabilities.tools is not None:
                         await self.list()
                     opening.deadline = float("inf")
@@ -188,6 +204,21 @@ class Live:
             self._ended = True
             self._ready.set()
             self.calls.end()
+
+    async def _check_result(self, name: str, result: types.CallToolResult) -> None:
+        """Check a result by the schema that its tool promises; raises StepError."""
+        known = self.tools.get(name)
+        schema = known.output_schema if known is not None else None
+        if schema is None:
+            return
+        if "structured_content" not in result.model_fields_set:
+            raise result_unfit(name, "it has no structured content, which the tool's output schema promises")
+        try:
+            misfits = errors_of(make_validator(dict(schema)), result.structured_content)
+        except ValueError as error:
+            raise result_unfit(name, f"the tool's output schema isn't valid: {error}") from error
+        if misfits:
+            raise result_unfit(name, f"it doesn't fit the tool's output schema: {'; '.join(misfits[:5])}")
 
     async def _asked(self, context: ClientRequestContext, params: types.ElicitRequestParams) -> types.ElicitResult:
         url = params.url if isinstance(params, types.ElicitRequestURLParams) else None
@@ -203,13 +234,14 @@ class Live:
 class _Watched:
     """A transport that says when the other side has gone."""
 
-    def __init__(self, inner: AbstractAsyncContextManager[Any], gone: asyncio.Event) -> None:
+    def __init__(self, inner: AbstractAsyncContextManager[Any], gone: asyncio.Event, *, program: bool) -> None:
         self._inner = inner
         self._gone = gone
+        self._program = program
 
     async def __aenter__(self) -> Any:
         read, write = await self._inner.__aenter__()
-        return _Reading(read, self._gone), write
+        return _Reading(read, self._gone, program=self._program), write
 
     async def __aexit__(self, *error: Any) -> bool | None:
         return await self._inner.__aexit__(*error)
@@ -218,9 +250,10 @@ class _Watched:
 class _Reading:
     """A stream of messages, whose end is told."""
 
-    def __init__(self, inner: Any, gone: asyncio.Event) -> None:
+    def __init__(self, inner: Any, gone: asyncio.Event, *, program: bool) -> None:
         self._inner = inner
         self._gone = gone
+        self._program = program
 
     @property
     def last_context(self) -> Any:
@@ -228,7 +261,7 @@ class _Reading:
 
     async def receive(self) -> Any:
         try:
-            return _mended(await self._inner.receive())
+            return self._mended(await self._inner.receive())
         except (anyio.EndOfStream, anyio.ClosedResourceError):
             self._gone.set()
             raise
@@ -241,7 +274,7 @@ class _Reading:
 
     async def __anext__(self) -> Any:
         try:
-            return _mended(await self._inner.__anext__())
+            return self._mended(await self._inner.__anext__())
         except StopAsyncIteration:
             self._gone.set()
             raise
@@ -253,10 +286,27 @@ class _Reading:
     async def __aexit__(self, *error: Any) -> bool | None:
         return await self._inner.__aexit__(*error)
 
+    def _mended(self, item: Any) -> Any:
+        """Return a message as the SDK takes it."""
+        if isinstance(item, ValidationError):
+            return _unread(item) or item
+        message = getattr(item, "message", None)
+        if self._program and isinstance(message, types.JSONRPCError) and message.error.code == types.CONNECTION_CLOSED:
+            message.error.code = types.INTERNAL_ERROR  # the server's word: the SDK would take the connection for closed
+        # the SDK knows no task of 2025-11-25 as a result of a call
+        if isinstance(message, types.JSONRPCResponse) and "task" in message.result and "content" not in message.result:
+            message.result["content"] = []
+        return item
 
-def _mended(item: Any) -> Any:
-    """Let a task of 2025-11-25 pass for a result of a call: the SDK knows no other for this method."""
-    message = getattr(item, "message", None)
-    if isinstance(message, types.JSONRPCResponse) and "task" in message.result and "content" not in message.result:
-        message.result["content"] = []
-    return item
+
+def _unread(error: ValidationError) -> SessionMessage | None:
+    """Return an error in place of an answer that can't be read, else its call would wait for ever; None: it is none."""
+    given: Any = error.errors(include_url=False, include_context=False)[0]["input"]
+    try:
+        found = json.loads(given, parse_int=lambda digits: int(digits[:20])) if isinstance(given, str) else given
+    except (ValueError, RecursionError):
+        return None
+    if not is_object(found) or "method" in found or not isinstance(found.get("id"), int | str):
+        return None
+    why = types.ErrorData(code=types.PARSE_ERROR, message="its answer isn't one of the protocol")
+    return SessionMessage(types.JSONRPCError(jsonrpc="2.0", id=found["id"], error=why))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from mcp.shared.exceptions import MCPError
-from mcp.types import CONNECTION_CLOSED, INVALID_PARAMS, METHOD_NOT_FOUND, REQUEST_TIMEOUT
+from mcp.types import CONNECTION_CLOSED, INVALID_PARAMS, METHOD_NOT_FOUND, PARSE_ERROR, REQUEST_TIMEOUT
 from pydantic import ValidationError
 
 from agentflow.data import is_object
@@ -78,6 +78,8 @@ def from_call(server: Server, tool: str, error: BaseException, tail: str) -> Ste
     if is_lost(error):
         what = "the connection was lost while the tool was called" if error.code == CONNECTION_CLOSED else error.message
         return lost(server, what, tail, retryable=_status(error) not in _REFUSED)
+    if error.code == PARSE_ERROR:
+        return result_unfit(tool, error.message)
     text = shorten(f'Tool "{tool}": {error.message}')
     if error.code == REQUEST_TIMEOUT:
         return StepError(text, code="AF-TIMEOUT", kind="timeout")

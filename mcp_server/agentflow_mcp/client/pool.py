@@ -43,7 +43,7 @@ class Pool:
             live = self._live
             if live is not None and not live.ended:
                 if live.stale:
-                    await live.list()
+                    await live.renew()
                 return live
             if live is not None:
                 self._live = None

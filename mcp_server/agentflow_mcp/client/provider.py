@@ -105,7 +105,7 @@ class ServerTools:
     async def _check(self, live: Live, tool: str, arguments: Mapping[str, Any]) -> None:
         known = live.tools.get(tool)
         if known is None:
-            await live.list()  # it may be new
+            await live.renew()  # it may be new
             known = live.tools.get(tool)
         if known is None:
             raise LookupError(nearest(tool, live.tools) or f'server "{self._server.name}" has no tools')
