@@ -117,11 +117,14 @@ class Following:
                 await pauses.wait()
                 continue
             try:
-                if await self._listen():
-                    pauses.reset()
-                else:
+                told = await self._listen()
+                if told is None:
                     listens = False
                     continue
+                if (
+                    told > 1
+                ):  # the first is but the task as it is: who ends streams at once is asked less and less often
+                    pauses.reset()
             except RemoteError as error:
                 if error.kind in {"unsupported", "over", "refused", "invalid"}:
                     listens = False  # then it is asked again and again
@@ -130,17 +133,23 @@ class Following:
             if not self.rests:
                 await pauses.wait()
 
-    async def _listen(self) -> bool:
-        """Follow a stream as long as it goes, or until the task rests; False: there are no streams."""
+    async def _listen(self) -> int | None:
+        """Follow a stream as long as it goes, or until the task rests.
+
+        Returns:
+            How many events it told; None: there are no streams.
+        """
         transport = await self._line.transport()
         if not transport.streams:
-            return False
+            return None
+        told = 0
         async with aclosing(transport.subscribe(self.held.task, self._line.headers(), self._line.seconds)) as events:
             async for event in events:
+                told += 1
                 await self.take(event)
                 if self.rests:
                     break
-        return True
+        return told
 
 
 def _joined(before: list[Json], parts: list[Json]) -> list[Json]:
