@@ -75,6 +75,8 @@ class Cards:
             raise RemoteError("unreachable", f"its card isn't there after {TIME:g} seconds") from None
         except httpx.HTTPError as error:
             raise RemoteError("unreachable", str(error) or type(error).__name__) from error
+        except ValueError as error:
+            raise self._unusable(f"{url}: {error}") from None
 
     async def _read(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
         """Return a response, no more of its body than a card may have and a bit."""

@@ -14,6 +14,7 @@ from agentflow.errors import StepError
 from agentflow.steps.http_client import guarded_client
 from agentflow.steps.network import Policy
 from agentflow.steps.remote import Entry, signing
+from agentflow_a2a.client.bounded import bound
 from agentflow_a2a.client.card import Cards
 from agentflow_a2a.client.faults import RemoteError
 from agentflow_a2a.client.sdk import Json, Transport, interfaces
@@ -63,7 +64,7 @@ class Line:
         rules = tuple(
             host.partition("]")[0].lstrip("[") for host in self._hosts
         )  # of IPv6 addresses without their port
-        self._http: httpx.AsyncClient = guarded_client(Policy(rules, private=True, resolve=entry.resolve))
+        self._http: httpx.AsyncClient = bound(guarded_client(Policy(rules, private=True, resolve=entry.resolve)))
         self._cards = Cards(self.agent, self._url, self._http, self._headers)
         self._card: Mapping[str, Any] | None = None
         self._transport: Transport | None = None
