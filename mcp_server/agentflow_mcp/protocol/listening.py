@@ -20,12 +20,13 @@ from agentflow.errors import AgentflowError
 from agentflow_mcp import resources
 from agentflow_mcp.additions import Additions, Change
 from agentflow_mcp.desk import Desk
+from agentflow_mcp.followed import Followed, Place, owner_of
 from agentflow_mcp.protocol.client import Context, caller_of, needs_tasks, principal, takes_tasks
 from agentflow_mcp.protocol.tasks import task_body
 from agentflow_mcp.watched import changes
 
 MOST: Final = 1024
-"""Streams at once, and things that one stream tells of."""
+"""Streams of one principal at once, and things that one stream tells of."""
 GROUP: Final = "group"
 """Key of the task group in the lifespan's context."""
 
@@ -72,6 +73,7 @@ _LISTS: Final[Mapping[str, Any]] = {
 class _Open(NamedTuple):
     """A stream that is open."""
 
+    owner: tuple[str, str]
     wanted: Wanted
     sender: MemoryObjectSendStream[Any]
 
@@ -103,10 +105,11 @@ def serve_listening(server: Server[dict[str, Any]], desk: Desk, added: Additions
 
     async def listen(ctx: Context, params: types.SubscriptionsListenRequestParams) -> types.SubscriptionsListenResult:
         wanted = await _wanted(ctx, desk, params.notifications, added)
-        if len(streams) >= MOST:
+        owner = owner_of(principal(ctx))
+        if sum(each.owner == owner for each in streams) >= MOST:
             raise MCPError(types.INTERNAL_ERROR, "too many streams are open")
         sender, receiver = anyio.create_memory_object_stream[Any](MOST)
-        stream = _Open(wanted, sender)
+        stream = _Open(owner, wanted, sender)
         streams.append(stream)
         try:
             with sender, receiver:
@@ -147,7 +150,7 @@ async def _wanted(ctx: Context, desk: Desk, asked: types.SubscriptionFilter, add
 
 async def _listened(ctx: Context, desk: Desk, stream: _Open, receiver: MemoryObjectReceiveStream[Any]) -> None:
     """Tell a client of what it wants, until it goes, or everything that it listens to has ended."""
-    wanted, sender = stream
+    _, wanted, sender = stream
     meta: dict[str, Any] = {SUBSCRIPTION_ID_META_KEY: ctx.request_id}
 
     async def send(notification: Any) -> None:
@@ -215,38 +218,32 @@ async def _each_change(desk: Desk, run_id: str, ctx: Context, tell: Callable[[],
 
 def _serve_subscribing(server: Server[dict[str, Any]], desk: Desk) -> None:
     """Let clients of the protocol before 2026-07-28 subscribe to runs."""
-    following: dict[tuple[str, str], anyio.CancelScope] = {}
+    following = Followed(MOST)
 
-    async def follow(ctx: Context, uri: str, run_id: str) -> None:
-        place = place_of(ctx, uri)
-        with anyio.CancelScope() as scope:
-            following[place] = scope
+    async def follow(ctx: Context, uri: str, run_id: str, scope: anyio.CancelScope) -> None:
+        with scope:
             await _each_change(desk, run_id, ctx, lambda: ctx.session.send_resource_updated(uri))
-        if following.get(place) is scope:
-            del following[place]
+        following.end(place_of(ctx, uri), scope)
 
     async def subscribe(ctx: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
         uri = params.uri
         if not await resources.is_there(desk.follower, uri, principal(ctx)):
             raise MCPError(types.INVALID_PARAMS, "Resource not found", {"uri": uri})
         run_id = resources.run_id_of(uri)
-        if run_id is not None and place_of(ctx, uri) not in following:
-            if len(following) >= MOST:
-                following.pop(next(iter(following))).cancel()
-            ctx.lifespan_context[GROUP].start_soon(follow, ctx, uri, run_id)
+        scope = following.begin(place_of(ctx, uri), principal(ctx)) if run_id is not None else None
+        if scope is not None:
+            ctx.lifespan_context[GROUP].start_soon(follow, ctx, uri, run_id, scope)
         return types.EmptyResult()
 
     async def unsubscribe(ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
-        scope = following.pop(place_of(ctx, params.uri), None)
-        if scope is not None:
-            scope.cancel()
+        following.end(place_of(ctx, params.uri))
         return types.EmptyResult()
 
     server.add_request_handler("resources/subscribe", types.SubscribeRequestParams, subscribe)
     server.add_request_handler("resources/unsubscribe", types.UnsubscribeRequestParams, unsubscribe)
 
 
-def place_of(ctx: Context, uri: str) -> tuple[str, str]:
+def place_of(ctx: Context, uri: str) -> Place:
     """Return a session, and an address that it has subscribed to."""
     session = ctx.request.headers.get("mcp-session-id", "") if ctx.request is not None else ""
     return session, uri
