@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -13,6 +15,7 @@ from agentflow.server.surface import Agent, Place, lacking_grpc
 from agentflow_a2a.card import card
 from agentflow_a2a.direct import Answering, DirectRest, DirectRpc
 from agentflow_a2a.edge import Edge
+from agentflow_a2a.first import first_message
 from agentflow_a2a.operations import Operations
 from agentflow_a2a.pushing import Pushes
 from agentflow_a2a.resting import Resting
@@ -108,10 +111,10 @@ def places(agent: Agent) -> list[Place]:
 
 
 def example(agent: Agent) -> str:
-    """Return a command that sends a message."""
+    """Return a command that sends a message which starts a workflow."""
     token = " -H 'Authorization: Bearer TOKEN'" if agent.tokens else ""
-    message = '{"message": {"messageId": "1", "role": "ROLE_USER", "parts": [{"text": "hello"}]}}'
+    message = json.dumps({"message": first_message(agent.engine.config.workflows)})
     return (
         f"curl -s {agent.url}/a2a/rest/message:send -H 'A2A-Version: 1.0' -H 'Content-Type: application/json'{token}"
-        f" -d '{message}'"
+        f" -d {shlex.quote(message)}"
     )

@@ -11,7 +11,6 @@ from typing import Any
 import anyio
 
 from agentflow.cli.console import Console
-from agentflow.cli.examples import check
 from agentflow.cli.forms import (
     Invalid,
     Question,
@@ -27,6 +26,7 @@ from agentflow.cli.keys import Key, Keyboard, LineEdit
 from agentflow.cli.shown import clean, made
 from agentflow.cli.tables import cells, pad
 from agentflow.definition.json_schema import Fault
+from agentflow.definition.samples import check
 from agentflow.steps.contract import UNSET
 
 LISTED = 12

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from agentflow.cli.examples import check, sketch
+from agentflow.cli.examples import sketch
 from agentflow.definition.form_parts import Choice, Part, parts_of, shown
+from agentflow.definition.samples import check
 from agentflow.definition.typed_text import read_value
 from agentflow.steps.contract import UNSET
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from agentflow.cli.examples import PLACEHOLDER, answer_command, example, fits, sketch
+from agentflow.cli.examples import PLACEHOLDER, answer_command, example, sketch
 from agentflow.cli.shown import clean
 from agentflow.cli.values import assignments, document
+from agentflow.definition.samples import fits
 from agentflow.steps.contract import UNSET
 from tests.cli.project import Project
 

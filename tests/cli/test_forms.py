@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from agentflow.cli.ask import prompt_text
-from agentflow.cli.examples import check
 from agentflow.cli.forms import Invalid, assemble, parse, questions, template
+from agentflow.definition.samples import check
 from agentflow.steps.contract import UNSET
 
 REVIEW: dict[str, Any] = {
