@@ -23,7 +23,7 @@ OFTEN_MEANT: dict[str, tuple[str, ...]] = {
     "when": ("if",),
     "condition": ("if",),
     "input": ("with",),
-    "inputs": ("with",),
+    "inputs": ("input", "with"),
     "args": ("with", "input"),
     "retries": ("retry",),
     "name": ("label",),

@@ -374,7 +374,7 @@ class RunRow(NamedTuple):
     tenant: str = ""
     agent: str = ""
     changed_at: float = 0.0
-    """When its state last changed."""
+    """When its state last changed, or it began to wait for something else."""
     retention: float | None = None
 
 

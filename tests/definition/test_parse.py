@@ -211,6 +211,7 @@ def test_a_mistyped_field_is_not_reported_missing_as_well(text: str) -> None:
     [
         ("if_: true", 'did you mean "if"?'),
         ("input: {}", 'did you mean "with"?'),
+        ("inputs: {}", 'did you mean "with"?'),
         ("needs: [b]", 'did you mean "depends_on"?'),
         ("when: true", 'did you mean "if"?'),
         ("tiemout: 3", 'did you mean "timeout"?'),
@@ -220,6 +221,11 @@ def test_a_mistyped_field_is_not_reported_missing_as_well(text: str) -> None:
 def test_an_unknown_field_names_the_one_that_was_meant(field: str, label: str | None) -> None:
     [problem] = parse(f"steps: [{{id: a, type: delay, for: 1s, {field}}}]").problems
     assert (problem.code, problem.label) == ("AF-FIELD-UNKNOWN", label)
+
+
+def test_inputs_of_a_step_that_has_an_input_mean_that() -> None:
+    [problem] = parse("steps: [{id: a, type: tool_call, tool_name: x, inputs: {}}]").problems
+    assert (problem.code, problem.label) == ("AF-FIELD-UNKNOWN", 'did you mean "input"?')
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,11 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     assert (refused.returncode, f"port {port} is used" in refused.stderr) == (73, True)
 
 
+def test_an_address_of_grpc_without_a_port_to_listen_on_is_refused(tmp_path: Path) -> None:
+    refused = _serve(tmp_path, "--grpc-url", "far.example:443", "--port", "0", config=HELLO)
+    assert (refused.returncode, "--grpc-port PORT" in refused.stderr) == (2, True)
+
+
 async def test_a_config_without_a_name_is_served_whatever_its_folder_is_called(serve: Serve) -> None:
     server = serve(config=WORKFLOWS.replace("name: desk\n", ""))
     async with official(server.url) as client:

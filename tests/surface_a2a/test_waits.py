@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import pytest
 from a2a.types import a2a_pb2 as pb
@@ -88,6 +90,22 @@ async def test_a_message_sent_again_never_answers_the_next_question(server: Serv
         ended = await send(client, request("two", taskId=asked.id))
         assert output(ended) == "one, two"
         assert state(await send(client, answer)) == "completed"
+
+
+@pytest.mark.parametrize(("skill", "answer"), [("twice", "one"), ("side_by_side", {"step": "both/right", "answer": 2})])
+async def test_each_question_of_a_run_is_a_message_of_its_own_whether_it_is_read_or_streamed(
+    server: Server, skill: str, answer: Any
+) -> None:
+    async with official(server.url) as client, official(server.url, streaming=True) as listener:
+        asked = await send(client, request({"text": "x"} if skill == "twice" else {}, skill=skill))
+        with anyio.fail_after(TIME):
+            stream = listener.subscribe(pb.SubscribeToTaskRequest(id=asked.id))
+            await anext(stream)
+            later = await send(client, request(answer, taskId=asked.id))
+            told = (await anext(stream)).status_update.status
+        assert state(later) == "input-required"
+        assert later.status.message.message_id != asked.status.message.message_id
+        assert (later.status.timestamp, later.status.message) == (told.timestamp, told.message)
 
 
 async def test_of_several_waits_an_answer_names_its_step(server: Server) -> None:

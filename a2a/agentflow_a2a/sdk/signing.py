@@ -97,7 +97,7 @@ def _pem(config: Config, section: SigningSection) -> bytes:
 
 def _unusable(section: SigningSection, why: str) -> AgentflowError:
     where = section.key_file or section.key_env
-    hint = "openssl ecparam -name prime256v1 -genkey -noout -out card.pem"
+    hint = f"openssl ecparam -name prime256v1 -genkey -noout -out {section.key_file or 'card.pem'}"
     return AgentflowError(f"can't sign the card with the key in {where}", code="AF-CARD-KEY", why=why, hint=hint)
 
 

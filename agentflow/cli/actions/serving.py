@@ -41,6 +41,11 @@ class Listen(NamedTuple):
 def serve(common: Common, files: Sequence[str], at: Listen, grace: float) -> int:
     """Serve configs until a signal."""
     console = common.console()
+    if at.grpc_url is not None and at.grpc_port is None:
+        raise InputError(
+            "--grpc-url says where clients reach gRPC, and nothing listens to it", code="AF-USAGE",
+            hint="add --grpc-port PORT",
+        )  # fmt: skip
     projects = [find_project(replace(common, config=name), config="needed") for name in files or (None,)]
     configs = [project.config for project in projects if project.config is not None]
     twice = [name for name, count in Counter(config.name for config in configs).items() if count > 1]
@@ -109,9 +114,8 @@ def _tell(console: Console, url: str, agents: Sequence[Agent], store: str) -> No
                 console.result(f"  {place.name:<14} {place.url}")
     if speaking and agents:
         console.result("try it:")
-        for surface in speaking:
-            for line in surface.example(agents[0]).splitlines():
-                console.result(f"  {line}")
+        for line in (line for agent in agents for each in speaking for line in each.example(agent).splitlines()):
+            console.result(f"  {line}")
     for each in off:
         console.say(f'not served: {each.name}, which needs the package "{each.package}": {each.hint}')
     console.say("Ctrl+C ends it; what runs goes on with the next start")

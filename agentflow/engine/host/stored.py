@@ -28,7 +28,8 @@ def note_committed(run: RunState, change: RunChange) -> None:
     del fields["at"]
     if patch.state is not None:
         fields["reason"] = patch.reason
-        if patch.state != run.patched.get("state", run.row.state):
+        before = run.patched.get("state", run.row.state)
+        if not before == patch.state == "working":  # told again that it waits, it waits for something else
             fields["changed_at"] = patch.at
     if patch.memo == b"":
         fields["memo"] = None

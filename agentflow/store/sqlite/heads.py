@@ -64,7 +64,8 @@ class Heads:
         ended_at, changed_at = None, None
         replaces = patch.state is not None and not over
         if patch.state is not None and not over:
-            changed_at = None if head.state == patch.state else patch.at
+            # A run that waits and is told so again asks for something else.
+            changed_at = None if head.state == patch.state == "working" else patch.at
             head.state = patch.state
             if ended(patch.state):
                 ended_at = patch.at if patch.ended_at is None else patch.ended_at

@@ -165,14 +165,17 @@ class ToldSuite:
         await store.answer(text_id("w2"), {"value": 1}, by="bob", door="cli", message_id=None, at=120.0)
         assert await shown("bob") == []
 
-    async def test_a_run_tells_when_its_state_last_changed(self, store: Store) -> None:
+    async def test_a_run_tells_when_its_state_last_changed_or_it_asked_anew(self, store: Store) -> None:
         key = await start(store, "r1", tenant="acme", agent="helper", retention=60.0)
         await store.commit([RunChange(key, key, 1, events=[EventRow("x", None, None, 150.0)])])
         await store.commit([RunChange(key, key, 1, patch=RunPatch(160.0, "working", message="on"))])
         before = await store.get_run(text_id("r1"))
         await store.commit([RunChange(key, key, 1, patch=RunPatch(170.0, "input-required"))])
         after = await store.get_run(text_id("r1"))
+        await store.commit([RunChange(key, key, 1, patch=RunPatch(180.0, "input-required"))])
+        anew = await store.get_run(text_id("r1"))
         assert before is not None
         assert after is not None
-        assert (before.changed_at, after.changed_at) == (100.0, 170.0)
+        assert anew is not None
+        assert (before.changed_at, after.changed_at, anew.changed_at) == (100.0, 170.0, 180.0)
         assert (after.tenant, after.agent, after.retention) == ("acme", "helper", 60.0)

@@ -29,7 +29,7 @@ def from_opening(server: Server, error: BaseException, tail: str) -> StepError:
         return StepError(
             f'server "{server.name}" can\'t be started: {(found.strerror or "error").lower()}: {server.command}',
             code="AF-TOOL-CONNECTION", kind="network", retryable=False,
-            hint=f"its program is `command` of {server.name} in the config's tools",
+            hint=_program(server),
         )  # fmt: skip
     if isinstance(found, TimeoutError):
         what = "it didn't answer in time"
@@ -38,6 +38,13 @@ def from_opening(server: Server, error: BaseException, tail: str) -> StepError:
     else:
         what = f"{type(found).__name__}: {found}"
     return lost(server, what, tail, retryable=_status(found) not in _REFUSED)
+
+
+def _program(server: Server) -> str:
+    name, *words = (server.command or "").split()
+    if words:
+        return f"`command` is the program alone: {server.name}: {{command: {name}, args: [{', '.join(words)}]}}"
+    return f"its program is `command` of {server.name} in the config's tools"
 
 
 def lost(server: Server, what: str, tail: str = "", *, retryable: bool = True) -> StepError:

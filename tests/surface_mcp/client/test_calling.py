@@ -245,6 +245,12 @@ async def test_a_program_that_isnt_there_is_told_at_once(tmp_path: Path) -> None
     assert failed.message == 'server "program" can\'t be started: no such file or directory: no-such-program'
 
 
+async def test_a_command_with_its_arguments_in_it_is_told_apart(tmp_path: Path) -> None:
+    async with far(tmp_path, {"program": {"command": "npx -y server"}}) as world:
+        failed = failure(await world.start("echo", "program", text="hi"))
+    assert failed.hint == "`command` is the program alone: program: {command: npx, args: [-y, server]}"
+
+
 @pytest.mark.slow
 async def test_an_address_where_nobody_listens_can_be_tried_again(tmp_path: Path) -> None:
     async with listening(tmp_path) as (process, url), far(tmp_path, {"address": {"url": url}}) as world:
