@@ -350,3 +350,27 @@ async def test_what_is_no_request_or_has_no_form_in_json_is_refused_as_the_calle
         assert (await _refused(service.SendMessage(nobody, metadata=[V1])))[0] == invalid
         unknown: Any = 99
         assert (await _refused(service.ListTasks(pb.ListTasksRequest(status=unknown), metadata=[V1])))[0] == invalid
+
+
+@pytest.mark.parametrize("kind", ["array", "object"])
+async def test_what_is_too_deep_for_the_types_is_told_as_json_text(server: Server, kind: str) -> None:
+    deep: Any = "bottom"
+    for _ in range(80):
+        deep = [deep] if kind == "array" else {"in": deep}
+    message = {
+        "messageId": "m", "role": "ROLE_USER", "parts": [{"text": "x"}], "metadata": {"skillId": "echo", "deep": deep},
+    }  # fmt: skip
+    async with httpx.AsyncClient() as http:
+        answer = await http.post(
+            f"{server.url}/a2a/rest/message:send", json={"message": message}, headers={"A2A-Version": "1.0"}
+        )
+    task = answer.json()["task"]
+    assert task["history"][0]["metadata"]["deep"] == deep
+    async with _service(server) as service:
+        found = await service.GetTask(pb.GetTaskRequest(id=task["id"]), metadata=[V1])
+        asked = pb.ListTasksRequest(context_id=task["contextId"], history_length=5)
+        listed = await service.ListTasks(asked, metadata=[V1])
+    for each in (found, listed.tasks[0]):
+        text = str(MessageToDict(each.history[0].metadata)["deep"])
+        assert "bottom" in text
+        assert len(text) > 80

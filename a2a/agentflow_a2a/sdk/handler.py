@@ -18,6 +18,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict, SerializeToJso
 from google.protobuf.message import Message
 
 from agentflow_a2a import versions
+from agentflow_a2a.deep import shallow
 from agentflow_a2a.numbers import whole
 from agentflow_a2a.operations import CALLER, Caller, Operations
 from agentflow_a2a.refusals import Kind, RefusedError
@@ -206,8 +207,8 @@ def _plain(message: Message) -> dict[str, Any]:
 
 
 def made(content: Mapping[str, Any], message: M) -> M:
-    """Return content as one of the SDK's messages."""
-    return ParseDict(dict(content), message, ignore_unknown_fields=True)
+    """Return content as one of the SDK's messages; what is too deep for one stands in it as JSON text."""
+    return ParseDict(shallow(dict(content)), message, ignore_unknown_fields=True)
 
 
 def error_of(refused: RefusedError) -> errors.A2AError:
