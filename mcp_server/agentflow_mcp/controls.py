@@ -7,6 +7,7 @@ from typing import Any
 
 from agentflow.data import parse
 from agentflow.engine import Answer, Decline, Engine, Run, WaitView
+from agentflow.engine.commands.answers import find
 from agentflow.engine.finding import task_of
 from agentflow.engine.models import wait_view
 from agentflow.errors import InputError, NotFoundError
@@ -50,37 +51,34 @@ async def run_named(engine: Engine, task_id: str, principal: Principal) -> Run:
         raise NotFoundError(f'no run and no wait "{task_id}"') from None
 
 
-async def wait_named(engine: Engine, task_id: str, principal: Principal) -> WaitView | None:
-    """Return the wait that an id names: its own, or that of a run with one open wait; None where that has others.
+async def wait_named(engine: Engine, task_id: str, principal: Principal, message_id: str | None) -> WaitView:
+    """Return the wait that an id names, and an answer by it is for.
 
     Raises:
         NotFoundError: there is no such wait and no such run.
+        ConflictError: it is a run's, which has no open wait, or several.
     """
-    view = await task_of(engine.store, task_id, principal)
-    if view is not None:
-        return wait_view(view) if view.task.kind != "agent" else None  # of a turn, the engine finds the wait
-    run = await run_named(engine, task_id, principal)
-    waits = await engine.waits(run.id, principal=principal)
-    return waits[0] if len(waits) == 1 else None
+    try:
+        return wait_view(await find(engine.store, task_id, principal, message_id))
+    except NotFoundError:
+        raise NotFoundError(f'no run and no wait "{task_id}"') from None
 
 
 async def resume(follower: Follower, arguments: Mapping[str, Any], caller: Caller) -> Result:
     """Answer a wait, and follow its run."""
     task_id, reply = arguments["task_id"], reply_of(arguments)
-    view = await wait_named(follower.engine, task_id, caller.principal)
-    if view is not None and view.kind not in ANSWERED:
+    view = await wait_named(follower.engine, task_id, caller.principal, arguments.get("message_id"))
+    if view.kind not in ANSWERED:
         raise InputError(
             f'step "{view.step}" waits for something from elsewhere ({view.kind}), not for an answer',
             code="AF-WAIT-INVALID", why=view.message, hint="call wait_workflow later",
         )  # fmt: skip
-    about = None
-    if view is not None:
-        about = {"task_id": task_id, "waiting_for": [follower.wait_told(view, caller.principal)]}
-        if is_human_only(view):
-            what = f'step "{view.step}" waits for a person\'s own answer: no model gives it'
-            return refused(InputError(what, code="AF-WAIT-HUMAN"), about)
+    about = {"task_id": task_id, "waiting_for": [follower.wait_told(view, caller.principal)]}
+    if is_human_only(view):
+        what = f'step "{view.step}" waits for a person\'s own answer: no model gives it'
+        return refused(InputError(what, code="AF-WAIT-HUMAN"), about)
     try:
-        done = await _resume(follower.engine, arguments, reply, caller.principal)
+        done = await _resume(follower.engine, view.id, arguments.get("message_id"), reply, caller.principal)
     except InputError as error:
         return refused(error, about)
     try:
@@ -91,12 +89,11 @@ async def resume(follower: Follower, arguments: Mapping[str, Any], caller: Calle
 
 
 async def _resume(
-    engine: Engine, arguments: Mapping[str, Any], reply: Answer | Decline, principal: Principal
+    engine: Engine, wait_id: str, message_id: str | None, reply: Answer | Decline, principal: Principal
 ) -> WaitView:
     """Answer; where an answer that is a text doesn't fit, what it says as JSON may: models often write it so."""
-    task_id, message_id = arguments["task_id"], arguments.get("message_id")
     try:
-        return await engine.resume(task_id, reply, door=DOOR, message_id=message_id, principal=principal)
+        return await engine.resume(wait_id, reply, door=DOOR, message_id=message_id, principal=principal)
     except InputError as error:
         if not isinstance(reply, Answer) or not isinstance(reply.value, str):
             raise
@@ -104,7 +101,7 @@ async def _resume(
             value = parse(reply.value)
         except ValueError:
             raise error from None
-        return await engine.resume(task_id, Answer(value), door=DOOR, message_id=message_id, principal=principal)
+        return await engine.resume(wait_id, Answer(value), door=DOOR, message_id=message_id, principal=principal)
 
 
 async def wait(follower: Follower, arguments: Mapping[str, Any], caller: Caller) -> Result:

@@ -13,6 +13,8 @@ import pytest
 
 from agentflow import Engine
 from agentflow.config.load import load_text
+from agentflow.engine import Answer, WaitView
+from agentflow_mcp import controls
 from agentflow_mcp.caller import Caller
 from agentflow_mcp.controls import CONTROLS
 from agentflow_mcp.desk import Desk
@@ -138,3 +140,31 @@ async def test_lists_show_the_runs_and_waits_of_this_config_only(tmp_path: Path)
             assert [found["task_id"] for found in listed] == [run]
             waits = (await each.call("list_waiting_steps", {}, Caller())).data["waiting_for"]
             assert [found["run_task_id"] for found in waits] == [run]
+
+
+async def test_an_answer_that_comes_late_is_none_to_what_only_a_person_may_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = """\
+workflows:
+  w:
+    steps:
+      - {id: first, type: wait_for_input, message: one, schema: {type: object}}
+      - {id: person, type: wait_for_input, human_only: true, message: two, schema: {type: object}}
+"""
+    looked = controls.wait_named
+    async with desk(text) as made:
+        engine = made.engine
+
+        async def overtaken(engine: Engine, task_id: str, *more: Any) -> WaitView:
+            """Another client answers, and the run goes on to its next wait."""
+            found = await looked(engine, task_id, *more)
+            await engine.resume(found.id, Answer({"by": "another"}))
+            await engine.wait(found.root_id, 30)
+            return found
+
+        run = await engine.wait((await engine.start("w")).id, 30)
+        monkeypatch.setattr(controls, "wait_named", overtaken)
+        late = await made.call("resume_workflow", {"task_id": run.id, "answer": {"by": "model"}}, Caller())
+        assert late.data["error"]["code"] == "AF-WAIT-CONFLICT"
+        assert [view.step for view in await engine.waits(run.id)] == ["person"]
