@@ -251,3 +251,15 @@ def test_an_entry_that_cant_be_right_is_refused_when_the_config_loads(
     with pytest.raises(DefinitionError) as caught:
         load_config(written(tmp_path, asking(told.pop("url"), more=more, **told)))
     assert said in "\n".join(problem.message for problem in caught.value.problems)
+
+
+async def test_what_is_too_deep_for_the_protocol_is_not_sent(tmp_path: Path) -> None:
+    deep = "[" * 60 + "]" * 60
+    step = f"{{id: ask, type: agent_run, agent: desk, input: {{deep: {deep}}}}}"
+    agent = Agent()
+    with anyio.fail_after(TIME):
+        async with serving(agent) as url:
+            error = await failed_with(tmp_path, asking(url, step=step))
+    assert error["code"] == "AF-AGENT-REFUSED"
+    assert error["why"].startswith("what it is asked has no form in the protocol: Message too deep")
+    assert {request.method for request in agent.asked} == {"GET"}

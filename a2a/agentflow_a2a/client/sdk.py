@@ -83,7 +83,11 @@ class Transport:
     ) -> AsyncGenerator[Json]:
         """Send a message and yield what is told of it; without `stream` one thing."""
         client = self._streaming if stream else self._plain
-        made = ParseDict(dict(request), pb.SendMessageRequest())
+        try:
+            made = ParseDict(dict(request), pb.SendMessageRequest())
+        except ParseError as error:
+            why = str(error).rpartition(": ")[2]
+            raise RemoteError("refused", f"what it is asked has no form in the protocol: {why}") from None
         with _told():
             async with aclosing(_generator(client.send_message(made, context=_context(headers, seconds)))) as events:
                 async for event in events:
