@@ -86,6 +86,17 @@ def test_lines_that_are_no_messages_harm_nobody_and_the_end_of_input_ends_it(sho
     assert server.returncode == 0, err
 
 
+def test_a_request_that_cannot_be_read_is_refused_by_its_id(shop: Shop) -> None:
+    server = started(shop)
+    half = r'{"jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": {"name": "\ud800"}}'
+    told = r'{"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"reason": "\ud800"}}'
+    out, err = server.communicate("\n".join([json.dumps(HELLO), half, told]), timeout=LIMIT)
+    answers = {answer["id"]: answer for answer in map(json.loads, out.splitlines())}
+    assert answers.keys() == {1, 9}
+    assert answers[9]["error"]["code"] == -32700
+    assert server.returncode == 0, err
+
+
 def test_a_signal_ends_it_though_its_client_says_nothing(shop: Shop) -> None:
     server = started(shop)
     assert server.stdin is not None

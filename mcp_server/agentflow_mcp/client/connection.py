@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import json
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -17,17 +16,16 @@ import mcp.types as types
 from mcp import Client
 from mcp.client.extension import ClaimContext, ClientExtension, ResultClaim
 from mcp.client.session import ClientRequestContext, ClientSession
-from mcp.shared.message import SessionMessage
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
-from agentflow.data import is_object
 from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.errors import Defect
 from agentflow_mcp.client.asked import Asked, Calls
 from agentflow_mcp.client.faults import from_opening, result_unfit
 from agentflow_mcp.client.settings import Server
 from agentflow_mcp.client.stderr import Tail
+from agentflow_mcp.client.unreadable import error_for
 
 TASKS: Final = "io.modelcontextprotocol/tasks"
 LONGEST_BACK_OFF = 30.0
@@ -289,7 +287,8 @@ class _Reading:
     def _mended(self, item: Any) -> Any:
         """Return a message as the SDK takes it."""
         if isinstance(item, ValidationError):
-            return _unread(item) or item
+            # else its call would wait for ever
+            return error_for(item, "answer", "its answer isn't one of the protocol") or item
         message = getattr(item, "message", None)
         if self._program and isinstance(message, types.JSONRPCError) and message.error.code == types.CONNECTION_CLOSED:
             message.error.code = types.INTERNAL_ERROR  # the server's word: the SDK would take the connection for closed
@@ -297,16 +296,3 @@ class _Reading:
         if isinstance(message, types.JSONRPCResponse) and "task" in message.result and "content" not in message.result:
             message.result["content"] = []
         return item
-
-
-def _unread(error: ValidationError) -> SessionMessage | None:
-    """Return an error in place of an answer that can't be read, else its call would wait for ever; None: it is none."""
-    given: Any = error.errors(include_url=False, include_context=False)[0]["input"]
-    try:
-        found = json.loads(given, parse_int=lambda digits: int(digits[:20])) if isinstance(given, str) else given
-    except (ValueError, RecursionError):
-        return None
-    if not is_object(found) or "method" in found or not isinstance(found.get("id"), int | str):
-        return None
-    why = types.ErrorData(code=types.PARSE_ERROR, message="its answer isn't one of the protocol")
-    return SessionMessage(types.JSONRPCError(jsonrpc="2.0", id=found["id"], error=why))

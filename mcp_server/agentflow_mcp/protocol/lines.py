@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import AsyncIterable
+from typing import Any, cast
 
 import anyio
+from anyio.streams.memory import MemoryObjectSendStream
 from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
+from pydantic import ValidationError
 
+from agentflow_mcp.client.unreadable import error_for
 from agentflow_mcp.desk import Desk
 from agentflow_mcp.lines import Sink, Source, Target
 from agentflow_mcp.protocol.server import make_server
@@ -27,5 +32,20 @@ async def serve_lines(desk: Desk, name: str, source: int, sink: Sink) -> None:
     taken = cast("anyio.AsyncFile[str]", Target(sink))
     async with stdio_server(given, taken) as (read, write), anyio.create_task_group() as group:
         group.start_soon(keep_up, desk)
-        await server.run(read, write, server.create_initialization_options())
+        readable, messages = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+        group.start_soon(_sorted_out, read, write, readable)
+        await server.run(messages, write, server.create_initialization_options())
         group.cancel_scope.cancel()
+
+
+async def _sorted_out(read: AsyncIterable[Any], write: Any, readable: MemoryObjectSendStream[Any]) -> None:
+    """Pass on what a client says, but for requests that can't be read: these are refused, else it waits for ever."""
+    async with readable:
+        async for item in read:
+            refusal = None
+            if isinstance(item, ValidationError):
+                refusal = error_for(item, "request", "the request can't be read: it isn't JSON of the protocol")
+            if refusal is None:
+                await readable.send(item)
+            else:
+                await write.send(refusal)
