@@ -93,8 +93,10 @@ class Tokens:
         for token in self._known:
             if hmac.compare_digest(given, token.digest):
                 found = token.principal
-        if scheme.lower() != "bearer" or found is None:
+        if scheme.lower() != "bearer" or not value:
             raise Refusal(401, "bring a token: Authorization: Bearer TOKEN")
+        if found is None:
+            raise Refusal(401, "the token is none of those in the config's `auth`")
         return found
 
 

@@ -104,9 +104,10 @@ async def test_each_token_sees_its_own_tasks_and_nobody_else_s(serve: Serve) -> 
     server = serve("--host", "0.0.0.0", "--port", port, "--url", url, config=WORKFLOWS + TOKENS, env=ENV)
     assert server.url == url
     async with httpx.AsyncClient() as http:
-        for headers in ({}, {"Authorization": "Bearer of nobody"}, {"Authorization": "Basic of ann"}):
-            refused = await http.get(f"{url}/a2a/rest/tasks", headers={"A2A-Version": "1.0", **headers})
+        for told, why in (("", "bring"), ("Bearer of nobody", "none of those"), ("Basic of ann", "bring")):
+            refused = await http.get(f"{url}/a2a/rest/tasks", headers={"A2A-Version": "1.0", "Authorization": told})
             assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+            assert why in refused.json()["title"]
         card = (await http.get(f"{url}/.well-known/agent-card.json")).json()
         assert card["securitySchemes"]["bearer"]["httpAuthSecurityScheme"]["scheme"] == "bearer"
         assert "JSON Schema" not in str(card["skills"])
