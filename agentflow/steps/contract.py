@@ -327,6 +327,8 @@ class StepType:
     """Has a field `input`, which is the step's `with` where the step gives none."""
     unsafe: bool = False
     """Has effects outside: told before a retry repeats it."""
+    pure: bool = False
+    """Only computes a value of its fields, at once: it may be executed before its beginning is committed."""
     turns: bool = False
     """Its attempts are turns of an agent: each is a task of its own, with what is asked and answered as messages."""
     reap: Callable[[Any], None] | None = None

@@ -31,5 +31,5 @@ async def execute(config: SetConfig, ctx: Context) -> Result:
 
 
 TYPES: tuple[StepType, ...] = (
-    StepType(name="set", config=SetConfig, summary="Computes values from templates.", execute=execute),
+    StepType(name="set", config=SetConfig, summary="Computes values from templates.", execute=execute, pure=True),
 )

@@ -23,7 +23,8 @@ WAITS = [wait_for_input(name, message="?", execution="parallel") for name in ("o
 async def test_an_answer_takes_one_commit_with_what_follows_from_it(lab: Lab, tmp_path: Path, held: bool) -> None:
     gate = Gate("done")
     beside = [lab.call("work", gate, execution="parallel")] if held else []
-    flow = lab.workflow(*beside, wait_for_input("ask", message="?", execution="parallel"), set_("after", value=1))
+    after = lab.call("after", lambda: 1)
+    flow = lab.workflow(*beside, wait_for_input("ask", message="?", execution="parallel"), after)
     async with held_store(tmp_path / "runs.db") as store, store.open(lab, flow) as engine:
         run = await engine.start("main")
         if held:

@@ -10,14 +10,14 @@ import pytest
 
 from agentflow.definition.models import Workflow
 from agentflow.engine import Engine
-from agentflow.steps import set_
+from agentflow.steps import checkpoint, set_
 from agentflow.store.acknowledgement import Fenced
 from agentflow.store.contract import Definitions
 from agentflow.store.rows import RunChange
 
 pytestmark = pytest.mark.anyio
 
-MAIN = Workflow(id="main", steps=(set_("a", value=1), set_("b", value="{steps.a}")))
+MAIN = Workflow(id="main", steps=(checkpoint("a", message="so far"), set_("b", value=1)))
 OTHER = Workflow(id="other", steps=(set_("a", value=2),))
 
 

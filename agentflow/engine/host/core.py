@@ -13,6 +13,7 @@ from agentflow.engine.attempt.ports import Process
 from agentflow.engine.host.admission import Admission
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.committer import Committer
+from agentflow.engine.host.computing import Computing
 from agentflow.engine.host.environment import Environment
 from agentflow.engine.host.flush import Work
 from agentflow.engine.host.handing import Handing
@@ -84,6 +85,8 @@ class Core:
             process, port, self.cache, self.slots, self.times, self.mailbox, self.transactor, self.reducers,
             self.runtime, elsewhere, self.handing,
         )  # fmt: skip
+        if elsewhere is None and workers is None:
+            self.transactor.compute = Computing(process, port, self.slots).compute
         self.admission = Admission(self.queue.wake)
 
     def _again(self, items: Sequence[Item]) -> None:

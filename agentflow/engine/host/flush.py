@@ -31,6 +31,8 @@ class Flush:
         self.claimed: list[tuple[RunState, Node]] = []
         self.taken: list[tuple[RunState, Node]] = []
         """Steps that are taken over as they were handed out."""
+        self.computed = 0
+        """How many steps were executed in this transaction."""
         self.changes: list[RunChange] = []
         self.again: list[Item] = []
         """What is to be carried out again, before all else: it was refused."""

@@ -9,7 +9,7 @@ shares the next one: planning that meanwhile, for other trees, has been tried, a
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 
@@ -68,6 +68,8 @@ class Transactor:
         """When the event loop last had its turn."""
         self.quiet = anyio.Event()
         """Set when nothing more may be going on, or nothing that gets anywhere."""
+        self.compute: Callable[[Flush], bool] = lambda flush: False
+        """Executes claimed steps of a flush that need no commit before."""
         committer.on_refusal = self.look
 
     @property
@@ -128,16 +130,9 @@ class Transactor:
         held, trees = await self._take_in()
         flush = Flush(held, trees)
         try:
-            for tree in trees:
-                while not _apply(tree):
-                    await self._env.keys.restock()
-                if tree.handed:
-                    flush.taken += tree.handed
-                    self._slots.running += len(tree.handed)
-                    tree.handed = []
-                if len(tree.runs) > 1:  # there may be new child runs
-                    self._cache.keep_runs(tree)
-            self._slots.fill(trees, flush.claimed)
+            await self._go_through(flush)
+            while self.compute(flush):
+                await self._go_through(flush)
             flush.changes = _collect(trees)
             if not flush.changes and not held:
                 return None
@@ -148,6 +143,19 @@ class Transactor:
             self._queue.put_first(flush.again)
             return None
         return flush
+
+    async def _go_through(self, flush: Flush) -> None:
+        """Let the planner work in all trees until nothing is left to do, and claim steps for free slots."""
+        for tree in flush.trees:
+            while not _apply(tree):
+                await self._env.keys.restock()
+            if tree.handed:
+                flush.taken += tree.handed
+                self._slots.running += len(tree.handed)
+                tree.handed = []
+            if len(tree.runs) > 1:  # there may be new child runs
+                self._cache.keep_runs(tree)
+        self._slots.fill(flush.trees, flush.claimed)
 
     async def _take_in(self) -> tuple[list[Item], list[Tree]]:
         """Carry out the commands of one flush, not so many that the loop stands still for long.
