@@ -152,7 +152,7 @@ class Desk:
             return None
         known = states.read(text)
         try:
-            run = await self.engine.get(known.run_id, output=False, principal=caller.principal)
+            run = await self.engine.get(known.run_id, principal=caller.principal)
         except NotFoundError:
             return None
         said = {known.keys[each]: reply for each, reply in replies.items() if each in known.keys}

@@ -65,8 +65,9 @@ class Follower:
             as_task = caller.tasks and not document and said.mode != "sync"
             always = caller.only_task or said.mode == "task"
             patience = 0.0 if caller.only_task else min(GRACE if said.grace is None else said.grace, seconds)
-            async with telling(self.engine, run, caller):
-                run = await self._rest(run.id, caller, patience if as_task else seconds, patient=patient)
+            if not run.ended:
+                async with telling(self.engine, run, caller):
+                    run = await self._rest(run.id, caller, patience if as_task else seconds, patient=patient)
             if run.ended and not document and not (as_task and always):
                 return finished(run)
             found = await self._asked(run, caller, said, as_task=as_task)

@@ -27,7 +27,7 @@ def agent() -> Iterator[Server]:
             made.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def http() -> AsyncGenerator[httpx.AsyncClient]:
     """A client of HTTP."""
     async with httpx.AsyncClient(timeout=60) as client:
