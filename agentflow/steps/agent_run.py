@@ -15,13 +15,13 @@ from agentflow.steps.contract import (
     Context,
     Outcome,
     Park,
-    RemoteAgent,
     Result,
     Services,
     StepType,
 )
 from agentflow.steps.failing import is_cancellation, step_error
 from agentflow.steps.fields import Name
+from agentflow.steps.remote import RemoteAgent
 from agentflow.steps.services import ProcessServices, services_of
 
 _ASKED = "agent_asked"

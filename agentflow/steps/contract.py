@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import anyio
 from pydantic import BaseModel
@@ -382,21 +382,4 @@ class AgentProvider(Protocol):
 
     async def answer(self, turn: AgentTurn, state: Any, answer: Any, ctx: Context) -> Any | AgentAsks:
         """Go on with a turn that asked."""
-        ...
-
-
-@runtime_checkable
-class RemoteAgent(AgentProvider, Protocol):
-    """An agent that goes on by itself elsewhere, until it is told to stop."""
-
-    async def check(self) -> None:
-        """Look whether it can be asked as the config says; raises StepError if it can't."""
-        ...
-
-    async def withdraw(self, state: Any) -> None:
-        """End what a turn has begun, given the state that it had saved or asked with; raises StepError if it can't."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close its connections."""
         ...

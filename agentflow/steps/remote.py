@@ -13,7 +13,7 @@ import anyio
 from anyio import to_thread
 
 from agentflow.errors import StepError
-from agentflow.steps.contract import AgentAsks, AgentTurn, Context, RemoteAgent, ToolProvider
+from agentflow.steps.contract import AgentAsks, AgentProvider, AgentTurn, Context, ToolProvider
 
 if TYPE_CHECKING:
     from agentflow.steps.network import Policy, Resolve
@@ -22,6 +22,23 @@ AGENTS = "agentflow.agents"
 """Group of entry points: each opens agents of a protocol, and has the name of the extra that brings it."""
 TOOLS = "agentflow.tools"
 """The same for servers that have tools."""
+
+
+@runtime_checkable
+class RemoteAgent(AgentProvider, Protocol):
+    """An agent that goes on by itself elsewhere, until it is told to stop."""
+
+    async def check(self) -> None:
+        """Look whether it can be asked as the config says; raises StepError if it can't."""
+        ...
+
+    async def withdraw(self, state: Any) -> None:
+        """End what a turn has begun, given the state that it had saved or asked with; raises StepError if it can't."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

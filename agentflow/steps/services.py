@@ -11,10 +11,10 @@ from anyio import to_thread
 
 from agentflow.errors import Defect, StepError
 from agentflow.expressions import NamedValues, compile_value
-from agentflow.steps.contract import AgentProvider, Context, RemoteAgent, ToolProvider
+from agentflow.steps.contract import AgentProvider, Context, ToolProvider
 from agentflow.steps.modules import ModuleLoader
 from agentflow.steps.providers import AnyTools, FunctionAgent, FunctionTools, nearest
-from agentflow.steps.remote import Entry, LazyAgent, LazyTools, RemoteTools
+from agentflow.steps.remote import Entry, LazyAgent, LazyTools, RemoteAgent, RemoteTools
 
 if TYPE_CHECKING:
     import httpx

@@ -10,7 +10,7 @@ import anyio.to_thread
 import pytest
 
 from agentflow.engine import Engine
-from agentflow.steps import api_call, for_each, set_
+from agentflow.steps import api_call, checkpoint, for_each
 from agentflow.testing import FakeClock, SlowDisk, slow_disk
 from tests.engine.hands import Gate
 from tests.engine.lab import LIMIT, Lab
@@ -50,7 +50,7 @@ async def test_requests_of_other_runs_go_on_while_a_commit_waits_for_the_disk(la
             return Answer(body={"arrived": True})
         return Answer(302, headers={"Location": f"/{hop + 1}"})
 
-    chain = lab.workflow(*(set_(f"s{n}", value=n) for n in range(6)), id="chain")
+    chain = lab.workflow(*(checkpoint(f"s{n}", message="on") for n in range(6)), id="chain")
     with slow_disk(0.02) as disk:
         async with serve(answer) as server:
             calls = lab.workflow(api_call("get", url=f"{server.url}/0", redirects=HOPS))
@@ -76,7 +76,7 @@ async def test_requests_of_other_runs_go_on_while_a_commit_waits_for_the_disk(la
 
 
 async def test_many_starts_at_once_wait_for_the_disk_and_the_loop_does_not(lab: Lab, tmp_path: Path) -> None:
-    chain = lab.workflow(*(set_(f"s{n}", value=n) for n in range(6)), id="chain")
+    chain = lab.workflow(*(checkpoint(f"s{n}", message="on") for n in range(6)), id="chain")
     with slow_disk(0.02) as disk:
         async with lab.open(chain, store=tmp_path / "runs.db") as engine:
             await learn(lab, engine)
@@ -100,7 +100,7 @@ async def test_what_piles_up_behind_a_slow_disk_is_bounded_by_the_slots(lab: Lab
         return begun
 
     main = lab.workflow(for_each("each", in_=list(range(items)), steps=[lab.call("w", work)]))
-    chain = lab.workflow(*(set_(f"s{n}", value=n) for n in range(6)), id="chain")
+    chain = lab.workflow(*(checkpoint(f"s{n}", message="on") for n in range(6)), id="chain")
     config = {"limits": {"host_parallel": slots}}
     with slow_disk(0.005) as disk:
         async with lab.open(main, chain, store=tmp_path / "runs.db", config=config) as engine:

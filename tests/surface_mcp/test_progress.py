@@ -55,8 +55,8 @@ async def test_a_client_hears_which_steps_are_done(client: Client) -> None:
         heard.append(message)
 
     with anyio.fail_after(LIMIT):
-        await client.call_tool("greet", {"name": "Ana"}, progress_callback=hear)
-    assert heard[0] == 'step "look" is done'
+        await client.call_tool("noisy", {}, progress_callback=hear)
+    assert heard[0] == 'step "noise" is done'
 
 
 async def test_an_error_while_somebody_is_told_is_told_as_it_is() -> None:

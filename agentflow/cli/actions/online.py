@@ -13,8 +13,7 @@ from agentflow.definition.pointers import join
 from agentflow.engine.assembly import services_of
 from agentflow.errors import Problem, StepError
 from agentflow.redaction import use
-from agentflow.steps.contract import RemoteAgent
-from agentflow.steps.remote import RemoteTools
+from agentflow.steps.remote import RemoteAgent, RemoteTools
 
 Tools = dict[str | None, Mapping[str, Mapping[str, Any]]]
 
