@@ -129,6 +129,13 @@ CODES: dict[str, Code] = {
     "AF-YAML-ALIAS": Code("invalid", "A YAML alias can't be followed.", "Define the anchor first; repeat less."),
     "AF-YAML-DOCUMENTS": Code("invalid", "A file holds more than one document.", "Use a file each, and `include`."),
     "AF-JSON-SYNTAX": Code("invalid", "The JSON can't be read.", "Correct the text at the place."),
+    "AF-AUTH-NEEDED": Code("missing", "There are no credentials for a connection.", "Sign in to it, or set it up."),
+    "AF-AUTH-DENIED": Code("denied", "Whoever was asked to sign in, or the service, refused.", "Sign in, and consent."),
+    "AF-AUTH-STATE": Code("denied", "The answer to a login isn't one that was asked for here.", "Begin anew."),
+    "AF-AUTH-TIMEOUT": Code("timeout", "Nobody has signed in in time.", "Begin anew."),
+    "AF-AUTH-REFUSED": Code("failed", "An authorization server refused a request.", "Check the client in the config."),
+    "AF-AUTH-SERVER": Code("failed", "An authorization server can't be asked.", "Check its address; try again."),
+    "AF-AUTH-NO-LOGIN": Code("usage", "A connection's credentials stand in the config.", "There is nothing to do."),
     "AF-SEAL-KEY": Code("invalid", "AGENTFLOW_KEY holds no key.", "Set it to 32 random bytes in base64, or unset it."),
     "AF-SEAL-FILE": Code(
         "denied", "The key file beside the store can't be used.", "Read why; chmod 600, or restore it."

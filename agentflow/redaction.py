@@ -26,6 +26,10 @@ SHORTEST = 4
 _LAYERS = 4
 _WINDOW = 4096
 """Characters of a suspected text that are looked at more closely at once."""
+_BLOCK = 16
+"""Secrets that came later and are looked for by one expression: each new one makes that anew."""
+_BLOCKS = 64
+"""How many such blocks there are; the oldest is forgotten then, until one of its secrets is used again."""
 _WIDEST = 12
 """Characters that one character of a secret takes at most, in a spelling that is cut through."""
 
@@ -48,30 +52,65 @@ def too_short(value: str) -> bool:
     return 0 < len(value.strip()) < SHORTEST
 
 
+class _Block:
+    """Some secrets, and what they are looked for by: it is made when it is first needed."""
+
+    def __init__(self, secrets: list[tuple[str, str]]) -> None:
+        self.secrets = secrets
+        """Of each its name and its text."""
+
+    @cached_property
+    def needles(self) -> list[Needle]:
+        return [needle for name, secret in self.secrets for needle in needles(name, secret)]
+
+    @cached_property
+    def sieve(self) -> Callable[[str | bytes], bool]:
+        return sieve(self.needles)
+
+
 class Redactor:
     """Knows an agent's secrets."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
         """Know secrets by their names; empty and too short values are left out."""
-        self._secrets = {name: text for name, value in secrets.items() if len(text := value.strip()) >= SHORTEST}
-        self.margin = _WIDEST * max(map(len, self._secrets.values()), default=0)
+        own = [(name, text) for name, value in secrets.items() if len(text := value.strip()) >= SHORTEST]
+        self._blocks = [_Block(own)] if own else []
+        self._known = {text for _, text in own}
+        self.margin = _WIDEST * max((len(text) for _, text in own), default=0)
         """Characters that a spelling of a secret takes at most: what a text that may be cut needs around the cut."""
+        self._first_learned = len(self._blocks)
 
     def __bool__(self) -> bool:
         """Tell whether there are secrets."""
-        return bool(self._secrets)
+        return bool(self._blocks)
 
-    @cached_property
-    def _sieve(self) -> Callable[[str | bytes], bool]:
-        return sieve(self._needles)
+    def learn(self, name: str, value: str) -> None:
+        """Know one more secret from now on, such as a token that is used.
 
-    @cached_property
-    def _needles(self) -> list[Needle]:
-        return [needle for name, secret in self._secrets.items() for needle in needles(name, secret)]
+        Args:
+            name: what it is called; several may be called the same.
+            value: the secret; one that is too short is left out.
+        """
+        text = value.strip()
+        if len(text) < SHORTEST or text in self._known:
+            return
+        blocks, first = [*self._blocks], self._first_learned
+        if len(blocks) == first or len(blocks[-1].secrets) >= _BLOCK:
+            blocks.append(_Block([(name, text)]))
+        else:
+            blocks[-1] = _Block([*blocks[-1].secrets, (name, text)])
+        if len(blocks) > first + _BLOCKS:
+            self._known.difference_update(text for _, text in blocks.pop(first).secrets)
+        self._known.add(text)
+        self.margin = max(self.margin, _WIDEST * len(text))
+        self._blocks = blocks
+
+    def _sieve(self, text: str | bytes) -> bool:
+        return any(block.sieve(text) for block in self._blocks)
 
     def suspects(self, text: str | bytes) -> bool:
         """Tell whether a text, or a value's JSON, may hold a secret. False is certain, and found at once."""
-        return bool(self._secrets) and self._sieve(text)
+        return bool(self._blocks) and self._sieve(text)
 
     def text(self, text: str, found: set[str] | None = None) -> str:
         """Return a text without secrets.
@@ -80,7 +119,7 @@ class Redactor:
             text: any text.
             found: gets the names of the secrets that were in it.
         """
-        if not self._secrets or not self._sieve(text):
+        if not self._blocks or not self._sieve(text):
             return text
         spans = self._spans(text, found)
         if not spans:
@@ -98,7 +137,7 @@ class Redactor:
         Texts, keys, bytes, and numbers whose digits hold a secret are looked at, however deep. Objects that aren't data
         stay as they are.
         """
-        if not self._secrets or value is None or isinstance(value, bool):
+        if not self._blocks or value is None or isinstance(value, bool):
             return value
         if isinstance(value, str):
             return self.text(value, found)
@@ -125,7 +164,7 @@ class Redactor:
             limit: characters that are kept.
             cut: its beginning is gone already, perhaps through a secret: what may be left of that goes too.
         """
-        if cut and self._secrets:
+        if cut and self._blocks:
             start = min(self.margin, len(text))
             start = next((end for begin, end in self._spans(text, None) if begin < start < end), start)
             text = "…" + text[start:]
@@ -210,7 +249,7 @@ class Redactor:
 
     def _found(self, layer: Layer) -> Iterator[tuple[Needle, int, int]]:
         forms = {"plain": layer, "folded": folded(layer), "squeezed": squeezed(layer)}
-        for needle in self._needles:
+        for needle in (needle for block in self._blocks for needle in block.needles):
             form = forms[needle.form]
             start = form.text.find(needle.text)
             while start >= 0:

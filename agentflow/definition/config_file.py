@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
+from agentflow.definition.connection_fields import ConnectionEntry
 from agentflow.definition.models import Defaults, Duration, Model
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(|B|kB|KB|MB|KiB|MiB)\s*")
@@ -175,33 +176,6 @@ class AgentEntry(_Source):
         if self.token_env is not None and any(name.lower() == "authorization" for name in self.headers):
             raise ValueError("give one of token_env and the header Authorization")
         return self
-
-
-class ConnectionEntry(Model):
-    """A way to authenticate to a provider's service."""
-
-    type: Literal["oauth2", "bearer", "basic", "header"] = "oauth2"
-    """How requests are signed."""
-    client_id: str | None = None
-    """OAuth client; may be a template of `env`."""
-    client_secret: str | None = None
-    """Its secret; may be a template of `env`."""
-    issuer: str | None = None
-    """The authorization server that it belongs to: a server of tools can't have it sent anywhere else."""
-    authorize_url: str | None = None
-    """Where people give their consent."""
-    token_url: str | None = None
-    """Where tokens are fetched."""
-    scopes: tuple[str, ...] = ()
-    """Permissions that are asked for."""
-    token: str | None = None
-    """A fixed token; may be a template of `env`."""
-    username: str | None = None
-    """User of `basic`."""
-    password: str | None = None
-    """Password of `basic`; may be a template of `env`."""
-    header: str | None = None
-    """Header of `header`, which carries the token."""
 
 
 class TokenEntry(Model):

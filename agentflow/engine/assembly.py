@@ -15,6 +15,7 @@ from agentflow.definition.parse import parse_workflow
 from agentflow.engine.attempt.in_json import execute_in_json
 from agentflow.engine.catalog import Catalog
 from agentflow.engine.compiling import register
+from agentflow.engine.connecting import book_of
 from agentflow.engine.gate import Gate
 from agentflow.engine.host.core import Core
 from agentflow.engine.host.environment import Environment
@@ -44,6 +45,7 @@ def build_core(
 ) -> Core:
     """Make a core for one engine."""
     services = services_of(config, functions, tools, agents)
+    sealer = sealer_of(os.environ, store.key_file)
     types = OwnTypes(config.folder, config.python_modules)
     env = Environment(
         clock=clock,
@@ -57,7 +59,8 @@ def build_core(
         catalog=Catalog(partial(_parse, types), types, config.http.timeout),
         gate=Gate(config.limits, config.redactor),
         limits=config.limits,
-        sealer=sealer_of(os.environ, store.key_file),
+        sealer=sealer,
+        book=book_of(config, store, sealer, clock.now),
         agent=config.agent,
         keeps=cast("Mapping[State, float]", config.retention.model_dump(exclude_none=True)),
     )

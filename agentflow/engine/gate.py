@@ -59,7 +59,7 @@ FIELD = Door("a value of the step", "AF-FIELD-VALUE", step=True)
 class Gate:
     """Lets values, texts and failures into what is stored."""
 
-    __slots__ = ("_secrets", "_sizes", "redactor")
+    __slots__ = ("_sizes", "redactor")
 
     def __init__(self, limits: Limits, redactor: Redactor) -> None:
         """Make a gate.
@@ -70,7 +70,6 @@ class Gate:
         """
         self._sizes = {name: getattr(limits, name) for name in ("input_size", "result_size", "event_size")}
         self.redactor = redactor
-        self._secrets = bool(redactor)
 
     def encoded(self, value: object, door: Door, found: set[str] | None = None) -> bytes:
         """Return a value as it is stored; raises InputError, or StepError where the door is a step's.
@@ -84,7 +83,7 @@ class Gate:
             raw = admit(value, self._sizes[door.limit] if door.limit else None)
         except UnfitError as error:
             refuse(error, door)
-        if self._secrets and door.step and self.redactor.suspects(raw) and not isinstance(value, Handle):
+        if door.step and self.redactor.suspects(raw) and not isinstance(value, Handle):
             return encode(self.redactor.value(decode(raw), found))
         return raw
 

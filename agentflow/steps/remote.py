@@ -69,8 +69,9 @@ def signing(credentials: Mapping[str, Any]) -> dict[str, str]:
     if kind == "basic":
         pair = f"{credentials.get('username') or ''}:{credentials.get('password') or ''}"
         return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
-    if kind == "header":
-        return {str(credentials.get("header") or "Authorization"): token}
+    if kind == "api_key" and not credentials.get("query"):
+        name = str(credentials.get("header") or "X-API-Key")
+        return {name: f"{credentials.get('prefix') or ''}{credentials.get('key') or ''}"}
     return {}
 
 

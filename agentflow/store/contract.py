@@ -15,6 +15,7 @@ from agentflow.store.outbox import Outbox
 from agentflow.store.rows import ArtifactRow, Event, EventRow, RunChange, RunQuery, RunRow, StepRow, TimerRow
 from agentflow.store.slot_rows import SlotWait
 from agentflow.store.views import Inbox, MessageView, PurgeQuery, TaskPage, TaskQuery, TaskView
+from agentflow.vault import Vault
 
 Definitions: TypeAlias = Mapping[str, bytes] | None
 """Definitions by hash, to be kept with a commit."""
@@ -357,6 +358,11 @@ class Store(TaskStore, Ledger, Reads, Protocol):
     @property
     def outbox(self) -> Outbox:
         """Where changes of tasks are sent to."""
+        ...
+
+    @property
+    def vault(self) -> Vault:
+        """Where tokens of connections are kept."""
         ...
 
     @property

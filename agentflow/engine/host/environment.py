@@ -15,6 +15,7 @@ from agentflow.engine.program import Program, StepProgram, Types
 from agentflow.ids import IdSource
 from agentflow.principal import Principal
 from agentflow.requirements import Checker, message
+from agentflow.requirements.connections.book import ConnectionBook
 from agentflow.sealing import Sealer
 from agentflow.steps.services import ProcessServices
 from agentflow.store.rows import NewRun, RunRow, State
@@ -38,6 +39,7 @@ class Environment:
         gate: Gate,
         limits: Limits,
         sealer: Sealer,
+        book: ConnectionBook,
         agent: str = "",
         keeps: Mapping[State, float] | None = None,
         seed: int | None = None,
@@ -68,6 +70,8 @@ class Environment:
         self.allocate = keys.take
         self.gate = gate
         self.sealer = sealer
+        self.book = book
+        """Gives credentials to steps."""
         self._granted: dict[str, None] = {}
         """Step types whose skills are granted: that stays so. Connections come and go."""
 

@@ -21,6 +21,8 @@ from agentflow.store.sqlite.outbox import SqliteOutbox
 from agentflow.store.sqlite.place import Place
 from agentflow.store.sqlite.reads import Reads
 from agentflow.store.sqlite.tasks import Tasks
+from agentflow.store.sqlite.vault import SqliteVault
+from agentflow.vault import Vault
 
 __all__ = ("SqliteStore", "open_memory", "open_sqlite")
 
@@ -33,6 +35,7 @@ class SqliteStore(Ledger, Commands, Leases, Tasks, Reads):
         self._database = Database(place, connections)
         self.outbox: Outbox = SqliteOutbox(self._database)
         self.elsewhere: Elsewhere = SqliteElsewhere(self._database)
+        self.vault: Vault = SqliteVault(self._database)
 
     @property
     def holder(self) -> str:

@@ -28,7 +28,7 @@ async def test_headers_and_connections_sign_each_request(tmp_path: Path) -> None
         connections: dict[str, Any] = {
             "bearer": {"type": "bearer", "token": "{env.SECRET}"},
             "basic": {"type": "basic", "username": "me", "password": "{env.SECRET}"},
-            "header": {"type": "header", "header": "Authorization", "token": "Own {env.SECRET}"},
+            "header": {"type": "api_key", "header": "Authorization", "key": "{env.SECRET}", "prefix": "Own "},
         }
         async with far(tmp_path, tools, head=HEAD, connections=connections) as world:
             sent = {name: (await world.start("me", name)).output["authorization"] for name in tools}
@@ -65,7 +65,7 @@ async def test_a_client_gets_tokens_by_itself_and_keeps_them(tmp_path: Path) -> 
 )
 def test_an_entry_that_means_nothing_is_told_where_it_stands(entry: str, code: str, says: str) -> None:
     with pytest.raises(DefinitionError) as told:
-        load_text(f"tools:\n  a: {entry}\nconnections: {{crm: {{token: x}}}}\nworkflows: {{}}\n")
+        load_text(f"tools:\n  a: {entry}\nconnections: {{crm: {{type: bearer, token: x}}}}\nworkflows: {{}}\n")
     (problem,) = told.value.problems
     assert (problem.code, problem.place is not None) == (code, True)
     assert says in problem.message

@@ -1,0 +1,119 @@
+"""What is sent to show who we are at another service, and what is said when there is nothing to send."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol, TypeAlias
+
+from agentflow.errors import AgentflowError
+from agentflow.principal import Principal
+
+Reason = Literal["unknown", "unconfigured", "not connected", "scopes", "expired", "revoked", "rejected"]
+"""Why there are no credentials.
+
+`unknown`: the config has no such connection; `unconfigured`: what it says isn't enough; `not connected`: nobody has
+signed in; `scopes`: fewer permissions were granted; `expired`: and can't be had anew; `revoked`: by somebody;
+`rejected`: the service refuses them.
+"""
+CONNECTABLE: Collection[Reason] = frozenset({"not connected", "scopes", "expired", "revoked", "rejected"})
+"""What a person helps against who signs in."""
+
+
+class Outgoing(NamedTuple):
+    """A request as it is signed."""
+
+    method: str
+    target: str
+    """Path and query as they are sent."""
+    headers: Mapping[str, str]
+    """By lower-case names."""
+    body: bytes
+
+
+Sign: TypeAlias = Callable[[Outgoing], Mapping[str, str]]
+"""Returns the headers that sign a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What goes along with requests. Their values are known to the redaction gates, and stand in no `repr`."""
+
+    connection: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    query: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    sign: Sign | None = field(default=None, repr=False)
+    """Of `hmac`: computes further headers of the finished request."""
+    value: str = field(default="", repr=False)
+    """The token or key by itself: what `{env.NAME}` is."""
+    hosts: tuple[str, ...] = ()
+    """Where they may be sent; empty: anywhere."""
+    version: int = 0
+    """Of the tokens that they are made of; 0: they are fixed."""
+
+
+class NotConnected(AgentflowError):
+    """There are no credentials for somebody, or they lack permissions."""
+
+    default_code = "AF-AUTH-NEEDED"
+
+    def __init__(
+        self, connection: str, reason: Reason, *, scopes: Collection[str] = (), why: str | None = None,
+        hint: str | None = None,
+    ) -> None:  # fmt: skip
+        """Make an error.
+
+        Args:
+            connection: its name.
+            reason: why there are none.
+            scopes: permissions that are needed, as the config and steps write them.
+            why: what the other side said, shortened and redacted.
+            hint: what to do; default: sign in.
+        """
+        if hint is None and reason in CONNECTABLE:
+            hint = f"agentflow connections login {connection}"
+        super().__init__(_SAID[reason].format(name=connection, scopes=", ".join(scopes)), why=why, hint=hint)
+        self.connection = connection
+        self.reason: Reason = reason
+        self.scopes = tuple(scopes)
+
+    @property
+    def connectable(self) -> bool:
+        """Whether signing in helps."""
+        return self.reason in CONNECTABLE
+
+
+_SAID: Mapping[Reason, str] = {
+    "unknown": 'the config has no connection "{name}"',
+    "unconfigured": 'the connection "{name}" lacks something in the config',
+    "not connected": 'nobody has signed in to "{name}"',
+    "scopes": 'the connection "{name}" lacks permissions: {scopes}',
+    "expired": 'the connection "{name}" has expired',
+    "revoked": 'the connection "{name}" was revoked',
+    "rejected": 'the service refuses the credentials of "{name}"',
+}
+
+
+class Book(Protocol):
+    """Gives credentials to steps, each owner his own."""
+
+    async def credentials(self, name: str, principal: Principal, *, scopes: Collection[str] = ()) -> Credentials:
+        """Return what goes along with requests, fetched anew where it expires soon.
+
+        Args:
+            name: the connection, or a service of it: `google:drive` is served by `google`.
+            principal: whose; nobody else's are ever given.
+            scopes: permissions that are needed.
+
+        Raises:
+            NotConnected: there are none.
+        """
+        ...
+
+    async def rejected(self, name: str, principal: Principal, credentials: Credentials) -> Credentials:
+        """Return other credentials, after the service has refused some: fetched anew once, by whoever is first.
+
+        Raises:
+            NotConnected: there are none, or these are the newest ones.
+        """
+        ...
