@@ -310,6 +310,11 @@ CODES: dict[str, Code] = {
         "The worker of a step sent something that can't be read.",
         "Run the same version of agentflow there and here.",
     ),
+    "AF-TOKENS-INVALID": Code(
+        "invalid",
+        "The usage that a step tells isn't numbers of tokens, or no cost.",
+        "Give whole numbers, and a cost from 0 on.",
+    ),
     "AF-INTERRUPTED": Code(
         "failed",
         "A step that runs at most once was interrupted by a crash.",

@@ -70,6 +70,7 @@ AROUND = {
     "engine/program.py": "makes a key of a definition's literals, which isn't stored",
     "engine/commands/retrying.py": "encodes inputs and results of the run before, which were read back",
     "engine/commands/starting.py": "encodes an input and a message, which their doors have let in",
+    "engine/plan/spent.py": "encodes sums of numbers that were read",
     "engine/plan/state.py": "encodes rows around what was let in",
     "steps/building.py": "lets the fields of steps made in Python in: it is their door",
     "steps/fields.py": "writes a value that is data into a text that a step sends",

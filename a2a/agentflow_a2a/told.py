@@ -126,6 +126,8 @@ def run_task(run: RunRow, depth: int) -> Json:
         tree["parentTaskId"] = run.parent_id
     if run.retry_of is not None:
         tree["retryOf"] = run.retry_of
+    if run.usage is not None:
+        tree["usage"] = salvaged(run.usage, {})
     return {"id": run.id, "contextId": run.context_id, "metadata": {TASKS: tree}}
 
 

@@ -52,6 +52,7 @@ def run_data(run: Run) -> dict[str, Any]:
         "created_at": iso(run.created_at),
         "updated_at": iso(run.updated_at),
         "ended_at": iso(run.ended_at),
+        "usage": run.usage.data,
     }
 
 
@@ -103,6 +104,7 @@ def step_data(step: StepView) -> dict[str, Any]:
         "result": decode(step.result) if step.result is not None else None,
         "damaged": step.damaged,
         "tolerated": step.tolerated,
+        "usage": step.usage.data if step.usage else None,
         "error": step.error.to_data() if step.error else None,
         "answer": step.answer,
         "by": step.by,

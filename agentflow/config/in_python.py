@@ -120,7 +120,7 @@ def _settled(given: Mapping[str, Any], base: Config, faults: Faults) -> dict[str
     fields = {name: getattr(main, name) for name in data if name not in wrong}
     if "name" in fields:
         fields["named"] = True
-    for name in ("tools", "agents", "connections"):
+    for name in ("tools", "agents", "connections", "prices"):
         if name in fields:
             fields[name] = entries(fields[name])
     if "skills" in fields or "python_modules" in fields:

@@ -24,6 +24,7 @@ from agentflow.definition.parse import Parsed
 from agentflow.definition.source import Document
 from agentflow.errors import Place, Problem
 from agentflow.redaction import Redactor
+from agentflow.usage import Price, cost_of
 
 _ITERATION = re.compile(r"(?<!/case)\[\d+\]")
 """What a run's addresses have more than a definition's."""
@@ -73,6 +74,10 @@ class Config:
     """Name → validated fields of `config_file.AgentEntry`, without defaults."""
     connections: Mapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     """Name → validated fields of `config_file.ConnectionEntry`, without defaults."""
+    prices: Mapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    """Model → validated fields of `money.PriceEntry`, without defaults."""
+    currency: str = "USD"
+    """The currency of prices, costs and budgets."""
     auth: AuthSection = field(default_factory=AuthSection)
     """Who may use the agent when it is served."""
     card: CardSection = field(default_factory=CardSection)
@@ -103,6 +108,14 @@ class Config:
     def redactor(self) -> Redactor:
         """What takes the values of `env` that aren't public out of texts and data."""
         return Redactor(self.secrets)
+
+    @property
+    def model_prices(self) -> dict[str, Price]:
+        """What a million tokens of models cost."""
+        return {
+            name: Price(**{kind: cost_of(amount) for kind, amount in entry.items()})
+            for name, entry in self.prices.items()
+        }
 
     @property
     def secrets(self) -> dict[str, str]:

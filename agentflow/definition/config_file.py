@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 
 from agentflow.definition.connection_fields import ConnectionEntry
 from agentflow.definition.models import Defaults, Duration, Model
+from agentflow.definition.money import Currency, PriceEntry
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(|B|kB|KB|MB|KiB|MiB)\s*")
 _UNITS = {"": 1, "B": 1, "kB": 1000, "KB": 1000, "MB": 10**6, "KiB": 1024, "MiB": 1024**2}
@@ -324,6 +325,10 @@ class ConfigFile(Model):
     """Agents by name."""
     connections: dict[str, ConnectionEntry] = Field(default_factory=dict[str, ConnectionEntry])
     """Connections by name, such as `google:drive`."""
+    prices: dict[str, PriceEntry] = Field(default_factory=dict[str, PriceEntry])
+    """What a million tokens of a model cost, by its name."""
+    currency: Currency = "USD"
+    """The currency of prices, costs and budgets."""
     auth: AuthSection = AuthSection()
     """Who may use the agent when it is served."""
     card: CardSection = CardSection()

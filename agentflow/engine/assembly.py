@@ -88,6 +88,7 @@ def services_of(
             tools={**config.tools, **tools},
             agents={**config.agents, **agents},
             credentials=config.connections,
+            prices=config.model_prices,
         )
     except ValueError as error:
         raise DefinitionError([Problem("AF-FIELD-VALUE", f"skills, native:network: {error}")]) from None

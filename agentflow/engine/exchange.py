@@ -11,6 +11,7 @@ import anyio
 from pydantic import BaseModel
 
 from agentflow.steps.contract import StepType, TurnPlace
+from agentflow.usage import Models
 
 
 def key_of(run: int, n: int, attempt: int, entry: int) -> str:
@@ -97,6 +98,10 @@ class Left(NamedTuple):
     artifacts: Sequence[Chunk] = ()
     messages: Sequence[Mapping[str, Any]] = ()
     status: str | None = None
+    used: Models | None = None
+    """What it has used, by model: counted whatever it came to."""
+    entry: int = 0
+    """Of the attempt that has used it."""
 
 
 @dataclass(frozen=True, slots=True)

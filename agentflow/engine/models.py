@@ -11,6 +11,7 @@ from agentflow.engine.unreadable import read_failure
 from agentflow.errors import Failure
 from agentflow.store.rows import TERMINAL, RunRow, State
 from agentflow.store.views import TaskView
+from agentflow.usage import NOTHING, Usage, usage_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ class Run:
     """When its state last changed."""
     retention: float | None = None
     """Seconds that it is kept after its end; None: as long as whoever purges says."""
+    usage: Usage = NOTHING
+    """What its steps have used, and the runs below it: tokens, and what they cost."""
 
     @property
     def ended(self) -> bool:
@@ -100,6 +103,7 @@ def run_view(row: RunRow, output: Any = None) -> Run:
         "seq": row.seq, "generation": row.generation, "created_at": row.created_at, "updated_at": row.updated_at,
         "ended_at": row.ended_at, "tolerated": row.tolerated, "tenant": row.tenant, "agent": row.agent,
         "changed_at": row.changed_at, "retention": row.retention,
+        "usage": NOTHING if row.usage is None else usage_of(salvaged(row.usage)),
     })  # fmt: skip
     return view
 

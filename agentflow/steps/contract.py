@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, Unpack
 
 import anyio
 from pydantic import BaseModel
+
+from agentflow.usage import Price, Told
 
 WaitKind = Literal["input", "event", "tool", "auth", "operator"]
 
@@ -142,6 +144,9 @@ class Services(Protocol):
         """Return a value of the config's `env`, or None."""
         ...
 
+    prices: Mapping[str, Price]
+    """What tokens of models cost, by name."""
+
 
 class Context(Protocol):
     """What a running step is given."""
@@ -235,6 +240,15 @@ class Context(Protocol):
 
     def log(self, text: str, level: str = "info") -> None:
         """Add a line to the step's log."""
+        ...
+
+    def usage(self, **told: Unpack[Told]) -> None:
+        """Tell what calls of a model have used: counted at once, whatever becomes of the step."""
+        ...
+
+    @property
+    def told_usage(self) -> bool:
+        """Whether this entry of the step has told any usage."""
         ...
 
     async def drain(self) -> None:

@@ -23,7 +23,7 @@ _POSITIONAL = (
     inspect.Parameter.VAR_POSITIONAL,
 )
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-_TOLD = frozenset({"progress", "log", "heartbeat", "message", "status"})
+_TOLD = frozenset({"progress", "log", "heartbeat", "message", "status", "usage"})
 _AWAITED = frozenset({"save", "publish", "drain", "artifact"})
 MAX_THREADS = 256
 _limit: RunVar[CapacityLimiter] = RunVar("agentflow_function_threads")

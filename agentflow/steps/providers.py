@@ -10,6 +10,7 @@ from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.errors import StepError
 from agentflow.steps.contract import AgentAsks, AgentTurn, Context, ToolProvider
 from agentflow.steps.functions import arrange, call, fits_by_name, invoke, shape_of
+from agentflow.steps.spent import tell_found
 
 Loader: TypeAlias = Callable[[str], Awaitable[Callable[..., Any]]]
 
@@ -86,7 +87,9 @@ class FunctionTools:
                 f'The input doesn\'t fit tool "{tool}": {"; ".join(misfits)}',
                 code="AF-TOOL-ARGUMENTS", kind="invalid", retryable=False,
             )  # fmt: skip
-        return await call(function, dict(arguments), ctx, name=tool, code="AF-TOOL-FAILED")
+        value = await call(function, dict(arguments), ctx, name=tool, code="AF-TOOL-FAILED")
+        tell_found(ctx, value)
+        return value
 
 
 class AnyTools:
@@ -165,4 +168,6 @@ class FunctionAgent:
             others = {key: given.pop(key) for key in list(given) if key not in shape.names}
             given[shape.rest] = others
         args, keywords = arrange(shape, given, ctx)
-        return await invoke(function, shape, args, keywords, code="AF-AGENT-FAILED")
+        value = await invoke(function, shape, args, keywords, code="AF-AGENT-FAILED")
+        tell_found(ctx, value)
+        return value

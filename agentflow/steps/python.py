@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from agentflow.definition.models import Model
-from agentflow.steps.contract import Context, Outcome, StepType
+from agentflow.steps.contract import Context, Outcome, Result, StepType
 from agentflow.steps.fields import Name
 from agentflow.steps.functions import call, outcome
 from agentflow.steps.services import load_function
+from agentflow.steps.spent import tell_found
 
 
 class PythonConfig(Model):
@@ -23,7 +24,9 @@ class PythonConfig(Model):
 async def execute(config: PythonConfig, ctx: Context) -> Outcome:
     """Call the function; a synchronous one runs in a thread."""
     function = await load_function(config.function, ctx)
-    return outcome(await call(function, config.input, ctx, name=config.function))
+    value = await call(function, config.input, ctx, name=config.function)
+    tell_found(ctx, value.value if isinstance(value, Result) else value)
+    return outcome(value)
 
 
 TYPES: tuple[StepType, ...] = (

@@ -15,6 +15,7 @@ from agentflow.steps.contract import AgentProvider, Context, ToolProvider
 from agentflow.steps.modules import ModuleLoader
 from agentflow.steps.providers import AnyTools, FunctionAgent, FunctionTools, nearest
 from agentflow.steps.remote import Entry, LazyAgent, LazyTools, RemoteAgent, RemoteTools
+from agentflow.usage import Price
 
 if TYPE_CHECKING:
     import httpx
@@ -66,6 +67,7 @@ class ProcessServices:
         agents: Mapping[str, AgentSource] | None = None,
         connections: Mapping[str, Connection] | None = None,
         credentials: Mapping[str, Mapping[str, Any]] | None = None,
+        prices: Mapping[str, Price] | None = None,
     ) -> None:
         """Make the services; nothing is imported or opened yet.
 
@@ -81,6 +83,7 @@ class ProcessServices:
             agents: by name.
             connections: by name, such as `google:drive`.
             credentials: the config's `connections`, for servers that have tools.
+            prices: what tokens of models cost, by name.
 
         Raises:
             ValueError: the network limits aren't understood.
@@ -88,6 +91,7 @@ class ProcessServices:
         from agentflow.steps.network import Policy  # noqa: PLC0415  kept beside what it checks
 
         self.folder = folder
+        self.prices: Mapping[str, Price] = prices or {}
         self.http_settings = http
         self.connections = dict(connections or {})
         self._functions: dict[str, Callable[..., Any]] = dict(functions or {})

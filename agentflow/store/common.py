@@ -155,6 +155,7 @@ def frozen(changes: Sequence[RunChange]) -> list[RunChange]:
             slots=[*change.slots],
             unclaimed=[*change.unclaimed],
             answers=[*change.answers],
+            used=change.used and change.used._replace(rows=[*change.used.rows]),
         )
         for change in changes
     ]

@@ -14,6 +14,7 @@ from agentflow.store.loaded import LoadedTree
 from agentflow.store.outbox import Outbox
 from agentflow.store.rows import ArtifactRow, Event, EventRow, RunChange, RunQuery, RunRow, StepRow, TimerRow
 from agentflow.store.slot_rows import SlotWait
+from agentflow.store.usage_rows import UsageQuery, UsageSum, UsageView
 from agentflow.store.views import Inbox, MessageView, PurgeQuery, TaskPage, TaskQuery, TaskView
 from agentflow.vault import Vault
 
@@ -304,6 +305,14 @@ class Reads(Protocol):
 
     async def slot_waits(self, root: int) -> list[SlotWait]:
         """Return which steps of a tree wait for a slot of a key, and who holds those."""
+        ...
+
+    async def usage(self, root: int) -> list[UsageView]:
+        """Return what the attempts of a tree have used, by run, step, attempt, entry and model."""
+        ...
+
+    async def usage_sums(self, query: UsageQuery) -> list[UsageSum]:
+        """Return sums of what was used, the largest cost first."""
         ...
 
     async def result(self, run: int, n: int) -> bytes | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from agentflow.store.rows import RunRow, SharedRow, StepRow
 from agentflow.store.slot_rows import SlotView
+from agentflow.store.usage_rows import UsageView
 from agentflow.store.views import Inbox
 
 
@@ -33,6 +34,9 @@ class LoadedTree:
     inbox: Sequence[Inbox]
     damaged: frozenset[tuple[int, int]] = frozenset()
     """Steps (run, number) whose stored result is damaged and isn't given; only `salvage_tree` returns such trees."""
+
+    usage: Sequence[UsageView] = ()
+    """What its attempts have used, those of runs that have ended too."""
 
     @property
     def holder(self) -> str | None:

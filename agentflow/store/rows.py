@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from agentflow.store.acknowledgement import Stamp
 from agentflow.store.slot_rows import Grant, SlotRow
+from agentflow.store.usage_rows import Used
 
 T = TypeVar("T")
 State = Literal[
@@ -303,6 +304,7 @@ class RunChange:
     """Slots that are asked for, after `free`."""
     unclaimed: Sequence[StepRow] = ()
     """Rows of those of `slots` that are claimed, for when no slot is free: it replaces that of `steps`."""
+    used: Used | None = None
     take: bool = False
     """Take the tree's lease, with this `epoch`; refused unless it is free. On the root's change, which is first."""
     answers: Sequence[AnswerRow] = ()
@@ -367,8 +369,7 @@ class RunRow(NamedTuple):
     created_at: float
     updated_at: float
     ended_at: float | None
-    context: bytes | None = None
-    """JSON: the free context keys."""
+    context: bytes | None = None  # JSON: the free context keys
     tolerated: int = 0
     """How many failures were tolerated, in its child runs too."""
     tenant: str = ""
@@ -376,6 +377,7 @@ class RunRow(NamedTuple):
     changed_at: float = 0.0
     """When its state last changed, or it began to wait for something else."""
     retention: float | None = None
+    usage: bytes | None = None  # JSON: what it has used, and the runs below it
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ def run_data(run: Run) -> dict[str, Any]:
         "message": "paused" if run.paused and not run.ended else None if run.ended else run.now_text,
         "created_at": iso(run.created_at),
         "ended_at": iso(run.ended_at),
+        "usage": run.usage.data if run.usage else None,
     }
     if run.state == "completed":
         return {name: value for name, value in data.items() if value is not None} | {"output": run.output}
@@ -126,13 +127,16 @@ def _next(run: Run, asked: Sequence[WaitView], waits: Sequence[WaitView], pages:
 
 def finished(run: Run) -> Result:
     """Return the result of a workflow's tool whose run has ended."""
+    used = run.usage.data if run.usage else None
     if run.state != "completed":
         why = ending(run)
         about = {"task_id": run.id, "workflow": run.workflow, "status": STATUSES[run.state]}
-        return Result({**about, "error": why.data}, f"{why.text}\n{as_json(about)}", failed=True, run_id=run.id)
+        return Result(
+            {**about, "error": why.data}, f"{why.text}\n{as_json(about)}", failed=True, run_id=run.id, usage=used
+        )
     output = run.output
     text = fenced(output if isinstance(output, str) else as_json(output))
-    return Result(output if is_object(output) else {RESULT: output}, text, run_id=run.id)
+    return Result(output if is_object(output) else {RESULT: output}, text, run_id=run.id, usage=used)
 
 
 def iso(at: float | None) -> str | None:

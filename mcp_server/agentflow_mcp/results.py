@@ -16,6 +16,8 @@ from agentflow_mcp.fencing import lines_of
 
 RUN_KEY = "agentflow/task_id"
 """Key of a result's `_meta` that names its run."""
+USAGE_KEY = "agentflow/usage"
+"""Key of a result's `_meta` that tells what its run has used."""
 _CLI = re.compile(r"\bagentflow [a-z]|--[a-z]")
 _HINTS: Mapping[str, str] = {
     "AF-INPUT-INVALID": "nothing was started: correct the arguments and call again",
@@ -43,6 +45,8 @@ class Result:
     failed: bool = False
     run_id: str | None = None
     """The run that it is about."""
+    usage: Mapping[str, Any] | None = None
+    """What that has used, where the data don't tell it."""
     is_task: bool = False
     """Whether the data are a task's, for clients that follow it themselves."""
     requests: Mapping[str, Request] = field(default_factory=dict[str, Request])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import anyio
 
 from agentflow.steps import registry
 from agentflow.steps.contract import Artifact, Outcome, Result, TurnPlace
 from agentflow.steps.services import ProcessServices
+from agentflow.usage import Told
 
 KEY = f"key-{os.getpid()}"
 """Marks the processes of scripts: tests that run side by side must not end each other's."""
@@ -48,6 +49,7 @@ class FakeContext:
         self.drained = 0
         self.saved: list[Any] = []
         self.saving = anyio.Event()
+        self.used: list[Told] = []
 
     @property
     def cancel_scope(self) -> anyio.CancelScope:
@@ -64,6 +66,13 @@ class FakeContext:
 
     def log(self, text: str, level: str = "info") -> None:
         self.logs.append((level, text))
+
+    def usage(self, **told: Unpack[Told]) -> None:
+        self.used.append(told)
+
+    @property
+    def told_usage(self) -> bool:
+        return bool(self.used)
 
     async def drain(self) -> None:
         self.drained += 1

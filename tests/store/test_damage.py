@@ -172,7 +172,7 @@ async def test_an_index_that_lacks_a_row_is_mended_from_its_table(path: Path) ->
     do(db, "DELETE FROM sqlite_master WHERE name = ?", (entry[1],))
     db.close()
     _change(path, "INSERT INTO runs SELECT 99, '99', '99', parent_step, definition, entry_point, door, labels, pins,"
-                  " fingerprint, retry_of, messaged, input FROM runs WHERE key = 1")  # fmt: skip
+                  " fingerprint, retry_of, messaged, input, usage FROM runs WHERE key = 1")  # fmt: skip
     db = apsw.Connection(str(path))
     do(db, "PRAGMA writable_schema=ON")
     do(db, "INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", entry)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import anyio
 
-METHODS = frozenset({"heartbeat", "message", "status", "now", "secret"})
+METHODS = frozenset({"heartbeat", "message", "status", "now", "secret", "usage"})
 AWAITED = frozenset({"save", "publish", "drain", "artifact"})
 
 

@@ -12,6 +12,7 @@ from agentflow.errors import StepError
 from agentflow.steps.contract import AgentAsks, AgentTurn, Context
 from agentflow.steps.providers import nearest
 from agentflow.steps.remote import Entry
+from agentflow.steps.spent import tell_reported
 from agentflow_a2a.client.asking import answer_id, answering, beginning, key_of
 from agentflow_a2a.client.faults import RemoteError, failed, stopped
 from agentflow_a2a.client.following import Following
@@ -70,8 +71,8 @@ class A2AAgent:
         try:
             held = held_of(ctx.state)
             if held is None or not held.task:
-                return await self._rest(await self._begun(turn, ctx, again=held is not None))
-            return await self._rest(Following(self._line, held, ctx))
+                return await self._rest(await self._begun(turn, ctx, again=held is not None), ctx)
+            return await self._rest(Following(self._line, held, ctx), ctx)
         except _Replied as replied:
             return replied.value
         except RemoteError as error:
@@ -88,7 +89,7 @@ class A2AAgent:
                 return again
             held = held.taken()
             await ctx.save(held.to_data())
-            return await self._rest(Following(self._line, held, ctx))
+            return await self._rest(Following(self._line, held, ctx), ctx)
         except RemoteError as error:
             raise failed(self._name, error) from error
 
@@ -177,6 +178,7 @@ class A2AAgent:
             async with aclosing(sending) as events:
                 async for event in events:
                     if "message" in event:
+                        tell_reported(ctx, event["message"].get("metadata"))
                         raise _Replied(value_of(parts_of(event["message"])))
                     if following is None:
                         held = await _kept(_begun_by(event, self._name, key), ctx)
@@ -193,10 +195,12 @@ class A2AAgent:
 
     # following
 
-    async def _rest(self, following: Following) -> Any | AgentAsks:
+    async def _rest(self, following: Following, ctx: Context) -> Any | AgentAsks:
         """Follow a task until it has ended or asks."""
         task = await following.until_rest()
         state = state_of(task)
+        if state not in RESTING:  # what it used until it asked is told again at its end
+            tell_reported(ctx, task.get("metadata"))
         if state == "completed":
             return result(task)
         if state in RESTING:

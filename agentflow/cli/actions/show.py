@@ -34,6 +34,7 @@ from agentflow.cli.losses import NAMED, UNDONE, UNDONE_TEXTS, count, is_undoing,
 from agentflow.cli.options import Common
 from agentflow.cli.rows import reason_text
 from agentflow.cli.session import Session, drive, find_project
+from agentflow.cli.spent import spent_line, spent_lines, spent_short
 from agentflow.cli.tables import cells, cut_to, pad
 from agentflow.cli.tree import above_of
 from agentflow.cli.wait_texts import who
@@ -43,6 +44,7 @@ from agentflow.engine import Run
 from agentflow.engine.locating import locate
 from agentflow.engine.read.inspect import RunView, StepView, Surroundings, snapshot
 from agentflow.engine.read.outputs import output_of
+from agentflow.engine.read.spent import by_step
 from agentflow.errors import NotFoundError, StoreError
 from agentflow.steps.failing import MAX_FRAMES
 from agentflow.store.rows import (
@@ -96,7 +98,9 @@ async def look(session: Session, run: Run) -> tuple[RunView, Workflow]:
     most = workflow.max_parallel or engine.config.limits.max_parallel
     steps, lost = await engine.store.salvage_steps(run.id)
     keys = {wait.n: wait for wait in await store.slot_waits(row.root) if wait.run == row.run}
-    around = Surroundings(engine.core.env.now(), tasks, timers, (await engine.hosted([run]))[run.id], most, lost, keys)
+    used = await by_step(store, row, steps)
+    hosted = (await engine.hosted([run]))[run.id]
+    around = Surroundings(engine.core.env.now(), tasks, timers, hosted, most, lost, keys, used)
     return snapshot(workflow, row, steps, around), workflow
 
 
@@ -164,6 +168,7 @@ async def _lines(session: Session, run: Run, view: RunView, *, everything: bool)
     if run.state == "completed":
         lost = _DAMAGED if run.output is None and damaged(view) else one_line(run.output, 200)
         lines.append(f"output  {lost}")
+    lines += await spent_lines(session, run)
     lines += [f"label   {key}={one_line(value, 200)}" for key, value in run.labels.items()]
     lines += await _next(session, run, lost=bool(damaged(view)))
     return lines
@@ -253,7 +258,9 @@ def step_lines(
             {"wait_for_input": "wait", "wait_for_event": "event"}.get(step.type, step.type),
             _count(step),
             _took(step, now),
-            ", ".join(part for part in (_lost(step, lost.get(step.address, ())), _note(step)) if part),
+            ", ".join(
+                part for part in (_lost(step, lost.get(step.address, ())), _used(session, step), _note(step)) if part
+            ),
         ]
         for step in steps
     ]
@@ -269,6 +276,10 @@ def step_lines(
             every = session.command(f"runs show {short} --step {quote(step.address)}")
             lines += printable(tolerated_lines(step.address, lost.get(step.address, ()), every))
     return lines
+
+
+def _used(session: Session, step: StepView) -> str:
+    return spent_short(step.usage, session.engine.config.currency) if step.usage else ""
 
 
 def _lost(step: StepView, inside: Sequence[StepView]) -> str:
@@ -364,6 +375,8 @@ async def _step(session: Session, run: Run, view: RunView, workflow: Workflow, w
     lost = tolerated_inside(view.steps).get(step.address, ())
     if lost:
         lines += ["", count(lost), *printable(tolerated_lines(step.address, lost, "--json", most=NAMED * 100))]
+    if step.usage:
+        lines += ["", f"usage   {spent_line(step.usage, session.engine.config.currency)}"]
     if step.error is not None:
         lines += ["", *failure_lines(step.error, frames=MAX_FRAMES)]
     if step.answer is not None:

@@ -1,4 +1,4 @@
-"""`runs list|show|watch|cancel|pause|unpause|retry|purge`."""
+"""`runs list|show|watch|usage|cancel|pause|unpause|retry|purge`."""
 
 from __future__ import annotations
 
@@ -221,10 +221,32 @@ def purge(
     return do(common, older_than, tuple(states or ()), yes=yes)
 
 
+def usage(
+    by: Annotated[str, typer.Option("--by", metavar="WHAT", help="workflow, model or owner.")] = "workflow",
+    owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="Only this one's.")] = None,
+    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="Used in the last 2h, 3d …")] = None,
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Tell what runs have used: tokens of models, and what they cost.
+
+    \f
+    agentflow runs usage
+    agentflow runs usage --by model --since 7d
+    """
+    from agentflow.cli.actions import usage as actions  # noqa: PLC0415  help must not pay for it
+
+    wanted = actions.Wanted(by, owner, since)
+    return actions.usage(options.Common(config, store, json, no_color=no_color), wanted)
+
+
 COMMANDS: Mapping[str, Callable[..., Any]] = {
     "list": list_runs,
     "show": show,
     "watch": watch,
+    "usage": usage,
     "cancel": cancel,
     "pause": pause,
     "unpause": unpause,

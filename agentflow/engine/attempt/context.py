@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import anyio
 
@@ -11,17 +11,19 @@ from agentflow.data import copied
 from agentflow.engine.attempt.notes import Notes
 from agentflow.engine.attempt.ports import Port, Process
 from agentflow.engine.attempt.printed import FIRST, Printed
+from agentflow.engine.attempt.spending import Spending, read
 from agentflow.engine.exchange import Attempt, Chunk, Executing, Left
 from agentflow.engine.gate import ARTIFACT, FIELD, MESSAGE, PUBLISHED, STATE
 from agentflow.steps.contract import Artifact, Services, TurnPlace
+from agentflow.usage import Told
 
 
 class StepContext:
     """The context of one attempt."""
 
     __slots__ = (
-        "_attempt", "_given", "_lease", "_port", "_printed", "_process", "_told", "artifacts", "messages", "state",
-        "status_text",
+        "_attempt", "_given", "_lease", "_port", "_printed", "_process", "_spent", "_told", "artifacts", "messages",
+        "state", "status_text",
     )  # fmt: skip
 
     def __init__(self, process: Process, port: Port, attempt: Attempt, lease: Executing) -> None:
@@ -32,6 +34,7 @@ class StepContext:
         self._lease = lease
         self._printed: Printed | None = None
         self._told: Notes | None = None
+        self._spent: Spending | None = None
         self._given: set[str] | None = None
         """Names of artifacts that this attempt has delivered chunks of."""
         self.artifacts: Sequence[Chunk] = ()
@@ -127,6 +130,18 @@ class StepContext:
         """Add a line to the step's log."""
         self._notes.log(str(text), str(level))
 
+    def usage(self, **told: Unpack[Told]) -> None:
+        """Tell what calls of a model have used."""
+        name, used = read(self._process, told)
+        if self._spent is None:
+            self._spent = Spending(self._port, self._attempt)
+        self._spent.add(name, used)
+
+    @property
+    def told_usage(self) -> bool:
+        """Whether it has told any."""
+        return self._spent is not None
+
     async def drain(self) -> None:
         """Wait until more may be told, after a lot was."""
         await self._notes.drain()
@@ -205,8 +220,14 @@ class StepContext:
     def left(self) -> Left | None:
         """What the step left for the commit of its outcome."""
         if not self.artifacts and self.messages is None and self.status_text is None:
-            return None
-        return Left(self.artifacts, self.messages or (), self.status_text)
+            return self.spent
+        used = self._spent.models if self._spent is not None else None
+        return Left(self.artifacts, self.messages or (), self.status_text, used, self._attempt.entry)
+
+    @property
+    def spent(self) -> Left | None:
+        """What it leaves whatever has become of it."""
+        return None if self._spent is None else Left(used=self._spent.models, entry=self._attempt.entry)
 
 
 class StepResults(Mapping[str, Any]):

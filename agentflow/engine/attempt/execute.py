@@ -42,13 +42,13 @@ async def execute(process: Process, port: Port, attempt: Attempt, lease: Executi
             context.end()
     except BaseException as error:  # a step may raise anything at all; only our own interrupt goes on
         await anyio.lowlevel.checkpoint_if_cancelled()  # whatever its cleaning up raised, it was interrupted
-        return failed_by(process.gate, error, executed=True), None
+        return failed_by(process.gate, error, executed=True), context.spent
     if lease.interrupted is not None:
         await anyio.lowlevel.checkpoint()
     try:
         return _outcome(process, outcome, context), context.left
     except BaseException as error:  # what turns its value into data is its own code too
-        return failed_by(process.gate, error, executed=True), None
+        return failed_by(process.gate, error, executed=True), context.spent
 
 
 def _outcome(process: Process, outcome: object, context: StepContext) -> Any:

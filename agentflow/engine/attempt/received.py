@@ -8,11 +8,12 @@ from typing import Any, cast
 
 from agentflow.data import decode
 from agentflow.errors import StepError
+from agentflow.usage import models_of
 
 Told = tuple[str, Mapping[str, Any]]
 """An event: its type and data."""
 
-_EVENTS = frozenset({"step_log", "step_progress"})
+_EVENTS = frozenset({"step_log", "step_progress", "step_usage"})
 """What attempts tell of themselves; all else in a run's log is written by who plans it."""
 _CALLS: Mapping[str, Sequence[type | tuple[type, ...]]] = {
     "input": (),
@@ -30,7 +31,17 @@ def told_from_json(raw: bytes) -> list[Told]:
     events = [_items(event) for event in _items(_data(raw, "what it tells of itself"), otherwise=[[]])]
     if not all(len(event) == 2 and event[0] in _EVENTS and isinstance(event[1], dict) for event in events):
         raise invalid("what it tells of itself")
+    for kind, data in events:
+        if kind == "step_usage":
+            _check_usage(data)
     return [(kind, data) for kind, data in events]
+
+
+def _check_usage(data: Any) -> None:
+    try:
+        models_of(data)
+    except ValueError:
+        raise invalid("what it has used") from None
 
 
 def call_from_json(raw: bytes) -> tuple[str, Sequence[Any]]:

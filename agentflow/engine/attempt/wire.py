@@ -17,6 +17,7 @@ from agentflow.engine.gate import Gate
 from agentflow.engine.parking import admitted
 from agentflow.errors import Failure
 from agentflow.steps.contract import UNSET, EventWait, Park, Skip, Timer, TurnPlace, Wait
+from agentflow.usage import models_data, models_of
 
 T = TypeVar("T")
 
@@ -53,6 +54,8 @@ def returned_to_json(returned: Returned, gate: Gate) -> bytes:
         if left is not None:
             artifacts = [(one.name, one.append, one.last, one.raw.decode()) for one in left.artifacts]
             data["left"] = {"artifacts": artifacts, "messages": list(left.messages), "status": left.status}
+            if left.used is not None:
+                data["left"] |= {**models_data(left.used), "entry": left.entry}
         return encode(data)
     except Exception as error:  # own step types may write anything into what they wait for
         return encode({"failure": failed_by(gate, error).to_data()})
@@ -101,13 +104,16 @@ class _Given:
     artifacts: list[tuple[str, bool, bool, str]]
     messages: list[dict[str, Any]]
     status: str | None
+    models: dict[str, Any] | None = None
+    entry: int = 0
 
 
 def _left(given: _Given) -> Left:
     artifacts = [Chunk(name, append, last, text.encode()) for name, append, last, text in given.artifacts]
     for artifact in artifacts:
         _adapter(dict[str, Any]).validate_python(decode(artifact.raw))
-    return Left(artifacts, given.messages, given.status)
+    used = None if given.models is None else models_of({"models": given.models})
+    return Left(artifacts, given.messages, given.status, used, given.entry)
 
 
 @cache

@@ -76,7 +76,9 @@ class HostPort:
         """Have what is told written with the next transition of the run's tree."""
         run = self._cache.runs.get(attempt.run)
         if run is not None:
-            self._mailbox.put(run.tree.key, Note(run.key, attempt.address, told.take))
+            self._mailbox.put(
+                run.tree.key, Note(run.key, attempt.address, told.take, (attempt.n, attempt.attempt, attempt.entry))
+            )
 
     async def save(self, attempt: Attempt, state: Any) -> None:
         """Commit the state of the step."""

@@ -12,11 +12,13 @@ from agentflow.engine.plan.decided import decided_of
 from agentflow.engine.plan.environment import Environment, Lease
 from agentflow.engine.plan.nodes import Node, Scope
 from agentflow.engine.plan.recovery import is_stopped
+from agentflow.engine.plan.spending import Spending
 from agentflow.engine.plan.state import RunState, Tree
 from agentflow.engine.plan.turns import STOPPED
 from agentflow.engine.program import Program
 from agentflow.steps.contract import UNSET
 from agentflow.store.loaded import LoadedRun, LoadedTree
+from agentflow.usage import usage_of
 
 _DONE = frozenset({"completed", "canceled"})
 """States of steps whose rows are enough."""
@@ -42,6 +44,11 @@ def restore(
     for item in loaded.runs:
         run = RunState(tree, item.row, item.row.run, programs(item.row.definition), None)
         tree.runs[run.key] = run
+    if loaded.usage:
+        tree.spending = Spending(loaded.usage)
+        for item in loaded.runs:
+            if item.row.usage is not None:
+                tree.runs[item.row.run].used = usage_of(decode(item.row.usage))
     for item in loaded.runs:
         run = tree.runs[item.row.run]
         parent = tree.runs.get(item.row.parent) if item.row.parent is not None else None

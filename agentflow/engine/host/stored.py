@@ -19,6 +19,8 @@ def note_committed(run: RunState, change: RunChange) -> None:
     run.stamp = change.stamp
     if (change.shared or change.drop_shared) and run.program.reducers:
         shared.note_committed(run)
+    if change.used is not None:
+        run.patched = {**run.patched, "usage": change.used.total}
     patch = change.patch
     if patch is None:
         return

@@ -36,10 +36,12 @@ from agentflow.engine.plan.faults import contain
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.recovery import interrupted, interrupted_once, is_stopped, requeue, turn_canceled
 from agentflow.engine.plan.runs import cancel_run, pause_run
+from agentflow.engine.plan.spent import spent
 from agentflow.engine.plan.state import RunState, Tree
 from agentflow.errors import Failure
 from agentflow.store.rows import ArtifactRow, MessageRow, added
 from agentflow.store.views import Inbox
+from agentflow.usage import models_of
 
 LATER = frozenset({"shutdown", "not_begun"})
 """Reasons with which a step stops that goes on later."""
@@ -234,12 +236,18 @@ def _note(tree: Tree, command: Note) -> None:
     run = tree.runs.get(command.run)
     if run is not None:
         for kind, data in command.events:
+            if kind == "step_usage":
+                spent(run, command.address, command.of, models_of(data))
+                continue
             run.emit(kind, command.address, data, bumps=kind == "step_progress")
 
 
 def _outcome(tree: Tree, command: Outcome) -> None:
     run = tree.runs.get(command.run)
     node = run.live.get(command.n) if run is not None else None
+    left = command.left
+    if run is not None and left is not None and left.used is not None:  # also of an attempt that is over
+        spent(run, command.address, (command.n, command.attempt, left.entry), left.used)
     if run is None or node is None or node.phase != "run" or node.attempt != command.attempt:
         return
     value = command.value
@@ -253,8 +261,8 @@ def _outcome(tree: Tree, command: Outcome) -> None:
     if node.entered == "reducing" and not (isinstance(value, Stopped) and value.reason in LATER):
         again = reducing.tries_again(node)
         reducing.end(node)
-    if command.left is not None and not isinstance(value, Stopped | Failure):
-        _leave(run, node, command.left)
+    if left is not None and not isinstance(value, Stopped | Failure):
+        _leave(run, node, left)
     if isinstance(value, bytes):
         steps.complete(run, node, value)
     elif isinstance(value, Worked):

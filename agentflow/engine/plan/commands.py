@@ -154,6 +154,8 @@ class Note:
     run: int
     address: str
     take: Callable[[], Sequence[tuple[str, Mapping[str, Any]]]]
+    of: tuple[int, int, int]
+    """Number of the step, its attempt, and the entry of that."""
     events: Sequence[tuple[str, Mapping[str, Any]]] | None = None
 
 

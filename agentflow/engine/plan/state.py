@@ -13,6 +13,7 @@ from agentflow.engine.plan.effects import Effect
 from agentflow.engine.plan.environment import Environment
 from agentflow.engine.plan.marks import ROOT, SOON
 from agentflow.engine.plan.nodes import Node, Scope
+from agentflow.engine.plan.spending import Spending
 from agentflow.engine.program import Program
 from agentflow.engine.volume import Volume
 from agentflow.errors import Failure
@@ -30,6 +31,7 @@ from agentflow.store.rows import (
     TimerRow,
     added,
 )
+from agentflow.usage import NOTHING
 
 _row = cast("Callable[[Any, Any], Any]", tuple.__new__)
 """Makes a row, as `StepRow(…)` does with a function around it: these are the most frequent of all."""
@@ -42,7 +44,7 @@ class RunState:
         "_shared", "asks_anew", "cancel", "change", "children", "failures", "held", "id", "input", "key",
         "last_response", "live", "next_n", "order", "parent", "parent_run", "past", "patched", "paused", "program",
         "queued", "queueing", "ready", "root", "row", "running", "seeds", "stamp", "state", "timing", "tolerated",
-        "tree", "volume", "waits",
+        "tree", "used", "volume", "waits",
     )  # fmt: skip
 
     def __init__(self, tree: Tree, row: RunRow | NewRun, key: int, program: Program, parent: Node | None) -> None:
@@ -92,9 +94,9 @@ class RunState:
         self.patched: dict[str, Any] = {}
         """Fields of its row that commits of this holder have changed."""
         self.order = 0
-        self.tolerated = 0
-        """How many failures were tolerated."""
+        self.tolerated = 0  # failures
         self.volume: Volume | None = None
+        self.used = NOTHING  # and the runs below it, ended ones too
         self.seeds: Seeds | None = None
         """Of a retry: what it keeps and hasn't come to yet."""
 
@@ -244,6 +246,7 @@ class Tree:
         "key",
         "programs",
         "runs",
+        "spending",
         "todo",
         "touched",
     )
@@ -266,6 +269,8 @@ class Tree:
         """What the planner still has to do in this transition: operation and arguments."""
         self.checks: dict[Scope, RunState] = {}
         """Scopes to look at once nothing else is to be done: have they ended?"""
+        self.spending: Spending | None = None
+        """What its attempts have used; None: nothing."""
         self.broken_off = False
         """Whether this transition finds steps that a death broke off: it is stored before they are claimed again."""
 

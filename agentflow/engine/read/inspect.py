@@ -17,6 +17,7 @@ from agentflow.errors import Failure
 from agentflow.store.rows import HELD, TERMINAL, RunRow, StepRow, TimerRow
 from agentflow.store.slot_rows import SlotWait
 from agentflow.store.views import TaskView
+from agentflow.usage import NOTHING, Usage
 
 HOOKS = ("on_success", "on_failure", "finally")
 
@@ -59,6 +60,8 @@ class StepView:
     """Whether its stored result is damaged: it isn't shown."""
     tolerated: int = 0
     """How many failures that were tolerated it stands for: its own, its hooks', those of its child run."""
+    usage: Usage = NOTHING
+    """What it has used, and the steps and runs inside of it."""
 
     @property
     def seconds(self) -> float | None:
@@ -100,6 +103,8 @@ class Surroundings:
     """Numbers of the steps whose stored result is damaged."""
     keys: Mapping[int, SlotWait] = field(default_factory=dict[int, SlotWait])
     """What its steps wait for to be free, by their numbers."""
+    usage: Mapping[str, Usage] = field(default_factory=dict[str, Usage])
+    """What its steps have used, by address."""
 
 
 def snapshot(workflow: Workflow, run: RunRow, rows: Sequence[StepRow], around: Surroundings) -> RunView:
@@ -223,6 +228,7 @@ class _Snapshot:
             why=self._why(row, blocked, task),
             damaged=row.n in self.around.damaged,
             tolerated=tolerated_by(row),
+            usage=self.around.usage.get(row.address, NOTHING),
         )
 
     def _items(self, row: StepRow, step: Step | None, kind: str) -> Items | None:

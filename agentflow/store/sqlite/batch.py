@@ -23,7 +23,7 @@ from agentflow.store.rows import (
     StepRow,
     SubscriptionRow,
 )
-from agentflow.store.sqlite import creating, left
+from agentflow.store.sqlite import creating, left, used
 from agentflow.store.sqlite import statements as sql
 from agentflow.store.sqlite.heads import Heads, moment
 from agentflow.store.sqlite.published import Topics
@@ -223,6 +223,8 @@ class Batch:
             self._rare[sql.NEW_SHARED].extend((run, row.key, row.address, row.value) for row in change.shared)
         if patch:
             self._patch(run, head, patch)
+        if change.used is not None:
+            used.keep(change, head.root, self._rare)
         self.append(run, head, events)
         if change.artifacts or change.messages or (change.create is not None and change.create.message is not None):
             logged = self._events[len(self._events) - len(events) :]

@@ -26,6 +26,8 @@ from agentflow.store.sqlite.rows import (
     tree_keys,
 )
 from agentflow.store.sqlite.sql import number, rows
+from agentflow.store.sqlite.used import of_tree, sums
+from agentflow.store.usage_rows import UsageQuery, UsageSum, UsageView
 from agentflow.store.views import PurgeQuery
 
 _ROOM = 2000
@@ -94,6 +96,16 @@ class Reads:
         """Return which steps of a tree wait for a slot of a key, and who holds those."""
         with self._database.faults:
             return waits_of(self._database.reader, root)
+
+    async def usage(self, root: int) -> list[UsageView]:
+        """Return what the attempts of a tree have used."""
+        with self._database.faults:
+            return of_tree(self._database.reader, root)
+
+    async def usage_sums(self, query: UsageQuery) -> list[UsageSum]:
+        """Return sums of what was used."""
+        with self._database.faults:
+            return sums(self._database.reader, query)
 
     async def result(self, run: int, n: int) -> bytes | None:
         """Return one step's result."""

@@ -17,6 +17,7 @@ from agentflow.store.rows import ArtifactRow, Event, RunRow, SharedRow, StepRow,
 from agentflow.store.slot_rows import SlotView
 from agentflow.store.sqlite.sql import number, one, rows
 from agentflow.store.sqlite.statements import LAST_AT, LAST_SEQ, OPEN_STATES
+from agentflow.store.sqlite.used import of_tree
 from agentflow.store.views import Inbox, MessageView, TaskView
 
 RUN = f"""
@@ -27,7 +28,7 @@ SELECT h.key, r.id, h.root, t.id, h.parent, p.id, r.parent_step, h.workflow, r.d
   END, h.memo, h.now_text, h.owner,
   h.context_id, r.door, r.labels, r.pins, h.idempotency_key, r.fingerprint, r.retry_of, h.paused, h.last_response,
   th.holder, th.epoch, {LAST_SEQ}, h.generation, h.created_at, {LAST_AT}, h.ended_at, c.data,
-  h.tolerated, h.tenant, h.agent, h.changed_at, h.retention
+  h.tolerated, h.tenant, h.agent, h.changed_at, h.retention, r.usage
 FROM heads h JOIN runs r ON r.key = h.key
 JOIN heads th ON th.key = h.root JOIN runs t ON t.key = h.root
 LEFT JOIN runs p ON p.key = h.parent LEFT JOIN context c ON c.run = h.key
@@ -215,6 +216,7 @@ def load_tree(db: apsw.Connection, root: int, lost: Lost | None = None) -> Loade
         top[0].epoch,
         [_loaded(db, members[run], lost) for run in order],
         [inbox_row(values)[1] for values in commands],
+        usage=of_tree(db, root),
     )
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 OF_RUN = (
     "events", "timers", "tasks", "subscriptions", "taken", "listened", "slots", "shared", "artifacts", "messages",
-    "context", "pinned", "pushes",
+    "context", "pinned", "pushes", "usage",
 )  # fmt: skip
 """Tables with rows of runs, named in their column `run`."""
 OPEN_STATES = "('submitted', 'working', 'input-required', 'auth-required')"
@@ -148,11 +148,14 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 NEW_MESSAGE = "INSERT INTO messages (run, task, id, role, generation, at, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
+KEEP_USAGE = "REPLACE INTO usage VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)"
+KEEP_USED = "UPDATE runs SET usage = ? WHERE key = ?"
+
 FIRST = (NEW_HEAD, NEW_RUN, NEW_PIN, NEW_LABEL)
 """What a commit writes before its steps and events, in order; then come these."""
 THEN = (
     PATCH_HEAD, END_HEAD, END_AND_RELEASE, PATCH_STATE, SET_CONTEXT, TAKE, RELEASE, HAND_TIMERS, HOLD_TIMERS,
     DROP_TIMER, SET_TIMER, SET_GENERATION, DROP_SHARED, NEW_SHARED, NEW_ARTIFACT, NEW_MESSAGE, DROP_COMMAND,
-    KEEP_POSITION,
+    KEEP_POSITION, KEEP_USAGE, KEEP_USED,
 )  # fmt: skip
 """What it writes after them, in order."""

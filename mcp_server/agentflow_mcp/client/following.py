@@ -80,7 +80,7 @@ async def follow(
         kept = _told(replace(kept, misses=0), state, ctx)
         if kept.older and state.status in ("completed", "input_required"):
             return await _older(pool, live, kept, tool, ctx, None)
-        came = await _outcome(pool, live, kept, tool, state)
+        came = await _outcome(pool, live, kept, tool, state, ctx)
         if came is not None:
             return came
         pause = min(max(USUAL if state.pause is None else state.pause, SHORTEST), LONGEST)
@@ -113,11 +113,13 @@ def _told(kept: Kept, state: exchange.State, ctx: Context) -> Kept:
     return replace(kept, told=message)
 
 
-async def _outcome(pool: Pool, live: Live, kept: Kept, tool: str, state: exchange.State) -> Result | Park | None:
+async def _outcome(
+    pool: Pool, live: Live, kept: Kept, tool: str, state: exchange.State, ctx: Context
+) -> Result | Park | None:
     """Return what a task has come to, or asks; None while it works."""
     if state.status == "completed":
         try:
-            return result_of(tool, await exchange.checked(live, tool, state.result or {}))
+            return result_of(tool, await exchange.checked(live, tool, state.result or {}), ctx)
         except Exception as error:
             raise from_call(pool.server, tool, error, "") from error
     if state.status == "input_required":
@@ -149,7 +151,7 @@ async def _older(pool: Pool, live: Live, kept: Kept, tool: str, ctx: Context, sa
     if isinstance(event, Asked):
         return park(Kept(kept.server, task, older=True, held=call.id, question=Question.of("", event)), tool)
     if event.error is None:
-        return result_of(tool, event.value)
+        return result_of(tool, event.value, ctx)
     if session_is_over(event.error):
         live.leave()
         return _later(replace(kept, held=None, replies={}), USUAL, ctx)

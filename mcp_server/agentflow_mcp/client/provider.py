@@ -155,7 +155,7 @@ class ServerTools:
                 live.leave()
             raise from_call(self._server, tool, error, live.tail.text) from error
         if isinstance(found, types.CallToolResult):
-            return result_of(tool, found)
+            return result_of(tool, found, ctx)
         if isinstance(found, types.InputRequiredResult):
             first, *rest = exchange.questions(tool, found.input_requests)
             kept = Kept(self._server.name, question=first, more=tuple(rest), request_state=found.request_state)

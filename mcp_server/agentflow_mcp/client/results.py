@@ -7,12 +7,13 @@ from typing import Any
 import mcp.types as types
 
 from agentflow.errors import StepError
-from agentflow.steps.contract import Result
+from agentflow.steps.contract import Context, Result
 from agentflow.steps.failing import shorten
 from agentflow.steps.results import read_text
+from agentflow.steps.spent import tell_reported
 
 
-def result_of(tool: str, found: types.CallToolResult) -> Result:
+def result_of(tool: str, found: types.CallToolResult, ctx: Context) -> Result:
     """Return a call's result: structured content, else JSON in its text, else `{output: text}`.
 
     What is neither (images, audio, resources) is in `content`, as the protocol has it.
@@ -20,6 +21,7 @@ def result_of(tool: str, found: types.CallToolResult) -> Result:
     Raises:
         StepError: the tool says that it has failed.
     """
+    tell_reported(ctx, found.meta)
     texts = [block.text for block in found.content if isinstance(block, types.TextContent)]
     text = "\n".join(texts)
     if found.is_error:

@@ -8,7 +8,7 @@ import mcp.types as types
 
 from agentflow_mcp.asking import Request
 from agentflow_mcp.catalogue import Tool
-from agentflow_mcp.results import RUN_KEY, Result
+from agentflow_mcp.results import RUN_KEY, USAGE_KEY, Result
 
 
 def tool_of(tool: Tool) -> types.Tool:
@@ -29,6 +29,8 @@ def tool_of(tool: Tool) -> types.Tool:
 
 def result_of(result: Result) -> types.CallToolResult:
     meta: dict[str, Any] | None = {RUN_KEY: result.run_id} if result.run_id is not None else None
+    if result.usage is not None:
+        meta = {**(meta or {}), USAGE_KEY: dict(result.usage)}
     return types.CallToolResult(
         content=[types.TextContent(type="text", text=result.text)],
         structured_content=dict(result.data),

@@ -1,0 +1,49 @@
+"""What runs have used, as people read it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from agentflow.cli.session import Session
+from agentflow.engine import Run
+from agentflow.errors import NotFoundError
+from agentflow.usage import Usage, text_of
+
+
+def money(used: Usage, currency: str) -> str:
+    """Return a cost, all digits of it."""
+    more = f" and {used.unpriced} calls without a price" if used.unpriced else ""
+    return f"{text_of(used.parts)} {currency}{more}"
+
+
+def tokens(used: Usage) -> str:
+    """Return how many tokens went and came."""
+    cached = f" ({used.cached_tokens:,} cached)" if used.cached_tokens else ""
+    return f"{used.input_tokens:,} tokens in{cached}, {used.output_tokens:,} out"
+
+
+def spent_line(used: Usage, currency: str) -> str:
+    """Return all of it in a line."""
+    calls = "1 call" if used.calls == 1 else f"{used.calls:,} calls"
+    return ", ".join([money(used, currency), *([tokens(used)] if used.tokens else []), calls])
+
+
+def spent_short(used: Usage, currency: str) -> str:
+    """Return what is told of a step among others."""
+    if used.parts or not used.tokens:
+        return f"{text_of(used.parts)} {currency}"
+    return f"{used.tokens:,} tokens"
+
+
+async def spent_lines(session: Session, run: Run) -> list[str]:
+    """Say what a run has used, and what was used before by the run that it goes on from."""
+    currency = session.engine.config.currency
+    lines = [f"usage   {spent_line(run.usage, currency)}"] if run.usage else []
+    if run.retry_of is not None:
+        with suppress(NotFoundError):
+            before = await session.engine.get(run.retry_of, output=False)
+            if before.usage:
+                lines.append(
+                    f"before  {spent_line(before.usage, currency)}, in the run that it retries: not counted here"
+                )
+    return lines
