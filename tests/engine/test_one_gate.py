@@ -28,6 +28,7 @@ ENCODES = {
     "host/reducers.py": "two values, of which a reducer gets copies",
     "commands/retrying.py": "what is kept of the run before",
     "commands/starting.py": "what a start was given",
+    "plan/spent.py": "sums of numbers that were read",
     "plan/state.py": "rows of what was admitted",
 }
 """Modules that encode rows: each only what has come through the gate, or what agentflow says itself."""
