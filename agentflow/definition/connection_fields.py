@@ -37,7 +37,7 @@ class ConnectionEntry(Model):
     hosts: tuple[str, ...] = ()
     """Hosts that the credentials may be sent to, as `host`, `*.host`, either with `:port`; default: any."""
     provider: Provider | None = None
-    """Whose endpoints an `oauth2` connection has; default: the name's first part, where it is one of these."""
+    """Whose endpoints an `oauth2` connection has; default: the name's first part, unless it says them itself."""
     grant: Literal["authorization_code", "client_credentials"] = "authorization_code"
     """Who consents: each person for himself, in a browser or with a code; or nobody, and the client is itself."""
     client_id: str | None = None

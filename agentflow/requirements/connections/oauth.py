@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeAlias, cast
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote_plus
 
 from agentflow.data import encode, is_object
 from agentflow.errors import AgentflowError
@@ -252,9 +252,7 @@ class OAuthServer:
             code_challenge_method="S256", transport=transport, trust_env=False,
             follow_redirects=False, timeout=httpx2.Timeout(TIMEOUT), headers={"User-Agent": "agentflow"},
         )  # fmt: skip
-        if self._settings.preset.json:
-            client.register_client_auth_method(("json", _as_json))
-            client.token_endpoint_auth_method = "json"  # noqa: S105  a name
+        client.register_client_auth_method(("client_secret_basic", _as_json if self._settings.preset.json else _basic))
         try:
             async with client:
                 yield client
@@ -289,7 +287,13 @@ _METADATA = {
 }
 
 
-def _as_json(client: Any, method: str, uri: str, headers: Mapping[str, str], body: str) -> tuple[Any, Any, Any]:
+def _basic(client: Any, method: str, uri: str, headers: Mapping[str, str], body: Any) -> tuple[Any, Any, Any]:
+    """Authenticate a client in a header. RFC 6749 (2.3.1) has both parts encoded as in a form; authlib doesn't."""
+    pair = ":".join(quote_plus(part) for part in (client.client_id, client.client_secret or ""))
+    return uri, {**headers, "Authorization": f"Basic {b64encode(pair.encode()).decode()}"}, body
+
+
+def _as_json(client: Any, method: str, uri: str, headers: Mapping[str, str], body: Any) -> tuple[Any, Any, Any]:
     """Authenticate a client in a header, and write the form as JSON."""
     pair = b64encode(f"{client.client_id}:{client.client_secret}".encode()).decode()
     kept = {name: value for name, value in headers.items() if name.lower() not in ("content-type", "content-length")}

@@ -98,8 +98,11 @@ class AllSettings:
             raise unconfigured(name, error.what) from None
         except ValidationError as error:
             raise unconfigured(name, "; ".join(each["msg"] for each in error.errors())) from None
-        provider = entry.provider or name.partition(":")[0]
-        return Settings(name, entry, PRESETS.get(provider, STANDARD) if entry.type == "oauth2" else STANDARD)
+        provider = entry.provider
+        if provider is None and entry.issuer is None and entry.token_url is None:
+            provider = name.partition(":")[0]
+        known = PRESETS.get(provider, STANDARD) if entry.type == "oauth2" and provider is not None else STANDARD
+        return Settings(name, entry, known)
 
 
 def unconfigured(name: str, why: str) -> NotConnected:
