@@ -113,6 +113,11 @@ class Logins:
         sealed = self._safe.seal(spot, kept, f"login {key}")
         await self._vault.begin(Login(key, spot, tuple(needed), sealed, wait, self._now(), until), self._now())
 
+    async def about(self, state: str) -> Login | None:
+        """Return a login by its state, whatever came of it; None: there is none of this agent."""
+        login = await self._vault.login(_digest(state))
+        return login if login is not None and login.spot.agent == self._agent else None
+
     async def finish(self, state: str, query: Mapping[str, str], browser: str | None) -> Finished:
         """Take what the browser brought back."""
         login = await self._known(state)
@@ -160,8 +165,8 @@ class Logins:
         return await self._connected(taken, settings, kept, answer)
 
     async def _known(self, state: str) -> Login:
-        login = await self._vault.login(_digest(state))
-        if login is None or login.spot.agent != self._agent:
+        login = await self.about(state)
+        if login is None:
             raise _state("nobody has begun it")
         if login.outcome is None and login.taken_at is not None:
             raise _state("it was used already")
