@@ -81,6 +81,11 @@ class Sealer:
                 continue
         raise _unopened("it was changed, or sealed for something else", None)
 
+    def is_newest(self, text: str) -> bool:
+        """Tell whether a text was sealed with the key that seals now: others may be taken away one day."""
+        raw = _bytes(text.removeprefix(_PREFIX))
+        return raw is not None and raw[:_NAME] == _name(self._known()[0])
+
     def _known(self) -> Sequence[bytes]:
         if not self._keys:
             self._keys = self._find()

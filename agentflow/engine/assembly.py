@@ -20,6 +20,7 @@ from agentflow.engine.gate import Gate
 from agentflow.engine.host.core import Core
 from agentflow.engine.host.environment import Environment
 from agentflow.engine.host.keys import Keys
+from agentflow.engine.keyrings import WORD, keys_in_keyring
 from agentflow.engine.runtime.base import Runtime
 from agentflow.errors import DefinitionError, Problem, StoreError
 from agentflow.expressions import NamedValues, compile_value
@@ -95,12 +96,14 @@ def services_of(
 
 
 def sealer_of(environment: Mapping[str, str], file: Path | None) -> Sealer:
-    """Return what seals secrets: by the environment's keys, else by the file's, else by a key of its own.
+    """Return what seals secrets: by the environment's keys or the keyring's, else the file's, else a key of its own.
 
     Raises:
         AgentflowError: the environment's keys aren't any.
     """
     said = environment.get(VARIABLE)
+    if said is not None and said.strip() == WORD:
+        return Sealer(keys_in_keyring)
     if said:
         keys = keys_of(said)
         return Sealer(lambda: keys)

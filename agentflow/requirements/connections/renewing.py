@@ -72,6 +72,9 @@ class Renewing:
             Unreachable: the server can't be asked just now, and the old ones are over.
         """
         tokens = self._opened(held, settings)
+        resealed = self._safe.resealed(held, tokens)
+        if resealed is not None:
+            held = await self._vault.keep(resealed, expect=held.version) or held
         if held.version != refused and not stale(tokens, held, settings.entry.leeway, self._now):
             return held, tokens
         lock = self._locks.get(held.spot)

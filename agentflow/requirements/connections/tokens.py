@@ -67,6 +67,12 @@ class Safe:
             self.learn(held.spot.connection, tokens)
         return tokens
 
+    def resealed(self, held: Held, tokens: Tokens) -> Held | None:
+        """Return tokens as they are kept from now on; None: they are sealed with the newest key already."""
+        if self._sealer.is_newest(held.sealed):
+            return None
+        return held._replace(sealed=self.close(held.spot, tokens))
+
     def learn(self, connection: str, tokens: Tokens) -> None:
         """Tell the gates of tokens that are used from now on."""
         for value in (tokens.access_token, tokens.refresh_token):
