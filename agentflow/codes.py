@@ -315,6 +315,11 @@ CODES: dict[str, Code] = {
         "The usage that a step tells isn't numbers of tokens, or no cost.",
         "Give whole numbers, and a cost from 0 on.",
     ),
+    "AF-BUDGET-STOPPED": Code(
+        "failed",
+        "A run's budget was spent, and an operator has stopped it.",
+        "Raise the workflow's budget, and retry the run from the step that was next.",
+    ),
     "AF-INTERRUPTED": Code(
         "failed",
         "A step that runs at most once was interrupted by a crash.",

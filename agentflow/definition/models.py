@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -13,23 +12,14 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
-    ValidationError,
-    WithJsonSchema,
     model_validator,
 )
 
 from agentflow.data import is_object
-from agentflow.definition.durations import parse_duration
-from agentflow.definition.faults import Faults, below
+from agentflow.definition.base import Duration, Model
+from agentflow.definition.budget import Budget, Estimate
 from agentflow.definition.short_schema import TYPES, is_whole_schema, widened
-from agentflow.errors import DefinitionError
 
-Duration = Annotated[
-    float,
-    BeforeValidator(parse_duration),
-    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}),
-]
-"""Seconds; written as a number, as `500ms`, `30s`, `5m`, `1h 30m`, `2d`, or in ISO 8601 (`PT5M`)."""
 Execution = Literal["sequential", "parallel"]
 OnError = Literal["fail", "continue", "retry", "suspend"]
 OnErrorSiblings = Literal["finish", "cancel", "continue"]
@@ -45,28 +35,6 @@ def _offered(value: Any) -> Any:
 
 Steps = Annotated[Sequence["Step"], BeforeValidator(_several), AfterValidator(tuple)]
 """Steps in order: one step, or any sequence of them, kept as a tuple."""
-
-
-class _Told(type(BaseModel)):
-    """Says in the user's words what is wrong with the fields of an object that is made in Python."""
-
-    if not TYPE_CHECKING:  # type checkers know the fields better
-
-        def __call__(cls, *args: Any, **fields: Any) -> Any:
-            try:
-                return super().__call__(*args, **fields)
-            except ValidationError as error:
-                name = fields.get("id")
-                owner = f'{cls.__name__.lower()} "{name}"' if isinstance(name, str) else cls.__name__
-                faults = Faults()
-                faults.of_model(error, fields, owner, cls, below(""))
-                raise DefinitionError([replace(one, code="AF-STEP-INVALID") for one in faults.problems]) from None
-
-
-class Model(BaseModel, metaclass=_Told):
-    """Base of all definition models: frozen, strict about unknown fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True)
 
 
 class RetryPolicy(Model):
@@ -183,6 +151,8 @@ class Step(Model):
     """Shared keys written when the step completes: name → template."""
     compensate: Body | None = None
     """Undoes the completed step when a saga around it fails."""
+    estimate: Estimate | None = None
+    """What an attempt is expected to use, for the budget."""
     at_most_once: bool = False
     """After a crash in its middle the step fails instead of running again."""
     max_parallel: int | None = Field(default=None, ge=1)
@@ -345,6 +315,8 @@ class Workflow(Model):
     """`execution` of all steps that don't say otherwise."""
     max_parallel: int | None = Field(default=None, ge=1)
     """How many steps of one run execute at once; default 64."""
+    budget: Budget | None = None
+    """What a run may use, with the runs below it: at the limit it asks before the next step."""
     direct_reply: bool = False
     """An A2A client whose message starts a run that ends at once, and gives nothing but a reply, gets that, no task."""
     mcp: Annotated[McpSettings, BeforeValidator(_offered)] = McpSettings()

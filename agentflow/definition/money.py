@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from agentflow.definition.models import Model
+from agentflow.definition.base import Model
 from agentflow.usage import cost_of, text_of
 
 

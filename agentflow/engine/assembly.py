@@ -63,6 +63,7 @@ def build_core(
         sealer=sealer,
         book=book_of(config, store, sealer, clock.now),
         agent=config.agent,
+        currency=config.currency,
         keeps=cast("Mapping[State, float]", config.retention.model_dump(exclude_none=True)),
     )
     core = Core(env, store, execute_in_json) if runtime == "wire" else Core(env, store, workers=runtime)

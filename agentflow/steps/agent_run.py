@@ -104,6 +104,7 @@ TYPES: tuple[StepType, ...] = (
         timeout=600.0,
         takes_input=True,
         unsafe=True,
+        spends=True,
         turns=True,
         withdraw=withdraw,
     ),

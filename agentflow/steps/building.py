@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from agentflow.data import is_array, normalise
 from agentflow.definition import short
+from agentflow.definition.budget import Estimate
 from agentflow.definition.models import (
     Body,
     Concurrency,
@@ -69,6 +70,8 @@ class Common(TypedDict, total=False):
     """Shared keys written when the step completes."""
     compensate: Steps
     """Undoes the completed step when a saga around it fails."""
+    estimate: Estimate | Mapping[str, Any]
+    """What an attempt is expected to use, for the budget: `{"cost": …, "tokens": …}`."""
     at_most_once: bool
     """After a crash in its middle the step fails instead of running again."""
     max_parallel: int

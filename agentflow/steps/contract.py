@@ -341,6 +341,7 @@ class StepType:
     """Has a field `input`, which is the step's `with` where the step gives none."""
     unsafe: bool = False
     """Has effects outside: told before a retry repeats it."""
+    spends: bool = False  # money or tokens: a budget may hold it back
     pure: bool = False
     """Only computes a value of its fields, at once: it may be executed before its beginning is committed."""
     turns: bool = False

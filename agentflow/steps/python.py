@@ -38,5 +38,6 @@ TYPES: tuple[StepType, ...] = (
         skills=("native:python",),
         takes_input=True,
         unsafe=True,
+        spends=True,
     ),
 )

@@ -88,6 +88,7 @@ TYPES: tuple[StepType, ...] = (
         timeout=60.0,
         takes_input=True,
         unsafe=True,
+        spends=True,
         withdraw=withdraw,
     ),
 )

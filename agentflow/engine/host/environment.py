@@ -41,12 +41,14 @@ class Environment:
         sealer: Sealer,
         book: ConnectionBook,
         agent: str = "",
+        currency: str = "USD",
         keeps: Mapping[State, float] | None = None,
         seed: int | None = None,
     ) -> None:
         """Gather what is injected."""
         self.clock = clock
         self.agent = agent
+        self.currency = currency
         """Whose the runs are that start here."""
         self.agents = ("", agent)
         """Those whose runs are executed here. '': it isn't known of whom a run is, as an older version began it."""

@@ -107,6 +107,10 @@ class Decided(NamedTuple):
     """An attempt elsewhere, and the number of the last chunk that it has given of artifacts."""
     turn: str | None = None
     """The task of the agent's turn that it is at."""
+    asked: dict[str, Any] | None = None
+    """An operator is asked before it begins, as a budget is spent: how it begins then, whose budget, and which."""
+    budget: dict[str, Any] | None = None
+    """Of a run: what it has used of its budget beside tokens, and how far that was raised."""
     stopping: str | None = None
     """Why that is being stopped."""
     own: dict[str, Any] | None = None
@@ -150,8 +154,7 @@ def encoded(decided: Decided, undone: int = 0, tolerated: int = 0) -> bytes:
     if decided.delivered[1]:
         data["delivered"] = decided.delivered
     data |= {name: text for name in ("turn", "stopping") if (text := getattr(decided, name)) is not None}
-    if decided.own is not None:
-        data["own"] = decided.own
+    data |= {name: told for name in ("own", "asked", "budget") if (told := getattr(decided, name)) is not None}
     _write_ends(data, decided)
     if decided.canceling is not None:
         told = {"by": decided.canceling.by, "force": decided.canceling.force, "reason": decided.canceling.reason}
@@ -198,6 +201,7 @@ def salvaged_of(raw: bytes | None) -> Decided:
 
 def _read(data: Mapping[str, Any]) -> Decided:
     stage, own, late = data.get("stage"), data.get("own"), data.get("timeout")
+    asked, budget = data.get("asked"), data.get("budget")
     return Decided(
         stage=stage if stage in {"delay", "due"} else None,
         parked=_parked(data),
@@ -208,6 +212,8 @@ def _read(data: Mapping[str, Any]) -> Decided:
         delivered=_delivered(data.get("delivered")),
         turn=_text(data.get("turn")),
         stopping=_text(data.get("stopping")),
+        asked=asked if is_object(asked) else None,
+        budget=budget if is_object(budget) else None,
         own=own if is_object(own) else None,
         early=_early(data.get("end")),
         late=Failure.from_data(late) if is_object(late) else None,

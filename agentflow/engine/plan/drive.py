@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from agentflow.engine.plan import containers, faults, halting, keeping, order, recovery, runs, steps, waiting
+from agentflow.engine.plan import budgeting, containers, faults, halting, keeping, order, recovery, runs, steps, waiting
 from agentflow.engine.plan.environment import OutOfKeys
 from agentflow.engine.plan.state import Tree
 
@@ -14,6 +14,7 @@ OPERATIONS: dict[str, Callable[..., None]] = {
     "begin_container": containers.begin,
     "begin_run": runs.begin_run,
     "body_done": containers.body_done,
+    "budget_answered": budgeting.answered,
     "cancel_run": runs.cancel_run,
     "child_ended": runs.child_ended,
     "consider": order.consider,
@@ -62,6 +63,8 @@ def drain(tree: Tree) -> None:
             del checks[scope]
             order.check(run, scope)
             continue
+        if tree.treasury is not None:
+            budgeting.sift(tree, tree.treasury)
         for run in list(tree.touched.values()):
             runs.update_states(run)
             if run.seeds is not None and not run.seeds.stored:

@@ -27,6 +27,8 @@ class Environment(Protocol):
     """What the planner may ask of the outside; all of it answers at once."""
 
     random: random.Random
+    currency: str
+    """Of costs and budgets."""
     hands_out: bool
     """Whether attempts are handed to workers elsewhere."""
 

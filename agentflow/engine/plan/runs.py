@@ -8,7 +8,7 @@ from agentflow.data import decode, encode
 from agentflow.definition.inputs import undeclared
 from agentflow.engine.failures import failed_by
 from agentflow.engine.gate import OUTPUT, RESULT
-from agentflow.engine.plan import chain, halting, keeping, limits, order, steps
+from agentflow.engine.plan import budget_state, chain, halting, keeping, limits, order, steps
 from agentflow.engine.plan.containers import open_body
 from agentflow.engine.plan.decided import Canceling, Early, ended_as
 from agentflow.engine.plan.nodes import Node, Scope
@@ -357,6 +357,8 @@ def update_states(run: RunState) -> None:
             state = visible_state(current)
             text = _waiting_text(current) if state != "working" else None
             if state != current.state or (anew and state != "working"):
+                if state != current.state and current.tree.treasury is not None:
+                    budget_state.turned(current, state)
                 current.state = state
                 current.patch(state=state, now_text=text or "")
                 current.emit("run_status", None, {"state": state}, bumps=True)

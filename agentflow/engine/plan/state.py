@@ -14,6 +14,7 @@ from agentflow.engine.plan.environment import Environment
 from agentflow.engine.plan.marks import ROOT, SOON
 from agentflow.engine.plan.nodes import Node, Scope
 from agentflow.engine.plan.spending import Spending
+from agentflow.engine.plan.treasury import Treasury
 from agentflow.engine.program import Program
 from agentflow.engine.volume import Volume
 from agentflow.errors import Failure
@@ -54,6 +55,7 @@ class RunState:
         self.id = row.id
         self.row = row
         self.program = program
+        tree.treasury = tree.treasury or (Treasury() if program.workflow.budget else None)
         self.parent = parent
         """The workflow step of the parent run that it stands for."""
         self.parent_run: RunState | None = None
@@ -74,8 +76,7 @@ class RunState:
         self.running = 0
         self.timing = 0
         """How many nodes wait for a time other than a timeout."""
-        self.waits: dict[str, Node] = {}
-        """Open waits by task id."""
+        self.waits: dict[str, Node] = {}  # open ones, by task id
         self.asks_anew = False
         """Whether other waits are open than before this transition, here or below."""
         self.children: dict[int, RunState] = {}
@@ -249,6 +250,7 @@ class Tree:
         "spending",
         "todo",
         "touched",
+        "treasury",
     )
 
     def __init__(self, env: Environment, key: int, epoch: int) -> None:
@@ -271,6 +273,8 @@ class Tree:
         """Scopes to look at once nothing else is to be done: have they ended?"""
         self.spending: Spending | None = None
         """What its attempts have used; None: nothing."""
+        self.treasury: Treasury | None = None
+        """Who is let in and held back; None: it has no budget."""
         self.broken_off = False
         """Whether this transition finds steps that a death broke off: it is stored before they are claimed again."""
 

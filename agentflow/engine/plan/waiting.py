@@ -126,6 +126,12 @@ def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: s
     turns.change_state(run, node, node.state)
 
 
+def open_wait(run: RunState, node: Node, wait: Wait) -> None:
+    """Ask something before a step begins."""
+    limits.give_back(run, node)
+    _open(run, node, wait, wait.kind, wait.message, dict(wait.details))
+
+
 def suspend(run: RunState, node: Node) -> None:
     """Open an operator's wait after a final failure."""
     message = f'Step "{node.address}" failed: {node.failure.message if node.failure else ""}'
@@ -158,7 +164,9 @@ def answered(run: RunState, node: Node, data: Any) -> None:
     run.asks_anew = True
     run.drop_timer(node, "timeout")
     answer = data.get("answer")
-    if answer is None:
+    if node.decided.asked is not None:
+        run.tree.push("budget_answered", run, node, answer or {})
+    elif answer is None:
         message = "what answered the wait can't be read: an older version has kept what isn't data"
         steps.fail(run, node, Failure("AF-STORE-DAMAGED", message, kind="wait", retryable=False))
     elif "decline" in answer and _then(node) == "operator":

@@ -1,0 +1,286 @@
+"""Holds back steps that would use more than a budget allows, and asks an operator.
+
+A step is let in when what was used, what is reserved for those at work and what it is expected to use stay within each
+budget above it. Who would go past one asks; who would only together with others waits until these are through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from heapq import heapify, heappop, heappush
+from typing import Any, NamedTuple
+
+from agentflow.data import is_object
+from agentflow.engine.plan import halting, steps, waiting
+from agentflow.engine.plan.budget_state import KINDS, begin, budgets_over, limit_of, original, raise_to, used_of
+from agentflow.engine.plan.budget_texts import Over, amount_of, data_of, question, stopped
+from agentflow.engine.plan.frame import RUN_PARALLEL
+from agentflow.engine.plan.nodes import Node, Scope
+from agentflow.engine.plan.spending import Spending, bare
+from agentflow.engine.plan.state import RunState, Tree
+from agentflow.engine.plan.treasury import Expected, Reserve, Treasury
+from agentflow.steps.contract import UNSET
+from agentflow.store.rows import added
+from agentflow.usage import cost_of
+
+_CLEANING = frozenset({"compensate", "on_failure", "finally"})
+"""Stages whose steps no budget holds back."""
+_NO_USAGE = Spending()
+BUSY = "busy"
+
+
+class _Sums(NamedTuple):
+    """What is reserved in a run with a budget: cost, tokens, attempts that haven't begun."""
+
+    cost: int = 0
+    tokens: int = 0
+    steps: int = 0
+
+
+def sift(tree: Tree, treasury: Treasury) -> None:
+    """Let in the steps that may begin, hold the others back, and ask where nobody else can make room."""
+    if treasury.fresh:
+        treasury.fresh = False
+        _look_around(tree, treasury)
+    _settle(tree, treasury)
+    for run in list(tree.runs.values()):
+        if not run.ended:
+            begin(run)
+            _ask_no_more(run, treasury)
+            _collect(run, treasury)
+    sums: dict[int, _Sums] = {}
+    for (key, n), reserve in treasury.admitted.items():
+        _reserve(sums, tree.runs[key], tree.runs[key].live[n], reserve)
+    for run in list(tree.runs.values()):
+        if treasury.held.get(run.key) and not run.paused and not run.ended:
+            _let_in(run, treasury, sums)
+
+
+def _look_around(tree: Tree, treasury: Treasury) -> None:
+    """Find the attempts that are at work, or in the middle of it."""
+    for run in tree.runs.values():
+        for node in run.live.values():
+            if node.program.is_leaf and node.attempt and _in_the_middle(node):
+                treasury.admitted[run.key, node.n] = Reserve(node.attempt, _expected(run, node, treasury))
+
+
+def _in_the_middle(node: Node) -> bool:
+    """Tell whether an attempt of a step has begun and isn't over."""
+    if node.phase == "run":
+        return True
+    parked = node.decided.parked
+    if node.decided.asked is not None or parked is None or parked.then not in {"enter", "answer"}:
+        return node.phase is None and node.entered == "reducing"
+    return node.phase in {"wait", "timer"} or (node.phase is None and node.entered == "park")
+
+
+def _settle(tree: Tree, treasury: Treasury) -> None:
+    """Give back what was reserved for attempts that are over."""
+    spending = tree.spending or _NO_USAGE
+    for key, reserve in list(treasury.admitted.items()):
+        run = tree.runs.get(key[0])
+        node = run.live.get(key[1]) if run is not None else None
+        if node is not None and node.attempt == reserve.attempt - 1:
+            continue  # it hasn't begun
+        if node is None or node.attempt != reserve.attempt or not _in_the_middle(node):
+            del treasury.admitted[key]
+            if not reserve.expected.known and not spending.of_attempt(*key, reserve.attempt):
+                treasury.silent.add(reserve.expected.step)
+
+
+def _collect(run: RunState, treasury: Treasury) -> None:
+    """Take the steps that nobody has looked at out of those that are ready."""
+    if not run.ready:
+        return
+    kept = [item for item in run.ready if (run.key, item[1].n) in treasury.admitted or _is_free(run, item[1])]
+    if len(kept) < len(run.ready):
+        known = set(map(id, (item[1] for item in kept)))
+        held = treasury.held.setdefault(run.key, [])
+        for item in run.ready:
+            if id(item[1]) not in known:
+                heappush(held, item)
+        run.ready = kept
+        heapify(run.ready)
+
+
+def _is_free(run: RunState, node: Node) -> bool:
+    """Tell whether no budget is asked for a step: it goes on, cleans up, or uses nothing that one limits."""
+    if node.entered in {"park", "reducing"} or node.program.is_root:
+        return True
+    asked = any(_concerned(run, node, budget) for _, budget in budgets_over(run))
+    return not asked or _cleans_up(run, node)
+
+
+def _concerned(run: RunState, node: Node, budget: Any) -> bool:
+    if budget.steps is not None or budget.time is not None:
+        return True
+    return spends(run, node)
+
+
+def spends(run: RunState, node: Node) -> bool:
+    """Tell whether a step may spend money or tokens: its type does, its author says so, or it has."""
+    if node.program.spec.spends or node.program.step.estimate is not None:
+        return True
+    spending = run.tree.spending
+    return spending is not None and spending.most(run.row.workflow, node.address) is not None
+
+
+def _cleans_up(run: RunState, node: Node) -> bool:
+    current: RunState | None = run
+    inner: Node | None = node
+    while current is not None and inner is not None:
+        scope: Scope | None = inner.scope
+        while scope is not None:
+            if scope.stage in _CLEANING:
+                return True
+            scope = scope.owner.scope
+        current, inner = current.parent_run, current.parent
+    return False
+
+
+def _expected(run: RunState, node: Node, treasury: Treasury) -> Expected:
+    """Return what an attempt is expected to use: what its author says, or the most that one has used: the larger."""
+    step = bare(run.row.workflow, node.address)
+    spending, estimate = run.tree.spending, node.program.step.estimate
+    most = spending.most(run.row.workflow, node.address) if spending is not None else None
+    cost, tokens = most or (0, 0)
+    if estimate is not None:
+        cost, tokens = max(cost, cost_of(estimate.cost or 0)), max(tokens, estimate.tokens or 0)
+    known = most is not None or estimate is not None or step in treasury.silent or not spends(run, node)
+    return Expected(cost, tokens, known, step)
+
+
+def _reserve(sums: dict[int, _Sums], run: RunState, node: Node, reserve: Reserve) -> None:
+    spending, expected = run.tree.spending, reserve.expected
+    told = spending.of_attempt(run.key, node.n, reserve.attempt) if spending is not None else None
+    cost = max(expected.cost - (told.parts if told is not None else 0), 0)
+    tokens = max(expected.tokens - (told.tokens if told is not None else 0), 0)
+    begins = int(node.attempt < reserve.attempt)
+    for holder, _ in budgets_over(run):
+        before = sums.get(holder.key, _Sums())
+        sums[holder.key] = _Sums(before.cost + cost, before.tokens + tokens, before.steps + begins)
+
+
+def _let_in(run: RunState, treasury: Treasury, sums: dict[int, _Sums]) -> None:
+    held = treasury.held[run.key]
+    most = run.program.workflow.max_parallel or RUN_PARALLEL
+    while held and len(run.ready) < most:
+        node = held[0][1]
+        if node.settled or run.live.get(node.n) is not node or node.phase is not None:
+            heappop(held)
+            continue
+        expected = _expected(run, node, treasury)
+        found = _judged(run, node, expected, treasury, sums)
+        if found is not None:
+            if found is not BUSY and not any(each.decided.asked for each in run.waits.values()):
+                heappop(held)
+                _ask(run, node, found)
+            return
+        heappush(run.ready, heappop(held))
+        reserve = treasury.admitted[run.key, node.n] = Reserve(node.attempt + 1, expected)
+        _reserve(sums, run, node, reserve)
+
+
+def _judged(
+    run: RunState, node: Node, expected: Expected, treasury: Treasury, sums: Mapping[int, _Sums]
+) -> Any:  # Over, BUSY, or None
+    """Return what keeps a step from beginning: `BUSY` while others may make room, `Over` where only a person can."""
+    busy = False
+    for holder, budget in budgets_over(run):
+        reserved = sums.get(holder.key, _Sums())
+        for kind in KINDS:
+            limit = limit_of(holder, budget, kind)
+            if limit is None or (kind in {"cost", "tokens"} and not spends(run, node)):
+                continue
+            used = used_of(holder, kind)
+            more: float = 1 if kind == "steps" else 0 if kind == "time" else getattr(expected, kind)
+            if used >= limit or used + more > limit:
+                return Over(holder, kind, used, limit, more)
+            others: float = 0 if kind == "time" else getattr(reserved, kind)
+            busy = busy or (others > 0 and (used + others >= limit or used + others + more > limit))
+            busy = busy or (kind in {"cost", "tokens"} and not expected.known and _another(expected, treasury))
+    return BUSY if busy else None
+
+
+def _another(expected: Expected, treasury: Treasury) -> bool:
+    """Tell whether the first attempt of the same step is at work: how much it uses is known when it is over."""
+    return any(each.expected.step == expected.step for each in treasury.admitted.values())
+
+
+# asking
+
+
+def _ask(run: RunState, node: Node, over: Over) -> None:
+    how = "crash" if node.entered == "crash" else "anew"
+    node.decided = node.decided._replace(asked={"how": how, "of": over.holder.id, "what": over.kind})
+    waiting.open_wait(run, node, question(over, node.address, run.tree.env.currency))
+
+
+def _go_on(run: RunState, node: Node) -> None:
+    """Take a step back to where it was before it asked."""
+    asked, parked = node.decided.asked or {}, node.decided.parked
+    again = asked.get("how") == "crash"
+    if parked is not None and parked.then == "result" and parked.arrived is UNSET:
+        parked = None  # it was made by the question
+    node.decided = node.decided._replace(asked=None, parked=parked, stage=node.decided.stage if again else "due")
+    node.entered = "crash" if again else None
+    node.phase, node.state, node.task = None, "working", None
+
+
+def _ask_no_more(run: RunState, treasury: Treasury) -> None:
+    """Close questions that somebody has answered by raising a budget elsewhere in the tree."""
+    for node in [each for each in run.waits.values() if each.decided.asked is not None]:
+        sums: dict[int, _Sums] = {}
+        if not isinstance(_judged(run, node, _expected(run, node, treasury), treasury, sums), Over):
+            waiting.close_wait(run, node, "the budget was raised")
+            _go_on(run, node)
+            run.save(node, memo=True)
+            steps.queue(run, node)
+
+
+def answered(run: RunState, node: Node, answer: Mapping[str, Any]) -> None:
+    """Carry out what an operator says: raise the budget, or stop the run."""
+    asked, value = node.decided.asked or {}, answer.get("value")
+    found = next(((holder, each) for holder, each in budgets_over(run) if holder.id == asked.get("of")), None)
+    _go_on(run, node)
+    if found is None or (is_object(value) and value.get("action") == "raise"):
+        if found is not None:
+            _raise(*found, str(asked.get("what")), value)
+        run.save(node, memo=True)
+        steps.queue(run, node)
+        return
+    holder, kind = found[0], str(asked.get("what"))
+    failure = stopped(holder, kind, node.address, str(answer.get("decline") or ""), run.tree.env.currency)
+    failure = run.tree.env.gate.failure(failure)
+    holder.failures = added(holder.failures, failure)
+    run.save(node, memo=True)
+    scope = _outermost(run, node, holder)
+    if scope is not None:
+        halting.halt_scope(holder, scope, "sibling_failed", interrupt=False)
+        run.tree.push("scope_failed", holder, scope, failure)
+
+
+def _raise(holder: RunState, budget: Any, what: str, value: Any) -> None:
+    limits: dict[str, float] = {}
+    for kind in KINDS:
+        amount = amount_of(kind, value.get(kind)) if is_object(value) else None
+        if amount is not None and original(budget, kind) is not None:
+            limits[kind] = amount
+    if not limits:  # by as much again
+        limits[what] = (limit_of(holder, budget, what) or 0) + (original(budget, what) or 0)
+    raise_to(holder, limits)
+    holder.emit("budget_raised", None, {kind: data_of(kind, limit) for kind, limit in limits.items()})
+
+
+def _outermost(run: RunState, node: Node, holder: RunState) -> Scope | None:
+    """Return the scope of a run that a step is in, whatever is in between."""
+    current: RunState | None = run
+    inner: Node | None = node
+    while current is not None and inner is not None:
+        scope = inner.scope
+        while scope is not None and not scope.owner.program.is_root:
+            scope = scope.owner.scope
+        if current is holder:
+            return scope
+        current, inner = current.parent_run, current.parent
+    return None
