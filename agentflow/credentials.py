@@ -16,6 +16,10 @@ Reason = Literal["unknown", "unconfigured", "not connected", "scopes", "expired"
 signed in; `scopes`: fewer permissions were granted; `expired`: and can't be had anew; `revoked`: by somebody;
 `rejected`: the service refuses them.
 """
+OnMissing = Literal["ask", "fail"]
+"""What becomes of a step without credentials: it asks somebody to sign in, and goes on then; or it fails."""
+PATIENCE = 7 * 24 * 3600.0
+"""Seconds for which a step asks somebody to sign in, where nothing else is said."""
 CONNECTABLE: Collection[Reason] = frozenset({"not connected", "scopes", "expired", "revoked", "rejected"})
 """What a person helps against who signs in."""
 
@@ -50,6 +54,10 @@ class Credentials:
     """Where they may be sent; empty: anywhere."""
     version: int = 0
     """Of the tokens that they are made of; 0: they are fixed."""
+    on_missing: OnMissing = "ask"
+    """What becomes of a step when the service refuses them though they are new."""
+    patience: float = PATIENCE
+    """Seconds for which it asks then."""
 
 
 class NotConnected(AgentflowError):
@@ -59,7 +67,8 @@ class NotConnected(AgentflowError):
 
     def __init__(
         self, connection: str, reason: Reason, *, scopes: Collection[str] = (), why: str | None = None,
-        hint: str | None = None,
+        hint: str | None = None, on_missing: OnMissing = "ask", patience: float = PATIENCE, url: str | None = None,
+        user_code: str | None = None,
     ) -> None:  # fmt: skip
         """Make an error.
 
@@ -69,13 +78,23 @@ class NotConnected(AgentflowError):
             scopes: permissions that are needed, as the config and steps write them.
             why: what the other side said, shortened and redacted.
             hint: what to do; default: sign in.
+            on_missing: what becomes of a step that needs them: it asks somebody to sign in, or fails.
+            patience: seconds for which it asks.
+            url: where to sign in, of a provider in code that has a page of its own, which is of use that long.
+            user_code: what is typed in there.
         """
         if hint is None and reason in CONNECTABLE:
             hint = f"agentflow connections login {connection}"
         super().__init__(_SAID[reason].format(name=connection, scopes=", ".join(scopes)), why=why, hint=hint)
         self.connection = connection
         self.reason: Reason = reason
+        self.service = connection
+        """What was asked for: the connection, or a service of it."""
         self.scopes = tuple(scopes)
+        self.on_missing: OnMissing = on_missing
+        self.patience = patience
+        self.url = url
+        self.user_code = user_code
 
     @property
     def connectable(self) -> bool:
@@ -108,6 +127,10 @@ class Book(Protocol):
         Raises:
             NotConnected: there are none.
         """
+        ...
+
+    async def lack(self, name: str, principal: Principal, scopes: Collection[str]) -> NotConnected | None:
+        """Return why a principal would get no credentials just now; None: it would. Asks no service."""
         ...
 
     async def rejected(self, name: str, principal: Principal, credentials: Credentials) -> Credentials:

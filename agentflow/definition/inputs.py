@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from agentflow.data import is_object
@@ -61,3 +61,21 @@ def validator(schema: Mapping[str, Any]) -> Callable[[Any], list[str]]:
 
     made = make_validator(schema)
     return lambda value: errors_of(made, value)
+
+
+def schema_allows_missing(schema: Mapping[str, Any] | None, path: Sequence[str | int]) -> bool:
+    """Tell whether a value that a schema declares may be missing: a property on the way that isn't required."""
+    current: Any = schema
+    for part in path:
+        if not is_object(current):
+            return False
+        if isinstance(part, int):
+            current = current.get("items")
+            continue
+        properties = current.get("properties")
+        if not is_object(properties) or part not in properties:
+            return False
+        if part not in (current.get("required") or ()):
+            return True
+        current = properties[part]
+    return False

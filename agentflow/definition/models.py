@@ -61,6 +61,8 @@ class Requirement(Model):
     """`native:<skill>` or `<provider>:<service>`."""
     permissions: tuple[str, ...] = ()
     """Scopes that the connection must have been granted."""
+    on_missing: Literal["ask", "fail"] = "ask"
+    """Without the connection the step waits until somebody has signed in, or fails."""
     config: dict[str, Any] | None = None
     """Anything the provider wants to know."""
 

@@ -25,7 +25,7 @@ from agentflow.engine.runtime.base import Runtime
 from agentflow.errors import DefinitionError, Problem, StoreError
 from agentflow.expressions import NamedValues, compile_value
 from agentflow.ids import IdSource
-from agentflow.requirements import Checker
+from agentflow.requirements import Checker, ConnectionProvider, Providers
 from agentflow.sealing import VARIABLE, Sealer, keys_of, new_key
 from agentflow.steps.own import OwnTypes
 from agentflow.steps.services import ProcessServices
@@ -42,11 +42,13 @@ def build_core(
     functions: Mapping[str, Callable[..., Any]],
     tools: Mapping[str, Any],
     agents: Mapping[str, Any],
+    connections: Mapping[str, ConnectionProvider],
     runtime: Runtime | Literal["wire"] | None = None,
 ) -> Core:
     """Make a core for one engine."""
     services = services_of(config, functions, tools, agents)
     sealer = sealer_of(os.environ, store.key_file)
+    book = book_of(config, store, sealer, clock.now)
     types = OwnTypes(config.folder, config.python_modules)
     env = Environment(
         clock=clock,
@@ -61,7 +63,8 @@ def build_core(
         gate=Gate(config.limits, config.redactor),
         limits=config.limits,
         sealer=sealer,
-        book=book_of(config, store, sealer, clock.now),
+        book=book,
+        credentials=Providers(connections, book),
         agent=config.agent,
         currency=config.currency,
         keeps=cast("Mapping[State, float]", config.retention.model_dump(exclude_none=True)),

@@ -18,13 +18,15 @@ from agentflow.definition.models import Workflow
 from agentflow.engine import compiling
 from agentflow.engine.assembly import build_core
 from agentflow.engine.commands import answers, retrying, starting
+from agentflow.engine.commands.connecting import Connections
+from agentflow.engine.commands.preflight import preflight
 from agentflow.engine.finding import find, known_task, run_of, shown_to
 from agentflow.engine.gate import EVENT
 from agentflow.engine.host.core import Core
 from agentflow.engine.host.host import Host
 from agentflow.engine.host.serving import serving
 from agentflow.engine.host.takeover import HostMode
-from agentflow.engine.models import Answer, Decline, RetryPlan, Run, ToolFailure, WaitView, run_view, wait_view
+from agentflow.engine.models import Decline, Reply, RetryPlan, Run, WaitView, run_view, wait_view
 from agentflow.engine.program import Program
 from agentflow.engine.read.following import Following
 from agentflow.engine.read.hosted import executed
@@ -35,6 +37,7 @@ from agentflow.engine.runtime.base import Runtime
 from agentflow.errors import NotFoundError
 from agentflow.ids import IdSource, new_id
 from agentflow.principal import LOCAL, SHARE_EVENTS, Principal
+from agentflow.requirements import ConnectionProvider, Preflight
 from agentflow.steps.contract import UNSET
 from agentflow.store import open_store
 from agentflow.store.contract import Store
@@ -57,6 +60,7 @@ class Engine:
         self.following = Following(store, core.cache, self.watching)
         self.told = Tasks(store, self.watching)
         self.sealer = core.env.sealer
+        self.connections = Connections(store, self.resume)
         core.committer.on_commit.append(self.watching.committed)
         core.committer.on_change.append(self.watching.everybody)
         core.loader.tell_waiting = core.committer.tell_everybody
@@ -75,6 +79,7 @@ class Engine:
         functions: Mapping[str, Callable[..., Any]] | None = None,
         tools: Mapping[str, Any] | None = None,
         agents: Mapping[str, Any] | None = None,
+        connections: Mapping[str, ConnectionProvider] | None = None,
         always_replay: bool = False,
         runtime: Runtime | Literal["wire"] | None = None,
         grace: float = 10.0,
@@ -91,13 +96,13 @@ class Engine:
             functions: Python functions by `module:function`, besides the config's modules.
             tools: Python functions as tools, by name.
             agents: Python callables as agents, by name.
+            connections: by name (`google:drive`, or `google`): objects that give credentials.
             always_replay: rebuild state from the store before every decision (for tests).
             runtime: hands steps to workers elsewhere; default: they run here; `wire`: by way of JSON (for tests).
             grace: seconds that running steps get when the engine closes.
 
-        Raises:
-            DefinitionError: a workflow isn't valid.
-            StoreError: the store can't be opened. Out of the block: it was changed by a newer version, or deleted.
+        Raises DefinitionError: a workflow isn't valid. StoreError: the store can't be opened; out of the block: it was
+        changed by a newer version, or deleted.
         """
         refuse_platform()
         clock = clock or SystemClock()
@@ -112,7 +117,8 @@ class Engine:
             name = new_id()
             await opened.liveness.join(name)
             opened.holder = name
-        core = build_core(config, opened, clock, ids, functions or {}, tools or {}, agents or {}, runtime)
+        given = (functions or {}, tools or {}, agents or {}, connections or {})
+        core = build_core(config, opened, clock, ids, *given, runtime)
         core.loader.always_replay = always_replay
         engine = cls(core, Host(core, host), opened, config)
         try:
@@ -236,18 +242,15 @@ class Engine:
         await known_task(self.store, task_id, principal)
         return await self.store.task_log(task_id, after, limit)
 
-    def missing(self, workflow: str, *, principal: Principal = LOCAL) -> builtins.list[str]:
-        """Return the skills and connections that steps of a workflow need and haven't got: they would fail.
-
-        Connections are a person's: what is missing is told of the principal's.
-        """
-        program = self.core.env.find_workflow(workflow, self.core.env.agent)
-        return [] if program is None else self.core.env.missing_everywhere(program, principal)
+    async def preflight(self, workflow: str | Workflow, *, principal: Principal = LOCAL) -> Preflight:
+        """Return all that a workflow's steps need and a principal hasn't got, and what people will be asked."""
+        program = compiling.program_of(self.core.env, self.config, workflow)
+        return await preflight(self.core.env, self.config, program, principal)
 
     # moving runs on
 
     async def resume(
-        self, task_id: str, answer: Answer | Decline | ToolFailure, *, by: str | None = None, door: str = "api",
+        self, task_id: str, answer: Reply, *, by: str | None = None, door: str = "api",
         message_id: str | None = None, message: Mapping[str, Any] | None = None, principal: Principal = LOCAL,
     ) -> WaitView:  # fmt: skip
         """Answer a wait by its task's id, or by its run's id when exactly one wait is open.

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import anyio
 from pydantic import BaseModel
 
+from agentflow.credentials import OnMissing
 from agentflow.steps.contract import StepType, TurnPlace
 from agentflow.usage import Models
 
@@ -17,6 +18,14 @@ from agentflow.usage import Models
 def key_of(run: int, n: int, attempt: int, entry: int) -> str:
     """Return the name of an attempt."""
     return f"{run}/{n}/{attempt}/{entry}"
+
+
+class Need(NamedTuple):
+    """A connection that a step declares to need."""
+
+    connection: str
+    scopes: Sequence[str] = ()
+    on_missing: OnMissing = "ask"
 
 
 class Attempt(NamedTuple):
@@ -57,6 +66,8 @@ class Attempt(NamedTuple):
     """Whether it goes on from what it has saved, or from where it was parked: what it has given until then counts."""
     turn: TurnPlace | None = None
     """Of a turn of an agent: where it stands."""
+    needs: Sequence[Need] = ()
+    """Connections without which it isn't executed."""
 
     @property
     def key(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from agentflow.data import salvaged
 from agentflow.engine.unreadable import read_failure
@@ -33,6 +33,17 @@ class ToolFailure:
     """The answer of a tool's holder that the tool failed."""
 
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """Somebody has signed in: what waited for that looks again."""
+
+    connection: str
+
+
+Reply: TypeAlias = Answer | Connected | Decline | ToolFailure
+"""What ends a wait."""
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,25 @@
-"""What the steps of a whole workflow need, told before it starts."""
+"""What steps need, as their definitions say it; and all the steps of a workflow."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from agentflow.definition.models import Step, Workflow
-from agentflow.engine.program import Program
-from agentflow.principal import Principal
-from agentflow.requirements import Checker
+from agentflow.engine.exchange import Need
+from agentflow.steps.contract import StepType
 
 
-def missing_skills(program: Program, checker: Checker, principal: Principal) -> list[str]:
-    """Return the skills that any step lacks, and the connections that a principal lacks for it, each once."""
-    found: dict[str, None] = {}
-    for step in all_steps(program.workflow):
-        spec = program.types(step.type)
-        found.update(dict.fromkeys(checker.missing(step.requires, spec.skills if spec else (), principal)))
-    return list(found)
+def connections_of(step: Step, spec: StepType, around: Sequence[Need]) -> tuple[Need, ...]:
+    """Return the connections that a step needs.
+
+    Args:
+        step: the step.
+        spec: its type.
+        around: what the steps around it need: that is needed by what is executed inside them.
+    """
+    own = [Need(each.skill, each.permissions, each.on_missing) for each in step.requires if not each.is_native]
+    takes = spec.container is not None or (spec.execute is not None and not spec.pure)
+    return tuple(dict.fromkeys((*(around if takes else ()), *own)))
 
 
 def all_steps(workflow: Workflow) -> Iterator[Step]:

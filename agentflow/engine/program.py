@@ -8,12 +8,14 @@ from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel
 
-from agentflow.data import encode, is_object
+from agentflow.data import encode
 from agentflow.definition.inputs import validator
 from agentflow.definition.models import Body, ForEachField, RetryPolicy, Step, Workflow
 from agentflow.definition.order import Order, order
 from agentflow.definition.pointers import segment
+from agentflow.engine.exchange import Need
 from agentflow.engine.lazily import lazy
+from agentflow.engine.needs import connections_of
 from agentflow.errors import DefinitionError, Problem
 from agentflow.expressions import (
     NAMESPACES,
@@ -119,6 +121,8 @@ class ScopeProgram:
         self.segments = [segment(step.id) for step in steps]
         """The steps' ids as parts of addresses."""
         self.single = False
+        self.around: Sequence[Need] = ()
+        """Connections that the steps around it need."""
         self._members: list[StepProgram | None] = [None] * len(steps)
 
     def number_of(self, name: str) -> int | None:
@@ -138,7 +142,9 @@ class ScopeProgram:
         """Return a step by its number."""
         found = self._members[number]
         if found is None:
-            found = self._members[number] = StepProgram(self.program, self.steps[number], self.names)
+            found = self._members[number] = StepProgram(
+                self.program, self.steps[number], self.names, around=self.around
+            )
         return found
 
 
@@ -146,8 +152,9 @@ class StepProgram:
     """One step: its type, its compiled templates and its effective policies."""
 
     def __init__(
-        self, program: Program, step: Step, names: frozenset[str], *, inner: bool = False, is_root: bool = False
-    ) -> None:
+        self, program: Program, step: Step, names: frozenset[str], *, inner: bool = False, is_root: bool = False,
+        around: Sequence[Need] = (),
+    ) -> None:  # fmt: skip
         """Prepare a step.
 
         Args:
@@ -156,6 +163,7 @@ class StepProgram:
             names: namespaces and item names that its templates may use.
             inner: it is the step inside its own `for_each` field.
             is_root: it stands for the run itself.
+            around: connections that the steps around it need.
         """
         self.program = program
         self.step = step
@@ -167,6 +175,7 @@ class StepProgram:
             raise DefinitionError([Problem("AF-STEP-TYPE", f'no step type is called "{step.type}"')])
         self.spec = spec
         self.container = cast("Container | None", spec.container)
+        self.connections = connections_of(step, spec, around) if step.requires or around else ()
         with_names = frozenset(step.with_ or ()) if program.workflow.dialect == "distri" else frozenset[str]()
         self.names = names | with_names
         self.outer_names = names
@@ -204,8 +213,8 @@ class StepProgram:
 
     @property
     def is_leaf(self) -> bool:
-        """Whether a worker executes it."""
-        return self.spec.execute is not None
+        """Whether a worker executes it: also what only waits, where credentials are looked for before."""
+        return self.spec.execute is not None or bool(self.connections and self.container is None)
 
     @lazy
     def with_(self) -> Compiled | None:
@@ -252,15 +261,16 @@ class StepProgram:
 
     @property
     def needy(self) -> bool:
-        """Whether the step needs skills."""
+        """Whether the step needs skills, connections apart."""
         return bool(self.spec.skills or self.step.requires) and self.loop is None and not self.is_root
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Skills that the step needs, its type's first."""
+        """Skills that the step needs, its type's first; no connections."""
         if not self.needy:
             return ()
-        return tuple(dict.fromkeys((*self.spec.skills, *(need.skill for need in self.step.requires))))
+        own = (need.skill for need in self.step.requires if need.is_native)
+        return tuple(dict.fromkeys((*self.spec.skills, *own)))
 
     @lazy
     def raw_config(self) -> dict[str, Any]:
@@ -340,9 +350,13 @@ class StepProgram:
             inner = self.step.model_copy(update={"for_each": None, "depends_on": (), "depends_on_any": ()})
             scope = ScopeProgram(self.program, (inner,), self.body_names(), "sequential", self)
             scope.single = True
-            scope._members[0] = StepProgram(self.program, inner, scope.names, inner=True)  # pyright: ignore[reportPrivateUsage]  same module
+            inside = StepProgram(self.program, inner, scope.names, inner=True, around=self.connections)
+            scope._members[0] = inside  # pyright: ignore[reportPrivateUsage]  same module
             return {"steps": scope}
-        return {key: self._scope(body, self._execution()) for key, body in self.step.bodies.items()}
+        made = {key: self._scope(body, self._execution()) for key, body in self.step.bodies.items()}
+        for scope in made.values():
+            scope.around = self.connections
+        return made
 
     def _execution(self) -> str:
         workflow = self.program.workflow
@@ -378,21 +392,3 @@ class StepProgram:
         if body.single:
             steps = (steps[0].model_copy(update={"id": self.step.id}),)
         return self._scope(Body(steps=steps, single=body.single), "sequential")
-
-
-def schema_allows_missing(schema: Mapping[str, Any] | None, path: Sequence[str | int]) -> bool:
-    """Tell whether a value that a schema declares may be missing: a property on the way that isn't required."""
-    current: Any = schema
-    for part in path:
-        if not is_object(current):
-            return False
-        if isinstance(part, int):
-            current = current.get("items")
-            continue
-        properties = current.get("properties")
-        if not is_object(properties) or part not in properties:
-            return False
-        if part not in (current.get("required") or ()):
-            return True
-        current = properties[part]
-    return False

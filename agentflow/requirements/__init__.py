@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from agentflow.requirements.checker import (
     Checker,
-    ConnectionProvider,
     is_valid,
     message,
     missing_error,
     native_skills,
 )
+from agentflow.requirements.preflight import Lack, Preflight, preflight_of
+from agentflow.requirements.providers import ConnectionProvider, Providers
+from agentflow.requirements.wants import Want
 
-__all__ = ("Checker", "ConnectionProvider", "is_valid", "message", "missing_error", "native_skills")
+__all__ = (
+    "Checker", "ConnectionProvider", "Lack", "Preflight", "Providers", "Want", "is_valid", "message",
+    "missing_error", "native_skills", "preflight_of",
+)  # fmt: skip

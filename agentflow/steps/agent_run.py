@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
+from agentflow.credentials import NotConnected
 from agentflow.data import copied, is_object
 from agentflow.definition.models import Model
 from agentflow.errors import StepError
@@ -67,7 +68,7 @@ async def execute(config: AgentRunConfig, ctx: Context) -> Outcome:
             value = await provider.answer(turn, state[_ASKED], ctx.arrived, ctx)
         else:
             value = await provider.run(turn, ctx)
-    except StepError:
+    except (StepError, NotConnected):
         raise
     except BaseException as error:
         if is_cancellation(error):

@@ -12,6 +12,7 @@ from typing import Any, cast
 from anyio import CapacityLimiter, from_thread, to_thread
 from anyio.lowlevel import RunVar
 
+from agentflow.credentials import NotConnected
 from agentflow.data import copied, is_object
 from agentflow.errors import StepError
 from agentflow.steps.contract import Context, Outcome, Park, Result, Skip
@@ -24,7 +25,7 @@ _POSITIONAL = (
 )
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _TOLD = frozenset({"progress", "log", "heartbeat", "message", "status", "usage"})
-_AWAITED = frozenset({"save", "publish", "drain", "artifact"})
+_AWAITED = frozenset({"save", "publish", "drain", "artifact", "credentials"})
 MAX_THREADS = 256
 _limit: RunVar[CapacityLimiter] = RunVar("agentflow_function_threads")
 _running: set[object] = set()
@@ -146,7 +147,7 @@ async def invoke(
         if raised is not None:
             raise step_error(raised, code=code) from raised
         return await result if inspect.isawaitable(result) else result
-    except StepError:
+    except (StepError, NotConnected):
         raise
     except BaseException as error:
         if is_cancellation(error):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
-from agentflow.errors import StepError
+from agentflow.credentials import Credentials
 from agentflow.steps.api_fields import ApiCallConfig
 from agentflow.steps.contract import Context
 from agentflow.steps.http import send
 from agentflow.steps.http_request import build, invalid
-from agentflow.steps.services import ProcessServices, services_of
+from agentflow.steps.services import services_of
+from agentflow.steps.signing import signed
 
 
 async def call(config: ApiCallConfig, ctx: Context) -> dict[str, Any]:
@@ -23,38 +23,27 @@ async def call(config: ApiCallConfig, ctx: Context) -> dict[str, Any]:
 
     Raises:
         StepError: it can't be sent, isn't answered, or its status isn't a success.
+        NotConnected: its connection has no credentials, or only such as the service refuses.
     """
     services = services_of(ctx)
-    extra = await _credentials(config, services, ctx)
-    client = services.http
-    try:
-        request = build(client, config, services.http_settings, extra, ctx.idempotency_key)
-    except (httpx.InvalidURL, UnicodeError) as error:
-        raise invalid(f"the request can't be made: {error}") from error
-    answer = await send(
-        request,
-        client,
-        redirects=config.redirects,
-        expect=config.expect,
-        hint=lambda response: _hint(response, config.redirects),
-        now=ctx.now,
-    )
-    return answer._asdict()
 
-
-async def _credentials(config: ApiCallConfig, services: ProcessServices, ctx: Context) -> Mapping[str, str]:
-    if config.connection is None:
-        return {}
-    connection = services.connections.get(config.connection)
-    if connection is None:
-        raise StepError(
-            f"Missing skills: {config.connection}",
-            code="AF-SKILL-MISSING",
-            kind="skill",
-            retryable=False,
-            hint=f'connect "{config.connection}", or give the credentials in headers',
+    async def ask(credentials: Credentials | None) -> dict[str, Any]:
+        client = services.http
+        try:
+            request = build(client, config, services.http_settings, credentials, ctx.idempotency_key)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise invalid(f"the request can't be made: {error}") from error
+        answer = await send(
+            request,
+            client,
+            redirects=config.redirects,
+            expect=config.expect,
+            hint=lambda response: _hint(response, config.redirects),
+            now=ctx.now,
         )
-    return await connection.headers(ctx)
+        return answer._asdict()
+
+    return await (ask(None) if config.connection is None else signed(ctx, config.connection, ask))
 
 
 def _hint(response: httpx.Response, redirects: int) -> str | None:

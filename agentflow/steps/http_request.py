@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from agentflow.credentials import Credentials, Outgoing, Sign
 from agentflow.data import encode, is_array, is_object
 from agentflow.errors import StepError
 from agentflow.steps.api_fields import SAFE, ApiCallConfig
@@ -17,6 +18,7 @@ from agentflow.steps.compression import ACCEPTED
 from agentflow.steps.failing import shorten
 from agentflow.steps.fields import as_text
 from agentflow.steps.services import HttpSettings
+from agentflow.steps.signing import check_host
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
@@ -30,7 +32,7 @@ def build(
     client: httpx.AsyncClient,
     config: ApiCallConfig,
     settings: HttpSettings | None,
-    extra: Mapping[str, str],
+    credentials: Credentials | None,
     key: str,
 ) -> httpx.Request:
     """Build a step's request.
@@ -39,26 +41,41 @@ def build(
         client: sends it.
         config: the step.
         settings: the config's base url and headers.
-        extra: headers of the step's connection.
+        credentials: of the step's connection.
         key: the step's idempotency key.
 
     Raises:
         StepError: it can't be made.
     """
     url, headers = _target(config.url, settings)
-    for more in (config.headers or {}, extra):
+    if credentials is not None:
+        check_host(credentials, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme, 0))
+    for more in (config.headers or {}, credentials.headers if credentials is not None else {}):
         headers.update({name.lower(): value.strip(" \t") for name, value in more.items()})
     _check_headers(headers)
     headers.setdefault("accept-encoding", ACCEPTED)
     if config.method not in SAFE:
         headers.setdefault("idempotency-key", key)
-    if config.query:
-        url = _with_query(url, _pairs(config.query))
+    query = {**(config.query or {}), **(credentials.query if credentials is not None else {})}
+    if query:
+        url = _with_query(url, _pairs(query))
     if is_object(config.body) and _kind(headers) == _PARTS:
         del headers["content-type"]  # the client gives it anew, with its boundary
-        return client.build_request(config.method, url, headers=headers, files=_parts(config.body))
-    content = None if config.body is None else _content(config.body, headers)
-    return client.build_request(config.method, url, headers=headers, content=content)
+        request = client.build_request(config.method, url, headers=headers, files=_parts(config.body))
+    else:
+        content = None if config.body is None else _content(config.body, headers)
+        request = client.build_request(config.method, url, headers=headers, content=content)
+    if credentials is not None and credentials.sign is not None:
+        _sign(request, credentials.sign)
+    return request
+
+
+def _sign(request: httpx.Request, sign: Sign) -> None:
+    """Add headers that are computed of the whole request."""
+    target, headers = request.url.raw_path.decode("ascii"), {n.lower(): value for n, value in request.headers.items()}
+    signed = sign(Outgoing(request.method, target, headers, request.read()))
+    _check_headers(signed)
+    request.headers.update(signed)
 
 
 def origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -42,14 +42,6 @@ class HttpSettings(Protocol):
         ...
 
 
-class Connection(Protocol):
-    """Signs requests in the name of a connection, such as `google:drive`."""
-
-    async def headers(self, ctx: Context) -> Mapping[str, str]:
-        """Return the headers that carry the credentials."""
-        ...
-
-
 class ProcessServices:
     """Implements `contract.Services` for one engine. Close it with the engine."""
 
@@ -65,7 +57,6 @@ class ProcessServices:
         resolve: Resolve | None = None,
         tools: Mapping[str, ToolSource] | None = None,
         agents: Mapping[str, AgentSource] | None = None,
-        connections: Mapping[str, Connection] | None = None,
         credentials: Mapping[str, Mapping[str, Any]] | None = None,
         prices: Mapping[str, Price] | None = None,
     ) -> None:
@@ -81,7 +72,6 @@ class ProcessServices:
             resolve: finds a host's addresses; default: the system's resolver.
             tools: by name: functions, or providers (servers).
             agents: by name.
-            connections: by name, such as `google:drive`.
             credentials: the config's `connections`, for servers that have tools.
             prices: what tokens of models cost, by name.
 
@@ -93,7 +83,6 @@ class ProcessServices:
         self.folder = folder
         self.prices: Mapping[str, Price] = prices or {}
         self.http_settings = http
-        self.connections = dict(connections or {})
         self._functions: dict[str, Callable[..., Any]] = dict(functions or {})
         self._loader = ModuleLoader(folder, python_modules)
         self._loaded: dict[str, Callable[..., Any]] = {}

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
+from agentflow.credentials import NotConnected
 from agentflow.data import is_object
 from agentflow.definition.models import Model
 from agentflow.errors import StepError
@@ -41,7 +42,7 @@ async def execute(config: ToolCallConfig, ctx: Context) -> Outcome:
             retryable=False,
             hint=_hint(error, config.tool_name),
         ) from None
-    except StepError:
+    except (StepError, NotConnected):
         raise
     except BaseException as error:
         if is_cancellation(error):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Unpack
 
 import anyio
 
+from agentflow.credentials import Credentials, NotConnected
 from agentflow.steps import registry
 from agentflow.steps.contract import Artifact, Outcome, Result, TurnPlace
 from agentflow.steps.services import ProcessServices
@@ -43,6 +44,7 @@ class FakeContext:
         self.state = state
         self.arrived = arrived
         self.turn: TurnPlace | None = None
+        self.connections: Callable[[str, Credentials | None], Credentials] | None = None
         self.logs: list[tuple[str, str]] = []
         self.told: list[tuple[float | None, str]] = []
         self.artifacts: list[Artifact] = []
@@ -60,6 +62,13 @@ class FakeContext:
 
     def secret(self, name: str) -> str | None:
         return self.services.secret(name)
+
+    async def credentials(
+        self, connection: str, *, scopes: Collection[str] = (), refused: Credentials | None = None
+    ) -> Credentials:
+        if self.connections is None:
+            raise NotConnected(connection, "unknown")
+        return self.connections(connection, refused)
 
     def progress(self, fraction: float | None, message: str = "") -> None:
         self.told.append((fraction, message))

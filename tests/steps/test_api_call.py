@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
 from typing import Any
 
 import anyio
@@ -12,8 +11,8 @@ import pytest
 import respx
 from pydantic import ValidationError
 
+from agentflow.credentials import Credentials, NotConnected
 from agentflow.steps.api_call import TYPES, ApiCallConfig
-from agentflow.steps.contract import Context
 from agentflow.steps.http_answer import MAX_BODY
 from agentflow.steps.services import ProcessServices
 from tests.steps.calls import LOCAL, echo, failing, serving
@@ -342,17 +341,45 @@ async def test_the_environments_proxy_is_not_used(monkeypatch: pytest.MonkeyPatc
         assert (await run("api_call", {"url": server.url}, ctx))["status"] == 200
 
 
-class Token:
-    async def headers(self, ctx: Context) -> Mapping[str, str]:
-        return {"Authorization": f"Bearer {ctx.run_id}"}
+@pytest.mark.case("D-KIND-5")
+async def test_a_connection_signs_the_request_and_other_credentials_are_tried_once_when_they_are_refused() -> None:
+    given: list[Credentials | None] = []
+
+    def lend(name: str, refused: Credentials | None) -> Credentials:
+        given.append(refused)
+        made = {"Authorization": f"Bearer {len(given)}"}
+        return Credentials(name, made, {"key": "k"}, lambda request: {"x-signed": request.target}, version=len(given))
+
+    answers = iter([401, 200, 403, 401])
+    async with serving(lambda _: Answer(status=next(answers))) as (server, ctx):
+        ctx.connections = lend
+        call = {"url": f"{server.url}/x?a=1", "connection": "crm:api"}
+        assert (await run("api_call", call, ctx))["status"] == 200
+        sent = server.requests
+        assert [each.headers["authorization"] for each in sent] == ["Bearer 1", "Bearer 2"]
+        assert sent[1].target == sent[1].headers["x-signed"] == "/x?a=1&key=k"
+        assert given[1] is not None
+        assert given[1].version == 1
+        with pytest.raises(NotConnected, match='refuses the credentials of "crm:api"') as caught:
+            await run("api_call", call, ctx)
+    assert caught.value.reason == "rejected"
 
 
-async def test_a_connection_signs_the_request() -> None:
-    async with serving(echo, connections={"crm:api": Token()}) as (server, ctx):
-        await run("api_call", {"url": server.url, "connection": "crm:api"}, ctx)
-        assert server.requests[0].headers["authorization"] == "Bearer run-1"
-        error = await failing({"url": server.url, "connection": "google:drive"}, ctx)
-    assert (str(error), error.code, error.retryable) == ("Missing skills: google:drive", "AF-SKILL-MISSING", False)
+async def test_credentials_go_to_the_hosts_of_their_connection_only() -> None:
+    async with serving(echo) as (server, ctx):
+        ctx.connections = lambda name, _: Credentials(name, hosts=("api.example.com",))
+        error = await failing({"url": server.url, "connection": "crm:api"}, ctx)
+        assert error.code == "AF-NETWORK-DENIED"
+        assert "crm:api" in f"{error} {error.why} {error.hint}"
+        assert not server.requests
+
+
+@pytest.mark.case("D-KIND-5")
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_service_that_refuses_a_request_without_a_connection_fails_the_step(status: int) -> None:
+    async with serving(lambda _: Answer(status=status)) as (server, ctx):
+        error = await failing({"url": server.url}, ctx)
+    assert (error.code, error.retryable) == ("AF-HTTP-STATUS", False)
 
 
 async def test_users_can_fake_answers_with_respx() -> None:

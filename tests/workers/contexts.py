@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import anyio
 
 METHODS = frozenset({"heartbeat", "message", "status", "now", "secret", "usage"})
-AWAITED = frozenset({"save", "publish", "drain", "artifact"})
+AWAITED = frozenset({"save", "publish", "drain", "artifact", "credentials"})
 
 
 class Asking(Protocol):

@@ -184,10 +184,8 @@ def start(common: Common, wanted: Start) -> int:
         gap = "  " if console.err_terminal else " "
         said = "started" if run.created_at >= began or wanted.key is None else f"known already, {run.state}"
         console.say(gap.join([f"run {session.short(run.id)}", run.workflow, said]))
-        if missing := session.engine.missing(workflow.id):
-            console.say(
-                f"! Missing skills: {', '.join(missing)} (steps that need them fail; see `skills` in the config)"
-            )
+        for line in (await session.engine.preflight(workflow.id)).lines():
+            console.say(f"! {line}" if not line.startswith("  ") else line)
         if console.err_terminal:
             console.say()
         with session.in_time():

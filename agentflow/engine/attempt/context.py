@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Unpack
 
 import anyio
 
+from agentflow.credentials import Credentials, NotConnected
 from agentflow.data import copied
 from agentflow.engine.attempt.notes import Notes
 from agentflow.engine.attempt.ports import Port, Process
 from agentflow.engine.attempt.printed import FIRST, Printed
 from agentflow.engine.attempt.spending import Spending, read
+from agentflow.engine.authorising import scopes_of
 from agentflow.engine.exchange import Attempt, Chunk, Executing, Left
 from agentflow.engine.gate import ARTIFACT, FIELD, MESSAGE, PUBLISHED, STATE
 from agentflow.steps.contract import Artifact, Services, TurnPlace
@@ -121,6 +123,17 @@ class StepContext:
     def secret(self, name: str) -> str | None:
         """Return a value of `env` by name."""
         return self._process.env.get(name)
+
+    async def credentials(
+        self, connection: str, *, scopes: Collection[str] = (), refused: Credentials | None = None
+    ) -> Credentials:
+        """Return the owner's credentials for a connection."""
+        wanted = tuple(dict.fromkeys((*scopes_of(self._attempt.needs, connection), *scopes)))
+        try:
+            return await self._port.credentials(self._attempt, connection, wanted, refused)
+        except NotConnected as lack:
+            lack.service, lack.scopes = connection, wanted or lack.scopes
+            raise
 
     def progress(self, fraction: float | None, message: str = "") -> None:
         """Tell how far the step is."""

@@ -8,12 +8,13 @@ import anyio
 
 from agentflow.engine.attempt.context import StepContext
 from agentflow.engine.attempt.ports import Port, Process
+from agentflow.engine.authorising import lacking, resumed, without
 from agentflow.engine.exchange import Attempt, Executing, Returned
 from agentflow.engine.failures import failed_by
 from agentflow.engine.gate import RESULT
 from agentflow.engine.misfits import fitted
-from agentflow.errors import Failure
-from agentflow.steps.contract import Park, Result, Skip
+from agentflow.errors import Defect, Failure
+from agentflow.steps.contract import Outcome, Park, Result, Skip, StepType
 from agentflow.steps.running import running_step
 
 
@@ -24,7 +25,7 @@ async def execute(process: Process, port: Port, attempt: Attempt, lease: Executi
         What it came to (the result's JSON as bytes, `Skip`, `Park` or a `Failure`), and what it leaves besides.
     """
     spec = attempt.spec or process.types(attempt.type)
-    if spec is None or spec.execute is None:
+    if spec is None or (spec.execute is None and spec.prompt is None):
         return Failure("AF-DEFECT", f'step type "{attempt.type}" can\'t be executed', retryable=False), None
     try:
         config = attempt.ready
@@ -32,16 +33,24 @@ async def execute(process: Process, port: Port, attempt: Attempt, lease: Executi
             config = fitted(spec, attempt.config)
     except BaseException as error:  # what validates its fields may raise anything
         return failed_by(process.gate, error), None
+    if attempt.saved is not None:
+        attempt = resumed(attempt)
     context = StepContext(process, port, attempt, lease)
     try:
         here = running_step.set(context)
         try:
-            outcome = await spec.execute(config, context)
+            if attempt.needs:
+                for need in attempt.needs:
+                    await context.credentials(need.connection)
+            outcome = await spec.execute(config, context) if spec.execute else _asked(spec, config, context)
         finally:
             running_step.reset(here)
             context.end()
     except BaseException as error:  # a step may raise anything at all; only our own interrupt goes on
         await anyio.lowlevel.checkpoint_if_cancelled()  # whatever its cleaning up raised, it was interrupted
+        lack = lacking(error)
+        if lack is not None:
+            return without(attempt, lack), context.spent
         return failed_by(process.gate, error, executed=True), context.spent
     if lease.interrupted is not None:
         await anyio.lowlevel.checkpoint()
@@ -49,6 +58,13 @@ async def execute(process: Process, port: Port, attempt: Attempt, lease: Executi
         return _outcome(process, outcome, context), context.left
     except BaseException as error:  # what turns its value into data is its own code too
         return failed_by(process.gate, error, executed=True), context.spent
+
+
+def _asked(spec: StepType, config: Any, context: StepContext) -> Outcome:
+    """Let a type say what it waits for that only waits, once what the step requires is there."""
+    if spec.prompt is None:
+        raise Defect(f'step type "{spec.name}" can do nothing')
+    return spec.prompt(config, context)
 
 
 def _outcome(process: Process, outcome: object, context: StepContext) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from agentflow.credentials import Credentials
 from agentflow.engine.exchange import Attempt, Chunk
 from agentflow.engine.gate import Gate
 from agentflow.engine.volume import Volume
@@ -87,6 +88,12 @@ class Port(Protocol):
 
     async def deliver(self, attempt: Attempt, chunk: Chunk) -> None:
         """Commit a chunk of an artifact."""
+        ...
+
+    async def credentials(
+        self, attempt: Attempt, connection: str, scopes: Collection[str], refused: Credentials | None
+    ) -> Credentials:
+        """Return credentials of the run's owner; `refused`: others than these. Raises NotConnected: there are none."""
         ...
 
     async def publish(self, attempt: Attempt, topic: str, data: Any, event_id: str | None) -> int:

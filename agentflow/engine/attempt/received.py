@@ -22,6 +22,8 @@ _CALLS: Mapping[str, Sequence[type | tuple[type, ...]]] = {
     "save": (object,),
     "deliver": (str, bool, bool, str, bool, int),
     "publish": (str, object, (str, NoneType)),
+    "credentials": (str, list, (int, NoneType)),
+    "sign": (str, str, str, dict, str),
 }
 """What attempts may ask, and with what."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from itertools import count
 from typing import Any, Protocol
 
+from agentflow.credentials import Credentials
 from agentflow.data import decode, encode
+from agentflow.engine.attempt.lending import Lender, lent, wanted_to_json
 from agentflow.engine.attempt.ports import Notable, Port
 from agentflow.engine.attempt.received import call_from_json
 from agentflow.engine.exchange import Attempt, Chunk
@@ -78,6 +81,13 @@ class RemotePort:
         told = [chunk.name, chunk.append, chunk.last, chunk.raw.decode(), chunk.anew, next(self._chunks)]
         _answer(await self._link.call(attempt, encode(["deliver", *told])))
 
+    async def credentials(
+        self, attempt: Attempt, connection: str, scopes: Collection[str], refused: Credentials | None
+    ) -> Credentials:
+        """Return credentials of the run's owner, for as long as it takes to use them."""
+        told = _answer(await self._link.call(attempt, wanted_to_json(connection, scopes, refused)))
+        return lent(told, partial(self._link.ask, attempt))
+
     async def publish(self, attempt: Attempt, topic: str, data: Any, event_id: str | None) -> int:
         """Publish an event as the run's owner; it has an id, given or not."""
         event_id = event_id if event_id is not None else f"{attempt.key}#{next(self._published)}"
@@ -97,7 +107,13 @@ def answer(port: Port, attempt: Attempt, call: bytes) -> bytes:
         return _refused(error)
 
 
+_lender = Lender()
+"""For all who are answered here: what an attempt was lent is known by its name."""
+
+
 def _read(port: Port, attempt: Attempt, name: str, args: Sequence[Any]) -> Any:
+    if name == "sign":
+        return _lender.sign(attempt, args)
     if name == "input":
         return port.input(attempt)
     if name == "result":
@@ -109,6 +125,8 @@ async def carried_out(port: Port, attempt: Attempt, call: bytes) -> bytes:
     """Answer any call."""
     try:
         name, args = call_from_json(call)
+        if name == "credentials":
+            return encode({"value": await _lender.lend(port, attempt, args)})
         if name not in {"save", "publish", "deliver"}:
             return encode({"value": _read(port, attempt, name, args)})
         if name == "save":

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from agentflow.data import decode, encode
 from agentflow.engine.attempt.sealing import Seal
-from agentflow.engine.exchange import Attempt, Chunk, Left, Returned, Stopped
+from agentflow.engine.exchange import Attempt, Chunk, Left, Need, Returned, Stopped
 from agentflow.engine.failures import failed_by
 from agentflow.engine.gate import Gate
 from agentflow.engine.parking import admitted
@@ -43,7 +43,8 @@ def attempt_from_json(raw: bytes, seal: Seal) -> Attempt:
     sealed = {name: seal.open(data.get(name)) for name in _SEALED}
     turn = data.get("turn")
     plain = {name: data[name] for name in _PLAIN if name in data}
-    return Attempt(**{**plain, "turn": None if turn is None else TurnPlace(*turn)}, **sealed)
+    told = {"turn": None if turn is None else TurnPlace(*turn), "needs": tuple(Need(*n) for n in data.get("needs", ()))}
+    return Attempt(**{**plain, **told}, **sealed)
 
 
 def returned_to_json(returned: Returned, gate: Gate) -> bytes:

@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from agentflow.data import decode, encode
+from agentflow.data import decode, encode, salvaged
 from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.definition.misspelt import misspelt
+from agentflow.engine.authorising import asked_for
 from agentflow.engine.finding import task_of, unknown_wait
 from agentflow.engine.gate import ANSWER, Gate
-from agentflow.engine.models import Answer, Decline, ToolFailure
+from agentflow.engine.models import Connected, Decline, Reply, ToolFailure
 from agentflow.errors import ConflictError, InputError, StoreError
 from agentflow.faultpoints import reach
 from agentflow.principal import Principal
@@ -22,7 +23,7 @@ from agentflow.store.views import TaskView
 
 
 async def resume(
-    store: Store, task_id: str, answer: Answer | Decline | ToolFailure, principal: Principal, *, by: str, door: str,
+    store: Store, task_id: str, answer: Reply, principal: Principal, *, by: str, door: str,
     message_id: str | None, message: Mapping[str, Any] | None, at: float, gate: Gate,
     carry_out: Callable[[int, str, AnswerRow], Awaitable[bool]],
 ) -> tuple[TaskView, Sequence[str | None]]:  # fmt: skip
@@ -127,7 +128,7 @@ async def find(store: Store, task_id: str, principal: Principal, message_id: str
     raise ConflictError(f"the run waits for {len(waits)} answers: {names}", code="AF-WAIT-AMBIGUOUS")
 
 
-def check(view: TaskView, answer: Answer | Decline | ToolFailure, gate: Gate) -> dict[str, Any]:
+def check(view: TaskView, answer: Reply, gate: Gate) -> dict[str, Any]:
     """Return the answer as it is stored; raises InputError when it doesn't fit."""
     task = view.task
     if task.kind == "event" and not isinstance(answer, Decline):
@@ -135,6 +136,11 @@ def check(view: TaskView, answer: Answer | Decline | ToolFailure, gate: Gate) ->
         raise InputError(f'"{task.step}" waits for an event, not for an answer', code="AF-WAIT-INVALID", hint=hint)
     if isinstance(answer, Decline):
         return {"decline": gate.data(answer.reason, ANSWER)}
+    connection = asked_for(salvaged(task.details or b"", {})) if task.kind == "auth" else None
+    if isinstance(answer, Connected) and connection is not None:
+        return {"value": {"connected": connection}}
+    if connection is not None or isinstance(answer, Connected):
+        raise _no_answer(task.step, connection, task.id)
     if isinstance(answer, ToolFailure):
         if task.kind != "tool":
             raise InputError(f'"{task.step}" waits for an answer, not for a tool', code="AF-WAIT-INVALID")
@@ -153,6 +159,15 @@ def check(view: TaskView, answer: Answer | Decline | ToolFailure, gate: Gate) ->
                 data={"problems": problems, "schema": schema},
             )
     return {"value": value}
+
+
+def _no_answer(step: str, connection: str | None, wait: str) -> InputError:
+    """Return the error of what was given as an answer to a wait that only ends when somebody signs in."""
+    return InputError(
+        f'"{step}" waits until somebody has signed in to {connection or "something else"}: no answer helps',
+        code="AF-WAIT-INVALID", why="the wait is still open",
+        hint=f"agentflow waits open {wait[-6:]} opens the page where that is done; it can be declined, too",
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=64)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from agentflow.data import canonical, digest, encode, is_object
 from agentflow.definition.inputs import undeclared
 from agentflow.definition.models import EntryPoint, Workflow
+from agentflow.engine.commands.preflight import refuse_lacks
 from agentflow.engine.compiling import pinned, program_of
 from agentflow.engine.gate import BESIDE, INPUT, Gate
 from agentflow.engine.host.core import Core
-from agentflow.engine.host.environment import Environment
 from agentflow.engine.host.host import Host
 from agentflow.engine.host.stored import stored_row
 from agentflow.engine.plan.commands import Begin, Seed
@@ -116,7 +116,8 @@ async def start(core: Core, host: Host, config: Config, request: Request) -> Run
     program = program_of(core.env, config, request.workflow)
     entry = _entry(program.workflow, request.entry_point, request.input)
     value = prepare_input(core.env.gate, program, request.input, entry)
-    preflight(core.env, program, request.principal)
+    if program.workflow.preflight == "strict":
+        await refuse_lacks(core.env, config, program, request.principal)
     workflow = program.workflow
     print_: str | None = None
     if request.idempotency_key is not None:
@@ -172,17 +173,6 @@ async def _known(core: Core, request: Request, workflow: str, print_: str | None
             f'the idempotency key "{key}" was used with other input', code="AF-KEY-CONFLICT", data={"run_id": known.id}
         )
     return known.id
-
-
-def preflight(env: Environment, program: Program, principal: Principal) -> None:
-    """Refuse to start under `preflight: strict` while something is missing."""
-    if program.workflow.preflight != "strict":
-        return
-    missing = env.missing_everywhere(program, principal)
-    if missing:
-        raise InputError(
-            f"Missing skills: {', '.join(missing)}", code="AF-SKILL-MISSING", hint="grant them in `skills`"
-        )
 
 
 async def create(core: Core, host: Host, new: NewRun, program: Program, seed: Seed | None = None) -> RunRow | bool:

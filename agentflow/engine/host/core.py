@@ -76,7 +76,7 @@ class Core:
         process = Process(
             env.gate, env.services, env.env, env.public_env, env.types, env.now, self.mailbox.soon, self.noting.add
         )
-        port = HostPort(self.cache, self.mailbox, env.limits, self._publish, withdrawing)
+        port = HostPort(self.cache, self.mailbox, env.limits, self._publish, withdrawing, env.credentials)
         self.workers = workers
         self.handing = None
         if workers is not None:

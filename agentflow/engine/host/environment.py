@@ -7,18 +7,17 @@ from collections.abc import Mapping
 
 from agentflow.clock import Clock
 from agentflow.config import Limits
+from agentflow.credentials import Book
 from agentflow.engine.catalog import Catalog
 from agentflow.engine.gate import Gate
 from agentflow.engine.host.keys import Keys
-from agentflow.engine.needs import missing_skills
 from agentflow.engine.program import Program, StepProgram, Types
 from agentflow.ids import IdSource
-from agentflow.principal import Principal
 from agentflow.requirements import Checker, message
 from agentflow.requirements.connections.book import ConnectionBook
 from agentflow.sealing import Sealer
 from agentflow.steps.services import ProcessServices
-from agentflow.store.rows import NewRun, RunRow, State
+from agentflow.store.rows import State
 
 
 class Environment:
@@ -40,6 +39,7 @@ class Environment:
         limits: Limits,
         sealer: Sealer,
         book: ConnectionBook,
+        credentials: Book,
         agent: str = "",
         currency: str = "USD",
         keeps: Mapping[State, float] | None = None,
@@ -73,6 +73,8 @@ class Environment:
         self.gate = gate
         self.sealer = sealer
         self.book = book
+        """Where people sign in."""
+        self.credentials = credentials
         """Gives credentials to steps."""
         self._granted: dict[str, None] = {}
         """Step types whose skills are granted: that stays so. Connections come and go."""
@@ -92,18 +94,17 @@ class Environment:
         """Return the current program of an agent's workflow: of another agent's the id means nothing here."""
         return self.catalog.current.get(name) if agent in self.agents else None
 
-    def missing(self, program: StepProgram, row: NewRun | RunRow) -> str | None:
-        """Return what a step of a run needs and hasn't got, as the message people see."""
+    def missing(self, program: StepProgram) -> str | None:
+        """Return the skills that a step of a run needs and hasn't got, as the message people see.
+
+        Connections are looked for by whoever executes it.
+        """
         name, requires = program.spec.name, program.step.requires
         if not requires and name in self._granted:
             return None
-        found = self.checker.missing(requires, program.spec.skills, Principal(row.owner, row.tenant))
+        found = self.checker.missing(type_skills=program.needs)
         if found:
             return message(found)
         if not requires:
             self._granted[name] = None
         return None
-
-    def missing_everywhere(self, program: Program, principal: Principal) -> list[str]:
-        """Return what the steps of a workflow need and haven't got, when a principal runs it."""
-        return missing_skills(program, self.checker, principal)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 from agentflow.config import Limits
+from agentflow.credentials import Book, Credentials
 from agentflow.engine.attempt.ports import Notable, over
 from agentflow.engine.exchange import Attempt, Chunk
 from agentflow.engine.host.cache import TreeCache
@@ -17,6 +18,7 @@ from agentflow.engine.plan.state import RunState
 from agentflow.engine.plan.view import NodeView
 from agentflow.engine.volume import Volume
 from agentflow.expressions import NULLED
+from agentflow.principal import Principal
 from agentflow.store.rows import TERMINAL
 
 Publish = Callable[[str, Any, "str | None", str, str], Awaitable[int]]
@@ -27,9 +29,10 @@ class HostPort:
     """Implements `Port` over the trees in memory."""
 
     def __init__(
-        self, cache: TreeCache, mailbox: Mailbox, limits: Limits, publish: Publish, withdrawing: Withdrawing
+        self, cache: TreeCache, mailbox: Mailbox, limits: Limits, publish: Publish, withdrawing: Withdrawing, book: Book
     ) -> None:
         """Answer for the runs of a cache."""
+        self._book = book
         self._cache = cache
         self._mailbox = mailbox
         self._limits = limits
@@ -93,6 +96,16 @@ class HostPort:
         run, node = self._held(attempt)
         if not await self._mailbox.apply(run.tree.key, Delivered(run.key, node.n, attempt.attempt, chunk)):
             raise over(attempt)
+
+    async def credentials(
+        self, attempt: Attempt, connection: str, scopes: Collection[str], refused: Credentials | None
+    ) -> Credentials:
+        """Return credentials of the run's owner, and nobody else's."""
+        row = self._held(attempt)[0].row
+        principal = Principal(row.owner, row.tenant)
+        if refused is not None:
+            return await self._book.rejected(connection, principal, refused)
+        return await self._book.credentials(connection, principal, scopes=scopes)
 
     async def publish(self, attempt: Attempt, topic: str, data: Any, event_id: str | None) -> int:
         """Publish an event as the run's owner."""

@@ -8,7 +8,6 @@ from typing import Protocol
 
 from agentflow.engine.gate import Gate
 from agentflow.engine.program import Program, StepProgram
-from agentflow.store.rows import NewRun, RunRow
 
 
 class Lease(Protocol):
@@ -62,7 +61,7 @@ class Environment(Protocol):
         """Return the current program of a workflow by its id."""
         ...
 
-    def missing(self, program: StepProgram, row: NewRun | RunRow) -> str | None:
+    def missing(self, program: StepProgram) -> str | None:
         """Return what a step needs and hasn't got, as the message people see."""
         ...
 

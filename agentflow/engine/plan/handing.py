@@ -38,5 +38,5 @@ def attempt_of(run: RunState, node: Node) -> Attempt | Failure:
     return _attempt(Attempt, (
         run.key, node.n, node.attempt, node.entry, run.id, node.address, run.row.workflow, node.tries,
         program.spec.name, config, program.spec, ready, node.values, undone, program.timeout, saved, node.arrived,
-        run.row.tenant, run.row.agent, goes_on, turn,
+        run.row.tenant, run.row.agent, goes_on, turn, program.connections,
     ))  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 
 from agentflow.definition.durations import parse_duration
 from agentflow.definition.times import later, parse_time
+from agentflow.engine.authorising import own_state
 from agentflow.engine.failures import failed_by, failure_of
 from agentflow.engine.gate import FIELD, RESULT
 from agentflow.engine.misfits import fitted
@@ -87,7 +88,7 @@ def enter(run: RunState, node: Node) -> None:
     """Start an attempt: queue a leaf for a slot, ask a prompt, expand a container."""
     program = node.program
     if program.needy:
-        missing = run.tree.env.missing(program, run.row)
+        missing = run.tree.env.missing(program)
         if missing is not None:
             hint = "grant it in the config: skills: [" + ", ".join(n for n in program.needs if n in missing) + "]"
             fail(run, node, Failure("AF-SKILL-MISSING", missing, kind="skill", retryable=False, hint=hint))
@@ -338,7 +339,7 @@ def _take_back(run: RunState, node: Node) -> None:
     spec = node.program.spec
     if spec.withdraw is None or spec.turns or node.decided is UNDECIDED:
         return
-    state = state_of(node.decided)
+    state = own_state(state_of(node.decided))
     if state is not None:
         run.tree.effects.append(Withdraw(None, node.address, spec.withdraw, state))
 

@@ -11,6 +11,7 @@ from heapq import heapify
 from typing import Any, Literal
 
 from agentflow.data import decode, is_object, salvaged
+from agentflow.engine.authorising import own_state
 from agentflow.engine.gate import MESSAGE
 from agentflow.engine.plan import limits
 from agentflow.engine.plan.decided import state_of
@@ -87,7 +88,7 @@ def end(run: RunState, node: Node, state: State, message: str | None = None, raw
 
 def _take_back(run: RunState, node: Node, *, answered: bool) -> None:
     """Have taken back what a turn has begun elsewhere, unless that has answered it."""
-    withdraw, turn, state = node.program.spec.withdraw, node.decided.turn, state_of(node.decided)
+    withdraw, turn, state = node.program.spec.withdraw, node.decided.turn, own_state(state_of(node.decided))
     if withdraw is not None and turn is not None and state is not None:
         run.tree.effects.append(Withdraw(turn, node.address, withdraw, state, answered))
 

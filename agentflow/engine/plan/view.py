@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agentflow.data import is_object
+from agentflow.definition.inputs import schema_allows_missing
 from agentflow.engine.plan.nodes import Node, Scope
 from agentflow.engine.plan.parts import ContextParts, RunParts
 from agentflow.engine.plan.results import result_value
 from agentflow.engine.plan.state import RunState
-from agentflow.engine.program import schema_allows_missing
 from agentflow.expressions import NULLED
 
 

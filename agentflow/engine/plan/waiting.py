@@ -9,6 +9,7 @@ from typing import Any
 from agentflow.data import encode, is_object
 from agentflow.definition.durations import UnreadableError
 from agentflow.definition.json_schema import errors_of, make_validator
+from agentflow.engine.authorising import connection_of
 from agentflow.engine.failures import failure_of
 from agentflow.engine.parking import admitted
 from agentflow.engine.plan import limits, steps, turns
@@ -174,15 +175,36 @@ def answered(run: RunState, node: Node, data: Any) -> None:
     elif "decline" in answer and _then(node) == "answer":
         _arrived(run, node, {"decline": str(answer["decline"] or "")})
     elif "decline" in answer:
-        why = str(answer["decline"] or "")
-        message = f"the wait was declined{': ' + why if why else ''}"
-        steps.fail(run, node, Failure("AF-WAIT-DECLINED", message, kind="wait", retryable=False))
+        steps.fail(run, node, _declined(node, str(answer["decline"] or "")))
     elif "failure" in answer:
         message = str(answer["failure"])
         steps.fail(run, node, Failure("AF-TOOL-FAILED", message, kind="exception"))
     else:
         value = answer.get("value")
         _arrived(run, node, {"value": value} if _then(node) == "answer" else value)
+
+
+def _declined(node: Node, why: str) -> Failure:
+    """Return the failure of a step whose wait somebody has declined."""
+    connection, reason = _connection(node), f": {why}" if why else ""
+    if connection is not None:
+        message = f"{connection} wasn't connected: that was declined{reason}"
+        return Failure("AF-AUTH-DECLINED", message, kind="wait", retryable=False)
+    return Failure("AF-WAIT-DECLINED", f"the wait was declined{reason}", kind="wait", retryable=False)
+
+
+def _too_late(node: Node) -> Failure:
+    """Return the failure of a step whose wait nobody has answered in time."""
+    connection = _connection(node)
+    if connection is not None:
+        message = f"nobody connected {connection} in time"
+        return Failure("AF-AUTH-TIMEOUT", message, kind="wait", retryable=False)
+    return Failure("AF-WAIT-TIMEOUT", "nobody answered in time", kind="wait", retryable=False)
+
+
+def _connection(node: Node) -> str | None:
+    """Return the connection that a step waits for; None: it waits for something else."""
+    return connection_of(node.decided.parked.state) if node.decided.parked is not None else None
 
 
 def _then(node: Node) -> str:
@@ -288,7 +310,7 @@ def _timed_out(run: RunState, node: Node) -> None:
     elif _then(node) == "answer":
         _arrived(run, node, {"timeout": True})
     else:
-        steps.fail(run, node, Failure("AF-WAIT-TIMEOUT", "nobody answered in time", kind="wait", retryable=False))
+        steps.fail(run, node, _too_late(node))
 
 
 def again(run: RunState, node: Node) -> None:

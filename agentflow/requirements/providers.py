@@ -1,0 +1,71 @@
+"""Connections that are given in code."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Protocol, runtime_checkable
+
+from agentflow.credentials import Book, Credentials, NotConnected
+from agentflow.principal import Principal
+
+
+@runtime_checkable
+class ConnectionProvider(Protocol):
+    """Gives credentials for a connection, or for all services of a provider, to steps."""
+
+    async def credentials(self, name: str, principal: Principal, *, scopes: Collection[str] = ()) -> Credentials:
+        """Return the credentials of a principal, and never anybody else's.
+
+        Args:
+            name: the connection, such as `google:drive`.
+            principal: whose.
+            scopes: permissions that are needed.
+
+        Raises:
+            NotConnected: there are none, or not with these permissions. With a `url` the person is sent there; call
+                `engine.connections.signed_in` when that is done.
+        """
+        ...
+
+
+@runtime_checkable
+class _Renewing(Protocol):
+    """A provider that can have other credentials after some were refused."""
+
+    async def rejected(self, name: str, principal: Principal, credentials: Credentials) -> Credentials: ...
+
+
+class Providers:
+    """A book of those that are given in code; all others are looked up in the config's."""
+
+    def __init__(self, given: Mapping[str, ConnectionProvider], book: Book) -> None:
+        """Know providers by connection (`google:drive`) or by the part before the colon."""
+        self._given = dict(given)
+        self._book = book
+
+    def _of(self, name: str) -> ConnectionProvider | None:
+        return self._given.get(name) or self._given.get(name.partition(":")[0])
+
+    async def credentials(self, name: str, principal: Principal, *, scopes: Collection[str] = ()) -> Credentials:
+        """Return what goes along with requests."""
+        return await (self._of(name) or self._book).credentials(name, principal, scopes=scopes)
+
+    async def rejected(self, name: str, principal: Principal, credentials: Credentials) -> Credentials:
+        """Return other credentials, where the provider can have some."""
+        provider = self._of(name)
+        if provider is None:
+            return await self._book.rejected(name, principal, credentials)
+        if isinstance(provider, _Renewing):
+            return await provider.rejected(name, principal, credentials)
+        raise NotConnected(name, "rejected")
+
+    async def lack(self, name: str, principal: Principal, scopes: Collection[str]) -> NotConnected | None:
+        """Return why a principal would get no credentials; None: there are some."""
+        provider = self._of(name)
+        if provider is None:
+            return await self._book.lack(name, principal, scopes)
+        try:
+            await provider.credentials(name, principal, scopes=scopes)
+        except NotConnected as lack:
+            return lack
+        return None

@@ -1,0 +1,61 @@
+"""Asks services in the name of a connection: once more where they refuse it, and then somebody has to sign in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+from agentflow.credentials import Credentials, NotConnected
+from agentflow.errors import StepError
+from agentflow.steps.contract import Context
+from agentflow.steps.network import Policy, Section
+
+T = TypeVar("T")
+REFUSALS: Final = frozenset({401, 403})
+"""Statuses by which a service refuses credentials."""
+
+
+def refuses(error: StepError) -> bool:
+    """Tell whether a service has refused the credentials, by the status that its error tells."""
+    status: Any = error.data.get("status") if isinstance(error.data, dict) else None
+    return status in REFUSALS
+
+
+async def signed(
+    ctx: Context, connection: str, ask: Callable[[Credentials], Awaitable[T]], *,
+    refused: Callable[[StepError], bool] = refuses,
+) -> T:  # fmt: skip
+    """Ask a service in the name of a connection.
+
+    Args:
+        ctx: the step's.
+        connection: its name.
+        ask: asks with credentials.
+        refused: tells whether an error of `ask` means that the credentials are refused.
+
+    Raises:
+        NotConnected: there are no credentials, or the service has refused those that were fetched anew, too.
+        StepError: whatever else `ask` raises.
+    """
+    credentials = await ctx.credentials(connection)
+    try:
+        return await ask(credentials)
+    except StepError as error:
+        if not refused(error):
+            raise
+    credentials = await ctx.credentials(connection, refused=credentials)
+    try:
+        return await ask(credentials)
+    except StepError as error:
+        if not refused(error):
+            raise
+        raise NotConnected(
+            connection, "rejected", why=error.what, on_missing=credentials.on_missing, patience=credentials.patience
+        ) from error
+
+
+def check_host(credentials: Credentials, host: str, port: int) -> None:
+    """Refuse to send credentials anywhere but to the hosts that they are for; raises StepError."""
+    if credentials.hosts:
+        section = Section(f"the connection {credentials.connection}", "hosts: %s")
+        Policy(credentials.hosts, section=section).check_host(host, port)
