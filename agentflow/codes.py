@@ -131,6 +131,7 @@ CODES: dict[str, Code] = {
     "AF-JSON-SYNTAX": Code("invalid", "The JSON can't be read.", "Correct the text at the place."),
     "AF-AUTH-NEEDED": Code("missing", "There are no credentials for a connection.", "Sign in to it, or set it up."),
     "AF-AUTH-DENIED": Code("denied", "Whoever was asked to sign in, or the service, refused.", "Sign in, and consent."),
+    "AF-AUTH-DECLINED": Code("failed", "A step's connection was declined.", "Retry the run, and sign in when it asks."),
     "AF-AUTH-STATE": Code("denied", "The answer to a login isn't one that was asked for here.", "Begin anew."),
     "AF-AUTH-TIMEOUT": Code("timeout", "Nobody has signed in in time.", "Begin anew."),
     "AF-AUTH-REFUSED": Code("failed", "An authorization server refused a request.", "Check the client in the config."),

@@ -140,3 +140,16 @@ class Book(Protocol):
             NotConnected: there are none, or these are the newest ones.
         """
         ...
+
+
+class Connecting(Protocol):
+    """What gives a running step the credentials of its run's owner."""
+
+    async def credentials(
+        self, connection: str, *, scopes: Collection[str] = (), refused: Credentials | None = None
+    ) -> Credentials:
+        """Return the owner's credentials for a connection, such as `google:drive`; `refused`: others than these.
+
+        Raises NotConnected: there are none. A step that lets it through goes on once the owner has signed in.
+        """
+        ...

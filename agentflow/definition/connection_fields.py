@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from agentflow.credentials import PATIENCE
 from agentflow.definition.models import Duration, Model
 
 ConnectionType = Literal["oauth2", "bearer", "api_key", "basic", "hmac"]
@@ -17,7 +18,8 @@ _OF_TYPES: Mapping[str, frozenset[str]] = {
     "oauth2": frozenset(
         {
             "provider", "grant", "client_id", "client_secret", "client_auth", "issuer", "authorize_url", "token_url",
-            "device_url", "revoke_url", "account_url", "scopes", "parameters", "private", "leeway",
+            "device_url", "revoke_url", "account_url", "scopes", "parameters", "private", "leeway", "on_missing",
+            "patience",
         }
     ),
     "bearer": frozenset({"token"}),
@@ -66,6 +68,10 @@ class ConnectionEntry(Model):
     """True: the endpoints may be on this machine and in private networks, and need no https."""
     leeway: Duration = Field(default=60.0, ge=0)
     """How long before its end a token is fetched anew; for short-lived ones a fifth of their life, if that is less."""
+    on_missing: Literal["ask", "fail"] = "ask"
+    """What becomes of a step whose run's owner hasn't signed in: it waits until that is done, or fails."""
+    patience: Duration = Field(default=PATIENCE, gt=0)
+    """How long such a step waits."""
     token: str | None = None
     """Token of `bearer`."""
     key: str | None = None

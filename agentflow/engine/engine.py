@@ -101,8 +101,7 @@ class Engine:
             runtime: hands steps to workers elsewhere; default: they run here; `wire`: by way of JSON (for tests).
             grace: seconds that running steps get when the engine closes.
 
-        Raises DefinitionError: a workflow isn't valid. StoreError: the store can't be opened; out of the block: it was
-        changed by a newer version, or deleted.
+        Raises DefinitionError, and StoreError; out of the block where it was changed by a newer version, or deleted.
         """
         refuse_platform()
         clock = clock or SystemClock()

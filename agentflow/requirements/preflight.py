@@ -122,4 +122,5 @@ async def _connection(want: Want, book: Book, principal: Principal) -> Lack | No
     fix = lack.hint
     if lack.reason == "unknown":
         fix = f'describe it in the config: connections: {{"{want.name}": {{…}}}}'
-    return Lack("connection", want.name, want.scopes, want.steps, "asks" if asks else "fails", lack.what, fix)
+    scopes = lack.scopes or want.scopes
+    return Lack("connection", want.name, scopes, want.steps, "asks" if asks else "fails", lack.what, fix)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Protocol, runtime_checkable
 
-from agentflow.credentials import Book, Credentials, NotConnected
+from agentflow.credentials import Book, Credentials, NotConnected, OnMissing
 from agentflow.principal import Principal
 
 
@@ -35,10 +35,18 @@ class _Renewing(Protocol):
     async def rejected(self, name: str, principal: Principal, credentials: Credentials) -> Credentials: ...
 
 
+class Mannered(Book, Protocol):
+    """A book that knows what becomes of steps without a connection."""
+
+    def manner(self, name: str) -> tuple[OnMissing, float]:
+        """Return whether such a step asks somebody to sign in, and for how many seconds."""
+        ...
+
+
 class Providers:
     """A book of those that are given in code; all others are looked up in the config's."""
 
-    def __init__(self, given: Mapping[str, ConnectionProvider], book: Book) -> None:
+    def __init__(self, given: Mapping[str, ConnectionProvider], book: Mannered) -> None:
         """Know providers by connection (`google:drive`) or by the part before the colon."""
         self._given = dict(given)
         self._book = book
@@ -46,15 +54,33 @@ class Providers:
     def _of(self, name: str) -> ConnectionProvider | None:
         return self._given.get(name) or self._given.get(name.partition(":")[0])
 
+    def _told(self, name: str, lack: NotConnected) -> NotConnected:
+        """Add to what is missing what becomes of steps that need it, as the config says."""
+        manner, patience = self._book.manner(name)
+        if lack.connectable and "fail" not in (lack.on_missing, manner):
+            lack.patience = patience
+        else:
+            lack.on_missing = "fail"
+        return lack
+
     async def credentials(self, name: str, principal: Principal, *, scopes: Collection[str] = ()) -> Credentials:
         """Return what goes along with requests."""
-        return await (self._of(name) or self._book).credentials(name, principal, scopes=scopes)
+        provider = self._of(name)
+        if provider is not None:
+            return await provider.credentials(name, principal, scopes=scopes)
+        try:
+            return await self._book.credentials(name, principal, scopes=scopes)
+        except NotConnected as lack:
+            raise self._told(name, lack) from lack.__cause__
 
     async def rejected(self, name: str, principal: Principal, credentials: Credentials) -> Credentials:
         """Return other credentials, where the provider can have some."""
         provider = self._of(name)
         if provider is None:
-            return await self._book.rejected(name, principal, credentials)
+            try:
+                return await self._book.rejected(name, principal, credentials)
+            except NotConnected as lack:
+                raise self._told(name, lack) from lack.__cause__
         if isinstance(provider, _Renewing):
             return await provider.rejected(name, principal, credentials)
         raise NotConnected(name, "rejected")
@@ -63,7 +89,8 @@ class Providers:
         """Return why a principal would get no credentials; None: there are some."""
         provider = self._of(name)
         if provider is None:
-            return await self._book.lack(name, principal, scopes)
+            lack = await self._book.lack(name, principal, scopes)
+            return None if lack is None else self._told(name, lack)
         try:
             await provider.credentials(name, principal, scopes=scopes)
         except NotConnected as lack:

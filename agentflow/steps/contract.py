@@ -6,14 +6,14 @@ the planner calls: it takes no slot and needs no worker. A *container* holds oth
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, Unpack
 
 import anyio
 from pydantic import BaseModel
 
-from agentflow.credentials import Credentials
+from agentflow.credentials import Connecting
 from agentflow.usage import Price, Told
 
 WaitKind = Literal["input", "event", "tool", "auth", "operator"]
@@ -149,7 +149,7 @@ class Services(Protocol):
     """What tokens of models cost, by name."""
 
 
-class Context(Protocol):
+class Context(Connecting, Protocol):
     """What a running step is given."""
 
     @property
@@ -233,15 +233,6 @@ class Context(Protocol):
 
     def secret(self, name: str) -> str | None:
         """Return a value of the config's `env` by name."""
-        ...
-
-    async def credentials(
-        self, connection: str, *, scopes: Collection[str] = (), refused: Credentials | None = None
-    ) -> Credentials:
-        """Return the owner's credentials for a connection, such as `google:drive`; `refused`: others than these.
-
-        Raises NotConnected: there are none. A step that lets it through goes on once the owner has signed in.
-        """
         ...
 
     def progress(self, fraction: float | None, message: str = "") -> None:
@@ -370,9 +361,7 @@ class ToolProvider(Protocol):
 
         It finds what it has parked with, or saved, as `ctx.state`: an object with its own name as `server`.
 
-        Raises:
-            LookupError: there is no such tool here.
-            StepError: the tool failed.
+        Raises LookupError: there is no such tool here. StepError: the tool failed.
         """
         ...
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import anyio
 import pytest
 
 from agentflow.credentials import Credentials, NotConnected
 from agentflow.definition.models import Requirement, Step
-from agentflow.engine import Answer, Decline, Engine, WaitView
+from agentflow.engine import Answer, Decline, Engine, Run, WaitView
 from agentflow.errors import InputError
 from agentflow.principal import LOCAL, Principal
 from agentflow.steps import agent_run, sequence, set_, wait_for_input
-from agentflow.steps.building import connection
+from agentflow.steps.building import Common, connection
 from agentflow.steps.contract import AgentAsks, AgentTurn, Context, Wait
 from agentflow.testing import FakeClock
 from tests.engine.hands import eventually
@@ -56,7 +56,8 @@ class Accounts:
 async def opened(lab: Lab, *steps: Step, accounts: Accounts, **options: Any) -> AsyncGenerator[Engine]:
     """Open an engine whose time stands still."""
     flow = lab.workflow(*steps, **options.pop("fields", {}))
-    async with lab.open(flow, connections={"google": accounts}, clock=FakeClock(auto=False), **options) as engine:
+    options = {"clock": FakeClock(auto=False), "connections": {"google": accounts}, **options}
+    async with lab.open(flow, **options) as engine:
         yield engine
 
 
@@ -66,11 +67,11 @@ async def the_wait(engine: Engine, run_id: str, who: Principal = LOCAL) -> WaitV
     return found
 
 
-def token(lab: Lab, name: str = "fetch", **common: Any) -> Step:
+def token(lab: Lab, **common: Unpack[Common]) -> Step:
     async def fetch(ctx: Context) -> str:
         return (await ctx.credentials("google:drive")).value.replace("token of ", "")
 
-    return lab.call(name, fetch, **{"requires": [DRIVE], **common})
+    return lab.call("fetch", fetch, **{"requires": [DRIVE], **common})
 
 
 async def test_a_step_without_its_connection_waits_unexecuted_and_goes_on_once_its_owner_has_signed_in(
@@ -124,11 +125,11 @@ async def test_who_declines_fails_the_step_which_is_never_tried_again(lab: Lab) 
 
 
 async def test_a_wait_for_a_connection_that_nobody_ends_in_time_fails_its_step(lab: Lab) -> None:
-    step = token(lab, on_error="continue")
-    async with opened(lab, step, set_("after", value=1), accounts=Accounts(patience=60.0)) as engine:
+    step, clock = token(lab, on_error="continue"), FakeClock(auto=False)
+    async with opened(lab, step, set_("after", value=1), accounts=Accounts(patience=60.0), clock=clock) as engine:
         run = await engine.start("main")
         await the_wait(engine, run.id)
-        engine.core.env.clock.advance(61)  # pyright: ignore[reportAttributeAccessIssue]  a test's clock
+        clock.advance(61)
         await until(engine, run.id, "run_completed")
         failed = await until(engine, run.id, "step_failed")
         assert failed.data["error"]["code"] == "AF-AUTH-TIMEOUT"
@@ -251,10 +252,11 @@ async def test_a_retry_from_a_step_asks_for_its_connection_again(lab: Lab) -> No
         await engine.resume((await the_wait(engine, run.id)).id, Decline())
         await engine.wait(run.id)
         again = await engine.retry(run.id, "fetch")
-        assert (await engine.wait(again.id)).state == "auth-required"  # pyright: ignore[reportAttributeAccessIssue]  it isn't a dry run
+        assert isinstance(again, Run)
+        assert (await engine.wait(again.id)).state == "auth-required"
         accounts.owners.add("local")
         await engine.connections.signed_in("google")
-        assert (await engine.wait(again.id)).output == "local"  # pyright: ignore[reportAttributeAccessIssue]  it isn't a dry run
+        assert (await engine.wait(again.id)).output == "local"
 
 
 async def test_a_wait_for_a_connection_outlives_its_process(lab: Lab, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import agentflow.engine
 ENGINE = Path(agentflow.engine.__file__).parent
 ENCODES = {
     "host/withdrawing.py": "a state that the step's context has let in",
+    "attempt/lending.py": "credentials for whoever executes a step elsewhere: nobody keeps them",
     "attempt/remote.py": "what goes to a step's code, and what the port there lets in",
     "attempt/wire.py": "what comes of an attempt, after the gate",
     "commands/answers.py": "an answer that was admitted, to compare and to tell it",

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import anyio
 import pytest
 
+from agentflow.credentials import Credentials, NotConnected
 from agentflow.engine import Answer, Decline, Engine
 from agentflow.errors import AgentflowError, NotFoundError
 from agentflow.ids import new_id
 from agentflow.principal import LOCAL, SHARE_EVENTS, Principal
-from agentflow.requirements import Checker
 from agentflow.steps import Workflow, wait_for_event, wait_for_input
 from agentflow.store.rows import RunQuery
 from tests.engine.lab import Lab
@@ -69,7 +69,7 @@ OF_A_WAIT: dict[str, Call] = {
     "resume by a decline": lambda e, name, who: e.resume(name, Decline("no"), principal=who),
     "cancel": lambda e, name, who: e.cancel(name, principal=who),
 }
-BY_ITSELF = {"start", "list", "find", "find_wait", "missing", "publish", "purge", "tasks"}
+BY_ITSELF = {"start", "list", "find", "find_wait", "preflight", "publish", "purge", "tasks"}
 """Methods that name no run or wait by its whole id; each has a test of its own below."""
 
 
@@ -222,11 +222,12 @@ async def test_a_wait_takes_shared_events_of_before_the_run_where_it_says_since(
 
 async def test_missing_is_told_of_a_principals_own_connections(lab: Lab) -> None:
     class _Google:
-        def granted(self, service: str, principal: Principal) -> list[str] | None:
-            return [] if principal.owner == "ann" else None
+        async def credentials(self, name: str, principal: Principal, *, scopes: Collection[str] = ()) -> Credentials:
+            if principal.owner != "ann":
+                raise NotConnected(name, "not connected", scopes=scopes)
+            return Credentials(name)
 
     flow = Workflow(id="main", steps=(wait_for_input("ask", message="?", requires=["google:drive"]),))
-    async with lab.open(flow) as engine:
-        engine.core.env.checker = Checker(connections={"google": _Google()})
-        assert engine.missing("main", principal=ANN) == []
-        assert engine.missing("main", principal=Principal("bob", "acme")) == ["google:drive"]
+    async with lab.open(flow, connections={"google": _Google()}) as engine:
+        assert (await engine.preflight("main", principal=ANN)).missing == ()
+        assert (await engine.preflight("main", principal=Principal("bob", "acme"))).missing == ("google:drive",)

@@ -7,20 +7,35 @@ from collections.abc import Collection
 import pytest
 
 from agentflow.codes import CODES
+from agentflow.credentials import Credentials, NotConnected, OnMissing
 from agentflow.definition.models import Requirement
-from agentflow.principal import Principal
-from agentflow.requirements import Checker, is_valid, message, missing_error
+from agentflow.principal import LOCAL, Principal
+from agentflow.requirements import Checker, Providers, Want, is_valid, message, missing_error, preflight_of
 from agentflow.steps.building import connection, native
+
+pytestmark = pytest.mark.anyio
 
 
 class _Google:
-    """A provider with one connected service."""
+    """A provider, and a book, with some scopes."""
 
     def __init__(self, scopes: Collection[str]) -> None:
         self._scopes = scopes
 
-    def granted(self, service: str, principal: Principal) -> Collection[str] | None:
-        return self._scopes if service == "drive" else None
+    async def credentials(self, name: str, principal: Principal, *, scopes: Collection[str] = ()) -> Credentials:
+        lacks = [scope for scope in scopes if scope not in self._scopes]
+        if lacks:
+            raise NotConnected(name, "scopes", scopes=lacks)
+        return Credentials(name)
+
+    async def rejected(self, name: str, principal: Principal, credentials: Credentials) -> Credentials:
+        return credentials
+
+    async def lack(self, name: str, principal: Principal, scopes: Collection[str]) -> NotConnected | None:
+        return None
+
+    def manner(self, name: str) -> tuple[OnMissing, float]:
+        return "ask", 60.0
 
 
 @pytest.mark.case("D-REQ-1")
@@ -68,28 +83,20 @@ def test_functions_and_listed_modules_grant_python() -> None:
 
 
 def test_the_message_names_everything_that_is_missing_once() -> None:
-    needs = [native("shell"), connection("google", "drive"), native("shell")]
-    missing = Checker(["native:network"]).missing(needs, ("native:shell", "native:network"))
-    assert missing == ["native:shell", "google:drive"]
-    assert message(missing) == "Missing skills: native:shell, google:drive"
+    missing = Checker(["native:network"]).missing(("native:shell", "native:network", "native:python", "native:shell"))
+    assert missing == ["native:shell", "native:python"]
+    assert message(missing) == "Missing skills: native:shell, native:python"
 
 
 @pytest.mark.case("D-REQ-9")
-def test_a_connection_with_all_scopes_lacks_nothing() -> None:
-    checker = Checker(connections={"google": _Google({"drive.read", "drive.write"})})
-    assert checker.missing([connection("google", "drive", permissions=["drive.read"])]) == []
-
-
-@pytest.mark.case("D-REQ-9")
-def test_a_missing_scope_is_named() -> None:
-    checker = Checker(connections={"google": _Google({"drive.read"})})
-    missing = checker.missing([connection("google", "drive", permissions=["drive.read", "drive.write"])])
-    assert message(missing) == "Missing skills: google:drive (drive.write)"
-
-
-def test_a_connection_is_missing_without_a_provider_or_when_not_connected() -> None:
-    assert Checker().missing([connection("google", "drive")]) == ["google:drive"]
-    assert Checker(connections={"google": _Google(())}).missing([connection("google", "mail")]) == ["google:mail"]
+async def test_a_connection_with_all_scopes_lacks_nothing_and_a_missing_scope_is_named() -> None:
+    book = Providers({"google": _Google({"drive.read"})}, _Google(()))
+    need = Want("connection", "google:drive", ("fetch",), ("drive.read",))
+    assert (await preflight_of([need], Checker(), book, LOCAL)).missing == ()
+    need = Want("connection", "google:drive", ("fetch",), ("drive.read", "drive.write"))
+    found = await preflight_of([need], Checker(), book, LOCAL)
+    assert found.missing == ("google:drive (drive.write)",)
+    assert message(found.missing) == "Missing skills: google:drive (drive.write)"
 
 
 @pytest.mark.parametrize(

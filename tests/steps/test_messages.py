@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,6 @@ import anyio
 import pytest
 from pydantic import ValidationError
 
-from agentflow.credentials import Credentials, NotConnected
 from agentflow.errors import StepError
 from agentflow.steps import registry
 from agentflow.steps.contract import Artifact, Result, TurnPlace
@@ -59,11 +58,6 @@ class FakeContext:
 
     def secret(self, name: str) -> str | None:
         return None
-
-    async def credentials(
-        self, connection: str, *, scopes: Collection[str] = (), refused: Credentials | None = None
-    ) -> Credentials:
-        raise NotConnected(connection, "unknown")
 
     def progress(self, fraction: float | None, message: str = "") -> None: ...
 

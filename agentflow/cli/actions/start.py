@@ -184,8 +184,9 @@ def start(common: Common, wanted: Start) -> int:
         gap = "  " if console.err_terminal else " "
         said = "started" if run.created_at >= began or wanted.key is None else f"known already, {run.state}"
         console.say(gap.join([f"run {session.short(run.id)}", run.workflow, said]))
-        for line in (await session.engine.preflight(workflow.id)).lines():
-            console.say(f"! {line}" if not line.startswith("  ") else line)
+        needs = await session.engine.preflight(workflow.id)
+        for line in needs.lines() if needs.lacks else ():
+            console.say(line if line.startswith("  ") else f"! {line}")
         if console.err_terminal:
             console.say()
         with session.in_time():

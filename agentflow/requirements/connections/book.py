@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import anyio
 
-from agentflow.credentials import Credentials, NotConnected
+from agentflow.credentials import Credentials, NotConnected, OnMissing
 from agentflow.principal import Principal
 from agentflow.redaction import Redactor
 from agentflow.requirements.connections.fixed import fixed
@@ -116,7 +116,7 @@ class ConnectionBook:
         settings = self.settings.of(name)
         if settings.entry.type != "oauth2":
             hint = f"look at the connection {settings.name} in the config"
-            raise NotConnected(settings.name, "rejected", hint=hint)
+            raise NotConnected(settings.name, "rejected", hint=hint, on_missing="fail")
         if not settings.signs_in:
             return await self._of_client(settings, (), refused=credentials)
         held = await self._held(settings, principal, ())
@@ -136,6 +136,14 @@ class ConnectionBook:
         except NotConnected as error:
             return error
         return None
+
+    def manner(self, name: str) -> tuple[OnMissing, float]:
+        """Return what becomes of a step that lacks a connection: whether it asks somebody to sign in, and how long."""
+        try:
+            entry = self.settings.of(name).entry
+        except NotConnected:
+            return "fail", 0.0
+        return entry.on_missing, entry.patience
 
     # what people ask
 
@@ -297,8 +305,11 @@ def _bearer(settings: Settings, held: Held, tokens: Tokens) -> Credentials:
 
 
 def _made(settings: Settings, tokens: Tokens, version: int) -> Credentials:
-    headers = {"Authorization": f"Bearer {tokens.access_token}"}
-    return Credentials(settings.name, headers, value=tokens.access_token, hosts=settings.entry.hosts, version=version)
+    entry, headers = settings.entry, {"Authorization": f"Bearer {tokens.access_token}"}
+    return Credentials(
+        settings.name, headers, value=tokens.access_token, hosts=entry.hosts, version=version,
+        on_missing=entry.on_missing if settings.signs_in else "fail", patience=entry.patience,
+    )  # fmt: skip
 
 
 def _line(kind: str, held: Held) -> Line:
