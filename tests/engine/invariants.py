@@ -9,6 +9,7 @@ from typing import Any
 
 from agentflow.data import decode
 from agentflow.store.rows import TERMINAL, Event, StepRow
+from agentflow.usage import usage_of
 from tests.engine.oracle import Oracle
 from tests.engine.plans import KEYS, LEAVES, Plan, edges
 from tests.engine.world import Look, World
@@ -256,3 +257,28 @@ def in_order(plans: Sequence[Plan], events: Sequence[Event], prefix: str = "") -
     for plan in plans:
         if plan.kind in {"sequence", "parallel", "saga"}:
             in_order(plan.body, events, f"{prefix}{plan.id}/")
+
+
+def sums_are_what_was_told(world: World, looks: Sequence[Look]) -> None:
+    """What attempts have told is stored once, and the sums of runs are those of it, to the last digit."""
+    stored = {(row.run_id, row.step, row.attempt): row.usage for row in world.usage}
+    assert len(stored) == len(world.usage), "usage: an attempt counts twice"
+    for one, used in stored.items():
+        assert (used.calls, used.parts) == (1, world.spent[one]), (
+            f"usage: {one} has told {world.spent[one]}, not {used}"
+        )
+    missing = [one for one in world.spent if one not in stored and one not in world.lost]
+    assert not missing, f"usage: of attempts that have ended nothing is stored: {missing}"
+    below: Counter[str] = Counter()
+    paths = {look.row.id: look.path for look in looks}
+    for (run, _, _), used in stored.items():
+        for look in looks:
+            if paths[run].startswith(look.path) and look.row.root_id == _root_of(looks, run):
+                below[look.row.id] += used.parts
+    for look in looks:
+        told = usage_of(decode(look.row.usage)).parts if look.row.usage is not None else 0
+        assert told == below[look.row.id], f"usage: the run's sum is {told}, of its steps {below[look.row.id]}"
+
+
+def _root_of(looks: Sequence[Look], run: str) -> str:
+    return next(look.row.root_id for look in looks if look.row.id == run)

@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from agentflow.definition.budget import Budget
 from agentflow.definition.models import (
     Concurrency,
     Defaults,
@@ -41,6 +42,8 @@ Call = Callable[..., Step]
 """Makes a step that calls a function: id, its plan, common fields."""
 TOPIC = "go"
 TEXT = {"type": "string"}
+BUDGETS: dict[str, dict[str, Any]] = {"steps": {"steps": 2}, "cost": {"cost": "0.000005"}, "tokens": {"tokens": 3}}
+"""They are raised by as much again whenever they are spent."""
 KEYS = (2, 1, 2)
 """Limits of the concurrency keys by how deep their steps stand: all ask in this order, so none waits for ever."""
 
@@ -91,6 +94,8 @@ class Plan:
     """Which of `KEYS` it needs."""
     bare: bool = True
     """Of a sub-workflow: it has no `output`."""
+    budget: str | None = None
+    """Of a workflow: which of `BUDGETS` it has."""
 
     def __repr__(self) -> str:
         """Name the fields that aren't usual."""
@@ -203,7 +208,8 @@ def _steps(draw: st.DrawFn, name: str, depth: int) -> Plan:
         plan = replace(plan, other=draw(scopes(depth + 1, chain=chain, prefix="o")) if draw(st.booleans()) else ())
     if kind != "sub" and draw(st.sampled_from((False, False, True))):
         plan = replace(plan, success=draw(calls("h")), failure=draw(calls("h")), last=draw(calls("h")))
-    return replace(plan, bare=draw(st.booleans()))
+    budget = draw(st.sampled_from((None, None, None, *BUDGETS))) if kind == "sub" else None
+    return replace(plan, bare=draw(st.booleans()), budget=budget)
 
 
 @st.composite
@@ -223,6 +229,7 @@ def flows(draw: st.DrawFn, *, racing: bool = False) -> Plan:
         failure=draw(calls("h")) if hooks else (),
         last=draw(calls("h")) if hooks else (),
         bare=draw(st.booleans()),
+        budget=draw(st.sampled_from((None, None, None, *BUDGETS))),
     )
 
 
@@ -259,6 +266,7 @@ class Builder:
             on_success=[self._step(step) for step in plan.success],
             on_failure=[self._step(step) for step in plan.failure],
             finally_=[self._step(step) for step in plan.last],
+            budget=Budget(**BUDGETS[plan.budget]) if plan.budget is not None else None,
             output=None if plan.bare else {"n": "{context.n}", "last": f"{{steps.{last}?}}"},
         )
         self.flows.append(made)

@@ -138,6 +138,7 @@ def hold(world: World, looks: Sequence[Look]) -> None:
     inv.invariant_11(world, looks)
     inv.invariant_13(looks)
     inv.invariant_23(looks)
+    inv.sums_are_what_was_told(world, looks)
 
 
 Run = Callable[..., World]

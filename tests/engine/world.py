@@ -21,9 +21,11 @@ from agentflow.errors import ConflictError, InputError
 from agentflow.store import open_store
 from agentflow.store.contract import Store
 from agentflow.store.rows import RunQuery, RunRow, StepRow, TimerRow
+from agentflow.store.usage_rows import UsageView
 from agentflow.store.views import TaskView
 from agentflow.testing.clock import FakeClock
 from agentflow.testing.faults import Crashed, dying, fault
+from agentflow.usage import text_of
 from tests.engine.lab import LIMIT, Lab
 from tests.engine.oracle import value_of
 from tests.engine.plans import TOPIC, Builder, Plan
@@ -104,10 +106,14 @@ class World:
         """Wait → the answer that was taken."""
         self.lost: set[tuple[str, str, int]] = set()
         """Attempts whose host died before their end was committed."""
+        self.spent: dict[tuple[str, str, int], int] = {}
+        """Attempt → what it has told that it costs, in trillionths."""
         self.lives: list[Life] = [Life()]
         self.struck = True
         """Whether the last crash that was planned has happened: its point may not be reached that often."""
         self.store: Store
+        self.usage: list[UsageView] = []
+        """What was stored of it, when that was last looked at."""
 
     # functions
 
@@ -115,12 +121,17 @@ class World:
         async def act(ctx: Any, seen: Any = None) -> Any:
             key = (ctx.run_id, ctx.address)
             self.actions[key] = plan.action
+            ctx.usage(model="m", input_tokens=1, cost=self._price((*key, ctx.attempt)))
             self._strike()
             fails = self._begin(key, ctx.attempt, plan)
             await anyio.lowlevel.checkpoint()
             return _fail(plan.how) if fails else value_of(ctx.address, plan, seen)
 
         return self.lab.call(plan.id, act, **fields)
+
+    def _price(self, one: tuple[str, str, int]) -> str:
+        """Return what an attempt costs: each something else, the same one always the same."""
+        return text_of(self.spent.setdefault(one, 10**6 * (len(self.spent) % 3 + 1) + len(self.spent)))
 
     def _begin(self, key: tuple[str, str], attempt: int, plan: Plan) -> bool:
         """Note a call; tells whether it fails."""
@@ -204,8 +215,10 @@ class World:
         if view.kind == "event":
             await engine.publish(TOPIC, {"about": TOPIC}, id=view.id)
             return
-        if view.kind == "operator":
-            answer: Any = Answer({"action": self.actions[view.run_id, view.step]})
+        if "budget" in view.details:
+            answer: Any = Answer({"action": "raise"})
+        elif view.kind == "operator":
+            answer = Answer({"action": self.actions[view.run_id, view.step]})
         elif view.kind == "tool":
             answer = ToolFailure("as planned")
         elif view.message == "decline":
@@ -244,8 +257,10 @@ class World:
 
     async def looks(self) -> list[Look]:
         """Return all that is stored, the root run first."""
+        roots = await self.store.list_runs(ALL)
+        self.usage = [row for root in roots for row in await self.store.usage(root.run)]
         timers = [timer for _, timer in await self.store.due(float("inf"))]
-        return [look for root in await self.store.list_runs(ALL) for look in await self._looks(root, "", timers)]
+        return [look for root in roots for look in await self._looks(root, "", timers)]
 
     async def _looks(self, row: RunRow, path: str, timers: list[TimerRow]) -> list[Look]:
         steps = await self.store.list_steps(row.id)

@@ -234,7 +234,7 @@ def _arrived(run: RunState, node: Node, value: Any) -> None:
 def _operator(run: RunState, node: Node, action: Any) -> None:
     node.decided = UNDECIDED
     if action == "retry":
-        node.tries = 0
+        node.tries, node.decided = 0, DUE  # whoever finds it waiting begins a new attempt
         node.phase, node.state, node.failure, node.task = None, "working", None, None
         run.save(node, memo=True)
         run.tree.push("again", run, node)
