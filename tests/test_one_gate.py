@@ -48,6 +48,7 @@ AROUND = {
     "engine/attempt/lending.py": "credentials for whoever executes a step elsewhere: nobody keeps them",
     "engine/attempt/remote.py": "encodes what goes to a step's code, and what was let in",
     "engine/attempt/wire.py": "encodes what comes of an attempt, which was let in",
+    "engine/commands/connecting.py": "details of a wait, with the address of a page, which nobody keeps",
     "engine/commands/answers.py": "shows an answer that was there before",
     "engine/host/withdrawing.py": "encodes what a step saves, which its context has let in",
     "engine/host/damaged.py": "encodes events of its own words",

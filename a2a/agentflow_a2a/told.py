@@ -95,9 +95,18 @@ def progress_status(run: RunRow, event: Event) -> Json:
 
 def _asked(waits: Sequence[TaskView]) -> str:
     if len(waits) == 1:
-        return waits[0].task.message or f"{waits[0].task.step} waits"
-    lines = (f"- {view.task.step}: {view.task.message or 'waits'}" for view in waits)
+        return _words(waits[0]) or f"{waits[0].task.step} waits"
+    lines = (f"- {view.task.step}: {_words(view) or 'waits'}" for view in waits)
     return "\n".join((f"{len(waits)} answers are waited for; say which step yours is for.", *lines))
+
+
+def _words(view: TaskView) -> str | None:
+    """Return what a wait asks; where somebody is to sign in, with the address."""
+    wait = wait_view(view)
+    if wait.connection is None or wait.url is None:
+        return view.task.message
+    code = f" and enter {wait.user_code}" if wait.user_code else ""
+    return f"{wait.message}: {wait.url}{code}"
 
 
 def wait_part(view: TaskView) -> Json:
@@ -137,7 +146,8 @@ def wait_status(view: TaskView, moment: Moment | None = None) -> Json:
     moment = moment or Moment(task.state, task.updated_at)
     asks = moment.state in {"input-required", "auth-required"}
     waits = [wait_part(view)] if task.kind != "agent" else []
-    parts = [*([{"text": task.message}] if task.message else ()), *waits] if asks else []
+    words = _words(view)
+    parts = [*([{"text": words}] if words else ()), *waits] if asks else []
     return status(task.id, view.context_id, moment, parts, [view.run_id])
 
 

@@ -58,9 +58,9 @@ class Engine:
         looks = store.shared and host.takeover.mode == "none"
         self.watching = Watching(store, core.signals, store.changes() if looks else None)
         self.following = Following(store, core.cache, self.watching)
-        self.told = Tasks(store, self.watching)
         self.sealer = core.env.sealer
         self.connections = Connections(store, self.resume)
+        self.told = Tasks(store, self.watching, self.connections.shown)
         core.committer.on_commit.append(self.watching.committed)
         core.committer.on_change.append(self.watching.everybody)
         core.loader.tell_waiting = core.committer.tell_everybody
@@ -290,7 +290,7 @@ class Engine:
         if run_id is not None:
             await run_of(self.store, run_id, principal)
         found = await self.store.list_tasks(run_id=run_id, tree=True, principal=principal)
-        return [wait_view(view) for view in found]
+        return [wait_view(self.connections.shown(view)) for view in found]
 
     async def publish(
         self,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from agentflow.data import salvaged
+from agentflow.engine.authorising import asked_for
 from agentflow.engine.unreadable import read_failure
 from agentflow.errors import Failure
 from agentflow.store.rows import TERMINAL, RunRow, State
@@ -145,6 +146,25 @@ class WaitView:
     answered_at: float | None
     generation: int
     """Grows with each thing that happens to it."""
+
+    @property
+    def connection(self) -> str | None:
+        """Of kind `auth`: what somebody is to sign in to, such as `google:drive`."""
+        return asked_for(self.details)
+
+    @property
+    def url(self) -> str | None:
+        """Of kind `auth`: where somebody signs in, as long as the wait is open; None: no page for it is served."""
+        return self._text("url")
+
+    @property
+    def user_code(self) -> str | None:
+        """Of kind `auth`: what is typed in there, where a code is."""
+        return self._text("user_code")
+
+    def _text(self, name: str) -> str | None:
+        value = self.details.get(name)
+        return value if isinstance(value, str) else None
 
 
 def wait_view(view: TaskView) -> WaitView:

@@ -16,7 +16,7 @@ from agentflow.store.rows import RunQuery, State
 from agentflow_mcp.caller import Caller
 from agentflow_mcp.catalogue import Tool
 from agentflow_mcp.desk import Control
-from agentflow_mcp.documents import ANSWERED, STATUSES, is_human_only, run_data
+from agentflow_mcp.documents import STATUSES, is_asked, is_human_only, run_data
 from agentflow_mcp.following import Follower
 from agentflow_mcp.questions import DOOR
 from agentflow_mcp.replies import reply_of
@@ -59,7 +59,7 @@ async def wait_named(engine: Engine, task_id: str, principal: Principal, message
         ConflictError: it is a run's, which has no open wait, or several.
     """
     try:
-        return wait_view(await find(engine.store, task_id, principal, message_id))
+        return wait_view(engine.connections.shown(await find(engine.store, task_id, principal, message_id)))
     except NotFoundError:
         raise NotFoundError(f'no run and no wait "{task_id}"') from None
 
@@ -68,13 +68,15 @@ async def resume(follower: Follower, arguments: Mapping[str, Any], caller: Calle
     """Answer a wait, and follow its run."""
     task_id, reply = arguments["task_id"], reply_of(arguments)
     view = await wait_named(follower.engine, task_id, caller.principal, arguments.get("message_id"))
-    if view.kind not in ANSWERED:
+    if not is_asked(view):
         raise InputError(
             f'step "{view.step}" waits for something from elsewhere ({view.kind}), not for an answer',
             code="AF-WAIT-INVALID", why=view.message, hint="call wait_workflow later",
         )  # fmt: skip
     about = {"task_id": task_id, "waiting_for": [follower.wait_told(view, caller.principal)]}
-    if is_human_only(view):
+    if view.connection is not None and isinstance(reply, Answer):
+        return refused(_signing_in(view), about)
+    if is_human_only(view) and view.connection is None:
         what = f'step "{view.step}" waits for a person\'s own answer: no model gives it'
         return refused(InputError(what, code="AF-WAIT-HUMAN"), about)
     try:
@@ -86,6 +88,15 @@ async def resume(follower: Follower, arguments: Mapping[str, Any], caller: Calle
     except NotFoundError:  # who may answer a wait needn't see its run
         return plain({"task_id": done.id, "workflow": done.workflow, "message": "answered"})
     return await follower.followed(run, caller, follower.hold_of(run.workflow), document=True)
+
+
+def _signing_in(view: WaitView) -> InputError:
+    where = "give the user the address `url`" if view.url else f"by `agentflow connections login {view.connection}`"
+    return InputError(
+        f'step "{view.step}" waits until a person has signed in to {view.connection}: no answer does that',
+        code="AF-WAIT-HUMAN", why="the wait is still open",
+        hint=f"{where}, then call wait_workflow; or refuse: resume_workflow with decline",
+    )  # fmt: skip
 
 
 async def _resume(
@@ -121,7 +132,8 @@ async def list_waits(follower: Follower, arguments: Mapping[str, Any], caller: C
     task_id = arguments.get("task_id")
     run_id = None if task_id is None else (await run_named(follower.engine, task_id, caller.principal)).id
     views = await follower.engine.store.list_tasks(run_id=run_id, tree=True, principal=caller.principal)
-    found = [wait_view(view) for view in views if run_id is not None or view.agent == follower.engine.config.agent]
+    shown, agent = follower.engine.connections.shown, follower.engine.config.agent
+    found = [wait_view(shown(view)) for view in views if run_id is not None or view.agent == agent]
     data: dict[str, Any] = {"waiting_for": [follower.wait_told(view, caller.principal) for view in found[:MOST]]}
     if len(found) > MOST:
         data["next"] = f"{len(found) - MOST} more aren't shown: give a run's task_id, or answer these first."

@@ -14,7 +14,7 @@ from agentflow.errors import AgentflowError
 from agentflow.principal import Principal
 from agentflow_mcp.caller import Caller
 from agentflow_mcp.dialogue import Dialogue
-from agentflow_mcp.documents import ANSWERED, answers_of, finished, handle, is_human_only, run_data, wait_data
+from agentflow_mcp.documents import answers_of, finished, handle, is_asked, is_human_only, run_data, wait_data
 from agentflow_mcp.questions import Page, Question, Questions, by_name
 from agentflow_mcp.results import Result, plain, refused
 from agentflow_mcp.tasks import GRACE, task_of
@@ -176,4 +176,4 @@ class Follower:
 
 
 def _not_for_models(view: WaitView) -> bool:
-    return view.kind not in ANSWERED or is_human_only(view)
+    return not is_asked(view) or is_human_only(view)

@@ -15,7 +15,7 @@ from agentflow.engine.commands.noting import Note, last_note, note
 from agentflow.principal import Principal
 from agentflow_mcp.asking import Request, form
 from agentflow_mcp.caller import Caller
-from agentflow_mcp.documents import ANSWERED, is_human_only
+from agentflow_mcp.documents import is_asked, is_human_only
 
 DOOR: Final = "mcp"
 FRESH: Final = 3600.0
@@ -84,7 +84,7 @@ class Questions:
         return found
 
     def _request(self, view: WaitView, caller: Caller) -> Request | None:
-        if view.kind not in ANSWERED:
+        if not is_asked(view):
             return None
         if is_human_only(view):
             url = self.page_of(view, caller.principal) if caller.pages else None
@@ -94,6 +94,8 @@ class Questions:
 
     def page_of(self, view: WaitView, principal: Principal) -> str | None:
         """Return the address where a person answers what a model may not; None: there is none, or a model may."""
+        if view.connection is not None:
+            return view.url
         if self._page is None or not is_human_only(view):
             return None
         now, place = self._engine.core.env.now(), (view.id, principal)

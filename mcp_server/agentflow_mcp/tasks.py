@@ -12,7 +12,7 @@ from typing import Any, Final
 from agentflow.engine import Run, WaitView
 from agentflow.store.rows import State
 from agentflow_mcp.asking import Request
-from agentflow_mcp.documents import ANSWERED, STATUSES, ending, finished, is_human_only, iso
+from agentflow_mcp.documents import STATUSES, ending, finished, is_asked, is_human_only, iso
 from agentflow_mcp.questions import Question
 from agentflow_mcp.results import Result, as_json
 
@@ -57,7 +57,7 @@ def task_of(run: Run, waits: Sequence[WaitView], asked: Mapping[str, Question], 
         status = "input_required"
     elif status == "input_required":
         status = "working"
-    others = [view for view in waits if view.kind in ANSWERED and all(view.id != e.view.id for e in pending.values())]
+    others = [view for view in waits if is_asked(view) and all(view.id != e.view.id for e in pending.values())]
     if others and not run.ended:
         message = _elsewhere(others[0], asked)
     data: dict[str, Any] = {
@@ -80,7 +80,7 @@ def _elsewhere(view: WaitView, asked: Mapping[str, Question]) -> str:
     """Say how a wait is answered that is none of the task's requests."""
     if not is_human_only(view):
         return f"waits for an answer: {as_json(view.message)} (resume_workflow with task_id {view.id})"
-    page = next((each.request.url for each in asked.values() if each.view.id == view.id), None)
+    page = next((each.request.url for each in asked.values() if each.view.id == view.id), view.url)
     return f"waits for a person's answer: {as_json(view.message)}" + (f" ({page})" if page else "")
 
 

@@ -13,6 +13,7 @@ ENCODES = {
     "attempt/lending.py": "credentials for whoever executes a step elsewhere: nobody keeps them",
     "attempt/remote.py": "what goes to a step's code, and what the port there lets in",
     "attempt/wire.py": "what comes of an attempt, after the gate",
+    "commands/connecting.py": "details of a wait, with the address of a page, which nobody keeps",
     "commands/answers.py": "an answer that was admitted, to compare and to tell it",
     "host/damaged.py": "what agentflow says of a damaged run",
     "gate.py": "the gate itself",

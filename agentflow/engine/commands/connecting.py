@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
+from agentflow.data import encode, salvaged
 from agentflow.engine.authorising import asked_for
 from agentflow.engine.models import Connected, Decline, Reply, WaitView, wait_view
 from agentflow.errors import ConflictError, NotFoundError
 from agentflow.principal import LOCAL, Principal
+from agentflow.store.common import OPEN
 from agentflow.store.contract import Store
+from agentflow.store.views import TaskView
 
-DOOR = "connection"
+DOOR: Final = "connection"
+KEPT: Final = 1000
+"""Addresses of pages that are kept."""
 
 
 class Resume(Protocol):
@@ -28,6 +34,29 @@ class Connections:
         """Look at the waits of a store."""
         self._store = store
         self._resume = resume
+        self.page: Callable[[WaitView], str] | None = None
+        """Returns the address where somebody signs in whom a wait asks to; whoever serves such pages sets it."""
+        self._pages: dict[str, str] = {}
+
+    def shown(self, view: TaskView) -> TaskView:
+        """Return a wait with the address where somebody signs in, if it asks for that, and such pages are served."""
+        task = view.task
+        if self.page is None or task.kind != "auth" or task.state not in OPEN:
+            return view
+        details: Any = salvaged(task.details or b"", {})
+        if asked_for(details) is None or "url" in details:
+            return view
+        details["url"] = self._address(view, self.page)
+        return view._replace(task=task._replace(details=encode(details)))
+
+    def _address(self, view: TaskView, page: Callable[[WaitView], str]) -> str:
+        """Return the address of a wait's page: the same one each time, as who looks again sees nothing new then."""
+        known = self._pages.get(view.task.id)
+        if known is None:
+            while len(self._pages) >= KEPT:
+                del self._pages[next(iter(self._pages))]
+            known = self._pages[view.task.id] = page(wait_view(view))
+        return known
 
     async def waits(self, connection: str | None = None, *, principal: Principal = LOCAL) -> list[WaitView]:
         """Return the open waits of a principal's own runs that ask it to sign in, oldest first.

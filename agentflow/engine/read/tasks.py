@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -79,8 +79,9 @@ class _Pages:
 class Tasks:
     """Looks at tasks, and follows them. Unknown and foreign ones look the same."""
 
-    def __init__(self, store: Store, watching: Watching) -> None:
-        """Follow nothing yet."""
+    def __init__(self, store: Store, watching: Watching, shown: Callable[[TaskView], TaskView]) -> None:
+        """Follow nothing yet; `shown` adds to a wait where its answer is given."""
+        self._shown = shown
         self._store = store
         self._watching = watching
         self._pages = _Pages()
@@ -88,11 +89,12 @@ class Tasks:
     async def find(self, task_id: str, principal: Principal) -> RunRow | TaskView:
         """Return a run, a wait or an agent's turn by its whole id; raises NotFoundError."""
         view = await task_of(self._store, task_id, principal)
-        return view if view is not None else await run_of(self._store, task_id, principal)
+        return self._shown(view) if view is not None else await run_of(self._store, task_id, principal)
 
     async def waits(self, run_id: str, *, ended: bool = False) -> list[TaskView]:
         """Return the waits of a run and of those below it, oldest first; `ended`: those too that are closed."""
-        return await self._store.list_tasks(run_id=run_id, tree=True, open_only=not ended)
+        found = await self._store.list_tasks(run_id=run_id, tree=True, open_only=not ended)
+        return [self._shown(view) for view in found]
 
     async def answered(self, run: RunRow, message_id: str) -> TaskView | None:
         """Return the wait of a run's tree that a message has answered."""
