@@ -134,6 +134,7 @@ CODES: dict[str, Code] = {
     "AF-AUTH-DECLINED": Code("failed", "A step's connection was declined.", "Retry the run, and sign in when it asks."),
     "AF-AUTH-STATE": Code("denied", "The answer to a login isn't one that was asked for here.", "Begin anew."),
     "AF-AUTH-TIMEOUT": Code("timeout", "Nobody has signed in in time.", "Begin anew."),
+    "AF-AUTH-SCOPES": Code("denied", "A login granted fewer permissions than are needed.", "Sign in, and grant all."),
     "AF-AUTH-REFUSED": Code("failed", "An authorization server refused a request.", "Check the client in the config."),
     "AF-AUTH-SERVER": Code("failed", "An authorization server can't be asked.", "Check its address; try again."),
     "AF-AUTH-NO-LOGIN": Code("usage", "A connection's credentials stand in the config.", "There is nothing to do."),

@@ -61,6 +61,7 @@ AROUND = {
     "requirements/connections/oauth.py": "sends a form",
     "requirements/connections/tokens.py": "seals tokens, and what they are bound to",
     "server/answering/links.py": "seals the ids and names that are in an address",
+    "server/connecting/links.py": "seals the ids and names that are in an address",
     "engine/plan/claims.py": "encodes an event of its own words",
     "engine/plan/limits.py": "makes a key of a value that was let in",
     "engine/plan/shared.py": "compares what a reducer was given with what counts now",

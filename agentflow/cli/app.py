@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.main import get_command
 
-from agentflow.cli.commands import flows, look, mcp, push, runs, serving, store, waits
+from agentflow.cli.commands import connections, flows, look, mcp, push, runs, serving, store, waits
 from agentflow.cli.help import Command, Group, WrongUse, suggestion
 from agentflow.codes import door
 
@@ -34,6 +34,7 @@ LOOKING = frozenset(
         "runs list",
         "runs show",
         "push list",
+        "connections list",
     }
 )
 """Commands that only show something, or serve whoever reads: who stops to read has seen enough, nothing is lost."""
@@ -89,6 +90,10 @@ def build() -> typer.Typer:
     _add(app, LOOK, "explain", look.explain)
     _add(app, OPERATE, "serve", serving.serve)
     _add(app, OPERATE, "mcp", mcp.mcp)
+    connections_app = _group(connections.connections)
+    for name, function in connections.COMMANDS.items():
+        _add(connections_app, None, name, function)
+    app.add_typer(connections_app, name="connections", rich_help_panel=OPERATE)
     push_app = _group(push.push)
     for name, function in push.COMMANDS.items():
         _add(push_app, None, name, function)
@@ -153,7 +158,7 @@ def _asks_for_help(arguments: list[str]) -> bool:
 
 def _only_shows(arguments: list[str]) -> bool:
     words = list(itertools.takewhile(lambda argument: not argument.startswith("-"), arguments))
-    known = " ".join(words[: 2 if words[:1] in (["waits"], ["runs"], ["push"]) else 1])
+    known = " ".join(words[: 2 if words[:1] in (["waits"], ["runs"], ["push"], ["connections"]) else 1])
     return known in LOOKING or _asks_for_help(arguments)
 
 

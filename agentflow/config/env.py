@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+import secrets
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from agentflow.config.result import EnvVar
@@ -42,7 +43,7 @@ def _value(raw: str) -> str:
 
 
 def env_values(
-    variables: Iterable[EnvVar], folder: Path | None, environment: Mapping[str, str] | None = None
+    variables: Collection[EnvVar], folder: Path | None, environment: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """Return the values of the listed variables, and of no others.
 
@@ -50,13 +51,15 @@ def env_values(
         variables: what the config lists.
         folder: where `.env` may be; None: nowhere.
         environment: default: the process's.
+
+    Of a variable that has a connection's token it is a text that stands for it, until a step is executed.
     """
-    listed = list(variables)
+    values = {each.name: f"agentflow-connection-{secrets.token_hex(16)}" for each in variables if each.connection}
+    listed = [each for each in variables if not each.connection]
     if not listed:
-        return {}
+        return values
     behind = read_env_file(folder / ".env") if folder else {}
     environment = os.environ if environment is None else environment
-    values: dict[str, str] = {}
     for variable in listed:
         value = environment.get(variable.name, behind.get(variable.name, variable.default))
         if value is not None:

@@ -142,7 +142,7 @@ def _listed(env: Any) -> Any:
 
 def _entry(name: str | None, entry: Any) -> Any:
     if isinstance(entry, EnvVar):
-        return {"name": entry.name, "public": entry.public, "default": entry.default}
+        return {"name": entry.name, "public": entry.public, "default": entry.default, "connection": entry.connection}
     if name is None:
         return entry
     return {"name": name, **entry} if is_object(entry) else name

@@ -22,9 +22,10 @@ def variables(given: Any) -> dict[str, EnvVar]:
         return {name: value if isinstance(value, EnvVar) else EnvVar(name) for name, value in given.items()}
     found: dict[str, EnvVar] = {}
     for entry in given:
-        variable = (
-            EnvVar(entry.name, entry.public, entry.default) if isinstance(entry, EnvEntry | EnvVar) else EnvVar(entry)
-        )
+        if isinstance(entry, EnvEntry | EnvVar):
+            variable = EnvVar(entry.name, entry.public, entry.default, entry.connection)
+        else:
+            variable = EnvVar(entry)
         found[variable.name] = variable
     return found
 
@@ -102,8 +103,11 @@ def check_targets(config: Config, faults: Faults) -> None:
     """Functions of tools and agents must be in modules that the config lists."""
     for name, entry in config.agents.items():
         token = entry.get("token_env")
-        if token is not None and (token not in config.env or config.env[token].public):
-            said = "is marked as public" if token in config.env else "isn't listed in env"
+        listed = config.env.get(token) if token is not None else None
+        if token is not None and (listed is None or listed.public or listed.connection):
+            said = (
+                "isn't listed in env" if listed is None else "is marked as public" if listed.public else "is of owners"
+            )
             what = f'agent "{name}": the variable "{token}" of its token {said}'
             faults.add("AF-AGENT-TOKEN", what, f"{join('', 'agents', name)}/token_env", hint=f"env: [{token}]")
     targets = [

@@ -7,6 +7,7 @@ from typing import Any
 
 from agentflow.config.result import Config
 from agentflow.data import is_array, is_object
+from agentflow.definition.connection_fields import name_fault
 from agentflow.definition.faults import Faults
 from agentflow.definition.pointers import join
 from agentflow.expressions import ExpressionError, compile_value
@@ -19,6 +20,18 @@ _OF_PROGRAMS = ("args", "env", "cwd")
 
 def check_providers(config: Config, faults: Faults) -> None:
     """Check entries that speak to something else: each problem is told where it stands."""
+    for number, variable in enumerate(config.env.values()):
+        connection = variable.connection
+        if connection is not None and not {connection, connection.partition(":")[0]} & config.connections.keys():
+            label = faults.tally.meant(connection, config.connections)
+            what = f'the config has no connection "{connection}"'
+            faults.add("AF-CONNECTION-UNKNOWN", what, f"/env/{number}/connection", label=label)
+    for name in config.connections:
+        wrong = name_fault(name)
+        if wrong is not None:
+            faults.add("AF-FIELD-VALUE", wrong, join("/connections", name), key=True)
+    for name, text in config.http.headers.items():
+        _check_text(text, join("/http/headers", name), config, faults)
     for kind, entries in (("tools", config.tools), ("agents", config.agents), ("connections", config.connections)):
         for name, entry in entries.items():
             for field, value in entry.items():
@@ -49,6 +62,10 @@ def _check_text(text: str, pointer: str, config: Config, faults: Faults) -> None
         return
     for reference in references:
         name = str(reference.path[0]) if reference.path else ""
+        if name in config.env and config.env[name].connection:
+            hint = f"connection: {config.env[name].connection}, beside it or in a step"
+            what = f'"{name}" is a token of the run\'s owner: it can only stand in steps'
+            faults.add("AF-SECRET-PLACE", what, pointer, hint=hint)
         if name not in config.env:
             label = faults.tally.meant(name, config.env)
             hint = None if label else f"env: [{', '.join((*config.env, name))}]"

@@ -39,6 +39,8 @@ class EnvVar:
     """No secret."""
     default: str | None = None
     """Value where the environment has none."""
+    connection: str | None = None
+    """The connection whose token it is, of the run's owner; its value here only stands for that."""
 
 
 UNNAMED = "agentflow"
@@ -103,6 +105,11 @@ class Config:
     def agent(self) -> str:
         """Name that its runs have in the store: a host goes on with runs of its own agent only."""
         return self.name if self.named else UNNAMED
+
+    @cached_property
+    def fed(self) -> Mapping[str, str]:
+        """What stands for tokens of connections in rendered values → the connection."""
+        return {self.env_values[name]: each.connection for name, each in self.env.items() if each.connection}
 
     @cached_property
     def redactor(self) -> Redactor:

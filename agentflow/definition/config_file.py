@@ -70,6 +70,14 @@ class EnvEntry(Model):
     """True: no secret. It may stand anywhere and is shown."""
     default: str | None = None
     """Value where the environment has none."""
+    connection: str | None = None
+    """A connection, such as `google:drive`, whose token it is: that of the run's owner, when a step is executed."""
+
+    @model_validator(mode="after")
+    def _one(self) -> EnvEntry:
+        if self.connection is not None and (self.public or self.default is not None):
+            raise ValueError("the token of a connection is never public, and has no default")
+        return self
 
 
 class PythonSection(Model):

@@ -65,6 +65,7 @@ def build_core(
         sealer=sealer,
         book=book,
         credentials=Providers(connections, book),
+        fed=config.fed,
         agent=config.agent,
         currency=config.currency,
         keeps=cast("Mapping[State, float]", config.retention.model_dump(exclude_none=True)),

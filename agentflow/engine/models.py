@@ -146,6 +146,8 @@ class WaitView:
     answered_at: float | None
     generation: int
     """Grows with each thing that happens to it."""
+    tenant: str = ""
+    """The owner's workspace."""
 
     @property
     def connection(self) -> str | None:
@@ -178,7 +180,7 @@ def wait_view(view: TaskView) -> WaitView:
         assignees=tuple(details.get("assignees", ())),
         details={k: v for k, v in details.items() if k not in {"default", "assignees"}}, owner=view.owner,
         created_at=task.created_at, expires_at=task.expires_at, answer=view.answer, by=view.by, door=view.door,
-        answered_at=view.answered_at, generation=view.generation,
+        answered_at=view.answered_at, generation=view.generation, tenant=view.tenant,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from agentflow import __version__
 from agentflow.engine import Engine
 from agentflow.ids import new_id
-from agentflow.server import answering
+from agentflow.server import answering, connecting
 from agentflow.server.surface import Agent, Grpc, Serving, Surface, surfaces
 from agentflow.server.who import Asking, Who, who_of
 
@@ -89,9 +89,10 @@ def _routes(agents: Sequence[Agent], speaking: Sequence[Surface], url: str) -> l
 
 
 def _of(agent: Agent, speaking: Sequence[Surface], named: Mapping[str, Agent]) -> list[BaseRoute]:
-    """Return the routes of an agent: of its surfaces, and of the pages where people answer."""
+    """Return the routes of an agent: of its surfaces, and of the pages where people answer and sign in."""
     return [
         *answering.routes(agent.engine, agent.url),
+        *connecting.routes(agent.engine, agent.url),
         *(route for each in speaking for route in each.routes(agent, named)),
     ]
 

@@ -20,8 +20,8 @@ from agentflow.definition.config_file import TokenEntry
 from agentflow.errors import AgentflowError
 from agentflow.principal import LOCAL, Principal
 
-OPEN = re.compile(r"/healthz|(/agents/[^/]+)?/(\.well-known|answer)/[^/]+")
-"""Paths that anybody may read; of answers only who has the whole, sealed path."""
+OPEN = re.compile(r"/healthz|(/agents/[^/]+)?/((\.well-known|answer|connections/login)/[^/]+|connections/callback)")
+"""Paths that anybody may read; of answers and logins only who has the whole, sealed path, or the state."""
 
 
 class Refusal(Exception):

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.cli.forks import Forker
+from tests.cli.project import clean_environ
 from tests.connections.people import Person, Provider, provider
 from tests.node.tools import Node
 
@@ -15,6 +17,14 @@ def server(node: Node) -> Iterator[Provider]:
     """Give the authorization server."""
     with provider(node) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def forker() -> Iterator[Forker]:
+    """Return what runs commands without the time of their start."""
+    made = Forker(clean_environ())
+    yield made
+    made.close()
 
 
 @pytest.fixture

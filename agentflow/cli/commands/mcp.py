@@ -26,7 +26,7 @@ def mcp(
     store: options.Store = None,
     no_color: options.NoColor = False,
 ) -> int:
-    """Serve the workflows as MCP tools on stdin and stdout, for one client.
+    """Serve the workflows as MCP tools on stdin and stdout.
 
     \f
     agentflow mcp

@@ -35,7 +35,7 @@ def serve(
     quiet: options.Quiet = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Serve the workflows to A2A agents and MCP clients, and execute all runs of the store.
+    """Serve the workflows to A2A and MCP clients, and execute runs.
 
     \f
     agentflow serve

@@ -16,6 +16,7 @@ from agentflow.engine.attempt.spending import Spending, read
 from agentflow.engine.authorising import scopes_of
 from agentflow.engine.exchange import Attempt, Chunk, Executing, Left
 from agentflow.engine.gate import ARTIFACT, FIELD, MESSAGE, PUBLISHED, STATE
+from agentflow.errors import StepError
 from agentflow.steps.contract import Artifact, Services, TurnPlace
 from agentflow.usage import Told
 
@@ -122,7 +123,13 @@ class StepContext:
 
     def secret(self, name: str) -> str | None:
         """Return a value of `env` by name."""
-        return self._process.env.get(name)
+        value = self._process.env.get(name)
+        if value is not None and value in self._process.fed:
+            raise StepError(
+                f'"{name}" is the token of a connection, which has to be asked for', code="AF-REF-ENV", retryable=False,
+                kind="invalid", hint=f'await ctx.credentials("{self._process.fed[value]}")',
+            )  # fmt: skip
+        return value
 
     async def credentials(
         self, connection: str, *, scopes: Collection[str] = (), refused: Credentials | None = None

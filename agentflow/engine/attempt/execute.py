@@ -6,7 +6,9 @@ from typing import Any
 
 import anyio
 
+from agentflow.credentials import NotConnected
 from agentflow.engine.attempt.context import StepContext
+from agentflow.engine.attempt.feeding import fed
 from agentflow.engine.attempt.ports import Port, Process
 from agentflow.engine.authorising import lacking, resumed, without
 from agentflow.engine.exchange import Attempt, Executing, Returned
@@ -30,8 +32,13 @@ async def execute(process: Process, port: Port, attempt: Attempt, lease: Executi
     try:
         config = attempt.ready
         if config is None:
+            if process.fed:
+                attempt = await fed(process, port, attempt)
             config = fitted(spec, attempt.config)
     except BaseException as error:  # what validates its fields may raise anything
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        if isinstance(error, NotConnected):
+            return without(attempt, error), None
         return failed_by(process.gate, error), None
     if attempt.saved is not None:
         attempt = resumed(attempt)

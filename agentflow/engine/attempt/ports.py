@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agentflow.credentials import Credentials
@@ -54,6 +54,8 @@ class Process:
     """Has the event loop call something; safe in any thread."""
     later: Callable[[Notable], None]
     """Lets something have its turn a few times a second."""
+    fed: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Values of `env` that stand for tokens of connections → the connection."""
 
 
 class Port(Protocol):

@@ -74,7 +74,15 @@ class Core:
         self.mailbox = Mailbox(store, self.queue, self.loader, self.refolding, self.signals)
         self.noting = Later(self.signals.new)
         process = Process(
-            env.gate, env.services, env.env, env.public_env, env.types, env.now, self.mailbox.soon, self.noting.add
+            env.gate,
+            env.services,
+            env.env,
+            env.public_env,
+            env.types,
+            env.now,
+            self.mailbox.soon,
+            self.noting.add,
+            env.fed,
         )
         port = HostPort(self.cache, self.mailbox, env.limits, self._publish, withdrawing, env.credentials)
         self.workers = workers

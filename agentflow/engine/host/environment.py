@@ -40,6 +40,7 @@ class Environment:
         sealer: Sealer,
         book: ConnectionBook,
         credentials: Book,
+        fed: Mapping[str, str] | None = None,
         agent: str = "",
         currency: str = "USD",
         keeps: Mapping[State, float] | None = None,
@@ -60,6 +61,8 @@ class Environment:
         self.limits = limits
         self.services = services
         self.env = env
+        self.fed = fed or {}
+        """Values of it that stand for tokens of connections → the connection."""
         self.public_env = public_env
         self.random = random.Random(seed)  # noqa: S311  jitter needs no secrecy
         self.catalog = catalog

@@ -45,7 +45,7 @@ def process_of(
 
     return Process(
         Gate(config.limits, config.redactor), services, config.env_values, public_env(config), types, now, soon,
-        later.add,
+        later.add, config.fed,
     )  # fmt: skip
 
 

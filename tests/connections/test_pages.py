@@ -1,0 +1,186 @@
+"""Signing in by the pages of the server: each address counts once, for one owner, from one browser."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+
+from agentflow.config import Config
+from agentflow.config.load import load_text
+from agentflow.credentials import NotConnected
+from agentflow.data import encode
+from agentflow.engine.engine import Engine
+from agentflow.engine.models import Run, WaitView
+from agentflow.principal import Principal
+from agentflow.server.app import create_app
+from agentflow.server.connecting import link_to
+from tests.connections.people import Person, Provider, query_of
+
+pytestmark = pytest.mark.anyio
+URL = "http://127.0.0.1:8420"
+ALICE, BOB = Principal("alice"), Principal("bob")
+
+
+def config_of(server: Provider, client: str = "desk", **more: Any) -> Config:
+    step = {"id": "me", "type": "api_call", "url": f"{server.issuer}/me", "connection": "google:drive", **more}
+    workflow = {"steps": [step], "output": "{steps.me.body.email}"}
+    data = {
+        "name": "desk", "skills": {"native:network": {"private": True}}, "workflows": {"files": workflow},
+        "connections": {"google": server.connection(client, **({"parameters": {}} if client == "narrow" else {}))},
+        "auth": {"tokens": [{"name": "alice", "sha256": "0" * 64}]},
+    }  # fmt: skip
+    return load_text(encode(data).decode(), "agentflow.json")
+
+
+@asynccontextmanager
+async def served(path: Path, config: Config) -> AsyncGenerator[tuple[Engine, httpx2.ASGITransport]]:
+    async with Engine.open(path, config=config) as engine:
+        app = create_app(engine, url=URL)
+        async with app.router.lifespan_context(app):
+            yield engine, httpx2.ASGITransport(app)
+
+
+def browser_at(transport: httpx2.ASGITransport) -> Person:
+    return Person("alice", httpx2.AsyncClient(mounts={URL: transport}, trust_env=False))
+
+
+async def asked(engine: Engine, principal: Principal = ALICE) -> tuple[Run, WaitView]:
+    run = await engine.start("files", principal=principal)
+    with anyio.fail_after(10):
+        run = await engine.wait(run.id, principal=principal)
+    (view,) = await engine.waits(run.id, principal=principal)
+    return run, view
+
+
+async def test_a_run_goes_on_when_its_owner_has_signed_in_by_the_page(tmp_path: Path, server: Provider) -> None:
+    async with served(tmp_path / "runs.db", config_of(server)) as (engine, transport):
+        run, view = await asked(engine)
+        assert (run.state, view.kind) == ("auth-required", "auth")
+        alice, link = browser_at(transport), link_to(engine, URL, view)
+        page = await alice.browser.get(link)
+        assert "files asks you to connect google" in page.text
+        assert page.headers["content-security-policy"].startswith("default-src 'none'")
+        back = await alice.consents(f"{link}?go=1")
+        assert back.startswith(f"{URL}/connections/callback?")
+        shown = await alice.browser.get(back)
+        assert (shown.status_code, "connected as alice@example.com" in shown.text) == (200, True)
+        assert "The run that waited for it goes on" in shown.text
+        with anyio.fail_after(10):
+            ended = await engine.wait(run.id, principal=ALICE)
+        assert (ended.state, ended.output) == ("completed", "alice@example.com")
+        assert "No run waited for it" in (await alice.browser.get(back)).text
+        assert "has ended" in (await alice.browser.get(link)).text
+        with pytest.raises(NotConnected):
+            await engine.core.env.book.credentials("google", BOB)
+        await alice.close()
+
+
+async def test_a_server_that_was_started_since_takes_the_answer(tmp_path: Path, server: Provider) -> None:
+    path, config = tmp_path / "runs.db", config_of(server)
+    async with served(path, config) as (engine, transport):
+        run, view = await asked(engine)
+        alice = browser_at(transport)
+        back = await alice.consents(f"{link_to(engine, URL, view)}?go=1")
+        cookies = alice.browser.cookies
+        await alice.close()
+    async with served(path, config) as (engine, transport):
+        again = browser_at(transport)
+        again.browser.cookies = cookies
+        assert "connected as alice@example.com" in (await again.browser.get(back)).text
+        with anyio.fail_after(10):
+            assert (await engine.wait(run.id, principal=ALICE)).output == "alice@example.com"
+        await again.close()
+
+
+async def test_another_browser_and_a_forged_answer_connect_nobody(tmp_path: Path, server: Provider) -> None:
+    async with served(tmp_path / "runs.db", config_of(server)) as (engine, transport):
+        run, view = await asked(engine)
+        alice, mallory = browser_at(transport), browser_at(transport)
+        link = link_to(engine, URL, view)
+        back = await alice.consents(f"{link}?go=1")
+        for wrong in (back, f"{URL}/connections/callback?state=x&code=y", f"{URL}/connections/callback"):
+            shown = await mallory.browser.get(wrong)
+            assert (shown.status_code, "AF-AUTH-STATE" in shown.text) == (403, True)
+        code = query_of(back)["code"]
+        assert code not in (await mallory.browser.get(back)).text
+        assert (await mallory.browser.get(f"{link[:-4]}AAAA")).status_code == 404
+        assert (await engine.get(run.id, principal=ALICE)).state == "auth-required"
+        assert (await alice.browser.get(back)).status_code == 200, "the one who began still may"
+        await alice.close()
+        await mallory.close()
+
+
+async def test_who_refuses_fails_the_step(tmp_path: Path, server: Provider) -> None:
+    async with served(tmp_path / "runs.db", config_of(server)) as (engine, transport):
+        run, view = await asked(engine)
+        alice = browser_at(transport)
+        shown = await alice.browser.get(await alice.consents(f"{link_to(engine, URL, view)}?go=1", refuses=True))
+        assert (shown.status_code, "refused: access_denied" in shown.text) == (403, True)
+        with anyio.fail_after(10):
+            ended = await engine.wait(run.id, principal=ALICE)
+        assert ended.state == "failed"
+        assert ended.failure is not None
+        assert ended.failure.code == "AF-AUTH-DECLINED"
+        await alice.close()
+
+
+async def test_fewer_permissions_than_needed_are_told_and_the_step_waits_on(tmp_path: Path, server: Provider) -> None:
+    needs = [{"skill": "google:drive", "permissions": ["drive.write"]}]
+    async with served(tmp_path / "runs.db", config_of(server, "narrow", requires=needs)) as (engine, transport):
+        run, view = await asked(engine)
+        alice = browser_at(transport)
+        shown = await alice.browser.get(await alice.consents(f"{link_to(engine, URL, view)}?go=1"))
+        assert "these are missing: drive.write" in shown.text
+        with anyio.fail_after(10):
+            assert (await engine.wait(run.id, principal=ALICE)).state == "auth-required"
+        await alice.close()
+
+
+async def test_tokens_stand_in_env_for_each_owner(tmp_path: Path, server: Provider) -> None:
+    workflow = {
+        "steps": [
+            {
+                "id": "me", "type": "api_call", "url": f"{server.issuer}/me",
+                "headers": {"Authorization": "Bearer {env.GOOGLE_TOKEN}"},
+            }
+        ],
+        "output": "{steps.me.body.email}",
+    }  # fmt: skip
+    data = {
+        "name": "desk", "skills": {"native:network": {"private": True}}, "workflows": {"files": workflow},
+        "env": [{"name": "GOOGLE_TOKEN", "connection": "google:drive"}],
+        "connections": {"google": server.connection()},
+    }  # fmt: skip
+    config = load_text(encode(data).decode(), "agentflow.json")
+    async with served(tmp_path / "runs.db", config) as (engine, transport):
+        run, view = await asked(engine)
+        assert view.details["connection"] == "google:drive"
+        alice = browser_at(transport)
+        await alice.browser.get(await alice.consents(f"{link_to(engine, URL, view)}?go=1"))
+        with anyio.fail_after(10):
+            assert (await engine.wait(run.id, principal=ALICE)).output == "alice@example.com"
+        _, bobs = await asked(engine, BOB)
+        assert bobs.kind == "auth"
+        await alice.close()
+
+
+async def test_a_revoked_connection_parks_the_next_step_and_not_the_run_before(
+    tmp_path: Path, server: Provider
+) -> None:
+    async with served(tmp_path / "runs.db", config_of(server)) as (engine, transport):
+        first, view = await asked(engine)
+        alice = browser_at(transport)
+        await alice.browser.get(await alice.consents(f"{link_to(engine, URL, view)}?go=1"))
+        with anyio.fail_after(10):
+            await engine.wait(first.id, principal=ALICE)
+        assert await engine.core.env.book.logout("google", ALICE)
+        second, _ = await asked(engine)
+        assert second.state == "auth-required"
+        assert (await engine.get(first.id, principal=ALICE)).state == "completed"
+        await alice.close()
