@@ -51,6 +51,8 @@ def wait_command(session: Session, view: WaitView) -> str:
     if view.kind == "event":
         topic = str(view.details.get("topic", "TOPIC"))
         return session.command(f"publish {quote(topic if topic == clean(topic) else '<TOPIC>')} --data '{{}}'")
+    if view.connection is not None:
+        return session.command(f"waits open {session.short(view.id)}")
     default = view.default if view.has_default else UNSET
     command = answer_command(session.short(view.id), view.schema, default)
     return command + session.project.flags

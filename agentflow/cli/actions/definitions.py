@@ -20,12 +20,16 @@ from agentflow.cli.shown import redacted_data
 from agentflow.cli.values import read_text, usage
 from agentflow.codes import CODES, door
 from agentflow.definition.models import Step, Workflow
+from agentflow.engine.needs import all_steps
 from agentflow.errors import AgentflowError, DefinitionError, InputError, NotFoundError, Problem
 
 if TYPE_CHECKING:
     from agentflow.config import Config
+    from agentflow.requirements import Preflight
 
 STDIN = "agentflow-stdin-"
+_NEEDY = frozenset({"api_call", "script", "python", "tool_call", "agent_run"})
+"""Step types that need something by themselves, or by what they name."""
 FORMATS = ("text", "json", "github", "sarif")
 
 
@@ -40,6 +44,8 @@ class Checked:
         self.workflows = 0
         self.steps = 0
         self.seen: set[str] = set()
+        self.needs: dict[str, Preflight] = {}
+        """What workflows lack, by id."""
 
     def take(self, config: Config) -> None:
         """Count a config that could be loaded."""
@@ -120,6 +126,7 @@ def _check(names: Sequence[str], *, online: bool = False) -> Checked:
                 plain_config(Path(path))  # its secrets aren't shown, whatever is wrong with it
                 config = load_config(path)
                 checked.take(config)
+                checked.needs |= _needs(config)
                 if online:
                     from agentflow.cli.actions.online import check_online  # noqa: PLC0415  makes what steps use
 
@@ -127,6 +134,16 @@ def _check(names: Sequence[str], *, online: bool = False) -> Checked:
             except DefinitionError as error:
                 checked.problems += [_named(checked, problem, path) for problem in error.problems]
     return checked
+
+
+def _needs(config: Config) -> dict[str, Preflight]:
+    """Return what workflows lack; most need nothing, and nothing is opened for them."""
+    steps = (step for workflow in config.workflows.values() for step in all_steps(workflow))
+    if not any(step.requires or step.type in _NEEDY or "connection" in step.config for step in steps):
+        return {}
+    from agentflow.cli.actions.needed import needs_of  # noqa: PLC0415  opens an engine
+
+    return needs_of(config)
 
 
 def _named(checked: Checked, problem: Problem, path: Path) -> Problem:
@@ -178,6 +195,7 @@ def _report(console: Console, checked: Checked, shape: str, *, strict: bool) -> 
                 "workflows": checked.workflows,
                 "steps": checked.steps,
                 "problems": redacted_data([problem_data(problem) for problem in checked.problems]),
+                "needs": {name: needs.to_data() for name, needs in checked.needs.items()},
             }
         )
     elif shape == "sarif":
@@ -201,6 +219,10 @@ def _tell(console: Console, checked: Checked) -> None:
         console.tell(f"{plural(checked.errors, 'error')}{warned}{files}{known}")
     else:
         console.say(f"ok: {plural(checked.workflows, 'workflow')}, {plural(checked.steps, 'step')}{warned}")
+    for name, needs in checked.needs.items():
+        console.say(f"{name} lacks:")
+        for line in needs.lines():
+            console.say(f"  {line}")
 
 
 def github(problems: Sequence[Problem]) -> Iterator[str]:

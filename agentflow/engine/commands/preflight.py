@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 async def preflight(env: Environment, config: Config, program: Program, principal: Principal) -> Preflight:
     """Return what the steps of a workflow need and a principal hasn't got, and what people will be asked."""
-    return await preflight_of(_wants(env, config, program.workflow), env.checker, env.credentials, principal)
+    return await preflight_of(wants(env, config, program.workflow), env.checker, env.credentials, principal)
 
 
-def _wants(env: Environment, config: Config, workflow: Workflow) -> tuple[Want, ...]:
+def wants(env: Environment, config: Config, workflow: Workflow) -> tuple[Want, ...]:
+    """Return what the steps of a workflow need, and what people will be asked."""
+
     def skills(kind: str) -> tuple[str, ...]:
         spec = env.types(kind)
         return spec.skills if spec is not None else ()
