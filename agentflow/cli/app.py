@@ -79,6 +79,7 @@ def build() -> typer.Typer:
     _add(waits_app, None, "list", waits.list_waits)
     _add(waits_app, None, "show", waits.show)
     _add(waits_app, None, "answer", waits.answer)
+    _add(waits_app, None, "open", waits.open_wait)
     app.add_typer(waits_app, name="waits", rich_help_panel=ANSWER)
     _add(app, ANSWER, "publish", look.publish)
     runs_app = _group(runs.runs)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import anyio
 
@@ -18,12 +18,13 @@ from agentflow.cli.reporter import Reporter
 from agentflow.cli.row import Row
 from agentflow.cli.rows import ending, tolerated, worked
 from agentflow.cli.session import Session
+from agentflow.cli.signing import Wanted, sign_in_for
 from agentflow.cli.tree import Change, RunTree
 from agentflow.cli.wait_texts import NOT_KEPT, wait_command, wait_head, who
 from agentflow.data import is_object
 from agentflow.engine import Answer, WaitView
 from agentflow.engine.models import wait_view
-from agentflow.errors import ConflictError, InputError
+from agentflow.errors import AgentflowError, ConflictError, InputError
 from agentflow.ids import new_id
 from agentflow.steps.contract import UNSET
 from agentflow.store.rows import (
@@ -31,12 +32,16 @@ from agentflow.store.rows import (
 )
 
 Ending = Literal["ended", "parked", "left", "timeout"]
+_Said: TypeAlias = Literal["left", "elsewhere"] | tuple[Any]
+"""What somebody said who was asked; that he left; that it was done elsewhere."""
 REFRESH = 0.25
 IDLE = 1.0
 """Seconds without an event after which the run itself is looked at."""
 LOOK = 2.0
 """Seconds between two looks whether the process that runs it has died."""
 OPEN = ("input-required", "auth-required")
+SIGNING_IN = 300.0
+"""Seconds for which a terminal waits for somebody to sign in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +205,10 @@ class Follower:
                     self.left = True
                     return "left"
                 return None
+            elif self.console.asks and self.manner.ask and view.connection is not None and view.id not in self._told:
+                self._told.add(view.id)  # asked once: who doesn't want to here may do it elsewhere
+                await self._sign_in(view)
+                return None
         if self.tree.state not in OPEN:
             return None
         if not (await self.engine.get(self.run_id)).waiting or not await self.engine.waits(self.run_id):
@@ -264,20 +273,53 @@ class Follower:
             await self.reporter.report(change)
         return "left" if outcome == "left" else "elsewhere" if outcome == "elsewhere" else "answered"
 
-    async def _form(self, view: WaitView, held: list[Change]) -> Literal["left", "elsewhere"] | tuple[Any]:
+    async def _sign_in(self, view: WaitView) -> None:
+        """Let somebody sign in from the terminal, and watch meanwhile whether that is done elsewhere."""
+        self.screen.stop()
+        for line in wait_head(view):
+            self.console.say(line)
+        held: list[Change] = []
+
+        async def sign_in() -> _Said:
+            wanted = Wanted(view.connection or "", owner=view.owner, tenant=view.tenant)
+            try:
+                self.mine.add(view.id)
+                return (await sign_in_for(self.session, view, wanted, SIGNING_IN),)
+            except AgentflowError as error:
+                tell_lines(self.console, error_lines(error))
+                return "elsewhere"
+
+        await self._meanwhile(view, held, sign_in)
+        for change in held:
+            await self.reporter.report(change)
+
+    async def _form(self, view: WaitView, held: list[Change]) -> _Said:
         form = Form(self.console, view.schema, view.default if view.has_default else UNSET)
+
+        async def fill() -> _Said:
+            try:
+                return (await form.fill(),)
+            except Left:
+                return "left"
+
+        return await self._meanwhile(view, held, fill)
+
+    async def _meanwhile(
+        self,
+        view: WaitView,
+        held: list[Change],
+        ask: Callable[[], Awaitable[_Said]],
+    ) -> _Said:
+        """Ask something, as long as the wait is open; what happens meanwhile is told later."""
         self._asking = True
-        outcome: list[Literal["left", "elsewhere"] | tuple[Any]] = []
+        outcome: list[_Said] = []
         async with anyio.create_task_group() as tasks:
 
-            async def fill() -> None:
-                try:
-                    outcome.append((await form.fill(),))
-                except Left:
-                    outcome.append("left")
+            async def asked() -> None:
+                outcome.append(await ask())
                 tasks.cancel_scope.cancel()
 
-            tasks.start_soon(fill)
+            tasks.start_soon(asked)
             while not outcome:
                 batch = await self.intake.batch()
                 if not batch:

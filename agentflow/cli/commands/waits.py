@@ -1,4 +1,4 @@
-"""`waits`, `waits list|show|answer`."""
+"""`waits`, `waits list|show|answer|open`."""
 
 from __future__ import annotations
 
@@ -100,3 +100,26 @@ def answer(
 
     wanted = actions.Reply(wait, tuple(sets or ()), data, decline, fail, detach, timeout)
     return actions.answer(options.Common(config, store, json, quiet=quiet, no_color=no_color), wanted)
+
+
+def open_wait(
+    wait: Wait,
+    device: Annotated[bool, typer.Option("--device", help="By a code that is entered on any device.")] = False,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+    timeout: Annotated[str, typer.Option("--timeout", metavar="DURATION", help="How long to wait for it.")] = "5m",
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Sign in to what a wait asks for (kind auth), and carry its run on.
+
+    \f
+    agentflow waits open w4aa7c
+    agentflow waits open w4aa7c --device
+    """
+    from agentflow.cli.actions import opening  # noqa: PLC0415  help must not pay for it
+
+    wanted = opening.Opening(wait, device, no_browser, timeout)
+    return opening.open_wait(options.Common(config, store, json, quiet=quiet, no_color=no_color), wanted)

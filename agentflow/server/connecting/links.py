@@ -12,7 +12,7 @@ from agentflow.principal import Principal
 PATH: Final = "connections/login"
 BACK: Final = "connections/callback"
 LASTS: Final = 7 * 24 * 3600.0
-"""Seconds for which an address is of use."""
+"""Seconds for which an address is of use; longer where its wait is open longer."""
 
 
 class Link(NamedTuple):
@@ -31,7 +31,8 @@ def link_to(engine: Engine, url: str, view: WaitView) -> str:
         url: where the agent is served, without a slash at its end.
         view: the wait, of kind `auth`.
     """
-    data = {"wait": view.id, "owner": view.owner, "tenant": view.tenant, "until": engine.core.env.now() + LASTS}
+    until = max(engine.core.env.now() + LASTS, view.expires_at or 0.0)  # as long as the wait may be open
+    data = {"wait": view.id, "owner": view.owner, "tenant": view.tenant, "until": until}
     return f"{url}/{PATH}/{engine.sealer.seal(encode(data), purpose=_purpose(engine), owner='')}"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from functools import partial
 from html import escape
 from typing import Final
 from urllib.parse import urlsplit
@@ -25,7 +26,7 @@ from agentflow.principal import Principal
 from agentflow.requirements.connections.logins import Finished
 from agentflow.server.answering import page
 from agentflow.server.answering.routes import HEADERS
-from agentflow.server.connecting.links import BACK, PATH, Link, opened
+from agentflow.server.connecting.links import BACK, PATH, Link, link_to, opened
 from agentflow.store.common import OPEN
 
 LASTS: Final = 900.0
@@ -41,6 +42,7 @@ def routes(engine: Engine, url: str) -> list[Route]:
         url: where people reach the agent.
     """
     redirect = f"{url}/{BACK}"
+    engine.connections.page = partial(link_to, engine, url)
     secure = urlsplit(url).scheme == "https"
 
     async def began(request: Request) -> Response:
