@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any, Final, TypedDict, cast
 
@@ -18,6 +18,7 @@ MOST_COST = 10**6
 MOST_TOKENS = 10**12
 """Most tokens of one call."""
 LONGEST_MODEL = 200
+DEFAULT_CURRENCY = "USD"
 UNNAMED = ""
 """Model of calls that didn't say theirs."""
 _ONE = 10**DIGITS
@@ -44,6 +45,8 @@ class Usage:
     """What it has cost, in trillionths of the currency."""
     unpriced: int = 0
     """Calls with tokens whose cost nobody told, and for whose model the config has no price."""
+    currency: str = field(default="", compare=False)
+    """Of the cost."""
 
     @property
     def cost(self) -> Decimal:
@@ -66,7 +69,8 @@ class Usage:
     def data(self) -> dict[str, Any]:
         """As JSON says it: the cost is a text, as numbers of JSON lose digits."""
         found: dict[str, Any] = {
-            "cost": text_of(self.parts), "input_tokens": self.input_tokens, "output_tokens": self.output_tokens,
+            "cost": text_of(self.parts), "currency": self.currency or DEFAULT_CURRENCY,
+            "input_tokens": self.input_tokens, "output_tokens": self.output_tokens,
             "calls": self.calls,
         }  # fmt: skip
         if self.cached_tokens:
@@ -77,11 +81,11 @@ class Usage:
 
     def __add__(self, other: Usage) -> Usage:
         """Return both together."""
-        return Usage(*map(int.__add__, self.row, other.row))
+        return Usage(*map(int.__add__, self.row, other.row), currency=self.currency or other.currency)
 
     def __sub__(self, other: Usage) -> Usage:
         """Return what this is more than the other."""
-        return Usage(*map(int.__sub__, self.row, other.row))
+        return Usage(*map(int.__sub__, self.row, other.row), currency=self.currency)
 
     def __bool__(self) -> bool:
         """Tell whether anything was used."""
@@ -90,7 +94,11 @@ class Usage:
     @property
     def stored(self) -> Usage:
         """It, with no number that a store can't keep."""
-        return self if max(self.row) <= _MOST_STORED else Usage(*(min(each, _MOST_STORED) for each in self.row))
+        return (
+            self
+            if max(self.row) <= _MOST_STORED
+            else Usage(*(min(each, _MOST_STORED) for each in self.row), currency=self.currency)
+        )
 
 
 class Told(TypedDict, total=False):
@@ -123,6 +131,15 @@ class Price:
     output: int
     cached: int | None = None
     """Of input that is read from a cache; None: as any input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What tokens cost."""
+
+    models: Mapping[str, Price] = field(default_factory=dict[str, Price])
+    """By the name of the model."""
+    currency: str = DEFAULT_CURRENCY
 
 
 def cost_of(value: object) -> int:
@@ -220,6 +237,6 @@ def usage_of(data: object) -> Usage:
         whole, _, rest = str(told.get("cost", "0")).partition(".")
         parts = int(whole) * _ONE + int(rest[:DIGITS].ljust(DIGITS, "0"))
         calls, sent, received, cached, unpriced = (int(told.get(name) or 0) for name in _NAMES)
-        return Usage(calls, sent, received, cached, parts, unpriced)
+        return Usage(calls, sent, received, cached, parts, unpriced, str(told.get("currency") or ""))
     except (TypeError, ValueError):
         return NOTHING

@@ -321,6 +321,21 @@ async def test_the_demo_counts_this_repository_and_asks_before_it_writes(decisio
         assert "| agentflow | 1 | 2 |" in report.read_text(encoding="utf-8")
 
 
+async def test_the_budget_stops_before_the_call_that_would_exceed_it_and_the_raise_lets_it_go_on() -> None:
+    config = load_config(EXAMPLES / "budget" / "agentflow.yaml")
+    topics = [f"topic {number}" for number in range(20)]
+    async with Engine.open(":memory:", config=config) as engine:
+        with anyio.fail_after(60):
+            run = await engine.wait((await engine.start("research", {"topics": topics})).id)
+            assert (run.state, str(run.usage.cost)) == ("input-required", "0.010000000000")
+            [wait] = await engine.waits(run.id)
+            assert wait.message.startswith('Workflow "research" has used 0.01 EUR of its budget of 0.01 EUR')
+            await engine.resume(run.id, Answer({"action": "raise", "cost": 0.02}))
+            run = await engine.wait(run.id)
+    assert (run.state, len(run.output), run.usage.calls) == ("completed", 20, 20)
+    assert (run.usage.input_tokens, run.usage.output_tokens, str(run.usage.cost)) == (16000, 6000, "0.020000000000")
+
+
 def test_the_demo_without_a_terminal_is_answered_by_a_second_process(tmp_path: Path) -> None:
     folder = tmp_path / "examples" / "demo"
     shutil.copytree(EXAMPLES / "demo", folder, ignore=shutil.ignore_patterns(".agentflow", "__pycache__"))

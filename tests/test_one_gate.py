@@ -87,6 +87,7 @@ AROUND = {
     "testing/processes/link.py": "tells the holder what a worker is at",
     "testing/store_suite/builders.py": "makes rows for the store suite",
     "testing/store_suite/task_log.py": "makes rows for the store suite",
+    "testing/store_suite/usage.py": "makes rows for the store suite",
 }
 """Modules that encode rows around values that were let in, or what never was a user's."""
 

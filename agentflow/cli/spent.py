@@ -10,10 +10,11 @@ from agentflow.errors import NotFoundError
 from agentflow.usage import Usage, text_of
 
 
-def money(used: Usage, currency: str) -> str:
+def money(used: Usage) -> str:
     """Return a cost, all digits of it."""
-    more = f" and {used.unpriced} calls without a price" if used.unpriced else ""
-    return f"{text_of(used.parts)} {currency}{more}"
+    noun = "call" if used.unpriced == 1 else "calls"
+    more = f" and {used.unpriced:,} {noun} without a price" if used.unpriced else ""
+    return f"{text_of(used.parts)} {used.currency}{more}"
 
 
 def tokens(used: Usage) -> str:
@@ -22,28 +23,25 @@ def tokens(used: Usage) -> str:
     return f"{used.input_tokens:,} tokens in{cached}, {used.output_tokens:,} out"
 
 
-def spent_line(used: Usage, currency: str) -> str:
+def spent_line(used: Usage) -> str:
     """Return all of it in a line."""
     calls = "1 call" if used.calls == 1 else f"{used.calls:,} calls"
-    return ", ".join([money(used, currency), *([tokens(used)] if used.tokens else []), calls])
+    return ", ".join([money(used), *([tokens(used)] if used.tokens else []), calls])
 
 
-def spent_short(used: Usage, currency: str) -> str:
+def spent_short(used: Usage) -> str:
     """Return what is told of a step among others."""
     if used.parts or not used.tokens:
-        return f"{text_of(used.parts)} {currency}"
+        return f"{text_of(used.parts)} {used.currency}"
     return f"{used.tokens:,} tokens"
 
 
 async def spent_lines(session: Session, run: Run) -> list[str]:
     """Say what a run has used, and what was used before by the run that it goes on from."""
-    currency = session.engine.config.currency
-    lines = [f"usage   {spent_line(run.usage, currency)}"] if run.usage else []
+    lines = [f"usage   {spent_line(run.usage)}"] if run.usage else []
     if run.retry_of is not None:
         with suppress(NotFoundError):
             before = await session.engine.get(run.retry_of, output=False)
             if before.usage:
-                lines.append(
-                    f"before  {spent_line(before.usage, currency)}, in the run that it retries: not counted here"
-                )
+                lines.append(f"before  {spent_line(before.usage)}, in the run that it retries: not counted here")
     return lines

@@ -24,7 +24,7 @@ from agentflow.definition.parse import Parsed
 from agentflow.definition.source import Document
 from agentflow.errors import Place, Problem
 from agentflow.redaction import Redactor
-from agentflow.usage import Price, cost_of
+from agentflow.usage import Price, Prices, cost_of
 
 _ITERATION = re.compile(r"(?<!/case)\[\d+\]")
 """What a run's addresses have more than a definition's."""
@@ -117,12 +117,10 @@ class Config:
         return Redactor(self.secrets)
 
     @property
-    def model_prices(self) -> dict[str, Price]:
+    def model_prices(self) -> Prices:
         """What a million tokens of models cost."""
-        return {
-            name: Price(**{kind: cost_of(amount) for kind, amount in entry.items()})
-            for name, entry in self.prices.items()
-        }
+        found = {name: {kind: cost_of(each) for kind, each in entry.items()} for name, entry in self.prices.items()}
+        return Prices({name: Price(**entry) for name, entry in found.items()}, self.currency)
 
     @property
     def secrets(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ import anyio
 from pydantic import BaseModel
 
 from agentflow.credentials import Connecting
-from agentflow.usage import Price, Told
+from agentflow.usage import Prices, Told
 
 WaitKind = Literal["input", "event", "tool", "auth", "operator"]
 
@@ -145,8 +145,8 @@ class Services(Protocol):
         """Return a value of the config's `env`, or None."""
         ...
 
-    prices: Mapping[str, Price]
-    """What tokens of models cost, by name."""
+    prices: Prices
+    """What tokens of models cost."""
 
 
 class Context(Connecting, Protocol):

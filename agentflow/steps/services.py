@@ -15,7 +15,7 @@ from agentflow.steps.contract import AgentProvider, Context, ToolProvider
 from agentflow.steps.modules import ModuleLoader
 from agentflow.steps.providers import AnyTools, FunctionAgent, FunctionTools, nearest
 from agentflow.steps.remote import Entry, LazyAgent, LazyTools, RemoteAgent, RemoteTools
-from agentflow.usage import Price
+from agentflow.usage import Prices
 
 if TYPE_CHECKING:
     import httpx
@@ -58,7 +58,7 @@ class ProcessServices:
         tools: Mapping[str, ToolSource] | None = None,
         agents: Mapping[str, AgentSource] | None = None,
         credentials: Mapping[str, Mapping[str, Any]] | None = None,
-        prices: Mapping[str, Price] | None = None,
+        prices: Prices | None = None,
     ) -> None:
         """Make the services; nothing is imported or opened yet.
 
@@ -73,7 +73,7 @@ class ProcessServices:
             tools: by name: functions, or providers (servers).
             agents: by name.
             credentials: the config's `connections`, for servers that have tools.
-            prices: what tokens of models cost, by name.
+            prices: what tokens of models cost.
 
         Raises:
             ValueError: the network limits aren't understood.
@@ -81,7 +81,7 @@ class ProcessServices:
         from agentflow.steps.network import Policy  # noqa: PLC0415  kept beside what it checks
 
         self.folder = folder
-        self.prices: Mapping[str, Price] = prices or {}
+        self.prices = prices or Prices()
         self.http_settings = http
         self._functions: dict[str, Callable[..., Any]] = dict(functions or {})
         self._loader = ModuleLoader(folder, python_modules)

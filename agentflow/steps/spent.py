@@ -52,7 +52,7 @@ def tell_found(ctx: Context, value: object) -> None:
 def tell_reported(ctx: Context, metadata: object) -> None:
     """Tell the run what the metadata of a remote agent or tool says of usage."""
     if is_object(metadata) and metadata:
-        _tell(ctx, reported(metadata))
+        _tell(ctx, reported(metadata, ctx.services.prices.currency))
 
 
 def _tell(ctx: Context, calls: Iterator[Call]) -> None:
@@ -79,35 +79,37 @@ def calls_in(value: object) -> Iterator[Call]:
         yield found
 
 
-def reported(metadata: Mapping[str, Any]) -> Iterator[Call]:
-    """Yield what metadata says of usage."""
+def reported(metadata: Mapping[str, Any], currency: str) -> Iterator[Call]:
+    """Yield what metadata says of usage. A cost in another currency is none here."""
     for name in OURS:
         told = metadata.get(name)
         inner = told.get("usage") if is_object(told) and "usage" in told else told
         if is_object(inner) and "cost" in inner and "calls" in inner:
-            yield from _ours(inner)
+            yield from _ours(inner, currency)
             return
     for name in _REPORTS:
         told = metadata.get(name)
         if is_object(told):
             model = told.get("model") or metadata.get("model")
             sent, received, cached = (_first(told, names) for names in (_SENT, _RECEIVED, _CACHED))
-            cost = _cost(told)
+            cost = _cost(told, currency)
             if sent or received or cost is not None:
                 yield Call(model if isinstance(model, str) else "", sent, received, min(cached, sent), cost=cost)
                 return
 
 
-def _ours(told: Mapping[str, Any]) -> Iterator[Call]:
+def _ours(told: Mapping[str, Any], currency: str) -> Iterator[Call]:
     calls = _count(told.get("calls"))
     if calls:
         sent, received, cached = (_count(told.get(n)) for n in ("input_tokens", "output_tokens", "cached_tokens"))
         unpriced = _count(told.get("unpriced_calls"))
-        cost = None if unpriced == calls else _cost(told)
+        cost = None if unpriced == calls else _cost(told, currency)
         yield Call("", sent, received, cached, calls, cost)
 
 
-def _cost(told: Mapping[str, Any]) -> str | None:
+def _cost(told: Mapping[str, Any], currency: str) -> str | None:
+    if told.get("currency", currency) != currency:
+        return None
     for name in _COST:
         if told.get(name) is not None:
             try:

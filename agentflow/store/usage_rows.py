@@ -59,7 +59,7 @@ class UsageQuery(NamedTuple):
 
 
 class UsageSum(NamedTuple):
-    """What was used of one workflow, by one owner, or of one model."""
+    """What was used of one workflow, by one owner, or of one model, in one currency."""
 
     name: str
     runs: int

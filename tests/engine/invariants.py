@@ -270,15 +270,12 @@ def sums_are_what_was_told(world: World, looks: Sequence[Look]) -> None:
     missing = [one for one in world.spent if one not in stored and one not in world.lost]
     assert not missing, f"usage: of attempts that have ended nothing is stored: {missing}"
     below: Counter[str] = Counter()
-    paths = {look.row.id: look.path for look in looks}
+    parents = {look.row.id: look.row.parent_id for look in looks}
     for (run, _, _), used in stored.items():
-        for look in looks:
-            if paths[run].startswith(look.path) and look.row.root_id == _root_of(looks, run):
-                below[look.row.id] += used.parts
+        above: str | None = run
+        while above is not None:
+            below[above] += used.parts
+            above = parents[above]
     for look in looks:
         told = usage_of(decode(look.row.usage)).parts if look.row.usage is not None else 0
         assert told == below[look.row.id], f"usage: the run's sum is {told}, of its steps {below[look.row.id]}"
-
-
-def _root_of(looks: Sequence[Look], run: str) -> str:
-    return next(look.row.root_id for look in looks if look.row.id == run)

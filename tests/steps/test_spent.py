@@ -80,18 +80,19 @@ def test_a_property_that_raises_is_none() -> None:
          Call("", 9, 2, 4)),
         ({"usage": {"model": "m", "prompt_tokens": 9, "completion_tokens": 2, "total_cost": 0.25}},
          Call("m", 9, 2, cost="0.25")),
+        ({"usage": {"input_tokens": 3, "cost": 0.5, "currency": "EUR"}}, Call("", 3, 0)),
         ({"usage": {"cost": 0.5}}, Call("", 0, 0, cost="0.5")),
     ],
 )  # fmt: skip
 def test_metadata_of_agents_and_tools_is_read(metadata: dict[str, Any], found: Call) -> None:
-    assert list(reported(metadata)) == [found]
+    assert list(reported(metadata, "USD")) == [found]
 
 
 @pytest.mark.parametrize(
     "metadata", [{}, {"usage": 5}, {"usage": {"cost": "lots"}}, {"agentflow/usage": {"cost": "1", "calls": 0}}]
 )
 def test_metadata_without_numbers_tells_nothing(metadata: dict[str, Any]) -> None:
-    assert list(reported(metadata)) == []
+    assert list(reported(metadata, "USD")) == []
 
 
 def test_what_a_step_has_told_itself_is_not_read_again() -> None:

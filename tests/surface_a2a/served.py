@@ -162,6 +162,7 @@ async def helper(prompt, ctx: Context, answer=None):
 async def count(ctx: Context):
     ctx.progress(0.5, "half way")
     ctx.progress(0.75)
+    ctx.usage(model="m", input_tokens=40, cost="0.25")
     (Path(__file__).parent / "counting").touch()
     while not (Path(__file__).parent / "counted").exists():
         await anyio.sleep(0.01)

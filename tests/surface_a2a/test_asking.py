@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,17 @@ async def test_what_a_remote_workflow_gives_is_the_steps_result(server: Server, 
         assert run.output == {"text": "x"}
         (task,) = await tasks(server, run.id)
         assert (state(task), plain(task)["history"][0]["metadata"]["skillId"]) == ("completed", "echo")
+
+
+async def test_what_a_remote_run_has_used_is_told_by_its_task_and_counted_here(server: Server, tmp_path: Path) -> None:
+    (server.folder / "counted").touch()
+    with anyio.fail_after(TIME):
+        async with engine(tmp_path, asking(server.url, skill="counted")) as asker:
+            run = await asker.wait((await asker.start("main")).id)
+        assert (run.usage.cost, run.usage.input_tokens, run.usage.calls) == (Decimal("0.25"), 40, 1)
+        (task,) = await tasks(server, run.id)
+        told = plain(task)["metadata"][TASKS]["usage"]
+        assert (told["cost"], told["input_tokens"], told["calls"]) == ("0.25", 40, 1)
 
 
 async def test_a_remote_question_is_asked_here_and_its_answer_goes_back(server: Server, tmp_path: Path) -> None:

@@ -91,7 +91,8 @@ import sys
 from pathlib import Path
 
 
-def note():
+def note(ctx):
+    ctx.usage(model="m", input_tokens=5, cost="0.5")
     with Path("notes").open("a") as file:
         file.write("noted\\n")
     return os.getpid()

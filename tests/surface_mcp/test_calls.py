@@ -67,6 +67,16 @@ async def test_a_workflow_that_ends_soon_gives_its_output(client: Client) -> Non
     assert (run["workflow"], run["status"], run["output"]) == ("greet", "completed", {"text": "hello Ana"})
 
 
+async def test_what_a_run_has_used_is_told_of_it_and_with_its_result(client: Client) -> None:
+    used = {"cost": "0.5", "currency": "USD", "input_tokens": 5, "output_tokens": 0, "calls": 1}
+    asks = data_of(await call(client, "approval", amount=7))
+    assert asks["usage"] == used
+    (wait,) = asks["waiting_for"]
+    await call(client, "resume_workflow", task_id=wait["task_id"], answer={"decision": "approve"})
+    ended = data_of(await call(client, "get_workflow_run", task_id=asks["task_id"]))
+    assert (ended["status"], ended["usage"]) == ("completed", used)
+
+
 async def test_a_tool_trigger_starts_at_its_entry_point(client: Client) -> None:
     assert data_of(await call(client, "greet.again", name="Bob")) == {"text": "hello Bob"}
 

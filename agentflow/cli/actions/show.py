@@ -258,9 +258,7 @@ def step_lines(
             {"wait_for_input": "wait", "wait_for_event": "event"}.get(step.type, step.type),
             _count(step),
             _took(step, now),
-            ", ".join(
-                part for part in (_lost(step, lost.get(step.address, ())), _used(session, step), _note(step)) if part
-            ),
+            ", ".join(part for part in (_lost(step, lost.get(step.address, ())), _used(step), _note(step)) if part),
         ]
         for step in steps
     ]
@@ -278,8 +276,8 @@ def step_lines(
     return lines
 
 
-def _used(session: Session, step: StepView) -> str:
-    return spent_short(step.usage, session.engine.config.currency) if step.usage else ""
+def _used(step: StepView) -> str:
+    return spent_short(step.usage) if step.usage else ""
 
 
 def _lost(step: StepView, inside: Sequence[StepView]) -> str:
@@ -376,7 +374,7 @@ async def _step(session: Session, run: Run, view: RunView, workflow: Workflow, w
     if lost:
         lines += ["", count(lost), *printable(tolerated_lines(step.address, lost, "--json", most=NAMED * 100))]
     if step.usage:
-        lines += ["", f"usage   {spent_line(step.usage, session.engine.config.currency)}"]
+        lines += ["", f"usage   {spent_line(step.usage)}"]
     if step.error is not None:
         lines += ["", *failure_lines(step.error, frames=MAX_FRAMES)]
     if step.answer is not None:

@@ -9,10 +9,10 @@ from agentflow.cli.actions.start import read_timeout
 from agentflow.cli.format import one_line
 from agentflow.cli.options import Common
 from agentflow.cli.session import Session, drive, exists, find_project
+from agentflow.cli.spent import money
 from agentflow.cli.tables import Column, layout, tabbed
 from agentflow.cli.values import usage as wrong
 from agentflow.store.usage_rows import By, UsageQuery
-from agentflow.usage import text_of
 
 _WAYS: dict[str, By] = {"workflow": "workflow", "model": "model", "owner": "owner"}
 _COLUMNS = (
@@ -41,11 +41,10 @@ def usage(common: Common, wanted: Wanted) -> int:
 
     async def work(session: Session) -> int:
         engine = session.engine
-        currency = engine.config.currency
         sums = await engine.store.usage_sums(UsageQuery(by, wanted.owner, since=since))
         if console.mode != "text":
             rows = [{"name": each.name, "runs": each.runs, **each.usage.data} for each in sums]
-            console.data({"by": by, "currency": currency, "usage": rows})
+            console.data({"by": by, "usage": rows})
             return 0
         if not sums:
             console.say("Nothing was used.")
@@ -54,11 +53,11 @@ def usage(common: Common, wanted: Wanted) -> int:
             [
                 one_line(each.name, 200) or "-", str(each.runs), f"{each.usage.calls:,}",
                 f"{each.usage.input_tokens:,}", f"{each.usage.output_tokens:,}",
-                text_of(each.usage.parts) + (f" + {each.usage.unpriced} unpriced" if each.usage.unpriced else ""),
+                money(each.usage),
             ]
             for each in sums
         ]  # fmt: skip
-        columns = (Column(by.upper(), cut=True, least=6), *_COLUMNS[:-1], Column(f"COST {currency}"))
+        columns = (Column(by.upper(), cut=True, least=6), *_COLUMNS)
         if not console.out_terminal:
             console.page(tabbed([column.title for column in columns], texts))
             return 0
@@ -68,7 +67,7 @@ def usage(common: Common, wanted: Wanted) -> int:
 
     if not exists(project):
         if console.mode != "text":
-            console.data({"by": by, "currency": "USD", "usage": []})
+            console.data({"by": by, "usage": []})
         else:
             console.say("Nothing was used.")
         return 0

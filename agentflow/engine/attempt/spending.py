@@ -68,5 +68,5 @@ def read(process: Process, told: Told) -> tuple[str, Usage]:
             retryable=False, hint="tokens are whole numbers, a cost is a number or a text such as '0.0125'",
         ) from None  # fmt: skip
     model = process.gate.text(str(told.get("model") or UNNAMED), LONGEST_MODEL)
-    used = one_call(process.services.prices, model, sent, received, cached, parts)
+    used = one_call(process.services.prices.models, model, sent, received, cached, parts)
     return model, replace(used, calls=calls, unpriced=calls if used.unpriced else 0)

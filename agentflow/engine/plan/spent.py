@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from agentflow.data import encode
 from agentflow.engine.plan.spending import Spending
 from agentflow.engine.plan.state import RunState
 from agentflow.store.usage_rows import UsageRow, Used
-from agentflow.usage import NOTHING, Models
+from agentflow.usage import Models, Usage
 
 
 def spent(run: RunState, address: str, of: tuple[int, int, int], models: Models) -> None:
@@ -15,12 +17,13 @@ def spent(run: RunState, address: str, of: tuple[int, int, int], models: Models)
     if spending is None:
         spending = run.tree.spending = Spending()
     rows: list[UsageRow] = []
-    new = NOTHING
+    currency = run.tree.env.currency
+    new = Usage(currency=currency)
     for model, used in models.items():
         more = spending.tell(run.key, run.row.workflow, address, of, model, used)
         if more is not None:
             new = new + more
-            rows.append(UsageRow(*of, model, run.tree.env.moment, used))
+            rows.append(UsageRow(*of, model, run.tree.env.moment, replace(used, currency=currency)))
     if not rows:
         return
     current: RunState | None = run

@@ -15,7 +15,7 @@ from agentflow.usage import Usage
 
 _VIEW = """
 SELECT u.run, r.id, h.workflow, coalesce(s.address, ''), u.n, u.attempt, u.entry, u.model, u.at,
-  u.calls, u.input, u.output, u.cached, u.cost, u.unpriced
+  u.calls, u.input, u.output, u.cached, u.cost, u.unpriced, u.currency
 FROM usage u JOIN runs r ON r.key = u.run JOIN heads h ON h.key = u.run LEFT JOIN steps s ON s.key = u.run << 32 | u.n
 WHERE u.root = ? ORDER BY u.run, u.n, u.attempt, u.entry, u.model
 """
@@ -23,10 +23,10 @@ _MILLION = 10**6
 # A sum of trillionths may be more than an integer holds: its digits are summed in two parts.
 _SUMS = f"""
 SELECT {{name}}, count(DISTINCT u.root), sum(u.calls), sum(u.input), sum(u.output), sum(u.cached),
-  sum(u.cost / {_MILLION}), sum(u.cost % {_MILLION}), sum(u.unpriced)
+  sum(u.cost / {_MILLION}), sum(u.cost % {_MILLION}), sum(u.unpriced), u.currency
 FROM usage u JOIN heads h ON h.key = u.root
 WHERE (?1 IS NULL OR (h.owner = ?1 AND h.tenant = ?2)) AND (?3 IS NULL OR h.agent IN (?3, '')) AND u.at >= ?4
-GROUP BY 1
+GROUP BY 1, u.currency
 """  # noqa: S608  constants
 _NAMES = {"workflow": "h.workflow", "owner": "h.owner", "model": "u.model"}
 
@@ -39,7 +39,7 @@ def keep(change: RunChange, root: int, rare: MutableMapping[str, list[tuple[Any,
     rare[sql.KEEP_USED].append((used.total, run))
     for row in used.rows:
         place = (run, row.n, row.attempt, row.entry, row.model, row.at)
-        rare[sql.KEEP_USAGE].append((*place, *row.usage.stored.row, root))
+        rare[sql.KEEP_USAGE].append((*place, *row.usage.stored.row, root, row.usage.currency))
 
 
 def of_tree(db: apsw.Connection, root: int) -> list[UsageView]:
@@ -55,5 +55,5 @@ def sums(db: apsw.Connection, query: UsageQuery) -> list[UsageSum]:
 
 
 def _sum(values: tuple[Any, ...]) -> UsageSum:
-    name, runs, calls, sent, received, cached, millions, rest, unpriced = values
-    return UsageSum(name, runs, Usage(calls, sent, received, cached, millions * _MILLION + rest, unpriced))
+    name, runs, calls, sent, received, cached, millions, rest, unpriced, currency = values
+    return UsageSum(name, runs, Usage(calls, sent, received, cached, millions * _MILLION + rest, unpriced, currency))

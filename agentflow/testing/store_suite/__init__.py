@@ -37,6 +37,7 @@ from agentflow.testing.store_suite.records import RecordSuite
 from agentflow.testing.store_suite.slots import SlotSuite
 from agentflow.testing.store_suite.task_log import ToldSuite
 from agentflow.testing.store_suite.turns import TurnSuite
+from agentflow.testing.store_suite.usage import UsageSuite
 from agentflow.testing.store_suite.vault import VaultSuite
 
 __all__ = ("DurableSuite", "StoreSuite")
@@ -55,6 +56,7 @@ class StoreSuite(
     ListingSuite,
     OutboxSuite,
     ElsewhereSuite,
+    UsageSuite,
     VaultSuite,
 ):
     """Everything that holds for a store in one process."""

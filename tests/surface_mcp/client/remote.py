@@ -39,6 +39,7 @@ TOOLS = [
     T.Tool(name="long", input_schema=NONE, execution=T.ToolExecution(task_support="optional")),
     T.Tool(name="longask", input_schema=NONE, execution=T.ToolExecution(task_support="required")),
     T.Tool(name="me", input_schema=NONE),
+    T.Tool(name="priced", input_schema=NONE),
 ]
 
 
@@ -96,6 +97,10 @@ async def do_me(ctx: Context, params: T.CallToolRequestParams) -> Any:
         "authorization": headers.get("authorization"), "others": "HOSTILE" in os.environ,
     }  # fmt: skip
     return text("me", structured_content=data)
+
+
+async def do_priced(ctx: Context, params: T.CallToolRequestParams) -> Any:
+    return text("done", _meta={"usage": {"model": "far", "input_tokens": 40, "output_tokens": 2, "cost": 0.125}})
 
 
 async def do_picture(ctx: Context, params: T.CallToolRequestParams) -> Any:

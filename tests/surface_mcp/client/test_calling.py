@@ -56,6 +56,12 @@ async def test_a_tool_of_any_server_gives_its_data(world: Far, server: str) -> N
     assert me.output["version"] == ("2025-11-25" if server.startswith("old") else "2026-07-28")
 
 
+@pytest.mark.parametrize("server", SERVERS)
+async def test_what_a_tool_says_that_it_has_used_is_counted(world: Far, server: str) -> None:
+    run = await world.start("priced", server)
+    assert (str(run.usage.cost), run.usage.input_tokens, run.usage.output_tokens) == ("0.125000000000", 40, 2)
+
+
 async def test_text_is_read_as_json_and_what_is_no_text_is_kept(world: Far) -> None:
     assert (await world.start("words", "program", text="hi")).output == {"output": "hi"}
     assert (await world.start("words", "program", text='{"a": [1]}')).output == {"a": [1]}

@@ -14,6 +14,7 @@ CREATE TABLE usage (
   cost INTEGER NOT NULL,
   unpriced INTEGER NOT NULL,
   root INTEGER NOT NULL,
+  currency TEXT NOT NULL,
   PRIMARY KEY (run, n, attempt, entry, model)
 ) WITHOUT ROWID;
 CREATE INDEX usage_root ON usage (root);
