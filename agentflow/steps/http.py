@@ -141,4 +141,6 @@ def _is_not_ours(record: logging.LogRecord) -> bool:
     return not _ours.get()
 
 
-logging.getLogger("httpx").addFilter(_is_not_ours)  # it logs whole urls, whose query may hold secrets
+# They log whole urls, whose query may hold secrets, and headers of answers, which may repeat them.
+for _name in ("httpx", "httpcore.http11", "httpcore.http2"):
+    logging.getLogger(_name).addFilter(_is_not_ours)

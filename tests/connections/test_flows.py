@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from agentflow.config.load import load_text
 from agentflow.credentials import Credentials, NotConnected
 from agentflow.data import encode
 from agentflow.engine.engine import Engine
-from agentflow.errors import AgentflowError
+from agentflow.errors import AgentflowError, StepError
 from agentflow.principal import Principal
 from agentflow.requirements.connections.book import ConnectionBook
 from agentflow.requirements.connections.logins import Finished, Pending
@@ -323,3 +324,20 @@ async def test_a_token_is_sent_to_no_other_client_than_it_is_for(
         with pytest.raises(NotConnected) as other:
             await book.credentials("google", ALICE)
     assert (other.value.reason, other.value.why) == ("not connected", "its tokens are another client's")
+
+
+async def test_without_the_package_the_extra_is_named(
+    tmp_path: Path, server: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "authlib.integrations.httpx_client", None)
+    async with book_of(tmp_path / "runs.db", server) as (book, _):
+        with pytest.raises(AgentflowError) as lacks:
+            await book.begin("google", ALICE, redirect=BACK)
+    assert (lacks.value.code, lacks.value.hint) == ("AF-INSTALL", 'pip install "agentflow-workflows[connections]"')
+
+
+async def test_a_server_that_is_down_is_told_as_what_may_pass(tmp_path: Path, server: Provider) -> None:
+    async with book_of(tmp_path / "runs.db", server, issuer="http://127.0.0.1:9") as (book, _):
+        with pytest.raises(StepError) as down:
+            await book.begin("google", ALICE, redirect=BACK)
+    assert (down.value.code, down.value.kind, down.value.retryable) == ("AF-AUTH-SERVER", "network", True)

@@ -19,7 +19,6 @@ from agentflow.engine.engine import Engine
 from agentflow.engine.models import Run, WaitView
 from agentflow.principal import Principal
 from agentflow.server.app import create_app
-from agentflow.server.connecting import link_to
 from tests.connections.people import Person, Provider, query_of
 
 pytestmark = pytest.mark.anyio
@@ -58,11 +57,17 @@ async def asked(engine: Engine, principal: Principal = ALICE) -> tuple[Run, Wait
     return run, view
 
 
+def address(view: WaitView) -> str:
+    assert view.url is not None
+    assert view.url.startswith(f"{URL}/connections/login/")
+    return view.url
+
+
 async def test_a_run_goes_on_when_its_owner_has_signed_in_by_the_page(tmp_path: Path, server: Provider) -> None:
     async with served(tmp_path / "runs.db", config_of(server)) as (engine, transport):
         run, view = await asked(engine)
         assert (run.state, view.kind) == ("auth-required", "auth")
-        alice, link = browser_at(transport), link_to(engine, URL, view)
+        alice, link = browser_at(transport), address(view)
         page = await alice.browser.get(link)
         assert "files asks you to connect google" in page.text
         assert page.headers["content-security-policy"].startswith("default-src 'none'")
@@ -86,7 +91,7 @@ async def test_a_server_that_was_started_since_takes_the_answer(tmp_path: Path, 
     async with served(path, config) as (engine, transport):
         run, view = await asked(engine)
         alice = browser_at(transport)
-        back = await alice.consents(f"{link_to(engine, URL, view)}?go=1")
+        back = await alice.consents(f"{address(view)}?go=1")
         cookies = alice.browser.cookies
         await alice.close()
     async with served(path, config) as (engine, transport):
@@ -102,7 +107,7 @@ async def test_another_browser_and_a_forged_answer_connect_nobody(tmp_path: Path
     async with served(tmp_path / "runs.db", config_of(server)) as (engine, transport):
         run, view = await asked(engine)
         alice, mallory = browser_at(transport), browser_at(transport)
-        link = link_to(engine, URL, view)
+        link = address(view)
         back = await alice.consents(f"{link}?go=1")
         for wrong in (back, f"{URL}/connections/callback?state=x&code=y", f"{URL}/connections/callback"):
             shown = await mallory.browser.get(wrong)
@@ -120,7 +125,7 @@ async def test_who_refuses_fails_the_step(tmp_path: Path, server: Provider) -> N
     async with served(tmp_path / "runs.db", config_of(server)) as (engine, transport):
         run, view = await asked(engine)
         alice = browser_at(transport)
-        shown = await alice.browser.get(await alice.consents(f"{link_to(engine, URL, view)}?go=1", refuses=True))
+        shown = await alice.browser.get(await alice.consents(f"{address(view)}?go=1", refuses=True))
         assert (shown.status_code, "refused: access_denied" in shown.text) == (403, True)
         with anyio.fail_after(10):
             ended = await engine.wait(run.id, principal=ALICE)
@@ -135,7 +140,7 @@ async def test_fewer_permissions_than_needed_are_told_and_the_step_waits_on(tmp_
     async with served(tmp_path / "runs.db", config_of(server, "narrow", requires=needs)) as (engine, transport):
         run, view = await asked(engine)
         alice = browser_at(transport)
-        shown = await alice.browser.get(await alice.consents(f"{link_to(engine, URL, view)}?go=1"))
+        shown = await alice.browser.get(await alice.consents(f"{address(view)}?go=1"))
         assert "these are missing: drive.write" in shown.text
         with anyio.fail_after(10):
             assert (await engine.wait(run.id, principal=ALICE)).state == "auth-required"
@@ -162,7 +167,7 @@ async def test_tokens_stand_in_env_for_each_owner(tmp_path: Path, server: Provid
         run, view = await asked(engine)
         assert view.details["connection"] == "google:drive"
         alice = browser_at(transport)
-        await alice.browser.get(await alice.consents(f"{link_to(engine, URL, view)}?go=1"))
+        await alice.browser.get(await alice.consents(f"{address(view)}?go=1"))
         with anyio.fail_after(10):
             assert (await engine.wait(run.id, principal=ALICE)).output == "alice@example.com"
         _, bobs = await asked(engine, BOB)
@@ -176,7 +181,7 @@ async def test_a_revoked_connection_parks_the_next_step_and_not_the_run_before(
     async with served(tmp_path / "runs.db", config_of(server)) as (engine, transport):
         first, view = await asked(engine)
         alice = browser_at(transport)
-        await alice.browser.get(await alice.consents(f"{link_to(engine, URL, view)}?go=1"))
+        await alice.browser.get(await alice.consents(f"{address(view)}?go=1"))
         with anyio.fail_after(10):
             await engine.wait(first.id, principal=ALICE)
         assert await engine.core.env.book.logout("google", ALICE)

@@ -65,12 +65,15 @@ def serve(common: Common, hold: str, url: str | None) -> int:
         raise no_config(common.config)
 
     async def work(session: Session) -> int:
-        from agentflow.server.answering import link_to  # noqa: PLC0415  as below
+        from agentflow.server import connecting  # noqa: PLC0415  as below
+        from agentflow.server.answering import link_to  # noqa: PLC0415
         from agentflow_mcp.controls import CONTROLS  # noqa: PLC0415  only what serves loads the server
         from agentflow_mcp.desk import Desk  # noqa: PLC0415
         from agentflow_mcp.protocol import serve_lines  # noqa: PLC0415
 
         page = None if url is None else partial(link_to, session.engine, url.rstrip("/"))
+        if url is not None:
+            session.engine.connections.page = partial(connecting.link_to, session.engine, url.rstrip("/"))
         desk = Desk(session.engine, CONTROLS, seconds, page=page)
         if console.in_terminal:
             tools = ", ".join(tool.name for tool in desk.tools if tool.name not in CONTROLS)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 from urllib.parse import parse_qsl, quote_plus
 
 from agentflow.data import encode, is_object
-from agentflow.errors import AgentflowError
+from agentflow.errors import AgentflowError, StepError
 from agentflow.requirements.connections.settings import Settings, unconfigured
 
 Transport: TypeAlias = Callable[[Settings], Any]
@@ -20,7 +20,7 @@ _LARGEST = 1024 * 1024
 """Bytes of an answer."""
 
 
-class Refused(AgentflowError):
+class Refused(StepError):
     """A server has refused a request, with an error of OAuth."""
 
     default_code = "AF-AUTH-REFUSED"
@@ -33,14 +33,19 @@ class Refused(AgentflowError):
             error: such as `access_denied`.
             description: what the server says besides.
         """
-        super().__init__(f'the authorization server of "{name}" refused: {error}', why=description)
+        what = f'the authorization server of "{name}" refused: {error}'
+        super().__init__(what, kind="http", retryable=False, why=description)
         self.error = error
 
 
-class Unreachable(AgentflowError):
-    """A server can't be reached, or doesn't answer as one of OAuth does."""
+class Unreachable(StepError):
+    """A server can't be reached, or doesn't answer as one of OAuth does; later it may."""
 
     default_code = "AF-AUTH-SERVER"
+
+    def __init__(self, what: str, *, why: str | None = None) -> None:
+        """Make an error; `why` is what the server, or the network, says."""
+        super().__init__(what, kind="network", why=why)
 
 
 class Answer(NamedTuple):

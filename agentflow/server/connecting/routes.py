@@ -41,6 +41,7 @@ def routes(engine: Engine, url: str) -> list[Route]:
         engine: has the connections.
         url: where people reach the agent.
     """
+    engine.connections.page = partial(link_to, engine, url)  # whoever asks for a wait is told where
     redirect = f"{url}/{BACK}"
     engine.connections.page = partial(link_to, engine, url)
     secure = urlsplit(url).scheme == "https"
