@@ -16,16 +16,21 @@ if TYPE_CHECKING:
         DefinitionError,
         InputError,
         NotFoundError,
+        RunFailedError,
         StepError,
     )
+    from agentflow.oneshot import run
     from agentflow.principal import Principal
-    from agentflow.steps.contract import Context, Park, Result, Skip
+    from agentflow.steps.contract import AgentAsks, Artifact, Context, EventWait, Park, Result, Skip, Timer, Wait
+    from agentflow.steps.decorated import step
     from agentflow.steps.registry import step_type
     from agentflow.sync import run_sync
 
 __all__ = (
+    "AgentAsks",
     "AgentflowError",
     "Answer",
+    "Artifact",
     "Config",
     "ConflictError",
     "Context",
@@ -33,22 +38,28 @@ __all__ = (
     "DefinitionError",
     "Engine",
     "Event",
+    "EventWait",
     "InputError",
     "NotFoundError",
     "Park",
     "Principal",
     "Result",
     "Run",
+    "RunFailedError",
     "Skip",
     "Step",
     "StepError",
+    "Timer",
     "ToolFailure",
+    "Wait",
     "WaitView",
     "Workflow",
     "__version__",
     "config_from",
     "load_config",
+    "run",
     "run_sync",
+    "step",
     "step_type",
 )
 
@@ -62,10 +73,16 @@ _HOMES = {
         "DefinitionError",
         "InputError",
         "NotFoundError",
+        "RunFailedError",
         "StepError",
     ),
+    "agentflow.oneshot": ("run",),
     "agentflow.principal": ("Principal",),
-    "agentflow.steps.contract": ("Context", "Park", "Result", "Skip"),
+    "agentflow.steps.contract": (
+        *("AgentAsks", "Artifact", "Context", "EventWait", "Park"),
+        *("Result", "Skip", "Timer", "Wait"),
+    ),
+    "agentflow.steps.decorated": ("step",),
     "agentflow.steps.registry": ("step_type",),
     "agentflow.sync": ("run_sync",),
 }

@@ -8,6 +8,7 @@ AgentflowError            code, what, why, hint; one row in `codes.CODES` says h
 ├── ConflictError         answered already, key used with other input, illegal transition
 ├── StoreError            the database can't be opened, read or written
 ├── StepError             raised by a step: fails it, with `retryable` and a kind that retry policies name
+├── RunFailedError        what `agentflow.run` ran didn't complete; carries the run
 └── Defect                a fault of agentflow itself
 ```
 """
@@ -161,6 +162,20 @@ class StepError(AgentflowError):
         self.kind: FailureKind = kind
         self.retryable = retryable
         self.retry_after = retry_after
+
+
+class RunFailedError(AgentflowError):
+    """The run of `agentflow.run` didn't complete."""
+
+    default_code = "AF-RUN-STUCK"
+
+    def __init__(
+        self, what: str, run: Any, *, code: str | None = None, why: str | None = None, hint: str | None = None
+    ) -> None:
+        """Make an error of a run."""
+        super().__init__(what, code=code, why=why, hint=hint)
+        self.run = run
+        """The run as it ended, with its `id`, `state` and `failure`."""
 
 
 @dataclass(frozen=True, slots=True)

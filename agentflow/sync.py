@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TypeVar, TypeVarTuple, Unpack
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 import anyio
 
 from agentflow.errors import AgentflowError
 
 T = TypeVar("T")
-Args = TypeVarTuple("Args")
+P = ParamSpec("P")
 
 
-def run_sync(function: Callable[[Unpack[Args]], Awaitable[T]], *args: *Args) -> T:
-    """Run an async function to its end and return its result.
+def run_sync(function: Callable[P, Awaitable[T]], *args: P.args, **options: P.kwargs) -> T:
+    """Run an async function to its end and return its result: `run_sync(agentflow.run, hello, {"name": "Ada"})`.
 
     Args:
         function: the async function itself, not a coroutine that was made by calling it.
         args: its arguments.
+        options: its arguments by name.
 
     Raises:
         AgentflowError: called where an event loop runs already, such as in an async function or a notebook.
     """
+    if not callable(function):
+        if isinstance(function, Coroutine):
+            function.close()  # else Python warns of it, too
+        what = f"run_sync takes an async function, not an object of {type(function).__name__}"
+        raise AgentflowError(what, code="AF-USAGE", hint="run_sync(main), not run_sync(main())")
     if not _inside():
-        return anyio.run(function, *args)
+        return anyio.run(partial(function, *args, **options))
     name = getattr(function, "__name__", "function")
     raise AgentflowError(
         f"run_sync({name}) was called where an event loop runs already",

@@ -19,6 +19,9 @@ OURS = frozenset({"encode", "admit", "normalise"})
 """What of `agentflow.data` makes stored data."""
 
 READ_OR_SHOWN = {
+    "engine/typed.py": "makes an object of the user's type of an output that was read back",
+    "steps/building.py": "makes the JSON Schema of a type",
+    "steps/deciding.py": "writes a literal into a condition, which is read back with the definition",
     "unfit.py": "asks of an object whether it has a JSON form at all, and throws the answer away",
     "cli/actions/definitions.py": "writes schemas for people",
     "cli/actions/show.py": "shows a result to people",

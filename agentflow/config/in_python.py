@@ -18,11 +18,12 @@ from agentflow.config.result import Config, EnvVar
 from agentflow.data import is_object
 from agentflow.definition.canonical import unfit_value
 from agentflow.definition.config_file import ConfigFile, Module
-from agentflow.definition.faults import Faults
+from agentflow.definition.faults import Faults, shown
 from agentflow.definition.models import Workflow
 from agentflow.definition.parse import Parsed, parse_workflow, to_data
 from agentflow.definition.pointers import join
 from agentflow.definition.types import TypeLookup
+from agentflow.errors import DefinitionError, Problem
 
 _OWNER = "the config"
 
@@ -40,7 +41,11 @@ _NAMES = [name for name in Config.__dataclass_fields__ if name in _Fields.model_
 
 
 def config_from(
-    workflows: Iterable[Workflow] = (), *, base: Config | None = None, types: TypeLookup | None = None, **fields: Any
+    workflows: Iterable[Workflow] | Workflow = (),
+    *,
+    base: Config | None = None,
+    types: TypeLookup | None = None,
+    **fields: Any,
 ) -> Config:
     """Make and check a config in Python.
 
@@ -59,7 +64,7 @@ def config_from(
     kept: dict[str, Workflow] = {}
     parsed: dict[str, Parsed] = {}
     new: dict[str, None] = {}
-    for workflow in workflows:
+    for workflow in _workflows(workflows):
         if workflow.id in kept:
             faults.add("AF-WORKFLOW-DUPLICATE", f'two workflows have the id "{workflow.id}"', "")
             continue
@@ -88,6 +93,17 @@ def config_from(
     if "env_values" in settled:
         check_secrets(made, faults)
     return checked(made, find, faults.problems, [*new, *_callers(kept, new, start)], faults.tally)
+
+
+def _workflows(given: Any) -> list[Workflow]:
+    if isinstance(given, Workflow | Mapping | str) or not isinstance(given, Iterable):
+        given = (given,)
+    listed: list[Any] = list(given)  # pyright: ignore[reportUnknownArgumentType]  whatever was given
+    for one in listed:
+        if not isinstance(one, Workflow):
+            what = f"config_from takes workflows, not {shown(one)}"
+            raise DefinitionError([Problem("AF-STEP-INVALID", what, hint="config_from([Workflow(id=…, steps=…)])")])
+    return listed
 
 
 def with_env(config: Config, env: Any) -> Config:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, Wi
 
 from agentflow.definition.durations import parse_duration
 from agentflow.definition.faults import Faults, below
-from agentflow.errors import DefinitionError
+from agentflow.errors import DefinitionError, Problem
 
 Duration = Annotated[
     float,
@@ -25,8 +25,13 @@ class _Told(type(BaseModel)):
     if not TYPE_CHECKING:  # type checkers know the fields better
 
         def __call__(cls, *args: Any, **fields: Any) -> Any:
+            if args:
+                first, *others = cls.model_fields
+                second = "steps" if "steps" in others else others[0] if others else None
+                names = ", ".join(f"{name}=…" for name in (first, second) if name is not None)
+                raise _wrong(f"{cls.__name__}(…) takes its fields by name: {cls.__name__}({names})")
             try:
-                return super().__call__(*args, **fields)
+                return super().__call__(**fields)
             except ValidationError as error:
                 name = fields.get("id")
                 owner = f'{cls.__name__.lower()} "{name}"' if isinstance(name, str) else cls.__name__
@@ -39,3 +44,19 @@ class Model(BaseModel, metaclass=_Told):
     """Base of all definition models: frozen, strict about unknown fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True)
+
+    if not TYPE_CHECKING:  # type checkers know that the fields are frozen
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            """Say how a changed one is made instead."""
+            if name in type(self).model_fields:
+                kind = type(self).__name__
+                raise _wrong(
+                    f"{kind} objects don't change: \"{name}\" can't be set",
+                    f'changed = {kind.lower()}.model_copy(update={{"{name}": …}})',
+                )
+            super().__setattr__(name, value)
+
+
+def _wrong(what: str, hint: str | None = None) -> DefinitionError:
+    return DefinitionError([Problem("AF-STEP-INVALID", what, hint=hint)])

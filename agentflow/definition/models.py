@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     model_validator,
@@ -18,7 +17,9 @@ from pydantic import (
 from agentflow.data import is_object
 from agentflow.definition.base import Duration, Model
 from agentflow.definition.budget import Budget, Estimate
-from agentflow.definition.short_schema import TYPES, is_whole_schema, widened
+from agentflow.definition.given import bare_name, function_name
+from agentflow.definition.short_schema import with_schema
+from agentflow.definition.starts import Checkpointing, EntryPoint, SharedKey, Trigger
 
 Execution = Literal["sequential", "parallel"]
 OnError = Literal["fail", "continue", "retry", "suspend"]
@@ -26,7 +27,22 @@ OnErrorSiblings = Literal["finish", "cancel", "continue"]
 
 
 def _several(value: Any) -> Any:
-    return (value,) if isinstance(value, BaseModel) else value
+    if isinstance(value, BaseModel) or callable(value):
+        return tuple(as_steps(value))
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
+        return tuple(step for one in cast("Iterable[Any]", value) for step in as_steps(one))
+    return cast("Any", value)
+
+
+def as_steps(value: Any) -> tuple[Any, ...]:
+    """Return what stands where a step may stand: a function as a step that calls it, a decision with what decides."""
+    if isinstance(value, type) or not callable(value):
+        return value.all if isinstance(value, DecidedStep) else (value,)
+    make = getattr(value, "__step__", None)
+    if make is not None:
+        return (make(),)
+    name = bare_name(value)
+    return (GivenStep.of(Step(id=name, type="python", config={"function": function_name(name, value)}), value),)
 
 
 def _offered(value: Any) -> Any:
@@ -196,41 +212,26 @@ class GivenStep(Step):
         return made
 
 
-class Trigger(Model):
-    """What starts a run at an entry point; which fields it has depends on `type`."""
+class DecidedStep(Step):
+    """A step whose decision a function takes: a step of its own, right before it."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    _all: tuple[Step, ...] = PrivateAttr(default=())
 
-    type: Literal["manual", "schedule", "slash", "callback", "message", "webhook", "event", "tool"]
-    """Kind of trigger."""
+    @property
+    def all(self) -> tuple[Step, ...]:
+        """The step that decides, and the one that follows it."""
+        return self._all
 
-
-class EntryPoint(Model):
-    """A named way to start a workflow in its middle."""
-
-    id: str
-    """Name of the entry point."""
-    label: str | None = None
-    """Name for people."""
-    description: str | None = None
-    """What starting here means."""
-    starts_at: str | None = None
-    """A top-level step; those before it are skipped. Default: the beginning."""
-    preset_results: dict[str, Any] = Field(default_factory=dict[str, Any])
-    """Step id → the result that the skipped step is taken to have."""
-    required_inputs: tuple[str, ...] = ()
-    """Input keys that must be given here."""
-    triggers: tuple[Trigger, ...] = ()
-    """What starts a run here."""
+    @classmethod
+    def of(cls, step: Step, before: Step) -> DecidedStep:
+        """Return a step together with what decides it."""
+        made = cls.model_construct(**{name: getattr(step, name) for name in step.model_fields_set})
+        made._all = (before, step)
+        return made
 
 
-class SharedKey(Model):
-    """A shared key of a run: its first value and how updates are folded into it."""
-
-    default: Any = None
-    """Value before the first update."""
-    reducer: str = "last"
-    """`append`, `add`, `union`, `merge`, `last`, or `module:function` taking (old, new)."""
+StepLike: TypeAlias = Step | Callable[..., Any]
+"""What may stand where a step stands: a step, or a function that needs nothing but its context."""
 
 
 class Defaults(Model):
@@ -246,17 +247,6 @@ class Defaults(Model):
     """`on_error_siblings` of the workflow and of containers without one."""
     execution: Execution | None = None
     """`execution` of steps without one."""
-
-
-class Checkpointing(Model):
-    """How distri's files say where state is kept: accepted, kept and shown."""
-
-    type: Literal["internal", "external"] = "internal"
-    """Kind of checkpoint."""
-    ttl_secs: int | None = None
-    """How long finished runs are kept."""
-    tool_name: str | None = None
-    """Tool of an external checkpoint."""
 
 
 class McpSettings(Model):
@@ -340,24 +330,29 @@ class Workflow(Model):
     dialect: Literal["agentflow", "distri"] = "agentflow"
     """`distri`: references follow distri's search order."""
 
+    if TYPE_CHECKING:  # what pydantic takes besides the fields' own types
+
+        def __init__(
+            self, *, id: str, steps: StepLike | Iterable[StepLike],  # noqa: A002  named as in YAML
+            input: Mapping[str, Any] = ..., input_schema: Mapping[str, Any] | None = ...,  # noqa: A002  the same
+            output: Any = ..., output_schema: Mapping[str, Any] | None = ..., description: str | None = ...,
+            label: str | None = ..., version: str | None = ..., examples: Sequence[str] = ...,
+            tags: Sequence[str] = ..., context: Mapping[str, SharedKey | Mapping[str, Any]] = ...,
+            entry_points: Sequence[EntryPoint | Mapping[str, Any]] = ..., defaults: Defaults | Mapping[str, Any] = ...,
+            triggers: Sequence[Trigger | Mapping[str, Any]] = ..., execution: Execution | None = ...,
+            max_parallel: int | None = ..., budget: Budget | Mapping[str, Any] | None = ..., direct_reply: bool = ...,
+            mcp: McpSettings | Mapping[str, Any] | bool = ...,
+            on_error_siblings: OnErrorSiblings | None = ..., on_success: StepLike | Iterable[StepLike] = ...,
+            on_failure: StepLike | Iterable[StepLike] = ..., finally_: StepLike | Iterable[StepLike] = ...,
+            preflight: Literal["warn", "strict"] = ..., checkpoint: Checkpointing | Mapping[str, Any] = ...,
+            dialect: Literal["agentflow", "distri"] = ...,
+        ) -> None: ...  # fmt: skip
+
     @model_validator(mode="before")
     @classmethod
     def _input(cls, data: Any) -> Any:
         """Take `input`, the short form of `input_schema`, as files do."""
-        if not is_object(data) or "input" not in data:
-            return data
-        given, rest = data["input"], {name: value for name, value in data.items() if name != "input"}
-        if rest.get("input_schema") is not None:
-            raise ValueError("give either input or input_schema")
-        if not is_object(given):
-            raise ValueError("input is a mapping of names and types; input_schema takes a JSON Schema")
-        if is_whole_schema(given):
-            return {**rest, "input_schema": given}
-        schema, misread = widened(given)
-        for name, kind in misread:
-            what = f'has no known type: "{kind}"' if kind is not None else "needs a type or a mapping"
-            raise ValueError(f'input "{name}" {what}; types are {", ".join(TYPES)}')
-        return {**rest, "input_schema": schema}
+        return with_schema(data) if is_object(data) and "input" in data else data
 
     @property
     def name(self) -> str:

@@ -66,3 +66,19 @@ def widened(value: Mapping[str, Any]) -> tuple[dict[str, Any], list[Misread]]:
     if required:
         result["required"] = required
     return result, misread
+
+
+def with_schema(workflow: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a workflow's fields with `input`, the short form, as `input_schema`; raises ValueError."""
+    given, rest = workflow["input"], {name: value for name, value in workflow.items() if name != "input"}
+    if rest.get("input_schema") is not None:
+        raise ValueError("give either input or input_schema")
+    if not is_object(given):
+        raise ValueError("input is a mapping of names and types; input_schema takes a JSON Schema")
+    if is_whole_schema(given):
+        return {**rest, "input_schema": given}
+    schema, misread = widened(given)
+    for name, kind in misread:
+        what = f'has no known type: "{kind}"' if kind is not None else "needs a type or a mapping"
+        raise ValueError(f'input "{name}" {what}; types are {", ".join(TYPES)}')
+    return {**rest, "input_schema": schema}

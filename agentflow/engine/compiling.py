@@ -14,7 +14,7 @@ from agentflow.engine.host.environment import Environment
 from agentflow.engine.needs import all_steps
 from agentflow.engine.plan.frame import RUN_PARALLEL
 from agentflow.engine.program import Program
-from agentflow.errors import ConflictError, NotFoundError
+from agentflow.errors import AgentflowError, ConflictError, NotFoundError
 
 if TYPE_CHECKING:
     from agentflow.config import Config
@@ -114,6 +114,9 @@ def program_of(env: Environment, config: Config, workflow: str | Workflow) -> Pr
             known = compiled(env, workflow, config)
             env.catalog.lend(workflow, known)
         return known
+    if not isinstance(workflow, str):  # pyright: ignore[reportUnnecessaryIsInstance]  users may give anything
+        what = f"a run is started of a workflow or its id, not of an object of {type(workflow).__name__}"
+        raise AgentflowError(what, code="AF-USAGE", hint='engine.start("report", {…})')
     program = env.catalog.current.get(workflow)
     if program is None:
         near = get_close_matches(workflow, env.catalog.current, 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +26,7 @@ from agentflow.engine.host.host import Host
 from agentflow.engine.host.serving import serving
 from agentflow.engine.host.takeover import HostMode
 from agentflow.engine.models import Decline, Reply, RetryPlan, Run, WaitView, run_view, wait_view
+from agentflow.engine.opening import config_of, opened
 from agentflow.engine.program import Program
 from agentflow.engine.read.following import Following
 from agentflow.engine.read.hosted import executed
@@ -66,13 +66,13 @@ class Engine:
         core.loader.tell_waiting = core.committer.tell_everybody
 
     @classmethod
-    @asynccontextmanager
+    @opened
     async def open(
         cls,
         store: Store | str | Path | None = None,
         *,
         config: Config | None = None,
-        workflows: Iterable[Workflow] = (),
+        workflows: Iterable[Workflow] | Workflow = (),
         host: HostMode = "all",
         clock: Clock | None = None,
         ids: IdSource = new_id,
@@ -105,7 +105,7 @@ class Engine:
         """
         refuse_platform()
         clock = clock or SystemClock()
-        config = compiling.extended(config or Config(), workflows)
+        config = config_of(config, workflows, host, {"functions": functions, "tools": tools, "agents": agents})
         if isinstance(store, str | Path) or store is None:
             location = store if store is not None else config.store_location
             opened = await open_store(location, durability=config.durability)

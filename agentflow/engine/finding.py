@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from agentflow.errors import ConflictError, NotFoundError
+from agentflow.errors import AgentflowError, ConflictError, NotFoundError
 from agentflow.ids import is_id
 from agentflow.principal import Principal
 from agentflow.store.contract import Store
@@ -17,10 +17,19 @@ Kind = Literal["run", "wait"]
 
 async def run_of(store: Store, run_id: str, principal: Principal) -> RunRow:
     """Return a run by its whole id; raises NotFoundError."""
+    if not isinstance(run_id, str):  # pyright: ignore[reportUnnecessaryIsInstance]  users may give anything
+        raise not_an_id(run_id, "a run")
     row = await store.get_run(run_id)
     if row is None or not principal.owns(row.tenant, row.owner):
         raise NotFoundError(f'no run "{run_id}"', hint="agentflow runs list")
     return row
+
+
+def not_an_id(value: object, what: str) -> AgentflowError:
+    """Return the error where something else was given than the id of a run or of a wait."""
+    hint = "give its id: run.id" if hasattr(value, "id") else None
+    told = f"{what} is named by its id, not by an object of {type(value).__name__}"
+    return AgentflowError(told, code="AF-USAGE", hint=hint)
 
 
 async def task_of(store: Store, task_id: str, principal: Principal) -> TaskView | None:

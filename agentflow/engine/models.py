@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from agentflow.data import salvaged
 from agentflow.engine.authorising import asked_for
@@ -13,6 +13,16 @@ from agentflow.errors import Failure
 from agentflow.store.rows import TERMINAL, RunRow, State
 from agentflow.store.views import TaskView
 from agentflow.usage import NOTHING, Usage, usage_of
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    OutputT_co = TypeVar("OutputT_co", default=Any, covariant=True)
+else:
+    from typing import TypeVar
+
+    OutputT_co = TypeVar("OutputT_co", covariant=True)
+M = TypeVar("M")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,7 @@ Reply: TypeAlias = Answer | Connected | Decline | ToolFailure
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Generic[OutputT_co]):
     """A run as it is now."""
 
     id: str
@@ -56,7 +66,7 @@ class Run:
     state: State
     reason: str | None
     input: Any
-    output: Any
+    output: OutputT_co
     failure: Failure | None
     entry_point: str | None
     owner: str
@@ -101,6 +111,16 @@ class Run:
     def waiting(self) -> bool:
         """Whether only an answer can move it on."""
         return self.state in {"input-required", "auth-required"}
+
+    def output_as(self, model: type[M]) -> M:
+        """Return the output as a pydantic model, a dataclass, a TypedDict or any other type.
+
+        Raises:
+            InputError: it doesn't fit.
+        """
+        from agentflow.engine.typed import typed  # noqa: PLC0415  only who wants types needs it
+
+        return typed(self.output, model, f'the output of workflow "{self.workflow}"')
 
 
 def run_view(row: RunRow, output: Any = None) -> Run:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from agentflow.definition.models import Body, EntryPoint, ForEachField, Requirement, RetryPolicy, Step, Workflow
-    from agentflow.steps.building import Common, connection, native, step
+    from agentflow.steps.building import Common, connection, native
     from agentflow.steps.constructors import (
         agent_run,
         api_call,
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         until,
         while_,
     )
+    from agentflow.steps.decorated import StepFunction, step
     from agentflow.steps.registry import step_type
 
 __all__ = (
@@ -62,6 +63,7 @@ __all__ = (
     "Requirement",
     "RetryPolicy",
     "Step",
+    "StepFunction",
     "Workflow",
     "agent_run",
     "api_call",
@@ -99,7 +101,8 @@ __all__ = (
 
 _MODULES = {
     "definition.models": ("Body", "EntryPoint", "ForEachField", "Requirement", "RetryPolicy", "Step", "Workflow"),
-    "steps.building": ("Common", "connection", "native", "step"),
+    "steps.building": ("Common", "connection", "native"),
+    "steps.decorated": ("StepFunction", "step"),
     "steps.constructors_nested": (
         *("condition", "for_each", "parallel", "poll", "recur", "saga"),
         *("schedule", "sequence", "switch", "until", "while_"),
@@ -112,7 +115,10 @@ _ELSEWHERE = {name: module for module, names in _MODULES.items() for name in nam
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"agentflow.{_ELSEWHERE.get(name, 'steps.constructors')}"), name)
+    home = _ELSEWHERE.get(name, "steps.constructors")
+    value = getattr(import_module(f"agentflow.{home}"), name)
+    if home.startswith("steps.constructors"):
+        value = import_module("agentflow.steps.telling").told(value)
     globals()[name] = value
     return value
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias, TypedDict
-
-from pydantic import BaseModel
+from typing import Any, TypeAlias, TypedDict, cast
 
 from agentflow.data import is_array, normalise
 from agentflow.definition import short
 from agentflow.definition.budget import Estimate
+from agentflow.definition.faults import shown
 from agentflow.definition.models import (
     Body,
     Concurrency,
@@ -21,12 +20,19 @@ from agentflow.definition.models import (
     Requirement,
     RetryPolicy,
     Step,
+    StepLike,
+    as_steps,
 )
 from agentflow.errors import DefinitionError, Problem
 from agentflow.steps.contract import UNSET
 
-Steps: TypeAlias = Step | Sequence[Step]
-"""Nested steps: one step, whose result is the body's result, or a list, which gives a map of results."""
+Steps: TypeAlias = StepLike | Sequence[StepLike]
+"""Nested steps: one step, whose result is the body's result, or a list, which gives a map of results.
+
+A function stands for a `python` step that calls it.
+"""
+Schema: TypeAlias = Mapping[str, Any] | type[Any]
+"""A JSON Schema, or a type that has one: a pydantic model, a dataclass, a TypedDict, `int`, `list[str]`."""
 Span: TypeAlias = float | str | timedelta
 """A duration: seconds, a text such as `5m`, or a template."""
 Moment: TypeAlias = float | str | datetime
@@ -38,9 +44,9 @@ class Common(TypedDict, total=False):
 
     label: str
     """Name for people; default: the id."""
-    depends_on: str | Sequence[str]
+    depends_on: str | Step | Sequence[str | Step]
     """Ids of siblings that must be completed or skipped first."""
-    depends_on_any: str | Sequence[str]
+    depends_on_any: str | Step | Sequence[str | Step]
     """Ids of siblings of which the first completed one is enough."""
     execution: Execution
     """Order without explicit dependencies."""
@@ -151,11 +157,20 @@ def step(
     return Step(**fields)
 
 
-def schema_of(schema: Mapping[str, Any] | type[BaseModel]) -> Any:
-    """Return a schema as data; a pydantic model gives its own."""
-    if isinstance(schema, type):
-        return schema.model_json_schema()
-    return schema
+def schema_of(id: str, schema: Any) -> Any:  # noqa: A002  named as in YAML
+    """Return a schema as data; a type gives its own."""
+    if schema is UNSET or isinstance(schema, Mapping):
+        return schema  # pyright: ignore[reportUnknownVariableType]  whatever was given
+    if not isinstance(schema, str | int | float | list | tuple | bool | None):
+        from pydantic import TypeAdapter  # noqa: PLC0415  only where a type is given
+        from pydantic.errors import PydanticUserError  # noqa: PLC0415  the same
+
+        try:
+            return TypeAdapter(schema).json_schema()
+        except (PydanticUserError, TypeError, ValueError):
+            pass
+    what = f'"schema" of step "{id}" takes a JSON Schema or a type that has one, not {shown(schema)}'
+    raise DefinitionError([Problem("AF-STEP-INVALID", what, hint='schema={"type": "object", …}, or a pydantic model')])
 
 
 def _plain(value: Any, what: str) -> Any:
@@ -167,22 +182,33 @@ def _plain(value: Any, what: str) -> Any:
 
 
 def _body(steps: Any, what: str) -> Body:
-    listed: list[Any] = [steps] if isinstance(steps, Step) else several(steps)
+    single = isinstance(steps, Step) or callable(steps)
+    listed: Any = several(steps)
     if not is_array(listed) or not all(isinstance(one, Step) for one in listed):
         problem = Problem("AF-STEP-INVALID", f"{what} takes a step or a list of steps")
         raise DefinitionError([problem])
-    return Body(steps=tuple(listed), single=isinstance(steps, Step))
+    if single and len(listed) > 1:
+        name, before = listed[-1].id, listed[0].id
+        why = f'{what} takes a list here, as the function that decides "{name}" is a step of its own, "{before}"'
+        raise DefinitionError([Problem("AF-STEP-INVALID", why, hint=f"[{name}]")])
+    return Body(steps=tuple(listed), single=single)
 
 
 def several(steps: Any) -> Any:
     """Return steps as a list, where only a list has a meaning; one step is a list of one."""
-    if isinstance(steps, Step):
-        return [steps]
-    return list(steps) if isinstance(steps, Iterable) and not isinstance(steps, str | Mapping) else steps  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  whatever was given
+    if isinstance(steps, Step) or callable(steps):
+        return list(as_steps(steps))
+    if not isinstance(steps, Iterable) or isinstance(steps, str | Mapping):
+        return steps  # pyright: ignore[reportUnknownVariableType]  whatever was given
+    return [step for one in cast("Iterable[Any]", steps) for step in as_steps(one)]
 
 
 def _names(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
+    if isinstance(value, str | Step):
+        value = (value,)
+    if not isinstance(value, list | tuple):
+        return value
+    return tuple(one.id if isinstance(one, Step) else one for one in cast("Sequence[Any]", value))
 
 
 def _requirements(value: Any) -> Any:

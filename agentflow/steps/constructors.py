@@ -7,12 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Unpack
 
-from pydantic import BaseModel
-
-from agentflow.definition.models import GivenStep, Step
-from agentflow.steps.building import Common, Moment, Span, schema_of, step
+from agentflow.definition.given import function_name
+from agentflow.definition.models import GivenStep, Step, Workflow
+from agentflow.steps.building import Common, Moment, Schema, Span, schema_of, step
 from agentflow.steps.contract import UNSET
-from agentflow.steps.given import function_name
 
 _NO: Any = UNSET
 """Default of fields that may be null: not given."""
@@ -156,7 +154,7 @@ def wait_for_input(
     id: str,
     *,
     message: str,
-    schema: Mapping[str, Any] | type[BaseModel] = _NO,
+    schema: Schema = _NO,
     default: Any = _NO,
     assignees: Sequence[str] = _NO,
     human_only: bool = _NO,
@@ -167,14 +165,14 @@ def wait_for_input(
     Args:
         id: unique in its scope.
         message: the question.
-        schema: JSON Schema of the answer, or a pydantic model that has one.
+        schema: JSON Schema of the answer, or a type that has one: a pydantic model, a dataclass, a TypedDict.
         default: the answer taken when `timeout` passes.
         assignees: who may see and answer it besides the run's owner.
         human_only: only a person answers it: over MCP never the model, but whoever opens the page that is named.
         common: the common fields.
     """
     fields = {
-        "message": message, "schema": schema_of(schema), "default": default, "assignees": assignees,
+        "message": message, "schema": schema_of(id, schema), "default": default, "assignees": assignees,
         "human_only": human_only,
     }  # fmt: skip
     return step(id, "wait_for_input", fields, common)
@@ -220,7 +218,7 @@ def external_tool_call(
     tool_name: str,
     input: Any = _NO,
     message: str = _NO,
-    schema: Mapping[str, Any] | type[BaseModel] = _NO,
+    schema: Schema = _NO,
     default: Any = _NO,
     assignees: Sequence[str] = _NO,
     **common: Unpack[Common],
@@ -232,12 +230,12 @@ def external_tool_call(
         tool_name: name of the tool, as its holder knows it.
         input: what it is given; default: the step's `with_`.
         message: what is asked, for people.
-        schema: JSON Schema of the result, or a pydantic model that has one.
+        schema: JSON Schema of the result, or a type that has one: a pydantic model, a dataclass, a TypedDict.
         default: the result taken when `timeout` passes.
         assignees: who may see it and send the result besides the run's owner.
         common: the common fields.
     """
-    fields = {"tool_name": tool_name, "input": input, "message": message, "schema": schema_of(schema)}
+    fields = {"tool_name": tool_name, "input": input, "message": message, "schema": schema_of(id, schema)}
     return step(id, "external_tool_call", {**fields, "default": default, "assignees": assignees}, common)
 
 
@@ -378,13 +376,14 @@ def end(
     return step(id, "end", {"state": state, "scope": scope, "output": output, "message": message}, common)
 
 
-def workflow(id: str, *, workflow: str, input: Any = _NO, **common: Unpack[Common]) -> Step:
+def workflow(id: str, *, workflow: str | Workflow, input: Any = _NO, **common: Unpack[Common]) -> Step:
     """Run another workflow as a child run.
 
     Args:
         id: unique in its scope.
-        workflow: id of the workflow.
+        workflow: its id, or the workflow itself, which the engine has to be given, too.
         input: its input; default: the step's `with_`.
         common: the common fields.
     """
-    return step(id, "workflow", {"workflow": workflow, "input": input}, common)
+    called = workflow.id if isinstance(workflow, Workflow) else workflow
+    return step(id, "workflow", {"workflow": called, "input": input}, common)

@@ -68,7 +68,7 @@ def shape_of(function: Callable[..., Any]) -> Shape:
 
 @lru_cache(maxsize=4096)
 def _shape(function: Callable[..., Any]) -> Shape:
-    target = function.func if isinstance(function, partial) else function
+    target = function.func if isinstance(function, partial) else getattr(function, "function", function)
     asynchronous = inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(getattr(target, "__call__", None))  # noqa: B004  an object's method is looked at, not asked for
     try:
         signature = inspect.signature(cast("Callable[..., Any]", function))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -83,7 +84,6 @@ def constructors_answer(value: object) -> Any:
         (functools.partial(double, 2), "a functools.partial has no name"),
         (given_functions.Box().look, '"Box.look" is a method of an object'),
         (given_functions.Box, '"Box" is a class, not a function'),
-        (5, "function= takes a function or its name, not int"),
         (functools.wraps(double)(lambda: 1), '"tests.steps.given_functions:double" is another object'),
     ],
 )
@@ -96,22 +96,29 @@ def test_a_function_that_no_other_process_finds_is_refused_as_what_it_is(functio
     )
 
 
-def test_a_function_of_the_script_itself_is_named_as_that() -> None:
+def test_what_is_no_function_is_told_without_the_rest() -> None:
+    wrong: Any = 5
+    with pytest.raises(DefinitionError) as caught:
+        python("a", function=wrong)
+    assert str(caught.value) == 'step "a": function= takes a function or its name, not an object of int'
+
+
+def test_a_function_of_the_script_itself_is_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     own: dict[str, Any] = {"__name__": "__main__"}
     exec("def local(): return 1", own)
-    with pytest.raises(DefinitionError, match=r'"local" belongs to the script itself \(__main__\)'):
-        python("a", function=own["local"])
+    monkeypatch.setattr(sys.modules["__main__"], "local", own["local"], raising=False)
+    assert python("a", function=own["local"]).config == {"function": "__main__:local"}
 
 
 HOLDERS: list[Callable[[Any], Any]] = [
     lambda steps: for_each("c", in_=[1], steps=steps),
     lambda steps: while_("c", condition="true", max_iterations=1, steps=steps),
     lambda steps: until("c", condition="true", max_iterations=1, steps=steps),
+    lambda steps: schedule("c", after="1s", steps=steps),
+    lambda steps: recur("c", interval="1s", max=1, steps=steps),
     lambda steps: parallel("c", steps=steps),
     lambda steps: sequence("c", steps=steps),
     lambda steps: saga("c", steps=steps),
-    lambda steps: schedule("c", after="1s", steps=steps),
-    lambda steps: recur("c", interval="1s", max=1, steps=steps),
     lambda steps: sequence("c", steps=[ONE], on_success=steps, on_failure=steps, finally_=steps),
     lambda steps: Workflow(id="w", steps=steps, on_success=steps, on_failure=steps, finally_=steps),
 ]
@@ -127,12 +134,13 @@ def test_one_step_stands_for_a_list_of_one(make: Callable[[Any], Any]) -> None:
 
 @pytest.mark.parametrize("steps", ["text", 5, [1], {"a": 1}, [None], None])
 def test_what_is_no_step_is_told_in_one_line(steps: Any) -> None:
+    anything: Any = steps
     if steps is not None:
         with pytest.raises(DefinitionError) as caught:
             for_each("f", in_=[1], steps=steps)
         assert caught.value.problems[0].message == '"steps" of step "f" (for_each) takes a step or a list of steps'
     with pytest.raises(DefinitionError) as caught:
-        Workflow(id="w", steps=steps)
+        Workflow(id="w", steps=anything)
     assert all("instance" not in problem.message for problem in caught.value.problems)
 
 

@@ -10,10 +10,10 @@ from agentflow.data import decode, encode, salvaged
 from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.definition.misspelt import misspelt
 from agentflow.engine.authorising import asked_for
-from agentflow.engine.finding import task_of, unknown_wait
+from agentflow.engine.finding import not_an_id, task_of, unknown_wait
 from agentflow.engine.gate import ANSWER, Gate
 from agentflow.engine.models import Connected, Decline, Reply, ToolFailure
-from agentflow.errors import ConflictError, InputError, StoreError
+from agentflow.errors import AgentflowError, ConflictError, InputError, StoreError
 from agentflow.faultpoints import reach
 from agentflow.principal import Principal
 from agentflow.store.common import OPEN, closing_state
@@ -48,6 +48,11 @@ async def resume(
     Raises:
         NotFoundError, InputError, ConflictError: see `Engine.resume`.
     """
+    if not isinstance(answer, Reply):  # pyright: ignore[reportUnnecessaryIsInstance]  users may give anything
+        what = "a wait is answered with Answer(…), Decline(…) or ToolFailure(…)"
+        raise AgentflowError(what, code="AF-USAGE", hint='engine.resume(wait.id, Answer({"approved": True}))')
+    if not isinstance(task_id, str):  # pyright: ignore[reportUnnecessaryIsInstance]  the same
+        raise not_an_id(task_id, "a wait")
     gate.encoded([by, door, message_id], ANSWER)
     view = await find(store, task_id, principal, message_id)
     payload = check(view, answer, gate)

@@ -28,7 +28,7 @@ class Following:
 
     async def rest(self, run_id: str, timeout: float | None, principal: Principal) -> RunRow:  # noqa: ASYNC109  it gives the state then, and doesn't fail
         """Return a run when it has ended or only waits for answers; after `timeout` seconds as it is then."""
-        row, key = None, self._cache.working(run_id) if principal.sees_all else None
+        row, key = None, self._cache.working(run_id) if principal.sees_all and isinstance(run_id, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]  users may give anything
         if key is None:
             row = await run_of(self._store, run_id, principal)
             if row.state in TERMINAL:
