@@ -59,6 +59,8 @@ def _lifespan(
             for surface in speaking:
                 if isinstance(surface, Serving):
                     await stack.enter_async_context(surface.serving(agents))
+            for agent in agents:
+                await connecting.go_on(agent.engine)
             yield
 
     return lifespan

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable
 from contextlib import aclosing, contextmanager
+from functools import cache
+from ssl import SSLContext
 from typing import Any, cast
 
 import anyio
@@ -90,7 +92,7 @@ class GuardedTransport2(httpx2.AsyncBaseTransport):
             inner: makes the connections; default: real ones.
         """
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=httpx2.create_ssl_context(trust_env=False),
+            ssl_context=_trusted(),
             max_connections=16,
             max_keepalive_connections=4,
             keepalive_expiry=5.0,
@@ -119,6 +121,12 @@ class GuardedTransport2(httpx2.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the connections."""
         await self._pool.aclose()
+
+
+@cache
+def _trusted() -> SSLContext:
+    """Return whom all transports trust: reading the certificates takes longer than most requests."""
+    return httpx2.create_ssl_context(trust_env=False)
 
 
 class _Body(httpx2.AsyncByteStream):

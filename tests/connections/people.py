@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from ssl import SSLContext
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -16,6 +18,16 @@ from tests.node.tools import Node
 
 CLIENT_SECRET = "client-s3cret-5f0c+/="
 _MOVES = 20
+
+
+@cache
+def _trusted() -> SSLContext:
+    return httpx2.create_ssl_context(trust_env=False)
+
+
+def client(**more: Any) -> httpx2.AsyncClient:
+    """Return a client that needs no certificates read."""
+    return httpx2.AsyncClient(trust_env=False, verify=_trusted(), **more)
 
 
 @dataclass
@@ -34,7 +46,7 @@ class Provider:
 
     def counts(self) -> dict[str, int]:
         """Return how often each kind of grant was given."""
-        return httpx2.get(f"{self.issuer}/_counts", trust_env=False).json()
+        return httpx2.get(f"{self.issuer}/_counts", trust_env=False, verify=_trusted()).json()
 
 
 @contextmanager
@@ -60,7 +72,7 @@ class Person:
     """Somebody with a browser of his own."""
 
     name: str = "alice"
-    browser: httpx2.AsyncClient = field(default_factory=lambda: httpx2.AsyncClient(trust_env=False))
+    browser: httpx2.AsyncClient = field(default_factory=client)
 
     async def close(self) -> None:
         """Close the browser."""

@@ -18,7 +18,7 @@ from anyio import to_thread
 from agentflow.data import encode
 from tests.cli.forks import Forker
 from tests.cli.project import Project
-from tests.connections.people import CLIENT_SECRET, Person, Provider, query_of
+from tests.connections.people import CLIENT_SECRET, Person, Provider, client, query_of
 
 pytestmark = pytest.mark.anyio
 LONGEST = 30
@@ -90,8 +90,8 @@ def desk(tmp_path: Path, forker: Forker, server: Provider) -> Iterator[Desk]:
 
 
 async def visit(url: str) -> httpx2.Response:
-    async with httpx2.AsyncClient(trust_env=False) as client:
-        return await client.get(url)
+    async with client() as browser:
+        return await browser.get(url)
 
 
 async def test_a_run_waits_until_somebody_signs_in_at_the_command_line_and_goes_on(desk: Desk, alice: Person) -> None:
@@ -133,6 +133,7 @@ async def test_without_a_browser_a_code_is_entered_elsewhere(desk: Desk, alice: 
     }  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_who_refuses_who_forges_and_who_is_late_each_has_a_code(desk: Desk, alice: Person) -> None:
     refusing = desk.start("connections", "login", "google", "--no-browser")
     page = await visit(await alice.consents((await told(refusing, r"^  (http\S+)$"))[1], refuses=True))

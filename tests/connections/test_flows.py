@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from agentflow.config import Config
@@ -21,7 +20,7 @@ from agentflow.principal import Principal
 from agentflow.requirements.connections.book import ConnectionBook
 from agentflow.requirements.connections.logins import Finished, Pending
 from agentflow.testing.clock import FakeClock
-from tests.connections.people import Person, Provider, query_of
+from tests.connections.people import Person, Provider, client, query_of
 
 pytestmark = pytest.mark.anyio
 ALICE, BOB = Principal("alice"), Principal("bob")
@@ -51,8 +50,8 @@ async def signed_in(
 
 
 async def answers(server: Provider, credentials: Credentials) -> int:
-    async with httpx2.AsyncClient(trust_env=False) as client:
-        return (await client.get(f"{server.issuer}/me", headers=dict(credentials.headers))).status_code
+    async with client() as browser:
+        return (await browser.get(f"{server.issuer}/me", headers=dict(credentials.headers))).status_code
 
 
 async def test_a_browser_signs_in_by_a_code_and_its_proof(tmp_path: Path, server: Provider, alice: Person) -> None:

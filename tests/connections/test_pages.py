@@ -19,7 +19,7 @@ from agentflow.engine.engine import Engine
 from agentflow.engine.models import Run, WaitView
 from agentflow.principal import Principal
 from agentflow.server.app import create_app
-from tests.connections.people import Person, Provider, query_of
+from tests.connections.people import Person, Provider, client, query_of
 
 pytestmark = pytest.mark.anyio
 URL = "http://127.0.0.1:8420"
@@ -46,7 +46,7 @@ async def served(path: Path, config: Config) -> AsyncGenerator[tuple[Engine, htt
 
 
 def browser_at(transport: httpx2.ASGITransport) -> Person:
-    return Person("alice", httpx2.AsyncClient(mounts={URL: transport}, trust_env=False))
+    return Person("alice", client(mounts={URL: transport}))
 
 
 async def asked(engine: Engine, principal: Principal = ALICE) -> tuple[Run, WaitView]:
@@ -101,6 +101,20 @@ async def test_a_server_that_was_started_since_takes_the_answer(tmp_path: Path, 
         with anyio.fail_after(10):
             assert (await engine.wait(run.id, principal=ALICE)).output == "alice@example.com"
         await again.close()
+
+
+async def test_a_login_that_nobody_told_of_is_noticed_by_the_next_server(tmp_path: Path, server: Provider) -> None:
+    path, config = tmp_path / "runs.db", config_of(server)
+    async with served(path, config) as (engine, transport):
+        run, _ = await asked(engine)
+        alice = browser_at(transport)
+        pending = await engine.core.env.book.begin("google", ALICE, redirect=f"{URL}/connections/callback")
+        back = query_of(await alice.consents(pending.url))
+        await engine.core.env.book.finish(pending.state, back)  # and then the process dies
+        await alice.close()
+    async with served(path, config) as (engine, _):
+        with anyio.fail_after(10):
+            assert (await engine.wait(run.id, principal=ALICE)).output == "alice@example.com"
 
 
 async def test_another_browser_and_a_forged_answer_connect_nobody(tmp_path: Path, server: Provider) -> None:
