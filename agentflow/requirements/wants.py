@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from agentflow.definition.models import Step, Workflow
 
 Kind = Literal["skill", "connection", "answer"]
 _ASKS: Mapping[str, str] = {"wait_for_input": "input", "external_tool_call": "tool", "wait_for_event": "event"}
 """Step types that wait for somebody, and for what."""
+_ENV = re.compile(r"\benv(?:\.([A-Za-z_]\w*)|\[['\"]([A-Za-z_]\w*)['\"]\])")
 _GATES = ("approve", "review")
 """Fields of steps that ask somebody."""
 
@@ -42,6 +44,8 @@ class Known:
     """The config's."""
     agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     """The config's."""
+    fed: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables of `env` that are tokens → the connection."""
 
 
 def wants_of(workflow: Workflow, known: Known) -> tuple[Want, ...]:
@@ -114,11 +118,27 @@ def _gather(gathered: _Gathered, name: str, step: Step, holds: bool, known: Know
     connection = _implied(step, known)
     if connection is not None and not holds:
         gathered.connection(connection, name)
+    if known.fed:
+        for name_of_env in dict.fromkeys(_env_in((step.config, step.with_))):
+            if name_of_env in known.fed:
+                gathered.connection(known.fed[name_of_env], name)
     if step.type in _ASKS:
         gathered.add("answer", _ASKS[step.type], name)
     for gate in _GATES:
         if getattr(step, gate, None):
             gathered.add("answer", gate, name)
+
+
+def _env_in(value: Any) -> Iterator[str]:
+    """Yield the names of `env` that templates in a value read."""
+    if isinstance(value, str):
+        yield from (found[1] or found[2] for found in _ENV.finditer(value))
+    elif isinstance(value, Mapping):
+        for item in cast("Mapping[Any, Any]", value).values():
+            yield from _env_in(item)
+    elif isinstance(value, list | tuple):
+        for item in cast("list[Any]", value):
+            yield from _env_in(item)
 
 
 def _implied(step: Step, known: Known) -> str | None:

@@ -178,6 +178,7 @@ async def test_tokens_stand_in_env_for_each_owner(tmp_path: Path, server: Provid
     }  # fmt: skip
     config = load_text(encode(data).decode(), "agentflow.json")
     async with served(tmp_path / "runs.db", config) as (engine, transport):
+        assert (await engine.preflight("files", principal=ALICE)).missing == ("google:drive",)
         run, view = await asked(engine)
         assert view.details["connection"] == "google:drive"
         alice = browser_at(transport)

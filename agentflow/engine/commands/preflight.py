@@ -32,7 +32,8 @@ def wants(env: Environment, config: Config, workflow: Workflow) -> tuple[Want, .
         found = env.find_workflow(name, env.agent)
         return found.workflow if found is not None else None
 
-    return wants_of(workflow, Known(skills, find, config.tools, config.agents))
+    fed = {name: each.connection for name, each in config.env.items() if each.connection}
+    return wants_of(workflow, Known(skills, find, config.tools, config.agents, fed))
 
 
 async def refuse_lacks(env: Environment, config: Config, program: Program, principal: Principal) -> None:
