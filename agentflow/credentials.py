@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
+from agentflow.data import decode, encode
 from agentflow.errors import AgentflowError
 from agentflow.principal import Principal
 
@@ -58,6 +59,23 @@ class Credentials:
     """What becomes of a step when the service refuses them though they are new."""
     patience: float = PATIENCE
     """Seconds for which it asks then."""
+    holder: str = ""
+    """Whose they are, as `holder_of` names him; what a run is given says so."""
+
+    def held_by(self, holder: str) -> Credentials:
+        """Return them as somebody's."""
+        return replace(self, holder=holder)
+
+
+def holder_of(principal: Principal) -> str:
+    """Return the name of a principal among all tenants'."""
+    return encode([principal.tenant, principal.owner]).decode()
+
+
+def principal_of(holder: str) -> Principal:
+    """Return whom `holder_of` has named."""
+    tenant, owner = decode(holder)
+    return Principal(owner, tenant)
 
 
 class NotConnected(AgentflowError):

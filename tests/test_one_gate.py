@@ -48,6 +48,7 @@ READ_OR_SHOWN = {
 """Modules that know a codec: none of them encodes what is kept."""
 AROUND = {
     "definition/canonical.py": "looks whether a workflow made in Python can be kept",
+    "credentials.py": "names principals, for who keeps them apart",
     "engine/attempt/lending.py": "credentials for whoever executes a step elsewhere: nobody keeps them",
     "engine/attempt/remote.py": "encodes what goes to a step's code, and what was let in",
     "engine/attempt/wire.py": "encodes what comes of an attempt, which was let in",

@@ -74,7 +74,8 @@ def _check_text(text: str, pointer: str, config: Config, faults: Faults) -> None
 
 def _check_connection(entry: Any, pointer: str, config: Config, faults: Faults) -> None:
     connection = entry.get("connection")
-    if isinstance(connection, str) and connection not in config.connections:
+    known = config.connections
+    if isinstance(connection, str) and connection not in known and connection.partition(":")[0] not in known:
         what = f'the config has no connection "{connection}"'
         label = faults.tally.meant(connection, config.connections)
         faults.add("AF-CONNECTION-UNKNOWN", what, f"{pointer}/connection", label=label)

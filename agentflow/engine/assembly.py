@@ -49,6 +49,7 @@ def build_core(
     services = services_of(config, functions, tools, agents)
     sealer = sealer_of(os.environ, store.key_file)
     book = book_of(config, store, sealer, clock.now)
+    services.book = credentials = Providers(connections, book)
     types = OwnTypes(config.folder, config.python_modules)
     env = Environment(
         clock=clock,
@@ -64,7 +65,7 @@ def build_core(
         limits=config.limits,
         sealer=sealer,
         book=book,
-        credentials=Providers(connections, book),
+        credentials=credentials,
         fed=config.fed,
         agent=config.agent,
         currency=config.currency,

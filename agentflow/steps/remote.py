@@ -14,6 +14,7 @@ from anyio import to_thread
 
 from agentflow.errors import StepError
 from agentflow.steps.contract import AgentAsks, AgentProvider, AgentTurn, Context, ToolProvider
+from agentflow.steps.signing import Signing
 
 if TYPE_CHECKING:
     from agentflow.steps.network import Policy, Resolve
@@ -58,6 +59,8 @@ class Entry:
     """The config's folder."""
     credentials: Mapping[str, Any] | None = None
     """The connection that it names: an entry of the config's `connections`, its templates computed."""
+    signing: Signing | None = None
+    """Signs its requests in the name of somebody."""
 
 
 def signing(credentials: Mapping[str, Any]) -> dict[str, str]:

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from anyio import to_thread
 
+from agentflow.credentials import Book
 from agentflow.errors import Defect, StepError
 from agentflow.expressions import NamedValues, compile_value
+from agentflow.steps.connected import ConnectedAgent, ConnectedTools, Ways
 from agentflow.steps.contract import AgentProvider, Context, ToolProvider
 from agentflow.steps.modules import ModuleLoader
 from agentflow.steps.providers import AnyTools, FunctionAgent, FunctionTools, nearest
 from agentflow.steps.remote import Entry, LazyAgent, LazyTools, RemoteAgent, RemoteTools
+from agentflow.steps.signing import Signing
 from agentflow.usage import Prices
 
 if TYPE_CHECKING:
@@ -58,6 +61,7 @@ class ProcessServices:
         tools: Mapping[str, ToolSource] | None = None,
         agents: Mapping[str, AgentSource] | None = None,
         credentials: Mapping[str, Mapping[str, Any]] | None = None,
+        book: Book | None = None,
         prices: Prices | None = None,
     ) -> None:
         """Make the services; nothing is imported or opened yet.
@@ -73,6 +77,7 @@ class ProcessServices:
             tools: by name: functions, or providers (servers).
             agents: by name.
             credentials: the config's `connections`, for servers that have tools.
+            book: gives credentials where no step asks for them.
             prices: what tokens of models cost.
 
         Raises:
@@ -83,6 +88,8 @@ class ProcessServices:
         self.folder = folder
         self.prices = prices or Prices()
         self.http_settings = http
+        self.book: Book | None = book
+        """Gives credentials where no step asks for them."""
         self._functions: dict[str, Callable[..., Any]] = dict(functions or {})
         self._loader = ModuleLoader(folder, python_modules)
         self._loaded: dict[str, Callable[..., Any]] = {}
@@ -142,15 +149,37 @@ class ProcessServices:
             if isinstance(target, str):
                 self._tool_functions.add(name, target, fields.get("input_schema"))
             else:
-                self._servers[name] = LazyTools(name, partial(self._entry, name, fields))
+                self._servers[name] = self._server(name, fields)
         elif hasattr(tool, "call"):
             self._servers[name] = cast("ToolProvider", tool)
         else:
             self._tool_functions.add(name, cast("Callable[..., Any]", tool))
 
-    def _entry(self, name: str, fields: Mapping[str, Any]) -> Entry:
-        """Return an entry of the config for those who reach its server, templates of `env` computed."""
+    def _of_owners(self, fields: Mapping[str, Any], *, client: bool) -> str | None:
+        """Return the connection of an entry that each owner has for himself, or that signs requests one by one.
+
+        Args:
+            fields: the entry.
+            client: whether its protocol gets tokens for the client itself.
+        """
         connection = fields.get("connection")
+        if not isinstance(connection, str):
+            return None
+        entry = self._credentials.get(connection) or self._credentials.get(connection.partition(":")[0])
+        if entry is None:
+            return None
+        kind = entry.get("type", "oauth2")
+        own = kind == "oauth2" and not (client and entry.get("grant") == "client_credentials")
+        return connection if own or kind == "hmac" or "query" in entry else None
+
+    def _books(self) -> Book:
+        if self.book is None:
+            raise Defect("nobody has credentials here")
+        return self.book
+
+    def _entry(self, name: str, fields: Mapping[str, Any], signing: Signing | None = None) -> Entry:
+        """Return an entry of the config for those who reach its server, templates of `env` computed."""
+        connection = fields.get("connection") if signing is None else None
         given = None if connection is None else self._credentials.get(connection)
         if connection is not None and given is None:
             near = nearest(connection, self._credentials)
@@ -163,7 +192,28 @@ class ProcessServices:
             self._policy,
             self.folder,
             None if given is None else self._computed(given),
+            signing,
         )
+
+    def _server(self, name: str, fields: Mapping[str, Any]) -> ToolProvider:
+        connection = self._of_owners(fields, client=True)
+        if connection is None:
+            return LazyTools(name, partial(self._entry, name, fields))
+
+        def opened(signing: Signing) -> LazyTools:
+            return LazyTools(name, partial(self._entry, name, fields, signing))
+
+        return ConnectedTools(name, Ways(name, connection, self._books, opened))
+
+    def _agent(self, name: str, fields: Mapping[str, Any]) -> AgentProvider:
+        connection = self._of_owners(fields, client=False)
+        if connection is None:
+            return LazyAgent(name, partial(self._entry, name, fields))
+
+        def opened(signing: Signing) -> LazyAgent:
+            return LazyAgent(name, partial(self._entry, name, fields, signing))
+
+        return ConnectedAgent(name, Ways(name, connection, self._books, opened))
 
     def _computed(self, value: Mapping[str, Any]) -> dict[str, Any]:
         rendered: dict[str, Any] = compile_value(dict(value), frozenset({"env"})).render(
@@ -179,7 +229,7 @@ class ProcessServices:
             if isinstance(target, str):
                 self._agents[name] = FunctionAgent(name, target, self.function)
             elif fields.get("url"):
-                self._agents[name] = LazyAgent(name, partial(self._entry, name, fields))
+                self._agents[name] = self._agent(name, fields)
         elif hasattr(agent, "run") and hasattr(agent, "answer"):
             self._agents[name] = cast("AgentProvider", agent)
         else:

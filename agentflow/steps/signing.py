@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from agentflow.credentials import Credentials, NotConnected
+from agentflow.credentials import Credentials, NotConnected, Outgoing
 from agentflow.errors import StepError
 from agentflow.steps.contract import Context
-from agentflow.steps.network import Policy, Section
 
 T = TypeVar("T")
 REFUSALS: Final = frozenset({401, 403})
@@ -57,5 +56,36 @@ async def signed(
 def check_host(credentials: Credentials, host: str, port: int) -> None:
     """Refuse to send credentials anywhere but to the hosts that they are for; raises StepError."""
     if credentials.hosts:
+        from agentflow.steps.network import Policy, Section  # noqa: PLC0415  kept beside what it checks
+
         section = Section(f"the connection {credentials.connection}", "hosts: %s")
         Policy(credentials.hosts, section=section).check_host(host, port)
+
+
+class Signing:
+    """What signs an owner's requests: credentials change, and the way stays open."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        """Sign with some credentials from now on."""
+        self.credentials = credentials
+
+    def take(self, credentials: Credentials) -> None:
+        """Sign with others from now on, unless these are older."""
+        if credentials.version >= self.credentials.version:
+            self.credentials = credentials
+
+    def signed(
+        self, method: str, host: str, port: int, target: str, headers: Mapping[str, str], body: bytes
+    ) -> Mapping[str, str]:
+        """Return the headers of a request; raises StepError where they may not be sent to its host."""
+        credentials = self.credentials
+        check_host(credentials, host, port)
+        if credentials.sign is None:
+            return credentials.headers
+        plain = {name.lower(): value for name, value in headers.items()}
+        return {**credentials.headers, **credentials.sign(Outgoing(method, target, plain, body))}
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """Parameters that are added to a request's address."""
+        return self.credentials.query

@@ -132,7 +132,7 @@ async def test_the_credentials_of_a_connection_are_sent_and_its_address_may_be_a
         async with serving(agent) as url:
             monkeypatch.setenv("DESK_URL", url)
             more = """env: [DESK_KEY, {name: DESK_URL, public: true}]
-connections: {"desk:key": {type: header, header: X-Key, token: "{env.DESK_KEY}"}}"""
+connections: {"desk:key": {type: api_key, header: X-Key, key: "{env.DESK_KEY}"}}"""
             async with engine(tmp_path, asking("{env.DESK_URL}", connection='"desk:key"', more=more)) as asker:
                 assert (await asker.wait((await asker.start("main")).id)).output == {"output": "hi"}
     assert {request.headers["X-Key"] for request in agent.asked} == {"secret-of-the-desk"}

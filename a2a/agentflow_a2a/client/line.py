@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ from agentflow.errors import StepError
 from agentflow.steps.http_client import guarded_client
 from agentflow.steps.network import Policy
 from agentflow.steps.remote import Entry, signing
+from agentflow.steps.signing import Signing
 from agentflow_a2a.client.bounded import bound
 from agentflow_a2a.client.card import Cards
 from agentflow_a2a.client.faults import RemoteError
@@ -65,6 +66,8 @@ class Line:
             host.partition("]")[0].lstrip("[") for host in self._hosts
         )  # of IPv6 addresses without their port
         self._http: httpx.AsyncClient = bound(guarded_client(Policy(rules, private=True, resolve=entry.resolve)))
+        if entry.signing is not None:
+            self._http.auth = _Signed(entry.signing)
         self._cards = Cards(self.agent, self._url, self._http, self._headers)
         self._card: Mapping[str, Any] | None = None
         self._transport: Transport | None = None
@@ -184,11 +187,6 @@ def _place(url: str) -> str:
 def _credentials(entry: Entry) -> dict[str, str]:
     """Return the headers of the config, and the token; raises StepError where that has no value."""
     credentials = entry.credentials or {}
-    if entry.credentials is not None and credentials.get("type", "oauth2") == "oauth2":
-        raise StepError(
-            f'agent "{entry.name}": its connection is of type oauth2, which it can\'t be', code="AF-AGENT-DENIED",
-            kind="invalid", retryable=False, hint="give one of type bearer, basic or header, or token_env",
-        )  # fmt: skip
     written: Mapping[str, str] = entry.fields.get("headers") or {}
     headers = {**written, **signing(credentials)}
     name = entry.fields.get("token_env")
@@ -201,3 +199,21 @@ def _credentials(entry: Entry) -> dict[str, str]:
             retryable=False, hint=f"set {name}",
         )  # fmt: skip
     return {**headers, "Authorization": f"Bearer {token}"}
+
+
+class _Signed(httpx.Auth):
+    """Signs each request as its owner's credentials are then."""
+
+    requires_request_body = True
+
+    def __init__(self, signing: Signing) -> None:
+        self._signing = signing
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        if self._signing.query:
+            request.url = request.url.copy_merge_params(dict(self._signing.query))
+        url, headers = request.url, dict(request.headers.items())
+        port = url.port or (443 if url.scheme == "https" else 80)
+        target = url.raw_path.decode("ascii")
+        request.headers.update(self._signing.signed(request.method, url.host, port, target, headers, request.content))
+        yield request

@@ -44,7 +44,8 @@ class Lender:
         return {
             "connection": found.connection, "headers": dict(found.headers), "query": dict(found.query),
             "value": found.value, "hosts": [*found.hosts], "version": found.version,
-            "on_missing": found.on_missing, "patience": found.patience, "signs": found.sign is not None,
+            "on_missing": found.on_missing, "patience": found.patience, "holder": found.holder,
+            "signs": found.sign is not None,
         }  # fmt: skip
 
     def sign(self, attempt: Attempt, args: Sequence[Any]) -> Any:
@@ -61,7 +62,7 @@ def lent(data: Any, ask: Ask) -> Credentials:
     sign = _Signer(name, ask) if data["signs"] else None
     return Credentials(
         name, data["headers"], data["query"], sign, data["value"], tuple(data["hosts"]), data["version"],
-        data["on_missing"], data["patience"],
+        data["on_missing"], data["patience"], data["holder"],
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 from agentflow.config import Limits
-from agentflow.credentials import Book, Credentials
+from agentflow.credentials import Book, Credentials, holder_of
 from agentflow.engine.attempt.ports import Notable, over
 from agentflow.engine.exchange import Attempt, Chunk
 from agentflow.engine.host.cache import TreeCache
@@ -104,8 +104,10 @@ class HostPort:
         row = self._held(attempt)[0].row
         principal = Principal(row.owner, row.tenant)
         if refused is not None:
-            return await self._book.rejected(connection, principal, refused)
-        return await self._book.credentials(connection, principal, scopes=scopes)
+            found = await self._book.rejected(connection, principal, refused)
+        else:
+            found = await self._book.credentials(connection, principal, scopes=scopes)
+        return found.held_by(holder_of(principal))
 
     async def publish(self, attempt: Attempt, topic: str, data: Any, event_id: str | None) -> int:
         """Publish an event as the run's owner."""

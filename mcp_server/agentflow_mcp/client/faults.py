@@ -37,7 +37,7 @@ def from_opening(server: Server, error: BaseException, tail: str) -> StepError:
         what = "it ended" if found.code == CONNECTION_CLOSED else found.message
     else:
         what = f"{type(found).__name__}: {found}"
-    return lost(server, what, tail, retryable=_status(found) not in _REFUSED)
+    return lost(server, what, tail, retryable=_status(found) not in _REFUSED, status=_status(found))
 
 
 def _program(server: Server) -> str:
@@ -47,13 +47,14 @@ def _program(server: Server) -> str:
     return f"its program is `command` of {server.name} in the config's tools"
 
 
-def lost(server: Server, what: str, tail: str = "", *, retryable: bool = True) -> StepError:
-    """Return the failure of what needs a connection that isn't there."""
+def lost(server: Server, what: str, tail: str = "", *, retryable: bool = True, status: int | None = None) -> StepError:
+    """Return the failure of what needs a connection that isn't there; `status`: of the answer, where there was one."""
     verb = "reached" if server.url is not None else "used"
     return StepError(
         shorten(f'server "{server.name}" can\'t be {verb}: {what}'),
         code="AF-TOOL-CONNECTION", kind="network", retryable=retryable,
         why=f"it wrote: {current().tail(tail, LONGEST_TAIL)}" if tail else None,
+        data=None if status is None else {"status": status},
     )  # fmt: skip
 
 
@@ -84,7 +85,7 @@ def from_call(server: Server, tool: str, error: BaseException, tail: str) -> Ste
         return StepError(shorten(f'Tool "{tool}": {type(error).__name__}: {error}'), code="AF-TOOL-FAILED")
     if is_lost(error):
         what = "the connection was lost while the tool was called" if error.code == CONNECTION_CLOSED else error.message
-        return lost(server, what, tail, retryable=_status(error) not in _REFUSED)
+        return lost(server, what, tail, retryable=_status(error) not in _REFUSED, status=_status(error))
     if error.code == PARSE_ERROR:
         return result_unfit(tool, error.message)
     text = shorten(f'Tool "{tool}": {error.message}')

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from agentflow.definition.durations import parse_duration
-from agentflow.errors import StepError
 from agentflow.steps.remote import Entry
+from agentflow.steps.signing import Signing
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +26,19 @@ class Server:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     credentials: Mapping[str, Any] | None = None
     """Of the connection that requests are signed with; an entry of the config's `connections`."""
+    signing: Signing | None = None
+    """Signs requests in the name of somebody."""
     timeout: float | None = None
     """Longest time of one call, in seconds."""
 
     @classmethod
     def of(cls, given: Entry) -> Server:
-        """Read an entry of the config.
-
-        Raises:
-            StepError: it can't be used.
-        """
+        """Read an entry of the config."""
         name, entry, folder, credentials = given.name, given.fields, given.folder, given.credentials
         timeout = entry.get("timeout")
         cwd = entry.get("cwd")
         if cwd is not None:
             folder = (folder or Path.cwd()) / str(cwd)
-        if credentials is not None and credentials.get("authorize_url"):
-            raise StepError(
-                f'server "{name}" can\'t be signed in to: its connection asks people for their consent',
-                code="AF-TOOL-CONNECTION", kind="invalid", retryable=False,
-                hint="use a connection with a client_id and a client_secret, or a token",
-            )  # fmt: skip
         return cls(
             name=name,
             command=entry.get("command"),
@@ -56,5 +48,6 @@ class Server:
             url=entry.get("url"),
             headers={key: str(value) for key, value in entry.get("headers", {}).items()},
             credentials=credentials,
+            signing=given.signing,
             timeout=None if timeout is None else parse_duration(timeout),
         )

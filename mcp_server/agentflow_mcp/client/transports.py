@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from agentflow.errors import StepError
 from agentflow.steps.network import Policy
 from agentflow.steps.remote import signing
+from agentflow.steps.signing import Signing
 from agentflow_mcp.client.http import Transport
 from agentflow_mcp.client.settings import Server
 from agentflow_mcp.client.stderr import Tail
@@ -46,7 +47,7 @@ async def address(server: Server, policy: Policy) -> AsyncGenerator[Any]:
     client = httpx2.AsyncClient(
         transport=Transport(policy, url),
         headers={**server.headers, **signing(server.credentials or {})},
-        auth=_oauth(server, url),
+        auth=_oauth(server, url) if server.signing is None else _Signed(server.signing),
         timeout=httpx2.Timeout(30.0, read=READ_TIMEOUT),
         trust_env=False,
     )
@@ -76,6 +77,24 @@ def _oauth(server: Server, url: str) -> httpx2.Auth | None:
         scope=" ".join(credentials.get("scopes", ())) or None,
         issuer=issuer,
     )
+
+
+class _Signed(httpx2.Auth):
+    """Signs each request as its owner's credentials are then."""
+
+    requires_request_body = True
+
+    def __init__(self, signing: Signing) -> None:
+        self._signing = signing
+
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        if self._signing.query:
+            request.url = request.url.copy_merge_params(dict(self._signing.query))
+        url, headers = request.url, dict(request.headers.items())
+        port = url.port or (443 if url.scheme == "https" else 80)
+        target = url.raw_path.decode("ascii")
+        request.headers.update(self._signing.signed(request.method, url.host, port, target, headers, request.content))
+        yield request
 
 
 class _Tokens:

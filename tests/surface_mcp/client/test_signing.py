@@ -40,7 +40,9 @@ async def test_a_client_gets_tokens_by_itself_and_keeps_them(tmp_path: Path) -> 
     async with listening(tmp_path, CLIENT="yes") as (_, url):
         tools = {"crm": {"url": url, "connection": "crm"}, "nobody": {"url": url}}
         issuer = url.removesuffix("/mcp")
-        connections = {"crm": {"client_id": "us", "client_secret": "{env.SECRET}", "issuer": issuer}}
+        connections = {"crm": {
+            "grant": "client_credentials", "client_id": "us", "client_secret": "{env.SECRET}", "issuer": issuer,
+        }}  # fmt: skip
         async with far(tmp_path, tools, head=HEAD, connections=connections) as world:
             first = await world.start("echo", "crm", text="hi")
             second = await world.start("echo", "crm", text="ho")
