@@ -113,8 +113,14 @@ class Config:
 
     @cached_property
     def redactor(self) -> Redactor:
-        """What takes the values of `env` that aren't public out of texts and data."""
-        return Redactor(self.secrets)
+        """What takes secrets out of texts and data: values of `env` that aren't public, and those of connections."""
+        made = Redactor(self.secrets)
+        if self.connections:
+            from agentflow.requirements.connections.settings import AllSettings  # noqa: PLC0415  few configs have any
+
+            for name, secret in AllSettings(self.connections, self.env_values).secrets():
+                made.learn(f"of the connection {name}", secret)
+        return made
 
     @property
     def model_prices(self) -> Prices:

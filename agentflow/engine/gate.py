@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn
 
 from agentflow.config import Limits
+from agentflow.credentials import Credentials
 from agentflow.data import MAX_DEPTH, admit, decode, encode, normalise
 from agentflow.errors import AgentflowError, Failure, InputError, StepError
 from agentflow.redaction import Redactor
@@ -70,6 +71,11 @@ class Gate:
         """
         self._sizes = {name: getattr(limits, name) for name in ("input_size", "result_size", "event_size")}
         self.redactor = redactor
+
+    def learn(self, credentials: Credentials) -> None:
+        """Let nothing of some credentials in from now on: they are used."""
+        for value in (credentials.value, *credentials.query.values()):
+            self.redactor.learn(f"of the connection {credentials.connection}", value)
 
     def encoded(self, value: object, door: Door, found: set[str] | None = None) -> bytes:
         """Return a value as it is stored; raises InputError, or StepError where the door is a step's.

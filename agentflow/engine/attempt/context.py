@@ -137,10 +137,12 @@ class StepContext:
         """Return the owner's credentials for a connection."""
         wanted = tuple(dict.fromkeys((*scopes_of(self._attempt.needs, connection), *scopes)))
         try:
-            return await self._port.credentials(self._attempt, connection, wanted, refused)
+            found = await self._port.credentials(self._attempt, connection, wanted, refused)
         except NotConnected as lack:
             lack.service, lack.scopes = connection, wanted or lack.scopes
             raise
+        self._process.gate.learn(found)
+        return found
 
     def progress(self, fraction: float | None, message: str = "") -> None:
         """Tell how far the step is."""

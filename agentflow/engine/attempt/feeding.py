@@ -22,10 +22,12 @@ async def fed(process: Process, port: Port, attempt: Attempt) -> Attempt:
         name = process.fed[mark]
         wanted = scopes_of(attempt.needs, name)
         try:
-            tokens[mark] = (await port.credentials(attempt, name, wanted, None)).value
+            found = await port.credentials(attempt, name, wanted, None)
         except NotConnected as lack:
             lack.service, lack.scopes = name, wanted or lack.scopes
             raise
+        process.gate.learn(found)
+        tokens[mark] = found.value
     return attempt._replace(config=_filled(attempt.config, tokens), values=_filled(attempt.values, tokens))
 
 

@@ -91,8 +91,6 @@ class ConnectionBook:
         """What clients that act for themselves have got, and when it is to be fetched anew."""
         self._fetching: dict[str, anyio.Lock] = {}
         self.logins = Logins(self._agent, vault, self._safe, now, self.settings, self.server)
-        for name, secret in self.settings.secrets() if entries else ():
-            redactor.learn(f"of the connection {name}", secret)
 
     # what steps ask
 
