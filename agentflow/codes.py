@@ -53,6 +53,9 @@ CODES: dict[str, Code] = {
     "AF-SKILL-MISSING": Code(
         "missing", "A step needs a skill or a connection that isn't granted.", "Grant it in the config, or connect it."
     ),
+    "AF-SKILL-DENIED": Code(
+        "denied", "The limits of a granted skill leave out what a step does.", "Change the limit that it names."
+    ),
     "AF-NETWORK-DENIED": Code(
         "denied", "The rules of native:network don't allow the host or its address.", "Change `allow` or `private`."
     ),

@@ -6,10 +6,12 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from agentflow.config.result import Config, EnvVar
 from agentflow.data import is_object
 from agentflow.definition.config_file import ConfigFile, EnvEntry
-from agentflow.definition.faults import Faults
+from agentflow.definition.faults import Faults, below
 from agentflow.definition.models import Model
 from agentflow.definition.pointers import join
 from agentflow.definition.repeats import FAILURES_HINT, unknown_failures
@@ -89,10 +91,22 @@ def skills(given: Any, modules: tuple[str, ...], faults: Faults) -> dict[str, di
                 hint=f"skills are {', '.join(known)}",
             )
         elif limits is not False:
-            granted[name] = limits if is_object(limits) else {}
+            granted[name] = _limits(name, limits, faults) if is_object(limits) and limits else {}
     if modules:
         granted.setdefault("native:python", {})
     return granted
+
+
+def _limits(skill: str, given: Mapping[str, Any], faults: Faults) -> dict[str, Any]:
+    """Return the limits of a skill; what is wrong with them is told, and the skill then has none that count."""
+    from agentflow.definition.skill_limits import LIMITS  # noqa: PLC0415  most configs limit nothing
+
+    model = LIMITS[skill]
+    try:
+        model.model_validate(given)
+    except ValidationError as error:
+        faults.of_model(error, given, f'skill "{skill}"', model, below(join("/skills", skill)))
+    return dict(given)
 
 
 def entries(entries: Mapping[str, Model]) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from agentflow.definition.connection_fields import ConnectionEntry
+from agentflow.definition.host_rules import Hosts
 from agentflow.definition.models import Defaults, Duration, Model
 from agentflow.definition.money import Currency, PriceEntry
 
@@ -173,7 +174,7 @@ class AgentEntry(_Source):
     """Which agent of several at the address is meant, where its protocol has them."""
     skill: str | None = None
     """Skill of its card that is asked for."""
-    hosts: tuple[str, ...] = ()
+    hosts: Hosts = ()
     """Further hosts, as `host` or `host:port`, that its card may send requests to."""
 
     @model_validator(mode="after")
@@ -250,7 +251,7 @@ class PushSection(Model):
 
     enabled: bool = True
     """False: no client may ask for them, and none are sent."""
-    allow: tuple[str, ...] | None = None
+    allow: Hosts | None = None
     """Hosts that they may go to, as `host`, `*.host`, either with `:port`; default: every public one, by https."""
     private: bool = False
     """True: they may go to this machine and to private networks too, and by http."""
@@ -260,13 +261,6 @@ class PushSection(Model):
     """How long a receiver may take to answer."""
     parallel: int = Field(default=32, ge=1)
     """To how many receivers one process sends at once."""
-
-    @field_validator("allow")
-    @classmethod
-    def _hosts(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if value is not None and not all(host and "/" not in host for host in value):
-            raise ValueError('allow is a list of hosts such as "hooks.example.com" or "*.example.com"')
-        return value
 
 
 Kept = Annotated[Duration, Field(gt=0)]

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from agentflow.credentials import PATIENCE
+from agentflow.definition.host_rules import Hosts
 from agentflow.definition.models import Duration, Model
 
 ConnectionType = Literal["oauth2", "bearer", "api_key", "basic", "hmac"]
@@ -36,7 +37,7 @@ class ConnectionEntry(Model):
 
     type: ConnectionType = "oauth2"
     """How requests show who sends them."""
-    hosts: tuple[str, ...] = ()
+    hosts: Hosts = ()
     """Hosts that the credentials may be sent to, as `host`, `*.host`, either with `:port`; default: any."""
     provider: Provider | None = None
     """Whose endpoints an `oauth2` connection has; default: the name's first part, unless it says them itself."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
-NATIVE = ("shell", "browser", "network", "agent", "tool", "python")
+NATIVE = ("shell", "browser", "network", "agent", "tool", "python", "filesystem")
 """The native skills that exist."""
 _SYNONYMS = {
     **dict.fromkeys(("http", "https", "net", "internet"), "network"),
     **dict.fromkeys(("bash", "sh", "command", "exec", "process", "subprocess", "terminal"), "shell"),
     "web": "browser",
     "py": "python",
+    **dict.fromkeys(("file", "files", "fs", "disk"), "filesystem"),
 }
 """What people call the native skills."""
 _NAME = re.compile(r"[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+").fullmatch

@@ -91,14 +91,14 @@ def services_of(
             functions=functions,
             env_values=config.env_values,
             http=config.http.model_copy(update={"headers": _headers(config)}),
-            network=config.skills.get("native:network") or {},
+            skills=config.skills,
             tools={**config.tools, **tools},
             agents={**config.agents, **agents},
             credentials=config.connections,
             prices=config.model_prices,
         )
     except ValueError as error:
-        raise DefinitionError([Problem("AF-FIELD-VALUE", f"skills, native:network: {error}")]) from None
+        raise DefinitionError([Problem("AF-FIELD-VALUE", f"skills: {error}")]) from None
 
 
 def sealer_of(environment: Mapping[str, str], file: Path | None) -> Sealer:

@@ -52,7 +52,9 @@ class AgentRunConfig(Model):
 
 async def execute(config: AgentRunConfig, ctx: Context) -> Outcome:
     """Run one turn; what the agent asks becomes a wait, and the answer goes back to it."""
-    provider = services_of(ctx).agent(config.agent)
+    services = services_of(ctx)
+    services.limits.check_agent(config.agent)
+    provider = services.agent(config.agent)
     turn = AgentTurn(
         agent=config.agent,
         prompt=config.prompt,

@@ -55,19 +55,23 @@ def guarded_transport(policy: Policy, *, inner: httpcore.AsyncNetworkBackend | N
         keepalive_expiry=5.0,
         network_backend=GuardedBackend(policy, inner),
     )
-    return _Transport(pool)
+    return _Transport(pool, policy)
 
 
 class _Transport(httpx.AsyncBaseTransport):
     """Sends requests of httpx over a pool whose connections are our own."""
 
-    def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
+    def __init__(self, pool: httpcore.AsyncConnectionPool, policy: Policy) -> None:
         self._pool = pool
+        self._policy = policy
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = httpcore.URL(
             scheme=request.url.raw_scheme, host=request.url.raw_host, port=request.url.port, target=request.url.raw_path
         )
+        asked = request.url
+        port = asked.port or (443 if asked.scheme == "https" else 80)
+        self._policy.check_request(request.method, asked.scheme, asked.raw_host.decode("ascii"), port)
         with _as_httpx():
             response = await self._pool.handle_async_request(
                 httpcore.Request(

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import anyio
 
+from agentflow.definition.host_rules import HostRule, host_rules, plain
 from agentflow.errors import StepError
+
+if TYPE_CHECKING:
+    from agentflow.definition.skill_limits import NetworkLimits
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -49,6 +52,8 @@ _SPECIAL = tuple(
     )
 )
 """Never connected to: link-local (cloud metadata), multicast, documentation, tunnels. `ipaddress` misses some."""
+_METADATA = tuple(map(ipaddress.ip_network, ("100.100.100.200/32", "fd00:ec2::/32")))
+"""Never connected to either: metadata services of clouds in ranges that are private."""
 _GLOBAL_6 = ipaddress.ip_network("2000::/3")
 _EMBEDDING = (
     (ipaddress.IPv6Network("::ffff:0:0/96"), 0),
@@ -74,65 +79,88 @@ SKILL = Section("native:network", 'skills: {"native:network": %s}')
 class Policy:
     """What may be connected to."""
 
-    allow: tuple[str, ...] | None = None
-    """Hosts as `host`, `*.host`, either with `:port`; None: all."""
+    allow: tuple[HostRule, ...] | None = None
+    """Hosts; None: all."""
     private: bool = False
     """Whether loopback and private ranges are open."""
     resolve: Resolve | None = None
     """Finds addresses; None: the system's resolver."""
     section: Section = SKILL
     """Where the rules stand."""
+    named: tuple[HostRule, ...] = ()
+    """Hosts that the config itself spells out: they are allowed, and may have private addresses."""
+    methods: tuple[str, ...] | None = None
+    """HTTP methods; None: all."""
+    schemes: tuple[str, ...] | None = None
+    """Schemes of URLs; None: all."""
 
     @classmethod
-    def of(cls, limits: Mapping[str, Any], *, resolve: Resolve | None = None) -> Policy:
-        """Read the limits of `native:network`: `allow: [hosts]`, `private: true`.
+    def of(cls, limits: NetworkLimits | None, *, resolve: Resolve | None = None) -> Policy:
+        """Return what the limits of `native:network` say."""
+        if limits is None:
+            return cls(resolve=resolve)
+        return cls(limits.hosts, limits.private, resolve, methods=limits.methods, schemes=limits.schemes)
+
+    def naming(self, *hosts: str) -> Policy:
+        """Return these rules for a server whose hosts the config spells out."""
+        return replace(self, named=(*self.named, *host_rules(hosts)))
+
+    def check_request(self, method: str, scheme: str, host: str, port: int) -> None:
+        """Refuse a request by its method, scheme or host.
 
         Raises:
-            ValueError: there is something else in them.
+            StepError: it isn't allowed.
         """
-        unknown = sorted(limits.keys() - {"allow", "private"})
-        if unknown:
-            raise ValueError(f'native:network has no limit "{unknown[0]}"; it has allow and private')
-        private = limits.get("private", False)
-        if not isinstance(private, bool):
-            raise ValueError("native:network: private is true or false")
-        allow: Any = limits.get("allow")
-        if allow is None:
-            return cls(None, private, resolve)
-        hosts: list[Any] = [*allow] if isinstance(allow, list | tuple) else [allow]
-        if not all(isinstance(host, str) and host and "/" not in host for host in hosts):
-            raise ValueError('native:network: allow is a list of hosts such as "api.example.com" or "*.example.com"')
-        return cls(tuple(host.lower().rstrip(".") for host in hosts), private, resolve)
+        for what, given, rules in (("method", method, self.methods), ("scheme", scheme, self.schemes)):
+            if rules is not None and given not in rules:
+                edit = self._edit(f"{what}s", rules, given)
+                why = f"its rule is {what}s: [{', '.join(rules)}]"
+                raise _denied(f'{what} "{given}" isn\'t allowed by {self.section.name}', edit, why)
+        self.check_host(host, port, scheme)
 
-    def check_host(self, host: str, port: int) -> None:
+    def check_host(self, host: str, port: int, scheme: str | None = None) -> None:
         """Refuse a host that isn't on the list.
 
         Raises:
             StepError: it isn't.
         """
-        if self.allow is None:
+        if self.allow is None or self._names(host, port):
             return
-        name = host.lower().rstrip(".")
-        shown = f"[{name}]" if ":" in name else name
-        if not any(fnmatchcase(name, one) or fnmatchcase(f"{shown}:{port}", one) for one in self.allow):
-            rule = self.section.written % f'{{allow: ["{name}"]}}'
-            raise _denied(f'host "{name}" isn\'t allowed by {self.section.name}', f"add it in the config: {rule}")
+        if not any(rule.matches(host, port, scheme) for rule in self.allow):
+            name = plain(host)
+            name = f"[{name}]" if ":" in name else name
+            listed = [rule.written for rule in self.allow]
+            rule = f"its rule is allow: [{', '.join(listed)}]" if listed else "its rule is allow: [], nothing"
+            what = f'host "{name}" isn\'t allowed by {self.section.name}'
+            raise _denied(what, self._edit("allow", listed, name), rule)
 
-    def check_address(self, address: str, host: str) -> None:
+    def _names(self, host: str, port: int) -> bool:
+        return any(rule.matches(host, port) for rule in self.named)
+
+    def _edit(self, limit: str, listed: Sequence[str], missing: str) -> str:
+        """Return what would have to stand in the config."""
+        shown = [*listed, missing] if len(listed) < 6 else ["…", missing]
+        quoted = ", ".join(f'"{each}"' for each in shown)
+        return f"if it is meant, in the config: {self.section.written % f'{{{limit}: [{quoted}]}}'}"
+
+    def check_address(self, address: str, host: str, *, named: bool = False) -> None:
         """Refuse an address of a private or special range.
 
         Raises:
             StepError: it is one.
         """
         ip = unpack(ipaddress.ip_address(address.partition("%")[0]))
-        if any(ip in network for network in _PRIVATE):
-            if not self.private:
-                raise _denied(
-                    f'"{host}" has the private address {address}, which {self.section.name} doesn\'t allow',
-                    f"if it is meant: {self.section.written % '{private: true}'}",
-                )
-        elif is_special(ip):
-            raise _denied(f'"{host}" has the special address {address}, which is never connected to', None)
+        if is_special(ip) and not is_private(ip):
+            raise _denied(
+                f'"{host}" has the special address {address}, which is never connected to', None,
+                f"{ip} is of {range_of(ip)}",
+            )  # fmt: skip
+        if is_private(ip) and not (self.private or named):
+            raise _denied(
+                f'"{host}" has the private address {address}, which {self.section.name} doesn\'t allow',
+                f"if it is meant: {self.section.written % '{private: true}'}",
+                f"{ip} is of {range_of(ip)}; private addresses are closed unless the config opens them",
+            )
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """Return the addresses of a host, all of them allowed.
@@ -142,12 +170,13 @@ class Policy:
             OSError: it has none.
         """
         self.check_host(host, port)
+        named = self._names(host, port)
         found = await (self.resolve or system_resolve)(host, port)
         addresses = list(dict.fromkeys(found))
         if not addresses:
             raise OSError(f'"{host}" has no address')
         for address in addresses:
-            self.check_address(address, host)
+            self.check_address(address, host, named=named)
         return addresses
 
 
@@ -157,7 +186,27 @@ def unpack(ip: Address) -> Address:
         for network, shift in _EMBEDDING:
             if ip in network:
                 return ipaddress.IPv4Address((int(ip) >> shift) & 0xFFFFFFFF)
+        if _interface_id(ip):
+            return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     return ip
+
+
+def _interface_id(ip: ipaddress.IPv6Address) -> bool:
+    """Tell whether an address is of ISATAP (RFC 5214): it carries an IPv4 address at its end, in any network."""
+    return (int(ip) >> 32) & 0xFDFFFFFF == 0x00005EFE
+
+
+def is_private(ip: Address) -> bool:
+    """Tell whether `private: true` opens an address; embedded ones have to be unpacked before."""
+    return any(ip in network for network in _PRIVATE) and not any(ip in network for network in _METADATA)
+
+
+def range_of(ip: Address) -> str:
+    """Return the special or private range of an address, for people."""
+    for network in (*_METADATA, *_PRIVATE, *_SPECIAL):
+        if ip in network:
+            return str(network)
+    return "a range that isn't of the public internet"
 
 
 def is_special(ip: Address) -> bool:
@@ -173,5 +222,16 @@ async def system_resolve(host: str, port: int) -> Sequence[str]:
     return [info[4][0] for info in found]
 
 
-def _denied(what: str, hint: str | None) -> StepError:
-    return StepError(what, code="AF-NETWORK-DENIED", kind="network", retryable=False, hint=hint)
+def _denied(what: str, hint: str | None, why: str | None = None) -> StepError:
+    return StepError(what, code="AF-NETWORK-DENIED", kind="network", retryable=False, hint=hint, why=why)
+
+
+def denial_in(error: BaseException | None) -> StepError | None:
+    """Return the refusal by network rules that an error of a connection stands for; None: it is another one."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, StepError) and error.code == "AF-NETWORK-DENIED":
+            return error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None

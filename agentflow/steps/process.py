@@ -59,12 +59,20 @@ async def run_script(config: ScriptConfig, ctx: Context) -> Any:
     """
     if ctx.attempt > 1 or ctx.state is not None:
         await to_thread.run_sync(_end_earlier, ctx.state, ctx.idempotency_key)
-    folder = services_of(ctx).folder or Path.cwd()
+    services = services_of(ctx)
+    folder = services.folder or Path.cwd()
     cwd = folder / config.cwd if config.cwd else folder
     if not cwd.is_dir():
         raise cannot_start(f'there is no folder "{config.cwd or cwd}" to run in')
+    arguments, file = _arguments(config), None
+    shell, files = services.limits.shell, services.limits.filesystem
+    if shell is not None or files is not None:
+        from agentflow.steps.shell_limits import allowed_folder, allowed_program  # noqa: PLC0415  few have limits
+
+        cwd = allowed_folder(shell, files, cwd, folder)
+        file = None if shell is None else allowed_program(shell, arguments[0], config.env or {}, folder, cwd)
     lines = _Lines(ctx) if config.output_format == "stream" else None
-    process = _Process.start(_arguments(config), cwd, _environment(config, ctx), ctx.idempotency_key)
+    process = _Process.start(arguments, cwd, _environment(config, ctx), ctx.idempotency_key, file)
     try:
         await ctx.save(Handle({_STATE: process.state()}))
         await process.run(lines)
@@ -117,7 +125,9 @@ class _Process:
         self.overflow = False
 
     @classmethod
-    def start(cls, arguments: list[str], cwd: Path, environment: dict[str, str], mark: str) -> _Process:
+    def start(
+        cls, arguments: list[str], cwd: Path, environment: dict[str, str], mark: str, file: str | None
+    ) -> _Process:
         """Start it, in a session of its own. Called in the loop's thread, whose end would end the script too."""
         try:
             with warnings.catch_warnings():
@@ -125,6 +135,7 @@ class _Process:
                 warnings.simplefilter("ignore", DeprecationWarning)
                 child = subprocess.Popen(  # noqa: S603  an argv, no shell
                     arguments,
+                    executable=file,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,

@@ -8,7 +8,7 @@ from agentflow.definition.models import Model
 from agentflow.steps.contract import Context, Outcome, Result, StepType
 from agentflow.steps.fields import Name
 from agentflow.steps.functions import call, outcome
-from agentflow.steps.services import load_function
+from agentflow.steps.services import ProcessServices, load_function
 from agentflow.steps.spent import tell_found
 
 
@@ -23,6 +23,8 @@ class PythonConfig(Model):
 
 async def execute(config: PythonConfig, ctx: Context) -> Outcome:
     """Call the function; a synchronous one runs in a thread."""
+    if isinstance(ctx.services, ProcessServices):
+        ctx.services.check_function(config.function)
     function = await load_function(config.function, ctx)
     value = await call(function, config.input, ctx, name=config.function)
     tell_found(ctx, value.value if isinstance(value, Result) else value)

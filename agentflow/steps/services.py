@@ -14,6 +14,7 @@ from agentflow.errors import Defect, StepError
 from agentflow.expressions import NamedValues, compile_value
 from agentflow.steps.connected import ConnectedAgent, ConnectedTools, Ways
 from agentflow.steps.contract import AgentProvider, Context, ToolProvider
+from agentflow.steps.limits import SkillLimits
 from agentflow.steps.modules import ModuleLoader
 from agentflow.steps.providers import AnyTools, FunctionAgent, FunctionTools, nearest
 from agentflow.steps.remote import Entry, LazyAgent, LazyTools, RemoteAgent, RemoteTools
@@ -56,7 +57,7 @@ class ProcessServices:
         functions: Mapping[str, Callable[..., Any]] | None = None,
         env_values: Mapping[str, str] | None = None,
         http: HttpSettings | None = None,
-        network: Mapping[str, Any] | None = None,
+        skills: Mapping[str, Mapping[str, Any]] | None = None,
         resolve: Resolve | None = None,
         tools: Mapping[str, ToolSource] | None = None,
         agents: Mapping[str, AgentSource] | None = None,
@@ -72,7 +73,7 @@ class ProcessServices:
             functions: functions given in Python, by any name a python step may use.
             env_values: values of the config's `env`, secrets included.
             http: base url and headers of api_call.
-            network: limits of `native:network`; see `network.Policy.of`.
+            skills: granted native skills with their limits.
             resolve: finds a host's addresses; default: the system's resolver.
             tools: by name: functions, or providers (servers).
             agents: by name.
@@ -81,7 +82,7 @@ class ProcessServices:
             prices: what tokens of models cost.
 
         Raises:
-            ValueError: the network limits aren't understood.
+            ValueError: the limits aren't understood.
         """
         from agentflow.steps.network import Policy  # noqa: PLC0415  kept beside what it checks
 
@@ -95,7 +96,8 @@ class ProcessServices:
         self._loaded: dict[str, Callable[..., Any]] = {}
         self._secrets = dict(env_values or {})
         self._credentials = dict(credentials or {})
-        self._policy = Policy.of(network or {}, resolve=resolve)
+        self.limits = SkillLimits(skills or {})
+        self._policy = Policy.of(self.limits.network, resolve=resolve)
         self._client: httpx.AsyncClient | None = None
         self._tool_functions = FunctionTools(self.function)
         self._servers: dict[str, ToolProvider] = {}
@@ -123,6 +125,21 @@ class ProcessServices:
     async def function(self, target: str) -> Callable[..., Any]:
         """Return the function `module:function`; its module is imported outside of the loop's thread."""
         return self.loaded(target) or await to_thread.run_sync(self.python, target)
+
+    def place(self, path: str) -> Path:
+        """Return a file or folder that a step names, from the config's folder, links followed.
+
+        Raises:
+            StepError: `native:filesystem` leaves it out.
+        """
+        from agentflow.steps.shell_limits import allowed_place  # noqa: PLC0415  few steps name one
+
+        return allowed_place(self.limits.filesystem, path, self.folder or Path.cwd())
+
+    def check_function(self, target: str) -> None:
+        """Refuse a function that a python step may not name; raises StepError. One that is given in Python is meant."""
+        if target not in self._functions:
+            self.limits.check_function(target)
 
     def add_function(self, name: str, function: Callable[..., Any]) -> None:
         """Add a function that python steps may use by a name."""

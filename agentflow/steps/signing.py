@@ -56,10 +56,11 @@ async def signed(
 def check_host(credentials: Credentials, host: str, port: int) -> None:
     """Refuse to send credentials anywhere but to the hosts that they are for; raises StepError."""
     if credentials.hosts:
+        from agentflow.definition.host_rules import host_rules  # noqa: PLC0415  as below
         from agentflow.steps.network import Policy, Section  # noqa: PLC0415  kept beside what it checks
 
         section = Section(f"the connection {credentials.connection}", "hosts: %s")
-        Policy(credentials.hosts, section=section).check_host(host, port)
+        Policy(host_rules(credentials.hosts), section=section).check_host(host, port)
 
 
 class Signing:

@@ -31,7 +31,9 @@ class ToolCallConfig(Model):
 
 async def execute(config: ToolCallConfig, ctx: Context) -> Outcome:
     """Call the tool, or go on with a call that has parked or was broken off."""
-    provider = services_of(ctx).tool(config.tool_name, _server(ctx.state) or config.server)
+    services, server = services_of(ctx), _server(ctx.state) or config.server
+    services.limits.check_tool(config.tool_name, server)
+    provider = services.tool(config.tool_name, server)
     try:
         value = await provider.call(config.tool_name, config.input, ctx)
     except LookupError as error:

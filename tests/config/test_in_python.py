@@ -111,7 +111,8 @@ def test_all_wrong_fields_are_told_at_once_with_those_of_the_workflows() -> None
 
 def test_what_a_config_holds_is_a_field_of_another(tmp_path: Path) -> None:
     base = config_from(
-        env={"A": EnvVar("A", public=True, default="1")}, skills={"native:shell": {"x": 1}}, folder=tmp_path,
+        env={"A": EnvVar("A", public=True, default="1")}, folder=tmp_path,
+        skills={"native:shell": {"programs": ["git"]}},
         python_modules=["m"], tools={"t": {"python": "m:f"}}, defaults={"retry": 3}, http={"timeout": "5s"},
         env_values={"A": "2"}, limits=Limits(max_parallel=3), durability="relaxed", name="n", description="d",
     )  # fmt: skip

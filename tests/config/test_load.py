@@ -162,7 +162,8 @@ error[AF-SKILL-UNKNOWN]: there is no native skill "shell"
   |
 2 | skills: [native:shell, shell]
   |                        ^^^^^ did you mean "native:shell"?
-  = hint: skills are native:shell, native:browser, native:network, native:agent, native:tool, native:python
+  = hint: skills are native:shell, native:browser, native:network, native:agent, native:tool, native:python, \
+native:filesystem
 
 error[AF-FIELD-VALUE]: "limits.event_size" of the config: "huge" is no size; write bytes, or a text like 64KiB or 4MiB
  --> agentflow.yaml:3:22

@@ -30,7 +30,7 @@ async def serving(handler: Handler, **more: Any) -> AsyncGenerator[tuple[Server,
     """Serve, and give a context whose services may reach the server."""
     async with serve(handler) as server:
         settings = Settings(server.url + "/v1", {"X-Service": "ours"})
-        services = ProcessServices(http=settings, network=LOCAL, **more)
+        services = ProcessServices(http=settings, skills={"native:network": LOCAL}, **more)
         with anyio.fail_after(60):
             yield server, FakeContext(services)
         await services.aclose()

@@ -198,7 +198,7 @@ async def test_retry_after_is_passed_on(value: str, seconds: float | None) -> No
 async def test_a_refused_connection_is_a_network_error() -> None:
     async with serve(echo) as gone:
         pass
-    services = ProcessServices(network=LOCAL)
+    services = ProcessServices(skills={"native:network": LOCAL})
     error = await failing({"url": gone.url}, FakeContext(services))
     await services.aclose()
     assert (error.code, error.kind, error.retryable) == ("AF-HTTP-NETWORK", "network", True)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from agentflow.codes import CODES
+from agentflow.definition.skill_limits import NetworkLimits
 from agentflow.errors import StepError
 from agentflow.steps.http_client import guarded_client
 from agentflow.steps.network import Policy, Resolve
@@ -47,7 +48,9 @@ def resolving(names: Mapping[str, Sequence[str]]) -> Resolve:
 
 
 async def get(url: str, limits: Mapping[str, Any], names: Mapping[str, Sequence[str]], recorder: Recorder) -> int:
-    async with guarded_client(Policy.of(limits, resolve=resolving(names)), inner=recorder) as client:
+    async with guarded_client(
+        Policy.of(NetworkLimits.model_validate(limits), resolve=resolving(names)), inner=recorder
+    ) as client:
         return (await client.get(url)).status_code
 
 
@@ -202,14 +205,16 @@ async def test_an_allowed_host_with_a_private_address_is_still_refused() -> None
         {"private": "yes"},
         {"allow": [3]},
         {"allow": {"a": 1}},
-        {"allow": ["http://a"]},
+        {"allow": ["http://a/b"]},
         {"allow": [""]},
     ],
 )
 def test_limits_that_are_not_understood_are_refused(limits: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="native:network"):
-        ProcessServices(network=limits)
+        ProcessServices(skills={"native:network": limits})
 
 
 def test_one_host_may_be_written_without_a_list() -> None:
-    assert Policy.of({"allow": "API.example.com"}).allow == ("api.example.com",)
+    rules = Policy.of(NetworkLimits.model_validate({"allow": "API.example.com"})).allow
+    assert rules is not None
+    assert [rule.matches("api.example.com", 443) for rule in rules] == [True]

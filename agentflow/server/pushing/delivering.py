@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import anyio
 
 from agentflow.definition.config_file import PushSection
+from agentflow.definition.host_rules import host_rules
 from agentflow.errors import InputError, StepError
 from agentflow.steps.network import Policy, Resolve, Section
 
@@ -48,7 +49,7 @@ ARRIVED = Outcome("arrived")
 
 def push_policy(settings: PushSection, resolve: Resolve | None = None) -> Policy:
     """Return what receivers may be connected to."""
-    allow = None if settings.allow is None else tuple(host.lower().rstrip(".") for host in settings.allow)
+    allow = None if settings.allow is None else host_rules(settings.allow)
     return Policy(allow, settings.private, resolve, SECTION)
 
 
