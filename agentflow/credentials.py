@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from agentflow.data import decode, encode
 from agentflow.errors import AgentflowError
@@ -113,6 +113,10 @@ class NotConnected(AgentflowError):
         self.patience = patience
         self.url = url
         self.user_code = user_code
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it be copied and sent to another process."""
+        return type(self), (self.connection, self.reason), vars(self)
 
     @property
     def connectable(self) -> bool:

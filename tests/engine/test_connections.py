@@ -270,3 +270,13 @@ async def test_a_wait_for_a_connection_outlives_its_process(lab: Lab, tmp_path: 
         assert (await the_wait(engine, run.id)).id == wait.id
         await engine.connections.signed_in("google")
         assert (await engine.wait(run.id)).state == "completed"
+
+
+async def test_a_token_that_a_step_echoes_is_kept_nowhere(lab: Lab) -> None:
+    async def echo(ctx: Context) -> str:
+        found = await ctx.credentials("google:drive")
+        return f"{found.value} and {found.headers['Authorization']}"
+
+    async with opened(lab, lab.call("echo", echo), accounts=Accounts("local")) as engine:
+        run = await engine.start("main")
+        assert (await engine.wait(run.id)).output == "*** and ***"

@@ -29,6 +29,8 @@ async def execute(process: Process, port: Port, attempt: Attempt, lease: Executi
     spec = attempt.spec or process.types(attempt.type)
     if spec is None or (spec.execute is None and spec.prompt is None):
         return Failure("AF-DEFECT", f'step type "{attempt.type}" can\'t be executed', retryable=False), None
+    if attempt.saved is not None:
+        attempt = resumed(attempt)
     try:
         config = attempt.ready
         if config is None:
@@ -40,8 +42,6 @@ async def execute(process: Process, port: Port, attempt: Attempt, lease: Executi
         if isinstance(error, NotConnected):
             return without(attempt, error), None
         return failed_by(process.gate, error), None
-    if attempt.saved is not None:
-        attempt = resumed(attempt)
     context = StepContext(process, port, attempt, lease)
     try:
         here = running_step.set(context)
