@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from agentflow.testing.faults import Fault, dying, fault
     from agentflow.testing.kit import Harness, harness
     from agentflow.testing.outcome import RunOutcome, StepOutcome
+    from agentflow.testing.recording import Recording, record
+    from agentflow.testing.replaying import Replay, replay
     from agentflow.testing.stubs import in_turn
 
 __all__ = (
@@ -20,6 +22,8 @@ __all__ = (
     "FakeClock",
     "Fault",
     "Harness",
+    "Recording",
+    "Replay",
     "RunOutcome",
     "SlowDisk",
     "StepOutcome",
@@ -27,6 +31,8 @@ __all__ = (
     "fault",
     "harness",
     "in_turn",
+    "record",
+    "replay",
     "slow_disk",
 )
 
@@ -35,6 +41,8 @@ _HOMES = {
     "FakeClock": "agentflow.testing.clock",
     "Fault": "agentflow.testing.faults",
     "Harness": "agentflow.testing.kit",
+    "Recording": "agentflow.testing.recording",
+    "Replay": "agentflow.testing.replaying",
     "RunOutcome": "agentflow.testing.outcome",
     "SlowDisk": "agentflow.testing.disk",
     "StepOutcome": "agentflow.testing.outcome",
@@ -42,6 +50,8 @@ _HOMES = {
     "fault": "agentflow.testing.faults",
     "harness": "agentflow.testing.kit",
     "in_turn": "agentflow.testing.stubs",
+    "record": "agentflow.testing.recording",
+    "replay": "agentflow.testing.replaying",
     "slow_disk": "agentflow.testing.disk",
 }
 
