@@ -89,6 +89,7 @@ AROUND = {
     "store/sqlite/rows.py": "encodes lists of keys for a statement",
     "testing/processes/holder.py": "sends reasons to workers, which are agentflow's own",
     "testing/processes/link.py": "tells the holder what a worker is at",
+    "testing/recording.py": "writes what was stored of a run for a test, which reads it back",
     "testing/store_suite/builders.py": "makes rows for the store suite",
     "testing/store_suite/task_log.py": "makes rows for the store suite",
     "testing/store_suite/usage.py": "makes rows for the store suite",
