@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import httpx2
@@ -38,8 +38,10 @@ def config_of(server: Provider, client: str = "desk", **more: Any) -> Config:
 
 
 @asynccontextmanager
-async def served(path: Path, config: Config) -> AsyncGenerator[tuple[Engine, httpx2.ASGITransport]]:
-    async with Engine.open(path, config=config) as engine:
+async def served(
+    path: Path, config: Config, runtime: Literal["wire"] | None = None
+) -> AsyncGenerator[tuple[Engine, httpx2.ASGITransport]]:
+    async with Engine.open(path, config=config, runtime=runtime) as engine:
         app = create_app(engine, url=URL)
         async with app.router.lifespan_context(app):
             yield engine, httpx2.ASGITransport(app)
@@ -161,7 +163,10 @@ async def test_fewer_permissions_than_needed_are_told_and_the_step_waits_on(tmp_
         await alice.close()
 
 
-async def test_tokens_stand_in_env_for_each_owner(tmp_path: Path, server: Provider) -> None:
+@pytest.mark.parametrize("runtime", [None, "wire"])
+async def test_tokens_stand_in_env_for_each_owner(
+    tmp_path: Path, server: Provider, runtime: Literal["wire"] | None
+) -> None:
     workflow = {
         "steps": [
             {
@@ -177,7 +182,7 @@ async def test_tokens_stand_in_env_for_each_owner(tmp_path: Path, server: Provid
         "connections": {"google": server.connection()},
     }  # fmt: skip
     config = load_text(encode(data).decode(), "agentflow.json")
-    async with served(tmp_path / "runs.db", config) as (engine, transport):
+    async with served(tmp_path / "runs.db", config, runtime) as (engine, transport):
         assert (await engine.preflight("files", principal=ALICE)).missing == ("google:drive",)
         run, view = await asked(engine)
         assert view.details["connection"] == "google:drive"

@@ -217,15 +217,16 @@ class ConnectionBook:
         if settings.entry.type != "oauth2":
             return Tested(settings.name, asked=False)
         held = await self._vault.held(self._spot(settings, principal)) if settings.signs_in else None
-        server = self.server(settings)
-        try:
-            told = await server.about(credentials.value) if settings.signs_in else None
-        except Refused:
-            raise NotConnected(settings.name, "rejected") from None
+        if settings.signs_in:
+            try:
+                told = await self.server(settings).about(credentials.value)
+            except Refused:
+                raise NotConnected(settings.name, "rejected") from None
+            asked_for = told is not None
+        else:
+            asked_for = True  # the server has just given a token
         account = held.account if held is not None else None
-        return Tested(
-            settings.name, told is not None, account, held.scopes if held else (), held.expires_at if held else None
-        )
+        return Tested(settings.name, asked_for, account, held.scopes if held else (), held.expires_at if held else None)
 
     async def lines(self, principal: Principal) -> list[Line]:
         """Return the connections of the config, with who has signed in to them, as far as a principal sees it."""

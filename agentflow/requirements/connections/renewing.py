@@ -20,7 +20,9 @@ LEASE = 2 * TIMEOUT
 """Seconds that one may take; whoever is gone by then has lost the right to it."""
 _LOOK = 0.05
 """Seconds between two looks whether another process is done."""
-_OVER = frozenset({"invalid_grant", "invalid_token", "expired_token", "access_denied", "unauthorized_client"})
+_OVER = frozenset(
+    {"invalid_grant", "invalid_token", "expired_token", "bad_refresh_token", "invalid_refresh_token", "token_revoked"}
+)
 """Answers after which a refresh token is worth nothing."""
 _UNHOSTED = "?"
 """How the names of those begin whose life nobody can tell."""

@@ -80,7 +80,10 @@ def routes(engine: Engine, url: str) -> list[Route]:
                 await _refused(engine, state, error)
             return _failed(engine, error)
         principal = Principal(finished.owner, finished.tenant)
-        ended = await engine.connections.signed_in(finished.connection, principal=principal)
+        try:
+            ended = await engine.connections.signed_in(finished.connection, principal=principal)
+        except AgentflowError:  # the tokens are kept: whoever serves next lets the runs go on
+            return _page("Connected", f"{finished.connection} is connected. Runs that waited for it go on later.")
         return _page(*_told(engine, finished, len({view.root_id for view in ended})))
 
     return [
