@@ -42,8 +42,15 @@ Call = Callable[..., Step]
 """Makes a step that calls a function: id, its plan, common fields."""
 TOPIC = "go"
 TEXT = {"type": "string"}
-BUDGETS: dict[str, dict[str, Any]] = {"steps": {"steps": 2}, "cost": {"cost": "0.000005"}, "tokens": {"tokens": 3}}
-"""They are raised by as much again whenever they are spent."""
+STOPPED = "stopped"
+BUDGETS: dict[str, dict[str, Any]] = {
+    "steps": {"steps": 2},
+    "cost": {"cost": "0.000005"},
+    "tokens": {"tokens": 3},
+    STOPPED: {"steps": 3},
+}
+"""They are raised by as much again whenever they are spent; the last one stops the run."""
+RAISED = ("steps", "cost", "tokens")
 KEYS = (2, 1, 2)
 """Limits of the concurrency keys by how deep their steps stand: all ask in this order, so none waits for ever."""
 
@@ -208,7 +215,7 @@ def _steps(draw: st.DrawFn, name: str, depth: int) -> Plan:
         plan = replace(plan, other=draw(scopes(depth + 1, chain=chain, prefix="o")) if draw(st.booleans()) else ())
     if kind != "sub" and draw(st.sampled_from((False, False, True))):
         plan = replace(plan, success=draw(calls("h")), failure=draw(calls("h")), last=draw(calls("h")))
-    budget = draw(st.sampled_from((None, None, None, *BUDGETS))) if kind == "sub" else None
+    budget = draw(st.sampled_from((None, None, None, *RAISED))) if kind == "sub" else None
     return replace(plan, bare=draw(st.booleans()), budget=budget)
 
 
@@ -229,7 +236,7 @@ def flows(draw: st.DrawFn, *, racing: bool = False) -> Plan:
         failure=draw(calls("h")) if hooks else (),
         last=draw(calls("h")) if hooks else (),
         bare=draw(st.booleans()),
-        budget=draw(st.sampled_from((None, None, None, *BUDGETS))),
+        budget=draw(st.sampled_from((None, None, None, *(BUDGETS if racing else RAISED)))),
     )
 
 

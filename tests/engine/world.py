@@ -28,7 +28,7 @@ from agentflow.testing.faults import Crashed, dying, fault
 from agentflow.usage import text_of
 from tests.engine.lab import LIMIT, Lab
 from tests.engine.oracle import value_of
-from tests.engine.plans import TOPIC, Builder, Plan
+from tests.engine.plans import STOPPED, TOPIC, Builder, Plan
 from tests.workers.crew import Crew
 
 Kill = tuple[int, int]
@@ -216,7 +216,7 @@ class World:
             await engine.publish(TOPIC, {"about": TOPIC}, id=view.id)
             return
         if "budget" in view.details:
-            answer: Any = Answer({"action": "raise"})
+            answer: Any = Answer({"action": "stop" if self.plan.budget == STOPPED else "raise"})
         elif view.kind == "operator":
             answer = Answer({"action": self.actions[view.run_id, view.step]})
         elif view.kind == "tool":

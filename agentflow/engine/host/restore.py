@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from agentflow.data import decode
 from agentflow.engine.host.placing import Placing
-from agentflow.engine.plan import keeping, order, shared
+from agentflow.engine.plan import budgeting, keeping, order, shared
+from agentflow.engine.plan.budget_state import stopped
 from agentflow.engine.plan.carried import Folded, Response
 from agentflow.engine.plan.decided import decided_of
 from agentflow.engine.plan.environment import Environment, Lease
@@ -63,6 +64,8 @@ def restore(
         run = tree.runs[item.row.run]
         if run.parent_run is not None and item.row.parent_step is not None:
             run.parent = run.parent_run.live.get(item.row.parent_step)
+    if tree.treasury is not None:
+        budgeting.look_around(tree, tree.treasury)
     return tree
 
 
@@ -105,8 +108,16 @@ class _Restorer:
         if run.cancel is not None:
             run.root.halting = run.cancel.reason or "run_canceled"
         self.placing.place(run.root, rows)
+        self._stop()
         if not run.ended:
             self._resume()
+
+    def _stop(self) -> None:
+        """Let the run end as failed that an operator has stopped at its budget."""
+        failure = stopped(self.run)
+        body = (self.run.root.scopes or {}).get("steps") if failure is not None else None
+        if body is not None:
+            body.failure, body.halted = body.failure or failure, body.halted or "sibling_failed"
 
     def _resume(self) -> None:
         """Push what can go on: open scopes, interrupted steps, containers between two moves."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from agentflow.data import is_object
 from agentflow.definition.budget import Budget
 from agentflow.engine.plan.state import RunState
+from agentflow.errors import Failure
 from agentflow.store.rows import State
 from agentflow.usage import cost_of
 
@@ -36,7 +38,7 @@ def original(budget: Budget, kind: str) -> float | None:
 
 
 def used_of(run: RunState, kind: str) -> float:
-    """Return how much of a budget was used."""
+    """Return how much of a budget was used; of steps, the attempts that are over."""
     if kind == "cost":
         return run.used.parts
     if kind == "tokens":
@@ -56,18 +58,11 @@ def begin(run: RunState) -> None:
         _keep(run, worked=0.0, since=run.row.created_at if run.state == "working" else None)
 
 
-def claimed(run: RunState) -> None:
-    """A step begins an attempt."""
+def ended(run: RunState) -> None:
+    """An attempt of a step is over."""
     for holder, budget in budgets_over(run):
-        if budget.steps is not None:
+        if budget.steps is not None and not holder.ended:
             _keep(holder, steps=_kept(holder).get("steps", 0) + 1)
-
-
-def unclaimed(run: RunState) -> None:
-    """An attempt hasn't begun after all."""
-    for holder, budget in budgets_over(run):
-        if budget.steps is not None:
-            _keep(holder, steps=max(_kept(holder).get("steps", 0) - 1, 0))
 
 
 def turned(run: RunState, state: State) -> None:
@@ -84,6 +79,17 @@ def turned(run: RunState, state: State) -> None:
 def raise_to(run: RunState, limits: dict[str, float]) -> None:
     """Let a budget go further."""
     _keep(run, raised={**_kept(run).get("raised", {}), **limits})
+
+
+def stop(run: RunState, failure: Failure) -> None:
+    """Note that an operator has stopped a run: no step of it tells that."""
+    _keep(run, stopped=failure.to_data())
+
+
+def stopped(run: RunState) -> Failure | None:
+    """Return what a run was stopped with."""
+    told = _kept(run).get("stopped")
+    return Failure.from_data(told) if is_object(told) else None
 
 
 def _kept(run: RunState) -> dict[str, Any]:

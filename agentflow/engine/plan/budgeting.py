@@ -12,7 +12,17 @@ from typing import Any, NamedTuple
 
 from agentflow.data import is_object
 from agentflow.engine.plan import halting, steps, waiting
-from agentflow.engine.plan.budget_state import KINDS, begin, budgets_over, limit_of, original, raise_to, used_of
+from agentflow.engine.plan.budget_state import (
+    KINDS,
+    begin,
+    budgets_over,
+    ended,
+    limit_of,
+    original,
+    raise_to,
+    stop,
+    used_of,
+)
 from agentflow.engine.plan.budget_texts import Over, amount_of, data_of, question, stopped
 from agentflow.engine.plan.frame import RUN_PARALLEL
 from agentflow.engine.plan.nodes import Node, Scope
@@ -30,18 +40,16 @@ BUSY = "busy"
 
 
 class _Sums(NamedTuple):
-    """What is reserved in a run with a budget: cost, tokens, attempts that haven't begun."""
+    """What is reserved in a run with a budget: cost, tokens, attempts that haven't begun; and those at work."""
 
     cost: int = 0
     tokens: int = 0
     steps: int = 0
+    begun: int = 0
 
 
 def sift(tree: Tree, treasury: Treasury) -> None:
     """Let in the steps that may begin, hold the others back, and ask where nobody else can make room."""
-    if treasury.fresh:
-        treasury.fresh = False
-        _look_around(tree, treasury)
     _settle(tree, treasury)
     for run in list(tree.runs.values()):
         if not run.ended:
@@ -49,19 +57,20 @@ def sift(tree: Tree, treasury: Treasury) -> None:
             _ask_no_more(run, treasury)
             _collect(run, treasury)
     sums: dict[int, _Sums] = {}
-    for (key, n), reserve in treasury.admitted.items():
-        _reserve(sums, tree.runs[key], tree.runs[key].live[n], reserve)
+    for reserve in treasury.admitted.values():
+        _reserve(sums, reserve)
     for run in list(tree.runs.values()):
         if treasury.held.get(run.key) and not run.paused and not run.ended:
             _let_in(run, treasury, sums)
 
 
-def _look_around(tree: Tree, treasury: Treasury) -> None:
-    """Find the attempts that are at work, or in the middle of it."""
+def look_around(tree: Tree, treasury: Treasury) -> None:
+    """Find the attempts that are at work, or in the middle of it, in a tree that was read."""
     for run in tree.runs.values():
         for node in run.live.values():
             if node.program.is_leaf and node.attempt and _in_the_middle(node):
-                treasury.admitted[run.key, node.n] = Reserve(node.attempt, _expected(run, node, treasury))
+                expected = _expected(run, node, treasury)
+                treasury.admitted[run.key, node.n] = Reserve(run, node, node.attempt, expected)
 
 
 def _in_the_middle(node: Node) -> bool:
@@ -84,6 +93,9 @@ def _settle(tree: Tree, treasury: Treasury) -> None:
             continue  # it hasn't begun
         if node is None or node.attempt != reserve.attempt or not _in_the_middle(node):
             del treasury.admitted[key]
+            if not reserve.has_begun:
+                continue
+            ended(reserve.run)
             if not reserve.expected.known and not spending.of_attempt(*key, reserve.attempt):
                 treasury.silent.add(reserve.expected.step)
 
@@ -92,6 +104,9 @@ def _collect(run: RunState, treasury: Treasury) -> None:
     """Take the steps that nobody has looked at out of those that are ready."""
     if not run.ready:
         return
+    for _, node in run.ready:
+        if (run.key, node.n) not in treasury.admitted and not _goes_on(node) and _cleans_up(run, node):
+            treasury.admitted[run.key, node.n] = Reserve(run, node, node.attempt + 1, _expected(run, node, treasury))
     kept = [item for item in run.ready if (run.key, item[1].n) in treasury.admitted or _is_free(run, item[1])]
     if len(kept) < len(run.ready):
         known = set(map(id, (item[1] for item in kept)))
@@ -104,11 +119,12 @@ def _collect(run: RunState, treasury: Treasury) -> None:
 
 
 def _is_free(run: RunState, node: Node) -> bool:
-    """Tell whether no budget is asked for a step: it goes on, cleans up, or uses nothing that one limits."""
-    if node.entered in {"park", "reducing"} or node.program.is_root:
-        return True
-    asked = any(_concerned(run, node, budget) for _, budget in budgets_over(run))
-    return not asked or _cleans_up(run, node)
+    """Tell whether no budget is asked for a step: it goes on, or uses nothing that one limits."""
+    return _goes_on(node) or not any(_concerned(run, node, budget) for _, budget in budgets_over(run))
+
+
+def _goes_on(node: Node) -> bool:
+    return node.entered in {"park", "reducing"}
 
 
 def _concerned(run: RunState, node: Node, budget: Any) -> bool:
@@ -150,15 +166,18 @@ def _expected(run: RunState, node: Node, treasury: Treasury) -> Expected:
     return Expected(cost, tokens, known, step)
 
 
-def _reserve(sums: dict[int, _Sums], run: RunState, node: Node, reserve: Reserve) -> None:
-    spending, expected = run.tree.spending, reserve.expected
+def _reserve(sums: dict[int, _Sums], reserve: Reserve) -> None:
+    run: RunState = reserve.run
+    node, spending, expected = reserve.node, run.tree.spending, reserve.expected
     told = spending.of_attempt(run.key, node.n, reserve.attempt) if spending is not None else None
     cost = max(expected.cost - (told.parts if told is not None else 0), 0)
     tokens = max(expected.tokens - (told.tokens if told is not None else 0), 0)
-    begins = int(node.attempt < reserve.attempt)
+    begun = int(reserve.has_begun)
     for holder, _ in budgets_over(run):
         before = sums.get(holder.key, _Sums())
-        sums[holder.key] = _Sums(before.cost + cost, before.tokens + tokens, before.steps + begins)
+        sums[holder.key] = _Sums(
+            before.cost + cost, before.tokens + tokens, before.steps + 1 - begun, before.begun + begun
+        )  # fmt: skip
 
 
 def _let_in(run: RunState, treasury: Treasury, sums: dict[int, _Sums]) -> None:
@@ -177,8 +196,8 @@ def _let_in(run: RunState, treasury: Treasury, sums: dict[int, _Sums]) -> None:
                 _ask(run, node, found)
             return
         heappush(run.ready, heappop(held))
-        reserve = treasury.admitted[run.key, node.n] = Reserve(node.attempt + 1, expected)
-        _reserve(sums, run, node, reserve)
+        reserve = treasury.admitted[run.key, node.n] = Reserve(run, node, node.attempt + 1, expected)
+        _reserve(sums, reserve)
 
 
 def _judged(
@@ -192,7 +211,7 @@ def _judged(
             limit = limit_of(holder, budget, kind)
             if limit is None or (kind in {"cost", "tokens"} and not spends(run, node)):
                 continue
-            used = used_of(holder, kind)
+            used = used_of(holder, kind) + (reserved.begun if kind == "steps" else 0)
             more: float = 1 if kind == "steps" else 0 if kind == "time" else getattr(expected, kind)
             if used >= limit or used + more > limit:
                 return Over(holder, kind, used, limit, more)
@@ -231,6 +250,8 @@ def _ask_no_more(run: RunState, treasury: Treasury) -> None:
     """Close questions that somebody has answered by raising a budget elsewhere in the tree."""
     for node in [each for each in run.waits.values() if each.decided.asked is not None]:
         sums: dict[int, _Sums] = {}
+        for reserve in treasury.admitted.values():
+            _reserve(sums, reserve)
         if not isinstance(_judged(run, node, _expected(run, node, treasury), treasury, sums), Over):
             waiting.close_wait(run, node, "the budget was raised")
             _go_on(run, node)
@@ -252,10 +273,14 @@ def answered(run: RunState, node: Node, answer: Mapping[str, Any]) -> None:
     holder, kind = found[0], str(asked.get("what"))
     failure = stopped(holder, kind, node.address, str(answer.get("decline") or ""), run.tree.env.currency)
     failure = run.tree.env.gate.failure(failure)
-    holder.failures = added(holder.failures, failure)
-    run.save(node, memo=True)
     scope = _outermost(run, node, holder)
-    if scope is not None:
+    if scope is None or scope.stage != "body":  # a hook's failure is reported, and changes nothing
+        steps.fail(run, node, failure)
+    else:
+        run.save(node, memo=True)
+        stop(holder, failure)
+        holder.failures = added(holder.failures, failure)
+        _halt_hooks(run, node)
         halting.halt_scope(holder, scope, "sibling_failed", interrupt=False)
         run.tree.push("scope_failed", holder, scope, failure)
 
@@ -270,6 +295,19 @@ def _raise(holder: RunState, budget: Any, what: str, value: Any) -> None:
         limits[what] = (limit_of(holder, budget, what) or 0) + (original(budget, what) or 0)
     raise_to(holder, limits)
     holder.emit("budget_raised", None, {kind: data_of(kind, limit) for kind, limit in limits.items()})
+
+
+def _halt_hooks(run: RunState, node: Node) -> None:
+    """Stop hooks that a step is in: they would go on though what is around them is stopped."""
+    current: RunState | None = run
+    inner: Node | None = node
+    while current is not None and inner is not None:
+        scope = inner.scope
+        while scope is not None:
+            if scope.stage == "on_success":
+                halting.halt_hooks(current, scope.owner, "sibling_failed")
+            scope = scope.owner.scope
+        current, inner = current.parent_run, current.parent
 
 
 def _outermost(run: RunState, node: Node, holder: RunState) -> Scope | None:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from agentflow.data import encode
-from agentflow.engine.plan import budget_state, limits, steps, turns
+from agentflow.engine.plan import limits, steps, turns
 from agentflow.engine.plan.decided import UNDECIDED
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.state import RunState
@@ -32,8 +32,6 @@ def claim(run: RunState, node: Node) -> None:
         decided = UNDECIDED
     elif memo:
         decided = decided._replace(unbegun=True)
-    if run.tree.treasury is not None and entered != "park":
-        budget_state.claimed(run)
     if decided.handed is not env.hands_out:
         decided, memo = decided._replace(handed=not decided.handed), True
     node.decided = decided

@@ -5,7 +5,6 @@ from __future__ import annotations
 from heapq import heapify
 
 from agentflow.data import encode
-from agentflow.engine.plan import budget_state
 from agentflow.engine.plan.decided import DUE, decided_of
 from agentflow.engine.plan.marks import ROOT
 from agentflow.engine.plan.nodes import Node
@@ -70,8 +69,6 @@ def unclaim(run: RunState, row: StepRow) -> None:
     node.decided = decided_of(row.memo)
     run.running -= 1
     run.queueing[node.n] = node
-    if run.tree.treasury is not None and node.entered != "park":
-        budget_state.unclaimed(run)
 
 
 def _around(run: RunState, node: Node) -> list[tuple[RunState, Node]]:

@@ -5,7 +5,7 @@ It is a cache: all of it can be told from the steps and from what was used.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from agentflow.engine.plan.nodes import Node
 
@@ -28,19 +28,25 @@ class Expected(NamedTuple):
 class Reserve(NamedTuple):
     """What is reserved for an attempt that is let in."""
 
+    run: Any
+    """State of its run."""
+    node: Node
     attempt: int
     expected: Expected
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it was claimed."""
+        return self.node.attempt >= self.attempt
 
 
 class Treasury:
     """Of one tree."""
 
-    __slots__ = ("admitted", "fresh", "held", "silent")
+    __slots__ = ("admitted", "held", "silent")
 
     def __init__(self) -> None:
         """Begin with nobody."""
-        self.fresh = True
-        """Those at work are still to be looked for."""
         self.admitted: dict[Key, Reserve] = {}
         self.held: dict[int, list[tuple[int, Node]]] = {}
         """Heaps of steps that wait, by run."""
