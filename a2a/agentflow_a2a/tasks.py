@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agentflow.engine import Engine
+from agentflow.engine.models import wait_view
 from agentflow.engine.read.outputs import output_of
 from agentflow.errors import NotFoundError
 from agentflow.principal import Principal
@@ -13,6 +14,7 @@ from agentflow.store.views import TaskView
 from agentflow_a2a.refusals import not_found
 from agentflow_a2a.told import (
     PROGRESS,
+    TASKS,
     Json,
     Moment,
     artifact_json,
@@ -77,6 +79,8 @@ class Tasks:
             task = run_task(found, await self._depth(found))
             waits = await self.waits(found) if found.state in {"input-required", "auth-required"} else []
             task["status"] = await self._progress(found) or run_status(found, waits)
+            if any(wait_view(view).connection is not None for view in waits):
+                task["metadata"][TASKS] |= await self._lacks(found)
             given = await self.artifacts(found, generation) if artifacts else []
         else:
             run = await self._engine.store.get_run(found.run_id)
@@ -87,6 +91,14 @@ class Tasks:
             if told:
                 task[name] = told
         return task
+
+    async def _lacks(self, run: RunRow) -> Json:
+        """Return all that a run's workflow lacks, once it waits for some of it."""
+        try:
+            needs = await self._engine.preflight(run.workflow, principal=Principal(run.owner, run.tenant))
+        except NotFoundError:  # it isn't the config's
+            return {}
+        return {"missing": needs.to_data()["missing"]}
 
     async def _progress(self, run: RunRow) -> Json | None:
         """Return the status of a run that works, where the last that was told of it is a step's progress."""

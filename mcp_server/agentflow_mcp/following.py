@@ -10,7 +10,7 @@ import anyio
 
 from agentflow.definition.models import McpSettings
 from agentflow.engine import Engine, Run, WaitView
-from agentflow.errors import AgentflowError
+from agentflow.errors import AgentflowError, NotFoundError
 from agentflow.principal import Principal
 from agentflow_mcp.caller import Caller
 from agentflow_mcp.dialogue import Dialogue
@@ -162,7 +162,18 @@ class Follower:
             return run_data(run)
         waits = await self.engine.waits(run.id, principal=principal)
         pages = {view.id: url for view in waits if (url := self.questions.page_of(view, principal)) is not None}
-        return handle(run, waits, pages)
+        data = handle(run, waits, pages)
+        if any(view.connection is not None for view in waits):
+            data |= await self._lacks(run)
+        return data
+
+    async def _lacks(self, run: Run) -> dict[str, Any]:
+        """Return all that a run's workflow lacks, once it waits for some of it: a user needs to be asked once only."""
+        try:
+            needs = await self.engine.preflight(run.workflow, principal=Principal(run.owner, run.tenant))
+        except NotFoundError:  # it isn't the config's
+            return {}
+        return {"missing": needs.to_data()["missing"]}
 
     async def told_whole(self, run: Run, principal: Principal) -> dict[str, Any]:
         """Return a run as `told` does, and who has answered what it waited for, by which door."""

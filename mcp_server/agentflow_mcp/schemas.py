@@ -49,6 +49,11 @@ _RUN: Final[Mapping[str, Any]] = {
     "message": {"type": "string"},
     "waiting_for": {"type": "array", "items": WAIT},
     "next": {"type": "string", "description": "What to do now."},
+    "missing": {
+        "type": "array",
+        "items": {"type": "object"},
+        "description": "All skills and connections that its steps need and that aren't there, with what helps.",
+    },
     "answers": {
         "type": "array",
         "items": {"type": "object"},

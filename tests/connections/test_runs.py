@@ -95,6 +95,8 @@ async def test_two_owners_sign_in_by_what_a2a_and_mcp_tell_and_the_server_dies_m
             status = task["status"]
             assert status["state"] == "TASK_STATE_AUTH_REQUIRED"
             text, data = status["message"]["parts"]
+            (lack,) = task["metadata"]["urn:agentflow:a2a:tasks:v1"]["missing"]
+            assert (lack["name"], lack["steps"], lack["effect"]) == ("google:drive", ["files"], "asks")
             wait = data["data"]["wait"]
             assert wait["connection"] == "google:drive"
             assert wait["scopes"] == ["drive.readonly"]
@@ -137,6 +139,7 @@ async def _by_mcp(web: Web, bob: Person) -> list[Any]:
         handle = (await client.call_tool("files", {})).structured_content
         assert handle is not None
         (wait,) = handle["waiting_for"]
+        assert [lack["name"] for lack in handle["missing"]] == ["google:drive"]
         assert (wait["kind"], opened[:1]) == ("auth", [wait["url"]])
         assert "sign in to google:drive, at `url`" in handle["next"]
         refused = await client.call_tool("resume_workflow", {"task_id": wait["task_id"], "answer": True})
