@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import anyio
 import httpx
 
+from agentflow.definition.host_rules import host_rules
 from agentflow.errors import StepError
 from agentflow.steps.http_client import guarded_client
 from agentflow.steps.network import Policy
@@ -65,7 +66,7 @@ class Line:
         rules = tuple(
             host.partition("]")[0].lstrip("[") for host in self._hosts
         )  # of IPv6 addresses without their port
-        self._http: httpx.AsyncClient = bound(guarded_client(Policy(rules, private=True, resolve=entry.resolve)))
+        self._http: httpx.AsyncClient = bound(guarded_client(Policy(host_rules(rules), True, entry.resolve)))
         if entry.signing is not None:
             self._http.auth = _Signed(entry.signing)
         self._cards = Cards(self.agent, self._url, self._http, self._headers)
