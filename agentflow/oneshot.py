@@ -13,6 +13,7 @@ import anyio
 from agentflow.config import Config
 from agentflow.definition.models import Workflow
 from agentflow.engine import Answer, Decline, Engine, Run, ToolFailure, WaitView
+from agentflow.engine.locating import locate
 from agentflow.engine.typed import typed
 from agentflow.errors import AgentflowError, RunFailedError
 
@@ -122,18 +123,23 @@ async def _ended(engine: Engine, run_id: str, answers: Mapping[str, Any], timeou
         with anyio.fail_after(timeout):
             while True:
                 now = await engine.wait(run_id)
-                scripted = [wait for wait in await engine.waits(run_id) if _key(wait, answers)] if now.waiting else []
+                waits = await engine.waits(run_id) if now.waiting else []
+                scripted = [(wait, key) for wait in waits if (key := _key(engine, wait, answers)) is not None]
                 if not scripted:
                     return now
-                for wait in scripted:
-                    await engine.resume(wait.id, await _answer(answers[_key(wait, answers)], wait))
+                for wait, key in scripted:
+                    await engine.resume(wait.id, await _answer(answers[key], wait))
     except TimeoutError:
         await engine.cancel(run_id)
         raise TimeoutError(f"the run took longer than {timeout} s, and was canceled") from None
 
 
-def _key(wait: WaitView, answers: Mapping[str, Any]) -> str:
-    return next((name for name in (wait.step, wait.step.rpartition("/")[2]) if name in answers), "")
+def _key(engine: Engine, wait: WaitView, answers: Mapping[str, Any]) -> str | None:
+    """Return what names a wait among the answers: its step's address, or id."""
+    program = engine.core.env.catalog.current.get(wait.workflow)
+    step = locate(program.workflow, wait.step) if program is not None else None
+    names = (wait.step, step.id if step is not None else wait.step.rpartition("/")[2])
+    return next((name for name in names if name in answers), None)
 
 
 async def _answer(given: Any, wait: WaitView) -> Answer | Decline | ToolFailure:
