@@ -78,3 +78,14 @@ def test_a_retry_tells_what_was_paid_before(project: Any) -> None:
     assert before.startswith("before  0.002 EUR and 1 call without a price,")
     assert before.endswith("in the run that it retries: not counted here")
     assert project.json("runs", "show", "@last")["usage"]["calls"] == 1
+
+
+def test_show_tells_how_much_of_a_budget_is_used(project: Any) -> None:
+    limited = CONFIG.replace("  draft:\n", "  draft:\n    budget: {cost: 0.001, steps: 9}\n")
+    (project.folder / "agentflow.yaml").write_text(limited, encoding="utf-8")
+    (project.folder / "models.py").write_text(MODELS, encoding="utf-8")
+    assert project.run("run", "draft", "--input", "text=hello", "-q").returncode == 75
+    lines = project.run("runs", "show", "@last").stdout.splitlines()
+    assert "budget  cost 0.002 of 0.001, steps 1 of 9" in lines
+    project.run("waits", "answer", "@last", "--set", "action=raise", "--set", "cost=1")
+    assert project.json("runs", "show", "@last")["budget"] == {}

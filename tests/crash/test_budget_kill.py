@@ -60,6 +60,7 @@ def test_a_loop_of_20_calls_keeps_to_its_budget_and_its_sums_to_its_calls_over_k
     assert shown["state"] == "input-required"
     assert len(scene.lines()) == 10  # an eleventh would make 0.77 of 0.75
     assert Decimal(shown["usage"]["cost"]) == 10 * COST
+    assert shown["budget"] == {"cost": {"used": "0.7", "limit": "0.75"}}
     (wait,) = shown["waits"]
     assert wait["details"]["budget"] == {"of": "cost", "used": "0.7", "limit": "0.75", "expected": "0.07"}
 

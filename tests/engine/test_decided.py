@@ -45,6 +45,11 @@ OLD: dict[str, tuple[dict[str, Any], Decided]] = {
     "a saved state": ({"saved": None, "unbegun": True}, Decided(saved=None, unbegun=True)),
     "reducers": ({"stage": "due", "reducing": True}, Decided(stage="due", reducing=True)),
     "chunks from elsewhere": ({"delivered": [2, 7]}, Decided(delivered=(2, 7))),
+    "a question of a budget": (
+        {"stage": "due", "asked": {"how": "anew", "of": "r1", "what": "cost"}},
+        Decided(stage="due", asked={"how": "anew", "of": "r1", "what": "cost"}),
+    ),
+    "a budget": ({"budget": {"steps": 3, "raised": {"cost": 5}}}, Decided(budget={"steps": 3, "raised": {"cost": 5}})),
     "a loop": ({"own": {"items": [1, 2]}}, Decided(own={"items": [1, 2]})),
     "an early end": (
         {"end": {"state": "rejected", "message": "no", "by": "stop", "output": None}},

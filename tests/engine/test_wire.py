@@ -27,6 +27,7 @@ from agentflow.redaction import Redactor
 from agentflow.steps import step, wait_for_event
 from agentflow.steps.contract import Artifact, Context, EventWait, Park, Result, Skip, Timer, Wait
 from agentflow.steps.registry import step_type
+from agentflow.usage import Usage
 from tests.engine.hands import killed_at_commit
 from tests.engine.lab import Lab
 
@@ -156,6 +157,8 @@ def test_the_key_of_an_attempt_names_it_alone_and_that_of_its_effects_stays_over
     [
         (b'{"a":[1,"\\u00e4"]}', None),
         (b"1", Left([Chunk("file", True, False, b'{"artifactId":"file"}')], [{"role": "agent", "parts": []}], "half")),
+        (b"2", Left([], [], used={"m": Usage(1, 2, 3, 1, 10**13, 0), "": Usage(1)}, entry=4)),
+        (Failure("AF-STEP-RAISED", "no"), Left([], [], used={"m": Usage(2, parts=7)})),
         (Skip("nothing to do"), None),
         (Stopped("run_canceled"), None),
         (Failure("AF-STEP-RAISED", "no", "network", step="x", why="w", retry_after=3.0, data={"at": "a:1"}), None),

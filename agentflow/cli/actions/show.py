@@ -76,6 +76,7 @@ def show(common: Common, wanted: str, step: str | None, *, events: bool, tree: b
             waits = await session.engine.waits(run.id) if not run.ended else []
             hosted = await session.engine.hosted([run, *children])
             document = {**hosted_data([run], hosted)[0], "steps": [step_data(each) for each in view.steps]}
+            document["budget"] = {each.kind: {"used": each.used, "limit": each.limit} for each in view.budget}
             document |= {"waits": [wait_data(w) for w in waits], "children": hosted_data(children, hosted)}
             console.data(document)
             return 0
@@ -168,7 +169,7 @@ async def _lines(session: Session, run: Run, view: RunView, *, everything: bool)
     if run.state == "completed":
         lost = _DAMAGED if run.output is None and damaged(view) else one_line(run.output, 200)
         lines.append(f"output  {lost}")
-    lines += await spent_lines(session, run)
+    lines += await spent_lines(session, run, view.budget)
     lines += [f"label   {key}={one_line(value, 200)}" for key, value in run.labels.items()]
     lines += await _next(session, run, lost=bool(damaged(view)))
     return lines

@@ -12,6 +12,7 @@ from agentflow.definition.order import order
 from agentflow.engine.locating import locate
 from agentflow.engine.plan.counts import LOOPS, Items, count_items, satisfied, tolerated_by
 from agentflow.engine.read.slot_texts import waits_for
+from agentflow.engine.read.spent import Limit, budget_of
 from agentflow.engine.unreadable import read_failure
 from agentflow.errors import Failure
 from agentflow.store.rows import HELD, TERMINAL, RunRow, StepRow, TimerRow
@@ -80,6 +81,8 @@ class RunView:
     """In order of the definition, nested steps behind the one around them."""
     failed_step: str | None = None
     """Address of the step that failed first."""
+    budget: Sequence[Limit] = ()
+    """How much of its budget it has used, while it hasn't ended."""
 
     def step(self, address: str) -> StepView | None:
         """Return one step."""
@@ -155,7 +158,8 @@ class _Snapshot:
             if row.address not in shown:
                 views.append(self._step(row.address, locate(self.workflow, row.address), row, 0, ()))
                 self._nested(row.address, 1, views, shown)
-        return RunView(self.run, tuple(views), self.failure.step if self.failure else None)
+        failed = self.failure.step if self.failure else None
+        return RunView(self.run, tuple(views), failed, budget_of(self.workflow, self.run, self.around.now))
 
     def _nested(self, address: str, depth: int, views: list[StepView], shown: set[str]) -> None:
         stack = [(row, depth) for row in reversed(self.inside.get(address, []))]

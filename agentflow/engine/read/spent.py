@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from agentflow.data import salvaged
+from agentflow.definition.models import Workflow
+from agentflow.engine.plan.budget_state import original
+from agentflow.engine.plan.budget_texts import data_of
+from agentflow.engine.plan.decided import salvaged_of
 from agentflow.store.contract import Store
-from agentflow.store.rows import RunQuery, RunRow, StepRow
+from agentflow.store.rows import TERMINAL, RunQuery, RunRow, StepRow
 from agentflow.usage import NOTHING, Usage, usage_of
 
 _CHILDREN = 10_000
@@ -24,6 +29,34 @@ async def by_step(store: Store, run: RunRow, steps: list[StepRow]) -> dict[str, 
     for child in await store.list_runs(RunQuery(parent=run.id, limit=_CHILDREN)):
         if child.usage is not None and child.parent_step is not None:
             _add(found, addresses.get(child.parent_step, ""), used_by(child))
+    return found
+
+
+class Limit(NamedTuple):
+    """How much of a budget is used."""
+
+    kind: str
+    used: Any
+    limit: Any
+
+
+def budget_of(workflow: Workflow, run: RunRow, now: float) -> list[Limit]:
+    """Return how much of its budget a run that hasn't ended has used; as JSON says amounts."""
+    budget = workflow.budget
+    if budget is None or run.state in TERMINAL:
+        return []
+    kept = salvaged_of(run.memo).budget or {}
+    used = used_by(run)
+    since = kept.get("since")
+    amounts: dict[str, float] = {
+        "cost": used.parts, "tokens": used.tokens, "steps": kept.get("steps", 0),
+        "time": kept.get("worked", 0.0) + (now - since if since is not None else 0.0),
+    }  # fmt: skip
+    found: list[Limit] = []
+    for kind, amount in amounts.items():
+        limit = kept.get("raised", {}).get(kind, original(budget, kind))
+        if limit is not None:
+            found.append(Limit(kind, data_of(kind, amount), data_of(kind, limit)))
     return found
 
 
