@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -25,7 +25,7 @@ from agentflow.engine.runtime.base import Runtime
 from agentflow.errors import DefinitionError, Problem, StoreError
 from agentflow.expressions import NamedValues, compile_value
 from agentflow.ids import IdSource
-from agentflow.requirements import Checker, ConnectionProvider, Providers
+from agentflow.requirements import Checker, ConnectionProvider, NoBook, Providers
 from agentflow.sealing import VARIABLE, Sealer, keys_of, new_key
 from agentflow.steps.own import OwnTypes
 from agentflow.steps.services import ProcessServices
@@ -48,8 +48,8 @@ def build_core(
     """Make a core for one engine."""
     services = services_of(config, functions, tools, agents)
     sealer = sealer_of(os.environ, store.key_file)
-    book = book_of(config, store, sealer, clock.now)
-    services.book = credentials = Providers(connections, book)
+    book = cache(partial(book_of, config, store, sealer, clock.now))
+    services.book = credentials = Providers(connections, book() if config.connections else NoBook())
     types = OwnTypes(config.folder, config.python_modules)
     env = Environment(
         clock=clock,

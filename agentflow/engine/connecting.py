@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from agentflow.config import Config
-from agentflow.requirements.connections.book import ConnectionBook
-from agentflow.requirements.connections.settings import Settings
 from agentflow.sealing import Sealer
 from agentflow.store.contract import Store
 
 if TYPE_CHECKING:
+    from agentflow.requirements.connections.book import ConnectionBook
+    from agentflow.requirements.connections.settings import Settings
     from agentflow.steps.network import Resolve
 
 
@@ -19,6 +19,7 @@ def book_of(
     config: Config, store: Store, sealer: Sealer, now: Callable[[], float], resolve: Resolve | None = None
 ) -> ConnectionBook:
     """Return the book of a config's connections, over a store."""
+    from agentflow.requirements.connections.book import ConnectionBook  # noqa: PLC0415  most configs have none
 
     def transport(settings: Settings) -> Any:
         from agentflow.steps.network import Policy, Section  # noqa: PLC0415  as below

@@ -10,10 +10,10 @@ from agentflow.requirements.checker import (
     native_skills,
 )
 from agentflow.requirements.preflight import Lack, Preflight, preflight_of
-from agentflow.requirements.providers import ConnectionProvider, Providers
+from agentflow.requirements.providers import ConnectionProvider, NoBook, Providers
 from agentflow.requirements.wants import Want
 
 __all__ = (
-    "Checker", "ConnectionProvider", "Lack", "Preflight", "Providers", "Want", "is_valid", "message",
+    "Checker", "ConnectionProvider", "Lack", "NoBook", "Preflight", "Providers", "Want", "is_valid", "message",
     "missing_error", "native_skills", "preflight_of",
 )  # fmt: skip

@@ -96,3 +96,27 @@ class Providers:
         except NotConnected as lack:
             return lack
         return None
+
+
+class NoBook:
+    """The book of a config without connections."""
+
+    async def credentials(self, name: str, principal: Principal, *, scopes: Collection[str] = ()) -> Credentials:
+        """Have none."""
+        raise _unknown(name, scopes)
+
+    async def rejected(self, name: str, principal: Principal, credentials: Credentials) -> Credentials:
+        """Have none."""
+        raise _unknown(name, ())
+
+    async def lack(self, name: str, principal: Principal, scopes: Collection[str] = ()) -> NotConnected | None:
+        """Say that there is none."""
+        return _unknown(name, scopes)
+
+    def manner(self, name: str) -> tuple[OnMissing, float]:
+        """Let steps fail that need one: signing in doesn't help."""
+        return "fail", 0.0
+
+
+def _unknown(name: str, scopes: Collection[str]) -> NotConnected:
+    return NotConnected(name, "unknown", scopes=scopes, hint=f'connections: {{"{name}": {{…}}}}, in the config')

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from agentflow.clock import Clock
 from agentflow.config import Limits
@@ -14,10 +15,12 @@ from agentflow.engine.host.keys import Keys
 from agentflow.engine.program import Program, StepProgram, Types
 from agentflow.ids import IdSource
 from agentflow.requirements import Checker, message
-from agentflow.requirements.connections.book import ConnectionBook
 from agentflow.sealing import Sealer
 from agentflow.steps.services import ProcessServices
 from agentflow.store.rows import State
+
+if TYPE_CHECKING:
+    from agentflow.requirements.connections.book import ConnectionBook
 
 
 class Environment:
@@ -38,7 +41,7 @@ class Environment:
         gate: Gate,
         limits: Limits,
         sealer: Sealer,
-        book: ConnectionBook,
+        book: Callable[[], ConnectionBook],
         credentials: Book,
         fed: Mapping[str, str] | None = None,
         agent: str = "",
@@ -75,12 +78,16 @@ class Environment:
         self.allocate = keys.take
         self.gate = gate
         self.sealer = sealer
-        self.book = book
-        """Where people sign in."""
+        self._book = book
         self.credentials = credentials
         """Gives credentials to steps."""
         self._granted: dict[str, None] = {}
         """Step types whose skills are granted: that stays so. Connections come and go."""
+
+    @property
+    def book(self) -> ConnectionBook:
+        """Where people sign in."""
+        return self._book()
 
     def program(self, digest: str) -> Program:
         """Return the program of a definition that is known."""
