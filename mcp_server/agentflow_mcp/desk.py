@@ -83,34 +83,61 @@ class Desk:
             return offer.tool.input_schema
         return self._controls[name][0].input_schema if name in self._controls else None
 
+    def starts(self, name: str) -> bool:
+        """Tell whether a tool starts a workflow."""
+        return name in self._offers
+
     def mode(self, name: str) -> Literal["auto", "sync", "task"]:
         """Tell whether a call of a tool may, or must, become a task."""
         offer = self._offers.get(name)
         return "sync" if offer is None else offer.tool.task
 
-    async def call(self, name: str, arguments: Mapping[str, Any], caller: Caller) -> Result:
-        """Call a tool that there is. What goes wrong is a result too."""
-        return await self._safely(name, arguments, caller, self._called(name, arguments, caller))
+    async def call(self, name: str, arguments: Mapping[str, Any], caller: Caller, begun: Run | None = None) -> Result:
+        """Call a tool that there is. What goes wrong is a result too.
+
+        Args:
+            name: the tool.
+            arguments: the call's.
+            caller: who calls.
+            begun: the run that `begin` has started for this call.
+        """
+        work = self._called(name, arguments, caller) if begun is None else self._followed(begun, caller)
+        return await self._safely(name, arguments, caller, work)
+
+    async def begin(self, name: str, arguments: Mapping[str, Any], caller: Caller) -> Run | Result:
+        """Start the run of a workflow's tool, as `call` does, without following it. What goes wrong is a result."""
+        try:
+            self._check(name, arguments)
+            return await self._start(self._offers[name], arguments, caller)
+        except Exception as error:
+            return self._failed(name, error)
 
     async def _called(self, name: str, arguments: Mapping[str, Any], caller: Caller) -> Result:
         self._check(name, arguments)
         if name in self._controls:
             return await self._controls[name][1](self.follower, arguments, caller)
-        return await self._start(self._offers[name], arguments, caller)
+        return await self._followed(await self._start(self._offers[name], arguments, caller), caller)
+
+    def _followed(self, run: Run, caller: Caller) -> Awaitable[Result]:
+        return self.follower.followed(run, caller, self.follower.hold_of(run.workflow))
 
     async def _safely(self, name: str, arguments: Mapping[str, Any], caller: Caller, work: Awaitable[Result]) -> Result:
-        redactor = self.engine.config.redactor
         try:
             found = await work
             if found.requests and found.run_id is not None:
                 state = states.State(found.run_id, found.keys).text
                 found = replace(found, state=states.seal(self.engine, name, arguments, caller.principal, state))
-        except AgentflowError as error:
-            found = refused(error)
-        except Exception as error:  # whatever it is, the client hears of it, and the server goes on
-            _log.exception("a call of %s failed", name)
-            found = refused(defect(error, redactor))
-        return found.without_secrets(redactor)
+        except Exception as error:
+            return self._failed(name, error)
+        return found.without_secrets(self.engine.config.redactor)
+
+    def _failed(self, name: str, error: Exception) -> Result:
+        """Return what went wrong as a result: whatever it is, the client hears of it, and the server goes on."""
+        redactor = self.engine.config.redactor
+        if isinstance(error, AgentflowError):
+            return refused(error).without_secrets(redactor)
+        _log.error("a call of %s failed", name, exc_info=error)
+        return refused(defect(error, redactor)).without_secrets(redactor)
 
     def _check(self, name: str, arguments: Mapping[str, Any]) -> None:
         check = self._checks.get(name)
@@ -119,17 +146,16 @@ class Desk:
             what = f"the arguments of {name} don't fit: {'; '.join(problems)}"
             raise InputError(what, hint="correct them and call again; nothing was done")
 
-    async def _start(self, offer: Offer, arguments: Mapping[str, Any], caller: Caller) -> Result:
+    async def _start(self, offer: Offer, arguments: Mapping[str, Any], caller: Caller) -> Run:
         given: Any = dict(arguments)
         if offer.wrapped:
             if "input" not in given or len(given) > 1:
                 raise InputError(f'{offer.tool.name} takes one argument, "input"')
             given = given["input"]
-        run = await self.engine.start(
+        return await self.engine.start(
             offer.workflow, given, entry_point=offer.entry_point, idempotency_key=caller.key, door=DOOR,
             principal=caller.principal, retention=caller.keep,
         )  # fmt: skip
-        return await self.follower.followed(run, caller, self.follower.hold_of(run.workflow))
 
     async def go_on(
         self, name: str, arguments: Mapping[str, Any], state: str, replies: Mapping[str, Any], caller: Caller

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from agentflow.data import is_object
 from agentflow.engine import Answer, Decline, Engine, Run
@@ -13,6 +13,9 @@ from agentflow.errors import ConflictError, InputError
 from agentflow_mcp.asking import Opened, Reply, Request
 from agentflow_mcp.caller import Caller
 from agentflow_mcp.questions import DOOR, Questions
+
+KEY: Final = "agentflow/idempotency-key"
+"""Key of a call's `_meta` that names it, so that it is carried out once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def meta_key(meta: object) -> str | None:
     Raises:
         InputError: it is no text, or empty.
     """
-    key = meta.get("agentflow/idempotency-key") if is_object(meta) else None
+    key = meta.get(KEY) if is_object(meta) else None
     if key is not None and (not isinstance(key, str) or not key):
-        raise InputError("agentflow/idempotency-key is a text that isn't empty")
+        raise InputError(f"{KEY} is a text that isn't empty")
     return key

@@ -32,7 +32,7 @@ class _Served:
         self._leaving = agent.leaving
         self._desk = Desk(agent.engine, CONTROLS, HOLD, page=partial(link_to, agent.engine, agent.url))
         server = make_server(self._desk, agent.engine.config.name)
-        self.endpoint = Endpoint(server, agent.engine.config.limits.input_size * ROOM, tokens=agent.tokens)
+        self.endpoint = Endpoint(server, self._desk, agent.engine.config.limits.input_size * ROOM, tokens=agent.tokens)
 
     async def keep_up(self) -> None:
         """Take the workflows of a changed config."""

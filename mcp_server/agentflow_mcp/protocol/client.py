@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import mcp.types as types
 from mcp.server import ServerRequestContext
@@ -12,7 +12,7 @@ from mcp.shared.message import ServerMessageMetadata
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
 from agentflow.data import is_object
-from agentflow.engine import Answer, Decline
+from agentflow.engine import Answer, Decline, Run
 from agentflow.errors import AgentflowError
 from agentflow.ids import new_id
 from agentflow.principal import LOCAL, Principal
@@ -22,6 +22,8 @@ from agentflow_mcp.caller import Caller
 from agentflow_mcp.replies import meta_key
 
 TASKS: Final = "io.modelcontextprotocol/tasks"
+BEGUN: Final = "agentflow.mcp.begun"
+"""Key of the run in a request's state that was started for it."""
 Context: TypeAlias = ServerRequestContext[dict[str, Any]]
 
 
@@ -30,28 +32,38 @@ def principal(ctx: Context) -> Principal:
     return LOCAL if ctx.request is None else principal_of(ctx.request.scope)
 
 
+class Abilities(NamedTuple):
+    """What a client has declared that it can."""
+
+    tasks: bool
+    """Takes a task for a result, and follows that itself."""
+    forms: bool
+    """Shows forms."""
+    pages: bool
+    """Takes its user to pages."""
+    rounds: bool
+    """Takes what is asked for a result, and goes on with the call when it has the answers."""
+
+
+def abilities(declared: types.ClientCapabilities | None, version: str) -> Abilities:
+    """Return what a client can that has declared something in a version of the protocol."""
+    if declared is None:
+        return Abilities(tasks=False, forms=False, pages=False, rounds=False)
+    modern, shown = version in MODERN_PROTOCOL_VERSIONS, declared.elicitation
+    forms = shown is not None and (shown.form is not None or shown.url is None)
+    pages = shown is not None and shown.url is not None
+    tasks = modern and TASKS in (declared.extensions or {})
+    return Abilities(tasks, forms, pages, rounds=modern and (forms or pages))
+
+
 def takes_tasks(ctx: Context) -> bool:
-    declared = ctx.session.client_capabilities
-    modern = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
-    return modern and declared is not None and TASKS in (declared.extensions or {})
+    return abilities(ctx.session.client_capabilities, ctx.protocol_version).tasks
 
 
 def needs_tasks(what: str) -> MCPError:
     """Return the error of what is only for clients with tasks."""
     needed: dict[str, Any] = {"requiredCapabilities": {"extensions": {TASKS: {}}}}
     return MCPError(types.MISSING_REQUIRED_CLIENT_CAPABILITY, f"{what} needs {TASKS}", needed)
-
-
-def shows_forms(ctx: Context) -> bool:
-    declared = ctx.session.client_capabilities
-    shown = declared.elicitation if declared is not None else None
-    return shown is not None and (shown.form is not None or shown.url is None)
-
-
-def shows_pages(ctx: Context) -> bool:
-    """Tell whether a client takes its user to pages."""
-    declared = ctx.session.client_capabilities
-    return declared is not None and declared.elicitation is not None and declared.elicitation.url is not None
 
 
 def caller_of(ctx: Context, key: str | None = None) -> Caller:
@@ -61,12 +73,16 @@ def caller_of(ctx: Context, key: str | None = None) -> Caller:
         ctx: of the call.
         key: its idempotency key.
     """
-    forms, pages = shows_forms(ctx), shows_pages(ctx)
+    can = abilities(ctx.session.client_capabilities, ctx.protocol_version)
     return Caller(
-        principal(ctx), progress(ctx), hears(ctx), asking(ctx) if forms or pages else None, key,
-        tasks=takes_tasks(ctx), forms=forms, pages=pages,
-        rounds=(forms or pages) and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS,
+        principal(ctx), progress(ctx), hears(ctx), asking(ctx) if can.forms or can.pages else None, key,
+        tasks=can.tasks, forms=can.forms, pages=can.pages, rounds=can.rounds,
     )  # fmt: skip
+
+
+def begun(ctx: Context) -> Run | None:
+    """Return the run that was started for a call before it came to the SDK; None: none was."""
+    return None if ctx.request is None else ctx.request.scope["state"].get(BEGUN)
 
 
 def hears(ctx: Context) -> bool:

@@ -18,6 +18,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from agentflow.server.bodies import DEPTH, is_deeper, read
 from agentflow.server.who import principal_of
+from agentflow_mcp.desk import Desk
+from agentflow_mcp.protocol.direct import Direct
 
 LAST: Final = 0.5
 """Seconds that calls get to be answered when the server ends, before their streams do."""
@@ -26,15 +28,17 @@ LAST: Final = 0.5
 class Endpoint:
     """The ASGI app at an agent's `/mcp`."""
 
-    def __init__(self, server: Server[dict[str, Any]], largest: int, *, tokens: bool) -> None:
+    def __init__(self, server: Server[dict[str, Any]], desk: Desk, largest: int, *, tokens: bool) -> None:
         """Serve a server's clients.
 
         Args:
             server: answers them.
+            desk: carries their calls out.
             largest: bytes that a request may have.
             tokens: whether they bring tokens: a session is its opener's then.
         """
         self._manager = StreamableHTTPSessionManager(server, max_request_body_size=largest)
+        self._direct = Direct(server, desk)
         self._largest = largest
         self._tokens = tokens
         self._open: set[anyio.CancelScope] = set()
@@ -79,6 +83,8 @@ class Endpoint:
         self._open.add(stream)
         try:
             with stream:
+                if body and await self._direct.answer(scope, body, send):
+                    return
                 await self._manager.handle_request(scope, _Again(body, receive), send)
         finally:
             self._open.discard(stream)

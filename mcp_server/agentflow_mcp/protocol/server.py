@@ -15,12 +15,12 @@ from agentflow_mcp.additions import additions_of
 from agentflow_mcp.catalogue import Tool
 from agentflow_mcp.desk import Desk
 from agentflow_mcp.protocol.added import serve_added
-from agentflow_mcp.protocol.client import Context, caller_of, needs_tasks, takes_tasks
+from agentflow_mcp.protocol.client import Context, begun, caller_of, needs_tasks, takes_tasks
 from agentflow_mcp.protocol.earlier import serve_earlier_tasks
 from agentflow_mcp.protocol.listening import lifespan, serve_listening
 from agentflow_mcp.protocol.prompts import serve_prompts
 from agentflow_mcp.protocol.resources import serve_resources
-from agentflow_mcp.protocol.shapes import request_of, result_of, tool_of
+from agentflow_mcp.protocol.shapes import request_of, result_of, task_result, tool_of
 from agentflow_mcp.protocol.tasks import serve_tasks
 from agentflow_mcp.replies import meta_key
 from agentflow_mcp.results import refused
@@ -89,7 +89,7 @@ async def _called(ctx: Context, desk: Desk, params: types.CallToolRequestParams,
     arguments = params.arguments or {}
     replies = {name: each.model_dump(mode="json") for name, each in (params.input_responses or {}).items()}
     if params.request_state is None:
-        result = await desk.call(params.name, arguments, caller)
+        result = await desk.call(params.name, arguments, caller, begun(ctx))
         if result.state is not None and result.requests.keys() & replies.keys():  # it brings what it would be asked
             result = await desk.go_on(params.name, arguments, result.state, replies, caller) or result
     else:
@@ -98,7 +98,7 @@ async def _called(ctx: Context, desk: Desk, params: types.CallToolRequestParams,
             raise MCPError(types.INVALID_PARAMS, "Invalid or expired requestState")
         result = found
     if result.is_task:
-        return {"resultType": "task", **result.data}
+        return task_result(result)
     if result.requests:
         return types.InputRequiredResult(
             input_requests={name: request_of(each) for name, each in result.requests.items()},

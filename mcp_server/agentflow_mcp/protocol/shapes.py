@@ -28,15 +28,35 @@ def tool_of(tool: Tool) -> types.Tool:
 
 
 def result_of(result: Result) -> types.CallToolResult:
-    meta: dict[str, Any] | None = {RUN_KEY: result.run_id} if result.run_id is not None else None
-    if result.usage is not None:
-        meta = {**(meta or {}), USAGE_KEY: dict(result.usage)}
     return types.CallToolResult(
         content=[types.TextContent(type="text", text=result.text)],
         structured_content=dict(result.data),
         is_error=result.failed,
-        _meta=meta,
+        _meta=_meta(result) or None,
     )
+
+
+def plain_of(result: Result) -> dict[str, Any]:
+    """Return a result that asks for nothing as it is written, its fields in the SDK's order."""
+    if result.is_task:
+        return task_result(result)
+    meta = _meta(result)
+    return {
+        **({"_meta": meta} if meta else {}),
+        "content": [{"text": result.text, "type": "text"}],
+        "isError": result.failed,
+        "resultType": "complete",
+        "structuredContent": result.data,
+    }
+
+
+def task_result(result: Result) -> dict[str, Any]:
+    return {"resultType": "task", **result.data}
+
+
+def _meta(result: Result) -> dict[str, Any]:
+    run = {RUN_KEY: result.run_id} if result.run_id is not None else {}
+    return run if result.usage is None else {**run, USAGE_KEY: dict(result.usage)}
 
 
 def request_of(request: Request) -> types.ElicitRequest:
