@@ -209,3 +209,14 @@ class Failure:
         """Read the JSON form back; fields of newer versions are left out."""
         known = {name: data[name] for name in cls.__slots__ if name in data}
         return cls(**known)
+
+
+def denial_in(error: BaseException | None) -> StepError | None:
+    """Return the refusal by network rules that an error of a connection stands for; None: it is another one."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, StepError) and error.code == "AF-NETWORK-DENIED":
+            return error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Annotated, Final, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
@@ -101,6 +102,17 @@ def _split(text: str, written: str) -> tuple[str, int | None]:
 def host_rules(written: Iterable[str]) -> tuple[HostRule, ...]:
     """Read several rules; raises ValueError where one names no host."""
     return tuple(host_rule(each) for each in written)
+
+
+def place_of(url: str) -> str:
+    """Return the host and port of an address, as a rule has them; '' where it has none."""
+    try:
+        split = urlsplit(url)
+        host, port = (split.hostname or "").lower(), split.port
+    except ValueError:
+        return ""
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}:{port or _PORTS.get(split.scheme, 80)}" if host else ""
 
 
 def _checked(written: tuple[str, ...]) -> tuple[str, ...]:

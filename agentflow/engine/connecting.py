@@ -26,7 +26,8 @@ def book_of(
         from agentflow.steps.network_httpx2 import GuardedTransport2  # noqa: PLC0415  httpx2 costs its import
 
         section = Section(f'the connection "{settings.name}"', f'connections: {{"{settings.name}": %s}}')
-        return GuardedTransport2(Policy(None, settings.entry.private, resolve, section))
+        policy = Policy(None, settings.entry.private, resolve, section)
+        return GuardedTransport2(policy.naming(*settings.spelled_out))
 
     return ConnectionBook(
         config.connections,

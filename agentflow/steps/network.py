@@ -70,6 +70,10 @@ class Section(NamedTuple):
     name: str
     written: str
     """How it is written, with `%s` for the rules themselves."""
+    allow: str = "allow"
+    """Their field that lists hosts."""
+    private: str | None = "private: true"
+    """Their field that opens private addresses; None: listing the host does."""
 
 
 SKILL = Section("native:network", 'skills: {"native:network": %s}')
@@ -130,9 +134,9 @@ class Policy:
             name = plain(host)
             name = f"[{name}]" if ":" in name else name
             listed = [rule.written for rule in self.allow]
-            rule = f"its rule is allow: [{', '.join(listed)}]" if listed else "its rule is allow: [], nothing"
+            field = self.section.allow
             what = f'host "{name}" isn\'t allowed by {self.section.name}'
-            raise _denied(what, self._edit("allow", listed, name), rule)
+            raise _denied(what, self._edit(field, listed, name), f"its rule is {field}: [{', '.join(listed)}]")
 
     def _names(self, host: str, port: int) -> bool:
         return any(rule.matches(host, port) for rule in self.named)
@@ -156,9 +160,10 @@ class Policy:
                 f"{ip} is of {range_of(ip)}",
             )  # fmt: skip
         if is_private(ip) and not (self.private or named):
+            field = self.section.private or f'{self.section.allow}: ["{host}"]'
             raise _denied(
                 f'"{host}" has the private address {address}, which {self.section.name} doesn\'t allow',
-                f"if it is meant: {self.section.written % '{private: true}'}",
+                f"if it is meant, in the config: {self.section.written % f'{{{field}}}'}",
                 f"{ip} is of {range_of(ip)}; private addresses are closed unless the config opens them",
             )
 
@@ -224,14 +229,3 @@ async def system_resolve(host: str, port: int) -> Sequence[str]:
 
 def _denied(what: str, hint: str | None, why: str | None = None) -> StepError:
     return StepError(what, code="AF-NETWORK-DENIED", kind="network", retryable=False, hint=hint, why=why)
-
-
-def denial_in(error: BaseException | None) -> StepError | None:
-    """Return the refusal by network rules that an error of a connection stands for; None: it is another one."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        if isinstance(error, StepError) and error.code == "AF-NETWORK-DENIED":
-            return error
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return None

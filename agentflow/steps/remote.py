@@ -61,6 +61,8 @@ class Entry:
     """The connection that it names: an entry of the config's `connections`, its templates computed."""
     signing: Signing | None = None
     """Signs its requests in the name of somebody."""
+    templated: bool = False
+    """Whether its address was computed: the config then doesn't say itself where requests go."""
 
 
 def signing(credentials: Mapping[str, Any]) -> dict[str, str]:

@@ -210,6 +210,7 @@ class ProcessServices:
             self.folder,
             None if given is None else self._computed(given),
             signing,
+            "{" in str(fields.get("url") or ""),
         )
 
     def _server(self, name: str, fields: Mapping[str, Any]) -> ToolProvider:

@@ -59,7 +59,8 @@ def check_host(credentials: Credentials, host: str, port: int) -> None:
         from agentflow.definition.host_rules import host_rules  # noqa: PLC0415  as below
         from agentflow.steps.network import Policy, Section  # noqa: PLC0415  kept beside what it checks
 
-        section = Section(f"the connection {credentials.connection}", "hosts: %s")
+        name = credentials.connection
+        section = Section(f"the connection {name}", f'connections: {{"{name}": %s}}', "hosts")
         Policy(host_rules(credentials.hosts), section=section).check_host(host, port)
 
 

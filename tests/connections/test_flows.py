@@ -297,20 +297,11 @@ async def test_a_wrong_client_secret_is_the_configs_fault_and_not_told(tmp_path:
 
 
 async def test_endpoints_on_this_machine_need_a_word_in_the_config(tmp_path: Path, server: Provider) -> None:
-    several: list[dict[str, Any]] = [
-        {"private": False},
-        {"private": False, "token_url": "https://127.0.0.1:9/token", "issuer": None},
-    ]
-    for more in several:
-        entry = {name: value for name, value in server.connection(**more).items() if value is not None}
-        if "token_url" in entry:
-            entry |= {"authorize_url": "https://127.0.0.1:9/auth", "grant": "client_credentials"}
-        async with Engine.open(":memory:", config=config_of({"google": entry}), host="none") as engine:
-            book = engine.core.env.book
-            asking = book.credentials("google", ALICE) if "token_url" in entry else book.begin("google", ALICE)
-            with pytest.raises(AgentflowError) as refused:
-                await asking
-        assert "private" in f"{refused.value.why}"
+    entry = {name: value for name, value in server.connection(private=False).items() if value is not None}
+    async with Engine.open(":memory:", config=config_of({"google": entry}), host="none") as engine:
+        with pytest.raises(AgentflowError) as refused:
+            await engine.core.env.book.begin("google", ALICE)
+    assert "private" in f"{refused.value.why}"
 
 
 async def test_a_token_is_sent_to_no_other_client_than_it_is_for(

@@ -134,6 +134,13 @@ async def test_the_credentials_of_a_connection_are_sent_and_its_address_may_be_a
             more = """env: [DESK_KEY, {name: DESK_URL, public: true}]
 connections: {"desk:key": {type: api_key, header: X-Key, key: "{env.DESK_KEY}"}}"""
             async with engine(tmp_path, asking("{env.DESK_URL}", connection='"desk:key"', more=more)) as asker:
+                ended = await asker.wait((await asker.start("main")).id)
+                assert ended.failure is not None
+                assert ended.failure.code == "AF-NETWORK-DENIED"  # the config doesn't say itself that it is here
+                assert "hosts: [" in f"{ended.failure.hint}"
+            more += "\n"
+            named = asking("{env.DESK_URL}", connection='"desk:key"', hosts="[127.0.0.1]", more=more)
+            async with engine(tmp_path, named) as asker:
                 assert (await asker.wait((await asker.start("main")).id)).output == {"output": "hi"}
     assert {request.headers["X-Key"] for request in agent.asked} == {"secret-of-the-desk"}
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import anyio
 import httpx
 
-from agentflow.definition.host_rules import host_rules
+from agentflow.definition.host_rules import host_rules, place_of
 from agentflow.errors import StepError
 from agentflow.steps.http_client import guarded_client
-from agentflow.steps.network import Policy
+from agentflow.steps.network import Policy, Section
 from agentflow.steps.remote import Entry, signing
 from agentflow.steps.signing import Signing
 from agentflow_a2a.client.bounded import bound
@@ -59,19 +59,26 @@ class Line:
         self.agent = entry.name
         self._url = _address(entry)
         self._tenant = fields.get("tenant")
-        self._hosts = (_place(self._url), *(str(host).lower() for host in fields.get("hosts") or ()))
+        listed = tuple(str(host) for host in fields.get("hosts") or ())
+        self._rules = host_rules((place_of(self._url), *listed))
         self._headers = _credentials(entry)
         self.seconds = float(fields.get("timeout") or CALL_TIME)
-        # Who wrote the config has named these hosts: they may be private. What a card names besides isn't connected to.
-        rules = tuple(
-            host.partition("]")[0].lstrip("[") for host in self._hosts
-        )  # of IPv6 addresses without their port
-        self._http: httpx.AsyncClient = bound(guarded_client(Policy(host_rules(rules), True, entry.resolve)))
+        self._http: httpx.AsyncClient = bound(guarded_client(self._policy(entry, listed)))
         if entry.signing is not None:
             self._http.auth = _Signed(entry.signing)
         self._cards = Cards(self.agent, self._url, self._http, self._headers)
         self._card: Mapping[str, Any] | None = None
         self._transport: Transport | None = None
+
+    def _policy(self, entry: Entry, listed: Sequence[str]) -> Policy:
+        """Return where requests go: to hosts that the config names, and of an address that it spells out, in private.
+
+        What a card names besides isn't connected to.
+        """
+        section = Section(f'agent "{self.agent}"', f"agents: {{{self.agent}: %s}}", "hosts", None)
+        private = entry.policy is not None and entry.policy.private
+        named = host_rules(listed) if entry.templated else self._rules
+        return Policy(self._rules, private, entry.resolve, section, named)
 
     async def transport(self) -> Transport:
         """Return how the agent is spoken to.
@@ -96,15 +103,16 @@ class Line:
             raise self._unusable("it offers neither JSON-RPC nor HTTP+JSON of protocol 1.0 or 0.3", None)
         found = [each for each in spoken if self._is_named(str(each.get("url")))]
         if not found:
-            others = sorted({_place(str(each.get("url"))) for each in spoken})
+            others = sorted({place_of(str(each.get("url"))) for each in spoken})
             hint = f'if that is meant, in the config: agents: {{{self.agent}: {{hosts: ["{others[0]}"]}}}}'
             raise self._unusable(f"its card sends requests to another host: {', '.join(others)}", hint)
         return found
 
     def _is_named(self, url: str) -> bool:
-        place = _place(url)
-        return url.startswith(("http://", "https://")) and (
-            place in self._hosts or place.rpartition(":")[0] in self._hosts
+        host, _, port = place_of(url).rpartition(":")
+        scheme = url.partition("://")[0]
+        return scheme in ("http", "https") and any(
+            rule.matches(host.strip("[]"), int(port or 0), scheme) for rule in self._rules
         )
 
     def _unusable(self, why: str, hint: str | None) -> StepError:
@@ -171,18 +179,6 @@ def _address(entry: Entry) -> str:
             hint="it begins with http:// or https://",
         )  # fmt: skip
     return url
-
-
-def _place(url: str) -> str:
-    """Return the host and port of an address."""
-    split = urlsplit(url)
-    host = (split.hostname or "").lower()
-    try:
-        port = split.port
-    except ValueError:
-        port = None
-    shown = f"[{host}]" if ":" in host else host
-    return f"{shown}:{port or (443 if split.scheme == 'https' else 80)}"
 
 
 def _credentials(entry: Entry) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 from urllib.parse import parse_qsl, quote_plus
 
 from agentflow.data import encode, is_object
-from agentflow.errors import AgentflowError, StepError
+from agentflow.errors import AgentflowError, StepError, denial_in
 from agentflow.requirements.connections.settings import Settings, unconfigured
 
 Transport: TypeAlias = Callable[[Settings], Any]
@@ -43,9 +43,13 @@ class Unreachable(StepError):
 
     default_code = "AF-AUTH-SERVER"
 
-    def __init__(self, what: str, *, why: str | None = None) -> None:
-        """Make an error; `why` is what the server, or the network, says."""
-        super().__init__(what, kind="network", why=why)
+    def __init__(self, what: str, *, why: str | None = None, denial: StepError | None = None) -> None:
+        """Make an error; `why` is what the server, or the network, says; `denial`: our own rules don't let us ask."""
+        if denial is None:
+            super().__init__(what, kind="network", why=why)
+            return
+        why = ": ".join(filter(None, (denial.what, denial.why)))
+        super().__init__(what, code=denial.code, kind="network", retryable=False, why=why, hint=denial.hint)
 
 
 class Answer(NamedTuple):
@@ -265,7 +269,8 @@ class OAuthServer:
             raise Refused(name, told(error.error)[:200], _cut(error.description)) from None
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
             said = str(error) or type(error).__name__
-            raise Unreachable(f'the authorization server of "{name}" can\'t be asked', why=_cut(said)) from None
+            what = f'the authorization server of "{name}" can\'t be asked'
+            raise Unreachable(what, why=_cut(said), denial=denial_in(error)) from None
 
     def _object(self, response: Any) -> Mapping[str, Any]:
         try:

@@ -10,9 +10,12 @@ from pydantic import ValidationError
 
 from agentflow.credentials import NotConnected
 from agentflow.definition.connection_fields import ConnectionEntry
+from agentflow.definition.host_rules import place_of
 from agentflow.errors import AgentflowError
 from agentflow.expressions import NamedValues, compile_value
 from agentflow.requirements.connections.presets import PRESETS, STANDARD, Preset
+
+_ADDRESSES = ("issuer", "authorize_url", "token_url", "device_url", "revoke_url", "account_url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class Settings:
     name: str
     entry: ConnectionEntry
     preset: Preset = STANDARD
+    spelled_out: tuple[str, ...] = ()
+    """Hosts with ports that the config itself names; others come of templates, or are told by the server."""
 
     @property
     def signs_in(self) -> bool:
@@ -102,7 +107,12 @@ class AllSettings:
         if provider is None and entry.issuer is None and entry.token_url is None:
             provider = name.partition(":")[0]
         known = PRESETS.get(provider, STANDARD) if entry.type == "oauth2" and provider is not None else STANDARD
-        return Settings(name, entry, known)
+        return Settings(name, entry, known, _spelled_out(fields))
+
+
+def _spelled_out(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    urls = (str(fields.get(field) or "").replace("{client_id}", "") for field in _ADDRESSES)
+    return tuple(filter(None, (place_of(url) for url in urls if "{" not in url)))
 
 
 def unconfigured(name: str, why: str) -> NotConnected:

@@ -9,10 +9,10 @@ from mcp.types import CONNECTION_CLOSED, INVALID_PARAMS, METHOD_NOT_FOUND, PARSE
 from pydantic import ValidationError
 
 from agentflow.data import is_object
-from agentflow.errors import StepError
+from agentflow.errors import StepError, denial_in
 from agentflow.redaction import current
 from agentflow.steps.failing import shorten
-from agentflow_mcp.client.http import UNREACHABLE
+from agentflow_mcp.client.http import DENIED, UNREACHABLE
 from agentflow_mcp.client.settings import Server
 
 LONGEST_TAIL = 1000
@@ -25,6 +25,8 @@ def from_opening(server: Server, error: BaseException, tail: str) -> StepError:
     found = _innermost(error)
     if isinstance(found, StepError):
         return found
+    if (refusal := _denied(found)) is not None:
+        return refusal
     if isinstance(found, FileNotFoundError | PermissionError | NotADirectoryError):
         return StepError(
             f'server "{server.name}" can\'t be started: {(found.strerror or "error").lower()}: {server.command}',
@@ -77,6 +79,8 @@ def from_call(server: Server, tool: str, error: BaseException, tail: str) -> Ste
     """Return what a call has come to that has no result."""
     if isinstance(error, StepError):
         return error
+    if (refusal := _denied(error)) is not None:
+        return refusal
     if isinstance(error, ValidationError):
         return result_unfit(tool, "its answer isn't one of the protocol")
     if isinstance(error, RuntimeError):  # of the SDK: a result that doesn't fit the tool's output schema
@@ -101,6 +105,19 @@ def result_unfit(tool: str, why: str) -> StepError:
     return StepError(
         shorten(f'The result of tool "{tool}" can\'t be used: {why}'),
         code="AF-TOOL-RESULT", kind="invalid", retryable=False,
+    )  # fmt: skip
+
+
+def _denied(error: BaseException) -> StepError | None:
+    """Return the refusal by our own network rules that an error stands for."""
+    data: Any = error.data if isinstance(error, MCPError) else None
+    told: Any = data.get(DENIED) if is_object(data) else None
+    if not is_object(told):
+        return denial_in(error)
+    why, hint = told.get("why"), told.get("hint")
+    return StepError(
+        str(told.get("what")), code="AF-NETWORK-DENIED", kind="network", retryable=False,
+        why=why if isinstance(why, str) else None, hint=hint if isinstance(hint, str) else None,
     )  # fmt: skip
 
 

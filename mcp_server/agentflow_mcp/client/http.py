@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import aclosing
 from typing import Any, Final, cast
-from urllib.parse import urlsplit
 
-import anyio
 import httpcore2
 import httpx2
 
 from agentflow.data import is_object, salvaged
-from agentflow.errors import StepError
-from agentflow.steps.network import Policy, system_resolve
+from agentflow.errors import StepError, denial_in
+from agentflow.steps.network import Policy
+from agentflow.steps.network_httpx2 import GuardedBackend2
 
 UNREACHABLE: Final = -32091
 """Our own code for a request that has got no answer, or none of the protocol's."""
+DENIED: Final = "agentflow_denied"
+"""Where such an error says that our own network rules refuse the request."""
 _ERRORS = (
     httpcore2.TimeoutException,
     httpcore2.NetworkError,
@@ -27,66 +28,6 @@ _ERRORS = (
 )
 _LARGEST = 64 * 1024
 """Bytes of an error's body that are looked at."""
-
-
-class Backend(httpcore2.AsyncNetworkBackend):
-    """Connects to the server that the config names, and else to what the network rules allow."""
-
-    def __init__(self, policy: Policy, url: str) -> None:
-        """Make one for a server's address."""
-        self._policy = policy
-        parts = urlsplit(url)
-        self._named = ((parts.hostname or "").lower(), parts.port or (443 if parts.scheme == "https" else 80))
-        self._inner = cast("httpcore2.AsyncNetworkBackend", httpcore2.AnyIOBackend())
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109  httpcore's signature
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        """Connect to the first address that answers.
-
-        Raises:
-            ConnectError: the host or one of its addresses isn't allowed, it has none, or none answers.
-        """
-        try:
-            with anyio.fail_after(timeout):
-                addresses = await self._addresses(host, port)
-        except TimeoutError as error:
-            raise httpcore2.ConnectTimeout(f'no address of "{host}" in time') from error
-        except (OSError, UnicodeError) as error:
-            raise httpcore2.ConnectError(f'"{host}" isn\'t known: {error}') from error
-        except StepError as error:
-            raise httpcore2.ConnectError(error.what) from error
-        for address in addresses[:-1]:
-            try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
-                continue
-        return await self._inner.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
-
-    async def _addresses(self, host: str, port: int) -> list[str]:
-        if (host.lower(), port) != self._named:
-            return await self._policy.addresses(host, port)
-        found = list(dict.fromkeys(await (self._policy.resolve or system_resolve)(host, port)))
-        # Whoever wrote the address into the config meant it, be it in a private network.
-        return found or [host]
-
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,  # noqa: ASYNC109  httpcore's signature
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        """Refuse: no rule names local sockets."""
-        raise httpcore2.ConnectError("local sockets aren't connected to")
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep."""
-        await anyio.sleep(seconds)
 
 
 class Transport(httpx2.AsyncBaseTransport):
@@ -100,7 +41,7 @@ class Transport(httpx2.AsyncBaseTransport):
             max_connections=256,
             max_keepalive_connections=32,
             keepalive_expiry=30.0,
-            network_backend=Backend(policy, url),
+            network_backend=GuardedBackend2(policy),
         )
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -116,6 +57,9 @@ class Transport(httpx2.AsyncBaseTransport):
                 )
             )  # fmt: skip
         except _ERRORS as error:
+            denial = denial_in(error)
+            if denial is not None:
+                return _denied(denial)
             return _error(502, f"{type(error).__name__}: {error}", None)
         made = httpx2.Response(
             response.status,
@@ -154,6 +98,13 @@ def _error(status: int, message: str, of: httpx2.Response | None) -> httpx2.Resp
     signing = of.headers.get_list("www-authenticate") if of is not None else []
     headers = [("content-type", "application/json"), *(("www-authenticate", each) for each in signing)]
     return httpx2.Response(status, headers=headers, content=json.dumps(body).encode())
+
+
+def _denied(denial: StepError) -> httpx2.Response:
+    told = {"what": denial.what, "why": denial.why, "hint": denial.hint}
+    error = {"code": UNREACHABLE, "message": denial.what, "data": {DENIED: told}}
+    content = json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode()
+    return httpx2.Response(502, headers={"content-type": "application/json"}, content=content)
 
 
 class _Body(httpx2.AsyncByteStream):

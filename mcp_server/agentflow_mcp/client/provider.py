@@ -9,6 +9,7 @@ import anyio
 import mcp.types as types
 from mcp.shared.exceptions import MCPError
 
+from agentflow.definition.host_rules import place_of
 from agentflow.errors import StepError
 from agentflow.steps.contract import Context, Park, Result
 from agentflow.steps.network import Policy
@@ -29,7 +30,10 @@ MOST_ROUNDS = 100
 
 def open_tools(entry: Entry) -> ServerTools:
     """Make the provider of an entry of the config's `tools`; nothing is connected to yet."""
-    return ServerTools(Pool(Server.of(entry), entry.policy or Policy(resolve=entry.resolve)))
+    server, policy = Server.of(entry), entry.policy or Policy(resolve=entry.resolve)
+    if server.url is not None and not entry.templated:  # who wrote it into the config has allowed it, also in private
+        policy = policy.naming(place_of(server.url))
+    return ServerTools(Pool(server, policy))
 
 
 class ServerTools:

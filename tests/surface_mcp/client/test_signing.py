@@ -12,7 +12,7 @@ import pytest
 from agentflow.config.load import load_text
 from agentflow.errors import DefinitionError
 from agentflow.steps.network import Policy
-from agentflow_mcp.client.http import Backend
+from agentflow.steps.network_httpx2 import GuardedBackend2
 from tests.surface_mcp.client.far import far, ledger, listening
 
 pytestmark = pytest.mark.anyio
@@ -77,7 +77,7 @@ async def test_only_the_server_that_the_config_names_may_be_in_a_private_network
     async def resolve(host: str, port: int) -> list[str]:
         return ["127.0.0.1"]
 
-    backend = Backend(Policy(resolve=resolve), "http://inside.example:9/mcp")
+    backend = GuardedBackend2(Policy(resolve=resolve).naming("inside.example:9"))
     with pytest.raises(httpcore2.ConnectError, match="All connection attempts failed"):
         await backend.connect_tcp("inside.example", 9, timeout=5)
     for host, port in (("other.example", 9), ("inside.example", 10)):
