@@ -93,6 +93,14 @@ class Policies:
             self._check_granted(located, spec)
         if step.at_most_once:
             self._check_once(located)
+        if step.estimate is not None and spec is not None and spec.bodies:
+            self._report.add(
+                "AF-FIELD-VALUE",
+                f'"estimate" of step "{step.id}" has no effect: a step that holds others uses nothing itself',
+                Spot(located.address, "estimate", key=True),
+                hint="give the steps inside of it an estimate each",
+                severity="warning",
+            )
         if step.retry is not None:
             self._check_retry(step.retry, f'"retry" of step "{step.id}"', Spot(located.address, "retry"))
         if step.update:
