@@ -107,7 +107,7 @@ def test_the_json_documents_have_the_keys_that_the_page_names(tmp_path: Path) ->
     assert shown["steps"][0].keys() == _keys("**A step**:")
     one = _run(tmp_path, "runs", "show", "@last", "--step", "ask")
     assert one["events"][0].keys() == _keys("**An event**:") - {"run", "runs", "watch"}
-    assert _run(tmp_path, "validate").keys() == {"ok", "workflows", "steps", "problems"}
+    assert _run(tmp_path, "validate").keys() == {"ok", "workflows", "steps", "needs", "problems"}
 
 
 def _fields(model: type[BaseModel]) -> set[str]:
