@@ -61,8 +61,8 @@ def wants_of(workflow: Workflow, known: Known) -> tuple[Want, ...]:
         if each.id in seen:
             continue
         seen.add(each.id)
-        for step, around in _steps(each):
-            _gather(gathered, prefix + step.id, step, around, known)
+        for name, step, holds in _steps(each):
+            _gather(gathered, prefix + name, step, holds, known)
             if step.type == "workflow" and (child := _plain(step.config.get("workflow"))) is not None:
                 found = known.workflow(child)
                 if found is not None:
@@ -70,15 +70,17 @@ def wants_of(workflow: Workflow, known: Known) -> tuple[Want, ...]:
     return gathered.wants()
 
 
-def _steps(workflow: Workflow) -> Iterator[tuple[Step, bool]]:
-    """Yield all steps, in order, and whether each holds others."""
-    stack = [*reversed((*workflow.steps, *workflow.on_success, *workflow.on_failure, *workflow.finally_))]
+def _steps(workflow: Workflow) -> Iterator[tuple[str, Step, bool]]:
+    """Yield all steps in order, what each is called, and whether it holds others."""
+    every = (*workflow.steps, *workflow.on_success, *workflow.on_failure, *workflow.finally_)
+    stack = [(step.id, step) for step in reversed(every)]
     while stack:
-        step = stack.pop()
+        name, step = stack.pop()
         inside = [inner for body in step.bodies.values() for inner in body.steps]
-        yield step, bool(inside)
+        yield name, step, bool(inside)
+        inner = [(each.id, each) for each in (*inside, *step.on_success, *step.on_failure, *step.finally_)]
         undoing = step.compensate.steps if step.compensate is not None else ()
-        stack += reversed((*inside, *undoing, *step.on_success, *step.on_failure, *step.finally_))
+        stack += reversed([*inner, *((f"{name}/{each.id}", each) for each in undoing)])
 
 
 class _Gathered:
