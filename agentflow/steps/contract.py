@@ -14,22 +14,10 @@ import anyio
 from pydantic import BaseModel
 
 from agentflow.credentials import Connecting
+from agentflow.steps.unset import UNSET
 from agentflow.usage import Prices, Told
 
 WaitKind = Literal["input", "event", "tool", "auth", "operator"]
-
-
-class _Unset:
-    """Marks "no value given", where None is a value."""
-
-    def __repr__(self) -> str:
-        return "UNSET"
-
-    def __reduce__(self) -> str:
-        return "UNSET"  # a copy of it is it
-
-
-UNSET = _Unset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +266,10 @@ class Context(Connecting, Protocol):
 
     async def publish(self, topic: str, data: Any, event_id: str | None = None) -> int:
         """Publish an event; returns how many waits it reached."""
+        ...
+
+    async def call_tool(self, name: str, input: Mapping[str, Any] | None = None, *, server: str | None = None) -> Any:  # noqa: A002  named as in YAML
+        """Call a tool of the config, an agent's turn one of its step's `tools`; raises StepError."""
         ...
 
 

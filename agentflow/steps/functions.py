@@ -25,7 +25,7 @@ _POSITIONAL = (
 )
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _TOLD = frozenset({"progress", "log", "heartbeat", "message", "status", "usage"})
-_AWAITED = frozenset({"save", "publish", "drain", "artifact", "credentials"})
+_AWAITED = frozenset({"save", "publish", "drain", "artifact", "call_tool", "credentials"})
 MAX_THREADS = 256
 _limit: RunVar[CapacityLimiter] = RunVar("agentflow_function_threads")
 _running: set[object] = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
@@ -31,18 +32,29 @@ class ToolCallConfig(Model):
 
 async def execute(config: ToolCallConfig, ctx: Context) -> Outcome:
     """Call the tool, or go on with a call that has parked or was broken off."""
-    services, server = services_of(ctx), _server(ctx.state) or config.server
-    services.limits.check_tool(config.tool_name, server)
-    provider = services.tool(config.tool_name, server)
+    value = await called(config.tool_name, config.input, _server(ctx.state) or config.server, ctx)
+    if isinstance(value, Park | Result):
+        return value
+    if value is None or isinstance(value, str):
+        return Result(read_text(value or ""))
+    return Result(value)
+
+
+async def called(name: str, arguments: Mapping[str, Any], server: str | None, ctx: Context) -> Any:
+    """Call a tool, within the limits of the step, and return what its provider gives.
+
+    Raises:
+        StepError: there is no such tool, it may not be called here, or it failed.
+    """
+    services = services_of(ctx)
+    services.limits.check_tool(name, server)
+    provider = services.tool(name, server)
     try:
-        value = await provider.call(config.tool_name, config.input, ctx)
+        return await provider.call(name, arguments, ctx)
     except LookupError as error:
+        what = f"Tool '{name}' not found"
         raise StepError(
-            f"Tool '{config.tool_name}' not found",
-            code="AF-TOOL-UNKNOWN",
-            kind="invalid",
-            retryable=False,
-            hint=_hint(error, config.tool_name),
+            what, code="AF-TOOL-UNKNOWN", kind="invalid", retryable=False, hint=_hint(error, name)
         ) from None
     except (StepError, NotConnected):
         raise
@@ -50,11 +62,6 @@ async def execute(config: ToolCallConfig, ctx: Context) -> Outcome:
         if is_cancellation(error):
             raise
         raise step_error(error, code="AF-TOOL-FAILED") from error
-    if isinstance(value, Park | Result):
-        return value
-    if value is None or isinstance(value, str):
-        return Result(read_text(value or ""))
-    return Result(value)
 
 
 async def withdraw(state: Any, services: Services) -> None:

@@ -96,6 +96,7 @@ def _all(steps: Iterable[Step]) -> tuple[Step, ...]:
 
 def _one(step: Step) -> Step:
     changes: dict[str, Any] = {"requires": (), "concurrency": None, "at_most_once": False}
+    changes |= {name: None for name in ("approve", "review") if name in Step.model_fields}
     changes |= {name: _all(getattr(step, name)) for name in ("on_success", "on_failure", "finally_")}
     changes["bodies"] = {key: _body(body) for key, body in step.bodies.items()}
     if step.compensate is not None:

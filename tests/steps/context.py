@@ -105,6 +105,9 @@ class FakeContext:
     async def publish(self, topic: str, data: Any, event_id: str | None = None) -> int:
         return 0
 
+    async def call_tool(self, name: str, input: Any = None, *, server: str | None = None) -> Any:  # noqa: A002  named as in YAML
+        return None
+
 
 async def enter(type_name: str, config: Mapping[str, Any], ctx: FakeContext) -> Outcome:
     """Execute a step of a type as the engine does: validate its rendered fields, then run it."""

@@ -25,8 +25,8 @@ class StepContext:
     """The context of one attempt."""
 
     __slots__ = (
-        "_attempt", "_given", "_lease", "_port", "_printed", "_process", "_spent", "_told", "artifacts", "messages",
-        "state", "status_text",
+        "_attempt", "_calls", "_given", "_lease", "_port", "_printed", "_process", "_spent", "_told", "artifacts",
+        "messages", "state", "status_text",
     )  # fmt: skip
 
     def __init__(self, process: Process, port: Port, attempt: Attempt, lease: Executing) -> None:
@@ -38,6 +38,7 @@ class StepContext:
         self._printed: Printed | None = None
         self._told: Notes | None = None
         self._spent: Spending | None = None
+        self._calls = 0
         self._given: set[str] | None = None
         """Names of artifacts that this attempt has delivered chunks of."""
         self.artifacts: Sequence[Chunk] = ()
@@ -237,6 +238,14 @@ class StepContext:
         gate.encoded([topic, event_id], PUBLISHED)
         gate.without_secrets([topic, event_id], "the topic or id of an event")
         return await self._port.publish(self._attempt, topic, data, event_id)
+
+    async def call_tool(self, name: str, input: Mapping[str, Any] | None = None, *, server: str | None = None) -> Any:  # noqa: A002  named as in YAML
+        """Call a tool of the config."""
+        from agentflow.steps.calling import call_tool  # noqa: PLC0415  only steps that call tools need it
+
+        number, self._calls = self._calls, self._calls + 1
+        allowed = self._attempt.config.get("tools", ()) if self._attempt.type == "agent_run" else None
+        return await call_tool(self, name, input or {}, server, number, allowed)
 
     @property
     def left(self) -> Left | None:

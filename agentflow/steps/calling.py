@@ -1,0 +1,68 @@
+"""Calls of tools from inside of a step's code, such as an agent's, within what the step may."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from agentflow.errors import StepError
+from agentflow.steps.contract import Context, Park, Result
+from agentflow.steps.tool_call import called
+
+
+async def call_tool(
+    ctx: Context, name: str, arguments: Mapping[str, Any], server: str | None, number: int, allowed: object
+) -> Any:
+    """Call a tool for a step's code, and note the call in the step's log.
+
+    Args:
+        ctx: the step's context.
+        name: the tool's.
+        arguments: by name.
+        server: whose tool it is; default: whoever has it.
+        number: how many calls the attempt has made before: each has an idempotency key of its own, the same in every
+            attempt that makes the same calls.
+        allowed: of an agent's turn: the tools that its step gives it; None: any.
+
+    Raises:
+        StepError: there is no such tool, the step may not call it, or it failed.
+    """
+    if isinstance(allowed, tuple | list) and name not in allowed:
+        given = ", ".join(map(str, allowed)) or "none"  # pyright: ignore[reportUnknownArgumentType]  names
+        raise StepError(
+            f'the agent may not call tool "{name}": its step gives it {given}',
+            code="AF-TOOL-UNKNOWN", kind="invalid", retryable=False, hint=f"tools: [{name}]",
+        )  # fmt: skip
+    try:
+        value = await called(name, arguments, server, _Inside(ctx, number))  # pyright: ignore[reportArgumentType]  it has all that a context has
+    except StepError as error:
+        ctx.log(f"tool {name}: {error.code}: {error.what}", "warning")
+        raise
+    if isinstance(value, Park):
+        what = f'tool "{name}" goes on by itself elsewhere, which only a tool_call step can wait for'
+        raise StepError(what, code="AF-TOOL-FAILED", retryable=False)
+    ctx.log(f"tool {name}: answered")
+    return value.value if isinstance(value, Result) else value
+
+
+class _Inside:
+    """The step's context for one call: with a key of its own, and none of the state that is the step's."""
+
+    state = None
+    arrived = None
+
+    def __init__(self, ctx: Context, number: int) -> None:
+        self._ctx = ctx
+        self._number = number
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ctx, name)
+
+    @property
+    def idempotency_key(self) -> str:
+        text = f"{self._ctx.idempotency_key}/{self._number}"
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    async def save(self, state: Any) -> None:
+        """Keep nothing: what is broken off is called again with the step."""
