@@ -10,12 +10,12 @@ from agentflow.data import decode, encode
 from agentflow.errors import AgentflowError
 from agentflow.principal import Principal
 
-Reason = Literal["unknown", "unconfigured", "not connected", "scopes", "expired", "revoked", "rejected"]
+Reason = Literal["unknown", "unconfigured", "not connected", "scopes", "expired", "revoked", "rejected", "unavailable"]
 """Why there are no credentials.
 
 `unknown`: the config has no such connection; `unconfigured`: what it says isn't enough; `not connected`: nobody has
 signed in; `scopes`: fewer permissions were granted; `expired`: and can't be had anew; `revoked`: by somebody;
-`rejected`: the service refuses them.
+`rejected`: the service refuses them; `unavailable`: of a custom skill, its provider says that it isn't there.
 """
 OnMissing = Literal["ask", "fail"]
 """What becomes of a step without credentials: it asks somebody to sign in, and goes on then; or it fails."""
@@ -132,6 +132,7 @@ _SAID: Mapping[Reason, str] = {
     "expired": 'the connection "{name}" has expired',
     "revoked": 'the connection "{name}" was revoked',
     "rejected": 'the service refuses the credentials of "{name}"',
+    "unavailable": '"{name}" isn\'t available here',
 }
 
 

@@ -118,6 +118,9 @@ async def _connection(want: Want, book: Book, principal: Principal) -> Lack | No
     lack = await book.lack(want.name, principal, want.scopes)
     if lack is None:
         return None
+    if lack.reason == "unavailable":
+        why = ": ".join(filter(None, (lack.what, lack.why)))
+        return Lack("skill", want.name, (), want.steps, "fails", why, lack.hint)
     asks = lack.connectable and "fail" not in (lack.on_missing, want.on_missing)
     fix = lack.hint
     if lack.reason == "unknown":

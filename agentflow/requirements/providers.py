@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from agentflow.credentials import Book, Credentials, NotConnected, OnMissing
 from agentflow.principal import Principal
+from agentflow.requirements.custom import is_custom, lack_of
 
 
 @runtime_checkable
@@ -87,6 +88,8 @@ class Providers:
 
     async def lack(self, name: str, principal: Principal, scopes: Collection[str]) -> NotConnected | None:
         """Return why a principal would get no credentials; None: there are some."""
+        if is_custom(name):
+            return await lack_of(name)
         provider = self._of(name)
         if provider is None:
             lack = await self._book.lack(name, principal, scopes)

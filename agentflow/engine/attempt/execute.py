@@ -16,6 +16,7 @@ from agentflow.engine.failures import failed_by
 from agentflow.engine.gate import RESULT
 from agentflow.engine.misfits import fitted
 from agentflow.errors import Defect, Failure
+from agentflow.requirements import is_custom, lack_of
 from agentflow.steps.contract import Outcome, Park, Result, Skip, StepType
 from agentflow.steps.running import running_step
 
@@ -47,8 +48,7 @@ async def execute(process: Process, port: Port, attempt: Attempt, lease: Executi
         here = running_step.set(context)
         try:
             if attempt.needs:
-                for need in attempt.needs:
-                    await context.credentials(need.connection)
+                await _prepare(context, attempt)
             outcome = await spec.execute(config, context) if spec.execute else _asked(spec, config, context)
         finally:
             running_step.reset(here)
@@ -65,6 +65,15 @@ async def execute(process: Process, port: Port, attempt: Attempt, lease: Executi
         return _outcome(process, outcome, context), context.left
     except BaseException as error:  # what turns its value into data is its own code too
         return failed_by(process.gate, error, executed=True), context.spent
+
+
+async def _prepare(context: StepContext, attempt: Attempt) -> None:
+    """See to it that what the step requires is there; raises NotConnected where it isn't."""
+    for need in attempt.needs:
+        if not is_custom(need.connection):
+            await context.credentials(need.connection)
+        elif (lack := await lack_of(need.connection)) is not None:
+            raise lack
 
 
 def _asked(spec: StepType, config: Any, context: StepContext) -> Outcome:
