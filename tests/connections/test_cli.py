@@ -170,3 +170,18 @@ async def test_what_needs_no_login_and_what_is_unknown_is_told(desk: Desk) -> No
     code, _, err = await desk.run("connections", "login", "dropbox")
     assert (code, 'the config has no connection "dropbox"' in err) == (69, True)
     assert CLIENT_SECRET not in err
+
+
+@pytest.mark.slow
+async def test_an_open_wait_is_opened_by_its_id_and_its_run_is_carried_on(desk: Desk, alice: Person) -> None:
+    _, _, parked = await desk.run("run", "files")
+    hint = re.search(r"hint:  agentflow (waits open (\S+))", parked)
+    assert hint is not None, parked
+    opening = desk.start(*hint[1].split(), "--no-browser")
+    await visit(await alice.consents((await told(opening, r"^  (http\S+)$"))[1]))
+    code, _, err = await ended(opening)
+    assert code == 0, err
+    shown = await desk.json("runs", "show", "@last")
+    assert (shown["state"], shown["output"]) == ("completed", "alice@example.com")
+    again, _, said = await desk.run("waits", "open", hint[2])
+    assert (again, "AF-WAIT-CLOSED" in said) == (73, True), said
