@@ -63,7 +63,7 @@ class Computing:
 
     def compute(self, flush: Flush) -> bool:
         """Execute claimed steps that only compute, and carry out what they come to; False: there are none."""
-        ready = [pair for pair in flush.claimed if _computes(*pair)]
+        ready = [pair for pair in flush.claimed if pair[1].program.spec.pure and _computes(*pair)]
         if not ready or flush.computed >= MOST:
             return False
         use(self._process.gate.redactor)
@@ -99,8 +99,7 @@ class Computing:
 def _computes(run: RunState, node: Node) -> bool:
     program = node.program
     return (
-        program.spec.pure
-        and node.phase == "run"
+        node.phase == "run"
         and node.entered is None
         and program.concurrency is None
         and program.update is None

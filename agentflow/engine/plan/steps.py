@@ -9,14 +9,12 @@ from typing import Any
 
 from agentflow.definition.durations import parse_duration
 from agentflow.definition.times import later, parse_time
-from agentflow.engine.authorising import own_state
 from agentflow.engine.failures import failed_by, failure_of
 from agentflow.engine.gate import FIELD, RESULT
 from agentflow.engine.misfits import fitted
 from agentflow.engine.plan import limits, order, reducing, shared, turns
 from agentflow.engine.plan.carried import UNREAD, Response, Worked
-from agentflow.engine.plan.decided import DELAY, UNDECIDED, state_of
-from agentflow.engine.plan.effects import Withdraw
+from agentflow.engine.plan.decided import DELAY, UNDECIDED
 from agentflow.engine.plan.marks import ROOT, SATISFYING
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.retries import next_delay, should_retry
@@ -272,7 +270,7 @@ def cancel(run: RunState, node: Node, reason: str) -> None:
     node.state, node.phase, node.reason = "canceled", None, reason
     node.ended = run.tree.env.moment
     turns.end(run, node, "canceled", reason)
-    _take_back(run, node)
+    turns.take_back(run, node)
     run.save(node)
     run.emit("step_canceled", node.address, {"reason": reason})
     close(run, node)
@@ -302,7 +300,7 @@ def fail(run: RunState, node: Node, failure: Failure) -> None:
     node.failure = failure
     node.lease = None
     turns.end(run, node, "failed", failure.message)
-    _take_back(run, node)
+    turns.take_back(run, node)
     program = node.program
     halted = node.halting or (node.scope.halted if node.scope is not None else None)
     if node.tries == 0:
@@ -332,16 +330,6 @@ def fail(run: RunState, node: Node, failure: Failure) -> None:
     if node.scope is not None:
         run.tree.push("scope_failed", run, node.scope, failure)
     close(run, node)
-
-
-def _take_back(run: RunState, node: Node) -> None:
-    """Have taken back what a step has begun elsewhere; what a turn of an agent has, goes with its turn."""
-    spec = node.program.spec
-    if spec.withdraw is None or spec.turns or node.decided is UNDECIDED:
-        return
-    state = own_state(state_of(node.decided))
-    if state is not None:
-        run.tree.effects.append(Withdraw(None, node.address, spec.withdraw, state))
 
 
 def _reason(failure: Failure) -> str | None:

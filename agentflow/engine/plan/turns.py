@@ -79,17 +79,20 @@ def end(run: RunState, node: Node, state: State, message: str | None = None, raw
         value = decode(raw)
         text = value["output"] if is_object(value) and value.keys() == {"output"} else None
         _say(run, node, turn, "agent", [_part(text if isinstance(text, str) else value)])
-    _take_back(run, node, answered=state == "completed" and (parked is None or parked.arrived is not UNSET))
+    take_back(run, node, answered=state == "completed" and (parked is None or parked.arrived is not UNSET))
     node.decided = node.decided._replace(turn=None, stopping=None)
     change = run.changes()
     change.close_tasks = added(change.close_tasks, (turn, state, message))
     run.emit("task_closed", node.address, {"state": state}, task=turn, bumps=True)
 
 
-def _take_back(run: RunState, node: Node, *, answered: bool) -> None:
-    """Have taken back what a turn has begun elsewhere, unless that has answered it."""
-    withdraw, turn, state = node.program.spec.withdraw, node.decided.turn, own_state(state_of(node.decided))
-    if withdraw is not None and turn is not None and state is not None:
+def take_back(run: RunState, node: Node, *, answered: bool = False) -> None:
+    """Have taken back what a step has begun elsewhere, unless that has answered it; a turn's goes with the turn."""
+    withdraw, turn = node.program.spec.withdraw, node.decided.turn
+    if withdraw is None or node.program.spec.turns != (turn is not None):
+        return
+    state = own_state(state_of(node.decided))
+    if state is not None:
         run.tree.effects.append(Withdraw(turn, node.address, withdraw, state, answered))
 
 
