@@ -16,7 +16,9 @@ from agentflow.usage import MOST_TOKENS, cost_of
 
 OURS = ("urn:agentflow:a2a:tasks:v1", "agentflow/usage")
 """Where agents and tools that are agentflow tell what their runs have used."""
-_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+_PLAIN = frozenset({str, int, float, bool, bytes, list, type(None)})
+_KEYS = frozenset({"messages", "usage_metadata", "context_wrapper", "all_messages", "usage"})
+"""An object of JSON that says anything has one of these."""
 _OBJECTS = frozenset({"chat.completion", "response", "message"})
 _REPORTS = ("usage", "usage_metadata", "usageMetadata", "adk_usage_metadata")
 _SENT = ("input_tokens", "inputTokens", "prompt_tokens", "promptTokens", "promptTokenCount", "prompt_token_count")
@@ -44,7 +46,7 @@ class Call(NamedTuple):
 
 def tell_found(ctx: Context, value: object) -> None:
     """Tell the run what a returned value says of usage, unless the step's code has told that itself."""
-    if type(value) in _PLAIN or ctx.told_usage:
+    if type(value) in _PLAIN or (is_object(value) and value.keys().isdisjoint(_KEYS)) or ctx.told_usage:
         return
     _tell(ctx, calls_in(value))
 
