@@ -158,8 +158,8 @@ def step(
 
 
 def schema_of(id: str, schema: Any) -> Any:  # noqa: A002  named as in YAML
-    """Return a schema as data; a type gives its own."""
-    if schema is UNSET or isinstance(schema, Mapping):
+    """Return a schema as data; a type gives its own, and a template is filled in when the step runs."""
+    if schema is UNSET or isinstance(schema, Mapping) or (isinstance(schema, str) and "{" in schema):
         return schema  # pyright: ignore[reportUnknownVariableType]  whatever was given
     if not isinstance(schema, str | int | float | list | tuple | bool | None):
         from pydantic import TypeAdapter  # noqa: PLC0415  only where a type is given

@@ -222,7 +222,7 @@ async def test_a_run_that_a_fault_has_ended_isnt_completed_by_the_step_that_ran(
 
     async def last() -> None:
         root = next(iter(engine.core.cache.trees))
-        engine.core.queue.put(Input(root, Note(root, "a", faulty)))
+        engine.core.queue.put(Input(root, Note(root, "a", faulty, (1, 1, 1))))
 
     flow = lab.workflow(lab.call("a", last))
     async with lab.open(flow, store=db) as engine:

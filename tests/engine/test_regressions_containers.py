@@ -200,6 +200,6 @@ async def test_a_time_that_is_set_in_the_commit_of_a_pause_is_held_like_the_othe
         row = await engine.store.get_run(run.id)
         assert row is not None
         key = row.run
-        assert await engine.core.mailbox.apply(key, Note(key, "w", both))
+        assert await engine.core.mailbox.apply(key, Note(key, "w", both, (1, 1, 1)))
         held = [timer.due > now + 1e9 for _, timer in await engine.store.due(float("inf"))]
         assert held == [toggles[-1]]
