@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import traceback
 from collections.abc import Callable
 
@@ -24,6 +23,8 @@ def report(error: BaseException, redact: Callable[[str], str]) -> str | None:
         redact: takes secrets out of a text.
     """
     try:
+        import tempfile  # noqa: PLC0415  hardly ever
+
         handle, path = tempfile.mkstemp(prefix="agentflow-defect-", suffix=".txt")
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
             file.write(redact(described(error)))

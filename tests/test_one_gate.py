@@ -60,7 +60,7 @@ AROUND = {
     "engine/plan/containers.py": "encodes an early end's output, which its door has let in, and numbers of its own",
     "engine/plan/faults.py": "encodes a failure of its own words",
     "engine/plan/runs.py": "encodes outputs and inputs of child runs, which their doors have let in, and failures",
-    "engine/plan/decided.py": "encodes decisions of its own around what was let in",
+    "engine/decided.py": "encodes decisions of its own around what was let in",
     "requirements/connections/logins.py": "seals what proves a login, and tells what came of it, secrets taken out",
     "requirements/connections/oauth.py": "sends a form",
     "requirements/connections/tokens.py": "seals tokens, and what they are bound to",

@@ -10,7 +10,7 @@ from agentflow.data import is_object
 from agentflow.definition.models import Workflow
 from agentflow.definition.triggers import Slash, Tool
 from agentflow.steps import constructors, constructors_nested
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 from agentflow_a2a.files import filled, reads_files, takes_files
 from agentflow_a2a.reading import Said, as_input
 from agentflow_a2a.refusals import RefusedError, invalid

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agentflow.cli.session import Session
-from agentflow.config import UNNAMED
-from agentflow.engine import Run
+from agentflow.cli.desk import Desk
+from agentflow.config.plain import UNNAMED
+from agentflow.engine.models import Run
 
 
-def elsewhere(session: Session, run: Run) -> str | None:
+def elsewhere(desk: Desk, run: Run) -> str | None:
     """Say whose a run is that isn't executed here, and what goes on with it; None for this config's own."""
-    if run.agent in session.engine.core.env.agents:
+    if run.agent in desk.project.agents:
         return None
     if run.agent == UNNAMED:
         return "it was started by a config without a name, and goes on with that one: -f FILE"

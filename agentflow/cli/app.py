@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.main import get_command
 
-from agentflow.cli.commands import connections, flows, look, mcp, push, runs, serving, store, waits
 from agentflow.cli.help import Command, Group, WrongUse, suggestion
 from agentflow.codes import door
 
@@ -39,17 +40,18 @@ LOOKING = frozenset(
 )
 """Commands that only show something, or serve whoever reads: who stops to read has seen enough, nothing is lost."""
 HELP = frozenset({"-h", "--help", "--version"})
+COMPLETION = "_AGENTFLOW_COMPLETE"
+"""The variable by which a shell asks for completions."""
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
 def version(value: bool) -> None:
     """Print the version and leave."""
     if value:
-        from importlib.metadata import version as installed  # noqa: PLC0415  only here
+        from agentflow import __version__  # noqa: PLC0415  only here
+        from agentflow.cli.streams import standard  # noqa: PLC0415  a console would load more
 
-        from agentflow.cli.console import make_console  # noqa: PLC0415  not needed for help
-
-        make_console().result(f"agentflow {installed('agentflow-workflows')}")
+        standard()[0].write(f"agentflow {__version__}\n")
         raise typer.Exit
 
 
@@ -69,47 +71,71 @@ def root(
     """
 
 
-def build() -> typer.Typer:
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command of the top, or a group of them: which module has it, and where the help shows it."""
+
+    name: str
+    section: str
+    module: str
+    group: bool = False
+    alone: bool = False
+    """Whether the group does something without a command."""
+
+
+ENTRIES = (
+    Entry("run", RUN, "flows"),
+    Entry("validate", RUN, "flows"),
+    Entry("graph", RUN, "flows"),
+    Entry("waits", ANSWER, "waits", group=True, alone=True),
+    Entry("publish", ANSWER, "look"),
+    Entry("runs", LOOK, "runs", group=True),
+    Entry("steps", LOOK, "look"),
+    Entry("schema", LOOK, "flows"),
+    Entry("explain", LOOK, "look"),
+    Entry("serve", OPERATE, "serving"),
+    Entry("mcp", OPERATE, "mcp"),
+    Entry("connections", OPERATE, "connections", group=True),
+    Entry("push", OPERATE, "push", group=True),
+    Entry("store", OPERATE, "store", group=True),
+)
+
+
+def build(entries: Sequence[Entry] = ENTRIES) -> typer.Typer:
     """Put the commands together; nothing that they need is imported before one of them runs."""
     app = _group(root, top=True)
-    _add(app, RUN, "run", flows.run)
-    _add(app, RUN, "validate", flows.validate)
-    _add(app, RUN, "graph", flows.graph)
-    waits_app = _group(waits.waits, alone=True)
-    _add(waits_app, None, "list", waits.list_waits)
-    _add(waits_app, None, "show", waits.show)
-    _add(waits_app, None, "answer", waits.answer)
-    _add(waits_app, None, "open", waits.open_wait)
-    app.add_typer(waits_app, name="waits", rich_help_panel=ANSWER)
-    _add(app, ANSWER, "publish", look.publish)
-    runs_app = _group(runs.runs)
-    for name, function in runs.COMMANDS.items():
-        _add(runs_app, None, name, function)
-    app.add_typer(runs_app, name="runs", rich_help_panel=LOOK)
-    _add(app, LOOK, "steps", look.steps)
-    _add(app, LOOK, "schema", flows.schema)
-    _add(app, LOOK, "explain", look.explain)
-    _add(app, OPERATE, "serve", serving.serve)
-    _add(app, OPERATE, "mcp", mcp.mcp)
-    connections_app = _group(connections.connections)
-    for name, function in connections.COMMANDS.items():
-        _add(connections_app, None, name, function)
-    app.add_typer(connections_app, name="connections", rich_help_panel=OPERATE)
-    push_app = _group(push.push)
-    for name, function in push.COMMANDS.items():
-        _add(push_app, None, name, function)
-    app.add_typer(push_app, name="push", rich_help_panel=OPERATE)
-    store_app = _group(store.store)
-    for name, function in store.COMMANDS.items():
-        _add(store_app, None, name, function)
-    app.add_typer(store_app, name="store", rich_help_panel=OPERATE)
+    for entry in entries:
+        module = import_module(f"agentflow.cli.commands.{entry.module}")
+        if not entry.group:
+            _add(app, entry.section, entry.name, getattr(module, entry.name))
+            continue
+        group = _group(getattr(module, entry.name), alone=entry.alone)
+        commands: Mapping[str, Callable[..., Any]] = module.COMMANDS
+        for name, function in commands.items():
+            _add(group, None, name, function)
+        app.add_typer(group, name=entry.name, rich_help_panel=entry.section)
     return app
 
 
 @cache
-def parser() -> Callable[..., Any]:
-    """Return what reads a command line and runs its command; making it reads the signatures of all commands."""
-    return get_command(build())
+def parser(name: str | None = None) -> Callable[..., Any]:
+    """Return what reads a command line and runs its command.
+
+    Making it reads the signatures of the commands: of all, or only of what is called `name`.
+    """
+    return get_command(build([entry for entry in ENTRIES if name is None or entry.name == name]))
+
+
+def _named(arguments: Sequence[str]) -> str | None:
+    """Return the name that a command line begins with, if there is such a command."""
+    typed = list(arguments[:1])
+    if COMPLETION in os.environ:
+        text = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+        words = text.split()[1:]
+        typed = words[:1] if len(words) > 1 or text[-1:].isspace() else []  # else it may begin other names
+    if typed == ["--version"]:
+        return ENTRIES[-1].name  # any: typer makes no group of nothing
+    return typed[0] if typed and any(entry.name == typed[0] for entry in ENTRIES) else None
 
 
 def _group(callback: Callable[..., Any], *, top: bool = False, alone: bool = False) -> typer.Typer:
@@ -177,7 +203,7 @@ def execute(arguments: list[str]) -> int:
     try:
         if not _asks_for_help(arguments):
             _need_folder()
-        code = parser()(args=arguments, prog_name="agentflow", standalone_mode=False)
+        code = parser(_named(arguments))(args=arguments, prog_name="agentflow", standalone_mode=False)
     except WrongUse as error:
         return _wrong_use(arguments, error.what, error.hint)
     except typer.TyperException as error:

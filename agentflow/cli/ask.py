@@ -27,7 +27,7 @@ from agentflow.cli.shown import clean, made
 from agentflow.cli.tables import cells, pad
 from agentflow.definition.json_schema import Fault
 from agentflow.definition.samples import check
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 
 LISTED = 12
 """More choices than this are typed, not listed."""

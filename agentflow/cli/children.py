@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agentflow.cli.desk import Desk
 from agentflow.cli.format import GLYPHS, STYLES, duration, one_line
-from agentflow.cli.session import Session
 from agentflow.cli.tables import cells, cut_to, pad
 from agentflow.store.contract import Store
 from agentflow.store.rows import TERMINAL, RunQuery, RunRow
@@ -45,11 +45,11 @@ async def _started(store: Store, run_id: str) -> list[tuple[RunRow, str]]:
     return [(row, addresses.get(-1 if row.parent_step is None else row.parent_step, "?")) for row in rows]
 
 
-async def child_lines(session: Session, run_id: str) -> list[str]:
+async def child_lines(desk: Desk, run_id: str) -> list[str]:
     """Return a line for each run below a run, with its step, its state, and why it failed or what it does."""
-    console = session.console
-    children = await children_of(session.engine.store, run_id)
-    await session.learn([child.row.id for child in children], "run")
+    console = desk.console
+    children = await children_of(desk.reader.store, run_id)
+    await desk.learn([child.row.id for child in children], "run")
     names = ["  " * child.depth + child.step for child in children]
     wide = min(max(map(cells, names), default=0), 40)
     lines = ["", "runs that its steps started"] if children else []
@@ -58,6 +58,6 @@ async def child_lines(session: Session, run_id: str) -> list[str]:
         glyph = console.paint(GLYPHS[row.state], STYLES[row.state], out=True)
         took = duration(row.ended_at - row.created_at) if row.ended_at is not None else ""
         now = one_line(row.now_text or "", 80) if row.state not in TERMINAL or row.error is not None else ""
-        parts = [pad(cut_to(name, wide), wide), f"run {session.short(row.id)}", row.workflow, row.state, took, now]
+        parts = [pad(cut_to(name, wide), wide), f"run {desk.short(row.id)}", row.workflow, row.state, took, now]
         lines.append(f"{glyph} {'  '.join(part for part in parts if part)}".rstrip())
     return lines + ([f"… and more than {MOST} runs"] if len(children) == MOST else [])

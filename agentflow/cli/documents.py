@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentflow.cli.format import iso
 from agentflow.data import decode
 from agentflow.engine.models import Run, WaitView
-from agentflow.engine.read.inspect import StepView
 from agentflow.store.rows import (
     Event,
 )
+
+if TYPE_CHECKING:
+    from agentflow.engine.read.inspect import StepView
 
 
 def outcome(run: Run, waits: Iterable[WaitView]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from agentflow.data import is_object
 from agentflow.definition.samples import candidates, fits, needed, samples
 from agentflow.definition.typed_text import resolve
 from agentflow.errors import InputError
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 
 PLACEHOLDER = "<JSON>"
 """What a command says where no example can be found."""

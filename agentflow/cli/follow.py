@@ -26,7 +26,7 @@ from agentflow.engine import Answer, WaitView
 from agentflow.engine.models import wait_view
 from agentflow.errors import AgentflowError, ConflictError, InputError
 from agentflow.ids import new_id
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 from agentflow.store.rows import (
     Event,
 )
@@ -242,7 +242,7 @@ class Follower:
             if view is not None:
                 await self.session.learn([wait_id], "wait")
                 self.screen.stop()
-                self.console.say(f"answer {view.step}: {wait_command(self.session, view)}")
+                self.console.say(f"answer {view.step}: {wait_command(self.session.desk, view)}")
 
     async def _ask(self, view: WaitView) -> Literal["answered", "left", "elsewhere"]:
         """Ask in the terminal, and watch meanwhile whether somebody else answers."""
@@ -373,7 +373,7 @@ class Follower:
         for wait_id in self._open:
             view = self._views.get(wait_id)
             known = self.session.command(f"waits answer {self.session.short(wait_id)}")
-            lines.append(f"  {wait_command(self.session, view) if view is not None else known}")
+            lines.append(f"  {wait_command(self.session.desk, view) if view is not None else known}")
         return [*lines, f"  {self.session.command(f'runs watch {self.session.short(self.run_id)}')}"]
 
     async def open_waits(self) -> list[WaitView]:

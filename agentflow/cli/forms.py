@@ -11,7 +11,7 @@ from agentflow.cli.examples import sketch
 from agentflow.definition.form_parts import Choice, Part, parts_of, shown
 from agentflow.definition.samples import check
 from agentflow.definition.typed_text import read_value
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 
 Kind = Literal["text", "number", "boolean", "choice", "edit", "constant"]
 _KINDS: Final[Mapping[str, Kind]] = {"boolean": "boolean", "number": "number", "string": "text"}

@@ -9,6 +9,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from agentflow.cli.parameters import spared
 from agentflow.cli.streams import guard
 
 ORDER = ("run", "validate", "graph", "waits", "publish", "runs", "steps", "schema", "explain", "store")
@@ -67,6 +68,12 @@ class Command(TyperCommand):
         _write_head(self, ctx, formatter)
         self.format_options(ctx, formatter)
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return its parameters, which take what is given without asking pydantic."""
+        params = super().get_params(ctx)
+        spared(params)
+        return params
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command: from here on stdout is for its result."""
         guard()
@@ -75,6 +82,12 @@ class Command(TyperCommand):
 
 class Group(TyperGroup):
     """A group of commands; a mistyped one is told the nearest."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return its parameters, which take what is given without asking pydantic."""
+        params = super().get_params(ctx)
+        spared(params)
+        return params
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the commands as the help shows them: by task, most used first."""

@@ -10,7 +10,7 @@ import anyio
 
 from agentflow.cli.tree import RunTree
 from agentflow.engine import Engine
-from agentflow.engine.plan.counts import given
+from agentflow.engine.counts import given
 from agentflow.store.rows import Event
 
 

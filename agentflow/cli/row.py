@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from agentflow.engine.plan.counts import SATISFIED
+from agentflow.engine.counts import SATISFIED
 from agentflow.errors import Failure
 from agentflow.store.rows import TERMINAL
 

@@ -6,9 +6,9 @@ import logging
 import math
 import os
 import signal
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +16,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from agentflow.cli.console import Console
+from agentflow.cli.desk import Desk, Project
 from agentflow.cli.errors import debugging
 from agentflow.cli.examples import quote
 from agentflow.cli.options import Common
@@ -24,30 +25,13 @@ from agentflow.cli.shown import redact_by
 from agentflow.errors import AgentflowError, NotFoundError
 
 if TYPE_CHECKING:
-    from agentflow.config import Config
+    from agentflow.config import Config, Plain
     from agentflow.engine import Engine
 
 GRACE = 3.0
 """Seconds that running steps get when their run is left."""
 DEFAULT_STORE = Path(".agentflow") / "runs.db"
 Host = Literal["all", "own", "none"]
-
-
-@dataclass(frozen=True, slots=True)
-class Project:
-    """Where a command works."""
-
-    store: str
-    config: Config | None = None
-    flags: str = ""
-    """Options to repeat in commands that are told: ` -f other.yaml --store x.db`."""
-    plain: Config | None = None
-    """What a stored definition may need of the config, where `config` wasn't read."""
-
-    @property
-    def lasts(self) -> bool:
-        """Whether a run can be found again when the command is over."""
-        return self.store != ":memory:"
 
 
 @dataclass(slots=True)
@@ -63,7 +47,12 @@ class Session:
     """Called at the first Ctrl+C; True: stay."""
     farewell: Callable[[], Sequence[str]] | None = None
     """Lines that tell how to go on, after Ctrl+C."""
-    _short: dict[str, str] = field(default_factory=dict[str, str])
+    desk: Desk = field(init=False)
+    """What shows runs and waits."""
+
+    def __post_init__(self) -> None:
+        """Let what only shows something read what the engine reads."""
+        self.desk = Desk(self.console, self.project, self.engine.reader)
 
     def allow(self, seconds: float | None) -> None:
         """Give the command some time from now on; None: all it needs."""
@@ -86,17 +75,15 @@ class Session:
 
     def command(self, text: str) -> str:
         """Return a command line that works from here."""
-        return f"agentflow {text}{self.project.flags}"
+        return self.desk.command(text)
 
     def short(self, each: str) -> str:
         """Return the short form of an id that `learn` has seen."""
-        return self._short.get(each, each[-6:])
+        return self.desk.short(each)
 
     async def learn(self, ids: Sequence[str], kind: Literal["run", "wait"]) -> None:
         """Look up the shortest unique endings of ids."""
-        unknown = [each for each in ids if each not in self._short]
-        if unknown:
-            self._short.update(zip(unknown, await self.engine.store.shortest(unknown, kind), strict=True))
+        await self.desk.learn(ids, kind)
 
 
 def find_project(common: Common, *, file: str | None = None, config: Literal["needed", "wanted", "none"]) -> Project:
@@ -111,7 +98,7 @@ def find_project(common: Common, *, file: str | None = None, config: Literal["ne
         NotFoundError: there is no config, and one is needed.
         DefinitionError: the config isn't valid.
     """
-    from agentflow.config import find_config, load_config  # noqa: PLC0415  reads YAML; not for every command
+    from agentflow.config.plain import find_config  # noqa: PLC0415  not for every command
 
     nearest = Path(common.config) if common.config else find_config()
     if common.config and nearest is not None and not nearest.exists():
@@ -121,12 +108,14 @@ def find_project(common: Common, *, file: str | None = None, config: Literal["ne
     flags += f" --store {quote(common.store)}" if common.store and not os.environ.get("AGENTFLOW_STORE") else ""
     if source is None and config == "needed":
         raise no_config(None)
-    plain = plain_config(nearest)
-    loaded = load_config(source) if source is not None and config != "none" else None
-    if loaded is not None:
-        redact_by(loaded.redactor)
-    plain = loaded if loaded is not None and not file else plain
-    return Project(_store(common, nearest, plain.store), loaded, flags, plain)
+    plain = plain_config(nearest) if file or source is None or config == "none" else None
+    if plain is not None and (source is None or config == "none"):
+        return Project(_store(common, nearest, plain.store), None, flags, plain)
+    from agentflow.config import load_config  # noqa: PLC0415  the config's models; not for commands that only look
+
+    loaded = load_config(source, heard=hide_secrets)
+    redact_by(loaded.redactor)
+    return Project(_store(common, nearest, plain.store if plain is not None else loaded.store), loaded, flags)
 
 
 def _store(common: Common, nearest: Path | None, named: str | None) -> str:
@@ -138,33 +127,23 @@ def _store(common: Common, nearest: Path | None, named: str | None) -> str:
     return str(folder / DEFAULT_STORE)
 
 
-def plain_config(file: Path | None) -> Config:
-    """Read only `name`, `store`, `python` and `env` of a config: looking at runs must work while it is being edited.
+def plain_config(file: Path | None) -> Plain:
+    """Read what looking at runs needs of a config.
 
     From now on nothing shows the secrets that it names, not even an error of the config itself.
     """
-    from agentflow.config import Config, with_env  # noqa: PLC0415  not for every command
-    from agentflow.data import is_object  # noqa: PLC0415
-    from agentflow.definition.config_file import PythonSection  # noqa: PLC0415
-    from agentflow.definition.source import load_document  # noqa: PLC0415
-    from agentflow.errors import DefinitionError  # noqa: PLC0415
+    from agentflow.config.plain import Plain, read_plain  # noqa: PLC0415  not for every command
 
-    found = Config()
     if file is None:
-        return found
-    found = replace(found, folder=file.absolute().parent)
-    with suppress(OSError, ValueError, DefinitionError):
-        data = load_document(file.read_text(encoding="utf-8"), str(file)).data
-        if is_object(data) and isinstance(data.get("name"), str) and data["name"]:
-            found = replace(found, name=data["name"])
-        if is_object(data) and isinstance(data.get("store"), str):
-            found = replace(found, store=data["store"])
-        if is_object(data) and is_object(data.get("python")):
-            found = replace(found, python_modules=PythonSection.model_validate(data["python"]).modules)
-        if is_object(data) and data.get("env"):
-            found = with_env(found, data["env"])
-    redact_by(found.redactor)
+        return Plain()
+    found = read_plain(file)
+    hide_secrets(found)
     return found
+
+
+def hide_secrets(plain: Plain) -> None:
+    """Let nothing show the secrets that a config names."""
+    redact_by(plain.redactor)
 
 
 def no_config(name: str | None) -> NotFoundError:
@@ -223,14 +202,96 @@ def drive(
         NotFoundError: there is no store here yet.
         StoreError: there is an empty file.
     """
-    if not makes and not exists(project):
+    if not makes:
+        _need_store(project, kind)
+    return anyio.run(drive_in_loop, console, project, work, host)
+
+
+def read(
+    console: Console,
+    project: Project,
+    work: Callable[[Desk], Awaitable[int]],
+    *,
+    kind: Literal["run", "wait"] = "run",
+) -> int:
+    """Open the store and show something of it; no run goes on here, and no engine is loaded.
+
+    Args:
+        console: where to talk.
+        project: where the store is.
+        work: what to do.
+        kind: what the command looks for.
+
+    Returns:
+        The exit code of the work, or 130 after Ctrl+C and 143 after a termination.
+
+    Raises:
+        NotFoundError: there is no store here yet.
+        StoreError: there is an empty file.
+    """
+    _need_store(project, kind)
+    return anyio.run(_read_in_loop, console, project, work)
+
+
+async def _read_in_loop(console: Console, project: Project, work: Callable[[Desk], Awaitable[int]]) -> int:
+    from agentflow.engine.read.reader import Reader  # noqa: PLC0415  help must not pay for it
+
+    _be_quiet()
+    code = 0
+    leaving = Leaving(anyio.CancelScope())
+    async with anyio.create_task_group() as tasks:
+        with leaving.scope:
+            await tasks.start(leaving.hear)
+            async with Reader.open(project.store) as reader:
+                code = await work(Desk(console, project, reader))
+        tasks.cancel_scope.cancel()
+    return leaving.code(code)
+
+
+@asynccontextmanager
+async def with_engine(desk: Desk) -> AsyncGenerator[Session]:
+    """Open an engine on a store that is being looked at: for what must be planned to be shown."""
+    from agentflow.engine import Engine  # noqa: PLC0415  only what is planned needs it
+
+    config = engine_config(desk.project)
+    async with Engine.open(desk.reader.store, config=config, host="none") as engine:
+        session = Session(desk.console, desk.project, engine)
+        session.desk = desk
+        yield session
+
+
+def engine_config(project: Project) -> Config | None:
+    """Return what an engine is opened with: the config, or what was read of it."""
+    plain = project.plain
+    if project.config is not None or plain is None:
+        return project.config
+    from agentflow.config import Config  # noqa: PLC0415  the config's models
+
+    return Config(
+        folder=plain.folder,
+        name=plain.name,
+        store=plain.store,
+        env=plain.env,
+        env_values=plain.env_values,
+        python_modules=plain.python_modules,
+    )
+
+
+def _need_store(project: Project, kind: Literal["run", "wait"]) -> None:
+    if not exists(project):
         raise NotFoundError(
             f"no store here yet, so there is no {kind}",
             code="AF-WAIT-UNKNOWN" if kind == "wait" else "AF-RUN-UNKNOWN",
             why=f"looked for {project.store}",
             hint="the first run makes it: agentflow run WORKFLOW",
         )
-    return anyio.run(drive_in_loop, console, project, work, host)
+
+
+def _be_quiet() -> None:
+    if not debugging():
+        # What goes wrong in the background is told by what it did to runs; a trace on the screen helps nobody.
+        logging.getLogger("agentflow").addHandler(logging.NullHandler())
+        logging.getLogger("agentflow").propagate = False
 
 
 async def drive_in_loop(
@@ -239,12 +300,9 @@ async def drive_in_loop(
     """Do what `drive` does, in an event loop that runs already."""
     from agentflow.engine import Engine  # noqa: PLC0415  the heavy import of all commands
 
-    if not debugging():
-        # What goes wrong in the background is told by what it did to runs; a trace on the screen helps nobody.
-        logging.getLogger("agentflow").addHandler(logging.NullHandler())
-        logging.getLogger("agentflow").propagate = False
+    _be_quiet()
     code = 0
-    config = project.config or project.plain
+    config = engine_config(project)
     leaving = Leaving(anyio.CancelScope())
     async with anyio.create_task_group() as tasks:
         with leaving.scope:
@@ -262,9 +320,7 @@ async def drive_in_loop(
         tasks.cancel_scope.cancel()
     if leaving.engine is not None:
         tell_lost(console, leaving.engine)
-    if leaving.signal is not None:
-        code = 130 if leaving.signal == signal.SIGINT else 143
-    return code
+    return leaving.code(code)
 
 
 @dataclass(slots=True)
@@ -279,6 +335,12 @@ class Leaving:
     """The engine, once it is open."""
     signal: int | None = None
     """The signal that ended it."""
+
+    def code(self, code: int) -> int:
+        """Return the exit code of a command whose work came to `code`, if it wasn't left."""
+        if self.signal is None:
+            return code
+        return 130 if self.signal == signal.SIGINT else 143
 
     async def hear(self, *, task_status: TaskStatus[None]) -> None:
         """Hear signals until cancelled."""

@@ -7,9 +7,9 @@ can imitate.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
-from secrets import token_hex
 from typing import Any
 
 from agentflow.redaction import NOTHING, Redactor, use
@@ -34,7 +34,7 @@ _UNSAFE = re.compile(
 )
 _TAB = "    "
 _STYLES = re.compile(r"\x1b\[[0-9;:]*m")
-_FRAME = f"\x1b{token_hex(16)}"
+_FRAME = f"\x1b{os.urandom(16).hex()}"
 _MADE = re.compile(f"{_FRAME}<([^>]*)>")
 _redactor: Redactor = NOTHING
 

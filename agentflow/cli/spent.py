@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from agentflow.cli.session import Session
-from agentflow.engine import Run
-from agentflow.engine.read.spent import Limit
+from agentflow.cli.desk import Desk
+from agentflow.engine.models import Run
 from agentflow.errors import NotFoundError
 from agentflow.usage import Usage, text_of
+
+if TYPE_CHECKING:
+    from agentflow.engine.read.spent import Limit
 
 
 def money(used: Usage) -> str:
@@ -38,14 +41,14 @@ def spent_short(used: Usage) -> str:
     return f"{used.tokens:,} tokens"
 
 
-async def spent_lines(session: Session, run: Run, budget: Sequence[Limit]) -> list[str]:
+async def spent_lines(desk: Desk, run: Run, budget: Sequence[Limit]) -> list[str]:
     """Say what a run has used, and what was used before by the run that it goes on from."""
     lines = [f"usage   {spent_line(run.usage)}"] if run.usage else []
     if budget:
         lines.append("budget  " + ", ".join(f"{each.kind} {each.used} of {each.limit}" for each in budget))
     if run.retry_of is not None:
         with suppress(NotFoundError):
-            before = await session.engine.get(run.retry_of, output=False)
+            before = await desk.reader.get(run.retry_of, output=False)
             if before.usage:
                 lines.append(f"before  {spent_line(before.usage)}, in the run that it retries: not counted here")
     return lines

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agentflow.data import is_object, parse
+from agentflow.definition.durations import parse_duration
 from agentflow.definition.typed_text import read_value, resolve, shortened
 from agentflow.errors import InputError
 from agentflow.unfit import UnfitError
@@ -109,3 +110,32 @@ def document(text: str, option: str) -> Any:
     except ValueError as error:
         hint = f"{option} @file.json, or - for stdin; a text needs its quotes: '\"text\"'"
         raise InputError(f"{option}: {where} isn't JSON", why=str(error), hint=hint) from None
+
+
+def read_timeout(text: str | None) -> float | None:
+    """Read a duration of the command line.
+
+    Raises:
+        InputError: it isn't one.
+    """
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise usage(str(error), "30s, 5m, 1h 30m") from None
+
+
+def pairs(items: Sequence[str], option: str) -> dict[str, str]:
+    """Read repeated `key=value` as plain texts.
+
+    Raises:
+        InputError: one isn't `key=value`.
+    """
+    found: dict[str, str] = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not key or not equals:
+            raise usage(f'{option} takes key=value, not "{item}"')
+        found[key] = value
+    return found

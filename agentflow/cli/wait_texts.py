@@ -10,10 +10,10 @@ from agentflow.cli.format import one_line
 from agentflow.cli.row import Row
 from agentflow.cli.shown import clean
 from agentflow.engine.models import WaitView
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 
 if TYPE_CHECKING:
-    from agentflow.cli.session import Session
+    from agentflow.cli.desk import Desk
 
 NOT_KEPT = "It is gone: the store is :memory:, which ends with this command."
 
@@ -46,26 +46,26 @@ def wait_head(view: WaitView) -> list[str]:
     return [*lines, ""]
 
 
-def wait_command(session: Session, view: WaitView) -> str:
+def wait_command(desk: Desk, view: WaitView) -> str:
     """Return the command line that answers a wait."""
     if view.kind == "event":
         topic = str(view.details.get("topic", "TOPIC"))
-        return session.command(f"publish {quote(topic if topic == clean(topic) else '<TOPIC>')} --data '{{}}'")
+        return desk.command(f"publish {quote(topic if topic == clean(topic) else '<TOPIC>')} --data '{{}}'")
     if view.connection is not None:
-        return session.command(f"waits open {session.short(view.id)}")
+        return desk.command(f"waits open {desk.short(view.id)}")
     default = view.default if view.has_default else UNSET
-    command = answer_command(session.short(view.id), view.schema, default)
-    return command + session.project.flags
+    command = answer_command(desk.short(view.id), view.schema, default)
+    return command + desk.project.flags
 
 
-def open_lines(session: Session, views: Sequence[WaitView], *, terminal: bool) -> list[str]:
+def open_lines(desk: Desk, views: Sequence[WaitView], *, terminal: bool) -> list[str]:
     """Return the error of a run that only an answer can move on."""
     only_events = bool(views) and all(view.kind == "event" for view in views)
     what = "the run waits for an event" if only_events else "the run waits for an answer"
     lines = [f"error[AF-WAIT-OPEN]: {what}" + ("" if terminal or only_events else " and this isn't a terminal")]
     lines += [f'  step:  {view.step}  "{one_line(view.message, 100)}"' for view in views]
-    if session.project.lasts:
-        lines += [f"  hint:  {wait_command(session, view)}" for view in views]
+    if desk.project.lasts:
+        lines += [f"  hint:  {wait_command(desk, view)}" for view in views]
     else:
         lines.append(f"  why:   {NOT_KEPT}")
     asked = next((view for view in views if view.kind in ("input", "tool", "operator")), None)

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-
-from agentflow.config.result import EnvVar
 
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "$": "$"}
+
+
+@dataclass(frozen=True, slots=True)
+class EnvVar:
+    """An environment variable that templates may read."""
+
+    name: str
+    public: bool = False
+    """No secret."""
+    default: str | None = None
+    """Value where the environment has none."""
+    connection: str | None = None
+    """The connection whose token it is, of the run's owner; its value here only stands for that."""
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -54,7 +65,7 @@ def env_values(
 
     Of a variable that has a connection's token it is a text that stands for it, until a step is executed.
     """
-    values = {each.name: f"agentflow-connection-{secrets.token_hex(16)}" for each in variables if each.connection}
+    values = {each.name: f"agentflow-connection-{os.urandom(16).hex()}" for each in variables if each.connection}
     listed = [each for each in variables if not each.connection]
     if not listed:
         return values

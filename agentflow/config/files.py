@@ -71,6 +71,8 @@ class Files:
     """Finds step types in the config's own modules too; None where the caller said what finds them."""
     folder: Path = field(default_factory=Path)
     """Folder of the main file."""
+    heard: Callable[[dict[str, Any]], None] | None = None
+    """Is given the data of the main file, whatever is wrong with it."""
     _full: bool = False
     _paths: dict[Path, str] = field(default_factory=dict[Path, str])
 
@@ -123,6 +125,8 @@ class Files:
         self.documents[file] = document
         faults = Faults(document.place, self.tally)
         data, included = document.data, list[_Named]()
+        if self.heard is not None and not named.chain and is_object(data):
+            self.heard(data)
         if data is None:
             faults.add("AF-CONFIG-INVALID", f'"{file}" is empty', "", hint="begin with `workflows:`")
         elif not is_object(data):

@@ -106,12 +106,6 @@ def _workflows(given: Any) -> list[Workflow]:
     return listed
 
 
-def with_env(config: Config, env: Any) -> Config:
-    """Return a config with the variables that a file's `env` lists; raises ValueError where it isn't valid."""
-    listed = variables(ConfigFile.model_validate({"env": env}).env)
-    return replace(config, env=listed, env_values=env_values(listed.values(), config.folder))
-
-
 def _callers(kept: Mapping[str, Workflow], new: Collection[str], base: Config) -> list[str]:
     """Return the workflows of the base that call one which is another now, or gone."""
     changed = {name for name in base.workflows if name in new or name not in kept}

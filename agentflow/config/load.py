@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from agentflow.config.env import env_values
 from agentflow.config.files import Files, shown_path
 from agentflow.config.parts import check_env, check_secrets, check_settings, check_targets, entries, skills, variables
+from agentflow.config.plain import NAMES, UNNAMED, Plain, find_config, plain_of
 from agentflow.config.providing import check_providers
 from agentflow.config.reading import Unreadable, find_file
 from agentflow.config.reporting import inside, told
-from agentflow.config.result import UNNAMED, Config
+from agentflow.config.result import Config
 from agentflow.definition.faults import Faults
 from agentflow.definition.parse import BUILTIN
 from agentflow.definition.source import Document
@@ -24,29 +25,20 @@ from agentflow.errors import DefinitionError, NotFoundError, Problem
 if TYPE_CHECKING:
     from agentflow.steps.own import OwnTypes
 
-NAMES = ("agentflow.yaml", "agentflow.yml", "agentflow.json")
 
-
-def find_config(start: Path | None = None) -> Path | None:
-    """Return the config file of a folder or its nearest parent; None if there is none.
-
-    Args:
-        start: default: the current folder.
-    """
-    folder = (start or Path.cwd()).absolute()
-    for place in (folder, *folder.parents):
-        for name in NAMES:
-            if (place / name).is_file():
-                return place / name
-    return None
-
-
-def load_config(path: str | Path | None = None, *, types: TypeLookup | None = None) -> Config:
+def load_config(
+    path: str | Path | None = None,
+    *,
+    types: TypeLookup | None = None,
+    heard: Callable[[Plain], None] | None = None,
+) -> Config:
     """Load and check a config file, a file with one workflow, or one of distri's files.
 
     Args:
         path: the file, or its folder; default: `agentflow.yaml` here or in the nearest parent.
         types: finds step types; default: the registry.
+        heard: is given the few fields that any file has as soon as they are read: before there are problems to show,
+            and before code of the config is imported.
 
     Raises:
         NotFoundError: there is no such file.
@@ -70,6 +62,8 @@ def load_config(path: str | Path | None = None, *, types: TypeLookup | None = No
     except Unreadable as wrong:
         raise _not_found(found, f'no file "{shown_path(found)}"' if wrong.missing else wrong.what) from None
     files = _files(types)
+    if heard is not None:
+        files.heard = lambda data: heard(plain_of(found.absolute().parent, data))
     files.load(real)
     return _finish(files, found.absolute())
 

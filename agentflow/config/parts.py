@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agentflow.config.result import Config, EnvVar
+from agentflow.config.env import EnvVar
+from agentflow.config.result import Config
 from agentflow.data import is_object
 from agentflow.definition.config_file import ConfigFile, EnvEntry
 from agentflow.definition.faults import Faults, below

@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from agentflow.config.env import EnvVar
+from agentflow.config.plain import UNNAMED
 from agentflow.definition.config_file import (
     AuthSection,
     CardSection,
@@ -28,23 +30,6 @@ from agentflow.usage import Price, Prices, cost_of
 
 _ITERATION = re.compile(r"(?<!/case)\[\d+\]")
 """What a run's addresses have more than a definition's."""
-
-
-@dataclass(frozen=True, slots=True)
-class EnvVar:
-    """An environment variable that templates may read."""
-
-    name: str
-    public: bool = False
-    """No secret."""
-    default: str | None = None
-    """Value where the environment has none."""
-    connection: str | None = None
-    """The connection whose token it is, of the run's owner; its value here only stands for that."""
-
-
-UNNAMED = "agentflow"
-"""Of whom the runs are whose config has no name."""
 
 
 @dataclass(frozen=True)

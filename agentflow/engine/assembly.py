@@ -10,8 +10,6 @@ from typing import Any, Literal, cast
 
 from agentflow.clock import Clock
 from agentflow.config import Config
-from agentflow.definition.models import Workflow
-from agentflow.definition.parse import parse_workflow
 from agentflow.engine.attempt.in_json import execute_in_json
 from agentflow.engine.catalog import Catalog
 from agentflow.engine.compiling import register
@@ -21,8 +19,9 @@ from agentflow.engine.host.core import Core
 from agentflow.engine.host.environment import Environment
 from agentflow.engine.host.keys import Keys
 from agentflow.engine.keyrings import WORD, keys_in_keyring
+from agentflow.engine.read.defined import parse_stored
 from agentflow.engine.runtime.base import Runtime
-from agentflow.errors import DefinitionError, Problem, StoreError
+from agentflow.errors import DefinitionError, Problem
 from agentflow.expressions import NamedValues, compile_value
 from agentflow.ids import IdSource
 from agentflow.requirements import Checker, ConnectionProvider, NoBook, Providers
@@ -60,7 +59,7 @@ def build_core(
         public_env=public_env(config),
         checker=Checker(config.skills, python=bool(config.python_modules or functions or tools or agents)),
         keys=Keys(store),
-        catalog=Catalog(partial(_parse, types), types, config.http.timeout),
+        catalog=Catalog(partial(parse_stored, types), types, config.http.timeout),
         gate=Gate(config.limits, config.redactor),
         limits=config.limits,
         sealer=sealer,
@@ -128,11 +127,3 @@ def _headers(config: Config) -> dict[str, str]:
     headers = compile_value(config.http.headers, frozenset({"env"}))
     rendered: dict[str, Any] = headers.render(NamedValues({"env": config.env_values}))
     return {name: str(value) for name, value in rendered.items()}
-
-
-def _parse(types: OwnTypes, data: Any) -> Workflow:
-    parsed = parse_workflow(data, types)
-    if parsed.workflow is None or any(problem.severity == "error" for problem in parsed.problems):
-        problems = "; ".join(problem.message for problem in parsed.problems)
-        raise StoreError(f"a stored definition can't be read: {problems}", code="AF-STORE-DAMAGED")
-    return parsed.workflow

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 from agentflow.credentials import NotConnected
 from agentflow.data import is_object
+from agentflow.engine.asked import CONNECTION
 from agentflow.engine.exchange import Attempt, Need
 from agentflow.errors import Failure
 from agentflow.steps.contract import Park, Wait
 
-CONNECTION: Final = "connection"
-"""What a wait names in its details that asks somebody to sign in."""
 _MARK: Final = "agentflow_connection"
 """Marks the state of a step that waits for that: what it had before is inside."""
 
@@ -87,9 +86,3 @@ def scopes_of(needs: Iterable[Need], connection: str) -> tuple[str, ...]:
 
 def _fails(needs: Iterable[Need], connection: str) -> bool:
     return any(need.on_missing == "fail" for need in needs if need.connection == connection)
-
-
-def asked_for(details: Mapping[str, Any]) -> str | None:
-    """Return the connection that a wait asks somebody to sign in to; None: it asks for something else."""
-    name = details.get(CONNECTION)
-    return name if isinstance(name, str) else None

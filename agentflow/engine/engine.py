@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,14 +11,13 @@ import anyio
 
 from agentflow.clock import Clock, SystemClock
 from agentflow.config import Config
-from agentflow.data import decode
 from agentflow.definition.models import Workflow
 from agentflow.engine import compiling
 from agentflow.engine.assembly import build_core
 from agentflow.engine.commands import answers, retrying, starting
 from agentflow.engine.commands.connecting import Connections
 from agentflow.engine.commands.preflight import preflight
-from agentflow.engine.finding import find, known_task, run_of, shown_to
+from agentflow.engine.finding import run_of
 from agentflow.engine.gate import EVENT
 from agentflow.engine.host.core import Core
 from agentflow.engine.host.host import Host
@@ -29,16 +27,15 @@ from agentflow.engine.models import Decline, Reply, RetryPlan, Run, WaitView, ru
 from agentflow.engine.opening import config_of, opened
 from agentflow.engine.program import Program
 from agentflow.engine.read.following import Following
-from agentflow.engine.read.hosted import executed
 from agentflow.engine.read.outputs import output_of
+from agentflow.engine.read.reader import Reader
 from agentflow.engine.read.tasks import Tasks
 from agentflow.engine.read.watching import Watching
 from agentflow.engine.runtime.base import Runtime
-from agentflow.errors import NotFoundError
 from agentflow.ids import IdSource, new_id
 from agentflow.principal import LOCAL, SHARE_EVENTS, Principal
 from agentflow.requirements import ConnectionProvider, Preflight
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 from agentflow.store import open_store
 from agentflow.store.contract import Store
 from agentflow.store.places import refuse_platform
@@ -60,6 +57,7 @@ class Engine:
         self.following = Following(store, core.cache, self.watching)
         self.sealer = core.env.sealer
         self.connections = Connections(store, self.resume)
+        self.reader = Reader(store, self.connections.shown)
         self.told = Tasks(store, self.watching, self.connections.shown)
         core.committer.on_commit.append(self.watching.committed)
         core.committer.on_change.append(self.watching.everybody)
@@ -172,24 +170,23 @@ class Engine:
 
     async def get(self, run_id: str, *, output: bool = True, principal: Principal = LOCAL) -> Run:
         """Return a run by its whole id, `output` with it; raises NotFoundError, and StoreError if that is damaged."""
-        row = await run_of(self.store, run_id, principal)
-        return run_view(row, await output_of(self.store, row) if output else None)
+        return await self.reader.get(run_id, output=output, principal=principal)
 
     async def list(self, query: RunQuery | None = None, *, principal: Principal = LOCAL) -> list[Run]:
         """Return one's runs, newest first; without outputs."""
-        return [run_view(row) for row in await self.store.list_runs(shown_to(principal, query or RunQuery()))]
+        return await self.reader.list(query, principal=principal)
 
     async def hosted(self, runs: Sequence[Run]) -> dict[str, bool | None]:
         """Tell of each run, by id, whether a live process executes it; None: it has ended, or nobody can know."""
-        return await executed(self.store.liveness, runs)
+        return await self.reader.hosted(runs)
 
     async def find(self, ending: str, *, principal: Principal = LOCAL) -> str:
         """Return the whole id of the run that `@last`, an ending or a whole id names."""
-        return await find(self.store, ending, "run", principal)
+        return await self.reader.find(ending, principal=principal)
 
     async def find_wait(self, ending: str, *, principal: Principal = LOCAL) -> str:
         """Return the whole id of the wait that an ending or a whole id names."""
-        return await find(self.store, ending, "wait", principal)
+        return await self.reader.find_wait(ending, principal=principal)
 
     async def wait(self, run_id: str, timeout: float | None = None, *, principal: Principal = LOCAL) -> Run:  # noqa: ASYNC109  it gives the state then, and doesn't fail
         """Return when a run has ended or only waits for answers; after `timeout` seconds as it is then.
@@ -207,39 +204,31 @@ class Engine:
 
     async def steps(self, run_id: str, *, principal: Principal = LOCAL) -> builtins.list[StepRow]:
         """Return the steps of a run that were reached; raises StoreError if a stored result is damaged."""
-        await run_of(self.store, run_id, principal)
-        return await self.store.list_steps(run_id)
+        return await self.reader.steps(run_id, principal=principal)
 
     async def result(self, run_id: str, address: str, *, principal: Principal = LOCAL) -> Any:
         """Return a step's result."""
-        await run_of(self.store, run_id, principal)
-        step = await self.store.get_step(run_id, address)
-        if step is None:
-            raise NotFoundError(f'run "{run_id}" has no step "{address}"', code="AF-STEP-UNKNOWN")
-        return decode(step.result) if step.result else None
+        return await self.reader.result(run_id, address, principal=principal)
 
     async def tasks(self, query: TaskQuery | None = None, *, principal: Principal = LOCAL) -> TaskPage:
         """Return a page of one's root runs, waits and agents' turns, the last changed first, and how many there are."""
-        return await self.store.task_page(replace(query or TaskQuery(), principal=principal))
+        return await self.reader.tasks(query, principal=principal)
 
     async def history(
         self, task_id: str, limit: int | None = None, *, principal: Principal = LOCAL
     ) -> builtins.list[MessageView]:
         """Return the messages of a task, a run's or another, the newest `limit` of them, oldest first."""
-        await known_task(self.store, task_id, principal)
-        return await self.store.history(task_id, limit)
+        return await self.reader.history(task_id, limit, principal=principal)
 
     async def artifacts(self, task_id: str, *, principal: Principal = LOCAL) -> builtins.list[Any]:
         """Return the artifacts of a run, or of an agent's turn, as they are now, chunks joined."""
-        await known_task(self.store, task_id, principal)
-        return await self.store.artifacts(task_id)
+        return await self.reader.artifacts(task_id, principal=principal)
 
     async def task_log(
         self, task_id: str, after: int = 0, limit: int = 1000, *, principal: Principal = LOCAL
     ) -> builtins.list[Event]:
         """Return what changed in a task, a run's or another, after a generation: state, artifacts, messages."""
-        await known_task(self.store, task_id, principal)
-        return await self.store.task_log(task_id, after, limit)
+        return await self.reader.task_log(task_id, after, limit, principal=principal)
 
     async def preflight(self, workflow: str | Workflow, *, principal: Principal = LOCAL) -> Preflight:
         """Return all that a workflow's steps need and a principal hasn't got, and what people will be asked."""
@@ -287,10 +276,7 @@ class Engine:
 
     async def waits(self, run_id: str | None = None, *, principal: Principal = LOCAL) -> builtins.list[WaitView]:
         """Return open waits of one's runs or assigned to one, oldest first; of a run with those of its child runs."""
-        if run_id is not None:
-            await run_of(self.store, run_id, principal)
-        found = await self.store.list_tasks(run_id=run_id, tree=True, principal=principal)
-        return [wait_view(self.connections.shown(view)) for view in found]
+        return await self.reader.waits(run_id, principal=principal)
 
     async def publish(
         self,

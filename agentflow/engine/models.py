@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from agentflow.data import salvaged
-from agentflow.engine.authorising import asked_for
+from agentflow.engine.asked import asked_for
 from agentflow.engine.unreadable import read_failure
 from agentflow.errors import Failure
 from agentflow.store.rows import TERMINAL, RunRow, State

@@ -7,7 +7,8 @@ from dataclasses import replace
 from agentflow.definition.durations import parse_duration
 from agentflow.definition.times import parse_time
 from agentflow.engine.gate import STATE, WAIT, Gate
-from agentflow.steps.contract import UNSET, EventWait, Park, Timer, Wait
+from agentflow.steps.contract import EventWait, Park, Timer, Wait
+from agentflow.steps.unset import UNSET
 
 
 def admitted(gate: Gate, what: Park) -> Park:

@@ -24,7 +24,7 @@ from agentflow.definition.models import (
     as_steps,
 )
 from agentflow.errors import DefinitionError, Problem
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 
 Steps: TypeAlias = StepLike | Sequence[StepLike]
 """Nested steps: one step, whose result is the body's result, or a list, which gives a map of results.

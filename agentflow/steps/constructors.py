@@ -10,7 +10,7 @@ from typing import Any, Literal, Unpack
 from agentflow.definition.given import function_name
 from agentflow.definition.models import GivenStep, Step, Workflow
 from agentflow.steps.building import Common, Moment, Schema, Span, schema_of, step
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 
 _NO: Any = UNSET
 """Default of fields that may be null: not given."""

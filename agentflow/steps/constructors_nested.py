@@ -11,8 +11,8 @@ from agentflow.data import is_object
 from agentflow.definition.faults import shown
 from agentflow.definition.models import Step
 from agentflow.steps.building import Common, Moment, Span, Steps, several, step
-from agentflow.steps.contract import UNSET
 from agentflow.steps.deciding import after, cases_of, decided, literal, no_function, of_items, refused
+from agentflow.steps.unset import UNSET
 
 _NO: Any = UNSET
 """Default of fields that may be null: not given."""

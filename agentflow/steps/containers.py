@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from agentflow.errors import Failure
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 
 
 class Opening(NamedTuple):

@@ -11,7 +11,7 @@ from agentflow.definition.given import function_name, required
 from agentflow.definition.models import DecidedStep, GivenStep, Step
 from agentflow.errors import DefinitionError, Problem
 from agentflow.steps.building import Common, Steps, several, step
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 
 Make: TypeAlias = Callable[[str, Common], Step]
 _WHEN = ("depends_on", "depends_on_any", "execution", "with_", "if_", "skip_if")

@@ -11,7 +11,7 @@ from agentflow.definition.models import GivenStep, Step
 from agentflow.errors import DefinitionError, Problem
 from agentflow.steps.building import Common
 from agentflow.steps.building import step as build
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 
 P = ParamSpec("P")
 R = TypeVar("R")

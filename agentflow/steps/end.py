@@ -8,7 +8,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from agentflow.steps.containers import DONE, NOTHING, Bodies, End, Frame, Move, Opening
-from agentflow.steps.contract import UNSET, StepType
+from agentflow.steps.contract import StepType
+from agentflow.steps.unset import UNSET
 
 
 class EndConfig(BaseModel):

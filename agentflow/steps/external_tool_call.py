@@ -7,8 +7,9 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from agentflow.definition.models import Model
-from agentflow.steps.contract import UNSET, Park, PromptContext, StepType, Wait
+from agentflow.steps.contract import Park, PromptContext, StepType, Wait
 from agentflow.steps.fields import Name, Text
+from agentflow.steps.unset import UNSET
 
 
 class ExternalToolCallConfig(Model):

@@ -11,8 +11,9 @@ from agentflow.data import is_array
 from agentflow.definition.models import Model
 from agentflow.errors import StepError
 from agentflow.expressions import compile_value
-from agentflow.steps.contract import UNSET, Context, Result, StepType
+from agentflow.steps.contract import Context, Result, StepType
 from agentflow.steps.fields import Text
+from agentflow.steps.unset import UNSET
 
 
 class UrlButton(Model):

@@ -7,8 +7,9 @@ from typing import Any
 from pydantic import ConfigDict
 
 from agentflow.definition.models import Duration, Model
-from agentflow.steps.contract import UNSET, EventWait, Park, PromptContext, StepType
+from agentflow.steps.contract import EventWait, Park, PromptContext, StepType
 from agentflow.steps.fields import Name, Text
+from agentflow.steps.unset import UNSET
 
 
 class WaitForEventConfig(Model):

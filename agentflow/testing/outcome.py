@@ -11,7 +11,7 @@ from agentflow.data import decode
 from agentflow.engine import Engine, Event, Run, WaitView
 from agentflow.engine.read.inspect import StepView, Surroundings, snapshot
 from agentflow.errors import Failure
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 
 _MOST_EVENTS = 100_000
 

@@ -13,7 +13,7 @@ from agentflow.engine import Engine
 from agentflow.engine.unreadable import read_failure
 from agentflow.errors import AgentflowError, Failure, NotFoundError
 from agentflow.steps import registry
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 from agentflow.store.rows import RunRow
 
 

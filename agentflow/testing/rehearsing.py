@@ -18,7 +18,8 @@ from agentflow.engine.compiling import register
 from agentflow.errors import AgentflowError, StepError
 from agentflow.requirements import Checker
 from agentflow.steps import registry
-from agentflow.steps.contract import UNSET, Context, Execute, Outcome, Result, StepType
+from agentflow.steps.contract import Context, Execute, Outcome, Result, StepType
+from agentflow.steps.unset import UNSET
 from agentflow.testing.clock import FakeClock
 from agentflow.testing.recording import RecordedStep, Recording, read
 

@@ -12,7 +12,7 @@ from agentflow.cli.examples import PLACEHOLDER, answer_command, example, sketch
 from agentflow.cli.shown import clean
 from agentflow.cli.values import assignments, document
 from agentflow.definition.samples import fits
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 from tests.cli.project import Project
 
 

@@ -10,7 +10,7 @@ import pytest
 from agentflow.cli.ask import prompt_text
 from agentflow.cli.forms import Invalid, assemble, parse, questions, template
 from agentflow.definition.samples import check
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 
 REVIEW: dict[str, Any] = {
     "type": "object",

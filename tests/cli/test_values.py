@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from agentflow.cli.actions.start import read_answers, split_target
+from agentflow.cli.answers import read_answers
+from agentflow.cli.targets import split_target
 from agentflow.cli.values import assignments, document
 from agentflow.definition.typed_text import read_value
 from agentflow.errors import InputError

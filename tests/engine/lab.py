@@ -17,7 +17,7 @@ from agentflow.definition.models import Step, Workflow
 from agentflow.engine import Engine, Event, Run
 from agentflow.steps import python
 from agentflow.steps.building import Common
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 from agentflow.store.contract import Store
 from agentflow.testing.clock import FakeClock
 from agentflow.testing.outcome import RunOutcome, look_at

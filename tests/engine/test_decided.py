@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agentflow.data import decode, encode
-from agentflow.engine.plan.decided import (
+from agentflow.engine.decided import (
     DELAY,
     DUE,
     UNDECIDED,

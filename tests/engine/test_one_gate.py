@@ -20,7 +20,7 @@ ENCODES = {
     "plan/carrying.py": "a message that was admitted",
     "plan/claims.py": "numbers of attempts",
     "plan/containers.py": "the output of an early end that was admitted",
-    "plan/decided.py": "decisions of agentflow's own, and states that were admitted",
+    "decided.py": "decisions of agentflow's own, and states that were admitted",
     "plan/faults.py": "a failure that passed the gate",
     "plan/limits.py": "the key of a limit, as a text",
     "plan/runs.py": "what steps have left, and a definition's presets",

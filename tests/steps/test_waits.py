@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from agentflow.steps import registry
-from agentflow.steps.contract import UNSET, EventWait, Outcome, Park, Result, Timer, Wait
+from agentflow.steps.contract import EventWait, Outcome, Park, Result, Timer, Wait
+from agentflow.steps.unset import UNSET
 
 SCHEMA = {"type": "object", "properties": {"approved": {"type": "boolean"}}}
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentflow.cli.actions.change import carried, carry_on, observe, takes_over
-from agentflow.cli.actions.start import read_timeout
 from agentflow.cli.actions.waits import OPEN, find_wait
 from agentflow.cli.agents import elsewhere
 from agentflow.cli.ask import Form, Left
@@ -16,7 +15,7 @@ from agentflow.cli.errors import error_lines, tell_lines
 from agentflow.cli.format import compact, plural, rough
 from agentflow.cli.options import Common
 from agentflow.cli.session import Session, drive, find_project
-from agentflow.cli.values import assignments, document, usage
+from agentflow.cli.values import assignments, document, read_timeout, usage
 from agentflow.cli.wait_texts import wait_command, wait_head, who
 from agentflow.codes import door
 from agentflow.data import is_object
@@ -24,7 +23,7 @@ from agentflow.engine import Answer, Decline, ToolFailure, WaitView
 from agentflow.errors import ConflictError, InputError
 from agentflow.ids import new_id
 from agentflow.principal import Principal
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ def answer(common: Common, wanted: Reply) -> int:
     timeout = read_timeout(wanted.timeout)
 
     async def work(session: Session) -> int:
-        view = await find_wait(session, wanted.wait)
+        view = await find_wait(session.desk, wanted.wait)
         short = session.short(view.id)
         if not wanted.given and not console.asks:
             tell_lines(console, _how(session, view))
@@ -137,14 +136,14 @@ async def _goes_on(session: Session, run_id: str, *, here: bool) -> str:
         return f"Run {short} goes on here"
     if run.ended:
         return f"Run {short} has ended: {run.state}"
-    if foreign := elsewhere(session, run):
+    if foreign := elsewhere(session.desk, run):
         return f"Of run {short}: {foreign}"
     return f"Run {short} goes on: {session.command(f'runs watch {short}')}"
 
 
 def _how(session: Session, view: WaitView) -> list[str]:
     lines = ["error[AF-WAIT-OPEN]: an answer is needed and this isn't a terminal"]
-    return [*lines, f'  step:  {view.step}  "{view.message}"', f"  hint:  {wait_command(session, view)}"]
+    return [*lines, f'  step:  {view.step}  "{view.message}"', f"  hint:  {wait_command(session.desk, view)}"]
 
 
 def _invalid(session: Session, error: InputError, short: str) -> InputError:
@@ -157,7 +156,7 @@ def _invalid(session: Session, error: InputError, short: str) -> InputError:
 
 async def _conflict(session: Session, view: WaitView, error: ConflictError) -> ConflictError:
     """Say who was first, when, and with what."""
-    now = await find_wait(session, view.id)
+    now = await find_wait(session.desk, view.id)
     short = session.short(view.id)
     if now.answered_at is None or now.answer is None or now.state in OPEN:
         return ConflictError(error.what, code=error.code, why=error.why, hint=error.hint, data=error.data)

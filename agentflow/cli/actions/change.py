@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import anyio
 
 from agentflow.cli.actions.runs import states_of
-from agentflow.cli.actions.start import read_timeout
 from agentflow.cli.agents import elsewhere
 from agentflow.cli.ask import yes_or_no
 from agentflow.cli.console import Console
@@ -16,7 +15,7 @@ from agentflow.cli.follow import Follower, Manner
 from agentflow.cli.format import plural
 from agentflow.cli.options import Common
 from agentflow.cli.session import Session, drive, exists, find_project
-from agentflow.cli.values import usage
+from agentflow.cli.values import read_timeout, usage
 from agentflow.cli.wait_texts import wait_command
 from agentflow.engine import Run
 from agentflow.errors import ConflictError, DefinitionError
@@ -45,7 +44,7 @@ async def carry_on(session: Session, follower: Follower, *, tell: bool = True) -
     """Execute a run here until it parks, is paused or ends, where no live process does; says so."""
     if not await takes_over(session, follower.run_id):
         run = await session.engine.get(follower.run_id)
-        if tell and not run.ended and (foreign := elsewhere(session, run)):
+        if tell and not run.ended and (foreign := elsewhere(session.desk, run)):
             session.console.say(f"! {foreign}")
         return run
     return await carried(session, follower, tell=tell)
@@ -54,7 +53,7 @@ async def carry_on(session: Session, follower: Follower, *, tell: bool = True) -
 async def takes_over(session: Session, run_id: str) -> bool:
     """Take a run that no live process executes, and tell whether it is ours now."""
     run = await session.engine.get(run_id, output=False)
-    if elsewhere(session, run):
+    if elsewhere(session.desk, run):
         return False
     with session.in_time():
         return not run.ended and not await taken(session, run_id) and await session.engine.adopt(run_id)
@@ -77,7 +76,7 @@ async def carried(session: Session, follower: Follower, *, tell: bool = True) ->
         waits = await engine.waits(run_id)
         await session.learn([view.id for view in waits], "wait")
         for view in waits:
-            console.say(f"answer {view.step}: {wait_command(session, view)}")
+            console.say(f"answer {view.step}: {wait_command(session.desk, view)}")
     else:
         saved = "is saved; it " if engine.core.health.refused is None else ""
         console.say(f"it {saved}goes on with: {session.command(f'runs watch {session.short(run_id)}')}")

@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agentflow.cli.actions.start import pick, split_target
 from agentflow.cli.console import Console
 from agentflow.cli.errors import definition_lines, problem_data, tell_lines
 from agentflow.cli.format import plural
 from agentflow.cli.options import Common
-from agentflow.cli.session import no_config, plain_config
+from agentflow.cli.session import hide_secrets, no_config
 from agentflow.cli.shown import redacted_data
+from agentflow.cli.targets import pick, split_target
 from agentflow.cli.values import read_text, usage
 from agentflow.codes import CODES, door
 from agentflow.definition.models import Step, Workflow
@@ -123,8 +123,7 @@ def _check(names: Sequence[str], *, online: bool = False) -> Checked:
         checked.files += 1
         with _source(name) as path:
             try:
-                plain_config(Path(path))  # its secrets aren't shown, whatever is wrong with it
-                config = load_config(path)
+                config = load_config(path, heard=hide_secrets)
                 checked.take(config)
                 checked.needs |= _needs(config)
                 if online:
@@ -295,8 +294,7 @@ def _load(common: Common, target: str | None) -> tuple[Config, str | None, str |
     path = file or _nearest(common)
     if not Path(path).exists():
         raise no_config(path)
-    plain_config(Path(path))
-    return load_config(path), name, file
+    return load_config(path, heard=hide_secrets), name, file
 
 
 def graph(common: Common, target: str | None, shape: str) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agentflow.cli.actions.start import read_timeout
 from agentflow.cli.format import plural
 from agentflow.cli.options import Common
 from agentflow.cli.session import Session, drive, find_project
 from agentflow.cli.signing import Wanted, sign_in
+from agentflow.cli.values import read_timeout
 from agentflow.engine import WaitView
 from agentflow.engine.needs import all_steps
 from agentflow.errors import AgentflowError

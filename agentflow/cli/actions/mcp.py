@@ -9,11 +9,10 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from agentflow.cli.actions.start import read_timeout
 from agentflow.cli.options import Common
 from agentflow.cli.session import Session, drive, find_project, no_config
 from agentflow.cli.streams import wire
-from agentflow.cli.values import usage
+from agentflow.cli.values import read_timeout, usage
 from agentflow.errors import AgentflowError
 
 LONGEST = 600.0

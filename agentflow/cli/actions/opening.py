@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agentflow.cli.actions.change import carry_on, observe
-from agentflow.cli.actions.start import read_timeout
 from agentflow.cli.actions.waits import OPEN, find_wait
 from agentflow.cli.options import Common
 from agentflow.cli.session import Session, drive, find_project
 from agentflow.cli.signing import Wanted, sign_in_for
+from agentflow.cli.values import read_timeout
 from agentflow.errors import ConflictError, InputError
 
 
@@ -30,7 +30,7 @@ def open_wait(common: Common, wanted: Opening) -> int:
     seconds = read_timeout(wanted.timeout) or 300.0
 
     async def work(session: Session) -> int:
-        view = await find_wait(session, wanted.wait)
+        view = await find_wait(session.desk, wanted.wait)
         if view.connection is None:
             short = session.short(view.id)
             hint = f"answer it: {session.command(f'waits answer {short}')}"

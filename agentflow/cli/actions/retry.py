@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agentflow.cli.actions.start import follow, known_answers, read_input, read_timeout
+from agentflow.cli.actions.start import follow, known_answers, read_input
 from agentflow.cli.agents import elsewhere
 from agentflow.cli.answers import check_answers, read_answers
 from agentflow.cli.ask import yes_or_no
@@ -14,11 +14,11 @@ from agentflow.cli.follow import Manner
 from agentflow.cli.format import plural
 from agentflow.cli.options import Common
 from agentflow.cli.session import Session, drive, find_project
-from agentflow.cli.values import usage
+from agentflow.cli.values import read_timeout, usage
 from agentflow.data import is_object
 from agentflow.engine import RetryPart, RetryPlan, Run
 from agentflow.errors import Defect
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 
 NAMED = 8
 
@@ -82,7 +82,7 @@ def retry(common: Common, wanted: Retry) -> int:
         await session.learn([run.id], "run")
         gap = "  " if console.err_terminal else " "
         console.say(gap.join([f"run {session.short(run.id)}", run.workflow, "started"]))
-        foreign = elsewhere(session, run)
+        foreign = elsewhere(session.desk, run)
         if foreign:
             console.say(f"! {foreign}")
         return await follow(session, run.id, manner, ours=not foreign)

@@ -8,17 +8,18 @@ from dataclasses import dataclass, replace
 
 import anyio
 
-from agentflow.cli.actions.start import pairs, read_timeout
 from agentflow.cli.agents import elsewhere, several
+from agentflow.cli.desk import Desk
 from agentflow.cli.documents import hosted_data
 from agentflow.cli.format import GLYPHS, STYLES, ago, duration, iso, one_line
 from agentflow.cli.options import Common
-from agentflow.cli.session import Session, drive, exists, find_project
+from agentflow.cli.session import exists, find_project, read
 from agentflow.cli.states import STATES
 from agentflow.cli.tables import Column, layout, tabbed
-from agentflow.cli.values import usage
-from agentflow.engine import Engine, Run, WaitView
-from agentflow.engine.plan.counts import count_items
+from agentflow.cli.values import pairs, read_timeout, usage
+from agentflow.engine.counts import count_items
+from agentflow.engine.models import Run, WaitView
+from agentflow.engine.read.reader import Reader
 from agentflow.store.rows import (
     RunQuery,
     State,
@@ -83,28 +84,28 @@ def list_runs(common: Common, wanted: Listing) -> int:
     project = find_project(common, config="none")
     filtered = bool(states or wanted.workflow or wanted.labels or wanted.since or wanted.before)
 
-    async def work(session: Session) -> int:
+    async def work(desk: Desk) -> int:
         found = query
         if wanted.before is not None:
-            found = replace(query, before=await session.engine.find(wanted.before))
-        runs = await session.engine.list(found)
-        total = await session.engine.store.count_runs(query)
-        hosted = await session.engine.hosted(runs)
+            found = replace(query, before=await desk.reader.find(wanted.before))
+        runs = await desk.reader.list(found)
+        total = await desk.reader.store.count_runs(query)
+        hosted = await desk.reader.hosted(runs)
         if console.mode != "text":
             console.data({"runs": hosted_data(runs, hosted), "total": total})
             return 0
         if not runs:
             console.say("No run matches." if filtered else "No runs yet. Start one: agentflow run WORKFLOW")
             return 0
-        await session.learn([run.id for run in runs], "run")
+        await desk.learn([run.id for run in runs], "run")
         left = [run for run in runs if abandoned(run, hosted[run.id])]
-        await write_runs(session, runs, {run.id for run in left})
-        older = f" · older: --before {session.short(runs[-1].id)}" if len(runs) == wanted.limit < total else ""
+        await write_runs(desk, runs, {run.id for run in left})
+        older = f" · older: --before {desk.short(runs[-1].id)}" if len(runs) == wanted.limit < total else ""
         if console.out_terminal:
             console.say(f"{len(runs)} of {total}{older}")
         if left:
             more = f" ({len(left) - 1} more)" if len(left) > 1 else ""
-            console.say(f"! no process runs {session.short(left[0].id)}{more}: {go_on(session, left[0])}")
+            console.say(f"! no process runs {desk.short(left[0].id)}{more}: {go_on(desk, left[0])}")
         return 0
 
     if not exists(project):
@@ -113,7 +114,7 @@ def list_runs(common: Common, wanted: Listing) -> int:
         else:
             console.say("No runs yet. Start one: agentflow run WORKFLOW")
         return 0
-    return drive(console, project, work, host="none")
+    return read(console, project, work)
 
 
 def abandoned(run: Run, hosted: bool | None) -> bool:
@@ -121,28 +122,26 @@ def abandoned(run: Run, hosted: bool | None) -> bool:
     return hosted is False and not run.ended and not run.waiting and not run.paused
 
 
-def go_on(session: Session, run: Run) -> str:
+def go_on(desk: Desk, run: Run) -> str:
     """Return what carries an abandoned run on."""
-    return elsewhere(session, run) or f"{session.command(f'runs watch {session.short(run.id)}')} carries it on"
+    return elsewhere(desk, run) or f"{desk.command(f'runs watch {desk.short(run.id)}')} carries it on"
 
 
-async def write_runs(session: Session, runs: Sequence[Run], left: Collection[str] = ()) -> None:
+async def write_runs(desk: Desk, runs: Sequence[Run], left: Collection[str] = ()) -> None:
     """Write the table of runs, for a terminal, or tab-separated for a pipe.
 
     Args:
-        session: engine and console.
+        desk: store and console.
         runs: what to write.
         left: ids of those that no process executes.
     """
-    console = session.console
+    console = desk.console
     waits: dict[str, list[WaitView]] = {}
     if any(run.state in WAITING for run in runs):
-        for view in await session.engine.waits():
+        for view in await desk.reader.waits():
             waits.setdefault(view.root_id, []).append(view)
     now = time.time()
-    nows = [
-        ("no process runs it: " if run.id in left else "") + await now_of(session.engine, run, waits) for run in runs
-    ]
+    nows = [("no process runs it: " if run.id in left else "") + await now_of(desk.reader, run, waits) for run in runs]
     columns = [*COLUMNS, AGENT] if several(runs) else COLUMNS
     titles = [column.title for column in columns]
     if not console.out_terminal:
@@ -162,7 +161,7 @@ async def write_runs(session: Session, runs: Sequence[Run], left: Collection[str
         return
     rows = [
         [
-            session.short(run.id),
+            desk.short(run.id),
             f"{GLYPHS[run.state]} {run.state}{', paused' if run.paused else ''}",
             run.workflow,
             text,
@@ -185,7 +184,7 @@ def took(run: Run) -> str:
     return duration(max(run.ended_at - run.created_at, 0.0)) if run.ended_at is not None else "-"
 
 
-async def now_of(engine: Engine, run: Run, waits: Mapping[str, Sequence[WaitView]]) -> str:
+async def now_of(reader: Reader, run: Run, waits: Mapping[str, Sequence[WaitView]]) -> str:
     """Say in one line what a run does, waits for, or failed with."""
     if run.state in WAITING and waits.get(run.id):
         first, *more = waits[run.id]
@@ -194,7 +193,7 @@ async def now_of(engine: Engine, run: Run, waits: Mapping[str, Sequence[WaitView
     if run.ended:
         lost = f"{run.tolerated} failed (tolerated)" if run.tolerated else ""
         return one_line(run.now_text or "") if run.failure is not None else lost
-    return doing((await engine.store.salvage_steps(run.id))[0])
+    return doing((await reader.store.salvage_steps(run.id))[0])
 
 
 def doing(rows: Sequence[StepRow]) -> str:
@@ -219,8 +218,8 @@ def known_runs() -> list[str]:
         return []
 
     async def look() -> list[str]:
-        async with Engine.open(project.store, host="none") as engine:
-            ids = [run.id for run in await engine.list(RunQuery(limit=30))]
-            return await engine.store.shortest(ids, "run")
+        async with Reader.open(project.store) as reader:
+            ids = [run.id for run in await reader.list(RunQuery(limit=30))]
+            return await reader.store.shortest(ids, "run")
 
     return anyio.run(look)

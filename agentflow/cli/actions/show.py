@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from shlex import quote
 from typing import Any
 
 from agentflow.cli.actions.runs import abandoned, go_on
-from agentflow.cli.actions.start import retry_command, retry_plan
+from agentflow.cli.again import retry_command, retry_plan
 from agentflow.cli.agents import elsewhere
 from agentflow.cli.children import child_lines
 from agentflow.cli.console import printable
+from agentflow.cli.desk import Desk
 from agentflow.cli.documents import event_data, hosted_data, step_data, wait_data
 from agentflow.cli.errors import failure_lines
 from agentflow.cli.failures import cause, sentence, trace_lines
@@ -33,20 +36,22 @@ from agentflow.cli.format import (
 from agentflow.cli.losses import NAMED, UNDONE, UNDONE_TEXTS, count, is_undoing, tolerated_inside, tolerated_lines
 from agentflow.cli.options import Common
 from agentflow.cli.rows import reason_text
-from agentflow.cli.session import Session, drive, find_project
+from agentflow.cli.session import find_project, read, with_engine
 from agentflow.cli.spent import spent_line, spent_lines, spent_short
 from agentflow.cli.tables import cells, cut_to, pad
 from agentflow.cli.tree import above_of
 from agentflow.cli.wait_texts import who
 from agentflow.data import decode
 from agentflow.definition.models import Workflow
-from agentflow.engine import Run
 from agentflow.engine.locating import locate
-from agentflow.engine.read.inspect import RunView, StepView, Surroundings, snapshot
+from agentflow.engine.models import Run
+from agentflow.engine.read.defined import workflow_of
+from agentflow.engine.read.inspect import SLOTS, RunView, StepView, Surroundings, snapshot
 from agentflow.engine.read.outputs import output_of
 from agentflow.engine.read.spent import by_step
 from agentflow.errors import NotFoundError, StoreError
 from agentflow.steps.failing import MAX_FRAMES
+from agentflow.steps.own import OwnTypes
 from agentflow.store.rows import (
     RunQuery,
 )
@@ -62,53 +67,58 @@ def show(common: Common, wanted: str, step: str | None, *, events: bool, tree: b
     console = common.console()
     project = find_project(common, config="none")
 
-    async def work(session: Session) -> int:
-        run = await session.engine.get(await session.engine.find(wanted), output=False)
-        await session.learn([run.id], "run")
+    async def work(desk: Desk) -> int:
+        run = await desk.reader.get(await desk.reader.find(wanted), output=False)
+        await desk.learn([run.id], "run")
         if events:
-            return await _events(session, run)
-        view, workflow = await look(session, run)
-        run = replace(run, output=await _output(session, view))
+            return await _events(desk, run)
+        view, workflow = await look(desk, run)
+        run = replace(run, output=await _output(desk, view))
         if step is not None:
-            return await _step(session, run, view, workflow, step)
+            return await _step(desk, run, view, workflow, step)
         if console.mode != "text":
-            children = await session.engine.list(RunQuery(parent=run.id, limit=1000))
-            waits = await session.engine.waits(run.id) if not run.ended else []
-            hosted = await session.engine.hosted([run, *children])
+            children = await desk.reader.list(RunQuery(parent=run.id, limit=1000))
+            waits = await desk.reader.waits(run.id) if not run.ended else []
+            hosted = await desk.reader.hosted([run, *children])
             document = {**hosted_data([run], hosted)[0], "steps": [step_data(each) for each in view.steps]}
             document["budget"] = {each.kind: {"used": each.used, "limit": each.limit} for each in view.budget}
             document |= {"waits": [wait_data(w) for w in waits], "children": hosted_data(children, hosted)}
             console.data(document)
             return 0
-        console.page(await _lines(session, run, view, everything=tree))
+        console.page(await _lines(desk, run, view, everything=tree))
         return 0
 
-    return drive(console, project, work, host="none")
+    return read(console, project, work)
 
 
-async def look(session: Session, run: Run) -> tuple[RunView, Workflow]:
+async def look(desk: Desk, run: Run) -> tuple[RunView, Workflow]:
     """Return a run with its steps as they are now."""
-    engine = session.engine
-    store = engine.store
+    store = desk.reader.store
     row = await store.get_run(run.id)
     if row is None:
         raise NotFoundError(f'no run "{run.id}"', hint="agentflow runs list")
-    workflow = engine.core.env.catalog.learn(run.definition, await store.get_definition(run.definition)).workflow
+    workflow = await workflow_of(store, run.definition, _types(desk))
     tasks = {view.task.id: view for view in await store.list_tasks(run_id=run.id, open_only=False)}
     timers = [timer for _, timer in await store.due(math.inf, [row.root], limit=5000) if timer.run == row.run]
-    most = workflow.max_parallel or engine.config.limits.max_parallel
-    steps, lost = await engine.store.salvage_steps(run.id)
+    most = workflow.max_parallel or SLOTS
+    steps, lost = await store.salvage_steps(run.id)
     keys = {wait.n: wait for wait in await store.slot_waits(row.root) if wait.run == row.run}
     used = await by_step(store, row, steps)
-    hosted = (await engine.hosted([run]))[run.id]
-    around = Surroundings(engine.core.env.now(), tasks, timers, hosted, most, lost, keys, used)
+    hosted = (await desk.reader.hosted([run]))[run.id]
+    around = Surroundings(time.time(), tasks, timers, hosted, most, lost, keys, used)
     return snapshot(workflow, row, steps, around), workflow
 
 
-async def _output(session: Session, view: RunView) -> Any:
+def _types(desk: Desk) -> OwnTypes:
+    """Return what finds step types, those of the config's modules too."""
+    plain = desk.project.plain
+    return OwnTypes(plain.folder, plain.python_modules) if plain is not None else OwnTypes(Path.cwd(), ())
+
+
+async def _output(desk: Desk, view: RunView) -> Any:
     """Return a run's output; None where the result that it is has been damaged."""
     try:
-        return await output_of(session.engine.store, view.run)
+        return await output_of(desk.reader.store, view.run)
     except StoreError:
         if not damaged(view):
             raise
@@ -120,10 +130,10 @@ def damaged(view: RunView) -> list[StepView]:
     return [step for step in view.steps if step.damaged]
 
 
-async def _events(session: Session, run: Run) -> int:
-    console = session.console
+async def _events(desk: Desk, run: Run) -> int:
+    console = desk.console
     after = 0
-    while found := await session.engine.store.events(run.id, after, 1000):
+    while found := await desk.reader.store.events(run.id, after, 1000):
         after = found[-1].seq
         for event in found:
             if console.mode != "text":
@@ -135,86 +145,86 @@ async def _events(session: Session, run: Run) -> int:
     return 0
 
 
-async def _lines(session: Session, run: Run, view: RunView, *, everything: bool) -> list[str]:
-    console = session.console
-    short = session.short(run.id)
+async def _lines(desk: Desk, run: Run, view: RunView, *, everything: bool) -> list[str]:
+    console = desk.console
+    short = desk.short(run.id)
     state = console.paint(f"{GLYPHS[run.state]} {run.state}", STYLES[run.state], out=True)
     lost = f", {run.tolerated} failed (tolerated)" if run.tolerated else ""
     head = [f"run {short}", run.workflow, state + (", paused" if run.paused else "") + lost]
     head.append(f" started {clock_time(run.created_at)} by {run.door}")
     head += [f" {duration(run.ended_at - run.created_at)}"] if run.ended_at is not None else []
     head += [f" entry: {run.entry_point}"] if run.entry_point else []
-    foreign = None if run.ended else elsewhere(session, run)
+    foreign = None if run.ended else elsewhere(desk, run)
     head += [f" agent: {run.agent}"] if foreign else []
     lines = ["  ".join(head)]
     lines += _cause(view, run)
-    lines += _damage(session, run, view)
-    if abandoned(run, (await session.engine.hosted([run]))[run.id]):
-        lines.append(f"! no process runs it: {go_on(session, run)}")
+    lines += _damage(desk, run, view)
+    if abandoned(run, (await desk.reader.hosted([run]))[run.id]):
+        lines.append(f"! no process runs it: {go_on(desk, run)}")
     elif foreign and not run.holder:
         lines.append(f"! {foreign}")
-    lines += await _left_slots(session, view)
+    lines += await _left_slots(desk, view)
     lines.append("")
     undone = [] if everything else [s.address for s in view.steps if is_undoing(s)]
     hidden = set(undone[UNDONE:])
     shown = {s.address for s in view.steps if s.address not in hidden and (everything or _shown(s) or is_undoing(s))}
     around = {above for address in shown for above in above_of(address)}
     steps = [s for s in view.steps if s.address in shown or s.address in around]
-    lines += step_lines(session, steps, tolerated_inside(view.steps), short)
+    lines += step_lines(desk, steps, tolerated_inside(view.steps), short)
     if hidden:
-        lines.append(f"… {len(hidden)} more lines of undone steps: {session.command(f'runs show {short} --tree')}")
+        lines.append(f"… {len(hidden)} more lines of undone steps: {desk.command(f'runs show {short} --tree')}")
     if everything:
-        lines += await child_lines(session, run.id)
+        lines += await child_lines(desk, run.id)
     lines += ["", f"input   {one_line(run.input, 200)}"]
     if run.state == "completed":
         lost = _DAMAGED if run.output is None and damaged(view) else one_line(run.output, 200)
         lines.append(f"output  {lost}")
-    lines += await spent_lines(session, run, view.budget)
+    lines += await spent_lines(desk, run, view.budget)
     lines += [f"label   {key}={one_line(value, 200)}" for key, value in run.labels.items()]
-    lines += await _next(session, run, lost=bool(damaged(view)))
+    lines += await _next(desk, run, lost=bool(damaged(view)))
     return lines
 
 
-async def _left_slots(session: Session, view: RunView) -> list[str]:
+async def _left_slots(desk: Desk, view: RunView) -> list[str]:
     """Say which runs hold a slot that steps of this one wait for while nothing executes them, and what frees it."""
-    engine = session.engine
-    waits = [wait for wait in await engine.store.slot_waits(view.run.root) if wait.run == view.run.run]
+    reader = desk.reader
+    waits = [wait for wait in await reader.store.slot_waits(view.run.root) if wait.run == view.run.run]
     held = {run: wait.key for wait in waits for run, _ in wait.holders if run != view.run.id}
-    runs = [await engine.get(run, output=False) for run in held]
-    hosted = await engine.hosted(runs)
-    await session.learn([run.id for run in runs], "run")
-    why = [(run, _idle(session, run, hosted[run.id])) for run in runs]
+    runs = [await reader.get(run, output=False) for run in held]
+    hosted = await reader.hosted(runs)
+    await desk.learn([run.id for run in runs], "run")
+    why = [(run, _idle(desk, run, hosted[run.id])) for run in runs]
     return [
-        f"! run {session.short(run.id)} holds `{held[run.id]}` and {reason};"
-        f" {session.command(f'runs cancel {session.short(run.id)}')} ends it"
+        f"! run {desk.short(run.id)} holds `{held[run.id]}` and {reason};"
+        f" {desk.command(f'runs cancel {desk.short(run.id)}')} ends it"
         for run, reason in why
         if reason
     ]
 
 
-def _idle(session: Session, run: Run, hosted: bool | None) -> str | None:
+def _idle(desk: Desk, run: Run, hosted: bool | None) -> str | None:
     """Return why nothing executes a run that hasn't ended, and what helps."""
-    short = session.short(run.id)
+    short = desk.short(run.id)
     if run.paused:
-        return f"is paused: {session.command(f'runs unpause {short}')} carries it on"
+        return f"is paused: {desk.command(f'runs unpause {short}')} carries it on"
     if run.waiting:
-        return f"waits for an answer: {session.command(f'runs show {short}')}"
-    return f"no process runs it: {go_on(session, run)}" if abandoned(run, hosted) else None
+        return f"waits for an answer: {desk.command(f'runs show {short}')}"
+    return f"no process runs it: {go_on(desk, run)}" if abandoned(run, hosted) else None
 
 
-def _damage(session: Session, run: Run, view: RunView) -> list[str]:
+def _damage(desk: Desk, run: Run, view: RunView) -> list[str]:
     """Say which stored results are damaged, and what helps."""
     steps = damaged(view)
     if not steps:
         return []
-    short = session.short(run.root_id)
+    short = desk.short(run.root_id)
     named = ", ".join(f'"{step.address}"' for step in steps[:8]) + (f" and {len(steps) - 8} more" * (len(steps) > 8))
     what = "the stored result of step" if len(steps) == 1 else "the stored results of steps"
-    again = session.command(f"runs retry {short}")
-    cancel = "" if run.ended else f"{session.command(f'runs cancel {short}')}, then "
+    again = desk.command(f"runs retry {short}")
+    cancel = "" if run.ended else f"{desk.command(f'runs cancel {short}')}, then "
     return [
         f"! {what} {named} {'is' if len(steps) == 1 else 'are'} damaged [{_CODE}]",
-        f"  fix: {session.command('store restore FILE')} puts a backup back; or run again: {cancel}{again}",
+        f"  fix: {desk.command('store restore FILE')} puts a backup back; or run again: {cancel}{again}",
     ]
 
 
@@ -240,19 +250,17 @@ def _shown(step: StepView) -> bool:
     )
 
 
-def step_lines(
-    session: Session, steps: Sequence[StepView], lost: Mapping[str, Sequence[StepView]], short: str
-) -> list[str]:
+def step_lines(desk: Desk, steps: Sequence[StepView], lost: Mapping[str, Sequence[StepView]], short: str) -> list[str]:
     """Return the table of steps, with what they lack.
 
     Args:
-        session: engine and console.
+        desk: store and console.
         steps: what is shown.
         lost: steps whose failure was tolerated, by what is around them.
         short: the run's short id.
     """
-    console = session.console
-    now = session.engine.core.env.now()
+    console = desk.console
+    now = time.time()
     rows = [
         [
             "  " * step.depth + (step.address if step.depth == 0 else step.address.rpartition("/")[2]),
@@ -272,7 +280,7 @@ def step_lines(
         room = max(console.width - sum(widths) - 12, 16) if console.out_terminal else 10000
         lines.append(f"{glyph} {'  '.join(start)}  {cut_to(texts[4], room)}".rstrip())
         if step.depth == 0:
-            every = session.command(f"runs show {short} --step {quote(step.address)}")
+            every = desk.command(f"runs show {short} --step {quote(step.address)}")
             lines += printable(tolerated_lines(step.address, lost.get(step.address, ()), every))
     return lines
 
@@ -319,43 +327,42 @@ def _note(step: StepView) -> str:
     return ""
 
 
-async def _next(session: Session, run: Run, *, lost: bool) -> list[str]:
+async def _next(desk: Desk, run: Run, *, lost: bool) -> list[str]:
     """Say which command moves the run on; `lost`: a result of it is damaged."""
-    short = session.short(run.id)
+    short = desk.short(run.id)
     if run.state in ("failed", "rejected", "canceled") or (run.ended and lost):
-        plan = await retry_plan(session, run)
+        async with with_engine(desk) as session:
+            plan = await retry_plan(session, run)
         if plan is None:
             return []
         told = f"(keeps {plural(len(plan.kept), 'step')}, runs {len(plan.again)})"
-        return [f"retry   {retry_command(session, run, plan)}     {told}"]
-    waits = [view.id for view in await session.engine.waits(run.id)] if not run.ended else []
-    await session.learn(waits, "wait")
-    lines = [f"answer  {session.command(f'waits answer {session.short(wait)}')}" for wait in waits[:5]]
+        return [f"retry   {retry_command(desk, run, plan)}     {told}"]
+    waits = [view.id for view in await desk.reader.waits(run.id)] if not run.ended else []
+    await desk.learn(waits, "wait")
+    lines = [f"answer  {desk.command(f'waits answer {desk.short(wait)}')}" for wait in waits[:5]]
     if run.paused:
-        lines.append(f"go on   {session.command(f'runs unpause {short}')}")
+        lines.append(f"go on   {desk.command(f'runs unpause {short}')}")
     elif run.state == "working":
-        lines.append(f"follow  {session.command(f'runs watch {short}')}")
+        lines.append(f"follow  {desk.command(f'runs watch {short}')}")
     return lines
 
 
-async def _step(session: Session, run: Run, view: RunView, workflow: Workflow, wanted: str) -> int:
-    console = session.console
+async def _step(desk: Desk, run: Run, view: RunView, workflow: Workflow, wanted: str) -> int:
+    console = desk.console
     step = view.step(wanted)
     if step is None:
         near = [each.address for each in view.steps if each.address.rpartition("/")[2] == wanted]
         if len(near) != 1:
             hint = f"its steps: {', '.join(each.address for each in view.steps[:8])}"
-            raise NotFoundError(
-                f'run {session.short(run.id)} has no step "{wanted}"', code="AF-STEP-UNKNOWN", hint=hint
-            )
+            raise NotFoundError(f'run {desk.short(run.id)} has no step "{wanted}"', code="AF-STEP-UNKNOWN", hint=hint)
         step = view.step(near[0]) or view.steps[0]
     definition = locate(workflow, step.address)
     given = definition.config if definition is not None else {}
-    log = [e for e in await session.engine.store.events(run.id, 0, 10000) if e.step == step.address]
+    log = [e for e in await desk.reader.store.events(run.id, 0, 10000) if e.step == step.address]
     if console.mode != "text":
         console.data({**step_data(step), "config": given, "events": [event_data(event) for event in log]})
         return 0
-    now = session.engine.core.env.now()
+    now = time.time()
     state = console.paint(f"{GLYPHS[step.state]} {step.state}", STYLES[step.state], out=True)
     lines = [f"step {step.address}  {step.type}  {state}  {_took(step, now)}".rstrip()]
     lines += [f"why     {step.why}"] if step.why else []
@@ -381,7 +388,7 @@ async def _step(session: Session, run: Run, view: RunView, workflow: Workflow, w
     if step.answer is not None:
         lines += ["", f"answer  {answer_line(step.answer)}, by {who(step.by, step.door)}"]
     elif step.damaged:
-        lines += ["", f"result  {_DAMAGED} [{_CODE}]", *_damage(session, run, view)[1:]]
+        lines += ["", f"result  {_DAMAGED} [{_CODE}]", *_damage(desk, run, view)[1:]]
     elif step.result is not None:
         text = json.dumps(decode(step.result), ensure_ascii=False, indent=2)
         lines += ["", "result", *shorten(text, SHOWN).split("\n")]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from agentflow.cli.again import retry_command, retry_plan
 from agentflow.cli.agents import elsewhere
 from agentflow.cli.answers import check_answers, read_answers
 from agentflow.cli.documents import outcome
@@ -18,20 +15,18 @@ from agentflow.cli.follow import Ending, Follower, Manner
 from agentflow.cli.options import Common
 from agentflow.cli.refusals import refused_data
 from agentflow.cli.session import Project, Session, drive, find_project, no_config
-from agentflow.cli.values import assignments, document, read_text, usage
+from agentflow.cli.targets import pick, split_target
+from agentflow.cli.values import assignments, document, pairs, read_text, read_timeout, usage
 from agentflow.cli.verdict import blame, tell_warnings
 from agentflow.cli.wait_texts import NOT_KEPT, open_lines
 from agentflow.codes import door
 from agentflow.data import is_object
-from agentflow.definition.durations import parse_duration
 from agentflow.definition.models import Workflow
-from agentflow.engine import RetryPlan, Run
-from agentflow.errors import AgentflowError, DefinitionError, NotFoundError, Place
+from agentflow.engine.models import RetryPlan, Run
+from agentflow.errors import DefinitionError, Place
 
 if TYPE_CHECKING:
     from agentflow.config import Config
-
-SUFFIXES = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,38 +68,6 @@ def _manner(wanted: Start | Watch) -> Manner:
     )
 
 
-def split_target(target: str) -> tuple[str | None, str | None]:
-    """Return (file, workflow id) of `report`, `flow.yaml` or `flow.yaml:report`."""
-    if target.endswith(SUFFIXES):
-        return target, None
-    file, colon, name = target.rpartition(":")
-    if colon and file.endswith(SUFFIXES):
-        return file, name
-    if os.sep in target and Path(target).is_file():
-        return target, None
-    return None, target
-
-
-def pick(config: Config, name: str | None, file: str | None) -> Workflow:
-    """Return the workflow that a command line names.
-
-    Raises:
-        NotFoundError: there is none of this name, or the file has several and none was named.
-    """
-    known = list(config.workflows)
-    if name is None:
-        if len(known) == 1:
-            return config.workflows[known[0]]
-        what = f'"{file}" has {len(known)} workflows: {", ".join(known[:5])}' if known else f'"{file}" has no workflow'
-        raise NotFoundError(what, code="AF-WORKFLOW-UNKNOWN", hint=f"{file}:{known[0]}" if known else None)
-    if name in config.workflows:
-        return config.workflows[name]
-    near = get_close_matches(name, known, n=3, cutoff=0.5)
-    where = config.file.name if config.file is not None else "this config"
-    hint = f'did you mean "{near[0]}"?' if near else f"{where} has: {', '.join(known[:5]) or 'no workflow'}"
-    raise NotFoundError(f'there is no workflow "{name}"', code="AF-WORKFLOW-UNKNOWN", hint=hint)
-
-
 def read_input(inputs: Sequence[str], whole: str | None, workflow: Workflow | None) -> Any:
     """Put the input together from `--input` and `--input-json`.
 
@@ -122,35 +85,6 @@ def read_input(inputs: Sequence[str], whole: str | None, workflow: Workflow | No
     if not is_object(values):
         raise usage("--input key=value needs an object; this input isn't one")
     return {**values, **assignments(pairs, workflow.input_schema if workflow else None, "--input")}
-
-
-def read_timeout(text: str | None) -> float | None:
-    """Read a duration of the command line.
-
-    Raises:
-        InputError: it isn't one.
-    """
-    if text is None:
-        return None
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise usage(str(error), "30s, 5m, 1h 30m") from None
-
-
-def pairs(items: Sequence[str], option: str) -> dict[str, str]:
-    """Read repeated `key=value` as plain texts.
-
-    Raises:
-        InputError: one isn't `key=value`.
-    """
-    found: dict[str, str] = {}
-    for item in items:
-        key, equals, value = item.partition("=")
-        if not key or not equals:
-            raise usage(f'{option} takes key=value, not "{item}"')
-        found[key] = value
-    return found
 
 
 def start(common: Common, wanted: Start) -> int:
@@ -227,7 +161,7 @@ def watch(common: Common, wanted: Watch) -> int:
                 ours = await session.engine.adopt(run_id)
             if ours and run.state == "working":
                 console.say("! no process runs it: going on here")
-            elif foreign := elsewhere(session, run):
+            elif foreign := elsewhere(session.desk, run):
                 console.say(f"! {foreign}")
             if run.paused:
                 console.say(f"! it is paused; go on: {session.command(f'runs unpause {session.short(run_id)}')}")
@@ -271,7 +205,7 @@ async def finish(session: Session, follower: Follower, run: Run, how: Ending) ->
             console.data(document)
         return code_of(run, how)
     if not run.ended:
-        leave(session, follower, how, open_lines(session, views, terminal=console.asks))
+        leave(session, follower, how, open_lines(session.desk, views, terminal=console.asks))
         return code_of(run, how)
     if run.failure is not None and run.state in ("failed", "rejected"):
         tell_lines(console, run_failure(session, follower, run, await retry_plan(session, run)))
@@ -307,29 +241,12 @@ def code_of(run: Run, how: Ending) -> int:
     return {"completed": 0, "canceled": door("AF-RUN-CANCELED").exit_code}.get(run.state, 1)
 
 
-async def retry_plan(session: Session, run: Run) -> RetryPlan | None:
-    """Return what a retry of an ended run would do; None where there is none, as of a run in a store of memory."""
-    if not session.project.lasts:
-        return None
-    try:
-        plan = await session.engine.retry(run.id, dry_run=True)
-    except AgentflowError:
-        return None
-    return plan if isinstance(plan, RetryPlan) else None
-
-
-def retry_command(session: Session, run: Run, plan: RetryPlan) -> str:
-    """Return the command of a retry, from where it would begin by itself."""
-    start = f" --from {quote(plan.from_step)}" if plan.from_step else ""
-    return session.command(f"runs retry {session.short(run.id)}{start}")
-
-
 def run_failure(session: Session, follower: Follower, run: Run, plan: RetryPlan | None) -> list[str]:
     """Return the lines that say why a run failed, with the place in the file where it is known."""
     failure = run.failure
     if failure is None:
         return []
-    retry = f"to try again: {retry_command(session, run, plan)}" if plan is not None else None
+    retry = f"to try again: {retry_command(session.desk, run, plan)}" if plan is not None else None
     place, text = step_place(session, run, failure.step)
     row = follower.tree.rows.get((run.id, failure.step or ""))
     label = None

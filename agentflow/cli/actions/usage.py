@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from agentflow.cli.actions.start import read_timeout
+from agentflow.cli.desk import Desk
 from agentflow.cli.format import one_line
 from agentflow.cli.options import Common
-from agentflow.cli.session import Session, drive, exists, find_project
+from agentflow.cli.session import exists, find_project, read
 from agentflow.cli.spent import money
 from agentflow.cli.tables import Column, layout, tabbed
+from agentflow.cli.values import read_timeout
 from agentflow.cli.values import usage as wrong
 from agentflow.store.usage_rows import By, UsageQuery
 
@@ -39,9 +40,8 @@ def usage(common: Common, wanted: Wanted) -> int:
     since = time.time() - seconds if seconds is not None else None
     project = find_project(common, config="none")
 
-    async def work(session: Session) -> int:
-        engine = session.engine
-        sums = await engine.store.usage_sums(UsageQuery(by, wanted.owner, since=since))
+    async def work(desk: Desk) -> int:
+        sums = await desk.reader.store.usage_sums(UsageQuery(by, wanted.owner, since=since))
         if console.mode != "text":
             rows = [{"name": each.name, "runs": each.runs, **each.usage.data} for each in sums]
             console.data({"by": by, "usage": rows})
@@ -71,4 +71,4 @@ def usage(common: Common, wanted: Wanted) -> int:
         else:
             console.say("Nothing was used.")
         return 0
-    return drive(console, project, work, host="none")
+    return read(console, project, work)

@@ -9,17 +9,18 @@ from collections.abc import Sequence
 import anyio
 
 from agentflow.cli.console import printable
+from agentflow.cli.desk import Desk
 from agentflow.cli.documents import wait_data
 from agentflow.cli.examples import example
 from agentflow.cli.format import ago, answer_line, compact, iso, one_line, rough
 from agentflow.cli.options import Common
-from agentflow.cli.session import Session, drive, exists, find_project
+from agentflow.cli.session import exists, find_project, read
 from agentflow.cli.tables import Column, layout, tabbed
 from agentflow.cli.wait_texts import wait_command, who
-from agentflow.engine import Engine, WaitView
-from agentflow.engine.models import wait_view
+from agentflow.engine.models import WaitView, wait_view
+from agentflow.engine.read.reader import Reader
 from agentflow.errors import ConflictError, NotFoundError
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 
 COLUMNS = (
     Column("ID"),
@@ -38,16 +39,16 @@ def list_waits(common: Common, run: str | None) -> int:
     console = common.console()
     project = find_project(common, config="none")
 
-    async def work(session: Session) -> int:
-        views = await session.engine.waits(await session.engine.find(run) if run is not None else None)
+    async def work(desk: Desk) -> int:
+        views = await desk.reader.waits(await desk.reader.find(run) if run is not None else None)
         if console.mode != "text":
             console.data({"waits": [wait_data(view) for view in views]})
         elif not views:
             console.say("Nothing waits for an answer.")
         else:
-            await session.learn([view.id for view in views], "wait")
-            await session.learn(list(dict.fromkeys(view.run_id for view in views)), "run")
-            write_waits(session, views)
+            await desk.learn([view.id for view in views], "wait")
+            await desk.learn(list(dict.fromkeys(view.run_id for view in views)), "run")
+            write_waits(desk, views)
         return 0
 
     if not exists(project):
@@ -56,12 +57,12 @@ def list_waits(common: Common, run: str | None) -> int:
         else:
             console.say("Nothing waits for an answer.")
         return 0
-    return drive(console, project, work, host="none")
+    return read(console, project, work)
 
 
-def write_waits(session: Session, views: Sequence[WaitView]) -> None:
+def write_waits(desk: Desk, views: Sequence[WaitView]) -> None:
     """Write the table of waits: for a terminal, or tab-separated for a pipe."""
-    console = session.console
+    console = desk.console
     now = time.time()
     if not console.out_terminal:
         titles = [{"AGE": "SINCE"}.get(column.title, column.title) for column in COLUMNS]  # a time, not an age
@@ -81,9 +82,9 @@ def write_waits(session: Session, views: Sequence[WaitView]) -> None:
         return
     rows = [
         [
-            session.short(view.id),
+            desk.short(view.id),
             view.kind,
-            session.short(view.run_id),
+            desk.short(view.run_id),
             view.step,
             one_line(view.message),
             rough(now - view.created_at),
@@ -97,49 +98,49 @@ def write_waits(session: Session, views: Sequence[WaitView]) -> None:
     )
 
 
-async def find_wait(session: Session, wanted: str) -> WaitView:
+async def find_wait(desk: Desk, wanted: str) -> WaitView:
     """Return the wait that an ending names: a wait's, or a run's with exactly one open wait.
 
     Raises:
         NotFoundError: there is none.
         ConflictError: the ending, or the run, isn't enough.
     """
-    engine = session.engine
+    reader = desk.reader
     try:
-        wait_id = await engine.find_wait(wanted)
-        found = await engine.store.get_task(wait_id)
+        wait_id = await reader.find_wait(wanted)
+        found = await reader.store.get_task(wait_id)
     except NotFoundError:
         found = None
     if found is not None:
-        await session.learn([found.task.id], "wait")
-        await session.learn([found.root_id], "run")
+        await desk.learn([found.task.id], "wait")
+        await desk.learn([found.root_id], "run")
         return wait_view(found)
     try:
-        views = await engine.waits(await engine.find(wanted))
+        views = await reader.waits(await reader.find(wanted))
     except NotFoundError:
         views = []
     if len(views) == 1:
-        await session.learn([views[0].id], "wait")
-        await session.learn([views[0].root_id], "run")
+        await desk.learn([views[0].id], "wait")
+        await desk.learn([views[0].root_id], "run")
         return views[0]
     if views:
-        await session.learn([view.id for view in views], "wait")
-        hint = ", ".join(f"{session.short(view.id)} ({view.step})" for view in views[:5])
+        await desk.learn([view.id for view in views], "wait")
+        hint = ", ".join(f"{desk.short(view.id)} ({view.step})" for view in views[:5])
         raise NotFoundError(f'"{wanted}" is a run with {len(views)} open waits', code="AF-WAIT-UNKNOWN", hint=hint)
-    raise NotFoundError(await _no_wait(session, wanted), code="AF-WAIT-UNKNOWN", hint="agentflow waits")
+    raise NotFoundError(await _no_wait(desk, wanted), code="AF-WAIT-UNKNOWN", hint="agentflow waits")
 
 
-async def _no_wait(session: Session, wanted: str) -> str:
+async def _no_wait(desk: Desk, wanted: str) -> str:
     """Say that there is no such wait, or that the run of this name waits for nothing: it may have ended."""
     try:
-        run = await session.engine.get(await session.engine.find(wanted), output=False)
+        run = await desk.reader.get(await desk.reader.find(wanted), output=False)
     except (NotFoundError, ConflictError):
         return f'no wait "{wanted}"'
-    await session.learn([run.id], "run")
-    short = session.short(run.id)
+    await desk.learn([run.id], "run")
+    short = desk.short(run.id)
     state = f"it has ended ({run.state})" if run.ended else f"it is {run.state}"
     if run.waiting:  # nobody executes it, so nobody has taken its answer yet
-        state = f"it has one, and {session.command(f'runs watch {short}')} carries it on"
+        state = f"it has one, and {desk.command(f'runs watch {short}')} carries it on"
     return f"run {short} waits for no answer: {state}"
 
 
@@ -148,15 +149,15 @@ def show(common: Common, wanted: str) -> int:
     console = common.console()
     project = find_project(common, config="none")
 
-    async def work(session: Session) -> int:
-        view = await find_wait(session, wanted)
+    async def work(desk: Desk) -> int:
+        view = await find_wait(desk, wanted)
         if console.mode != "text":
             found = example(view.schema or {})
             console.data({**wait_data(view), "example": None if found is UNSET else found})
             return 0
         now = time.time()
-        lines = [f"wait {session.short(view.id)}  {view.kind}  {view.state}  {view.workflow} · {view.step}"]
-        lines.append(f"run {session.short(view.root_id)}  open for {rough(now - view.created_at)}")
+        lines = [f"wait {desk.short(view.id)}  {view.kind}  {view.state}  {view.workflow} · {view.step}"]
+        lines.append(f"run {desk.short(view.root_id)}  open for {rough(now - view.created_at)}")
         if view.expires_at is not None and view.state in OPEN:
             lines.append(f"times out {ago(view.expires_at, now)}")
         lines += ["", *view.message.splitlines()]
@@ -166,7 +167,7 @@ def show(common: Common, wanted: str) -> int:
             by = who(view.by, view.door)
             lines += ["", f"answered {ago(view.answered_at, now)} by {by}: {answer_line(view.answer)}"]
         if view.state in OPEN:
-            lines += ["", f"answer   {wait_command(session, view)}"]
+            lines += ["", f"answer   {wait_command(desk, view)}"]
         if view.schema is not None:
             found = example(view.schema)
             lines += ["", f"example  {compact(found)}"] if found is not UNSET else []
@@ -174,7 +175,7 @@ def show(common: Common, wanted: str) -> int:
         console.page(printable(lines))
         return 0
 
-    return drive(console, project, work, host="none", kind="wait")
+    return read(console, project, work, kind="wait")
 
 
 def known_waits() -> list[str]:
@@ -184,7 +185,7 @@ def known_waits() -> list[str]:
         return []
 
     async def look() -> list[str]:
-        async with Engine.open(project.store, host="none") as engine:
-            return await engine.store.shortest([view.id for view in await engine.waits()], "wait")
+        async with Reader.open(project.store) as reader:
+            return await reader.store.shortest([view.id for view in await reader.waits()], "wait")
 
     return anyio.run(look)

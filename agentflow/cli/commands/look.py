@@ -62,6 +62,6 @@ def explain(
     \f
     agentflow explain AF-WAIT-OPEN
     """
-    from agentflow.cli.actions.reference import explain as do  # noqa: PLC0415  help must not pay for it
+    from agentflow.cli.actions.explain import explain as do  # noqa: PLC0415  help must not pay for it
 
     return do(options.Common(json=json, no_color=no_color), code)

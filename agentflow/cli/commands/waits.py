@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -123,3 +124,7 @@ def open_wait(
 
     wanted = opening.Opening(wait, device, no_browser, timeout)
     return opening.open_wait(options.Common(config, store, json, quiet=quiet, no_color=no_color), wanted)
+
+
+COMMANDS: Mapping[str, Callable[..., Any]] = {"list": list_waits, "show": show, "answer": answer, "open": open_wait}
+"""Commands of the group, in the order of its help."""

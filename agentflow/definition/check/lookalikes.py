@@ -81,8 +81,8 @@ def _meant(
     *,
     alone: bool,
 ) -> str | None:
-    near = max(names, key=lambda name: SequenceMatcher(None, root.lower(), name).ratio())
-    if (path or alone) and SequenceMatcher(None, root.lower(), near).ratio() >= _NEAR:
+    near = _nearest(root.lower(), names) if path or alone else None
+    if near is not None:
         return near + path
     if path and root.lower() in _FOREIGN:
         return _FOREIGN[root.lower()] + path
@@ -97,3 +97,11 @@ def _meant(
     if is_step(first):
         return f"steps{path}"
     return f"input{path}" if first in inputs else None
+
+
+def _nearest(root: str, names: Collection[str]) -> str | None:
+    """Return the name most like a word, if it is near; those whose length alone says that they aren't cost nothing."""
+    able = [name for name in names if 2 * min(len(root), len(name)) >= _NEAR * (len(root) + len(name))]
+    ratios = {name: SequenceMatcher(None, root, name).ratio() for name in able}
+    near = max(ratios, key=ratios.__getitem__, default=None)
+    return near if near is not None and ratios[near] >= _NEAR else None

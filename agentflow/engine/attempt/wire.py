@@ -16,7 +16,8 @@ from agentflow.engine.failures import failed_by
 from agentflow.engine.gate import Gate
 from agentflow.engine.parking import admitted
 from agentflow.errors import Failure
-from agentflow.steps.contract import UNSET, EventWait, Park, Skip, Timer, TurnPlace, Wait
+from agentflow.steps.contract import EventWait, Park, Skip, Timer, TurnPlace, Wait
+from agentflow.steps.unset import UNSET
 from agentflow.usage import models_data, models_of
 
 T = TypeVar("T")

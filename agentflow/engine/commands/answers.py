@@ -9,7 +9,7 @@ from typing import Any
 from agentflow.data import decode, encode, salvaged
 from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.definition.misspelt import misspelt
-from agentflow.engine.authorising import asked_for
+from agentflow.engine.asked import asked_for
 from agentflow.engine.finding import not_an_id, task_of, unknown_wait
 from agentflow.engine.gate import ANSWER, Gate
 from agentflow.engine.models import Connected, Decline, Reply, ToolFailure

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from agentflow.data import encode, salvaged
-from agentflow.engine.authorising import asked_for
+from agentflow.engine.asked import asked_for
 from agentflow.engine.models import Connected, Decline, Reply, WaitView, wait_view
 from agentflow.errors import ConflictError, NotFoundError
 from agentflow.principal import LOCAL, Principal

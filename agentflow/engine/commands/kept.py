@@ -6,10 +6,10 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from agentflow.engine.counts import LOOPS, satisfied
+from agentflow.engine.decided import Decided, decided_of, encoded
 from agentflow.engine.models import RetryPart
 from agentflow.engine.plan import containers, order
-from agentflow.engine.plan.counts import LOOPS, satisfied
-from agentflow.engine.plan.decided import Decided, decided_of, encoded
 from agentflow.engine.plan.environment import Environment
 from agentflow.engine.plan.frame import NodeFrame
 from agentflow.engine.plan.nodes import Node

@@ -22,7 +22,7 @@ from agentflow.engine.plan.commands import Seed
 from agentflow.engine.program import Program
 from agentflow.engine.unreadable import read_failure
 from agentflow.errors import ConflictError, NotFoundError
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 from agentflow.store.rows import (
     TERMINAL,
     NewRun,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from agentflow.data import encode
-from agentflow.engine.plan.decided import salvaged_of
+from agentflow.engine.decided import salvaged_of
 from agentflow.errors import AgentflowError, StoreError
 from agentflow.store.loaded import LoadedRun, LoadedTree
 from agentflow.store.rows import TERMINAL, EventRow, RunChange, RunPatch, StepRow

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import anyio
 
+from agentflow.engine.decided import salvaged_of
 from agentflow.engine.host import effects
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.damaged import broken_off, ended, is_damaged, let_go, wants_end
@@ -21,13 +22,12 @@ from agentflow.engine.host.slots import Slots
 from agentflow.engine.locating import locate
 from agentflow.engine.plan.carrying import carry_out, command_of
 from agentflow.engine.plan.commands import Outcome
-from agentflow.engine.plan.decided import salvaged_of
 from agentflow.engine.plan.effects import Interrupt, Reap
 from agentflow.engine.plan.environment import Lease
 from agentflow.engine.plan.state import Tree
 from agentflow.engine.program import Program
 from agentflow.errors import DefinitionError, StoreError
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 from agentflow.store.contract import Store
 from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import RunChange

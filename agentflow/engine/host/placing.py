@@ -13,8 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+from agentflow.engine.decided import decided_of
 from agentflow.engine.plan import containers, forgetting, saga
-from agentflow.engine.plan.decided import decided_of
 from agentflow.engine.plan.frame import NodeFrame
 from agentflow.engine.plan.nodes import Node, Scope, is_satisfied, read_node
 from agentflow.engine.plan.state import RunState

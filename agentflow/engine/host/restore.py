@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from agentflow.data import decode
+from agentflow.engine.decided import decided_of
 from agentflow.engine.host.placing import Placing
 from agentflow.engine.plan import budgeting, keeping, order, shared
 from agentflow.engine.plan.budget_state import stopped
 from agentflow.engine.plan.carried import Folded, Response
-from agentflow.engine.plan.decided import decided_of
 from agentflow.engine.plan.environment import Environment, Lease
 from agentflow.engine.plan.nodes import Node, Scope
 from agentflow.engine.plan.recovery import is_stopped
@@ -17,7 +17,7 @@ from agentflow.engine.plan.spending import Spending
 from agentflow.engine.plan.state import RunState, Tree
 from agentflow.engine.plan.turns import STOPPED
 from agentflow.engine.program import Program
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 from agentflow.store.loaded import LoadedRun, LoadedTree
 from agentflow.usage import usage_of
 

@@ -29,7 +29,7 @@ from agentflow.engine.plan.nodes import Node, Scope
 from agentflow.engine.plan.spending import Spending, bare
 from agentflow.engine.plan.state import RunState, Tree
 from agentflow.engine.plan.treasury import Expected, Reserve, Treasury
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 from agentflow.store.rows import added
 from agentflow.usage import cost_of
 

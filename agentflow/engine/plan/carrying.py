@@ -7,6 +7,7 @@ from heapq import heappush
 from typing import Any
 
 from agentflow.data import encode
+from agentflow.engine.decided import canceling_of
 from agentflow.engine.exchange import Chunk, Left, Stopped
 from agentflow.engine.plan import granting, keeping, limits, reducing, shared, steps, turns, waiting
 from agentflow.engine.plan.carried import Response, Worked
@@ -31,7 +32,6 @@ from agentflow.engine.plan.commands import (
     Touch,
     Unknown,
 )
-from agentflow.engine.plan.decided import canceling_of
 from agentflow.engine.plan.faults import contain
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.recovery import interrupted, interrupted_once, is_stopped, requeue, turn_canceled

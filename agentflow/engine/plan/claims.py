@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from agentflow.data import encode
+from agentflow.engine.decided import UNDECIDED
 from agentflow.engine.plan import limits, steps, turns
-from agentflow.engine.plan.decided import UNDECIDED
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.state import RunState
 

@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from agentflow.data import encode
+from agentflow.engine.decided import UNDECIDED, Canceling, Ended, Ending
 from agentflow.engine.failures import failed_by
 from agentflow.engine.gate import CHILD, FIELD, OUTPUT
 from agentflow.engine.plan import forgetting, halting, keeping, order, reducing, saga, shared, steps
-from agentflow.engine.plan.decided import UNDECIDED, Canceling, Ended, Ending
 from agentflow.engine.plan.frame import NodeFrame
 from agentflow.engine.plan.nodes import Node, Scope
 from agentflow.engine.plan.state import RunState
 from agentflow.engine.program import ScopeProgram
 from agentflow.errors import Failure
 from agentflow.steps.containers import NOTHING, Container, Move, Opening
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 from agentflow.store.rows import (
     StepRow,
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from agentflow.engine.decided import UNDECIDED, encoded
 from agentflow.engine.plan.carried import UNREAD
-from agentflow.engine.plan.decided import UNDECIDED, encoded
 from agentflow.engine.plan.nodes import Node, Scope
 from agentflow.engine.plan.state import RunState
 from agentflow.store.rows import StepRow

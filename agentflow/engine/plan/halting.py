@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from agentflow.engine.decided import UNDECIDED
 from agentflow.engine.plan import reducing, steps, waiting
-from agentflow.engine.plan.decided import UNDECIDED
 from agentflow.engine.plan.effects import Interrupt
 from agentflow.engine.plan.nodes import Node, Scope
 from agentflow.engine.plan.state import RunState

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+from agentflow.engine.decided import UNDECIDED, state_of
 from agentflow.engine.exchange import Attempt
 from agentflow.engine.failures import failed_by
 from agentflow.engine.plan import steps, turns
-from agentflow.engine.plan.decided import UNDECIDED, state_of
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.state import RunState
 from agentflow.errors import Failure
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 
 _attempt = cast("Callable[[Any, Any], Attempt]", tuple.__new__)
 """Makes one, as `Attempt(…)` does with a function around it: there is one for each step."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from agentflow.data import decode
+from agentflow.engine.counts import tolerated_by
+from agentflow.engine.decided import Decided, decided_of
 from agentflow.engine.plan import steps
 from agentflow.engine.plan.carried import Seeds
-from agentflow.engine.plan.counts import tolerated_by
-from agentflow.engine.plan.decided import Decided, decided_of
 from agentflow.engine.plan.frame import NodeFrame
 from agentflow.engine.plan.nodes import Node, Scope
 from agentflow.engine.plan.state import RunState

@@ -5,7 +5,7 @@ from __future__ import annotations
 from heapq import heapify
 
 from agentflow.data import encode
-from agentflow.engine.plan.decided import DUE, decided_of
+from agentflow.engine.decided import DUE, decided_of
 from agentflow.engine.plan.marks import ROOT
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.state import RunState

@@ -8,8 +8,8 @@ from threading import RLock
 from typing import Any, Literal
 
 from agentflow.data import decode
+from agentflow.engine.decided import UNDECIDED, decided_of
 from agentflow.engine.plan.carried import UNREAD
-from agentflow.engine.plan.decided import UNDECIDED, decided_of
 from agentflow.engine.plan.environment import Lease
 from agentflow.engine.plan.marks import SATISFYING
 from agentflow.engine.program import ScopeProgram, StepProgram

@@ -7,7 +7,7 @@ from agentflow.engine.plan.effects import Reap
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.state import RunState
 from agentflow.errors import Failure
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 
 MAX_CRASHES = 5
 """A step that was running in this many deaths of a host isn't tried again."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from heapq import heappush
 
+from agentflow.engine.decided import DUE, Decided
 from agentflow.engine.plan.carried import UNREAD
-from agentflow.engine.plan.decided import DUE, Decided
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.state import RunState
 

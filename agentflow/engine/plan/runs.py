@@ -6,11 +6,11 @@ from typing import Any
 
 from agentflow.data import decode, encode
 from agentflow.definition.inputs import undeclared
+from agentflow.engine.decided import Canceling, Early, ended_as
 from agentflow.engine.failures import failed_by
 from agentflow.engine.gate import OUTPUT, RESULT
 from agentflow.engine.plan import budget_state, chain, halting, keeping, limits, order, steps
 from agentflow.engine.plan.containers import open_body
-from agentflow.engine.plan.decided import Canceling, Early, ended_as
 from agentflow.engine.plan.nodes import Node, Scope
 from agentflow.engine.plan.results import result_value
 from agentflow.engine.plan.state import RunState
@@ -18,7 +18,7 @@ from agentflow.engine.plan.view import NodeView
 from agentflow.engine.program import Program
 from agentflow.errors import Failure, StepError
 from agentflow.steps.containers import Child, End, Opening
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 from agentflow.store.rows import (
     HELD,
     NewRun,

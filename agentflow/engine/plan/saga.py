@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from agentflow.data import is_array
-from agentflow.engine.plan.decided import Ending, Undoing, Undone
+from agentflow.engine.decided import Ending, Undoing, Undone
 from agentflow.engine.plan.nodes import Node, Scope
 from agentflow.engine.plan.state import RunState
 

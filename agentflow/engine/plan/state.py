@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from agentflow.data import decode, encode
+from agentflow.engine.decided import Canceling, encoded
 from agentflow.engine.plan.carried import Response, Seeds, Shared
-from agentflow.engine.plan.decided import Canceling, encoded
 from agentflow.engine.plan.effects import Effect
 from agentflow.engine.plan.environment import Environment
 from agentflow.engine.plan.marks import ROOT, SOON

@@ -9,12 +9,12 @@ from typing import Any
 
 from agentflow.definition.durations import parse_duration
 from agentflow.definition.times import later, parse_time
+from agentflow.engine.decided import DELAY, UNDECIDED
 from agentflow.engine.failures import failed_by, failure_of
 from agentflow.engine.gate import FIELD, RESULT
 from agentflow.engine.misfits import fitted
 from agentflow.engine.plan import limits, order, reducing, shared, turns
 from agentflow.engine.plan.carried import UNREAD, Response, Worked
-from agentflow.engine.plan.decided import DELAY, UNDECIDED
 from agentflow.engine.plan.marks import ROOT, SATISFYING
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.retries import next_delay, should_retry

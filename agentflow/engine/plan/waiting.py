@@ -10,15 +10,16 @@ from agentflow.data import encode, is_object
 from agentflow.definition.durations import UnreadableError
 from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.engine.authorising import connection_of
+from agentflow.engine.decided import DUE, UNDECIDED, Decided, Parked
 from agentflow.engine.failures import failure_of
 from agentflow.engine.parking import admitted
 from agentflow.engine.plan import limits, steps, turns
-from agentflow.engine.plan.decided import DUE, UNDECIDED, Decided, Parked
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.recovery import is_stopped
 from agentflow.engine.plan.state import RunState
 from agentflow.errors import Failure, StepError
-from agentflow.steps.contract import UNSET, EventWait, Park, Timer, Wait
+from agentflow.steps.contract import EventWait, Park, Timer, Wait
+from agentflow.steps.unset import UNSET
 from agentflow.store.rows import (
     SubscriptionRow,
     TaskRow,

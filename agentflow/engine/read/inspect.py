@@ -9,8 +9,8 @@ from typing import Any
 from agentflow.definition.durations import remaining
 from agentflow.definition.models import Step, Workflow
 from agentflow.definition.order import order
+from agentflow.engine.counts import LOOPS, Items, count_items, satisfied, tolerated_by
 from agentflow.engine.locating import locate
-from agentflow.engine.plan.counts import LOOPS, Items, count_items, satisfied, tolerated_by
 from agentflow.engine.read.slot_texts import waits_for
 from agentflow.engine.read.spent import Limit, budget_of
 from agentflow.engine.unreadable import read_failure
@@ -20,6 +20,8 @@ from agentflow.store.slot_rows import SlotWait
 from agentflow.store.views import TaskView
 from agentflow.usage import NOTHING, Usage
 
+SLOTS = 64
+"""How many steps of a run may execute at once where neither its workflow nor a config says it."""
 HOOKS = ("on_success", "on_failure", "finally")
 
 
@@ -100,7 +102,7 @@ class Surroundings:
     """Its timers."""
     hosted: bool | None = None
     """Whether a live process has the run; None: nobody knows."""
-    slots: int = 64
+    slots: int = SLOTS
     """How many steps of the run may execute at once."""
     damaged: Collection[int] = ()
     """Numbers of the steps whose stored result is damaged."""

@@ -7,9 +7,7 @@ from typing import Any, NamedTuple
 
 from agentflow.data import salvaged
 from agentflow.definition.models import Workflow
-from agentflow.engine.plan.budget_state import original
-from agentflow.engine.plan.budget_texts import data_of
-from agentflow.engine.plan.decided import salvaged_of
+from agentflow.engine.decided import salvaged_of
 from agentflow.store.contract import Store
 from agentflow.store.rows import TERMINAL, RunQuery, RunRow, StepRow
 from agentflow.usage import NOTHING, Usage, usage_of
@@ -45,6 +43,9 @@ def budget_of(workflow: Workflow, run: RunRow, now: float) -> list[Limit]:
     budget = workflow.budget
     if budget is None or run.state in TERMINAL:
         return []
+    from agentflow.engine.plan.budget_state import original  # noqa: PLC0415  few runs have a budget
+    from agentflow.engine.plan.budget_texts import data_of  # noqa: PLC0415
+
     kept = salvaged_of(run.memo).budget or {}
     used = used_by(run)
     since = kept.get("since")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from agentflow.data import is_array
-from agentflow.engine.plan.decided import salvaged_of
+from agentflow.engine.decided import salvaged_of
 from agentflow.store.rows import TERMINAL, StepRow
 
 SATISFIED = frozenset({"condition", "entry_point", "branch", "tolerated", "ended", "operator"})

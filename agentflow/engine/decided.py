@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from agentflow.data import decode, encode, is_array, is_object, salvaged
 from agentflow.errors import Failure
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 
 Ended: TypeAlias = Literal["completed", "failed", "rejected", "canceled"]
 _ENDED: Mapping[object, Ended] = {"completed": "completed", "rejected": "rejected", "canceled": "canceled"}
