@@ -17,6 +17,7 @@ from agentflow.config.reporting import inside, told
 from agentflow.config.result import Config
 from agentflow.definition.faults import Faults
 from agentflow.definition.parse import BUILTIN
+from agentflow.definition.requires import granted
 from agentflow.definition.source import Document
 from agentflow.definition.tally import Tally
 from agentflow.definition.types import TypeLookup
@@ -192,7 +193,7 @@ def checked(config: Config, types: TypeLookup, problems: list[Problem], names: C
         python_modules=config.python_modules,
         tools=frozenset(config.tools),
         agents=frozenset(config.agents),
-        skills=frozenset(config.skills),
+        skills=granted(config.skills),
     )
     for name in names:
         workflow, parsed = config.workflows[name], config.parsed[name]

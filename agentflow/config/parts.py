@@ -16,7 +16,7 @@ from agentflow.definition.faults import Faults, below
 from agentflow.definition.models import Model
 from agentflow.definition.pointers import join
 from agentflow.definition.repeats import FAILURES_HINT, unknown_failures
-from agentflow.definition.requires import NATIVE, synonym
+from agentflow.definition.requires import BY_NAME, NATIVE, NOTHING, synonym
 from agentflow.redaction import SHORTEST, too_short
 
 
@@ -91,6 +91,8 @@ def skills(given: Any, modules: tuple[str, ...], faults: Faults) -> dict[str, di
                 label=label,
                 hint=f"skills are {', '.join(known)}",
             )
+        elif limits is False and name in BY_NAME:
+            granted[name] = {**NOTHING}
         elif limits is not False:
             granted[name] = _limits(name, limits, faults) if is_object(limits) and limits else {}
     if modules:

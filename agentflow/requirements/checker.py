@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from agentflow.definition.models import Requirement
-from agentflow.definition.requires import NATIVE, skill_fault
+from agentflow.definition.requires import BY_NAME, NATIVE, granted, skill_fault
 from agentflow.errors import StepError
 
 
@@ -26,6 +26,10 @@ class Checker:
             python: whether `native:python` is granted too: by a listed module, or by functions given in Python.
         """
         self._skills = native_skills(skills, python=python)
+        named: dict[str, Any] = {}
+        if isinstance(skills, Mapping):
+            named.update(cast("Mapping[str, Any]", skills))
+        self._by_name = {name.removeprefix("native:") for name in granted(named) & BY_NAME}
 
     def grant(self, skill: str) -> None:
         """Grant a native skill from now on.
@@ -44,7 +48,8 @@ class Checker:
         return list(dict.fromkeys(skill for skill in type_skills if not self._has_native(skill)))
 
     def _has_native(self, skill: str) -> bool:
-        return skill.removeprefix("native:") in self._skills
+        name = skill.removeprefix("native:")
+        return name in self._by_name if skill in BY_NAME else name in self._skills
 
 
 def native_skills(skills: Mapping[str, Any] | Iterable[str], *, python: bool = False) -> frozenset[str]:

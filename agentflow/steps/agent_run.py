@@ -103,6 +103,7 @@ TYPES: tuple[StepType, ...] = (
         config=AgentRunConfig,
         summary="Asks an agent; the result is its data, or {output: text}.",
         execute=execute,
+        skills=("native:agent",),
         outbound=("prompt", "input"),
         timeout=600.0,
         takes_input=True,

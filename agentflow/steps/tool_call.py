@@ -94,6 +94,7 @@ TYPES: tuple[StepType, ...] = (
         config=ToolCallConfig,
         summary="Calls one tool; the result is its data, or {output: text}.",
         execute=execute,
+        skills=("native:tool",),
         outbound=("input",),
         timeout=60.0,
         takes_input=True,

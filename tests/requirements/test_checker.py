@@ -7,6 +7,7 @@ from collections.abc import Collection
 import pytest
 
 from agentflow.codes import CODES
+from agentflow.config import load_text
 from agentflow.credentials import Credentials, NotConnected, OnMissing
 from agentflow.definition.models import Requirement
 from agentflow.principal import LOCAL, Principal
@@ -111,3 +112,21 @@ def test_the_failure_is_never_retried_and_says_what_to_do(missing: list[str], hi
     error = missing_error(missing)
     assert (error.code, error.kind, error.retryable, error.hint) == ("AF-SKILL-MISSING", "skill", False, hint)
     assert error.code in CODES
+
+
+def test_tools_and_agents_are_granted_by_being_named_unless_the_config_takes_that_away() -> None:
+    both = ("native:tool", "native:agent")
+    assert Checker().missing(both) == []
+    assert Checker({"native:agent": {"allow": ["writer"]}}).missing(both) == []
+    assert Checker({"native:agent": False}).missing(both) == ["native:agent"]
+    config = load_text("""
+skills: {native:agent: false}
+agents: {writer: {url: "https://writer.example"}}
+workflows:
+  main: {steps: [{id: ask, type: agent_run, agent: writer, prompt: hello}]}
+""")
+    assert Checker(config.skills).missing(both) == ["native:agent"]
+    (warning,) = config.warnings
+    assert warning.message == 'step "ask" needs native:agent, which the config doesn\'t grant'
+    assert warning.hint is not None
+    assert '`"native:agent": false`' in warning.hint

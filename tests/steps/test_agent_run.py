@@ -186,5 +186,10 @@ async def test_an_unknown_agent_is_named() -> None:
 
 def test_the_type_says_what_it_needs() -> None:
     (spec,) = TYPES
-    assert (spec.name, spec.skills, spec.timeout, spec.outbound) == ("agent_run", (), 600.0, ("prompt", "input"))
+    assert (spec.name, spec.skills, spec.timeout, spec.outbound) == (
+        "agent_run",
+        ("native:agent",),
+        600.0,
+        ("prompt", "input"),
+    )
     assert (spec.takes_input, spec.unsafe) == (True, True)

@@ -158,7 +158,7 @@ async def test_a_cancelled_tool_is_interrupted() -> None:
 
 def test_the_type_says_what_it_needs() -> None:
     (spec,) = TYPES
-    assert (spec.name, spec.skills, spec.timeout, spec.outbound) == ("tool_call", (), 60.0, ("input",))
+    assert (spec.name, spec.skills, spec.timeout, spec.outbound) == ("tool_call", ("native:tool",), 60.0, ("input",))
     assert (spec.takes_input, spec.unsafe) == (True, True)
 
 

@@ -18,7 +18,7 @@ from agentflow.definition.faults import shorten
 from agentflow.definition.models import GivenStep, RetryPolicy, Step, Workflow
 from agentflow.definition.places import MAX_BYTES, MAX_DEPTH
 from agentflow.definition.repeats import FAILURES_HINT, unknown_failures
-from agentflow.definition.requires import NATIVE, skill_fault, synonym
+from agentflow.definition.requires import BY_NAME, NATIVE, skill_fault, synonym
 from agentflow.definition.scopes import Located, Scope
 from agentflow.definition.types import StepTypeLike, TypeLookup
 from agentflow.errors import Severity
@@ -142,6 +142,8 @@ class Policies:
         for skill, users in self._ungranted.items():
             more = f" (and {len(users) - 1} more)" if len(users) > 1 else ""
             hint = f"add `skills: [{skill}]` to the config if you trust this workflow"
+            if skill in BY_NAME:
+                hint = f'take `"{skill}": false` out of the config\'s skills if you trust this workflow'
             if skill == "native:python":
                 hint = "list its module under `python: modules:` in the config if you trust it"
             self._report.add(
