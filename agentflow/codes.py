@@ -185,6 +185,7 @@ CODES: dict[str, Code] = {
     "AF-WORKFLOW-ID": Code("invalid", "A workflow's id has characters that ids can't have.", "Use the `label`."),
     "AF-STEP-ID": Code("invalid", "A step's id has characters that ids can't have.", "Use letters, digits, _ and -."),
     "AF-STEP-ONCE": Code("invalid", "A step that runs at most once would be retried.", "Remove the retry."),
+    "AF-GATE-INVALID": Code("invalid", "A gate of a step can't be asked like this.", "Do what the hint says."),
     "AF-LOOP-ENDLESS": Code("invalid", "A loop has no limit.", "Give it max_iterations."),
     "AF-SWITCH-EMPTY": Code("invalid", "A switch has no cases.", "Give it cases, or remove it."),
     "AF-END-SCOPE": Code("invalid", "A step ends something that isn't around it.", "Name run, or a step around it."),
@@ -353,6 +354,12 @@ CODES: dict[str, Code] = {
         "failed",
         "Somebody declined to answer a wait.",
         "Tolerate it with on_error: continue, or retry the run from there.",
+    ),
+    "AF-APPROVAL-REJECTED": Code(
+        "failed", "Nobody has approved a step, so it hasn't run.", "Retry the run from the step: it asks again."
+    ),
+    "AF-REVIEW-REJECTED": Code(
+        "failed", "What a step has given wasn't accepted.", "Retry the run from the step; what it did outside is done."
     ),
     "AF-WAIT-TIMEOUT": Code(
         "failed", "Nobody answered a wait in time, and it has no default.", "Give it a default, or a longer timeout."

@@ -17,6 +17,7 @@ from pydantic import (
 from agentflow.data import is_object
 from agentflow.definition.base import Duration, Model
 from agentflow.definition.budget import Budget, Estimate
+from agentflow.definition.gates import Approve, Review
 from agentflow.definition.given import bare_name, function_name
 from agentflow.definition.short_schema import with_schema
 from agentflow.definition.starts import Checkpointing, EntryPoint, SharedKey, Trigger
@@ -173,6 +174,12 @@ class Step(Model):
     """What an attempt is expected to use, for the budget."""
     at_most_once: bool = False
     """After a crash in its middle the step fails instead of running again."""
+    on_interrupted: Literal["fail", "ask"] = "fail"
+    """Of a step that runs at most once: after such a crash it fails, or an operator says what has become of it."""
+    approve: Approve | None = None
+    """Somebody approves the step before it begins."""
+    review: Review | None = None
+    """Somebody accepts what the step has given, changes it, or sends it back."""
     max_parallel: int | None = Field(default=None, ge=1)
     """Of a container or loop: how many of its steps or items run at once."""
     on_error_siblings: OnErrorSiblings | None = None

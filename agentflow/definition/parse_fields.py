@@ -13,6 +13,7 @@ from agentflow.definition import short
 from agentflow.definition.durations import UnreadableError, parse_duration
 from agentflow.definition.faults import Faults, Path, value_at
 from agentflow.definition.field_names import written
+from agentflow.definition.gates import short_gate
 from agentflow.definition.models import Body, Step
 from agentflow.definition.pointers import join
 from agentflow.definition.step_fields import COMMON, CONTAINER_ONLY, HOOKS, suggestion
@@ -25,6 +26,8 @@ _SHORT: dict[str, Callable[[Any], Any]] = {
     "retry": short.retry,
     "requires": short.requires,
     "for_each": short.for_each,
+    "approve": short_gate,
+    "review": short_gate,
 }
 
 

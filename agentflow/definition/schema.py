@@ -149,11 +149,17 @@ def _widen_common(properties: Schema) -> None:
         "retry": _retry(),
         "requires": {"anyOf": [*skill["anyOf"], {"type": "array", "items": skill}]},
         "for_each": {"anyOf": [{"$ref": "#/$defs/ForEachField"}, {"type": "string"}, {"type": "array"}]},
+        "approve": _gate("Approve"),
+        "review": _gate("Review"),
         "compensate": _BODY,
         **dict.fromkeys(HOOKS, _STEPS),
     }
     for name, field in widened.items():
         properties[name] = {**_described(properties[name]), **field}
+
+
+def _gate(name: str) -> Schema:
+    return {"anyOf": [{"$ref": f"#/$defs/{name}"}, {"type": "boolean"}, {"type": "string"}]}
 
 
 def _retry() -> Schema:

@@ -109,6 +109,8 @@ class Decided(NamedTuple):
     """The task of the agent's turn that it is at."""
     asked: dict[str, Any] | None = None
     """An operator is asked before it begins, as a budget is spent: how it begins then, whose budget, and which."""
+    gates: dict[str, Any] | None = None
+    """What became of its gates; lasts over its attempts. See `approving` and `reviewing`."""
     budget: dict[str, Any] | None = None
     """Of a run: what it has used of its budget beside tokens, and how far that was raised."""
     stopping: str | None = None
@@ -130,6 +132,14 @@ class Decided(NamedTuple):
 UNDECIDED = Decided()
 DELAY = Decided(stage="delay")
 DUE = Decided(stage="due")
+
+
+def lasting(decided: Decided) -> Decided:
+    """Return of what a step has decided that which lasts over its attempts."""
+    if decided.gates is None:
+        return UNDECIDED
+    gates = {name: value for name, value in decided.gates.items() if name not in {"accepted", "given"}}
+    return Decided(gates=gates) if gates else UNDECIDED
 
 
 def state_of(decided: Decided) -> Any:
@@ -154,7 +164,7 @@ def encoded(decided: Decided, undone: int = 0, tolerated: int = 0) -> bytes:
     if decided.delivered[1]:
         data["delivered"] = decided.delivered
     data |= {name: text for name in ("turn", "stopping") if (text := getattr(decided, name)) is not None}
-    data |= {name: told for name in ("own", "asked", "budget") if (told := getattr(decided, name)) is not None}
+    data |= {name: told for name in ("own", "asked", "budget", "gates") if (told := getattr(decided, name)) is not None}
     _write_ends(data, decided)
     if decided.canceling is not None:
         told = {"by": decided.canceling.by, "force": decided.canceling.force, "reason": decided.canceling.reason}
@@ -201,7 +211,7 @@ def salvaged_of(raw: bytes | None) -> Decided:
 
 def _read(data: Mapping[str, Any]) -> Decided:
     stage, own, late = data.get("stage"), data.get("own"), data.get("timeout")
-    asked, budget = data.get("asked"), data.get("budget")
+    asked, budget, gates = data.get("asked"), data.get("budget"), data.get("gates")
     return Decided(
         stage=stage if stage in {"delay", "due"} else None,
         parked=_parked(data),
@@ -214,6 +224,7 @@ def _read(data: Mapping[str, Any]) -> Decided:
         stopping=_text(data.get("stopping")),
         asked=asked if is_object(asked) else None,
         budget=budget if is_object(budget) else None,
+        gates=gates if is_object(gates) else None,
         own=own if is_object(own) else None,
         early=_early(data.get("end")),
         late=Failure.from_data(late) if is_object(late) else None,

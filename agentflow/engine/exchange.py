@@ -77,8 +77,12 @@ class Attempt(NamedTuple):
     @property
     def idempotency_key(self) -> str:
         """The same for every attempt of the step, until it is compensated."""
-        text = f"{self.run_id}/{self.address}/{self.undone}"
-        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        return idempotency_key(self.run_id, self.address, self.undone)
+
+
+def idempotency_key(run_id: str, address: str, undone: int) -> str:
+    """Return the key of what a step does outside: the same for every attempt, until it is compensated."""
+    return hashlib.blake2b(f"{run_id}/{address}/{undone}".encode(), digest_size=16).hexdigest()
 
 
 class Parcel(NamedTuple):

@@ -39,3 +39,14 @@ def with_nested(steps: Iterable[Step]) -> Iterator[Step]:
             stack.extend((*step.on_success, *step.on_failure, *step.finally_))
         if step.compensate is not None:
             stack.extend(step.compensate.steps)
+
+
+def can_undo(step: Step) -> bool:
+    """Tell whether a step inside another can be undone."""
+    stack = [inner for body in step.bodies.values() for inner in body.steps]
+    while stack:
+        inner = stack.pop()
+        if inner.compensate is not None:
+            return True
+        stack.extend(each for body in inner.bodies.values() for each in body.steps)
+    return False

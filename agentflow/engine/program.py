@@ -9,13 +9,15 @@ from typing import Any, TypeAlias, cast
 from pydantic import BaseModel
 
 from agentflow.data import encode
+from agentflow.definition.gates import Approve, Review
 from agentflow.definition.inputs import validator
 from agentflow.definition.models import Body, ForEachField, RetryPolicy, Step, Workflow
 from agentflow.definition.order import Order, order
 from agentflow.definition.pointers import segment
 from agentflow.engine.exchange import Need
+from agentflow.engine.gates import Gated, gated
 from agentflow.engine.lazily import lazy
-from agentflow.engine.needs import connections_of
+from agentflow.engine.needs import can_undo, connections_of
 from agentflow.errors import DefinitionError, Problem
 from agentflow.expressions import (
     NAMESPACES,
@@ -32,7 +34,6 @@ from agentflow.steps.contract import StepType
 Types: TypeAlias = Callable[[str], StepType | None]
 
 HOOKS = ("on_success", "on_failure", "finally")
-
 
 NOTHING = NamedValues({})
 """For templates without references: they only have escapes."""
@@ -192,6 +193,7 @@ class StepProgram:
         workflow = program.workflow
         siblings = workflow.on_error_siblings if is_root else step.on_error_siblings
         self.siblings = siblings or defaults.on_error_siblings or "finish"
+        self.gated = not self.loop and not (step.approve is None and step.review is None)
 
     def prepare(self) -> None:
         """Compile what most steps have; whatever is wrong with it, the step tells when it comes to it."""
@@ -258,6 +260,16 @@ class StepProgram:
         """Whether anything stands between being ready and running."""
         step = self.step
         return not (step.if_ is None and step.skip_if is None and step.delay is None and step.at is None)
+
+    @lazy
+    def approve(self) -> Gated[Approve] | None:
+        """What somebody has to approve before it begins. Of a step with `for_each`, each item's."""
+        return gated(self.step.approve, self._compile, self._condition) if self.gated else None
+
+    @lazy
+    def review(self) -> Gated[Review] | None:
+        """What somebody has to accept after it has worked."""
+        return gated(self.step.review, self._compile, self._condition) if self.gated else None
 
     @property
     def needy(self) -> bool:
@@ -335,13 +347,7 @@ class StepProgram:
     @lazy
     def undoable(self) -> bool:
         """Whether a step inside it can be undone."""
-        stack = [step for body in self.step.bodies.values() for step in body.steps]
-        while stack:
-            step = stack.pop()
-            if step.compensate is not None:
-                return True
-            stack.extend(inner for body in step.bodies.values() for inner in body.steps)
-        return False
+        return can_undo(self.step)
 
     @lazy
     def bodies(self) -> dict[str, ScopeProgram]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias, TypedDict, cast
+from typing import Any, Literal, TypeAlias, TypedDict, cast
+
+from pydantic import BaseModel
 
 from agentflow.data import is_array, normalise
 from agentflow.definition import short
 from agentflow.definition.budget import Estimate
 from agentflow.definition.faults import shown
+from agentflow.definition.gates import Approve, Review, short_gate
 from agentflow.definition.models import (
     Body,
     Concurrency,
@@ -80,6 +83,12 @@ class Common(TypedDict, total=False):
     """What an attempt is expected to use, for the budget: `{"cost": …, "tokens": …}`."""
     at_most_once: bool
     """After a crash in its middle the step fails instead of running again."""
+    on_interrupted: Literal["fail", "ask"]
+    """Of a step that runs at most once: after such a crash it fails, or an operator says what has become of it."""
+    approve: Approve | Mapping[str, Any] | str | bool
+    """Somebody approves the step before it begins: True, what is asked, or all of it."""
+    review: Review | Mapping[str, Any] | str | bool
+    """Somebody accepts what the step has given, changes it, or sends it back."""
     max_parallel: int
     """Of a container or loop: how many of its steps or items run at once."""
     on_error_siblings: OnErrorSiblings
@@ -220,6 +229,10 @@ def _retry(value: Any) -> Any:
     return value if isinstance(value, RetryPolicy) else short.retry(value)
 
 
+def _gate(value: Any) -> Any:
+    return value if isinstance(value, BaseModel) else short_gate(_plain(value, "a gate"))
+
+
 def _for_each(value: Any) -> Any:
     if isinstance(value, ForEachField):
         return value
@@ -246,6 +259,8 @@ _CONVERT: dict[str, Callable[[Any], Any]] = {
     "delay": _data,
     "at": _data,
     "for_each": _for_each,
+    "approve": _gate,
+    "review": _gate,
     "update": _data,
     "on_success": several,
     "on_failure": several,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from agentflow.data import is_object
+from agentflow.definition.check.gates import check_gates
 from agentflow.definition.check.headers import check_headers
 from agentflow.definition.check.ids import ID_RULE, LONGEST_ID, is_plain_id
 from agentflow.definition.check.info import EnvInfo
@@ -101,6 +102,8 @@ class Policies:
                 hint="give the steps inside of it an estimate each",
                 severity="warning",
             )
+        if step.approve is not None or step.review is not None or step.on_interrupted != "fail":
+            check_gates(located, spec, self._report)
         if step.retry is not None:
             self._check_retry(step.retry, f'"retry" of step "{step.id}"', Spot(located.address, "retry"))
         if step.update:

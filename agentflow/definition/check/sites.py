@@ -69,6 +69,15 @@ def step_sites(located: Located, spec: StepTypeLike | None, bound: frozenset[str
         yield Site(Spot(address, "with"), step.with_, "template", inner, "with", secrets=True)
     yield from _gates(step, address, bound)
     values = bool(step.with_)
+    for gate, asked in (("approve", step.approve), ("review", step.review)):
+        if asked is not None:
+            own = gate == "review"
+            if asked.message is not None and mentions(asked.message):
+                spot = Spot(address, gate, ("message",))
+                yield Site(spot, asked.message, "template", inner, f"{gate}.message", values=values, own=own)
+            if isinstance(asked.if_, str):
+                spot = Spot(address, gate, ("if",))
+                yield Site(spot, asked.if_, "condition", inner, f"{gate}.if", values=values, own=own)
     if step.update:
         yield Site(Spot(address, "update"), step.update, "template", inner, "update", values=values, own=True)
     if step.concurrency is not None and "{" in step.concurrency.key:

@@ -200,9 +200,16 @@ def _view(program: Program, row: RunRow, kept: Kept, rows: Sequence[StepRow]) ->
         kept=done,
         again=[step.id for step in again],
         parts=kept.parts,
-        asked=[step.id for step in again if step.type in {"wait_for_input", "external_tool_call"}],
+        asked=[step.id for step in again if _asks_somebody(step)],
         unsafe=_unsafe(program, kept, rows),
     )
+
+
+def _asks_somebody(step: Step) -> bool:
+    """Tell whether a step, or one inside it, asks somebody."""
+    if step.type in {"wait_for_input", "external_tool_call"} or step.approve is not None or step.review is not None:
+        return True
+    return any(_asks_somebody(inner) for body in step.bodies.values() for inner in body.steps)
 
 
 def _unsafe(program: Program, kept: Kept, rows: Sequence[StepRow]) -> list[str]:

@@ -11,8 +11,7 @@ from agentflow.engine.plan import budgeting, keeping, order, shared
 from agentflow.engine.plan.budget_state import stopped
 from agentflow.engine.plan.carried import Folded, Response
 from agentflow.engine.plan.environment import Environment, Lease
-from agentflow.engine.plan.nodes import Node, Scope
-from agentflow.engine.plan.recovery import is_stopped
+from agentflow.engine.plan.nodes import Node, Scope, is_stopped
 from agentflow.engine.plan.spending import Spending
 from agentflow.engine.plan.state import RunState, Tree
 from agentflow.engine.plan.turns import STOPPED

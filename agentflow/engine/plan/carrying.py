@@ -9,7 +9,7 @@ from typing import Any
 from agentflow.data import encode
 from agentflow.engine.decided import canceling_of
 from agentflow.engine.exchange import Chunk, Left, Stopped
-from agentflow.engine.plan import granting, keeping, limits, reducing, shared, steps, turns, waiting
+from agentflow.engine.plan import granting, interrupting, keeping, limits, reducing, shared, steps, turns, waiting
 from agentflow.engine.plan.carried import Response, Worked
 from agentflow.engine.plan.commands import (
     Answer,
@@ -33,8 +33,8 @@ from agentflow.engine.plan.commands import (
     Unknown,
 )
 from agentflow.engine.plan.faults import contain
-from agentflow.engine.plan.nodes import Node
-from agentflow.engine.plan.recovery import interrupted, interrupted_once, is_stopped, requeue, turn_canceled
+from agentflow.engine.plan.nodes import Node, is_stopped
+from agentflow.engine.plan.recovery import interrupted, requeue, turn_canceled
 from agentflow.engine.plan.runs import cancel_run, pause_run
 from agentflow.engine.plan.spent import spent
 from agentflow.engine.plan.state import RunState, Tree
@@ -314,7 +314,7 @@ def _stopped(run: RunState, node: Node, reason: str) -> None:
         reducing.queue(run, node)  # so that the next host goes on with it
         run.save(node)
     elif reason == "shutdown" and node.program.step.at_most_once:
-        steps.fail(run, node, interrupted_once(node))
+        interrupting.over(run, node)
     elif reason == "shutdown":
         node.state = "working"
         node.entered = "crash"

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from agentflow.data import encode
-from agentflow.engine.decided import UNDECIDED
+from agentflow.engine.decided import UNDECIDED, lasting
 from agentflow.engine.plan import limits, steps, turns
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.state import RunState
@@ -29,7 +29,7 @@ def claim(run: RunState, node: Node) -> None:
     if entered is None:
         memo = decided is not UNDECIDED or node.attempt > 1
         node.tries += 1
-        decided = UNDECIDED
+        decided = lasting(decided)
     elif memo:
         decided = decided._replace(unbegun=True)
     if decided.handed is not env.hands_out:
@@ -51,7 +51,7 @@ def claim(run: RunState, node: Node) -> None:
 def _fields(run: RunState, node: Node) -> Mapping[str, Any]:
     """Return the fields of a step's type, computed; none where that fails, as its attempt does then."""
     try:
-        constant = node.program.constant
+        constant = steps.constant_of(node)
         return constant[0] if constant is not None else steps.computed(run, node)
     except Exception:
         return {}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from agentflow.data import encode
-from agentflow.engine.decided import UNDECIDED, Canceling, Ended, Ending
+from agentflow.engine.decided import Canceling, Ended, Ending, lasting
 from agentflow.engine.failures import failed_by
 from agentflow.engine.gate import CHILD, FIELD, OUTPUT
 from agentflow.engine.plan import forgetting, halting, keeping, order, reducing, saga, shared, steps
@@ -41,7 +41,7 @@ def begin(run: RunState, node: Node) -> None:
     node.started = run.tree.env.moment if node.started is None else node.started
     node.opened = node.closed = 0
     node.scopes = {}
-    node.decided = UNDECIDED
+    node.decided = lasting(node.decided)
     if node.program.timeout is not None:
         run.set_timer(node, run.tree.env.moment + node.program.timeout, "scope_timeout")
     kept = keeping.taken(run, node.address)

@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from agentflow.engine.plan import budgeting, containers, faults, halting, keeping, order, recovery, runs, steps, waiting
+from agentflow.engine.plan import (
+    approving,
+    budgeting,
+    containers,
+    faults,
+    halting,
+    interrupting,
+    keeping,
+    order,
+    recovery,
+    reviewing,
+    runs,
+    steps,
+    waiting,
+)
 from agentflow.engine.plan.environment import OutOfKeys
 from agentflow.engine.plan.state import Tree
 
 OPERATIONS: dict[str, Callable[..., None]] = {
     "again": waiting.again,
+    "approval_answered": approving.answered,
+    "approve": approving.consider,
     "begin_container": containers.begin,
     "begin_run": runs.begin_run,
     "body_done": containers.body_done,
@@ -27,12 +43,15 @@ OPERATIONS: dict[str, Callable[..., None]] = {
     "halt_child": runs.halt_child,
     "halt_node": halting.halt_node,
     "next_stage": containers.next_stage,
+    "interrupt_answered": interrupting.answered,
     "interrupted": recovery.interrupted,
     "park": waiting.park,
     "pause_run": runs.pause_run,
     "reenter_container": recovery.reenter,
     "requeue": recovery.requeue,
     "restart_container": containers.restart,
+    "review": reviewing.consider,
+    "review_answered": reviewing.answered,
     "scope_closed": containers.scope_closed,
     "scope_failed": containers.scope_failed,
     "start_child": runs.start_child,

@@ -18,18 +18,24 @@ _attempt = cast("Callable[[Any, Any], Attempt]", tuple.__new__)
 """Makes one, as `Attempt(…)` does with a function around it: there is one for each step."""
 
 
+def undone_of(node: Node) -> int:
+    """Return how often a step was compensated; what undoes a step, or is inside it, is a new thing too."""
+    undone, scope = node.undone, node.scope
+    while scope is not None:
+        undone += scope.owner.undone
+        scope = scope.owner.scope
+    return undone
+
+
 def attempt_of(run: RunState, node: Node) -> Attempt | Failure:
     """Return the attempt of a claimed step, its fields computed, or why they can't be."""
     program = node.program
     try:
-        constant = program.constant
+        constant = steps.constant_of(node)
         config, ready = constant if constant is not None else (steps.computed(run, node), None)
     except BaseException as error:  # what validates constant fields may raise anything
         return failed_by(run.tree.env.gate, error)
-    undone, scope = node.undone, node.scope
-    while scope is not None:  # what undoes a step, or is inside it, is a new thing too
-        undone += scope.owner.undone
-        scope = scope.owner.scope
+    undone = undone_of(node)
     saved, goes_on = None, False
     if node.decided is not UNDECIDED:
         saved = state_of(node.decided)

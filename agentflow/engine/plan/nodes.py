@@ -192,3 +192,11 @@ def read_node(scope: Scope, member: int, row: StepRow) -> Node:
         if row.result == b"null" and node.program.container is not None and node.decided.early is None:
             node.result = None  # so did it leave this: what it holds gives its result
     return node
+
+
+def is_stopped(node: Node) -> bool:
+    """Tell whether its scope was stopped in a way that interrupts what runs in it."""
+    scope = node.scope
+    if scope is None or scope.halted is None:
+        return False
+    return scope.halted != "sibling_failed" or scope.program.holder.siblings == "cancel"

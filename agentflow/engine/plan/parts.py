@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agentflow.data import salvaged
-from agentflow.engine.plan.nodes import Scope
+from agentflow.engine.plan.nodes import Node, Scope
 from agentflow.engine.plan.state import RunState
 from agentflow.expressions.view import Parts
 
@@ -14,11 +14,12 @@ from agentflow.expressions.view import Parts
 class RunParts(Parts):
     """A run: id, workflow, entry point, message, state, and states and errors of its top-level steps."""
 
-    __slots__ = ("_run",)
+    __slots__ = ("_node", "_run")
 
-    def __init__(self, run: RunState) -> None:
-        """Look at a run."""
+    def __init__(self, run: RunState, node: Node | None = None) -> None:
+        """Look at a run, from a step of it."""
         self._run = run
+        self._node = node
 
     def __getitem__(self, name: str) -> Any:
         """Make one of them."""
@@ -33,13 +34,15 @@ class RunParts(Parts):
             return _message(run)
         if name == "state":
             return run.state
+        if name == "feedback":
+            return _feedback(run, self._node)
         if name == "steps":
             return _StepParts((run.root.scopes or {}).get("steps"))
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
         """Name them."""
-        return iter(("id", "workflow", "entry_point", "message", "state", "steps"))
+        return iter(("id", "workflow", "entry_point", "feedback", "message", "state", "steps"))
 
 
 class _StepParts(Parts):
@@ -89,6 +92,18 @@ class ContextParts(Parts):
         if self._run.last_response is not None:
             names["last_response"] = None
         return iter(names)
+
+
+def _feedback(run: RunState | None, node: Node | None) -> Any:
+    """Return what was said when a step, or one around it, was sent back; None: it wasn't."""
+    while run is not None:
+        while node is not None:
+            gates = node.decided.gates
+            if gates is not None and "feedback" in gates:
+                return gates["feedback"]
+            node = node.scope.owner if node.scope is not None else None
+        run, node = run.parent_run, run.parent
+    return None
 
 
 def _message(run: RunState) -> Any:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from agentflow.engine.plan import reducing, steps, turns
+from agentflow.engine.plan import interrupting, reducing, steps, turns
 from agentflow.engine.plan.effects import Reap
-from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.nodes import Node, is_stopped
 from agentflow.engine.plan.state import RunState
 from agentflow.errors import Failure
 from agentflow.steps.unset import UNSET
@@ -27,7 +27,7 @@ def interrupted(run: RunState, node: Node) -> None:
         reducing.end(node)
         steps.cancel(run, node, node.halting or (node.scope.halted if node.scope else None) or "run_canceled")
     elif node.program.step.at_most_once and not reducing.waits(node):
-        steps.fail(run, node, interrupted_once(node))
+        interrupting.over(run, node)
     elif node.crashes >= MAX_CRASHES:
         reducing.end(node)
         message = f'step "{node.address}" was running in {node.crashes} crashes of its process'
@@ -58,20 +58,6 @@ def turn_canceled(run: RunState, node: Node, message: str) -> None:
     steps.fail(run, node, Failure("AF-AGENT-CANCELED", message, kind="wait", retryable=False))
 
 
-def interrupted_once(node: Node) -> Failure:
-    """Return the failure of a step that was interrupted and may not be entered again."""
-    message = f'step "{node.address}" was interrupted, and it is set to run at most once'
-    return Failure("AF-INTERRUPTED", message, kind="crash", retryable=False)
-
-
-def is_stopped(node: Node) -> bool:
-    """Tell whether its scope was stopped in a way that interrupts what runs in it."""
-    scope = node.scope
-    if scope is None or scope.halted is None:
-        return False
-    return scope.halted != "sibling_failed" or scope.program.holder.siblings == "cancel"
-
-
 def requeue(run: RunState, node: Node) -> None:
     """A step was ready, or stopped in good order: it waits for a slot again."""
     if reducing.waits(node):
@@ -80,7 +66,7 @@ def requeue(run: RunState, node: Node) -> None:
     interrupted = node.entered == "crash" and node.attempt > 0
     if node.scope is not None and node.scope.halted is not None and (is_stopped(node) or not interrupted):
         steps.cancel(run, node, node.scope.halted)
-    elif node.program.is_leaf:
+    elif node.program.is_leaf and (interrupted or node.entered == "park" or not node.program.gated):
         steps.queue(run, node)
     else:
         run.tree.push("again", run, node)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from heapq import heappush
 from typing import Any
 
+from agentflow.data import is_object
 from agentflow.definition.durations import parse_duration
 from agentflow.definition.times import later, parse_time
 from agentflow.engine.decided import DELAY, UNDECIDED
@@ -76,14 +77,14 @@ def values_of(run: RunState, node: Node) -> Any:
     """Return a step's `with`, computed when it is first asked for."""
     program = node.program
     if program.with_ is not None and node.values is None:
-        values = program.with_.render(NodeView(run, node.scope))
+        values = program.with_.render(NodeView(run, node.scope, node=node))
         run.tree.env.gate.encoded(values, FIELD)
         node.values = values
     return node.values
 
 
 def enter(run: RunState, node: Node) -> None:
-    """Start an attempt: queue a leaf for a slot, ask a prompt, expand a container."""
+    """Start an attempt, if the step may: queue a leaf for a slot, ask a prompt, expand a container."""
     program = node.program
     if program.needy:
         missing = run.tree.env.missing(program)
@@ -91,6 +92,15 @@ def enter(run: RunState, node: Node) -> None:
             hint = "grant it in the config: skills: [" + ", ".join(n for n in program.needs if n in missing) + "]"
             fail(run, node, Failure("AF-SKILL-MISSING", missing, kind="skill", retryable=False, hint=hint))
             return
+    if program.gated and program.approve is not None:
+        run.tree.push("approve", run, node)
+    else:
+        begin(run, node)
+
+
+def begin(run: RunState, node: Node) -> None:
+    """Start an attempt of a step that may begin."""
+    program = node.program
     if program.is_leaf:
         queue(run, node)
         return
@@ -187,19 +197,37 @@ def computed(run: RunState, node: Node) -> Mapping[str, Any]:
     """
     program = node.program
     values = values_of(run, node)
-    rendered = program.config.render(NodeView(run, node.scope, values))
+    rendered = program.config.render(NodeView(run, node.scope, values, node=node))
     fields: dict[str, Any] = {**program.plain_conditions, **program.raw_config, **rendered}
     if program.spec.takes_input and values is not None:
         # a tool_call of distri's files has an empty input beside the mapping that is meant to be it
         empty = fields.get("input") == {} and program.program.workflow.dialect == "distri"
         if empty or "input" not in fields:
             fields["input"] = dict(values)
+    return fields if node.decided.gates is None else _edited(node, fields)
+
+
+def _edited(node: Node, fields: dict[str, Any]) -> dict[str, Any]:
+    """Return a step's fields with what was changed when it was approved."""
+    edits = (node.decided.gates or {}).get("edits")
+    if not is_object(edits):
+        return fields
+    for name, value in edits.items():
+        if name in fields or not is_object(fields.get("input")):
+            fields[name] = value
+        else:
+            fields["input"] = {**fields["input"], name: value}
     return fields
+
+
+def constant_of(node: Node) -> tuple[Mapping[str, Any], Any] | None:
+    """Return a step's fields, and these validated, where they are the same whenever it runs."""
+    return node.program.constant if node.decided.gates is None else None
 
 
 def render_config(run: RunState, node: Node) -> Any:
     """Return a step's validated config, its templates computed; raises StepError as `computed` and `fitted` do."""
-    constant = node.program.constant
+    constant = constant_of(node)
     return constant[1] if constant is not None else fitted(node.program.spec, computed(run, node))
 
 
@@ -230,6 +258,9 @@ def complete(run: RunState, node: Node, raw: bytes | None, worked: Worked | None
         raw: its result as JSON; None for containers, whose result is assembled.
         worked: what reducers of the user's have made for it.
     """
+    if node.program.gated and node.program.review is not None and not (node.decided.gates or {}).get("accepted"):
+        run.tree.push("review", run, node, raw)
+        return
     node.state, node.phase, node.reason = "completed", None, None
     node.result = raw
     node.failure = None
@@ -314,12 +345,7 @@ def fail(run: RunState, node: Node, failure: Failure) -> None:
             run.tree.push("suspend", run, node)
             return
         if program.on_error == "continue":
-            run.emit("step_failed", node.address, {"error": failure.to_data(), "will_retry": False, "tolerated": True})
-            node.state, node.phase, node.reason = "canceled", None, "tolerated"
-            node.ended = run.tree.env.moment
-            run.tolerate(node)
-            run.save(node, memo=True)
-            close(run, node)
+            tolerate(run, node, failure)
             return
     node.state, node.phase, node.reason = "failed", None, _reason(failure)
     node.ended = run.tree.env.moment
@@ -329,6 +355,16 @@ def fail(run: RunState, node: Node, failure: Failure) -> None:
         run.failures = added(run.failures, failure)
     if node.scope is not None:
         run.tree.push("scope_failed", run, node.scope, failure)
+    close(run, node)
+
+
+def tolerate(run: RunState, node: Node, failure: Failure) -> None:
+    """End a step whose failure its dependents don't mind."""
+    run.emit("step_failed", node.address, {"error": failure.to_data(), "will_retry": False, "tolerated": True})
+    node.state, node.phase, node.reason = "canceled", None, "tolerated"
+    node.ended = run.tree.env.moment
+    run.tolerate(node)
+    run.save(node, memo=True)
     close(run, node)
 
 

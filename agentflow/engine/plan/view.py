@@ -17,10 +17,16 @@ from agentflow.expressions import NULLED
 class NodeView:
     """The view of a step, looking outwards from its scope."""
 
-    __slots__ = ("lenient", "run", "scope", "values")
+    __slots__ = ("lenient", "node", "run", "scope", "values")
 
     def __init__(
-        self, run: RunState, scope: Scope | None, values: Mapping[str, Any] | None = None, *, lenient: bool = False
+        self,
+        run: RunState,
+        scope: Scope | None,
+        values: Mapping[str, Any] | None = None,
+        *,
+        lenient: bool = False,
+        node: Node | None = None,
     ) -> None:
         """Make a view.
 
@@ -29,11 +35,13 @@ class NodeView:
             scope: where the step stands; None for the run itself.
             values: the step's `with`, computed.
             lenient: steps that never ran are null, as in hooks and compensation.
+            node: the step itself; it sees what was said when it was sent back.
         """
         self.run = run
         self.scope = scope
         self.values = values
         self.lenient = lenient
+        self.node = node
 
     def get(self, namespace: str) -> object:
         """Return the value of a namespace."""
@@ -49,7 +57,7 @@ class NodeView:
         if namespace == "env":
             return self.run.tree.env.env
         if namespace == "run":
-            return RunParts(self.run)
+            return RunParts(self.run, self.node or (self.scope.owner if self.scope is not None else None))
         if namespace == "context":
             return ContextParts(self.run)
         if self.values is not None and namespace in self.values:

@@ -10,12 +10,11 @@ from agentflow.data import encode, is_object
 from agentflow.definition.durations import UnreadableError
 from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.engine.authorising import connection_of
-from agentflow.engine.decided import DUE, UNDECIDED, Decided, Parked
+from agentflow.engine.decided import Parked, lasting
 from agentflow.engine.failures import failure_of
 from agentflow.engine.parking import admitted
 from agentflow.engine.plan import limits, steps, turns
-from agentflow.engine.plan.nodes import Node
-from agentflow.engine.plan.recovery import is_stopped
+from agentflow.engine.plan.nodes import Node, is_stopped
 from agentflow.engine.plan.state import RunState
 from agentflow.errors import Failure, StepError
 from agentflow.steps.contract import EventWait, Park, Timer, Wait
@@ -32,6 +31,8 @@ OPERATOR_SCHEMA = {
     "required": ["action"],
     "additionalProperties": False,
 }
+GATES = {"approve": "approval_answered", "review": "review_answered", "interrupted": "interrupt_answered"}
+"""Operations that carry out the answers of a step's own gates, by what a parked step waits for."""
 _ENTERS = frozenset({"enter", "answer"})
 """What becomes of a parked step that is executed with what has come."""
 
@@ -47,7 +48,7 @@ def park(run: RunState, node: Node, what: Park) -> None:
     except (StepError, UnreadableError) as error:
         steps.fail(run, node, failure_of(error))
         return
-    node.decided = Decided(parked=Parked(what.then, state), turn=node.decided.turn)
+    node.decided = lasting(node.decided)._replace(parked=Parked(what.then, state), turn=node.decided.turn)
     if node.halting is not None or is_stopped(node):  # a worker elsewhere hadn't heard of it
         steps.cancel(run, node, node.halting or (node.scope.halted if node.scope else None) or "run_canceled")
         return
@@ -95,7 +96,7 @@ def _unfit(what: str, why: str) -> StepError:
 def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: str, details: dict[str, Any]) -> None:
     """Make the task that stands for a wait."""
     now = run.tree.env.moment
-    own = node.program.timeout if node.program.spec.whole_timeout and kind != "operator" else None
+    own = node.program.timeout if node.program.spec.whole_timeout and _then(node) in _ENTERS | {"result"} else None
     timeouts = [t for t in (on.timeout, own) if t is not None]
     expires = now + min(timeouts) if timeouts else None
     schema = on.schema if isinstance(on, Wait) else None
@@ -128,8 +129,17 @@ def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: s
     turns.change_state(run, node, node.state)
 
 
-def open_wait(run: RunState, node: Node, wait: Wait) -> None:
-    """Ask something before a step begins."""
+def open_wait(run: RunState, node: Node, wait: Wait, then: str | None = None) -> None:
+    """Ask something of a step's own: it isn't at work meanwhile.
+
+    Args:
+        run: its run.
+        node: the step.
+        wait: what is asked.
+        then: what the answer is for, one of `GATES`.
+    """
+    if then is not None:
+        node.decided = node.decided._replace(parked=Parked(then))
     limits.give_back(run, node)
     _open(run, node, wait, wait.kind, wait.message, dict(wait.details))
 
@@ -137,7 +147,7 @@ def open_wait(run: RunState, node: Node, wait: Wait) -> None:
 def suspend(run: RunState, node: Node) -> None:
     """Open an operator's wait after a final failure."""
     message = f'Step "{node.address}" failed: {node.failure.message if node.failure else ""}'
-    node.decided = Decided(parked=Parked("operator"))
+    node.decided = lasting(node.decided)._replace(parked=Parked("operator"))
     limits.give_back(run, node)
     wait = Wait("operator", message, OPERATOR_SCHEMA)
     _open(run, node, wait, "operator", message, {})
@@ -168,6 +178,8 @@ def answered(run: RunState, node: Node, data: Any) -> None:
     answer = data.get("answer")
     if node.decided.asked is not None:
         run.tree.push("budget_answered", run, node, answer or {})
+    elif _then(node) in GATES:
+        run.tree.push(GATES[_then(node)], run, node, answer or {})
     elif answer is None:
         message = "what answered the wait can't be read: an older version has kept what isn't data"
         steps.fail(run, node, Failure("AF-STORE-DAMAGED", message, kind="wait", retryable=False))
@@ -233,9 +245,12 @@ def _arrived(run: RunState, node: Node, value: Any) -> None:
 
 
 def _operator(run: RunState, node: Node, action: Any) -> None:
-    node.decided = UNDECIDED
+    node.decided = lasting(node.decided)
     if action == "retry":
-        node.tries, node.decided = 0, DUE  # whoever finds it waiting begins a new attempt
+        node.tries, node.decided = (
+            0,
+            node.decided._replace(stage="due"),
+        )  # whoever finds it waiting begins a new attempt
         node.phase, node.state, node.failure, node.task = None, "working", None, None
         run.save(node, memo=True)
         run.tree.push("again", run, node)
@@ -280,7 +295,7 @@ def fired(run: RunState, n: int, kind: str, entry: int) -> None:
 def _due(run: RunState, node: Node) -> None:
     """Store that a step's time has come: it may have to wait for a slot, and its timer is gone."""
     node.phase = None
-    node.decided = DUE
+    node.decided = lasting(node.decided)._replace(stage="due")
     run.save(node, memo=True)
 
 
@@ -306,7 +321,9 @@ def _timed_out(run: RunState, node: Node) -> None:
         change.close_tasks = added(change.close_tasks, (task, "canceled", "timed out"))
         run.emit("task_closed", node.address, {"state": "canceled", "reason": "timeout"}, task=task, bumps=True)
     run.drop_timer(node, "timeout")
-    if parked is not None and parked.default is not UNSET:
+    if _then(node) in GATES:
+        run.tree.push(GATES[_then(node)], run, node, {"timeout": True})
+    elif parked is not None and parked.default is not UNSET:
         steps.complete(run, node, encode(parked.default))
     elif _then(node) == "answer":
         _arrived(run, node, {"timeout": True})
@@ -321,5 +338,7 @@ def again(run: RunState, node: Node) -> None:
     node.values = None
     if node.program.container is None:
         steps.enter(run, node)
+    elif node.program.gated and node.program.approve is not None:
+        run.tree.push("approve", run, node)
     elif steps.has_slot(run, node):
         run.tree.push("restart_container", run, node)

@@ -1,0 +1,91 @@
+"""`approve`: a step that somebody has to approve waits before it begins. Whatever isn't a yes is a no."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from agentflow.data import is_object
+from agentflow.engine.failures import failed_by
+from agentflow.engine.plan import gate_texts, steps, waiting
+from agentflow.engine.decided import Decided
+from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.state import RunState
+from agentflow.engine.plan.view import NodeView
+from agentflow.errors import Failure
+from agentflow.store.rows import added
+
+
+def consider(run: RunState, node: Node) -> None:
+    """Let a step begin that was approved, or that nobody has to approve this time; else ask."""
+    gate = node.program.approve
+    if gate is None or run.live.get(node.n) is not node:
+        return
+    if run.paused:
+        run.held = added(run.held, node)
+        return
+    kept = node.decided.gates or {}
+    try:
+        view = NodeView(run, node.scope, steps.values_of(run, node), node=node)
+        wait = None
+        if gate.if_ is None or gate.if_.evaluate(view):
+            shown = run.tree.env.gate.redactor.value(_fields(run, node))
+            mark = gate_texts.mark_of(shown, node.tries if gate.settings.each_attempt else 0)
+            if kept.get("approved") != mark:
+                wait = gate_texts.approval(run, node, gate, shown, view)
+                rest = {name: value for name, value in kept.items() if name not in {"approved", "edits"}}
+                node.decided = Decided(gates={**rest, "asked": mark})
+    except Exception as error:
+        steps.fail(run, node, failed_by(run.tree.env.gate, error))
+        return
+    if wait is None:
+        steps.begin(run, node)
+    else:
+        waiting.open_wait(run, node, wait, "approve")
+
+
+def _fields(run: RunState, node: Node) -> Any:
+    """Return what is approved: the step's fields without what an earlier approval has changed."""
+    before, node.decided = node.decided, node.decided._replace(gates=None)
+    try:
+        constant = steps.constant_of(node)
+        return dict(constant[0] if constant is not None else steps.computed(run, node))
+    finally:
+        node.decided = before
+
+
+def answered(run: RunState, node: Node, answer: Mapping[str, Any]) -> None:
+    """Let a step begin that was approved; end it else."""
+    gate, kept, value = node.program.approve, dict(node.decided.gates or {}), answer.get("value")
+    mark = kept.pop("asked", None)
+    told = value if is_object(value) else {}
+    decision = told.get("decision")
+    if gate is not None and "timeout" in answer:
+        decision = gate.settings.default
+    node.phase, node.state, node.task = None, "working", None
+    if decision in {"approve", "edit"}:
+        edits = told.get("edit")
+        kept |= {"approved": mark, **({"edits": edits} if decision == "edit" and is_object(edits) else {})}
+        node.decided = Decided(stage="due", gates=kept)
+        node.entered = None
+        run.save(node, memo=True)
+        run.tree.push("again", run, node)
+        return
+    node.decided = Decided(gates=kept) if kept else Decided()
+    said = told.get("comment") or answer.get("decline") or ""
+    why = f": {said}" if said else ""
+    message = "nobody approved it in time" if "timeout" in answer else f"it wasn't approved{why}"
+    failure = Failure("AF-APPROVAL-REJECTED", message, kind="wait", retryable=False)
+    refused(run, node, failure, gate.settings.on_reject if gate is not None else "fail")
+
+
+def refused(run: RunState, node: Node, failure: Failure, on_reject: str) -> None:
+    """End a step that somebody has refused."""
+    failure = run.tree.env.gate.failure(failure)
+    if on_reject == "skip":
+        steps.skip(run, node, "operator", failure.message)
+    elif on_reject == "continue":
+        node.failure = failure
+        steps.tolerate(run, node, failure)
+    else:
+        steps.fail(run, node, failure)
