@@ -89,8 +89,8 @@ async def test_a_draft_is_written_read_and_posted(framework: str, folder: Path) 
             assert run.failure is None
             assert posted(folder) == []
             (wait,) = await engine.waits(run.id)
-            assert TEXT in wait.message
-            await engine.resume(wait.id, Answer({"decision": "post"}))
+            assert wait.details["would"]["input"] == {"text": TEXT}
+            await engine.resume(wait.id, Answer({"decision": "approve"}))
             run = await engine.wait(run.id)
     assert (run.state, run.output, posted(folder), calls(folder)) == ("completed", {"posted": 1}, [TEXT], CALLS)
 
@@ -98,7 +98,7 @@ async def test_a_draft_is_written_read_and_posted(framework: str, folder: Path) 
 async def test_what_a_person_writes_is_posted_and_nothing_when_it_is_dropped(folder: Path) -> None:
     with anyio.fail_after(60):
         async with Engine.open(":memory:", config=load_config(folder / "with_openai.yaml")) as engine:
-            for answer in ({"decision": "drop"}, {"decision": "post", "text": "A kettle."}):
+            for answer in ({"decision": "reject"}, {"decision": "edit", "edit": {"text": "A kettle."}}):
                 run = await engine.wait((await engine.start("announce", {"product": "kettle"})).id)
                 await engine.resume(run.id, Answer(answer))
                 assert (await engine.wait(run.id)).state == "completed"
@@ -120,7 +120,7 @@ def test_a_crash_while_a_model_writes_pays_nothing_again_that_it_has_said(framew
         crashing.send_signal(signal.SIGKILL)
     assert calls(folder) == CALLS
     agentflow = str(Path(sys.executable).with_name("agentflow"))
-    watch = ["runs", "watch", "@last", "-f", f"{framework}.yaml", "--answer", 'review={"decision": "post"}', "--json"]
+    watch = ["runs", "watch", "@last", "-f", f"{framework}.yaml", "--answer", 'post={"decision": "approve"}', "--json"]
     done = subprocess.run([agentflow, *watch], cwd=folder, capture_output=True, text=True, timeout=120, check=True)
     assert json.loads(done.stdout)["output"] == {"posted": 1}
     assert (posted(folder), calls(folder)) == ([TEXT], [*CALLS, "draft"])

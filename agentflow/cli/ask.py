@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -25,6 +26,7 @@ from agentflow.cli.forms import (
 from agentflow.cli.keys import Key, Keyboard, LineEdit
 from agentflow.cli.shown import clean, made
 from agentflow.cli.tables import cells, pad
+from agentflow.definition.form_parts import ruled
 from agentflow.definition.json_schema import Fault
 from agentflow.definition.samples import check
 from agentflow.steps.unset import UNSET
@@ -67,7 +69,12 @@ class Form:
             todo: Sequence[Question] = self.asked
             while True:
                 for question in todo:
-                    values[question.name] = await self._ask(question)
+                    forbidden, needed = ruled(self.schema, {name: v for name, v in values.items() if v is not UNSET})
+                    if question.name in forbidden:
+                        values[question.name] = UNSET
+                    else:
+                        asked = replace(question, required=True) if question.name in needed else question
+                        values[question.name] = await self._ask(asked)
                 answer = assemble(self.asked, values)
                 issues = check(self.schema, answer)
                 if not issues:

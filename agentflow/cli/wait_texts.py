@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from agentflow.cli.examples import answer_command, quote
-from agentflow.cli.format import one_line
+from agentflow.cli.format import ago, one_line
 from agentflow.cli.row import Row
 from agentflow.cli.shown import clean
+from agentflow.data import is_object
 from agentflow.engine.models import WaitView
 from agentflow.steps.unset import UNSET
 
@@ -43,7 +45,24 @@ def wait_head(view: WaitView) -> list[str]:
     tool = view.details.get("tool_name")
     if tool:
         lines.append(f"  tool: {tool}  input: {one_line(view.details.get('input'), 200)}")
-    return [*lines, ""]
+    return [*lines, *(f"  {line}" for line in gate_lines(view)), ""]
+
+
+def gate_lines(view: WaitView) -> list[str]:
+    """Return what somebody is shown who is asked at a step's gate: what would be done, or what it has given."""
+    gate, details = view.details.get("gate"), view.details
+    if gate == "approve":
+        once = "; runs at most once" if details.get("effect") == "at_most_once" else ""
+        would = details.get("would")
+        fields = [f"  {name}: {one_line(value, 200)}" for name, value in would.items()] if is_object(would) else []
+        return ["", f"would run {details.get('type')}{once}", *fields]
+    if gate == "review":
+        return ["", f"result: {one_line(details.get('result'), 1_000)}"]
+    if gate == "interrupted":
+        started = details.get("started_at")
+        begun = f", begun {ago(started, time.time())}" if isinstance(started, int | float) else ""
+        return ["", f"attempt {details.get('attempt')}{begun}, idempotency key {details.get('idempotency_key')}"]
+    return []
 
 
 def wait_command(desk: Desk, view: WaitView) -> str:

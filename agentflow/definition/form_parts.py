@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from agentflow.data import is_array, is_object
+from agentflow.definition.samples import check
 from agentflow.definition.typed_text import NUMBERS, alternatives, resolve, types_of
 
 
@@ -56,6 +57,29 @@ def parts_of(schema: object, *given: Any) -> list[Part]:
         _part(name, resolve(part, root), root, name in needed, (filled[name],) if name in filled else ())
         for name, part in properties.items()
     ]
+
+
+def ruled(schema: object, answers: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the properties that may not be given, and those that have to be, once some are: `if`, `then` and `else`.
+
+    Args:
+        schema: JSON Schema of the answer.
+        answers: what was answered so far.
+    """
+    root = resolve(schema)
+    several = root.get("allOf")
+    forbidden, needed = set[str](), set[str]()
+    for rule in [root, *(several if is_array(several) else [])]:
+        if not is_object(rule) or "if" not in rule:
+            continue
+        branch = rule.get("else" if check(rule["if"], dict(answers)) else "then")
+        if is_object(branch):
+            properties, required = branch.get("properties"), branch.get("required")
+            needed |= {str(name) for name in required} if is_array(required) else set[str]()
+            forbidden |= (
+                {name for name, part in properties.items() if part is False} if is_object(properties) else set[str]()
+            )
+    return frozenset(forbidden), frozenset(needed)
 
 
 def _part(name: str, schema: dict[str, Any], root: Mapping[str, Any], required: bool, given: tuple[Any, ...]) -> Part:

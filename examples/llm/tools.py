@@ -16,12 +16,11 @@ def facts(product: str) -> str:
     return PRODUCTS.get(product, f"Nothing is known about {product}.")
 
 
-def post(draft: str, text: str | None, ctx: Context) -> dict[str, int]:
+def post(text: str, ctx: Context) -> dict[str, int]:
     """Put a text on the board, once: after a crash the step comes again, with the same key.
 
     Args:
-        draft: what was drafted.
-        text: what to post instead, if anything.
+        text: what is posted.
         ctx: of the step.
     """
     lines = BOARD.read_text(encoding="utf-8").splitlines() if BOARD.exists() else []
@@ -29,5 +28,5 @@ def post(draft: str, text: str | None, ctx: Context) -> dict[str, int]:
     if ctx.idempotency_key not in keys:
         keys.append(ctx.idempotency_key)
         with BOARD.open("a", encoding="utf-8") as board:
-            board.write(json.dumps({"key": ctx.idempotency_key, "text": text or draft}) + "\n")
+            board.write(json.dumps({"key": ctx.idempotency_key, "text": text}) + "\n")
     return {"number": keys.index(ctx.idempotency_key) + 1}

@@ -41,14 +41,13 @@ def approval(run: RunState, node: Node, gate: Gated[Approve], shown: Any, view: 
     settings, spec = gate.settings, node.program.spec
     choices = ["approve", "reject", *(["edit"] if settings.edit else [])]
     properties: dict[str, Any] = {"decision": {"type": "string", "enum": choices}}
-    schema = _answer(properties)
     if settings.edit:
         fields = {name: wanted or _like(current(shown, name)) for name, wanted in settings.edit.items()}
         properties["edit"] = {
             "type": "object", "description": "What is done otherwise.", "properties": fields,
             "minProperties": 1, "additionalProperties": False,
         }  # fmt: skip
-        schema["allOf"] = [_only_with("edit", "edit")]
+    schema = _answer(properties, _only_with("edit", "edit") if settings.edit else None)
     effect = "at_most_once" if node.program.step.at_most_once else "unsafe" if spec.unsafe else "safe"
     details = {**_common("approve", settings), "type": spec.name, "would": brief(shown), "effect": effect}
     message = _message(run, gate, view) or f'Approve step "{node.address}" ({spec.name})?'
@@ -62,16 +61,15 @@ def review(run: RunState, node: Node, gate: Gated[Review], result: Any, rounds: 
     changes = settings.edit or settings.schema_ is not None
     choices = ["accept", *(["edit"] if changes else []), *(["send_back"] if again else []), "reject"]
     properties: dict[str, Any] = {"decision": {"type": "string", "enum": choices}}
-    schema = _answer(properties)
-    rules: list[Any] = []
     if changes:
         properties["result"] = {"description": "What counts as its result.", **(settings.schema_ or {})}
-        rules.append(_only_with("edit", "result"))
     if again:
         properties["feedback"] = {"type": "string", "minLength": 1, "description": "What is to be done otherwise."}
-        rules.append(_only_with("send_back", "feedback"))
-    if rules:
-        schema["allOf"] = rules
+    schema = _answer(
+        properties,
+        _only_with("edit", "result") if changes else None,
+        _only_with("send_back", "feedback") if again else None,
+    )
     shown = run.tree.env.gate.redactor.value(result)
     details = {**_common("review", settings), "type": node.program.spec.name, "result": brief(shown), "round": rounds}
     message = _message(run, gate, view) or f'Accept what step "{node.address}" has given?'
@@ -86,9 +84,10 @@ def current(shown: Any, name: str) -> Any:
     return shown[name] if name in shown else inner.get(name) if is_object(inner) else None
 
 
-def _answer(properties: dict[str, Any]) -> dict[str, Any]:
-    properties["comment"] = _COMMENT
-    return {"type": "object", "properties": properties, "required": ["decision"], "additionalProperties": False}
+def _answer(properties: dict[str, Any], *rules: dict[str, Any] | None) -> dict[str, Any]:
+    told = [rule for rule in rules if rule is not None]
+    schema: dict[str, Any] = {"type": "object", "properties": {**properties, "comment": _COMMENT}}
+    return {**schema, "required": ["decision"], "additionalProperties": False, **({"allOf": told} if told else {})}
 
 
 def _only_with(decision: str, field: str) -> dict[str, Any]:
