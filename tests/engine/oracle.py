@@ -92,7 +92,7 @@ class Oracle:
         self.plans[path] = plan
         own = plan
         if plan.kind == "each":  # these are its items'
-            plan = replace(plan, tries=1, tolerated=False, action=None, undo=())
+            plan = replace(plan, tries=1, tolerated=False, action=None, undo=(), gate=None)
         if plan.when is False or (isinstance(plan.when, str) and values[plan.when] is None):
             self.states[path] = ("canceled", "condition")
             return set()
@@ -114,11 +114,16 @@ class Oracle:
 
     def _tries(self, plan: Plan, path: str, values: Mapping[str, Any], own: Plan) -> End:
         tries = 0
+        if plan.gate == "refused":
+            self.tries[path], self.attempts[path] = 1, max(self.attempts[path], 1)
+            return End({STAYS})
         while True:
             tries += 1
             self.tries[path] = tries
             self.attempts[path] += 1
             end = self._attempt(own, path, values)
+            if end.good and plan.gate == "rejected":
+                end = End({STAYS})
             if end.good or tries >= plan.tries or end.failures == {STAYS}:
                 return end
             if len(end.failures) > 1:

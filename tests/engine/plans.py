@@ -101,6 +101,8 @@ class Plan:
     """Which of `KEYS` it needs."""
     bare: bool = True
     """Of a sub-workflow: it has no `output`."""
+    gate: str | None = None
+    """Which of `GATES` it has."""
     budget: str | None = None
     """Of a workflow: which of `BUDGETS` it has."""
 
@@ -118,6 +120,13 @@ class Plan:
         printer.text(repr(self))
 
 
+GATES: dict[str, Common] = {
+    "approved": {"approve": "yes"},
+    "refused": {"approve": "no"},
+    "accepted": {"review": "yes"},
+    "rejected": {"review": "no"},
+}
+"""What is asked is what is answered."""
 LEAVES = ("call", "call", "call", "call", "each", "delay", "wait", "decline", "late", "missed", "tool", "event")
 GROUPS = ("sequence", "parallel", "saga", "condition", "switch")
 LOOPS = ("for_each", "while", "until", "recur", "schedule")
@@ -188,14 +197,16 @@ def _steps(draw: st.DrawFn, name: str, depth: int) -> Plan:
         pause=draw(st.sampled_from((False, False, False, True))),
         key=draw(st.sampled_from((None, None, depth))),
         undo=draw(calls("u")) if draw(st.booleans()) else (),
+        gate=draw(st.sampled_from((None, None, None, None, None, *GATES))),
     )
     if kind in {"call", "each"}:
+        actions = (None, None, None, *(() if plan.gate in {"refused", "rejected"} else ("retry",)), "skip", "fail")
         return replace(
             plan,
             fails=draw(st.sampled_from((0, 0, 0, 1, 2, 3))),
             how=draw(st.sampled_from(FAILURES)),
             tries=draw(st.sampled_from((1, 2, 3))),
-            action=draw(st.sampled_from((None, None, None, "retry", "skip", "fail"))) if not plan.tolerated else None,
+            action=draw(st.sampled_from(actions)) if not plan.tolerated else None,
             counts=draw(st.booleans()),
             rounds=draw(st.integers(0, 3)),
         )
@@ -296,6 +307,8 @@ class Builder:
         if plan.undo:
             undo = [self._step(step) for step in plan.undo]
             common["compensate"] = undo[0] if len(undo) == 1 else undo
+        if plan.gate is not None:
+            common.update(GATES[plan.gate])
         if plan.tries > 1:
             common["retry"] = RetryPolicy(max_attempts=plan.tries, base=1.0)
         return common

@@ -82,7 +82,7 @@ async def test_a_run_as_a_whole_is_plain_data(lab: Lab) -> None:
     whole = done.results["whole"]
     assert whole["id"] == done.run.id
     assert {name: value for name, value in whole.items() if name != "id"} == {
-        "workflow": "main", "entry_point": None, "message": None, "state": "working",
+        "workflow": "main", "entry_point": None, "feedback": None, "message": None, "state": "working",
         "steps": {"a": completed, "whole": {**completed, "state": "working"}},
     }  # fmt: skip
     first, run, states, context = done.results["steps"]

@@ -217,6 +217,9 @@ class World:
             return
         if "budget" in view.details:
             answer: Any = Answer({"action": "stop" if self.plan.budget == STOPPED else "raise"})
+        elif "gate" in view.details:
+            yes = {"approve": "approve", "review": "accept"}[str(view.details["gate"])]
+            answer = Answer({"decision": yes if view.message == "yes" else "reject"})
         elif view.kind == "operator":
             answer = Answer({"action": self.actions[view.run_id, view.step]})
         elif view.kind == "tool":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from heapq import heapify
 
 from agentflow.data import encode
-from agentflow.engine.decided import DUE, decided_of
+from agentflow.engine.decided import DUE, decided_of, lasting
 from agentflow.engine.plan.marks import ROOT
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.state import RunState
@@ -55,7 +55,7 @@ def _wait(run: RunState, node: Node, wanted: SlotRow) -> None:
     node.slot = wanted.key
     node.state, node.phase = "working", None
     if node.entered is None:
-        node.decided = DUE
+        node.decided = lasting(node.decided)._replace(stage="due") if node.program.gated else DUE
     change = run.changes()
     change.slots = added(change.slots, wanted)
 

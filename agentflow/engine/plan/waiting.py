@@ -96,7 +96,8 @@ def _unfit(what: str, why: str) -> StepError:
 def _open(run: RunState, node: Node, on: Wait | EventWait, kind: Any, message: str, details: dict[str, Any]) -> None:
     """Make the task that stands for a wait."""
     now = run.tree.env.moment
-    own = node.program.timeout if node.program.spec.whole_timeout and _then(node) in _ENTERS | {"result"} else None
+    asked = kind == "operator" or _then(node) in GATES
+    own = node.program.timeout if node.program.spec.whole_timeout and not asked else None
     timeouts = [t for t in (on.timeout, own) if t is not None]
     expires = now + min(timeouts) if timeouts else None
     schema = on.schema if isinstance(on, Wait) else None
