@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from agentflow.data import is_object
+from agentflow.engine.decided import Decided
 from agentflow.engine.failures import failed_by
 from agentflow.engine.plan import gate_texts, steps, waiting
-from agentflow.engine.decided import Decided
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.state import RunState
 from agentflow.engine.plan.view import NodeView

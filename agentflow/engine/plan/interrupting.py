@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from agentflow.data import is_object
+from agentflow.engine.decided import lasting
 from agentflow.engine.exchange import idempotency_key
 from agentflow.engine.failures import failure_of
 from agentflow.engine.gate import RESULT
 from agentflow.engine.plan import limits, steps, turns, waiting
-from agentflow.engine.decided import lasting
 from agentflow.engine.plan.handing import undone_of
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.state import RunState

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from agentflow.data import decode, encode, is_object
+from agentflow.engine.decided import Decided
 from agentflow.engine.failures import failed_by, failure_of
 from agentflow.engine.gate import RESULT
 from agentflow.engine.plan import gate_texts, steps, turns, waiting
 from agentflow.engine.plan.approving import refused
 from agentflow.engine.plan.carried import UNREAD
-from agentflow.engine.decided import Decided
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.results import result_value
 from agentflow.engine.plan.state import RunState
