@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -32,6 +29,8 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 
 from agentflow.data import is_object
 from agentflow_a2a.told import TASKS
+from tests.cli.project import clean_environ
+from tests.servers import start
 
 WORKFLOWS = """
 name: desk
@@ -191,26 +190,9 @@ class Server:
         if not (folder / "agentflow.yaml").exists():
             (folder / "agentflow.yaml").write_text(config, encoding="utf-8")
             (folder / "slowly.py").write_text(PYTHON, encoding="utf-8")
-        command = [
-            str(Path(sys.executable).with_name("agentflow")),
-            "serve",
-            "--port",
-            "0",
-            "--grpc-port",
-            "0",
-            "--json",
-            *words,
-        ]
+        command = ["serve", "--port", "0", "--grpc-port", "0", "--json", *words]
         self.errors = (folder / "errors.txt").open("w+", encoding="utf-8")
-        self.process = subprocess.Popen(
-            command,
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            env={**os.environ, **(env or {})},
-            text=True,
-        )
-        assert self.process.stdout is not None
+        self.process = start(command, cwd=folder, env={**clean_environ(), **(env or {})}, stderr=self.errors)
         line = self.process.stdout.readline()
         if not line:
             self.stop()
@@ -233,7 +215,6 @@ class Server:
 
     def _over(self) -> int:
         code = self.process.wait(60)
-        assert self.process.stdout is not None
         self.process.stdout.close()
         return code
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,8 +15,8 @@ from mcp.client.extension import ClientExtension
 from mcp.client.session import ElicitationFnT
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.cli.forks import COMMAND
 from tests.cli.project import clean_environ
+from tests.servers import start
 from tests.surface_mcp.served import CONFIG, LIMIT, MODULE
 
 
@@ -39,11 +38,8 @@ class Web:
             (folder / "shop.py").write_text(module, encoding="utf-8")
         own = {name: value for name, value in clean_environ().items() if not name.startswith("AGENTFLOW_")}
         with (folder / "stderr").open("a", encoding="utf-8") as log:
-            self._process = subprocess.Popen(
-                [COMMAND, "serve", "--port", "0", "--json", *words],
-                cwd=folder, env={**own, **(env or {})}, stdout=subprocess.PIPE, stderr=log, text=True,
-            )  # fmt: skip
-        assert self._process.stdout is not None
+            command = ["serve", "--port", "0", "--json", *words]
+            self._process = start(command, cwd=folder, env={**own, **(env or {})}, stderr=log)
         line = self._process.stdout.readline()
         assert line, (folder / "stderr").read_text("utf-8")
         self.told: dict[str, Any] = json.loads(line)
@@ -62,7 +58,6 @@ class Web:
 
     def _over(self) -> int:
         code = self._process.wait(LIMIT)
-        assert self._process.stdout is not None
         self._process.stdout.close()
         return code
 
