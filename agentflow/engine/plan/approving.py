@@ -30,7 +30,7 @@ def consider(run: RunState, node: Node) -> None:
         wait = None
         if gate.if_ is None or gate.if_.evaluate(view):
             shown = run.tree.env.gate.redactor.value(_fields(run, node))
-            mark = gate_texts.mark_of(shown, node.tries if gate.settings.each_attempt else 0)
+            mark = gate_texts.mark_of(shown, node.attempt if gate.settings.each_attempt else 0)
             if kept.get("approved") != mark:
                 wait = gate_texts.approval(run, node, gate, shown, view)
                 rest = {name: value for name, value in kept.items() if name not in {"approved", "edits"}}
@@ -46,7 +46,8 @@ def consider(run: RunState, node: Node) -> None:
 
 def _fields(run: RunState, node: Node) -> Any:
     """Return what is approved: the step's fields without what an earlier approval has changed."""
-    before, node.decided = node.decided, node.decided._replace(gates=None)
+    before, gates = node.decided, {name: told for name, told in (node.decided.gates or {}).items() if name != "edits"}
+    node.decided = before._replace(gates=gates or None)
     try:
         constant = steps.constant_of(node)
         return dict(constant[0] if constant is not None else steps.computed(run, node))

@@ -75,6 +75,6 @@ def answered(run: RunState, node: Node, answer: Mapping[str, Any]) -> None:
     elif told.get("outcome") == "not_happened":
         node.decided = node.decided._replace(stage="due")
         run.save(node, memo=True)
-        steps.queue(run, node)
+        run.tree.push("again", run, node)
     else:
         steps.fail(run, node, failure(node))

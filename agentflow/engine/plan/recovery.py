@@ -41,7 +41,15 @@ def interrupted(run: RunState, node: Node) -> None:
             reducing.queue(run, node)
         else:
             node.entered = "crash"
-            steps.queue(run, node)
+            _enter_again(run, node)
+
+
+def _enter_again(run: RunState, node: Node) -> None:
+    """Queue a step that was broken off, if it may go on: what it has begun may, all else is approved as it is now."""
+    if node.program.gated and node.program.approve is not None and node.decided.saved is UNSET:
+        run.tree.push("approve", run, node)
+    else:
+        steps.queue(run, node)
 
 
 def _reap(run: RunState, node: Node) -> None:
@@ -66,7 +74,9 @@ def requeue(run: RunState, node: Node) -> None:
     interrupted = node.entered == "crash" and node.attempt > 0
     if node.scope is not None and node.scope.halted is not None and (is_stopped(node) or not interrupted):
         steps.cancel(run, node, node.scope.halted)
-    elif node.program.is_leaf and (interrupted or node.entered == "park" or not node.program.gated):
+    elif node.program.is_leaf and interrupted:
+        _enter_again(run, node)
+    elif node.program.is_leaf and (node.entered == "park" or not node.program.gated):
         steps.queue(run, node)
     else:
         run.tree.push("again", run, node)

@@ -73,6 +73,7 @@ def answered(run: RunState, node: Node, answer: Mapping[str, Any]) -> None:
         node.decided = node.decided._replace(gates={**rest, "accepted": True})
         steps.complete(run, node, raw)
     elif decision == "send_back":
+        node.tries = 0  # what is done anew may fail as often as it might before
         node.decided = Decided(
             stage="due", gates={**rest, "round": _rounds(kept) + 1, "feedback": told.get("feedback")}
         )
