@@ -358,6 +358,7 @@ CODES: dict[str, Code] = {
     "AF-APPROVAL-REJECTED": Code(
         "failed", "Nobody has approved a step, so it hasn't run.", "Retry the run from the step: it asks again."
     ),
+    "AF-APPROVAL-CHANGED": Code("failed", "A step would do what wasn't approved.", "Retry from there: it asks again."),
     "AF-REVIEW-REJECTED": Code(
         "failed", "What a step has given wasn't accepted.", "Retry the run from the step; what it did outside is done."
     ),

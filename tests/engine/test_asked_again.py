@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agentflow.definition.models import Workflow
+from agentflow.definition.models import Concurrency, Workflow
 from agentflow.engine import Answer, Engine, Run, WaitView
 from agentflow.steps import sequence, set_
 from agentflow.testing.faults import doom
@@ -119,4 +119,46 @@ async def test_steps_of_hooks_and_steps_that_only_compute_are_asked_for_too(lab:
         assert (await told(engine, run, decision="approve")).step == "s#on_success/h"
         await engine.cancel(run.id)
         await over(engine, run)
+    assert deed.done == []
+
+
+async def test_what_was_changed_when_it_was_approved_counts_after_a_wait_for_a_slot(lab: Lab) -> None:
+    deed, gate = Deed(), Gate()
+    key = Concurrency(key="one", limit=1)
+    asked = {"edit": ["value"]}
+    flow = lab.workflow(
+        lab.call("first", gate, concurrency=key, execution="parallel"),
+        lab.call("pay", deed, input={"value": 1}, concurrency=key, execution="parallel", approve=asked),
+    )
+    async with lab.open(flow) as engine:
+        run = await engine.start("main", None)
+        await gate.inside()
+        (wait,) = await engine.waits(run.id)
+        await engine.resume(wait.id, Answer({"decision": "edit", "edit": {"value": 7}}))
+        assert await engine.waits(run.id) == []
+        deed.allowed = True
+        gate.open()
+        assert (await over(engine, run)).state == "completed"
+    assert deed.done == [7]
+
+
+async def test_what_has_changed_since_it_was_approved_is_asked_for_again(lab: Lab) -> None:
+    deed, gate = Deed(), Gate()
+    key = Concurrency(key="one", limit=1)
+    flow = lab.workflow(
+        lab.call("first", gate, concurrency=key, execution="parallel", update={"n": 5}),
+        lab.call("pay", deed, input={"value": "{context.n}"}, concurrency=key, execution="parallel", approve=True),
+        context={"n": {"default": 1}},
+    )
+    async with lab.open(flow) as engine:
+        run = await engine.start("main", None)
+        await gate.inside()
+        (wait,) = await engine.waits(run.id)
+        assert wait.details["would"]["input"] == {"value": 1}
+        await engine.resume(wait.id, Answer({"decision": "approve"}))
+        gate.open()
+        (wait,) = await questions(engine, run, 1)
+        assert wait.details["would"]["input"] == {"value": 5}
+        await engine.resume(wait.id, Answer({"decision": "reject"}))
+        assert (await over(engine, run)).state == "failed"
     assert deed.done == []

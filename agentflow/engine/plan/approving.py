@@ -44,6 +44,28 @@ def consider(run: RunState, node: Node) -> None:
         waiting.open_wait(run, node, wait, "approve")
 
 
+def changed(run: RunState, node: Node) -> Failure | None:
+    """Return why an attempt that was claimed may not work: what it would do isn't what was approved.
+
+    Between an approval and the slot that a step gets, others may have changed what it reads. The last guard: whatever
+    let it come here, without an approval it doesn't work.
+    """
+    gate = node.program.approve
+    if gate is None:
+        return None
+    approved = (node.decided.gates or {}).get("approved")
+    shown = run.tree.env.gate.redactor.value(_fields(run, node))
+    if isinstance(approved, str) and approved.startswith(gate_texts.mark_of(shown, 0)[:-1]):
+        return None
+    if gate.if_ is not None:
+        view = NodeView(run, node.scope, steps.values_of(run, node), node=node)
+        if not gate.if_.evaluate(view):
+            return None
+    message = "what it would do has changed since it was approved"
+    hint = "retry the run from the step: it asks again; let it read results of steps, and not what others change"
+    return Failure("AF-APPROVAL-CHANGED", message, kind="wait", retryable=False, hint=hint)
+
+
 def _fields(run: RunState, node: Node) -> Any:
     """Return what is approved: the step's fields without what an earlier approval has changed."""
     before, gates = node.decided, {name: told for name, told in (node.decided.gates or {}).items() if name != "edits"}

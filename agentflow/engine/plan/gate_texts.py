@@ -20,7 +20,7 @@ _COMMENT = {"type": "string", "description": "Why; it is kept with the answer."}
 
 def mark_of(shown: Any, attempt: int) -> str:
     """Return what an approval is bound to: what was shown, and where each attempt is asked for, which."""
-    return hashlib.blake2b(encode([shown, attempt]), digest_size=12).hexdigest()
+    return f"{hashlib.blake2b(encode(shown), digest_size=12).hexdigest()}/{attempt}"
 
 
 def brief(value: Any) -> Any:

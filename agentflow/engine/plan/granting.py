@@ -15,9 +15,9 @@ def granted(run: RunState, n: int) -> None:
         return
     if node.program.container is not None:
         run.tree.push("restart_container", run, node)
-    elif node.program.is_leaf:
+    elif node.program.is_leaf and (node.entered is not None or not node.program.gated):
         heappush(run.ready, (n, node))
-    else:
+    else:  # what it would do may have changed since it was approved
         steps.enter(run, node)
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from agentflow.engine.decided import UNDECIDED, state_of
 from agentflow.engine.exchange import Attempt
 from agentflow.engine.failures import failed_by
-from agentflow.engine.plan import steps, turns
+from agentflow.engine.plan import approving, steps, turns
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.state import RunState
 from agentflow.errors import Failure
@@ -33,6 +33,8 @@ def attempt_of(run: RunState, node: Node) -> Attempt | Failure:
     try:
         constant = steps.constant_of(node)
         config, ready = constant if constant is not None else (steps.computed(run, node), None)
+        if program.gated and (failure := approving.changed(run, node)) is not None:
+            return failure
     except BaseException as error:  # what validates constant fields may raise anything
         return failed_by(run.tree.env.gate, error)
     undone = undone_of(node)
