@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from heapq import heappush
 
-from agentflow.engine.decided import DUE, Decided
+from agentflow.engine.decided import Decided, lasting
 from agentflow.engine.plan.carried import UNREAD
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.state import RunState
@@ -31,7 +31,7 @@ def wait(run: RunState, node: Node, raw: bytes | None) -> None:
 
 def wait_again(run: RunState, node: Node) -> None:
     """Let a container that is to be tried again wait for reducers."""
-    _wait(run, node, DUE._replace(reducing=True))
+    _wait(run, node, lasting(node.decided)._replace(stage="due", reducing=True))
 
 
 def _wait(run: RunState, node: Node, decided: Decided) -> None:
