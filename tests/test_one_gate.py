@@ -75,8 +75,6 @@ AROUND = {
     "store/sqlite/vault.py": "stores names of permissions, which are texts that can be stored",
     "store/sqlite/creating.py": "stores labels and pins, which their doors have let in",
     "store/sqlite/queueing.py": "stores numbers of runs and a key that was let in",
-    "engine/plan/gate_texts.py": "makes a mark of what is shown, and a text of a message, both without secrets",
-    "engine/plan/reviewing.py": "encodes a result that its door had let in, as it was kept meanwhile",
     "engine/plan/waiting.py": "encodes answers and what waits say, which their doors have let in",
     "engine/program.py": "makes a key of a definition's literals, which isn't stored",
     "engine/commands/retrying.py": "encodes inputs and results of the run before, which were read back",
