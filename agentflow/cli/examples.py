@@ -7,7 +7,7 @@ from typing import Any
 
 from agentflow.cli.shown import clean, safe_json
 from agentflow.cli.values import assignments
-from agentflow.data import is_object
+from agentflow.data import is_array, is_object
 from agentflow.definition.samples import candidates, fits, needed, samples
 from agentflow.definition.typed_text import resolve
 from agentflow.errors import InputError
@@ -46,6 +46,21 @@ def answer_command(wait: str, schema: object, default: Any = UNSET) -> str:
     return f"{start} --data {quote(safe_json(json.dumps(value, ensure_ascii=False)))}"
 
 
+def run_command(workflow: str, schema: object) -> str:
+    """Return a command line that starts a workflow and is accepted, with values for what is required of its input."""
+    start = f"agentflow run {quote(workflow)}"
+    required = resolve(schema).get("required")
+    if not is_array(required) or not required:
+        return start
+    value = _needed(schema, UNSET)
+    words = _sets(schema, value, UNSET, "--input")
+    if words is not None:
+        return " ".join([start, *words])
+    if value is UNSET or not fits(schema, value):
+        return f"{start} --input-json '{PLACEHOLDER}'"
+    return f"{start} --input-json {quote(safe_json(json.dumps(value, ensure_ascii=False)))}"
+
+
 def _needed(schema: object, default: Any) -> Any:
     """Return an example with what is required and little else."""
     if default is not UNSET and not is_object(default):
@@ -56,18 +71,18 @@ def _needed(schema: object, default: Any) -> Any:
     return needed(schema, whole, default if is_object(default) else {})
 
 
-def _sets(schema: object, value: Any, default: Any) -> list[str] | None:
-    """Return a value as `--set` options; None where those don't come to an answer that fits, or can't be shown."""
+def _sets(schema: object, value: Any, default: Any, option: str = "--set") -> list[str] | None:
+    """Return a value as repeated options; None where those don't come to an answer that fits, or can't be shown."""
     if not is_object(value) or not value or not is_object(resolve(schema).get("properties")):
         return None
     items = [f"{name}={_plain(part)}" for name, part in value.items()]
     try:
-        read = assignments(items, schema, "--set")
+        read = assignments(items, schema, option)
     except InputError:
         return None
     if read != value or not fits(schema, {**(default if is_object(default) else {}), **read}):
         return None
-    words = [f"--set {quote(item)}" for item in items]
+    words = [f"{option} {quote(item)}" for item in items]
     return words if all(clean(word) == word for word in words) else None
 
 

@@ -12,7 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 from agentflow.cli.parameters import spared
 from agentflow.cli.streams import guard
 
-ORDER = ("run", "validate", "graph", "waits", "publish", "runs", "steps", "schema", "explain", "store")
+ORDER = ("run", "validate", "graph", "waits", "publish", "workflows", "runs", "steps", "schema", "explain", "store")
 """Top-level commands by task; others keep their order."""
 
 MEANT: Mapping[str, str] = {
@@ -40,6 +40,7 @@ MEANT: Mapping[str, str] = {
     "lint": "validate",
     "emit": "publish",
     "send": "publish",
+    "flows": "workflows",
     "types": "steps",
     "error": "explain",
     "backup": "store backup",

@@ -25,6 +25,7 @@ def test_the_first_help_groups_commands_by_task_and_begins_with_examples(capsys:
     [
         ["run"],
         ["validate"],
+        ["workflows"],
         ["graph"],
         ["mcp"],
         ["schema"],
@@ -62,7 +63,7 @@ def test_every_command_has_help_with_an_example(command: list[str], capsys: pyte
         (["runs", "lst"], 'there is no command "agentflow runs lst"', "did you mean: agentflow runs list"),
         (["resume"], 'there is no command "agentflow resume"', "did you mean: agentflow waits answer"),
         (["zzzz"], 'there is no command "agentflow zzzz"', "agentflow --help lists them"),
-        (["run"], "missing argument 'WORKFLOW'", "agentflow run --help"),
+        (["explain"], "missing argument 'CODE'", "agentflow explain --help"),
         (["runs", "list", "--stat", "x"], "agentflow runs list has no option --stat", "did you mean: --state"),
     ],
 )

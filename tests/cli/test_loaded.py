@@ -26,6 +26,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "explain AF-RUN-UNKNOWN": (*READS, *STORE, *PYDANTIC, "yaml"),
     "validate plain.yaml": (*PLANNER, *PROTOCOLS, "agentflow.store.sqlite", "apsw"),
     "graph report": (*PLANNER, *PROTOCOLS, "agentflow.store.sqlite", "apsw"),
+    "workflows": (*PLANNER, *PROTOCOLS),
     "steps": (*PLANNER, *PROTOCOLS, "agentflow.store.sqlite", "apsw"),
     "runs list": (*READS, *PYDANTIC),
     "runs usage": (*READS, *PYDANTIC),

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from agentflow.cli.again import retry_command, retry_plan
 from agentflow.cli.agents import elsewhere
 from agentflow.cli.answers import check_answers, read_answers
+from agentflow.cli.choosing import ask_input, choose
+from agentflow.cli.console import Console
 from agentflow.cli.documents import outcome
 from agentflow.cli.errors import failure_lines, tell_lines
 from agentflow.cli.follow import Ending, Follower, Manner
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 class Start:
     """What `run` was asked."""
 
-    workflow: str
+    workflow: str | None
     inputs: tuple[str, ...] = ()
     input_json: str | None = None
     entry_point: str | None = None
@@ -90,12 +92,15 @@ def read_input(inputs: Sequence[str], whole: str | None, workflow: Workflow | No
 def start(common: Common, wanted: Start) -> int:
     """Start a run and follow it."""
     console = common.console()
-    file, name = split_target(wanted.workflow)
+    file, name = split_target(wanted.workflow) if wanted.workflow is not None else (None, None)
     project, config = _needed(common, file, name)
-    workflow = pick(config, name, file)
+    workflow = pick(config, name, file) if wanted.workflow is not None else choose(console, config, project.flags)
     if file is not None and not common.config:
         project = Project(project.store, config, f" -f {file}{project.flags}")
-    data = read_input(wanted.inputs, wanted.input_json, workflow)
+    data = _input(console, wanted, workflow) if workflow is not None else None
+    if workflow is None or data is None:
+        console.tell("Nothing was started.")
+        return 130
     manner = _manner(wanted)
     timeout = read_timeout(wanted.timeout)
     labels = pairs(wanted.labels, "--label")
@@ -128,6 +133,14 @@ def start(common: Common, wanted: Start) -> int:
         return await follow(session, run.id, manner, ours=ours)
 
     return drive(console, project, work, makes=True)
+
+
+def _input(console: Console, wanted: Start, workflow: Workflow) -> Any:
+    """Return the input that a command line says, or that somebody gives who said no workflow either; None: he left."""
+    said = wanted.inputs or wanted.input_json is not None
+    if wanted.workflow is None and not said and console.asks:
+        return ask_input(console, workflow)
+    return read_input(wanted.inputs, wanted.input_json, workflow)
 
 
 def _needed(common: Common, file: str | None, name: str | None) -> tuple[Project, Config]:

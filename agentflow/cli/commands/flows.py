@@ -1,4 +1,4 @@
-"""`run`, `validate`, `graph`, `schema`."""
+"""`run`, `validate`, `workflows`, `graph`, `schema`."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from typing import Annotated
 import typer
 
 from agentflow.cli import options
-from agentflow.cli.complete import entry_points, workflows
+from agentflow.cli.complete import entry_points
+from agentflow.cli.complete import workflows as known
 
 Workflow = Annotated[
     str | None,
-    typer.Argument(metavar="[WORKFLOW]", help="Its id, or a file, or file.yaml:id.", autocompletion=workflows),
+    typer.Argument(metavar="[WORKFLOW]", help="Its id, or a file, or file.yaml:id.", autocompletion=known),
 ]
 
 
 def run(
-    workflow: Annotated[
-        str, typer.Argument(metavar="WORKFLOW", help="Its id, or a file, or file.yaml:id.", autocompletion=workflows)
-    ],
+    workflow: Workflow = None,
     inputs: Annotated[
         list[str] | None, typer.Option("--input", "-i", metavar="KEY=VALUE", help="One input; repeat it. @file: all.")
     ] = None,
@@ -50,6 +49,7 @@ def run(
     """Start a workflow and follow it to its end.
 
     \f
+    agentflow run
     agentflow run report --input region=emea
     agentflow run flow.yaml --input-json @input.json --json
     agentflow run report --answer review=@answer.json < /dev/null
@@ -98,6 +98,23 @@ def validate(
     return do(common, list(files or ()), "json" if json else shape, strict=strict, watch=watch, online=online)
 
 
+def workflows(
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """List the workflows with their inputs and last runs.
+
+    \f
+    agentflow workflows
+    agentflow workflows --json | jq -r '.workflows[].id'
+    """
+    from agentflow.cli.actions.workflows import list_workflows as do  # noqa: PLC0415  help must not pay for it
+
+    return do(options.Common(config, store, json, no_color=no_color))
+
+
 def graph(
     workflow: Workflow = None,
     shape: Annotated[str, typer.Option("--format", help="mermaid, dot or json.")] = "mermaid",
@@ -124,7 +141,7 @@ def schema(
     config: options.Config = None,
     no_color: options.NoColor = False,
 ) -> int:
-    """Print the JSON Schema of the config file, or of one workflow's input.
+    """Print the JSON Schema of the config, or of an input.
 
     \f
     agentflow schema --write .agentflow/schema.json
