@@ -11,6 +11,7 @@ from typing import Final
 
 from agentflow.definition.skill_limits import FilesystemLimits, ShellLimits
 from agentflow.steps.limits import denied
+from agentflow.steps.not_started import cannot_start
 
 _SKILL: Final = "native:shell"
 _STEERING: Final = (
@@ -25,10 +26,10 @@ def allowed_program(limits: ShellLimits, program: str, env: Mapping[str, str], f
     """Return the file that is started for a program's name or path: the very one that was looked at.
 
     Returns:
-        None where no programs are listed, or where there is no such file: starting it fails then.
+        None where no programs are listed.
 
     Raises:
-        StepError: it, or a variable that is set for it, isn't allowed.
+        StepError: it, or a variable that is set for it, isn't allowed; or it is, but there is none.
     """
     _check_env(limits, env)
     rules = limits.programs
@@ -37,8 +38,10 @@ def allowed_program(limits: ShellLimits, program: str, env: Mapping[str, str], f
     path = _absolute(env.get("PATH") or os.environ.get("PATH") or os.defpath)
     found = _file(program, cwd, path)
     for rule in rules:
-        if rule == program or (found is not None and found == _file(rule, folder, path)):
-            return found or str(cwd / program)
+        if found is not None and found == _file(rule, folder, path):
+            return found
+        if found is None and rule == program:
+            raise cannot_start(f'there is no program "{program}"', "look at PATH, and at the program's name")
     raise denied(f'the program "{program}"', _SKILL, "programs", rules, program)
 
 

@@ -75,6 +75,15 @@ async def test_only_listed_programs_are_started(tools: Path, programs: Any, scri
         await refused("script", script, ctx)
 
 
+@pytest.mark.parametrize("program", ["./greet", "greet"])
+async def test_a_listed_program_is_no_other_file_of_that_name_where_a_step_runs(tools: Path, program: str) -> None:
+    shutil.copy(tools / "bin" / "greet", tools / "work" / "greet")
+    ctx = context("native:shell", {"programs": [program]}, tools)
+    with pytest.raises(StepError) as caught:
+        await run("script", {"command": program, "cwd": "work"}, ctx)
+    assert caught.value.code in ("AF-SKILL-DENIED", "AF-SCRIPT-START")
+
+
 async def test_a_refused_program_says_the_rule_and_the_edit() -> None:
     error = await refused("script", {"command": "rm"}, context("native:shell", {"programs": ["git", "make"]}))
     assert error.what == 'the program "rm" isn\'t allowed by native:shell'
