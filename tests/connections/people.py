@@ -78,6 +78,13 @@ class Person:
         """Close the browser."""
         await self.browser.aclose()
 
+    async def goes_on(self, link: str) -> str:
+        """Open the page that asks, and return where its button leads."""
+        page = await self.browser.get(link)
+        button = re.search(r'class="main" href="([^"]+)"', page.text)
+        assert button is not None, page.text
+        return str(page.url.join(button[1]))
+
     async def consents(self, url: str, *, until: str = "/callback", refuses: bool = False) -> str:
         """Sign in and consent, or refuse; returns the address that the browser is sent back to."""
         response = await self.browser.get(url)

@@ -73,7 +73,7 @@ async def test_a_run_goes_on_when_its_owner_has_signed_in_by_the_page(tmp_path: 
         page = await alice.browser.get(link)
         assert "files asks you to connect google" in page.text
         assert page.headers["content-security-policy"].startswith("default-src 'none'")
-        back = await alice.consents(f"{link}?go=1")
+        back = await alice.consents(await alice.goes_on(link))
         assert back.startswith(f"{URL}/connections/callback?")
         shown = await alice.browser.get(back)
         assert (shown.status_code, "connected as alice@example.com" in shown.text) == (200, True)
@@ -93,7 +93,7 @@ async def test_a_server_that_was_started_since_takes_the_answer(tmp_path: Path, 
     async with served(path, config) as (engine, transport):
         run, view = await asked(engine)
         alice = browser_at(transport)
-        back = await alice.consents(f"{address(view)}?go=1")
+        back = await alice.consents(await alice.goes_on(address(view)))
         cookies = alice.browser.cookies
         await alice.close()
     async with served(path, config) as (engine, transport):
@@ -124,7 +124,7 @@ async def test_another_browser_and_a_forged_answer_connect_nobody(tmp_path: Path
         run, view = await asked(engine)
         alice, mallory = browser_at(transport), browser_at(transport)
         link = address(view)
-        back = await alice.consents(f"{link}?go=1")
+        back = await alice.consents(await alice.goes_on(link))
         for wrong in (back, f"{URL}/connections/callback?state=x&code=y", f"{URL}/connections/callback"):
             shown = await mallory.browser.get(wrong)
             assert (shown.status_code, "AF-AUTH-STATE" in shown.text) == (403, True)
@@ -137,11 +137,26 @@ async def test_another_browser_and_a_forged_answer_connect_nobody(tmp_path: Path
         await mallory.close()
 
 
+async def test_an_address_that_is_sent_to_somebody_leads_nobody_past_the_page_that_asks(
+    tmp_path: Path, server: Provider
+) -> None:
+    async with served(tmp_path / "runs.db", config_of(server)) as (engine, transport):
+        _, view = await asked(engine)
+        alice, victim = browser_at(transport), browser_at(transport)
+        link = address(view)
+        for wrong in (f"{link}?go=1", f"{link}?go=", f"{link}?go=%C3%A4", await alice.goes_on(link)):
+            shown = await victim.browser.get(wrong)
+            assert (shown.status_code, "files asks you to connect google" in shown.text) == (200, True)
+        assert (await victim.browser.get(await victim.goes_on(link))).status_code == 303
+        await alice.close()
+        await victim.close()
+
+
 async def test_who_refuses_fails_the_step(tmp_path: Path, server: Provider) -> None:
     async with served(tmp_path / "runs.db", config_of(server)) as (engine, transport):
         run, view = await asked(engine)
         alice = browser_at(transport)
-        shown = await alice.browser.get(await alice.consents(f"{address(view)}?go=1", refuses=True))
+        shown = await alice.browser.get(await alice.consents(await alice.goes_on(address(view)), refuses=True))
         assert (shown.status_code, "refused: access_denied" in shown.text) == (403, True)
         with anyio.fail_after(10):
             ended = await engine.wait(run.id, principal=ALICE)
@@ -156,7 +171,7 @@ async def test_fewer_permissions_than_needed_are_told_and_the_step_waits_on(tmp_
     async with served(tmp_path / "runs.db", config_of(server, "narrow", requires=needs)) as (engine, transport):
         run, view = await asked(engine)
         alice = browser_at(transport)
-        shown = await alice.browser.get(await alice.consents(f"{address(view)}?go=1"))
+        shown = await alice.browser.get(await alice.consents(await alice.goes_on(address(view))))
         assert "these are missing: drive.write" in shown.text
         with anyio.fail_after(10):
             assert (await engine.wait(run.id, principal=ALICE)).state == "auth-required"
@@ -187,7 +202,7 @@ async def test_tokens_stand_in_env_for_each_owner(
         run, view = await asked(engine)
         assert view.details["connection"] == "google:drive"
         alice = browser_at(transport)
-        await alice.browser.get(await alice.consents(f"{address(view)}?go=1"))
+        await alice.browser.get(await alice.consents(await alice.goes_on(address(view))))
         with anyio.fail_after(10):
             assert (await engine.wait(run.id, principal=ALICE)).output == "alice@example.com"
         _, bobs = await asked(engine, BOB)
@@ -201,7 +216,7 @@ async def test_a_revoked_connection_parks_the_next_step_and_not_the_run_before(
     async with served(tmp_path / "runs.db", config_of(server)) as (engine, transport):
         first, view = await asked(engine)
         alice = browser_at(transport)
-        await alice.browser.get(await alice.consents(f"{address(view)}?go=1"))
+        await alice.browser.get(await alice.consents(await alice.goes_on(address(view))))
         with anyio.fail_after(10):
             await engine.wait(first.id, principal=ALICE)
         assert await engine.core.env.book.logout("google", ALICE)

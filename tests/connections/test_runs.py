@@ -79,7 +79,7 @@ async def a2a(web: Web, path: str, body: Any = None) -> Any:
 async def signs_in(person: Person, url: str) -> str:
     """Open a page, go on to the service, consent, and come back; returns what the last page says."""
     assert "asks you to connect google:drive" in (await person.browser.get(url)).text
-    back = await person.consents(f"{url}?go=1")
+    back = await person.consents(await person.goes_on(url))
     return (await person.browser.get(back)).text
 
 
@@ -281,7 +281,7 @@ async def test_who_refuses_to_consent_fails_the_step(tmp_path: Path, server: Pro
             message = {"messageId": "m1", "role": "ROLE_USER", "parts": [{"text": "files"}]}
             task = (await a2a(web, "message:send", {"message": message}))["task"]
             url = task["status"]["message"]["parts"][1]["data"]["wait"]["url"]
-            back = await alice.consents(f"{url}?go=1", refuses=True)
+            back = await alice.consents(await alice.goes_on(url), refuses=True)
             assert (await alice.browser.get(back)).status_code == 403
             ended = await _ended(web, task["id"])
         finally:

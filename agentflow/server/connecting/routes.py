@@ -1,8 +1,9 @@
 """Serves the pages where people sign in to other services.
 
-Who opens the address of a wait is told what is asked, and goes on to the service with a state, a proof (PKCE) and a
-cookie that were made for this one time: the answer counts once, and from the browser that began only. Nothing of it is
-kept in this process: another one may take the answer, and one that was started since.
+Who opens the address of a wait is told what is asked, and for whom. From that page only, by a mark that stands in it and
+in a cookie, he goes on to the service: an address that is sent to somebody can't lead him past it. A state, a proof
+(PKCE) and a cookie are made for this one time: the answer counts once, and from the browser that began only. Nothing of
+it is kept in this process: another one may take the answer, and one that was started since.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import secrets
 from functools import partial
+from hmac import compare_digest
 from html import escape
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -43,8 +45,9 @@ def routes(engine: Engine, url: str) -> list[Route]:
     """
     engine.connections.page = partial(link_to, engine, url)  # whoever asks for a wait is told where
     redirect = f"{url}/{BACK}"
-    engine.connections.page = partial(link_to, engine, url)
-    secure = urlsplit(url).scheme == "https"
+    keeping: Any = {
+        "max_age": int(LASTS), "secure": urlsplit(url).scheme == "https", "httponly": True, "samesite": "lax",
+    }  # fmt: skip
 
     async def began(request: Request) -> Response:
         link = opened(engine, request.path_params["token"])
@@ -53,8 +56,12 @@ def routes(engine: Engine, url: str) -> list[Route]:
             return _page("Nothing to sign in to", "This address isn't valid, or not any more.", 404)
         if view.state not in OPEN:
             return _page("Nothing to do any more", "What was asked here has ended.")
-        if "go" not in request.query_params:
-            return HTMLResponse(_asking(view), headers=dict(HEADERS))
+        shown = _cookie(request.path_params["token"])
+        if not compare_digest(request.query_params.get("go", "-").encode(), request.cookies.get(shown, "").encode()):
+            mark = secrets.token_urlsafe(24)
+            asking = HTMLResponse(_asking(view, mark), headers=dict(HEADERS))
+            asking.set_cookie(shown, mark, path=f"{urlsplit(url).path}/{PATH}", **keeping)
+            return asking
         nonce = secrets.token_urlsafe(24)
         try:
             pending = await engine.core.env.book.begin(
@@ -64,10 +71,7 @@ def routes(engine: Engine, url: str) -> list[Route]:
         except AgentflowError as error:
             return _failed(engine, error)
         away = RedirectResponse(pending.url, 303, {**HEADERS, "Referrer-Policy": "no-referrer"})
-        away.set_cookie(
-            _cookie(pending.state), nonce, max_age=int(LASTS), path=urlsplit(redirect).path, secure=secure,
-            httponly=True, samesite="lax",
-        )  # fmt: skip
+        away.set_cookie(_cookie(pending.state), nonce, path=urlsplit(redirect).path, **keeping)
         return away
 
     async def back(request: Request) -> Response:
@@ -117,14 +121,14 @@ def _cookie(state: str) -> str:
     return _COOKIE + hashlib.sha256(state.encode("utf-8", "replace")).hexdigest()[:12]
 
 
-def _asking(view: WaitView) -> str:
+def _asking(view: WaitView, mark: str) -> str:
     scopes = "".join(f"<li>{escape(scope)}</li>" for scope in _scopes(view))
     permissions = f"<p>It needs these permissions:</p><ul>{scopes}</ul>" if scopes else ""
     body = f"""\
 <h1>{escape(view.workflow)} asks you to connect {escape(_connection(view))}</h1>
 <p class="soft">Step {escape(view.step)} of the run {escape(view.root_id)} of {escape(view.owner)} waits for it.</p>
 <blockquote>{escape(view.message)}</blockquote>{permissions}
-<p><a class="main" href="?go=1">Sign in to {escape(_connection(view))}</a></p>
+<p><a class="main" href="?go={mark}">Sign in to {escape(_connection(view))}</a></p>
 <p class="soft">What you consent to is used by workflows of {escape(view.owner)}.
 If that isn't you, close this page.</p>"""
     return page.whole(f"Connect {_connection(view)}", body)
