@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
@@ -16,6 +17,8 @@ from agentflow.errors import AgentflowError
 from agentflow.principal import Principal
 from agentflow.redaction import Redactor
 from agentflow.requirements.connections.book import ConnectionBook
+from agentflow.requirements.connections.oauth import OAuthServer
+from agentflow.requirements.connections.settings import AllSettings
 from agentflow.sealing import Sealer
 from agentflow.steps.network import Policy, Section
 from agentflow.steps.network_httpx2 import GuardedTransport2
@@ -67,6 +70,14 @@ OWN = {"type": "oauth2", "issuer": ISSUER, "client_id": "c", "client_secret": "s
 DISCOVERY = "/.well-known/openid-configuration"
 
 
+def _raw(content: bytes) -> httpx2.Response:
+    return httpx2.Response(200, content=content, headers={"content-type": "application/json"})
+
+
+def _gzip(content: bytes) -> httpx2.Response:
+    return httpx2.Response(200, content=gzip.compress(content), headers={"content-encoding": "gzip"})
+
+
 @pytest.mark.parametrize(
     ("answers", "said"),
     [
@@ -81,7 +92,14 @@ DISCOVERY = "/.well-known/openid-configuration"
         ({DISCOVERY: METADATA, "/token": httpx2.Response(200, json=[1])}, "can't be asked"),
         ({DISCOVERY: METADATA, "/token": httpx2.Response(503, text="down")}, "can't be asked"),
         ({DISCOVERY: METADATA, "/token": httpx2.Response(200, content=b"x" * 2**21)}, "can't be asked"),
+        ({DISCOVERY: METADATA, "/token": _gzip(b'{"access_token": "t0ken"}')}, "can't be asked"),
+        ({DISCOVERY: METADATA, "/token": _raw(b'{"access_token": "t0ken", "expires_in": 1e999}')}, "can't be asked"),
+        ({DISCOVERY: METADATA, "/token": _raw(b'{"access_token": "t0ken", "expires_in": [1]}')}, "can't be asked"),
+        ({DISCOVERY: METADATA, "/token": _raw(b"[" * 100_000)}, "can't be asked"),
+        ({DISCOVERY: _raw(b"[" * 100_000)}, "gave no JSON object"),
         ({DISCOVERY: METADATA, "/token": {"token_type": "bearer"}}, "gave no access token"),
+        ({DISCOVERY: METADATA, "/token": {"access_token": "t0ken\r\nX-Admin: 1"}}, "gave no access token"),
+        ({DISCOVERY: METADATA, "/token": {"access_token": "tök"}}, "gave no access token"),
     ],
 )
 async def test_a_server_that_answers_something_else_is_told_as_such(answers: Mapping[str, Any], said: str) -> None:
@@ -91,6 +109,17 @@ async def test_a_server_that_answers_something_else_is_told_as_such(answers: Map
         await book.credentials("own", ALICE)
     assert refused.value.code == "AF-AUTH-SERVER"
     assert {request.url.host for request in world.requests} == {"id.example.com"}, "no redirect is followed"
+
+
+@pytest.mark.parametrize(("said", "until"), [(10**12, True), ("9" * 400, False), (-5, True), (None, False)])
+async def test_a_lifetime_that_is_no_time_harms_nobody(said: Any, until: bool) -> None:
+    answer = {"access_token": "t0ken", "expires_in": int(said) if isinstance(said, str) else said}
+    server = OAuthServer(AllSettings({"own": OWN}, {}).of("own"), lambda _: httpx2.MockTransport(
+        told_by({DISCOVERY: METADATA, "/token": answer})
+    ))  # fmt: skip
+    lifetime = (await server.own("")).lifetime
+    assert (lifetime is not None) is until
+    assert lifetime is None or 0 <= lifetime <= 10 * 366 * 24 * 3600
 
 
 async def test_an_endpoint_without_encryption_is_never_asked() -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+from math import isnan
 from typing import Any, NamedTuple, TypeAlias, cast
 from urllib.parse import parse_qsl, quote_plus
+
+import anyio
 
 from agentflow.data import encode, is_object
 from agentflow.errors import AgentflowError, StepError, denial_in
@@ -18,6 +21,8 @@ TIMEOUT = 15.0
 """Seconds that a server may take."""
 _LARGEST = 1024 * 1024
 """Bytes of an answer."""
+_LONGEST = 10 * 365 * 24 * 3600.0
+"""Seconds that a token lives at most, whatever a server says: longer ones are no times any more."""
 
 
 class Refused(StepError):
@@ -206,7 +211,7 @@ class OAuthServer:
         if "access_token" not in data and is_object(inner):  # Slack: a person's own token stands inside
             data = {**data, **inner}
         token = data.get("access_token")
-        if not isinstance(token, str) or not token:
+        if not isinstance(token, str) or not (token.isascii() and token.isprintable()) or " " in token or not token:
             raise Unreachable(f'the token endpoint of "{self._settings.name}" gave no access token')
         return Answer(
             token, _text(data, "refresh_token"), _number(data.get("expires_in")), told(data.get("scope") or ""),
@@ -251,15 +256,14 @@ class OAuthServer:
         except ImportError as error:
             raise AgentflowError(
                 f'the connection "{name}" needs a package that isn\'t installed', code="AF-INSTALL",
-                why=str(error)[:200],
-                hint='pip install "agentflow-workflows[connections]"',
+                why=str(error)[:200], hint='pip install "agentflow-workflows[connections]"',
             ) from None  # fmt: skip
         transport = _bounded(self._transport(self._settings))
         methods = {"basic": "client_secret_basic", "post": "client_secret_post", "none": "none", None: None}
         client: Any = AsyncOAuth2Client(
             self._settings.need("client_id"), entry.client_secret, methods[entry.client_auth],
             code_challenge_method="S256", transport=transport, trust_env=False,
-            follow_redirects=False, timeout=httpx2.Timeout(TIMEOUT), headers={"User-Agent": "agentflow"},
+            follow_redirects=False, timeout=httpx2.Timeout(TIMEOUT), headers=_HEADERS,
         )  # fmt: skip
         client.register_client_auth_method(("client_secret_basic", _as_json if self._settings.preset.json else _basic))
         try:
@@ -267,7 +271,7 @@ class OAuthServer:
                 yield client
         except OAuthError as error:
             raise Refused(name, told(error.error)[:200], _cut(error.description)) from None
-        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, *_UNREADABLE) as error:
             said = str(error) or type(error).__name__
             what = f'the authorization server of "{name}" can\'t be asked'
             raise Unreachable(what, why=_cut(said), denial=denial_in(error)) from None
@@ -275,7 +279,7 @@ class OAuthServer:
     def _object(self, response: Any) -> Mapping[str, Any]:
         try:
             data = response.json()
-        except ValueError:
+        except _UNREADABLE:
             data = None
         if is_object(data):
             return data
@@ -288,6 +292,9 @@ class OAuthServer:
 
 
 _ACCEPT = {"Accept": "application/json"}
+_HEADERS = {"User-Agent": "agentflow", "Accept-Encoding": "identity"}
+_UNREADABLE = (ValueError, TypeError, ArithmeticError, RecursionError)
+"""What reading an answer raises that is none: no JSON, too deep, or with fields of another type (`expires_in: [1]`)."""
 _METADATA = {
     "authorize_url": "authorization_endpoint",
     "token_url": "token_endpoint",
@@ -331,9 +338,7 @@ async def _revoke_bearer(client: Any, url: str, tokens: Mapping[str, str]) -> No
     (await client.request("POST", url, withhold_token=True, auth=None, headers=headers)).raise_for_status()
 
 
-_REVOKING: Mapping[str, Any] = {
-    "standard": _revoke_standard, "github": _revoke_github, "bearer": _revoke_bearer,
-}  # fmt: skip
+_REVOKING: Mapping[str, Any] = {"standard": _revoke_standard, "github": _revoke_github, "bearer": _revoke_bearer}
 
 
 def _bounded(transport: Any) -> Any:
@@ -342,9 +347,18 @@ def _bounded(transport: Any) -> Any:
 
     class Bounded(httpx2.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            try:
+                with anyio.fail_after(TIMEOUT):  # all of it: what drips never stays within the limit of a read
+                    return await self._read(request)
+            except TimeoutError:
+                raise httpx2.ReadTimeout(f"no whole answer within {TIMEOUT:.0f} s") from None
+
+        async def _read(self, request: httpx2.Request) -> httpx2.Response:
             response = cast("httpx2.Response", await transport.handle_async_request(request))
             read = bytearray()
             try:
+                if response.headers.get("content-encoding", "identity") != "identity":  # may unpack to any size
+                    raise httpx2.ReadError("the answer is compressed, which wasn't asked for")
                 async for chunk in cast("Any", response.stream):
                     read += chunk
                     if len(read) > _LARGEST:
@@ -370,9 +384,10 @@ def _text(data: Mapping[str, Any], field: str) -> str | None:
 
 def _number(value: object) -> float | None:
     try:
-        return max(float(cast("Any", value)), 0.0) if value is not None else None
-    except (TypeError, ValueError):
+        number = float(cast("Any", value)) if value is not None else None
+    except (TypeError, ValueError, OverflowError):
         return None
+    return None if number is None or isnan(number) else min(max(number, 0.0), _LONGEST)
 
 
 def _cut(text: object) -> str | None:
