@@ -1,9 +1,9 @@
 """Serves the pages where people sign in to other services.
 
-Who opens the address of a wait is told what is asked, and for whom. From that page only, by a mark that stands in it and
-in a cookie, he goes on to the service: an address that is sent to somebody can't lead him past it. A state, a proof
-(PKCE) and a cookie are made for this one time: the answer counts once, and from the browser that began only. Nothing of
-it is kept in this process: another one may take the answer, and one that was started since.
+Who opens the address of a wait is told what is asked, and for whom. From that page only, by a mark in it and in a
+cookie, he goes on to the service: an address that is sent to somebody can't lead him past it. A state, a proof (PKCE)
+and a cookie are made for this one time: the answer counts once, and from the browser that began only. Nothing of it is
+kept in this process: another one may take the answer, and one that was started since.
 """
 
 from __future__ import annotations
