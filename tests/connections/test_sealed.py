@@ -15,6 +15,7 @@ from agentflow.credentials import NotConnected
 from agentflow.engine.assembly import sealer_of
 from agentflow.errors import AgentflowError
 from agentflow.principal import Principal
+from agentflow.requirements.connections.oauth import Answer
 from agentflow.sealing import new_key
 from tests.connections.people import Person, Provider
 from tests.connections.test_flows import ALICE, answers, book_of, signed_in
@@ -88,6 +89,29 @@ async def test_tokens_are_sealed_anew_with_a_new_key_when_they_are_used(
         with pytest.raises(NotConnected) as sealed:
             await book.credentials("google", ALICE)
     assert (sealed.value.connectable, sealed.value.why) == (True, "its tokens were sealed with another key")
+
+
+async def test_a_process_with_another_newest_key_takes_no_tokens_from_one_that_fetches_them(
+    tmp_path: Path, server: Provider, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, old, new = tmp_path / "runs.db", new_key(), new_key()
+    monkeypatch.setenv("AGENTFLOW_KEY", f"{old},{new}")
+    async with book_of(path, server) as (first, clock):
+        await signed_in(first, alice)
+        monkeypatch.setenv("AGENTFLOW_KEY", f"{new},{old}")
+        async with book_of(path, server) as (second, _):
+            asked = first.server(first.settings.of("google"))
+            refresh = asked.refresh
+
+            async def while_other_uses_it(token: str) -> Answer:
+                answer = await refresh(token)
+                await second.credentials("google", ALICE)
+                return answer
+
+            monkeypatch.setattr(asked, "refresh", while_other_uses_it)
+            clock.advance(4000)
+            assert await answers(server, await first.credentials("google", ALICE)) == 200
+            assert await answers(server, await second.credentials("google", ALICE)) == 200
 
 
 async def test_tokens_open_for_nobody_but_whom_they_were_sealed_for(

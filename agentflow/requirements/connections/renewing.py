@@ -74,14 +74,15 @@ class Renewing:
             Unreachable: the server can't be asked just now, and the old ones are over.
         """
         tokens = self._opened(held, settings)
-        resealed = self._safe.resealed(held, tokens)
-        if resealed is not None:
-            held = await self._vault.keep(resealed, expect=held.version) or held
-        if held.version != refused and not stale(tokens, held, settings.entry.leeway, self._now):
-            return held, tokens
         lock = self._locks.get(held.spot)
         if lock is None:
             lock = self._locks[held.spot] = anyio.Lock()
+        resealed = self._safe.resealed(held, tokens)
+        if resealed is not None and not lock.locked():
+            async with lock:
+                held = await self._sealed_anew(held, resealed)
+        if held.version != refused and not stale(tokens, held, settings.entry.leeway, self._now):
+            return held, tokens
         if lock.locked() and self._usable(held, refused):
             return held, tokens  # another task fetches, and these are still good
         async with lock:
@@ -100,6 +101,17 @@ class Renewing:
                 if self._usable(held, refused):
                     return held, tokens  # another process fetches
                 await anyio.sleep(_LOOK)
+
+    async def _sealed_anew(self, held: Held, resealed: Held) -> Held:
+        """Keep tokens under the newest key, but not in place of those that another process is about to keep."""
+        me = self._host() or self._self
+        claimed = await self._vault.claim(held.spot, me, self._now(), self._now() + LEASE)
+        if claimed is None:
+            return held
+        kept = await self._vault.keep(resealed, expect=held.version)
+        if kept is None:
+            await self._vault.unclaim(held.spot, me)
+        return kept or held
 
     def _usable(self, held: Held, refused: int | None) -> bool:
         """Tell whether an access token still holds for now."""
