@@ -13,7 +13,7 @@ import secrets
 from functools import partial
 from hmac import compare_digest
 from html import escape
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -45,9 +45,6 @@ def routes(engine: Engine, url: str) -> list[Route]:
     """
     engine.connections.page = partial(link_to, engine, url)  # whoever asks for a wait is told where
     redirect = f"{url}/{BACK}"
-    keeping: Any = {
-        "max_age": int(LASTS), "secure": urlsplit(url).scheme == "https", "httponly": True, "samesite": "lax",
-    }  # fmt: skip
 
     async def began(request: Request) -> Response:
         link = opened(engine, request.path_params["token"])
@@ -59,9 +56,7 @@ def routes(engine: Engine, url: str) -> list[Route]:
         shown = _cookie(request.path_params["token"])
         if not compare_digest(request.query_params.get("go", "-").encode(), request.cookies.get(shown, "").encode()):
             mark = secrets.token_urlsafe(24)
-            asking = HTMLResponse(_asking(view, mark), headers=dict(HEADERS))
-            asking.set_cookie(shown, mark, path=f"{urlsplit(url).path}/{PATH}", **keeping)
-            return asking
+            return _with(HTMLResponse(_asking(view, mark), headers=dict(HEADERS)), shown, mark, f"{url}/{PATH}")
         nonce = secrets.token_urlsafe(24)
         try:
             pending = await engine.core.env.book.begin(
@@ -71,8 +66,7 @@ def routes(engine: Engine, url: str) -> list[Route]:
         except AgentflowError as error:
             return _failed(engine, error)
         away = RedirectResponse(pending.url, 303, {**HEADERS, "Referrer-Policy": "no-referrer"})
-        away.set_cookie(_cookie(pending.state), nonce, path=urlsplit(redirect).path, **keeping)
-        return away
+        return _with(away, _cookie(pending.state), nonce, redirect)
 
     async def back(request: Request) -> Response:
         query = dict(request.query_params)
@@ -119,6 +113,15 @@ def _scopes(view: WaitView) -> list[str]:
 
 def _cookie(state: str) -> str:
     return _COOKIE + hashlib.sha256(state.encode("utf-8", "replace")).hexdigest()[:12]
+
+
+def _with(response: Response, name: str, value: str, url: str) -> Response:
+    """Return a response with a cookie that comes back to an address, and to those below."""
+    to = urlsplit(url)
+    response.set_cookie(
+        name, value, max_age=int(LASTS), path=to.path, secure=to.scheme == "https", httponly=True, samesite="lax"
+    )
+    return response
 
 
 def _asking(view: WaitView, mark: str) -> str:
