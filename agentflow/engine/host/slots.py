@@ -8,6 +8,7 @@ from heapq import heappop, heappush
 
 from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.queue import Input, Queue
+from agentflow.engine.plan.approving import asks_anew
 from agentflow.engine.plan.claims import claim
 from agentflow.engine.plan.commands import Deadlocked, Granted
 from agentflow.engine.plan.frame import RUN_PARALLEL
@@ -65,7 +66,7 @@ class Slots:
             run.queued = False
             if self._runs.get(run.key) is not run:
                 continue  # it was read anew from the store, or is gone
-            if self._claim(run, claimed) and run.tree.touched and id(run.tree) not in known:
+            if (self._claim(run, claimed) or run.tree.todo) and run.tree.touched and id(run.tree) not in known:
                 known.add(id(run.tree))
                 trees.append(run.tree)
 
@@ -73,6 +74,8 @@ class Slots:
         """Claim a step of a run, or many while no other run queues; False: it has none."""
         most, before = run.program.workflow.max_parallel or RUN_PARALLEL, len(claimed)
         while (node := self._take(run)) is not None:
+            if node.program.gated and asks_anew(run, node):
+                continue
             claim(run, node)
             self.running += 1
             claimed.append((run, node))

@@ -146,16 +146,19 @@ class Transactor:
 
     async def _go_through(self, flush: Flush) -> None:
         """Let the planner work in all trees until nothing is left to do, and claim steps for free slots."""
-        for tree in flush.trees:
-            while not _apply(tree):
-                await self._env.keys.restock()
-            if tree.handed:
-                flush.taken += tree.handed
-                self._slots.running += len(tree.handed)
-                tree.handed = []
-            if len(tree.runs) > 1:  # there may be new child runs
-                self._cache.keep_runs(tree)
-        self._slots.fill(flush.trees, flush.claimed)
+        todo = True
+        while todo:  # a step that was to be claimed may have to be asked for once more
+            for tree in flush.trees:
+                while not _apply(tree):
+                    await self._env.keys.restock()
+                if tree.handed:
+                    flush.taken += tree.handed
+                    self._slots.running += len(tree.handed)
+                    tree.handed = []
+                if len(tree.runs) > 1:  # there may be new child runs
+                    self._cache.keep_runs(tree)
+            self._slots.fill(flush.trees, flush.claimed)
+            todo = any(tree.todo for tree in flush.trees)
 
     async def _take_in(self) -> tuple[list[Item], list[Tree]]:
         """Carry out the commands of one flush, not so many that the loop stands still for long.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agentflow.data import is_object
-from agentflow.engine.decided import Decided
+from agentflow.engine.decided import Decided, lasting
 from agentflow.engine.failures import failed_by
 from agentflow.engine.plan import gate_texts, steps, waiting
 from agentflow.engine.plan.nodes import Node
@@ -42,6 +42,21 @@ def consider(run: RunState, node: Node) -> None:
         steps.begin(run, node)
     else:
         waiting.open_wait(run, node, wait, "approve")
+
+
+def asks_anew(run: RunState, node: Node) -> bool:
+    """Ask once more for a step that is about to be claimed, where what it would do isn't what was approved."""
+    if node.entered is not None or run.paused:  # of one that goes on, `changed` tells
+        return False
+    try:
+        if changed(run, node) is None:
+            return False
+    except Exception:  # its attempt fails of it
+        return False
+    node.decided = lasting(node.decided)._replace(stage="due")
+    run.save(node, memo=True)
+    run.tree.push("approve", run, node)
+    return True
 
 
 def changed(run: RunState, node: Node) -> Failure | None:

@@ -13,7 +13,7 @@ def granted(run: RunState, n: int) -> None:
     node = run.queueing.pop(n, None)
     if node is None:
         return
-    if node.program.container is not None:
+    if node.program.container is not None and not node.program.gated:
         run.tree.push("restart_container", run, node)
     elif node.program.is_leaf and (node.entered is not None or not node.program.gated):
         heappush(run.ready, (n, node))
