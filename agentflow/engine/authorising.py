@@ -51,7 +51,7 @@ def message_of(connection: str, scopes: Collection[str], error: NotConnected) ->
     """Return what a person is asked."""
     permissions = f" ({', '.join(scopes)})" if scopes else ""
     if error.reason == "not connected":
-        return f"Connect {connection}{permissions}"
+        return f"Connect {connection}{permissions}" + (f": {error.why}" if error.why else "")
     why = {
         "scopes": "it lacks permissions", "expired": "it has expired", "revoked": "it was revoked",
         "rejected": "the service refuses what there is",

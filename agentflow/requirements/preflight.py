@@ -126,4 +126,5 @@ async def _connection(want: Want, book: Book, principal: Principal) -> Lack | No
     if lack.reason == "unknown":
         fix = f'describe it in the config: connections: {{"{want.name}": {{…}}}}'
     scopes = lack.scopes or want.scopes
-    return Lack("connection", want.name, scopes, want.steps, "asks" if asks else "fails", lack.what, fix)
+    why = f"{lack.what}, as {lack.why}" if lack.reason == "not connected" and lack.why else lack.what
+    return Lack("connection", want.name, scopes, want.steps, "asks" if asks else "fails", why, fix)

@@ -18,6 +18,7 @@ from agentflow.data import encode
 from agentflow.engine.engine import Engine
 from agentflow.engine.models import Run, WaitView
 from agentflow.principal import Principal
+from agentflow.sealing import new_key
 from agentflow.server.app import create_app
 from tests.connections.people import Person, Provider, client, query_of
 
@@ -164,6 +165,53 @@ async def test_who_refuses_fails_the_step(tmp_path: Path, server: Provider) -> N
         assert ended.failure is not None
         assert ended.failure.code == "AF-AUTH-DECLINED"
         await alice.close()
+
+
+async def test_a_service_that_has_an_error_of_its_own_refuses_nothing_and_its_text_is_only_text(
+    tmp_path: Path, server: Provider
+) -> None:
+    async with served(tmp_path / "runs.db", config_of(server)) as (engine, transport):
+        run, view = await asked(engine)
+        alice = browser_at(transport)
+        away = await alice.browser.get(await alice.goes_on(address(view)))
+        said = {
+            "state": query_of(away.headers["location"])["state"], "iss": server.issuer,
+            "error": "temporarily_unavailable", "error_description": "<script>alert(1)</script>\r\nX-Evil: 1",
+        }  # fmt: skip
+        shown = await alice.browser.get(f"{URL}/connections/callback", params=said)
+        assert (shown.status_code, "AF-AUTH-REFUSED" in shown.text) == (502, True)
+        assert "<script>" not in shown.text
+        assert "x-evil" not in shown.headers
+        assert (await engine.get(run.id, principal=ALICE)).state == "auth-required"
+        assert (await alice.browser.get(await alice.consents(await alice.goes_on(address(view))))).status_code == 200
+        with anyio.fail_after(10):
+            assert (await engine.wait(run.id, principal=ALICE)).output == "alice@example.com"
+        await alice.close()
+
+
+async def test_what_another_key_has_sealed_is_told_as_that_and_goes_on_with_the_right_one(
+    tmp_path: Path, server: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, config, right = tmp_path / "runs.db", config_of(server), new_key()
+    monkeypatch.setenv("AGENTFLOW_KEY", right)
+    async with served(path, config) as (engine, transport):
+        run, view = await asked(engine)
+        alice = browser_at(transport)
+        await alice.browser.get(await alice.consents(await alice.goes_on(address(view))))
+        await alice.close()
+    monkeypatch.setenv("AGENTFLOW_KEY", new_key())
+    why = "its tokens were sealed with another key"
+    async with served(path, config) as (engine, _):
+        (line,) = await engine.core.env.book.lines(ALICE)
+        assert (line.state, line.why) == ("not connected", why)
+        (lack,) = (await engine.preflight("files", principal=ALICE)).lacks
+        assert lack.why.endswith(why)
+        run, view = await asked(engine)
+        assert view.message == f"Connect google:drive: {why}"
+    monkeypatch.setenv("AGENTFLOW_KEY", right)
+    async with served(path, config) as (engine, _):
+        with anyio.fail_after(10):
+            assert (await engine.wait(run.id, principal=ALICE)).output == "alice@example.com"
 
 
 async def test_fewer_permissions_than_needed_are_told_and_the_step_waits_on(tmp_path: Path, server: Provider) -> None:

@@ -122,7 +122,7 @@ def _write(session: Session, lines: Sequence[Line]) -> None:
         return
     rows = [
         [
-            line.name, line.state, line.owner or "-", line.account or line.why or "-", ", ".join(line.scopes) or "-",
+            line.name, line.state, line.owner or "-", line.why or line.account or "-", ", ".join(line.scopes) or "-",
             _expires(line, now),
         ]
         for line in lines

@@ -129,6 +129,7 @@ class ConnectionBook:
                 settings.need("client_id")
                 if settings.signs_in:
                     held = await self._held(settings, principal, scopes)
+                    self._renewing.opened(held, settings)
                     if not held.refreshable and held.expires_at is not None and held.expires_at <= self._now():
                         return NotConnected(settings.name, "expired", scopes=scopes)
         except NotConnected as error:
@@ -245,8 +246,19 @@ class ConnectionBook:
         kind = settings.entry.type
         if not settings.signs_in:
             return [Line(name, kind, "fixed")]
-        lines = [_line(kind, each) for each in held]
+        lines = [self._line(settings, each) for each in held]
         return lines or [Line(name, kind, "not connected", scopes=settings.entry.scopes)]
+
+    def _line(self, settings: Settings, held: Held) -> Line:
+        spot, state, why = held.spot, "connected" if held.state == "active" else held.state, None
+        try:
+            self._renewing.opened(held, settings)
+        except NotConnected as lack:
+            state, why = ("not connected" if held.state == "active" else held.state), lack.why
+        return Line(
+            spot.connection, settings.entry.type, state, spot.owner, spot.tenant, held.account, held.scopes,
+            held.expires_at, held.refreshable, why,
+        )  # fmt: skip
 
     # how they are had
 
@@ -308,12 +320,4 @@ def _made(settings: Settings, tokens: Tokens, version: int) -> Credentials:
     return Credentials(
         settings.name, headers, value=tokens.access_token, hosts=entry.hosts, version=version,
         on_missing=entry.on_missing if settings.signs_in else "fail", patience=entry.patience,
-    )  # fmt: skip
-
-
-def _line(kind: str, held: Held) -> Line:
-    spot, state = held.spot, held.state
-    return Line(
-        spot.connection, kind, "connected" if state == "active" else state, spot.owner, spot.tenant, held.account,
-        held.scopes, held.expires_at, held.refreshable,
     )  # fmt: skip

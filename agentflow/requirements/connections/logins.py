@@ -133,7 +133,9 @@ class Logins:
         if taken is None:
             raise _state("it was used already")
         try:
-            if error := query.get("error"):
+            if (error := query.get("error")) and error != "access_denied":  # nobody has refused: it may be tried again
+                raise Refused(settings.name, told(error)[:200], told(query.get("error_description", ""))[:300] or None)
+            if error:
                 raise _denied(settings.name, told(error), query.get("error_description"))
             answer = await server.exchange(query.get("code", ""), kept["verifier"], kept["redirect"])
             return await self._connected(taken, settings, kept, answer)

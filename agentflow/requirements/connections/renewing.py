@@ -73,7 +73,7 @@ class Renewing:
             NotConnected: they can't be had.
             Unreachable: the server can't be asked just now, and the old ones are over.
         """
-        tokens = self._opened(held, settings)
+        tokens = self.opened(held, settings)
         lock = self._locks.get(held.spot)
         if lock is None:
             lock = self._locks[held.spot] = anyio.Lock()
@@ -88,7 +88,7 @@ class Renewing:
         async with lock:
             while True:
                 held = await self._again(held)
-                tokens = self._opened(held, settings)
+                tokens = self.opened(held, settings)
                 if held.version != refused and not stale(tokens, held, settings.entry.leeway, self._now):
                     return held, tokens
                 if not held.refreshable or tokens.refresh_token is None:
@@ -123,7 +123,8 @@ class Renewing:
             raise NotConnected(held.spot.connection, "revoked")
         return found
 
-    def _opened(self, held: Held, settings: Settings) -> Tokens:
+    def opened(self, held: Held, settings: Settings) -> Tokens:
+        """Return the tokens that are kept; raises NotConnected where they are of no use to us."""
         if held.state != "active":
             raise NotConnected(held.spot.connection, held.state)
         tokens = self._safe.tokens(held)
@@ -198,6 +199,6 @@ class Renewing:
                 else:
                     if kept is None:  # signed out, or in again, meanwhile
                         held = await self._again(held)
-                        return held, self._opened(held, settings)
+                        return held, self.opened(held, settings)
                     return kept, tokens
         raise NotConnected(held.spot.connection, "expired")
