@@ -43,7 +43,7 @@ IN_JSON = frozenset({
     "test_turns", "test_waits", "test_wire",
 })  # fmt: skip
 """Modules whose tests run on the wire each time; those of the others do so with the slow ones."""
-ELSEWHERE = frozenset({"test_artifacts", "test_wire"})
+ELSEWHERE = frozenset({"test_artifacts", "test_limits_elsewhere", "test_wire"})
 """Modules whose tests run on workers elsewhere each time."""
 SOON = 3.0
 """Seconds for which a test waits that is expected to fail."""
