@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from agentflow.codes import CODES, DOORS
+from agentflow.explain import SECTIONS
+from agentflow.explain import page as page_of
 from agentflow.steps import registry
 from agentflow.steps.contract import StepType
 
@@ -23,7 +25,23 @@ def errors_page() -> Iterator[str]:
     for code, row in sorted(CODES.items()):
         yield f"## {code}"
         yield f"{row.means} {row.fix}"
+        yield from _explained(code)
         yield f"Exit code {DOORS[row.category].exit_code} ({row.category})."
+
+
+TITLES = {"Wrong": "Wrong:", "Right": "Right:", "Fails": "Fails when it runs:", "Works": "Works:"}
+
+
+def _explained(code: str) -> Iterator[str]:
+    told = page_of(code)
+    if told is None:
+        return
+    yield told.why
+    for section in filter(told.sections.__contains__, SECTIONS):
+        if section == "Near":
+            yield f"Near: {', '.join(f'[{near}](#{near.lower()})' for near in told.near)}."
+        else:
+            yield from filter(None, (TITLES.get(section), told.sections[section]))
 
 
 def step_types_page() -> Iterator[str]:
