@@ -6,8 +6,9 @@ import inspect
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import Any, cast
+from functools import partial
+from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
 
 from anyio import CapacityLimiter, from_thread, to_thread
 from anyio.lowlevel import RunVar
@@ -58,15 +59,21 @@ class Shape:
         return self.context is None and not self.required
 
 
+_KNOWN: Final[WeakKeyDictionary[Callable[..., Any], Shape]] = WeakKeyDictionary()
+"""Shapes of functions that somebody has: one made for a single run goes with it, and so does what it holds."""
+
+
 def shape_of(function: Callable[..., Any]) -> Shape:
     """Look at a function's signature, once a function."""
     try:
+        known = _KNOWN.get(function)
+        if known is None:
+            known = _KNOWN[function] = _shape(function)
+    except TypeError:  # a callable object without a hash, or one that can't be referred to weakly
         return _shape(function)
-    except TypeError:  # a callable object without a hash
-        return _shape.__wrapped__(function)
+    return known
 
 
-@lru_cache(maxsize=4096)
 def _shape(function: Callable[..., Any]) -> Shape:
     target = function.func if isinstance(function, partial) else getattr(function, "function", function)
     asynchronous = inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(getattr(target, "__call__", None))  # noqa: B004  an object's method is looked at, not asked for

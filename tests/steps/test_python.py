@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import anyio
 import pytest
@@ -340,3 +342,17 @@ async def test_a_cancellation_from_outside_is_none_of_the_functions_failures() -
 def test_the_type_says_what_it_needs() -> None:
     (spec,) = TYPES
     assert (spec.name, spec.skills, spec.takes_input, spec.timeout) == ("python", ("native:python",), True, None)
+
+
+async def test_a_function_made_for_one_run_is_let_go_with_all_it_holds() -> None:
+    class Held:
+        pass
+
+    async def once() -> ref[Held]:
+        held = Held()
+        assert await call(lambda: held is not None)
+        return ref(held)
+
+    gone = await once()
+    gc.collect()
+    assert gone() is None
