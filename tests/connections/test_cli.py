@@ -27,10 +27,13 @@ LONGEST = 30
 class Desk:
     """A project whose workflow asks a service that only lets in who has signed in."""
 
-    def __init__(self, project: Project, server: Provider, client: str = "desk", *scopes: str) -> None:
+    def __init__(
+        self, project: Project, server: Provider, client: str = "desk", *scopes: str, token_url: str | None = None
+    ) -> None:
         self.project = project
         self.started: list[subprocess.Popen[str]] = []
         entry = server.connection(client, **({"parameters": {}} if client == "narrow" else {}))
+        entry |= {"token_url": token_url} if token_url else {}
         config = {
             "name": "desk",
             "skills": {"native:network": {"private": True}},
