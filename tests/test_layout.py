@@ -89,6 +89,7 @@ def test_the_wheel_ships_our_packages_and_no_name_of_others(tmp_path: Path) -> N
     assert {top for top in tops if not top.endswith(".dist-info")} == {"agentflow", "agentflow_a2a", "agentflow_mcp"}
     assert wheel.name.startswith("agentflow_workflows-")
     assert "agentflow/py.typed" in names
+    assert {f"agentflow/templates/hello/{name}" for name in ("agentflow.yaml", "gitignore", "steps.py")} <= {*names}
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

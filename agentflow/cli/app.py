@@ -64,9 +64,8 @@ def root(
     """Workflows as data: they survive crashes and wait for people.
 
     \f
+    agentflow init demo
     agentflow run report --input region=emea
-    agentflow validate
-    agentflow waits
     agentflow waits answer w5d1kq --set decision=approve
     agentflow runs watch @last
     """
@@ -85,6 +84,7 @@ class Entry:
 
 
 ENTRIES = (
+    Entry("init", RUN, "project"),
     Entry("run", RUN, "flows"),
     Entry("validate", RUN, "flows"),
     Entry("graph", RUN, "flows"),

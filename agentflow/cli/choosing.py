@@ -47,7 +47,8 @@ def choose(console: Console, config: Config, flags: str) -> Workflow | None:
             commands.append("agentflow workflows lists them all")
         raise usage(f"{where} has {plural(len(known), 'workflow')}: say which one to run", "\n".join(commands))
     console.say(f"{where} has {plural(len(known), 'workflow')}:")
-    schema = {"type": "object", "properties": {"workflow": {"enum": list(config.workflows)}}, "required": ["workflow"]}
+    choices = [{"const": each.id, "title": _titled(each)} for each in known]
+    schema = {"type": "object", "properties": {"workflow": {"oneOf": choices}}, "required": ["workflow"]}
     try:
         return config.workflows[anyio.run(Form(console, schema).fill)["workflow"]]
     except Left:
@@ -64,3 +65,7 @@ def ask_input(console: Console, workflow: Workflow) -> Any:
         return anyio.run(Form(console, schema).fill)
     except Left:
         return None
+
+
+def _titled(workflow: Workflow) -> str:
+    return (workflow.description or "").strip().partition("\n")[0] or workflow.id

@@ -81,3 +81,11 @@ def run_states(incomplete: str) -> Iterable[str]:
     from agentflow.cli.states import STATES  # noqa: PLC0415  only while completing
 
     return STATES
+
+
+@_quiet
+def templates(incomplete: str) -> Iterable[str]:
+    """Return names of templates."""
+    from agentflow.cli.actions.init import TEMPLATES  # noqa: PLC0415  only while completing
+
+    return TEMPLATES

@@ -133,8 +133,9 @@ def _chosen(question: Question, text: str) -> Any:
 
 
 def matching(question: Question, text: str) -> list[Choice]:
-    """Return the choices that begin with a text."""
-    return [c for c in question.choices if c.label.lower().startswith(text.lower())]
+    """Return the choices whose label or value begins with a text."""
+    typed = text.lower()
+    return [c for c in question.choices if any(each.lower().startswith(typed) for each in (c.label, shown(c.value)))]
 
 
 def assemble(asked: Sequence[Question], values: Mapping[str, Any]) -> Any:

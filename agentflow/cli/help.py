@@ -12,7 +12,20 @@ from typer.core import TyperCommand, TyperGroup
 from agentflow.cli.parameters import spared
 from agentflow.cli.streams import guard
 
-ORDER = ("run", "validate", "graph", "waits", "publish", "workflows", "runs", "steps", "schema", "explain", "store")
+ORDER = (
+    "init",
+    "run",
+    "validate",
+    "graph",
+    "waits",
+    "publish",
+    "workflows",
+    "runs",
+    "steps",
+    "schema",
+    "explain",
+    "store",
+)
 """Top-level commands by task; others keep their order."""
 
 MEANT: Mapping[str, str] = {
@@ -34,6 +47,8 @@ MEANT: Mapping[str, str] = {
     "pause": "runs pause",
     "retry": "runs retry",
     "rerun": "runs retry",
+    "new": "init",
+    "create": "init",
     "start": "run",
     "exec": "run",
     "check": "validate",

@@ -151,7 +151,7 @@ def no_config(name: str | None) -> NotFoundError:
     near = next((each for each in ("agentflow.yaml", "agentflow.yml") if Path(each).exists()), None)
     if name is None:
         what = "no agentflow.yaml in this folder or above"
-        hint = "go to its folder, or name a file: -f FILE"
+        hint = "go to its folder, name a file: -f FILE, or begin a project: agentflow init DIR"
     else:
         what = f'no file "{name}"'
         hint = f"{near} exists in this folder; did you mean that?" if near else "look at the path"

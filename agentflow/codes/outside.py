@@ -66,6 +66,7 @@ OUTSIDE: dict[str, Code] = {
         "denied", "Strangers could reach the server, and nobody has to say who it is.", "Add `auth` to the config."
     ),
     "AF-SERVE-ADDRESS": Code("failed", "The server can't listen on this address.", "Name one of this machine's."),
+    "AF-INIT-EXISTS": Code("conflict", "Files of a new project are there already.", "Take another folder: init DIR."),
     "AF-PORT-TAKEN": Code("conflict", "Another program uses the port.", "Take another one: --port."),
     "AF-AUTH-TOKEN": Code("missing", "A token of the config's `auth` has no value.", "Set its environment variable."),
     "AF-CARD-KEY": Code(

@@ -23,6 +23,7 @@ def test_the_first_help_groups_commands_by_task_and_begins_with_examples(capsys:
 @pytest.mark.parametrize(
     "command",
     [
+        ["init"],
         ["run"],
         ["validate"],
         ["workflows"],

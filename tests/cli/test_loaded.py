@@ -24,6 +24,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "--version": (*READS, *STORE, *PYDANTIC, "yaml", "agentflow.cli.session"),
     "--help": (*READS, *STORE, *PYDANTIC, "yaml", "agentflow.cli.session"),
     "explain AF-RUN-UNKNOWN": (*READS, *STORE, *PYDANTIC, "yaml"),
+    "init fresh": (*PLANNER, *PROTOCOLS, *STORE[:2]),
     "validate plain.yaml": (*PLANNER, *PROTOCOLS, "agentflow.store.sqlite", "apsw"),
     "graph report": (*PLANNER, *PROTOCOLS, "agentflow.store.sqlite", "apsw"),
     "workflows": (*PLANNER, *PROTOCOLS),
