@@ -78,6 +78,7 @@ PAGELESS = frozenset(
         "AF-AUTH-DENIED",
         "AF-AUTH-NEEDED",
         "AF-AUTH-NO-LOGIN",
+        "AF-AUTH-REFUSED",
         "AF-AUTH-SCOPES",
         "AF-AUTH-SERVER",
         "AF-AUTH-STATE",
