@@ -126,7 +126,7 @@ class NotConnected(AgentflowError):
 
 _SAID: Mapping[Reason, str] = {
     "unknown": 'the config has no connection "{name}"',
-    "unconfigured": 'the connection "{name}" lacks something in the config',
+    "unconfigured": 'the connection "{name}" lacks a value: in the config, or in the environment',
     "not connected": 'nobody has signed in to "{name}"',
     "scopes": 'the connection "{name}" lacks permissions: {scopes}',
     "expired": 'the connection "{name}" has expired',

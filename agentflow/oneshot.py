@@ -114,7 +114,10 @@ async def run(
         if not made.ended:
             await engine.adopt(made.id)
         ended = await _ended(engine, made.id, options.get("answers", {}), options.get("timeout"))
-    return _checked(ended, output_model, kept=store != ":memory:", check=options.get("check", True))
+        asking = [wait.step for wait in await engine.waits(made.id)] if ended.waiting else []
+    if asking and store == ":memory:" and options.get("check", True):
+        raise _stuck(ended, asking[0])
+    return _checked(ended, output_model, check=options.get("check", True))
 
 
 async def _ended(engine: Engine, run_id: str, answers: Mapping[str, Any], timeout: float | None) -> Run[Any]:  # noqa: ASYNC109  it cancels the run then
@@ -149,10 +152,13 @@ async def _answer(given: Any, wait: WaitView) -> Answer | Decline | ToolFailure:
     return value if isinstance(value, Answer | Decline | ToolFailure) else Answer(value)
 
 
-def _checked(ended: Run[Any], model: type[Any] | None, *, kept: bool, check: bool) -> Run[Any]:
-    if ended.waiting and check and not kept:
-        what = f'the run of "{ended.workflow}" waits for an answer, and a run in memory ends here'
-        raise RunFailedError(what, ended, code="AF-RUN-STUCK", hint='answers={"review": …}, or store="runs.db"')
+def _stuck(ended: Run[Any], step: str) -> RunFailedError:
+    what = f'the run of "{ended.workflow}" waits for an answer, and a run in memory ends here'
+    hint = f'answers={{"{step}": …}}, or store="runs.db"'
+    return RunFailedError(what, ended, code="AF-RUN-STUCK", hint=hint)
+
+
+def _checked(ended: Run[Any], model: type[Any] | None, *, check: bool) -> Run[Any]:
     if ended.ended and ended.state != "completed" and check:
         failure = ended.failure
         if failure is None:

@@ -18,6 +18,7 @@ from agentflow.cli.forms import (
     assemble,
     choice_shown,
     default_shown,
+    fields_of,
     matching,
     parse,
     questions,
@@ -54,7 +55,7 @@ class Form:
         self.console = console
         self.schema = schema
         self.asked = questions(schema, default)
-        self.width = max([11, *(cells(_name(q)) + 3 for q in self.asked)])
+        self.width = max([11, *(cells(_name(q)) + 3 for q in _lines(self.asked))])
         self._keys: AsyncIterator[tuple[Key, str]] | None = None
 
     async def fill(self) -> Any:
@@ -91,16 +92,32 @@ class Form:
     async def _ask(self, question: Question) -> Any:
         if question.kind == "constant":
             return question.default
+        if question.kind == "fields":
+            return await self._ask_fields(question)
         while True:
             try:
                 if question.kind == "choice" and self.console.live and len(question.choices) <= LISTED:
                     return await self._choose(question)
                 text = await self._line(question)
-                if question.kind == "edit" and not text.strip():
+                if question.kind == "edit" and text.strip() == ("" if question.required else "e"):
                     text = await self._edit(question)
                 return parse(question, text)
             except Invalid as error:
                 self._complain(str(error))
+
+    async def _ask_fields(self, question: Question) -> Any:
+        """Ask for an object field by field, until it is one that the schema takes."""
+        inner = fields_of(question)
+        if question.required and len(inner) == 1:  # nothing would be left
+            inner = [replace(inner[0], required=True)]
+        while True:
+            value = assemble(inner, {q.name: await self._ask(_inside(question, q)) for q in inner})
+            if not question.required and not value:
+                return UNSET
+            issues = check(question.schema, value)
+            if not issues:
+                return value
+            self._wrong(issues)
 
     def _complain(self, text: str) -> None:
         self.console.tell(f"  {' ' * self.width}{self.console.paint('✘', 'red')} {text}")
@@ -177,6 +194,15 @@ class Form:
         return keys
 
 
+def _inside(question: Question, field: Question) -> Question:
+    """Return the question for a field of an object, under a name that says whose it is."""
+    return replace(field, name=f"{question.name}.{field.name}" if question.name else field.name)
+
+
+def _lines(asked: Sequence[Question]) -> list[Question]:
+    return [*asked, *(_inside(question, field) for question in asked for field in fields_of(question))]
+
+
 def _name(question: Question) -> str:
     return clean(question.name) or "answer"
 
@@ -189,10 +215,11 @@ def prompt_text(question: Question) -> str:
     if question.kind == "boolean":
         parts.append("yes or no")
     if question.kind == "edit":
-        parts.append("Enter opens your editor, or type JSON")
+        key = "Enter" if question.required else "e"
+        parts.append(f"{key} opens your editor, or type JSON")
     if question.has_default and not question.secret:
         parts.append(f"[{clean(default_shown(question))}]")
-    elif not question.required and question.kind != "edit":
+    elif not question.required:
         parts.append("(empty to leave out)")
     return "  ".join(parts) + ": "
 

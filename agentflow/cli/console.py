@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TextIO
 
 from agentflow.cli.format import to_ascii
-from agentflow.cli.shown import cleaned_lines, made, render, safe_json
+from agentflow.cli.shown import clean, cleaned_lines, made, render, safe_json
 from agentflow.cli.streams import standard
 from agentflow.cli.writer import Output
 
@@ -116,6 +116,14 @@ class Console:
     def put(self, text: str) -> None:
         """Write a piece of a line to stderr: a prompt, or what is drawn over."""
         self.err.write(self.rendered(text))
+        self.err.flush()
+
+    def address(self, url: str) -> None:
+        """Write an address to stderr that has to work when it is opened.
+
+        The client's id stands in it, which every browser shows, and which a config may have among its secrets.
+        """
+        self.err.write(f"  {clean(url)}\n")
         self.err.flush()
 
     def paint(self, text: str, style: str | None, *, out: bool = False) -> str:

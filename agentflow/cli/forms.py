@@ -10,10 +10,10 @@ from typing import Any, Final, Literal
 from agentflow.cli.examples import sketch
 from agentflow.definition.form_parts import Choice, Part, parts_of, shown
 from agentflow.definition.samples import check
-from agentflow.definition.typed_text import read_value
+from agentflow.definition.typed_text import NUMBERS, read_value, types_of
 from agentflow.steps.unset import UNSET
 
-Kind = Literal["text", "number", "boolean", "choice", "edit", "constant"]
+Kind = Literal["text", "number", "boolean", "choice", "edit", "fields", "constant"]
 _KINDS: Final[Mapping[str, Kind]] = {"boolean": "boolean", "number": "number", "string": "text"}
 
 
@@ -72,7 +72,19 @@ def _kind(part: Part) -> Kind:
         return "constant"
     if part.choices:
         return "choice"
+    if part.type == "object" and _is_flat(part.schema):
+        return "fields"
+    if {"string"} < set(types_of(part.schema)) <= {"string", "null", *NUMBERS}:  # a number, or a text that says one
+        return "text"
     return _KINDS.get(part.type, "edit")
+
+
+def _is_flat(schema: Mapping[str, Any]) -> bool:
+    """Tell whether an object has fields that can be asked one by one, and no others."""
+    inner = parts_of(schema)
+    return schema.get("additionalProperties") is False and all(
+        part.name and _kind(part) not in ("edit", "fields") for part in inner
+    )
 
 
 def _label(schema: Mapping[str, Any], kind: Kind) -> str:
@@ -136,6 +148,11 @@ def matching(question: Question, text: str) -> list[Choice]:
     """Return the choices whose label or value begins with a text."""
     typed = text.lower()
     return [c for c in question.choices if any(each.lower().startswith(typed) for each in (c.label, shown(c.value)))]
+
+
+def fields_of(question: Question) -> list[Question]:
+    """Return what is asked for an object whose fields are asked one by one; nothing for any other question."""
+    return questions(question.schema, question.default) if question.kind == "fields" else []
 
 
 def assemble(asked: Sequence[Question], values: Mapping[str, Any]) -> Any:

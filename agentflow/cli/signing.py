@@ -48,7 +48,7 @@ async def _by_browser(
         shown = console.in_terminal and console.err_terminal and not wanted.no_browser
         opening = shown and await anyio.to_thread.run_sync(webbrowser.open, pending.url)
         console.tell("Opening your browser. If nothing opens, go to:" if opening else "Open this address in a browser:")
-        console.tell(f"  {pending.url}")
+        console.address(pending.url)
         console.tell(f"waiting for the answer on {place.url}  (Ctrl+C stops)")
 
         async def take(query: dict[str, str]) -> Told | None:

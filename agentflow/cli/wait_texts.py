@@ -11,6 +11,7 @@ from agentflow.cli.format import ago, one_line
 from agentflow.cli.row import Row
 from agentflow.cli.shown import clean
 from agentflow.data import is_object
+from agentflow.definition.form_parts import parts_of, shown
 from agentflow.engine.models import WaitView
 from agentflow.steps.unset import UNSET
 
@@ -63,6 +64,14 @@ def gate_lines(view: WaitView) -> list[str]:
         begun = f", begun {ago(started, time.time())}" if isinstance(started, int | float) else ""
         return ["", f"attempt {details.get('attempt')}{begun}, idempotency key {details.get('idempotency_key')}"]
     return []
+
+
+def other_choices(schema: object) -> list[str]:
+    """Return the line that names what else an answer may be, where its one required property is a choice."""
+    first = next((part for part in parts_of(schema) if part.required), None)
+    if first is None or not first.name or len(first.choices) < 2:
+        return []
+    return [f"choices  {first.name}: {', '.join(shown(choice.value) for choice in first.choices)}"]
 
 
 def wait_command(desk: Desk, view: WaitView) -> str:

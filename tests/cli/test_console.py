@@ -10,8 +10,10 @@ import termios
 
 import pytest
 
+from agentflow.cli import shown
 from agentflow.cli.console import Console, make_console
 from agentflow.cli.writer import Output
+from agentflow.redaction import NOTHING, Redactor
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,17 @@ def test_the_size_is_that_of_the_terminal_even_where_descriptor_1_leads_elsewher
         os.close(main)
         os.close(side)
     assert (console.width, console.height) == (50, 12)
+
+
+def test_an_address_to_be_opened_is_whole_though_a_part_of_it_is_a_secret_of_the_config() -> None:
+    err = io.StringIO()
+    console = Console(io.StringIO(), err)
+    shown.redact_by(Redactor({"CLIENT": "client-of-ours"}))
+    try:
+        console.address("https://id.example.com/?client_id=client-of-ours\x1b[2J")
+    finally:
+        shown.redact_by(NOTHING)
+    assert err.getvalue() == "  https://id.example.com/?client_id=client-of-ours\\x1b[2J\n"
 
 
 def test_quiet_drops_talk_and_keeps_errors_and_results() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agentflow.cli.ask import prompt_text
-from agentflow.cli.forms import Invalid, assemble, parse, questions, template
+from agentflow.cli.forms import Invalid, assemble, fields_of, parse, questions, template
 from agentflow.definition.samples import check
 from agentflow.steps.unset import UNSET
 
@@ -97,6 +97,22 @@ def test_an_object_is_edited_from_a_template() -> None:
     (question,) = questions(schema)
     assert question.kind == "edit"
     assert json.loads(template(question)) == {"name": "text"}
+
+
+def test_an_object_with_nothing_but_plain_fields_is_asked_field_by_field() -> None:
+    amount = {"type": "integer", "maximum": 1000}
+    edit = {"type": "object", "properties": {"amount": amount}, "additionalProperties": False}
+    (question,) = questions({"type": "object", "properties": {"edit": edit}})
+    assert question.kind == "fields"
+    assert [(field.name, field.kind) for field in fields_of(question)] == [("amount", "number")]
+
+
+def test_a_number_that_may_be_a_text_is_typed_and_may_be_left_out() -> None:
+    cost = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": "^[0-9.]+$"}]}
+    (question,) = questions({"type": "object", "properties": {"cost": cost}})
+    assert question.kind == "text"
+    assert parse(question, "1.5") == 1.5
+    assert parse(question, "") is UNSET
 
 
 def test_a_nested_reference_still_resolves_inside_its_question() -> None:

@@ -137,6 +137,35 @@ def test_a_dumb_terminal_sees_no_escape_sequence_and_can_still_answer(project: A
         assert '"decision": "approve"' in seen
 
 
+PAYMENT = """\
+workflows:
+  pay:
+    steps:
+      - id: letter
+        type: artifact
+        text: Dear Ann
+        name: letter
+        approve: {message: "Send it?", edit: {name: {type: string, maxLength: 9}}}
+"""
+
+
+def test_who_approves_is_asked_for_the_field_that_may_be_changed(project: Any) -> None:
+    (project.folder / "pay.yaml").write_text(PAYMENT, encoding="utf-8")
+    with terminal(project, "run", "pay.yaml") as child:
+        child.expect("would run artifact")
+        child.expect("edit")
+        child.send("edit\r")
+        child.expect(r"edit\.name.*: ")
+        child.send("a longer name\r")
+        child.expect("✘.*longer than 9")
+        child.send("note\r")
+        child.expect(r"\(empty to leave out\): ")
+        child.send("\r")
+        text = rest(child)
+        assert child.exitstatus == 0, text
+        assert "completed in" in text
+
+
 def test_a_wait_can_be_answered_by_its_form_alone(project: Any) -> None:
     project.run("run", "report", "-q")
     with terminal(project, "waits", "answer", project.json("waits")["waits"][0]["id"]) as child:

@@ -71,7 +71,7 @@ def answer(common: Common, wanted: Reply) -> int:
                     done = await session.engine.resume(view.id, reply, door="cli", message_id=new_id())
                 break
             except InputError as error:
-                problem = _invalid(session, error, short)
+                problem = _invalid(session, error, view)
                 if wanted.given:
                     raise problem from None
                 tell_lines(console, error_lines(problem))
@@ -146,11 +146,13 @@ def _how(session: Session, view: WaitView) -> list[str]:
     return [*lines, f'  step:  {view.step}  "{view.message}"', f"  hint:  {wait_command(session.desk, view)}"]
 
 
-def _invalid(session: Session, error: InputError, short: str) -> InputError:
+def _invalid(session: Session, error: InputError, view: WaitView) -> InputError:
     """Tell how to see what a wait asks, where the engine's error doesn't."""
     if error.code != "AF-WAIT-INVALID":
         return error
-    hint = f"{session.command(f'waits show {short}')} prints the schema and an example answer"
+    hint = f"{session.command(f'waits show {session.short(view.id)}')} prints the schema and an example answer"
+    if view.connection is not None:  # no answer fits
+        hint = f"{session.command(f'waits open {session.short(view.id)}')} signs in; --decline refuses"
     return InputError(error.what, code=error.code, why=error.why, hint=hint, data=error.data)
 
 

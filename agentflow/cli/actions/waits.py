@@ -16,7 +16,7 @@ from agentflow.cli.format import ago, answer_line, compact, iso, one_line, rough
 from agentflow.cli.options import Common
 from agentflow.cli.session import exists, find_project, read
 from agentflow.cli.tables import Column, layout, tabbed
-from agentflow.cli.wait_texts import wait_command, who
+from agentflow.cli.wait_texts import gate_lines, other_choices, wait_command, who
 from agentflow.engine.models import WaitView, wait_view
 from agentflow.engine.read.reader import Reader
 from agentflow.errors import ConflictError, NotFoundError
@@ -161,13 +161,12 @@ def show(common: Common, wanted: str) -> int:
         if view.expires_at is not None and view.state in OPEN:
             lines.append(f"times out {ago(view.expires_at, now)}")
         lines += ["", *view.message.splitlines()]
-        for key, value in view.details.items():
-            lines.append(f"{key}: {one_line(value, 200)}")
+        lines += gate_lines(view) if "gate" in view.details else _details(view)
         if view.answered_at is not None:
             by = who(view.by, view.door)
             lines += ["", f"answered {ago(view.answered_at, now)} by {by}: {answer_line(view.answer)}"]
         if view.state in OPEN:
-            lines += ["", f"answer   {wait_command(desk, view)}"]
+            lines += ["", f"answer   {wait_command(desk, view)}", *other_choices(view.schema)]
         if view.schema is not None:
             found = example(view.schema)
             lines += ["", f"example  {compact(found)}"] if found is not UNSET else []
@@ -176,6 +175,12 @@ def show(common: Common, wanted: str) -> int:
         return 0
 
     return read(console, project, work, kind="wait")
+
+
+def _details(view: WaitView) -> list[str]:
+    """Return what a wait tells besides; what a budget's message says in words, and who may answer, isn't repeated."""
+    left = {key: value for key, value in view.details.items() if key not in ("budget", "human_only")}
+    return [f"{key}: {one_line(value, 200)}" for key, value in left.items()]
 
 
 def known_waits() -> list[str]:

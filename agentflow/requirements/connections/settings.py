@@ -117,4 +117,5 @@ def _spelled_out(fields: Mapping[str, Any]) -> tuple[str, ...]:
 
 def unconfigured(name: str, why: str) -> NotConnected:
     """Return what is said of a connection that the config doesn't say enough of."""
-    return NotConnected(name, "unconfigured", why=why, hint=f"see connections, {name}, in the config")
+    hint = f"see connections, {name}, in the config, and set the variables that it names"
+    return NotConnected(name, "unconfigured", why=why, hint=hint)

@@ -10,6 +10,7 @@ from typing import Final
 
 from agentflow.engine import WaitView
 from agentflow.server.answering.fields import Field
+from agentflow.server.answering.gates import told_of
 
 STYLE: Final = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
 REASON: Final = "reason"
@@ -35,7 +36,7 @@ def asking(
     body = f"""\
 <h1>{escape(view.workflow)} asks you</h1>
 <p class="soft">Step {escape(view.step)} of the run {escape(view.root_id)} waits for your answer.{until}</p>
-<blockquote>{escape(view.message)}</blockquote>
+<blockquote>{escape(view.message)}</blockquote>{_gate(view)}
 {told}<form method="post" autocomplete="off">{hidden}{inputs}
 <button class="main" name="do" value="answer">Send the answer</button></form>
 <details><summary>Refuse to answer</summary>
@@ -43,6 +44,13 @@ def asking(
 <textarea id="{REASON}" name="{REASON}" maxlength="2000"></textarea>
 <button class="other" name="do" value="decline">Refuse: the step fails</button></form></details>"""
     return whole(f"{view.workflow} asks you", body)
+
+
+def _gate(view: WaitView) -> str:
+    told = told_of(view)
+    if told is None:
+        return ""
+    return f'\n<p class="soft">{escape(told.title)}</p>\n<blockquote>{escape(told.text)}</blockquote>'
 
 
 def _input(number: int, field: Field, filled: Mapping[str, str]) -> str:

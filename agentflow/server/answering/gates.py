@@ -1,0 +1,46 @@
+"""What is shown of a step's gate above its form: nobody approves what they can't see."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from agentflow.data import is_object
+from agentflow.definition.form_parts import shown
+from agentflow.engine import WaitView
+
+
+class Told(NamedTuple):
+    """One thing that is shown, under a title."""
+
+    title: str
+    text: str
+
+
+def told_of(view: WaitView) -> Told | None:
+    """Return what a gate shows: what would be done, what was given, what is known; None where nothing waits at one."""
+    details = view.details
+    gate = details.get("gate")
+    if gate == "approve":
+        would = details.get("would")
+        once = ", at most once" if details.get("effect") == "at_most_once" else ""
+        fields = would if is_object(would) else {}
+        return Told(f"What would run: {details.get('type')}{once}", _lines(fields))
+    if gate == "review":
+        return Told("What the step has given", shown(details.get("result")))
+    if gate == "interrupted":
+        started = details.get("started_at")
+        begun = datetime.fromtimestamp(started, UTC).isoformat(" ", "seconds") if isinstance(started, float) else None
+        known = {"attempt": details.get("attempt"), "begun": begun, "idempotency key": details.get("idempotency_key")}
+        return Told("What is known", _lines({name: value for name, value in known.items() if value is not None}))
+    return None
+
+
+def _lines(fields: dict[str, object]) -> str:
+    lines: list[str] = []
+    for name, value in fields.items():
+        if is_object(value) and value:
+            lines += [f"{name}:", *(f"  {key}: {shown(part)}" for key, part in value.items())]
+        else:
+            lines.append(f"{name}: {shown(value)}")
+    return "\n".join(lines)
