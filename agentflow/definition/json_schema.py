@@ -10,7 +10,7 @@ from agentflow.data import canonical
 from agentflow.redaction import current
 
 if TYPE_CHECKING:
-    from jsonschema_rs import Draft202012Validator
+    from jsonschema_rs import Draft202012Validator, ValidationError
 
 _LONGEST = 200
 _MANY = 10
@@ -62,7 +62,12 @@ def schema_faults(schema: Mapping[str, Any]) -> list[Fault]:
 
 def faults_of(validator: Draft202012Validator, value: Any) -> list[Fault]:
     """Return what is wrong with a value, in the order of the schema; [] if it fits."""
-    return [Fault(tuple(error.instance_path), error.message) for error in validator.iter_errors(value)]
+    return [Fault(tuple(error.instance_path), _said(error)) for error in validator.iter_errors(value)]
+
+
+def _said(error: ValidationError) -> str:
+    """Return what is wrong, in words of a user's: whoever writes an answer knows of no schema `false`."""
+    return "it may not be given here" if type(error.kind).__name__.endswith("FalseSchema") else error.message
 
 
 def _refuse(uri: str) -> NoReturn:

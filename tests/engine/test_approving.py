@@ -119,6 +119,9 @@ async def test_an_answer_that_does_not_fit_leaves_the_question_open(lab: Lab) ->
         ):  # fmt: skip
             with pytest.raises(InputError):
                 await engine.resume(wait.id, Answer(wrong))
+        with pytest.raises(InputError) as refused:
+            await engine.resume(wait.id, Answer({"decision": "approve", "edit": {"value": 2}}))
+        assert refused.value.why == "edit: it may not be given here"
         assert deed.done == []
         deed.allowed = True
         await engine.resume(wait.id, Answer({"decision": "edit", "edit": {"value": 9}}))
