@@ -68,6 +68,7 @@ class ModuleLoader:
                 hint = f'did you mean "{module_name}:{near[0]}"?' if near else None
                 raise _error(f'module "{module_name}" has no function "{path}"', "AF-PYTHON-UNKNOWN", hint=hint)
             found = getattr(found, part)
+            _check_own(found, part, module_name)
         if not callable(found):
             raise _error(f'"{target}" is no function but a {type(found).__name__}', "AF-PYTHON-UNKNOWN")
         return found
@@ -135,6 +136,20 @@ class ModuleLoader:
             sys.modules.pop(top, None)
             raise
         return sys.modules.get(top, module)
+
+
+def _check_own(found: Any, part: str, module: str) -> None:
+    """Refuse ways out of an allowed module: other modules that it imports, and what Python itself keeps in it.
+
+    Raises:
+        StepError: it is one.
+    """
+    other = isinstance(found, ModuleType) and not found.__name__.startswith(f"{module}.")
+    if other or (part.startswith("__") and part.endswith("__")):
+        raise _error(
+            f'"{part}" isn\'t of the module "{module}"', "AF-PYTHON-DENIED",
+            hint=f'name the module itself: "{found.__name__}:…", and list it in the config' if other else None,
+        )  # fmt: skip
 
 
 def _error(what: str, code: str, *, why: str | None = None, hint: str | None = None) -> StepError:

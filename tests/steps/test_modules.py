@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 def module(tmp_path: Path) -> Iterator[Path]:
     """A config's folder with modules in it."""
     (tmp_path / "af_flow_steps.py").write_text(
-        "import af_flow_helper\ndef f(a):\n    return af_flow_helper.double(a)\n"
+        "import af_flow_helper\nNUMBER = 1\ndef f(a):\n    return af_flow_helper.double(a)\n"
     )
     (tmp_path / "af_flow_helper.py").write_text("def double(a):\n    return a * 2\n")
     yield tmp_path
@@ -51,6 +51,21 @@ async def test_a_function_of_the_configs_folder_is_found_with_what_it_imports(mo
     assert sys.path == path
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        "af_flow_steps:af_flow_helper.double", "af_flow_steps:__loader__.get_data", "af_flow_steps:f.__call__",
+        "json:codecs.open", "json.decoder:scanner.re.compile",
+    ],
+)  # fmt: skip
+async def test_a_listed_module_leads_to_no_other_that_it_imports(module: Path, target: str) -> None:
+    assert (await refused(module, target, "af_flow_steps", "json")).code == "AF-PYTHON-DENIED"
+
+
+async def test_a_listed_package_leads_to_its_own_modules(module: Path) -> None:
+    assert await from_folder(module, "json:encoder.py_encode_basestring", "json", input="x") == '"x"'
+
+
 async def test_a_module_that_is_not_listed_is_refused(module: Path) -> None:
     error = await refused(module, "os:getcwd", "af_flow_steps")
     assert (str(error), error.code) == ('module "os" isn\'t allowed', "AF-PYTHON-DENIED")
@@ -75,7 +90,7 @@ async def test_installed_modules_can_be_listed_too(module: Path) -> None:
     [
         ("af_flow_steps", '"af_flow_steps" is no function; write it like module:function', None),
         ("af_flow_steps:ff", 'module "af_flow_steps" has no function "ff"', 'did you mean "af_flow_steps:f"?'),
-        ("af_flow_steps:__name__", '"af_flow_steps:__name__" is no function but a str', None),
+        ("af_flow_steps:NUMBER", '"af_flow_steps:NUMBER" is no function but a int', None),
         ("af_flow_none:f", 'there is no module "af_flow_none"', None),
         ("af_flow_steps.sub:f", 'there is no module "af_flow_steps.sub"', None),
     ],
