@@ -29,6 +29,13 @@ _OF_TYPES: Mapping[str, frozenset[str]] = {
     "hmac": frozenset({"secret", "key_id", "algorithm", "header", "prefix", "sign", "timestamp", "encoding"}),
 }  # fmt: skip
 """Fields that mean something, by type."""
+_OURS = frozenset(
+    {
+        "response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method",
+        "code_verifier", "url",
+    }
+)  # fmt: skip
+"""Parameters by which an answer is known to be one to us."""
 _SIGNED = ("method", "path", "query", "timestamp", "body")
 
 
@@ -117,6 +124,22 @@ class ConnectionEntry(Model):
             raise ValueError(f'"{value}" is no address; it begins with http:// or https://')
         return value
 
+    @field_validator("token", "header", "prefix", "timestamp", "key_id")
+    @classmethod
+    def _sendable(cls, value: str | None) -> str | None:
+        if value is not None and not (value.isascii() and value.isprintable()):
+            raise ValueError(
+                "it goes into a header, which holds printable ASCII only; is there a line break at its end?"
+            )
+        return value
+
+    @field_validator("parameters")
+    @classmethod
+    def _further(cls, value: dict[str, str]) -> dict[str, str]:
+        if ours := sorted(_OURS & value.keys()):
+            raise ValueError(f'"{ours[0]}" is made anew for each login, and can\'t be given')
+        return value
+
     @model_validator(mode="after")
     def _whole(self) -> ConnectionEntry:
         known = {"type", "hosts", *_OF_TYPES[self.type]}
@@ -125,8 +148,13 @@ class ConnectionEntry(Model):
                 raise ValueError(f'"{name}" means nothing of type {self.type}; that has {", ".join(sorted(known))}')
         needed = {"bearer": ("token",), "api_key": ("key",), "basic": ("username", "password"), "hmac": ("secret",)}
         for name in needed.get(self.type, ()):
-            if getattr(self, name) is None:
+            given = getattr(self, name)
+            if given is None or (not given and name != "password"):  # some services take a key as the user alone
                 raise ValueError(f"type {self.type} needs {name}")
+        if self.type == "basic" and "{" not in str(self.username) and ":" in str(self.username):
+            raise ValueError("a username holds no colon: what comes after it would be taken for the password")
+        if self.type == "api_key" and self.query is None:
+            self._sendable(self.key)
         if self.type == "api_key" and self.header is not None and self.query is not None:
             raise ValueError("give one of header and query")
         return self

@@ -131,6 +131,19 @@ async def test_an_endpoint_without_encryption_is_never_asked() -> None:
     assert [request.url.path for request in world.requests] == [DISCOVERY]
 
 
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "file:///bin/sh", "//id.example.com"])
+async def test_people_are_sent_to_addresses_of_the_web_only(address: str) -> None:
+    device = {"device_code": "d", "user_code": "u", "verification_uri": address}
+    metadata = {**METADATA, "authorization_endpoint": address, "device_authorization_endpoint": f"{ISSUER}/device"}
+    world = World(told_by({DISCOVERY: metadata, "/device": device}))
+    book = await world.book({"own": {**OWN, "grant": "authorization_code", "private": True}})
+    with pytest.raises(NotConnected):
+        await book.begin("own", ALICE, redirect="http://127.0.0.1/callback")
+    with pytest.raises(AgentflowError) as refused:
+        await book.begin("own", ALICE)
+    assert refused.value.code == "AF-AUTH-REFUSED"
+
+
 async def test_what_a_server_says_can_always_be_kept_and_shown() -> None:
     content = b'{"error": "' + rb"b\ud800d" * 900 + b'"}'
     world = World(told_by({DISCOVERY: METADATA, "/token": httpx2.Response(400, content=content)}))

@@ -93,6 +93,18 @@ async def test_what_the_config_lacks_is_told_and_not_asked_of_people() -> None:
             assert (lack.reason, lack.connectable) == ("unconfigured", False)
 
 
+@pytest.mark.parametrize(("given", "why"), [("", "needs token"), ("t0ken\n", "is there a line break at its end")])
+async def test_an_empty_or_broken_secret_of_env_is_never_sent(
+    monkeypatch: pytest.MonkeyPatch, given: str, why: str
+) -> None:
+    monkeypatch.setenv("CRM_TOKEN", given)
+    async with book_of({"crm": {"type": "bearer", "token": "{env.CRM_TOKEN}"}}, "[CRM_TOKEN]") as (book, _):
+        with pytest.raises(NotConnected, match="lacks something in the config") as refused:
+            await book.credentials("crm", ALICE)
+    assert why in (refused.value.why or "")
+    assert "t0ken" not in repr(vars(refused.value))
+
+
 @pytest.mark.parametrize(
     ("entry", "told"),
     [
@@ -102,6 +114,13 @@ async def test_what_the_config_lacks_is_told_and_not_asked_of_people() -> None:
         ({"type": "api_key", "key": "x", "header": "a", "query": "b"}, "give one of header and query"),
         ({"type": "hmac", "secret": "x", "sign": ["everything"]}, '"everything" can\'t be signed'),
         ({"issuer": "id.example.com"}, "is no address"),
+        ({"type": "hmac", "secret": ""}, "type hmac needs secret"),
+        ({"type": "bearer", "token": ""}, "type bearer needs token"),
+        ({"type": "api_key", "key": ""}, "type api_key needs key"),
+        ({"type": "bearer", "token": "t\u00f6ken"}, "printable ASCII only"),
+        ({"type": "api_key", "key": "x", "header": "a\u00fc"}, "printable ASCII only"),
+        ({"type": "basic", "username": "a:b", "password": "c"}, "holds no colon"),
+        ({"parameters": {"state": "mine"}}, "is made anew for each login"),
     ],
 )
 def test_an_entry_that_means_nothing_is_refused(entry: Mapping[str, Any], told: str) -> None:

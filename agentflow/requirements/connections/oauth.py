@@ -104,8 +104,8 @@ class OAuthServer:
         if url is None:
             return None
         url = str(url).replace("{client_id}", self._settings.entry.client_id or "")
-        if not url.startswith("https://") and not self._settings.entry.private:
-            raise unconfigured(self._settings.name, f"{field} isn't https, which only `private: true` allows")
+        if not url.startswith(_WEB if self._settings.entry.private else "https://"):
+            raise unconfigured(self._settings.name, f"{field} isn't https, nor http, which only `private: true` allows")
         return url
 
     async def need(self, field: str) -> str:
@@ -159,7 +159,7 @@ class OAuthServer:
             response = await client.request("POST", url, data=form, withhold_token=True, auth=auth, headers=_ACCEPT)
         data = self._object(response)
         link = data.get("verification_uri") or data.get("verification_url")
-        if response.status_code >= 400 or not link or not data.get("device_code"):
+        if response.status_code >= 400 or not str(link).startswith(_WEB) or not data.get("device_code"):
             raise self._refused(data, response)
         return Device(
             str(data["device_code"]), told(data.get("user_code", "")), told(link),
@@ -169,8 +169,7 @@ class OAuthServer:
 
     async def poll(self, device_code: str) -> Answer:
         """Return the tokens for a device's code; raises Refused (`authorization_pending`) as long as there are none."""
-        grant = "urn:ietf:params:oauth:grant-type:device_code"
-        return await self._fetch(grant_type=grant, device_code=device_code)
+        return await self._fetch(grant_type="urn:ietf:params:oauth:grant-type:device_code", device_code=device_code)
 
     async def revoke(self, tokens: Mapping[str, str]) -> bool:
         """Revoke tokens (`access_token`, `refresh_token`); False: the server has no way to."""
@@ -207,8 +206,9 @@ class OAuthServer:
         url = await self.need("token_url")
         async with self._client() as client:
             data: Mapping[str, Any] = await client.fetch_token(url, **form)
-        inner = data.get("authed_user")
-        if "access_token" not in data and is_object(inner):  # Slack: a person's own token stands inside
+        if "access_token" not in data and is_object(
+            inner := data.get("authed_user")
+        ):  # Slack: a person's own token stands inside
             data = {**data, **inner}
         token = data.get("access_token")
         if not isinstance(token, str) or not (token.isascii() and token.isprintable()) or " " in token or not token:
@@ -295,6 +295,8 @@ _ACCEPT = {"Accept": "application/json"}
 _HEADERS = {"User-Agent": "agentflow", "Accept-Encoding": "identity"}
 _UNREADABLE = (ValueError, TypeError, ArithmeticError, RecursionError)
 """What reading an answer raises that is none: no JSON, too deep, or with fields of another type (`expires_in: [1]`)."""
+_WEB = ("https://", "http://")
+"""Addresses for people: with others browsers do other things (`file:`, `javascript:`)."""
 _METADATA = {
     "authorize_url": "authorization_endpoint",
     "token_url": "token_endpoint",
@@ -378,8 +380,7 @@ def _named(data: Mapping[str, Any], fields: tuple[str, ...]) -> str | None:
 
 
 def _text(data: Mapping[str, Any], field: str) -> str | None:
-    value = data.get(field)
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value := data.get(field), str) and value else None
 
 
 def _number(value: object) -> float | None:
