@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from agentflow.cli.examples import sketch
-from agentflow.definition.form_parts import Choice, Part, parts_of, shown
+from agentflow.definition.form_parts import Choice, Part, inside, parts_of, shown
 from agentflow.definition.samples import check
 from agentflow.definition.typed_text import NUMBERS, read_value, types_of
 from agentflow.steps.unset import UNSET
@@ -72,19 +72,11 @@ def _kind(part: Part) -> Kind:
         return "constant"
     if part.choices:
         return "choice"
-    if part.type == "object" and _is_flat(part.schema):
+    if inside(part):
         return "fields"
     if {"string"} < set(types_of(part.schema)) <= {"string", "null", *NUMBERS}:  # a number, or a text that says one
         return "text"
     return _KINDS.get(part.type, "edit")
-
-
-def _is_flat(schema: Mapping[str, Any]) -> bool:
-    """Tell whether an object has fields that can be asked one by one, and no others."""
-    inner = parts_of(schema)
-    return schema.get("additionalProperties") is False and all(
-        part.name and _kind(part) not in ("edit", "fields") for part in inner
-    )
 
 
 def _label(schema: Mapping[str, Any], kind: Kind) -> str:

@@ -58,7 +58,9 @@ def gate_lines(view: WaitView) -> list[str]:
         fields = [f"  {name}: {one_line(value, 200)}" for name, value in would.items()] if is_object(would) else []
         return ["", f"would run {details.get('type')}{once}", *fields]
     if gate == "review":
-        return ["", f"result: {one_line(details.get('result'), 1_000)}"]
+        rounds = details.get("round")
+        back = [f"sent back {rounds} time{'s' if rounds > 1 else ''}"] if isinstance(rounds, int) and rounds else []
+        return ["", f"result: {one_line(details.get('result'), 1_000)}", *back]
     if gate == "interrupted":
         started = details.get("started_at")
         begun = f", begun {ago(started, time.time())}" if isinstance(started, int | float) else ""

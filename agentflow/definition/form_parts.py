@@ -10,6 +10,9 @@ from agentflow.data import is_array, is_object
 from agentflow.definition.samples import check
 from agentflow.definition.typed_text import NUMBERS, alternatives, resolve, types_of
 
+_MANY = ("", "array", "object")
+"""Types of what isn't typed in a line."""
+
 
 class Choice(NamedTuple):
     """One value to choose from."""
@@ -57,6 +60,14 @@ def parts_of(schema: object, *given: Any) -> list[Part]:
         _part(name, resolve(part, root), root, name in needed, (filled[name],) if name in filled else ())
         for name, part in properties.items()
     ]
+
+
+def inside(part: Part) -> list[Part]:
+    """Return the parts of an object that has plain fields and no others, which are asked one by one; else nothing."""
+    if part.type != "object" or part.choices or part.schema.get("additionalProperties") is not False:
+        return []
+    parts = parts_of(part.schema, *part.given)
+    return parts if all(each.name and (each.choices or each.type not in _MANY) for each in parts) else []
 
 
 def ruled(schema: object, answers: Mapping[str, Any]) -> tuple[frozenset[str], frozenset[str]]:

@@ -44,6 +44,15 @@ workflows:
             tags: {type: array, items: {type: string}}
     output: "{steps.approve}"
 """
+EDITED: dict[str, Any] = {
+    "properties": {
+        "do": {"enum": ["edit", "approve"]},
+        "edit": {"type": "object", "properties": {"amount": {"type": "integer"}}, "additionalProperties": False},
+    }
+}
+SWITCHED: dict[str, Any] = {
+    "properties": {"edit": {"type": "object", "properties": {"on": {"type": "boolean"}}, "additionalProperties": False}}
+}
 HOSTILE = "</blockquote><script>alert(1)</script>\" onload='x' <!-- {{7*7}}"
 
 
@@ -194,6 +203,10 @@ async def test_a_filled_form_that_is_too_large_is_refused() -> None:
         ({"type": "array"}, {"": "[1]"}, [1]),
         ({"type": "boolean"}, {}, False),
         ({"properties": {"a": {"type": "string"}, "b": {"type": "number"}}, "required": ["a"]}, {"b": ""}, {"a": ""}),
+        (EDITED, {"do": "0", "edit.amount": "80"}, {"do": "edit", "edit": {"amount": 80}}),
+        (EDITED, {"do": "1", "edit.amount": ""}, {"do": "approve"}),
+        (SWITCHED, {"edit": '{"on": false}'}, {"edit": {"on": False}}),
+        (SWITCHED, {}, {}),
         ({"properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"type": "boolean"}}}, {"a": "true"}, {"a": True}),
     ],
 )

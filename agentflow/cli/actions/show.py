@@ -14,6 +14,7 @@ from typing import Any
 from agentflow.cli.actions.runs import abandoned, go_on
 from agentflow.cli.again import retry_command, retry_plan
 from agentflow.cli.agents import elsewhere
+from agentflow.cli.asked import asked_lines
 from agentflow.cli.children import child_lines
 from agentflow.cli.console import printable
 from agentflow.cli.desk import Desk
@@ -373,6 +374,7 @@ async def _step(desk: Desk, run: Run, view: RunView, workflow: Workflow, wanted:
             "fields  (templates as written)",
             *(f"  {key}: {one_line(value, 200)}" for key, value in given.items()),
         ]
+    lines += await asked_lines(desk, run.id, step.address)
     lines += [
         "",
         "log",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from agentflow.definition.form_parts import Choice, Part, parts_of, shown
+from agentflow.definition.form_parts import Choice, Part, inside, parts_of, shown
 from agentflow.definition.typed_text import read_value, types_of
 
 Kind = Literal["text", "long", "number", "boolean", "choice", "json"]
@@ -28,6 +28,13 @@ class Field:
     input_type: str = "text"
     shown: str = ""
     """What stands in it at first; of a choice, its number."""
+    of: str = ""
+    """The object of the answer that it is a field of; empty: the answer itself."""
+
+    @property
+    def key(self) -> str:
+        """Its name in the form."""
+        return f"{self.of}.{self.name}" if self.of else self.name
 
 
 def fields_of(schema: Mapping[str, Any] | None, default: Any = None) -> list[Field]:
@@ -37,7 +44,21 @@ def fields_of(schema: Mapping[str, Any] | None, default: Any = None) -> list[Fie
         schema: of the answer; None: anything is one.
         default: the answer that is taken when nobody answers: it stands in the form.
     """
-    return [_field(part) for part in parts_of(schema, *(() if default is None else (default,)))]
+    fields: list[Field] = []
+    for part in parts_of(schema, *(() if default is None else (default,))):
+        inner = inside(part)
+        if any(each.type == "boolean" for each in inner):  # a box can't say that it is left out
+            inner = []
+        fields += [_inner(part, each) for each in inner] or [_field(part)]
+    return fields
+
+
+def _inner(part: Part, inner: Part) -> Field:
+    """Return the field for one of an object's: needed only where the object is."""
+    field, whole = _field(inner), _field(part)
+    return replace(
+        field, of=part.name, label=f"{whole.label}: {field.label}", required=field.required and part.required
+    )
 
 
 def _field(part: Part) -> Field:
@@ -81,11 +102,16 @@ def answer_of(fields: Sequence[Field], given: Mapping[str, str]) -> Any:
     """
     values: dict[str, Any] = {}
     for field in fields:
-        text = given.get(field.name, "")
+        text = given.get(field.key, "")
+        into = values.setdefault(field.of, {}) if field.of else values
         if field.kind == "boolean":
-            values[field.name] = text == "true"
+            into[field.name] = text == "true"
         elif text != "" or (field.required and field.kind in ("text", "long")):
-            values[field.name] = _value(field, text)
+            into[field.name] = _value(field, text)
+    needed = {field.of for field in fields if field.required}
+    for of in {field.of for field in fields if field.of} - needed:
+        if not values[of]:  # left out as a whole
+            del values[of]
     if len(fields) == 1 and fields[0].name == "":
         return values.get("")
     return values

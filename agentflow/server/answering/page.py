@@ -54,8 +54,8 @@ def _gate(view: WaitView) -> str:
 
 
 def _input(number: int, field: Field, filled: Mapping[str, str]) -> str:
-    key, name = f"f{number}", escape(field.name)
-    value = filled.get(field.name, field.shown)
+    key, name = f"f{number}", escape(field.key)
+    value = filled.get(field.key, field.shown)
     mark = "" if field.required else ' <span class="soft">(optional)</span>'
     label = f'<label for="{key}">{escape(field.label)}{mark}</label>'
     about = f'<small id="{key}h">{escape(field.help)}</small>' if field.help else ""
