@@ -297,3 +297,12 @@ def test_a_template_nested_too_deep_is_refused() -> None:
 def test_a_number_too_long_for_text_fails_the_step_only() -> None:
     with pytest.raises(StepError):
         render("n = {input.n}", Fake(input={"n": 10**5000}))
+
+
+@pytest.mark.parametrize("value", [{1, 2}, [object()]])
+def test_a_value_without_a_form_as_text_keeps_its_type_alone_and_fails_inside_of_a_text(value: object) -> None:
+    view = Fake(input={"x": value})
+    assert render("{input.x}", view) is value
+    with pytest.raises(StepError) as caught:
+        render("is {input.x}", view)
+    assert caught.value.code == "AF-REF-TEXT"
