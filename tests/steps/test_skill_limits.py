@@ -64,6 +64,9 @@ def tools(tmp_path: Path) -> Path:
         ([], {"command": "echo"}, False),
         (["echo"], {"command": "echo", "env": {"PATH": "bin"}}, False),
         (["echo"], {"command": "echo", "env": {"LD_PRELOAD": "x.so"}}, False),
+        (["echo"], {"command": "echo", "env": {"OPENSSL_CONF": "x.cnf"}}, False),
+        (["echo"], {"command": "echo", "env": {"_JAVA_OPTIONS": "-javaagent:x.jar"}}, False),
+        (["echo"], {"command": "echo", "env": {"HOME": "work"}}, False),
         (["echo"], {"command": "echo", "env": {"NAME": "x"}}, True),
     ],
 )
