@@ -17,9 +17,9 @@ _SKILL: Final = "native:shell"
 _STEERING: Final = (
     "PATH", "LD_*", "DYLD_*", "GLIBC_TUNABLES", "GCONV_PATH", "BASH_ENV", "ENV", "SHELLOPTS", "BASHOPTS", "PS4", "IFS",
     "ZDOTDIR", "HOME", "XDG_*", "PYTHON*", "NODE_*", "npm_config_*", "NPM_CONFIG_*", "PERL*", "RUBY*", "GEM_*",
-    "BUNDLE_*", "JAVA_*", "_JAVA_OPTIONS", "JDK_*", "CLASSPATH", "LUA_*", "PHP*", "R_*", "DOTNET_*", "OPENSSL_*", "GTK_*",
-    "QT_*", "MAKEFLAGS", "GNUMAKEFLAGS", "TAR_OPTIONS", "RSYNC_*", "GIT_*", "SSH_*", "SUDO_*", "EDITOR", "VISUAL",
-    "*PAGER", "LESS*", "BROWSER", "CURL_HOME", "WGETRC",
+    "BUNDLE_*", "JAVA_*", "_JAVA_OPTIONS", "JDK_*", "CLASSPATH", "LUA_*", "PHP*", "R_*", "DOTNET_*", "OPENSSL_*",
+    "GTK_*", "QT_*", "MAKEFLAGS", "GNUMAKEFLAGS", "TAR_OPTIONS", "RSYNC_*", "GIT_*", "SSH_*", "SUDO_*", "EDITOR",
+    "VISUAL", "*PAGER", "LESS*", "BROWSER", "CURL_HOME", "WGETRC",
 )  # fmt: skip
 """Variables by which an allowed program runs another one. Of a step with limited programs they need leave by name."""
 
