@@ -134,6 +134,9 @@ async def test_another_browser_and_a_forged_answer_connect_nobody(tmp_path: Path
         assert (await mallory.browser.get(f"{link[:-4]}AAAA")).status_code == 404
         assert (await engine.get(run.id, principal=ALICE)).state == "auth-required"
         assert (await alice.browser.get(back)).status_code == 200, "the one who began still may"
+        again = await mallory.browser.get(back)
+        assert (again.status_code, "alice@example.com" in again.text) == (403, False), "nor is he told what came of it"
+        assert "alice@example.com" in (await alice.browser.get(back)).text
         await alice.close()
         await mallory.close()
 

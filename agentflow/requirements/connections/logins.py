@@ -122,7 +122,7 @@ class Logins:
         """Take what the browser brought back."""
         login = await self._known(state)
         if login.outcome is not None:
-            return self._before(login)
+            return self._before(login, browser)
         settings, kept = self._settings.of(login.spot.connection), self._opened(login)
         server = self._server(settings)
         if "verifier" not in kept or kept.get("browser") != (None if browser is None else _digest(browser)):
@@ -140,7 +140,7 @@ class Logins:
             answer = await server.exchange(query.get("code", ""), kept["verifier"], kept["redirect"])
             return await self._connected(taken, settings, kept, answer)
         except AgentflowError as error:
-            await self._failed(taken, error)
+            await self._failed(taken, error, kept.get("browser"))
             raise
 
     async def poll(self, state: str) -> Finished | float:
@@ -182,9 +182,11 @@ class Logins:
             raise _state("the connection is another one in the config now")
         return kept
 
-    def _before(self, login: Login) -> Finished:
-        """Return, or raise, what came of a login."""
+    def _before(self, login: Login, browser: str | None = None) -> Finished:
+        """Return, or raise, what came of a login: to the browser that began it."""
         past = decode((login.outcome or "").encode())
+        if past.get("browser") != (None if browser is None else _digest(browser)):
+            raise _state("another browser has begun it")
         if "code" in past:
             raise AgentflowError(past["what"], code=past["code"], why=past.get("why"), hint=past.get("hint"))
         scopes, lacks = tuple(past["scopes"]), tuple(past["lacking"])
@@ -193,8 +195,8 @@ class Logins:
             again=True,
         )  # fmt: skip
 
-    async def _failed(self, login: Login, error: AgentflowError) -> None:
-        past = {"code": error.code, "what": error.what, "why": error.why, "hint": error.hint}
+    async def _failed(self, login: Login, error: AgentflowError, browser: str | None = None) -> None:
+        past = {"code": error.code, "what": error.what, "why": error.why, "hint": error.hint, "browser": browser}
         with anyio.CancelScope(shield=True):
             await self._vault.settle(login.key, encode(self._safe.shown(past)).decode())
 
@@ -209,7 +211,7 @@ class Logins:
             answer.refresh_token is not None, updated_at=now,
         )  # fmt: skip
         lacks = tuple(lacking(login.scopes, scopes, settings.preset))
-        outcome = {"scopes": scopes, "lacking": lacks, "account": account}
+        outcome = {"scopes": scopes, "lacking": lacks, "account": account, "browser": kept.get("browser")}
         with anyio.CancelScope(shield=True):
             await self._vault.keep(held)
             await self._vault.settle(login.key, encode(self._safe.shown(outcome)).decode())
