@@ -29,12 +29,9 @@ BY_HAND = {
     "AF-DEFINITION-SIZE": "its example would be 16 MiB",
     "AF-INCLUDE-CYCLE": "is about files",
     "AF-INCLUDE-LIMIT": "is about files",
-    "AF-JSON-SYNTAX": "an example in YAML can't have it",
-    "AF-SCHEMA-HEADER": "comes from tools that are written in Python",
     "AF-SECRET-SHORT": "depends on the value of a variable",
     "AF-STEP-INVALID": "comes from steps that are built in Python",
     "AF-WORKFLOW-DUPLICATE": "takes two files",
-    "AF-YAML-KEY": "most of its examples have other codes too",
 }
 """Codes of checks without an example that `validate` refuses, and why. This list only gets shorter."""
 UNPROVOKED = {
@@ -46,20 +43,21 @@ UNPROVOKED = {
 
 
 def _found(text: str) -> list[str]:
+    file = "agentflow.json" if text.startswith("{") else "agentflow.yaml"
     try:
-        return [problem.code for problem in load_text(text).warnings]
+        return [problem.code for problem in load_text(text, file).warnings]
     except DefinitionError as error:
         return [problem.code for problem in error.problems]
 
 
-def _yaml(section: str) -> list[tuple[str, str]]:
+def _configs(section: str) -> list[tuple[str, str]]:
     return list(_examples(section))
 
 
 def _examples(section: str) -> Iterator[tuple[str, str]]:
     for code in PAGES:
         told = page(code)
-        if told is not None and told.sections.get(section, "").startswith("```yaml"):
+        if told is not None and told.sections.get(section, "").startswith(("```yaml", "```json")):
             yield code, told.example(section) or ""
 
 
@@ -76,23 +74,23 @@ def test_a_page_belongs_to_a_code_says_why_it_matters_and_names_codes_near_it(co
     assert told.near or code in ALONE
 
 
-@pytest.mark.parametrize(("code", "text"), _yaml("Wrong"), ids=lambda value: value if value in CODES else "")
+@pytest.mark.parametrize(("code", "text"), _configs("Wrong"), ids=lambda value: value if value in CODES else "")
 def test_a_wrong_example_provokes_its_code_and_no_other(code: str, text: str) -> None:
     assert set(_found(text)) == {code}
 
 
-@pytest.mark.parametrize(("code", "text"), _yaml("Right"), ids=lambda value: value if value in CODES else "")
+@pytest.mark.parametrize(("code", "text"), _configs("Right"), ids=lambda value: value if value in CODES else "")
 def test_a_right_example_has_nothing_to_be_told_about(code: str, text: str) -> None:
     assert _found(text) == []
 
 
 def test_each_code_of_a_check_has_a_wrong_example_or_a_reason_for_none() -> None:
-    without = {code for code in CHECKS if code not in dict(_yaml("Wrong"))}
+    without = {code for code in CHECKS if code not in dict(_configs("Wrong"))}
     assert without == BY_HAND.keys()
 
 
 def test_what_works_or_fails_only_when_it_runs_is_valid() -> None:
-    for code, text in (*_yaml("Works"), *_yaml("Fails")):
+    for code, text in (*_configs("Works"), *_configs("Fails")):
         assert _found(text) == [], code
 
 
@@ -115,7 +113,7 @@ def _named_in_tests() -> frozenset[str]:
 
 
 def test_each_code_is_provoked_by_a_test_or_stands_in_the_list_of_those_that_are_not() -> None:
-    provoked = _named_in_tests() | dict(_yaml("Wrong")).keys()
+    provoked = _named_in_tests() | dict(_configs("Wrong")).keys()
     assert CODES.keys() - provoked == UNPROVOKED.keys()
 
 
