@@ -27,6 +27,7 @@ LOOKING = frozenset(
         "mcp",
         "steps",
         "schema",
+        "doctor",
         "explain",
         "validate",
         "workflows",
@@ -67,7 +68,6 @@ def root(
     agentflow init demo
     agentflow run report --input region=emea
     agentflow waits answer w5d1kq --set decision=approve
-    agentflow runs watch @last
     """
 
 
@@ -99,6 +99,7 @@ ENTRIES = (
     Entry("mcp", OPERATE, "mcp"),
     Entry("connections", OPERATE, "connections", group=True),
     Entry("push", OPERATE, "push", group=True),
+    Entry("doctor", OPERATE, "project"),
     Entry("store", OPERATE, "store", group=True),
 )
 

@@ -89,3 +89,11 @@ def templates(incomplete: str) -> Iterable[str]:
     from agentflow.cli.actions.init import TEMPLATES  # noqa: PLC0415  only while completing
 
     return TEMPLATES
+
+
+@_quiet
+def checks(incomplete: str) -> Iterable[str]:
+    """Return names of the doctor's checks."""
+    from agentflow.cli.checks import CHECKS  # noqa: PLC0415  only while completing
+
+    return CHECKS

@@ -24,6 +24,7 @@ ORDER = (
     "steps",
     "schema",
     "explain",
+    "doctor",
     "store",
 )
 """Top-level commands by task; others keep their order."""

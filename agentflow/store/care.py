@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from agentflow.errors import StoreError
-from agentflow.store.findings import Progress, Report, Restored
+from agentflow.store.findings import Glance, Progress, Report, Restored
 from agentflow.store.places import there
 
 _MAGIC = b"SQLite format 3\0"
@@ -118,6 +118,17 @@ async def check(location: str | Path) -> Report:
     from agentflow.store.sqlite.care.check import look_over  # noqa: PLC0415
 
     return await look_over(place_of(location))
+
+
+def glance(location: str | Path) -> Glance:
+    """Look at a store without changing it, and without reading much of it.
+
+    Raises:
+        StoreError: it isn't a store, can't be read, or comes from a newer version.
+    """
+    from agentflow.store.sqlite.care.glance import glance_at  # noqa: PLC0415
+
+    return glance_at(place_of(location))
 
 
 async def vacuum(location: str | Path, *, full: bool = False, progress: Progress | None = None) -> int:

@@ -55,6 +55,22 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Glance:
+    """What a quick look at a store tells."""
+
+    path: str
+    schema: int
+    """Version of its tables."""
+    bytes: int
+    """Size of the file, the log included."""
+    runs: int
+    newest: float | None
+    """When a run has changed last; None: there is none."""
+    fault: str | None = None
+    """What is wrong with its log."""
+
+
+@dataclass(frozen=True, slots=True)
 class Restored:
     """What restoring did."""
 

@@ -24,6 +24,7 @@ def test_the_first_help_groups_commands_by_task_and_begins_with_examples(capsys:
     "command",
     [
         ["init"],
+        ["doctor"],
         ["run"],
         ["validate"],
         ["workflows"],

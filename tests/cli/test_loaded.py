@@ -25,6 +25,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "--help": (*READS, *STORE, *PYDANTIC, "yaml", "agentflow.cli.session"),
     "explain AF-RUN-UNKNOWN": (*READS, *STORE, *PYDANTIC, "yaml"),
     "init fresh": (*PLANNER, *PROTOCOLS, *STORE[:2]),
+    "doctor --only config": (*PLANNER, *PROTOCOLS, *STORE[:2]),
     "validate plain.yaml": (*PLANNER, *PROTOCOLS, "agentflow.store.sqlite", "apsw"),
     "graph report": (*PLANNER, *PROTOCOLS, "agentflow.store.sqlite", "apsw"),
     "workflows": (*PLANNER, *PROTOCOLS),
