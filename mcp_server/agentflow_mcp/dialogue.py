@@ -13,7 +13,7 @@ from agentflow.errors import AgentflowError, ConflictError, InputError
 from agentflow.store.common import OPEN
 from agentflow_mcp.asking import Asking, Opened, Reply, Request
 from agentflow_mcp.caller import Caller
-from agentflow_mcp.questions import DOOR, Question, Questions, unfit
+from agentflow_mcp.questions import DOOR, Question, Questions, asked_text, unfit
 
 TRIES = 3
 """How often a user is asked who gives answers that don't fit."""
@@ -59,7 +59,7 @@ class Dialogue:
             try:
                 await self.engine.resume(view.id, reply, door=DOOR, principal=caller.principal)
             except InputError as error:
-                request = replace(request, message=unfit(view.message, error.why or error.what))
+                request = replace(request, message=unfit(asked_text(view), error.why or error.what))
             except ConflictError:
                 return True  # somebody else was first
             else:

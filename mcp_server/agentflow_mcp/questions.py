@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from agentflow.definition.gate_told import told_of
 from agentflow.engine import Engine, WaitView
 from agentflow.engine.commands.noting import Note, last_note, note
 from agentflow.principal import Principal
@@ -40,6 +41,12 @@ class Question:
     def is_pending(self) -> bool:
         """Whether nobody has said anything to it in its present form."""
         return self.noted is None or self.noted.kind == "wait_refused"
+
+
+def asked_text(view: WaitView) -> str:
+    """Return what stands above a form: the question, and at a step's gate what it is about."""
+    told = told_of(view.details)
+    return view.message if told is None else f"{view.message}\n\n{told.title}\n{told.text}"
 
 
 def unfit(message: str, why: str) -> str:
@@ -90,7 +97,7 @@ class Questions:
             url = self.page_of(view, caller.principal) if caller.pages else None
             return None if url is None else Request(view.message, url=url)
         shape = form(view.schema) if caller.forms else None
-        return None if shape is None else Request(view.message, shape)
+        return None if shape is None else Request(asked_text(view), shape)
 
     def page_of(self, view: WaitView, principal: Principal) -> str | None:
         """Return the address where a person answers what a model may not; None: there is none, or a model may."""

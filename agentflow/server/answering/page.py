@@ -8,9 +8,9 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
+from agentflow.definition.gate_told import told_of
 from agentflow.engine import WaitView
 from agentflow.server.answering.fields import Field
-from agentflow.server.answering.gates import told_of
 
 STYLE: Final = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
 REASON: Final = "reason"
@@ -47,7 +47,7 @@ def asking(
 
 
 def _gate(view: WaitView) -> str:
-    told = told_of(view)
+    told = told_of(view.details)
     if told is None:
         return ""
     return f'\n<p class="soft">{escape(told.title)}</p>\n<blockquote>{escape(told.text)}</blockquote>'

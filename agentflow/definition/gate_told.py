@@ -1,13 +1,13 @@
-"""What is shown of a step's gate above its form: nobody approves what they can't see."""
+"""What is shown of a step's gate beside its question: nobody approves what they can't see. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from agentflow.data import is_object
 from agentflow.definition.form_parts import shown
-from agentflow.engine import WaitView
 
 
 class Told(NamedTuple):
@@ -17,9 +17,8 @@ class Told(NamedTuple):
     text: str
 
 
-def told_of(view: WaitView) -> Told | None:
-    """Return what a gate shows: what would be done, what was given, what is known; None where nothing waits at one."""
-    details = view.details
+def told_of(details: Mapping[str, Any]) -> Told | None:
+    """Return what a wait's details show at a gate: what would be done, what was given, what is known; else None."""
     gate = details.get("gate")
     if gate == "approve":
         would = details.get("would")
