@@ -67,6 +67,20 @@ MEANT: Mapping[str, str] = {
 """Words people try first, and the command that does it."""
 
 
+OF_RUNS: Mapping[str, tuple[str, ...]] = {
+    "resume": ("runs watch", "waits answer"),
+    "continue": ("runs watch", "waits answer"),
+    "answer": ("waits answer",),
+    "stop": ("runs cancel",),
+    "kill": ("runs cancel",),
+    "logs": ("runs show",),
+    "follow": ("runs watch",),
+    "delete": ("runs purge",),
+    "start": ("run",),
+}
+"""The same of commands for runs: a run that was left is carried on by `watch`, one that waits by an answer."""
+
+
 class WrongUse(Exception):
     """The command line was used wrongly."""
 
@@ -146,6 +160,8 @@ def did_you_mean(group: Group, ctx: Any, name: str) -> str:
     is_root = ctx.parent is None
     if is_root and name in MEANT:
         return f"did you mean: {ctx.command_path} {MEANT[name]}"
+    if ctx.info_name == "runs" and name in OF_RUNS:
+        return f"did you mean: {', '.join(f'{ctx.parent.command_path} {each}' for each in OF_RUNS[name])}"
     near = get_close_matches(name, group.list_commands(ctx), n=3, cutoff=0.55)
     if is_root and not near:
         near = [MEANT[word] for word in get_close_matches(name, MEANT, n=1, cutoff=0.75)]

@@ -10,7 +10,9 @@ from agentflow.definition.models import Step, Workflow
 from agentflow.definition.scopes import Located, Scope, walk
 from agentflow.redaction import current
 
-EdgeKind = Literal["after", "any", "branch", "on_success", "on_failure", "finally", "compensate"]
+EdgeKind = Literal["after", "any", "branch", "again", "on_success", "on_failure", "finally", "compensate"]
+_LOOPS: dict[str, str] = {"for_each": "next", "while": "again", "until": "again", "recur": "again"}
+"""Step types whose bodies come again, and what is written on the way back."""
 _DOTTED = ("on_failure", "compensate")
 _HOOK_KINDS: dict[str, EdgeKind] = {
     "on_success": "on_success",
@@ -34,6 +36,13 @@ class Node:
     label: str
     holds: bool = False
     """It holds other steps."""
+    calls: str | None = None
+    """The workflow that it starts."""
+
+    @property
+    def kind(self) -> str:
+        """What is written below its name."""
+        return self.type if self.calls is None else f"{self.type} {self.calls}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,7 @@ def build(workflow: Workflow) -> Graph:
             edges.extend(_hook(scope))
         edges.extend(_entering(scope))
         edges.extend(_inside(scope, cluster))
+        edges.extend(_back(scope))
         if scope.kind == "main" and (workflow.on_success or workflow.on_failure or workflow.finally_):
             edges.extend(_ending(scope, cluster))
     return Graph(workflow.id, roots, edges)
@@ -106,6 +116,7 @@ def to_data(workflow: Workflow) -> dict[str, Any]:
             frames.pop()
         else:
             entry = {"id": item.id, "step": item.step, "type": item.type, "label": item.label, "scope": frames[-1].id}
+            entry["calls"] = item.calls
             nodes.append({name: value for name, value in entry.items() if value is not None})
     edges = [
         {"from": edge.source, "to": edge.target, "kind": edge.kind, **({"label": edge.label} if edge.label else {})}
@@ -134,7 +145,7 @@ def to_dot(workflow: Workflow) -> str:
         marks = [f"label={_dot(edge.label)}"] if edge.label else []
         if edge.kind in _DOTTED:
             marks.append("style=dotted")
-        elif edge.kind in ("any", "finally", "on_success"):
+        elif edge.kind in ("any", "again", "finally", "on_success"):
             marks.append("style=dashed")
         end = f" [{', '.join(marks)}]" if marks else ""
         lines.append(f"  {_dot(edge.source)} -> {_dot(edge.target)}{end};")
@@ -203,7 +214,9 @@ def _scope_label(scope: Scope) -> str:
 
 def _node(located: Located) -> Node:
     step = located.step
-    return Node(located.address, step.id, step.type, step.name, holds=bool(step.bodies))
+    calls = step.config.get("workflow") if step.type == "workflow" else None
+    called = str(calls) if calls is not None else None
+    return Node(located.address, step.id, step.type, step.name, bool(step.bodies), called)
 
 
 def _inside(scope: Scope, cluster: Cluster) -> Iterator[Edge]:
@@ -253,6 +266,16 @@ def _ending(scope: Scope, cluster: Cluster) -> Iterator[Edge]:
             yield Edge(located.address, _END, "after")
 
 
+def _back(scope: Scope) -> Iterator[Edge]:
+    """Yield the edges from the last steps of a loop's body to the loop."""
+    holder, order = scope.owner, scope.order
+    if holder is None or scope.kind != "body" or holder.step.type not in _LOOPS:
+        return
+    for located in scope.located:
+        if not order.successors[located.number] and not order.any_successors[located.number]:
+            yield Edge(located.address, holder.address, "again", _LOOPS[holder.step.type])
+
+
 def _hook(scope: Scope) -> Iterator[Edge]:
     for number in _first(scope):
         yield Edge(_END, scope.located[number].address, _HOOK_KINDS[scope.key], scope.key)
@@ -295,12 +318,12 @@ def _dot_node(node: Node) -> str:
     shape = _shape(node)
     if shape == "join":
         return "shape=point"
-    label = _dot(f"{node.label}\n{node.type}")
+    label = _dot(f"{node.label}\n{node.kind}")
     return f"label={label}" if shape == "step" else f"label={label}, shape={shapes[shape]}"
 
 
 def _mermaid_node(node: Node) -> str:
-    label = f"{_text(node.label)}<br/>{_text(node.type)}"
+    label = f"{_text(node.label)}<br/>{_text(node.kind)}"
     match _shape(node):
         case "choice":
             return f'{{"{label}"}}'

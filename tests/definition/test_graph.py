@@ -160,3 +160,25 @@ def test_the_frame_of_a_containers_steps_does_not_look_like_the_container_again(
     assert 'n0{{"trip<br/>saga"}}' in text
     assert 'subgraph s1["trip: steps"]' in text
     assert text.count('"trip"') == 0
+
+
+def test_a_step_that_calls_a_workflow_names_it() -> None:
+    workflow = Workflow(id="w", steps=(step("ask", type="workflow", config={"workflow": "review"}),))
+    assert '"ask" [label="ask\\nworkflow review"];' in to_dot(workflow)
+    assert 'n0["ask<br/>workflow review"]' in to_mermaid(workflow)
+    assert [node["calls"] for node in to_data(workflow)["nodes"]] == ["review"]
+
+
+@pytest.mark.parametrize(("kind", "label"), [("for_each", "next"), ("while", "again"), ("until", "again")])
+def test_a_loop_has_a_way_back_from_its_last_steps_and_each_step_stands_there_once(kind: str, label: str) -> None:
+    body = Body(steps=(step("first"), step("left", "first"), step("right", "first")))
+    loop = step("each", type=kind, config={"in": [1], "condition": "{x}"}, bodies={"steps": body})
+    workflow = Workflow(id="w", steps=(loop, step("after")))
+    back = [edge for edge in to_data(workflow)["edges"] if edge["kind"] == "again"]
+    assert [(edge["from"], edge["to"], edge["label"]) for edge in back] == [
+        ("each/left", "each", label),
+        ("each/right", "each", label),
+    ]
+    nodes = [node["id"] for node in to_data(workflow)["nodes"]]
+    assert nodes == ["each", "each/first", "each/left", "each/right", "after"]
+    assert f'"each/left" -> "each" [label="{label}", style=dashed];' in to_dot(workflow)
