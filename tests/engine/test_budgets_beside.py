@@ -165,3 +165,14 @@ def test_an_estimate_where_it_has_no_effect_is_told(lab: Lab) -> None:
 def test_a_budget_that_is_none_is_refused(budget: Any) -> None:
     with pytest.raises(DefinitionError):
         config_from([Workflow(id="main", steps=[set_("a", value=1)], budget=budget)])
+
+
+async def test_a_stop_ends_all_runs_between_the_step_that_asked_and_the_budget(lab: Lab) -> None:
+    inner = lab.workflow(*(lab.call(name, lambda: 1) for name in "abc"), id="inner")
+    middle = lab.workflow(workflow("in", workflow="inner"), id="middle")
+    flow = lab.workflow(workflow("mid", workflow="middle"), budget={"steps": 2})
+    async with lab.open(flow, middle, inner) as engine:
+        run = await rest(engine, await engine.start("main", None))
+        await engine.resume((await question(engine, run)).id, Answer({"action": "stop"}))
+        done = await lab.finish(engine, run)
+    done.failed("AF-BUDGET-STOPPED")

@@ -29,6 +29,7 @@ from agentflow.engine.plan.nodes import Node, Scope
 from agentflow.engine.plan.spending import Spending, bare
 from agentflow.engine.plan.state import RunState, Tree
 from agentflow.engine.plan.treasury import Expected, Reserve, Treasury
+from agentflow.errors import Failure
 from agentflow.steps.unset import UNSET
 from agentflow.store.rows import added
 from agentflow.usage import cost_of
@@ -283,6 +284,7 @@ def answered(run: RunState, node: Node, answer: Mapping[str, Any]) -> None:
         _halt_hooks(run, node)
         halting.halt_scope(holder, scope, "sibling_failed", interrupt=False)
         run.tree.push("scope_failed", holder, scope, failure)
+        _halt_below(run, node, holder, failure)
 
 
 def _raise(holder: RunState, budget: Any, what: str, value: Any) -> None:
@@ -295,6 +297,17 @@ def _raise(holder: RunState, budget: Any, what: str, value: Any) -> None:
         limits[what] = (limit_of(holder, budget, what) or 0) + (original(budget, what) or 0)
     raise_to(holder, limits)
     holder.emit("budget_raised", None, {kind: data_of(kind, limit) for kind, limit in limits.items()})
+
+
+def _halt_below(run: RunState, node: Node, holder: RunState, failure: Failure) -> None:
+    """Stop the runs between a step and the run that is stopped: one with others at work isn't canceled by that."""
+    current: RunState | None = run
+    while current is not None and current is not holder:
+        scope = _outermost(run, node, current)
+        if scope is not None:
+            halting.halt_scope(current, scope, "sibling_failed", interrupt=False)
+            run.tree.push("scope_failed", current, scope, failure)
+        current = current.parent_run
 
 
 def _halt_hooks(run: RunState, node: Node) -> None:
