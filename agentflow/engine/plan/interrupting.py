@@ -22,16 +22,22 @@ SCHEMA: Mapping[str, Any] = {
     "properties": {
         "outcome": {
             "type": "string",
-            "oneOf": [
-                {"const": "happened", "title": "It has happened"},
-                {"const": "not_happened", "title": "It hasn't happened: run it"},
+            "oneOf": [  # what does no harm comes first: forms offer it, and examples take it
                 {"const": "give_up", "title": "Give up: the step fails"},
+                {"const": "not_happened", "title": "It hasn't happened: run it"},
+                {"const": "happened", "title": "It has happened"},
             ],
         },
         "result": {"description": "What it gave, if it has happened."},
     },
     "required": ["outcome"],
     "additionalProperties": False,
+    "allOf": [
+        {
+            "if": {"properties": {"outcome": {"const": "happened"}}, "required": ["outcome"]},
+            "else": {"properties": {"result": False}},
+        }
+    ],
 }
 
 
