@@ -52,6 +52,11 @@ class FakeContext:
         self.saved: list[Any] = []
         self.saving = anyio.Event()
         self.used: list[Told] = []
+        self.messages: list[tuple[list[Mapping[str, Any]], Mapping[str, Any] | None]] = []
+        self.statuses: list[str] = []
+        self.published: list[tuple[str, Any, str | None]] = []
+        self.reached = 0
+        """How many waits an event reaches."""
 
     @property
     def cancel_scope(self) -> anyio.CancelScope:
@@ -93,17 +98,18 @@ class FakeContext:
         self.artifacts.append(artifact)
 
     def message(self, parts: list[Mapping[str, Any]], metadata: Mapping[str, Any] | None = None) -> None:
-        pass
+        self.messages.append((parts, metadata))
 
     def status(self, text: str) -> None:
-        pass
+        self.statuses.append(text)
 
     async def save(self, state: Any) -> None:
         self.saved.append(state)
         self.saving.set()
 
     async def publish(self, topic: str, data: Any, event_id: str | None = None) -> int:
-        return 0
+        self.published.append((topic, data, event_id))
+        return self.reached
 
     async def call_tool(self, name: str, input: Any = None, *, server: str | None = None) -> Any:  # noqa: A002  named as in YAML
         return None

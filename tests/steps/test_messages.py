@@ -2,86 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-import anyio
 import pytest
 from pydantic import ValidationError
 
 from agentflow.errors import StepError
 from agentflow.steps import registry
-from agentflow.steps.contract import Artifact, Result, TurnPlace
+from agentflow.steps.contract import Artifact, Result
+from tests.steps.context import FakeContext
 
 pytestmark = pytest.mark.anyio
 
 
-class FakeServices:
-    """Offers nothing."""
-
-    def python(self, target: str) -> Callable[..., Any]:
-        raise LookupError(target)
-
-    def secret(self, name: str) -> str | None:
-        return None
-
-
-@dataclass
-class FakeContext:
-    """What a step is given, and what it did with it."""
-
-    run_id: str = "run-1"
-    workflow_id: str = "demo"
-    address: str = "box/step"
-    attempt: int = 1
-    tries: int = 1
-    idempotency_key: str = "key-1"
-    input: Any = None
-    steps: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    values: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    env: Mapping[str, str] = field(default_factory=dict[str, str])
-    state: Any = None
-    arrived: Any = None
-    turn: TurnPlace | None = None
-    services: FakeServices = field(default_factory=FakeServices)
-    cancel_scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    time: float = 1_000.0
-    reached: int = 0
-    messages: list[tuple[list[Mapping[str, Any]], Mapping[str, Any] | None]] = field(default_factory=list[Any])
-    artifacts: list[Artifact] = field(default_factory=list[Artifact])
-    statuses: list[str] = field(default_factory=list[str])
-    published: list[tuple[str, Any, str | None]] = field(default_factory=list[Any])
-
-    def now(self) -> float:
-        return self.time
-
-    def secret(self, name: str) -> str | None:
-        return None
-
-    def progress(self, fraction: float | None, message: str = "") -> None: ...
-
-    def log(self, text: str, level: str = "info") -> None: ...
-
-    async def drain(self) -> None: ...
-
-    def heartbeat(self) -> None: ...
-
-    async def artifact(self, artifact: Artifact) -> None:
-        self.artifacts.append(artifact)
-
-    def message(self, parts: list[Mapping[str, Any]], metadata: Mapping[str, Any] | None = None) -> None:
-        self.messages.append((parts, metadata))
-
-    def status(self, text: str) -> None:
-        self.statuses.append(text)
-
-    async def save(self, state: Any) -> None:
-        self.state = state
-
-    async def publish(self, topic: str, data: Any, event_id: str | None = None) -> int:
-        self.published.append((topic, data, event_id))
-        return self.reached
+def context(**given: Any) -> FakeContext:
+    """Return a context in which some things are as given."""
+    ctx = FakeContext(key="key-1")
+    ctx.address, ctx.workflow_id = "box/step", "demo"
+    for name, value in given.items():
+        setattr(ctx, name, value)
+    return ctx
 
 
 async def perform(name: str, config: dict[str, Any], ctx: FakeContext | None = None) -> Any:
@@ -89,7 +29,7 @@ async def perform(name: str, config: dict[str, Any], ctx: FakeContext | None = N
     spec = registry.find(name)
     assert spec is not None
     assert spec.execute is not None
-    ctx = ctx or FakeContext()
+    ctx = ctx or context()
     outcome = await spec.execute(spec.config.model_validate(config), ctx)
     assert isinstance(outcome, Result)
     ctx.artifacts += outcome.artifacts
@@ -116,33 +56,33 @@ async def test_set_needs_exactly_one_of_its_fields(config: dict[str, Any]) -> No
 
 
 async def test_publish_tells_how_many_waits_it_reached() -> None:
-    ctx = FakeContext(reached=3)
+    ctx = context(reached=3)
     assert await perform("publish", {"topic": "orders", "data": {"id": 7}}, ctx) == {"delivered": 3}
     assert ctx.published == [("orders", {"id": 7}, "key-1")]
 
 
 async def test_all_attempts_of_a_publish_publish_one_event() -> None:
-    first, second = FakeContext(attempt=1), FakeContext(attempt=2)
+    first, second = context(attempt=1), context(attempt=2)
     await perform("publish", {"topic": "orders"}, first)
     await perform("publish", {"topic": "orders"}, second)
     assert first.published == second.published
 
 
 async def test_publish_takes_an_identity_of_its_own() -> None:
-    ctx = FakeContext()
+    ctx = context()
     await perform("publish", {"topic": "orders", "event_id": 7}, ctx)
     assert ctx.published == [("orders", None, "7")]
 
 
 @pytest.mark.case("D-WAIT-5")
 async def test_a_checkpoint_sets_the_status_and_does_not_park() -> None:
-    ctx = FakeContext()
+    ctx = context()
     assert await perform("checkpoint", {"message": "half way"}, ctx) == {"message": "half way"}
     assert ctx.statuses == ["half way"]
 
 
 async def test_respond_sends_body_status_and_headers() -> None:
-    ctx = FakeContext()
+    ctx = context()
     config = {"body": {"ok": True}, "status": 201, "headers": {"X-Count": 3}}
     assert await perform("respond", config, ctx) == {}
     metadata = {"kind": "respond", "status": 201, "headers": {"X-Count": "3"}}
@@ -150,7 +90,7 @@ async def test_respond_sends_body_status_and_headers() -> None:
 
 
 async def test_respond_sends_text_as_it_is_and_nothing_as_nothing() -> None:
-    ctx = FakeContext()
+    ctx = context()
     await perform("respond", {"body": "done"}, ctx)
     await perform("respond", {"status": 204}, ctx)
     assert [parts for parts, _ in ctx.messages] == [[{"text": "done"}], []]
@@ -171,13 +111,13 @@ async def test_respond_sends_text_as_it_is_and_nothing_as_nothing() -> None:
     ],
 )
 async def test_an_artifact_has_one_part_of_its_content(config: dict[str, Any], part: dict[str, Any]) -> None:
-    ctx = FakeContext()
+    ctx = context()
     assert await perform("artifact", config, ctx) == {"artifact_id": "box/step"}
     assert ctx.artifacts == [Artifact("box/step", parts=(part,))]
 
 
 async def test_an_artifact_comes_in_chunks() -> None:
-    ctx = FakeContext()
+    ctx = context()
     first = {"artifact_id": "log", "text": "a", "last_chunk": False, "name": "Log"}
     assert await perform("artifact", first, ctx) == {"artifact_id": "log"}
     await perform("artifact", {"artifact_id": "log", "text": "b", "append": True}, ctx)
@@ -209,7 +149,7 @@ MORE = {"kind": "callback", "label": "{item.title}", "callback_data": "wf:open:{
 
 @pytest.mark.case("D-KIND-8")
 async def test_a_reply_keeps_its_static_rows_in_order() -> None:
-    ctx = FakeContext()
+    ctx = context()
     result = await perform("reply", {"text": "Which one?", "buttons": [[URL, APP], [BACK]]}, ctx)
     assert result == {"text": "Which one?", "buttons": [[URL, APP], [BACK]]}
     assert ctx.messages == [([{"text": "Which one?"}], {"kind": "reply", "buttons": [[URL, APP], [BACK]]})]
@@ -243,7 +183,7 @@ async def test_no_template_or_no_elements_leave_the_static_rows(more: dict[str, 
 
 @pytest.mark.case("D-KIND-8")
 async def test_a_button_reads_the_element_its_number_the_input_and_earlier_steps() -> None:
-    ctx = FakeContext(input={"course": "c1"}, steps={"list": {"kind": "quiz"}}, values={"v": 2}, env={"HOST": "h"})
+    ctx = context(input={"course": "c1"}, steps={"list": {"kind": "quiz"}}, values={"v": 2}, env={"HOST": "h"})
     template = {
         "kind": "url",
         "label": "{index}: {item}",
