@@ -83,3 +83,19 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "hexadecimal, in pairs": lambda s: s.encode().hex(" "),
     "utf-8 read as latin-1": lambda s: s.encode().decode("latin-1"),
 }
+
+
+def spelled(text: str) -> list[str]:
+    """Return all spellings of a text, each with its name."""
+    return [f"{name}: {spell(text)}." for name, spell in SPELLINGS.items()]
+
+
+def leaks(text: str, secret: str) -> list[str]:
+    """Return the names of the spellings of a secret that a text holds."""
+    small = text.lower()
+    forms = {name: spell(secret).strip() for name, spell in SPELLINGS.items()}
+    return [
+        name
+        for name, form in forms.items()
+        if form.lower() in small or SPELLINGS["json, not ascii"](form)[1:-1].lower() in small
+    ]

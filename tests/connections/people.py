@@ -41,7 +41,7 @@ class Provider:
         return {
             "type": "oauth2", "issuer": self.issuer, "client_id": client, "client_secret": CLIENT_SECRET,
             "scopes": ["openid", "email", "offline_access"], "private": True,
-            "parameters": {"prompt": "consent"}, **more,
+            "parameters": {} if client == "narrow" else {"prompt": "consent"}, **more,
         }  # fmt: skip
 
     def counts(self) -> dict[str, int]:

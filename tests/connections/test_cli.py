@@ -32,8 +32,7 @@ class Desk:
     ) -> None:
         self.project = project
         self.started: list[subprocess.Popen[str]] = []
-        entry = server.connection(client, **({"parameters": {}} if client == "narrow" else {}))
-        entry |= {"token_url": token_url} if token_url else {}
+        entry = server.connection(client, **({"token_url": token_url} if token_url else {}))
         config = {
             "name": "desk",
             "skills": {"native:network": {"private": True}},

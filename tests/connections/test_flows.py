@@ -138,7 +138,7 @@ async def test_a_login_is_over_after_its_time(tmp_path: Path, server: Provider, 
 async def test_fewer_permissions_than_asked_are_told_and_those_there_are_serve(
     tmp_path: Path, server: Provider, alice: Person
 ) -> None:
-    async with book_of(tmp_path / "runs.db", server, "narrow", parameters={}) as (book, _):
+    async with book_of(tmp_path / "runs.db", server, "narrow") as (book, _):
         finished = await signed_in(book, alice, scopes=(DRIVE, "drive.write"))
         assert finished.lacking == ("drive.write",)
         assert (await book.credentials("google:drive", ALICE, scopes=[DRIVE])).value
@@ -218,7 +218,7 @@ async def test_a_token_that_was_revoked_elsewhere_is_told_and_asked_for_again(
 
         await signed_in(book, alice)
         held = await book.credentials("google", ALICE)
-        await _revoke_all(book, server)
+        await revoke_all(book)
         with pytest.raises(NotConnected) as expired:
             await book.rejected("google", ALICE, held)
         assert (expired.value.reason, expired.value.connectable) == ("expired", True)
@@ -229,7 +229,7 @@ async def test_a_token_that_was_revoked_elsewhere_is_told_and_asked_for_again(
         assert await answers(server, await book.credentials("google", ALICE)) == 200
 
 
-async def _revoke_all(book: ConnectionBook, server: Provider) -> None:
+async def revoke_all(book: ConnectionBook) -> None:
     """Revoke tokens as the person would at the provider's page: agentflow doesn't hear of it."""
     from agentflow.vault import Spot  # noqa: PLC0415  one test looks so deep
 

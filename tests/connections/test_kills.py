@@ -18,6 +18,7 @@ from tests.cli.project import Project
 from tests.connections.people import Person, Provider, client
 from tests.connections.test_cli import Desk, desk, ended, told
 from tests.connections.test_flows import signed_in
+from tests.connections.test_renewing import lapse
 from tests.steps.http_server import Answer, Request, serve
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -50,9 +51,7 @@ async def test_who_is_killed_while_it_fetches_tokens_keeps_nobody_from_them(
         there = Desk(Project(tmp_path, forker), server, token_url=f"{served.url}/token")
         async with Engine.open(config=load_config(tmp_path), host="none") as engine:
             await signed_in(engine.core.env.book, alice, LOCAL)
-            held = await engine.store.vault.held(Spot("desk", "", "local", "google"))
-            assert held is not None
-            await engine.store.vault.keep(held._replace(expires_at=time.time() - 1))
+            await lapse(engine, time.time() - 1, Spot("desk", "", "local", "google"))
         before, relay.holds = server.counts().get("refresh_token", 0), True
         killed = there.start("run", "files")
         with anyio.fail_after(LEASE):

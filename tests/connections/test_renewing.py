@@ -25,9 +25,9 @@ SPOT = Spot("desk", "", "alice", "google")
 ROOT = Path(__file__).parents[2]
 
 
-async def _expired(engine: Engine, at: float) -> None:
+async def lapse(engine: Engine, at: float, spot: Spot = SPOT) -> None:
     """Let the access token have ended, as far as agentflow knows."""
-    held = await engine.store.vault.held(SPOT)
+    held = await engine.store.vault.held(spot)
     assert held is not None
     assert await engine.store.vault.keep(held._replace(expires_at=at), expect=held.version)
 
@@ -39,7 +39,7 @@ async def test_two_processes_fetch_one_expired_token_anew_once_and_no_request_fa
     (tmp_path / "agentflow.yaml").write_text(f"name: desk\nconnections: {{google: {entry}}}\nworkflows: {{}}\n")
     async with Engine.open(config=load_config(tmp_path), host="none") as engine:
         await signed_in(engine.core.env.book, alice)
-        await _expired(engine, time.time() - 1)
+        await lapse(engine, time.time() - 1)
     before = server.counts().get("refresh_token", 0)
     started = _started(tmp_path, server)
     for process in started:

@@ -27,14 +27,10 @@ from tests.cli.forks import Forker
 from tests.cli.project import Project
 from tests.connections.people import CLIENT_SECRET, Person, Provider, query_of
 from tests.connections.test_flows import BACK
-from tests.spelled import SPELLINGS
+from tests.spelled import leaks, spelled
 
 pytestmark = pytest.mark.anyio
 KEY, PASSWORD, SHARED = 'api-key "0815"/ö', "pass:wörd-4711", "hmac+secret/42="
-
-
-def spelled(token: str) -> list[str]:
-    return [f"{name}: {spell(token)}." for name, spell in SPELLINGS.items()]
 
 
 async def told(ctx: Context) -> list[str]:
@@ -139,16 +135,6 @@ def stored(folder: Path) -> str:
                 cells += [cell if isinstance(cell, bytes) else str(cell).encode() for cell in row]
     files = [re.sub(rb"\0+", b"\0", path.read_bytes()) for path in folder.glob("runs.db*") if path.suffix != ".key"]
     return b"\n".join([*cells, *files]).decode("utf-8", "replace")
-
-
-def leaks(text: str, secret: str) -> list[str]:
-    small = text.lower()
-    forms = {name: spell(secret).strip() for name, spell in SPELLINGS.items()}
-    return [
-        name
-        for name, form in forms.items()
-        if form.lower() in small or SPELLINGS["json, not ascii"](form)[1:-1].lower() in small
-    ]
 
 
 async def test_nothing_that_is_secret_is_stored_logged_or_printed(

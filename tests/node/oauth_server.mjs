@@ -20,7 +20,7 @@ const client = (client_id, more = {}) => ({
 });
 
 const provider = new Provider(issuer, {
-  clients: [client('desk'), client('narrow'), client('fleeting')],
+  clients: [client('desk'), client('narrow'), client('fleeting'), client('unrenewed')],
   scopes: ['openid', 'email', 'offline_access', 'drive.readonly', 'drive.write', 'mail'],
   claims: { openid: ['sub'], email: ['email'] },
   features: {
@@ -30,7 +30,7 @@ const provider = new Provider(issuer, {
     devInteractions: { enabled: true },
   },
   findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ sub, email: `${sub}@example.com` }) }),
-  issueRefreshToken: async (_, of) => of.clientId !== 'fleeting',
+  issueRefreshToken: async (_, of) => !['fleeting', 'unrenewed'].includes(of.clientId),
   rotateRefreshToken: true,
   ttl: {
     AccessToken: (_, token) => (token.clientId === 'fleeting' ? 2 : 3600),
@@ -38,12 +38,12 @@ const provider = new Provider(issuer, {
     RefreshToken: () => 86400,
     DeviceCode: () => 600,
   },
-  // Of one client nobody ever grants the permission to write.
+  // Of one client nobody but the boss ever grants the permission to write.
   loadExistingGrant: async (ctx) => {
     const { client: { clientId }, session } = ctx.oidc;
     const known = ctx.oidc.result?.consent?.grantId || session.grantIdFor(clientId);
     if (known) return provider.Grant.find(known);
-    if (clientId !== 'narrow') return undefined;
+    if (clientId !== 'narrow' || session.accountId === 'boss') return undefined;
     const grant = new provider.Grant({ clientId, accountId: session.accountId });
     grant.addOIDCScope('openid email offline_access drive.readonly mail');
     grant.rejectOIDCScope('drive.write');
