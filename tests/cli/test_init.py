@@ -35,6 +35,7 @@ def test_a_template_validates_without_a_warning(made: dict[str, Project], templa
     assert (checked["ok"], checked["problems"], checked["needs"]) == (True, [], {})
 
 
+@pytest.mark.slow
 def test_the_tests_of_the_templates_pass(made: dict[str, Project]) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "--import-mode=importlib"]
     folder = next(iter(made.values())).folder.parent

@@ -127,8 +127,8 @@ def logged(scene: Project, step: str = "s") -> str:
 # what steps print
 
 
-@pytest.mark.parametrize("flow", ["says", "tool"])
-@pytest.mark.parametrize("mode", [[], ["--json"], ["--jsonl"]])
+@pytest.mark.parametrize("flow", ["says", pytest.param("tool", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("mode", [["--json"], *(pytest.param(m, marks=pytest.mark.slow) for m in ([], ["--jsonl"]))])
 def test_what_a_function_prints_stands_in_its_steps_log_and_not_on_stdout(
     scene: Project, flow: str, mode: list[str]
 ) -> None:
@@ -236,11 +236,11 @@ def test_who_reads_only_the_beginning_hears_no_complaint(scene: Project) -> None
 @pytest.mark.parametrize(
     "command",
     [
-        *("steps", "runs list", "waits --json", "--help"),
+        "runs list",
         *(
             pytest.param(rare, marks=pytest.mark.slow)
-            for rare in ("schema", "steps script", "explain AF-USAGE", "graph says", "runs list --json",
-                         "runs show @last", "waits list --json", "run --help", "--version")
+            for rare in ("steps", "waits --json", "--help", "schema", "steps script", "explain AF-USAGE", "graph says",
+                         "runs list --json", "runs show @last", "waits list --json", "run --help", "--version")
         ),
     ],
 )  # fmt: skip
@@ -317,7 +317,7 @@ def test_a_terminal_that_is_stopped_does_not_stop_the_run(scene: Project) -> Non
 @pytest.mark.parametrize(
     ("encoding", "mode"),
     [
-        ("ascii", ["-q"]),
+        pytest.param("ascii", ["-q"], marks=pytest.mark.slow),
         ("cp1252", ["--json"]),
         pytest.param("latin-1", ["-q"], marks=pytest.mark.slow),
         pytest.param("utf-8", ["--json"], marks=pytest.mark.slow),

@@ -54,6 +54,7 @@ async def ended(engine: Engine, run: Run) -> Run:
         return await engine.wait(run.id)
 
 
+@pytest.mark.slow
 async def test_a_worker_reads_saves_publishes_and_tells_through_its_port(there: Elsewhere) -> None:
     there.start()
     async with holder(there) as engine:
@@ -91,6 +92,7 @@ async def test_a_step_that_may_run_once_fails_with_its_worker(there: Elsewhere) 
     assert len([line for line in there.done() if " held " in line]) == 1
 
 
+@pytest.mark.slow
 async def test_a_worker_goes_on_while_its_holder_is_another_one(there: Elsewhere) -> None:
     there.start()
     async with dying(holder(there)) as engine:
@@ -121,6 +123,7 @@ async def test_a_worker_goes_on_when_the_process_of_its_holder_is_killed(there: 
     assert (done.state, done.output, row.attempt, row.crashes) == ("completed", 1, 1, 0)
 
 
+@pytest.mark.slow
 async def test_a_worker_goes_on_when_its_holder_stops_in_good_order(there: Elsewhere) -> None:
     there.start()
     async with holder(there) as engine:
@@ -133,6 +136,7 @@ async def test_a_worker_goes_on_when_its_holder_stops_in_good_order(there: Elsew
     assert (done.state, done.output, row.attempt) == ("completed", 1, 1)
 
 
+@pytest.mark.slow
 async def test_what_a_worker_brings_before_a_holder_has_its_tree_is_kept_for_it(there: Elsewhere) -> None:
     """A step that may run once, whose result would be lost with it."""
     there.start()
@@ -162,6 +166,7 @@ async def test_what_was_handed_out_is_done_anew_where_worker_and_holder_have_die
     assert (done.state, done.output) == ("completed", 2)
 
 
+@pytest.mark.slow
 async def test_a_host_without_workers_takes_over_what_was_handed_out_as_a_new_attempt(there: Elsewhere) -> None:
     there.start()
     async with dying(holder(there)) as engine:
@@ -210,6 +215,7 @@ async def test_of_a_delivery_that_doubles_one_result_counts_and_the_other_worker
     assert [event.step for event in events if event.type == "step_completed"] == ["held", "after"]
 
 
+@pytest.mark.slow
 async def test_of_many_deliveries_that_double_each_result_counts_once(there: Elsewhere) -> None:
     there.start(2, slots=8)
     async with holder(there, 2, twice=always, patience=LIMIT) as engine:
@@ -221,6 +227,7 @@ async def test_of_many_deliveries_that_double_each_result_counts_once(there: Els
     assert max(there.attempts().values()) <= 2
 
 
+@pytest.mark.slow
 async def test_a_run_is_cancelled_when_the_worker_has_stopped_its_step(there: Elsewhere) -> None:
     there.start()
     async with holder(there) as engine:
@@ -231,6 +238,7 @@ async def test_a_run_is_cancelled_when_the_worker_has_stopped_its_step(there: El
         await there.noted(f"left 1 {worker}")
 
 
+@pytest.mark.slow
 async def test_a_timeout_counts_for_workers_too(there: Elsewhere) -> None:
     there.start()
     async with holder(there) as engine:

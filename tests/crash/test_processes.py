@@ -113,6 +113,7 @@ async def test_another_host_takes_over_what_a_killed_one_was_doing(scene: Scene)
             assert (await engine.wait(run.id)).output == {"who": "last", "between": "between"}
 
 
+@pytest.mark.slow
 async def test_a_killed_hosts_run_is_left_to_a_host_of_its_own_agent(scene: Scene) -> None:
     """Another agent's lives beside it all the time, on the same store, with a workflow of the same id."""
     scene.prepare(f"name: one\n{CONFIG}", WORK)
@@ -141,6 +142,7 @@ async def test_a_killed_hosts_run_is_left_to_a_host_of_its_own_agent(scene: Scen
         other.end()
 
 
+@pytest.mark.slow
 @pytest.mark.case("F-CP-3", "F-CP-4", "A-29")
 def test_a_run_killed_in_its_first_and_in_its_last_step_still_gives_its_output(scene: Scene) -> None:
     process = scene.start("run", "ends", "--json")
@@ -184,6 +186,7 @@ def test_an_answer_of_a_second_process_moves_the_run_in_the_first(scene: Scene, 
         assert _begun(scene, "work") == str(process.pid)
 
 
+@pytest.mark.slow
 @pytest.mark.case("D-WAIT-9")
 def test_an_answer_from_a_new_process_finishes_a_parked_run(scene: Scene) -> None:
     parked = scene.start("run", "asks", "--json")
@@ -212,6 +215,7 @@ async def test_no_answer_is_lost_however_soon_it_comes(scene: Scene) -> None:
                 assert (await engine.wait(run)).output == ["q0", "q1", "q2", "q3"]
 
 
+@pytest.mark.slow
 def test_a_watcher_takes_over_from_a_killed_process_that_answered(scene: Scene) -> None:
     watcher = scene.start("run", "asks", "--wait", "--json")
     wait = _wait_id(scene)
@@ -277,6 +281,7 @@ def test_a_terminated_process_lets_running_steps_end_and_starts_no_new_ones(scen
     assert [line.split()[0].rpartition("/")[2] for line in scene.lines()] == ["nap", "after"]
 
 
+@pytest.mark.slow
 def test_a_terminated_host_ends_its_scripts(scene: Scene) -> None:
     process = scene.start("run", "busy", "--json")
     pids = scene.until(scene.pids, "the script")
@@ -341,6 +346,7 @@ def test_a_step_that_kills_its_process_five_times_fails_and_the_others_go_on(sce
     assert Counter(line.split()[0].rpartition("/")[2] for line in scene.lines())["boom"] == 5
 
 
+@pytest.mark.slow
 async def test_a_host_of_its_own_runs_leaves_those_of_others_alone(scene: Scene) -> None:
     async with Engine.open(scene.database, config=_config(scene), host="own") as engine:
         async with Engine.open(scene.database, config=_config(scene), host="none") as other:

@@ -47,6 +47,12 @@ ELSEWHERE = frozenset({"test_artifacts", "test_limits_elsewhere", "test_wire"})
 """Modules whose tests run on workers elsewhere each time."""
 SOON = 3.0
 """Seconds for which a test waits that is expected to fail."""
+REPLAYED = frozenset({
+    "test_budgets", "test_crash_points", "test_gates", "test_keys", "test_loops", "test_order", "test_recovery",
+    "test_regressions", "test_restoring", "test_scopes", "test_shared_keys", "test_skipping", "test_subworkflows",
+    "test_times", "test_tolerated",
+})  # fmt: skip
+"""Modules beside those on the wire whose tests are replayed each time."""
 FAR = frozenset({"test_answers", "test_cancel", "test_keys", "test_published", "test_subworkflows", "test_takeover"})
 """Modules whose tests run on a store that is far away each time."""
 
@@ -57,7 +63,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         known = metafunc.definition.path.stem in IN_JSON
         wire = pytest.param("wire", marks=() if known else (pytest.mark.slow,))
         away = pytest.param("far", marks=() if metafunc.definition.path.stem in FAR else (pytest.mark.slow,))
-        modes = ["cached", "replayed", wire, away]
+        replays = known or metafunc.definition.path.stem in REPLAYED
+        again = pytest.param("replayed", marks=() if replays else (pytest.mark.slow,))
+        modes = ["cached", again, wire, away]
         if metafunc.definition.path.parent == Path(__file__).parent:  # crash tests have workers of their own
             elsewhere = metafunc.definition.path.stem in ELSEWHERE
             modes.append(pytest.param("workers", marks=() if elsewhere else (pytest.mark.slow,)))

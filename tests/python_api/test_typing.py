@@ -49,6 +49,7 @@ def wrong(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_basedpyright_accepts_right_uses_and_refuses_wrong_ones_at_their_lines(wrong: Path) -> None:
     assert len(REFUSED) >= 20
     assert basedpyright(RIGHT, wrong) == {"right_uses.py": [], "wrong_uses.py": REFUSED}
