@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from a2a.types import a2a_pb2 as pb
+from a2a.utils.errors import UnsupportedOperationError
 
 from tests.surface_a2a.asking import asking
 from tests.surface_a2a.relay import Relay, behind, relay
@@ -40,10 +42,11 @@ def caller() -> Iterator[Callable[[str], Server]]:
 async def until(url: str, task_id: str, *states: str) -> pb.Task:
     """Return a task when it is in one of some states."""
     async with official(url) as client, official(url, streaming=True) as listener:
-        async for _ in listener.subscribe(pb.SubscribeToTaskRequest(id=task_id)):
-            found = await client.get_task(pb.GetTaskRequest(id=task_id))
-            if state(found) in states:
-                return found
+        with suppress(UnsupportedOperationError):  # it has ended already
+            async for _ in listener.subscribe(pb.SubscribeToTaskRequest(id=task_id)):
+                found = await client.get_task(pb.GetTaskRequest(id=task_id))
+                if state(found) in states:
+                    return found
         return await client.get_task(pb.GetTaskRequest(id=task_id))
 
 
