@@ -10,7 +10,7 @@ import httpx2
 import offline
 from anthropic import AsyncAnthropic
 from anthropic.types import Message
-from tools import facts
+from board_tools import facts
 
 MODEL = "claude-sonnet-5-5"
 MOST = 1_000

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import offline
+from board_tools import facts
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
@@ -19,7 +20,6 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
-from tools import facts
 
 TOOLS = [tool(facts)]
 

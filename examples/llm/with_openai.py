@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx2
 import offline
+from board_tools import facts
 from openai import AsyncOpenAI
-from tools import facts
 
 MODEL = "gpt-5.4-mini"
 TOOL: Any = {

@@ -10,8 +10,8 @@ from typing import Any
 import offline
 from agents import Agent, Model, ModelResponse, RunConfig, Runner, Usage, function_tool
 from agents.items import TResponseOutputItem, TResponseStreamEvent
+from board_tools import facts
 from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage, ResponseOutputText
-from tools import facts
 
 RESEARCHER = "Look up the product, then say in one line what is worth telling."
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 import offline
+from board_tools import facts
 from pydantic_ai import Agent, ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart, UserPromptPart
 from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from tools import facts
 
 researcher = Agent(instructions="Look up the product, then say in one line what is worth telling.", tools=[facts])
 writer = Agent(instructions="Write what you are asked for, from the notes alone.")
