@@ -76,6 +76,19 @@ class Signing:
         if credentials.version >= self.credentials.version:
             self.credentials = credentials
 
+    def sign(self, request: Any) -> None:
+        """Sign a request in place, one of httpx or of httpx2: these are alike, and no relations.
+
+        Raises:
+            StepError: the credentials may not be sent to its host.
+        """
+        if self.query:
+            request.url = request.url.copy_merge_params(dict(self.query))
+        url, headers = request.url, dict(request.headers.items())
+        port = url.port or (443 if url.scheme == "https" else 80)
+        target = url.raw_path.decode("ascii")
+        request.headers.update(self.signed(request.method, url.host, port, target, headers, request.content))
+
     def signed(
         self, method: str, host: str, port: int, target: str, headers: Mapping[str, str], body: bytes
     ) -> Mapping[str, str]:

@@ -17,8 +17,8 @@ from agentflow.engine import WaitView
 from agentflow.principal import LOCAL, Principal
 from agentflow.server.answering import link_to
 from agentflow.server.answering.fields import answer_of, fields_of
-from agentflow.server.answering.links import LASTS
 from agentflow.server.app import create_app
+from agentflow.server.links import LASTS
 from agentflow.testing import FakeClock
 
 pytestmark = pytest.mark.anyio

@@ -207,10 +207,5 @@ class _Signed(httpx.Auth):
         self._signing = signing
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        if self._signing.query:
-            request.url = request.url.copy_merge_params(dict(self._signing.query))
-        url, headers = request.url, dict(request.headers.items())
-        port = url.port or (443 if url.scheme == "https" else 80)
-        target = url.raw_path.decode("ascii")
-        request.headers.update(self._signing.signed(request.method, url.host, port, target, headers, request.content))
+        self._signing.sign(request)
         yield request

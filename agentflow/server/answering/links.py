@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from agentflow.data import decode, encode, is_object
 from agentflow.engine import Engine, WaitView
-from agentflow.errors import InputError
 from agentflow.principal import Principal
+from agentflow.server.links import LASTS, sealed, unsealed
 
 PATH: Final = "answer"
-LASTS: Final = 7 * 24 * 3600.0
-"""Seconds for which an address is of use."""
 
 
 class Link(NamedTuple):
@@ -33,25 +30,16 @@ def link_to(engine: Engine, url: str, view: WaitView, principal: Principal) -> s
     """
     data = {
         "wait": view.id, "owner": principal.owner, "tenant": principal.tenant, "scopes": sorted(principal.scopes),
-        "groups": sorted(principal.groups), "until": engine.core.env.now() + LASTS,
+        "groups": sorted(principal.groups),
     }  # fmt: skip
-    return f"{url}/{PATH}/{engine.sealer.seal(encode(data), purpose=_purpose(engine), owner='')}"
+    return f"{url}/{PATH}/{sealed(engine, PATH, data, engine.core.env.now() + LASTS)}"
 
 
 def opened(engine: Engine, token: str) -> Link | None:
     """Return what an address says; None where it is none, or is of no use any more."""
-    try:
-        data = decode(engine.sealer.open(token, purpose=_purpose(engine), owner=""))
-    except InputError:
-        return None
-    if not is_object(data) or data["until"] < engine.core.env.now():
-        return None
-    return Link(data["wait"], _principal(data))
+    data = unsealed(engine, PATH, token)
+    return None if data is None else Link(data["wait"], _principal(data))
 
 
 def _principal(data: dict[str, Any]) -> Principal:
     return Principal(data["owner"], data["tenant"], frozenset(data["scopes"]), frozenset(data["groups"]))
-
-
-def _purpose(engine: Engine) -> str:
-    return f"answer page\0{engine.config.agent}"

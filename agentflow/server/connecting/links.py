@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from agentflow.data import decode, encode, is_object
 from agentflow.engine import Engine, WaitView
-from agentflow.errors import InputError
 from agentflow.principal import Principal
+from agentflow.server.links import LASTS, sealed, unsealed
 
 PATH: Final = "connections/login"
 BACK: Final = "connections/callback"
-LASTS: Final = 7 * 24 * 3600.0
-"""Seconds for which an address is of use; longer where its wait is open longer."""
+_PAGE = "login"
 
 
 class Link(NamedTuple):
@@ -32,20 +30,11 @@ def link_to(engine: Engine, url: str, view: WaitView) -> str:
         view: the wait, of kind `auth`.
     """
     until = max(engine.core.env.now() + LASTS, view.expires_at or 0.0)  # as long as the wait may be open
-    data = {"wait": view.id, "owner": view.owner, "tenant": view.tenant, "until": until}
-    return f"{url}/{PATH}/{engine.sealer.seal(encode(data), purpose=_purpose(engine), owner='')}"
+    data = {"wait": view.id, "owner": view.owner, "tenant": view.tenant}
+    return f"{url}/{PATH}/{sealed(engine, _PAGE, data, until)}"
 
 
 def opened(engine: Engine, token: str) -> Link | None:
     """Return what an address says; None where it is none, or is of no use any more."""
-    try:
-        data = decode(engine.sealer.open(token, purpose=_purpose(engine), owner=""))
-    except InputError:
-        return None
-    if not is_object(data) or data["until"] < engine.core.env.now():
-        return None
-    return Link(data["wait"], Principal(data["owner"], data["tenant"]))
-
-
-def _purpose(engine: Engine) -> str:
-    return f"login page\0{engine.config.agent}"
+    data = unsealed(engine, _PAGE, token)
+    return None if data is None else Link(data["wait"], Principal(data["owner"], data["tenant"]))
