@@ -50,6 +50,8 @@ def _copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(_copy: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Path]:
     """A copy of the examples, as the current folder, where no key is known and nothing was posted."""
     monkeypatch.chdir(_copy)
+    for module in _copy.glob("*.py"):  # of another copy: tests of a module don't always run in one go
+        monkeypatch.delitem(sys.modules, module.stem, raising=False)
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     yield _copy
