@@ -53,16 +53,18 @@ check: $(STAMP)  ## lint, format, types, layers, generated pages, samples of the
 	@$(BIN)/basedpyright --pythonpath $(BIN)/python
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python docs/generate.py --check
+	@$(BIN)/python docs/build.py
 	@$(BIN)/python -m pytest -q tests/docs
 
 format: $(STAMP)  ## put the code into shape
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(STAMP)  ## write the generated pages of docs/reference
+docs: $(STAMP)  ## write the generated pages of docs/reference, and build the site: build/site/index.html
 	@$(BIN)/python docs/generate.py
+	@$(BIN)/python docs/build.py
 
-bench: $(STAMP)  ## measure beside other engines; takes an hour, writes docs/benchmarks.md
+bench: $(STAMP)  ## measure beside other engines; takes an hour, writes docs/explanation/benchmarks.md
 	@$(BIN)/python benchmarks/bench.py --publish
 
 bench-quick: $(STAMP)  ## measure beside the raw limit and LangGraph, in two minutes

@@ -98,7 +98,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--systems", nargs="+", choices=list(SYSTEMS))
     parser.add_argument("--workloads", nargs="+", choices=(*FIVE, *LOOPS))
     parser.add_argument("--no-growth", dest="growth", action="store_false", help="leave out the large sizes")
-    parser.add_argument("--publish", action="store_true", help="write docs/benchmarks.* from the results")
+    parser.add_argument("--publish", action="store_true", help="write docs/explanation/benchmarks.* from the results")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""The published page: `docs/benchmarks.json`, the plots, and `docs/benchmarks.md` made of them.
+"""The published page: `docs/explanation/benchmarks.json`, the plots, and `docs/explanation/benchmarks.md` made of them.
 
 `python benchmarks/page.py` writes the page and the plots again from the JSON.
 """
@@ -13,7 +13,7 @@ from typing import Any
 import alone
 from plots import bars, lines
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = Path(__file__).resolve().parent.parent / "docs" / "explanation"
 INTRO = Path(__file__).with_name("intro.md")
 ORDER = ("agentflow", "limit-batches", "limit-commits", "langgraph", "dbos", "restate", "prefect")
 NO_LATENCY = ("dag10k", "for_each")

@@ -2,7 +2,7 @@
 
     python benchmarks/served.py [--rounds 5] [--seconds 2] [--publish]
 
-Exits with 1 when a ratio doesn't hold. `--publish` puts them into docs/benchmarks.json and its page.
+Exits with 1 when a ratio doesn't hold. `--publish` puts them into docs/explanation/benchmarks.json and its page.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--publish", action="store_true", help="write docs/benchmarks.* with them")
+    parser.add_argument("--publish", action="store_true", help="write docs/explanation/benchmarks.* with them")
     given = parser.parse_args()
     measured = measure(given.rounds, given.seconds)
     if given.publish:

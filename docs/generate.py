@@ -21,7 +21,7 @@ def errors_page() -> Iterator[str]:
     """Yield the page of error codes."""
     yield "# Error codes"
     yield NOTE
-    yield "What each code means and what to do. How errors are built: [errors](../errors.md)."
+    yield "What each code means and what to do. How errors are built: [errors](../explanation/errors.md)."
     for code, row in sorted(CODES.items()):
         yield f"## {code}"
         yield f"{row.means} {row.fix}"
@@ -49,7 +49,7 @@ def step_types_page() -> Iterator[str]:
     yield "# Step types"
     yield NOTE
     yield (
-        "Fields that every step may have are told under [order, failures, containers](../steps.md). "
+        "Fields that every step may have are told under [order, failures, containers](steps.md). "
         "**Bold** fields are required. A type's own fields may hold templates unless said otherwise."
     )
     yield " · ".join(f"[{name}](#{name})" for name in registry.BUILTIN)

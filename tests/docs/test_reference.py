@@ -19,7 +19,7 @@ from agentflow.definition.field_names import written
 from agentflow.definition.models import Defaults, RetryPolicy, Workflow
 from agentflow.errors import FailureKind
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
+DOCS = Path(__file__).parent.parent.parent / "docs" / "reference"
 COMMON = {"--config", "--store", "--json", "--jsonl", "--quiet", "--no-color", "--help", "--version"}
 FLOW = """
 workflows:

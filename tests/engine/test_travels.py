@@ -21,7 +21,7 @@ from tests.engine.lab import LIMIT, Lab
 
 pytestmark = pytest.mark.anyio
 
-PAGE = (Path(__file__).parents[2] / "docs" / "how-a-step-travels.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "explanation" / "how-a-step-travels.md").read_text(encoding="utf-8")
 CALL = re.compile(r"^\d+\. `([\w/]+)\.py` `([\w.]+)`", re.MULTILINE)
 
 

@@ -17,7 +17,7 @@ from agentflow.steps import condition, for_each, python, set_, switch, wait_for_
 from tests.python_api.functions import double
 
 pytestmark = pytest.mark.anyio
-PAGE = Path(__file__).parent.parent.parent / "docs" / "python.md"
+PAGE = Path(__file__).parent.parent.parent / "docs" / "reference" / "python.md"
 ROW = re.compile(r"^\| `(?P<code>[^|]+)` \| (?P<says>[^|]+) \|$", re.MULTILINE)
 
 

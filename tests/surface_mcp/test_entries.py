@@ -44,7 +44,7 @@ def test_the_docs_show_what_print_config_prints(shop: Shop) -> None:
         timeout=60, check=True,
     )  # fmt: skip
     printed = done.stdout.replace(COMMAND, "/path/to/agentflow").replace(str(shop.folder), "/path/to")
-    assert printed.splitlines() == shown("docs/mcp.md")
+    assert printed.splitlines() == shown("docs/reference/mcp.md")
 
 
 def test_entries_are_valid_where_they_are_pasted() -> None:

@@ -136,7 +136,7 @@ def test_wrong_use_is_told_on_stderr(
 
 
 async def test_the_client_config_of_the_docs_works_when_it_is_pasted(shop: Shop) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "mcp.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "mcp.md").read_text(encoding="utf-8")
     [line] = [line for line in page.splitlines() if line.startswith("Cursor ")]
     given = json.loads(line[line.index("{") :])["mcpServers"]["shop"]
     assert given["command"] == "/path/to/agentflow"
