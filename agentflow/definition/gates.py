@@ -6,7 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from agentflow.data import is_array, is_object
 from agentflow.definition.base import Duration, Model
+from agentflow.definition.json_words import is_short, is_type
+from agentflow.definition.short_schema import widened
 
 OnReject = Literal["fail", "skip", "continue"]
 
@@ -34,7 +37,7 @@ class Approve(_Gate):
     default: Literal["approve", "reject"] = "reject"
     """What counts when nobody answers in time."""
     edit: dict[str, dict[str, Any]] = Field(default_factory=dict[str, dict[str, Any]])
-    """Fields of the step, or of its `input`, that who approves may change: name → JSON Schema."""
+    """Fields of the step, or of its `input`, that who approves may change: name → JSON Schema, or a type."""
     each_attempt: bool = False
     """Asks before each attempt, not only before the first."""
 
@@ -47,19 +50,28 @@ class Review(_Gate):
     edit: bool = False
     """Who reviews may change the result."""
     schema_: dict[str, Any] | None = Field(default=None, validation_alias="schema", serialization_alias="schema")
-    """JSON Schema of a changed result."""
+    """JSON Schema of a changed result, or its short form."""
     max_rounds: int = Field(default=3, ge=0)
     """How often the step may be sent back; it reads what was said as `{run.feedback}`."""
 
 
 def short_gate(value: Any) -> Any:
-    """Widen `approve: true`, and a text, which is the message; names that may be edited become a mapping."""
+    """Widen `approve: true`, a text, which is the message, names that may be edited, and the short form of a schema."""
     if value is True:
         return {}
     if value is False:
         return None
     if isinstance(value, str):
         return {"message": value}
-    if isinstance(value, dict) and isinstance(value.get("edit"), list):  # pyright: ignore[reportUnknownMemberType]  whatever was written
-        return {**value, "edit": {name: {} for name in value["edit"] if isinstance(name, str)}}  # pyright: ignore[reportUnknownVariableType]  the same
-    return value  # pyright: ignore[reportUnknownVariableType]  the same
+    if not is_object(value):
+        return value
+    widened_gate = dict(value)
+    edit, schema = value.get("edit"), value.get("schema")
+    if is_array(edit):
+        widened_gate["edit"] = {name: {} for name in edit if isinstance(name, str)}
+    elif is_object(edit):
+        widened_gate["edit"] = {name: {"type": one} if is_type(one) else one for name, one in edit.items()}
+    if is_object(schema) and is_short(schema):
+        made, misread = widened(schema)
+        widened_gate["schema"] = schema if misread else made
+    return widened_gate if widened_gate != value else value

@@ -242,11 +242,7 @@ class _WorkflowReader:
             self.fields["input_schema"] = given
             return
         self.fields["input_schema"] = short.input_schema(given, self.faults, at, self.owner)
-        self.moved["input_schema/properties"] = at
-        self.moved["input_schema/required"] = at
-        for name, value in given.items():
-            if not is_object(value):
-                self.moved[f"input_schema/properties/{name}/type"] = join(at, name)
+        self.moved |= short.moved(given, "input_schema", at)
 
     def _at_path(self, path: Path) -> str:
         for end in range(len(path), 0, -1):

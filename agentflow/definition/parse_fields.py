@@ -14,6 +14,7 @@ from agentflow.definition.durations import UnreadableError, parse_duration
 from agentflow.definition.faults import Faults, Path, value_at
 from agentflow.definition.field_names import written
 from agentflow.definition.gates import short_gate
+from agentflow.definition.json_words import is_short
 from agentflow.definition.models import Body, Step
 from agentflow.definition.pointers import join
 from agentflow.definition.step_fields import COMMON, CONTAINER_ONLY, HOOKS, suggestion
@@ -22,6 +23,8 @@ from agentflow.definition.times import parse_time
 from agentflow.definition.types import BodyLike, StepTypeLike
 
 _NESTED = frozenset({*HOOKS, "compensate"})
+_ASKING = frozenset({"wait_for_input", "external_tool_call"})
+"""Types whose `schema` is of an answer."""
 _SHORT: dict[str, Callable[[Any], Any]] = {
     "retry": short.retry,
     "requires": short.requires,
@@ -146,6 +149,7 @@ class StepFields:
         if known is not None and known.bodies:
             fields["bodies"] = reader.read_bodies(bodies, known, address, self)
         if known is not None:
+            self._widen_schema(known)
             self._check_config(known)
         fields["config"] = self.config
         self._check_times(fields)
@@ -197,6 +201,8 @@ class StepFields:
             self.moved["for_each/in"] = at
         elif name == "retry":
             self.moved["retry/max_attempts"] = at
+        elif name == "review" and is_object(value) and is_object(value.get("schema")):
+            self.moved |= short.moved(value["schema"], "review/schema", join(at, "schema"))
         elif is_array(widened):
             for number, _ in enumerate(widened):
                 here = join(at, number) if is_array(value) else at
@@ -204,6 +210,14 @@ class StepFields:
                 if isinstance(value[number] if is_array(value) else value, str):
                     self.moved[f"requires/{number}/skill"] = here
         return widened
+
+    def _widen_schema(self, known: Known) -> None:
+        """Widen the short form of what an answer must be."""
+        given = self.config.get("schema")
+        if known.spec.name in _ASKING and not self.lenient and is_object(given) and is_short(given):
+            at = self.pointer("schema")
+            self.config["schema"] = short.input_schema(given, self.faults, at, self.owner, "answer")
+            self.moved |= short.moved(given, "schema", at)
 
     def _nested(self, common: Mapping[str, Any], reader: Reader, address: str, fields: dict[str, Any]) -> None:
         inside = type(self.at)("", address, self.names, self.at.depth)

@@ -128,6 +128,8 @@ def _step(types: list[StepTypeLike], defs: dict[str, Schema]) -> None:
         name: field for name, field in schema["properties"].items() if name not in ("config", "bodies")
     }
     _widen_common(properties)
+    edit: Schema = defs["Approve"]["properties"]["edit"]
+    edit["additionalProperties"] = {"anyOf": [edit["additionalProperties"], {"type": "string"}]}
     branches = [_branch(spec, defs) for spec in types]
     properties["type"] = {
         "description": "What the step does.",

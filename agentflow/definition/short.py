@@ -35,19 +35,35 @@ def for_each(value: Any) -> Any:
     return {"in": value} if isinstance(value, str) or is_array(value) else value
 
 
-def input_schema(value: dict[str, Any], faults: Faults, pointer: str, owner: str) -> dict[str, Any]:
+def input_schema(
+    value: dict[str, Any], faults: Faults, pointer: str, owner: str, what: str = "input"
+) -> dict[str, Any]:
     """Turn `{url: string, count: {type: integer, default: 3}}` into a JSON Schema, and report what isn't understood."""
     schema, misread = widened(value)
     for name, kind in misread:
         at, given = join(pointer, name), value[name]
         if kind is None:
-            faults.wrong_type(f'input "{name}" of {owner}', "a type or a mapping", given, at)
+            faults.wrong_type(f'{what} "{name}" of {owner}', "a type or a mapping", given, at)
             continue
         faults.add(
             "AF-FIELD-VALUE",
-            f'input "{name}" of {owner} has no known type: "{kind}"',
+            f'{what} "{name}" of {owner} has no known type: "{kind}"',
             at if isinstance(given, str) else join(at, "type"),
             label=meant(kind, TYPES),
             hint=f"types are {', '.join(TYPES)}; an ending `?` makes it optional",
         )
     return schema
+
+
+def moved(value: dict[str, Any], field: str, pointer: str) -> dict[str, str]:
+    """Return where the parts of a schema that a short form became stand.
+
+    Args:
+        value: the short form.
+        field: path of the schema.
+        pointer: of the short form.
+    """
+    types = {
+        f"{field}/properties/{name}/type": join(pointer, name) for name, one in value.items() if not is_object(one)
+    }
+    return {field: pointer, f"{field}/properties": pointer, f"{field}/required": pointer, **types}

@@ -13,6 +13,7 @@ from agentflow.definition import short
 from agentflow.definition.budget import Estimate
 from agentflow.definition.faults import shown
 from agentflow.definition.gates import Approve, Review, short_gate
+from agentflow.definition.json_words import is_short
 from agentflow.definition.models import (
     Body,
     Concurrency,
@@ -26,6 +27,7 @@ from agentflow.definition.models import (
     StepLike,
     as_steps,
 )
+from agentflow.definition.short_schema import TYPES, widened
 from agentflow.errors import DefinitionError, Problem
 from agentflow.steps.unset import UNSET
 
@@ -167,9 +169,12 @@ def step(
 
 
 def schema_of(id: str, schema: Any) -> Any:  # noqa: A002  named as in YAML
-    """Return a schema as data; a type gives its own, and a template is filled in when the step runs."""
-    if schema is UNSET or isinstance(schema, Mapping) or (isinstance(schema, str) and "{" in schema):
-        return schema  # pyright: ignore[reportUnknownVariableType]  whatever was given
+    """Return a schema as data; a type gives its own, the short form is widened, a template is filled in later."""
+    if schema is UNSET or (isinstance(schema, str) and "{" in schema):
+        return schema
+    if isinstance(schema, Mapping):
+        given: Mapping[str, Any] = schema  # pyright: ignore[reportUnknownVariableType]  whatever was given
+        return _widened(id, given) if is_short(given) else given
     if not isinstance(schema, str | int | float | list | tuple | bool | None):
         from pydantic import TypeAdapter  # noqa: PLC0415  only where a type is given
         from pydantic.errors import PydanticUserError  # noqa: PLC0415  the same
@@ -180,6 +185,15 @@ def schema_of(id: str, schema: Any) -> Any:  # noqa: A002  named as in YAML
             pass
     what = f'"schema" of step "{id}" takes a JSON Schema or a type that has one, not {shown(schema)}'
     raise DefinitionError([Problem("AF-STEP-INVALID", what, hint='schema={"type": "object", …}, or a pydantic model')])
+
+
+def _widened(id: str, schema: Mapping[str, Any]) -> dict[str, Any]:  # noqa: A002  named as in YAML
+    made, misread = widened(schema)
+    for name, kind in misread:
+        what = f'has no known type: "{kind}"' if kind is not None else "takes a type or a mapping"
+        hint = f"types are {', '.join(TYPES)}; an ending `?` makes it optional"
+        raise DefinitionError([Problem("AF-STEP-INVALID", f'answer "{name}" of step "{id}" {what}', hint=hint)])
+    return made
 
 
 def _plain(value: Any, what: str) -> Any:

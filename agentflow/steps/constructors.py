@@ -165,7 +165,7 @@ def wait_for_input(
     Args:
         id: unique in its scope.
         message: the question.
-        schema: JSON Schema of the answer, or a type that has one: a pydantic model, a dataclass, a TypedDict.
+        schema: JSON Schema of the answer, its short form, or a type that has one: a pydantic model, a dataclass.
         default: the answer taken when `timeout` passes.
         assignees: who may see and answer it besides the run's owner.
         human_only: only a person answers it: over MCP never the model, but whoever opens the page that is named.

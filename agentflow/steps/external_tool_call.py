@@ -24,7 +24,7 @@ class ExternalToolCallConfig(Model):
     message: Text = ""
     """What is asked, for people; default: the tool's name in a sentence."""
     schema_: dict[str, Any] | None = Field(default=None, alias="schema")
-    """JSON Schema of the result; without one any value is a result."""
+    """JSON Schema of the result, or its short form: names with their types, as `input` has it. Without: any value."""
     default: Any = None
     """The result that is taken when `timeout` passes; without one the step fails then."""
     assignees: tuple[Name, ...] = ()

@@ -20,7 +20,7 @@ class WaitForInputConfig(Model):
     message: Text
     """The question, as people and agents read it."""
     schema_: dict[str, Any] | None = Field(default=None, alias="schema")
-    """JSON Schema of the answer; without one any value is an answer."""
+    """JSON Schema of the answer, or its short form: names with their types, as `input` has it. Without: any value."""
     default: Any = None
     """The answer that is taken when `timeout` passes; without one the step fails then."""
     assignees: tuple[Name, ...] = ()
