@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, Final
 
 import anyio
@@ -55,7 +55,8 @@ class Follower:
             caller: who waits.
             seconds: for how long.
             document: whether the run itself is told, and not only what it gives.
-            patient: whether what only others can answer is waited for, too.
+            patient: whether what only others can answer is waited for, too: what was open already, for a new
+                question is told at once.
 
         Returns:
             Its result; what its caller is asked; a task, where it takes one; or a handle.
@@ -67,7 +68,8 @@ class Follower:
             patience = 0.0 if caller.only_task else min(GRACE if said.grace is None else said.grace, seconds)
             if not run.ended:
                 async with telling(self.engine, run, caller):
-                    run = await self._rest(run.id, caller, patience if as_task else seconds, patient=patient)
+                    held = await self._open(run, caller) if patient else None
+                    run = await self._rest(run.id, caller, patience if as_task else seconds, held)
             if run.ended and not document and not (as_task and always):
                 return finished(run)
             found = await self._asked(run, caller, said, as_task=as_task)
@@ -124,8 +126,16 @@ class Follower:
         known = self.engine.config.workflows.get(run.workflow)
         return _AS_IS if known is None else known.mcp
 
-    async def _rest(self, run_id: str, caller: Caller, seconds: float, *, patient: bool) -> Run:
-        """Return a run when it has ended, asks something that its caller can't ask, or the time is over."""
+    async def _open(self, run: Run, caller: Caller) -> frozenset[str]:
+        """Return the ids of what a run waits for now."""
+        waits = await self.engine.waits(run.id, principal=caller.principal) if run.waiting else ()
+        return frozenset(view.id for view in waits)
+
+    async def _rest(self, run_id: str, caller: Caller, seconds: float, held: Set[str] | None) -> Run:
+        """Return a run when it has ended, asks something that its caller can't ask, or the time is over.
+
+        `held` are the waits that only others can answer, and this call waits for them; None: it waits for nobody.
+        """
         deadline = anyio.current_time() + seconds
         tried = set[str]()
         while True:
@@ -138,7 +148,7 @@ class Follower:
             elif left == 0.0 or self.waiting.over:
                 return run
             elif run.waiting:
-                if not await self._is_for_others(run, caller, patient):
+                if not await self._is_for_others(run, caller, held):
                     return run
                 await self.waiting.changed(run, min(left, self._beat), caller.principal)
                 await caller.progress("waits for somebody else")
@@ -147,12 +157,12 @@ class Follower:
             else:
                 await caller.progress(run.now_text)
 
-    async def _is_for_others(self, run: Run, caller: Caller, patient: bool) -> bool:
+    async def _is_for_others(self, run: Run, caller: Caller, held: Set[str] | None) -> bool:
         """Tell whether a call is held although its run waits: its caller can't answer, or has gone to do it."""
-        if not patient and not caller.opened:
+        if held is None and not caller.opened:
             return False
         waits = await self.engine.waits(run.id, principal=caller.principal)
-        if any(view.id not in caller.opened and not (patient and _not_for_models(view)) for view in waits):
+        if any(view.id not in caller.opened and not _holds(view, held) for view in waits):
             return False
         return not (caller.rounds and self._unsaid(await self.questions.of(waits, caller), caller))
 
@@ -186,5 +196,6 @@ class Follower:
         return wait_data(view, self.questions.page_of(view, principal))
 
 
-def _not_for_models(view: WaitView) -> bool:
-    return not is_asked(view) or is_human_only(view)
+def _holds(view: WaitView, held: Set[str] | None) -> bool:
+    """Tell whether a call waits for others to answer this: its caller knows of it, or nobody is asked."""
+    return held is not None and (not is_asked(view) or (is_human_only(view) and view.id in held))

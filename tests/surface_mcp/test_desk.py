@@ -168,3 +168,28 @@ workflows:
         late = await made.call("resume_workflow", {"task_id": run.id, "answer": {"by": "model"}}, Caller())
         assert late.data["error"]["code"] == "AF-WAIT-CONFLICT"
         assert [view.step for view in await engine.waits(run.id)] == ["person"]
+
+
+async def test_who_waits_for_a_person_hears_of_the_next_question_at_once() -> None:
+    text = """\
+workflows:
+  w:
+    steps:
+      - {id: one, type: wait_for_input, human_only: true, message: one}
+      - {id: two, type: wait_for_input, human_only: true, message: two}
+"""
+    held: list[str | None] = []
+    async with desk(text, beat=0.01) as made:
+        engine = made.engine
+        run = await engine.wait((await engine.start("w")).id, 30)
+
+        async def progress(message: str | None) -> None:
+            (view,) = await engine.waits(run.id)
+            held.append(view.step)
+            assert view.step == "one"
+            await engine.resume(view.id, Answer("yes"))
+            await engine.wait(run.id, 30)
+
+        told = await made.call("wait_workflow", {"task_id": run.id, "timeout_s": 50}, Caller(progress=progress))
+    assert [each["step"] for each in told.data["waiting_for"]] == ["two"]
+    assert held == ["one"]
