@@ -174,7 +174,8 @@ class Faults:
                 return
             code, words, label = explain(details, value)
             what = f"{quoted(path)} of {owner}" if path else owner
-            self.add(code, f"{what}{words}", at, label=label)
+            names = field_names(model, path) if path and kind == "model_type" and len(details) == 1 else ()
+            self.add(code, f"{what}{words}", at, label=label, hint=_listed(names) if names else None)
 
 
 def explain(details: Sequence[Any], value: Any) -> tuple[str, str, str | None]:
