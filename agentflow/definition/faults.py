@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from agentflow.data import is_array, is_object
 from agentflow.definition.field_names import written
+from agentflow.definition.other_words import field_meant
 from agentflow.definition.pointers import join
 from agentflow.definition.suggest import nearest
 from agentflow.definition.tally import Tally
@@ -87,11 +88,10 @@ class Faults:
         pointer: str,
         *,
         lenient: bool,
-        sure: str | None = None,
     ) -> str | None:
-        """Say that there is no such field, and return which one is nearest (or surely meant)."""
+        """Say that there is no such field, and return which one is meant: what others call so, or the nearest."""
         severity: Severity = "warning" if lenient else "error"
-        near = sure or self.tally.nearest(name, known, severity)
+        near = field_meant(name, known) or self.tally.nearest(name, known, severity)
         hint = _listed(list(known)) if known and not near and not lenient else None
         self.add(
             "AF-FIELD-UNKNOWN",

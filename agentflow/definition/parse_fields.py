@@ -17,7 +17,7 @@ from agentflow.definition.gates import short_gate
 from agentflow.definition.json_words import is_short
 from agentflow.definition.models import Body, Step
 from agentflow.definition.pointers import join
-from agentflow.definition.step_fields import COMMON, CONTAINER_ONLY, HOOKS, suggestion
+from agentflow.definition.step_fields import COMMON, CONTAINER_ONLY, HOOKS
 from agentflow.definition.templates import has_template, loop_names, template_test
 from agentflow.definition.times import parse_time
 from agentflow.definition.types import BodyLike, StepTypeLike
@@ -188,9 +188,8 @@ class StepFields:
 
     def _unknown(self, name: str, known: Known | None) -> None:
         names = known.names if known else ["type"]
-        better = suggestion(name, names)
         at = self.pointer(name)
-        self.meant.add(self.faults.unknown_field(self.owner, name, names, at, lenient=self.lenient, sure=better))
+        self.meant.add(self.faults.unknown_field(self.owner, name, names, at, lenient=self.lenient))
 
     def _short(self, name: str, value: Any) -> Any:
         widened = _SHORT[name](value)

@@ -8,8 +8,9 @@ from typing import Any
 
 from agentflow.data import is_array, is_object
 from agentflow.definition import distri
-from agentflow.definition.faults import Faults
+from agentflow.definition.faults import Faults, shorten
 from agentflow.definition.models import Body, Step
+from agentflow.definition.other_words import field_meant, type_meant, type_of_fields
 from agentflow.definition.parse_fields import At, Known, StepFields
 from agentflow.definition.pointers import join, segment
 from agentflow.definition.step_fields import HOOKS
@@ -196,7 +197,8 @@ class StepReader:
         at = moved.get("type") or join(pointer, "type")
         if name is None:
             if not isinstance(flat.get("kind"), str):  # which is told as an unknown field
-                self.faults.add("AF-FIELD-MISSING", f'{what} needs a field "type"', pointer)
+                hint = self._typeless(flat)
+                self.faults.add("AF-FIELD-MISSING", f'{what} needs a field "type"', pointer, hint=hint)
             return None
         if not isinstance(name, str):
             self.faults.wrong_type(f'"type" of {what}', "text", name, at)
@@ -206,11 +208,28 @@ class StepReader:
             self._known[name] = Known.of(spec) if spec else None
         found = self._known[name]
         if found is None:
-            tally = self.faults.tally
-            label = None if tally.full() else tally.meant(name, self.names())
+            label = None if self.faults.tally.full() else self._meant(name)
             hint = None if label else "`agentflow steps` lists the types; your own come from installed packages"
             self.faults.add("AF-STEP-TYPE", f'{what} has an unknown type "{name}"', at, label=label, hint=hint)
         return found
+
+    def _meant(self, name: str) -> str | None:
+        """Return which types a wrong one was meant to be."""
+        types = list(self.names())
+        found = [f'"{one}"' for one in type_meant(name, types)]
+        if not found:
+            return self.faults.tally.meant(name, types)
+        return f"did you mean {' or '.join(part for part in (', '.join(found[:-1]), found[-1]) if part)}?"
+
+    def _typeless(self, flat: Mapping[str, Any]) -> str | None:
+        """Return what to write for the type of a step that has none, as far as its fields tell."""
+        types = list(self.names())
+        for field, value in flat.items():
+            if isinstance(value, str) and field_meant(field, ("type",)):
+                found = [value] if value in types else type_meant(value, types)
+                return f"write `type: {found[0] if found else '…'}` for `{shorten(field, 20)}: {shorten(value, 40)}`"
+        found = type_of_fields(flat)
+        return f"write `type: {found}`, if that is meant" if found is not None and found in types else None
 
     def _hollow(self, fallback: str, at: At) -> Step:
         self.pointers.setdefault(at.address + fallback, at.pointer)

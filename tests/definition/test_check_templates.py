@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.definition.checking import check, codes, marked
+from tests.definition.checking import check, codes, marked, source
 
 # --- how they are written
 
@@ -163,6 +163,14 @@ def test_what_only_begins_like_a_reference_hides_none_in_shell_text() -> None:
         ("{$.name}", "{$.input.name}"),
         ("{ $.steps.a.b[0] }", "{$.steps.a.b[0]}"),
         ("{$input.name}", "{input.name}"),
+        ("for ${input.name} alone", "{input.name}"),
+        ("{ inputs.name }", "{input.name}"),
+        ("${inputs.name}", "{input.name}"),
+        ("${a.x}", "{steps.a.x}"),
+        ("{a.output.x}", "{steps.a.x}"),
+        ("{tasks.a.outputs.x}", "{steps.a.x}"),
+        ("{outputs.a}", "{steps.a}"),
+        ("{state.seen}", "{context.seen}"),
     ],
 )
 def test_what_only_looks_like_a_reference_is_told_with_what_is_meant(text: str, meant: str) -> None:
@@ -170,8 +178,63 @@ def test_what_only_looks_like_a_reference_is_told_with_what_is_meant(text: str, 
         - {{id: a, type: set, value: 1}}
         - {{id: b, type: set, value: {json.dumps({"deep": [text]})}}}
     """
-    [problem] = check(steps, "input: {name: string}")
+    [problem] = check(steps, "input: {name: string}\ncontext: [seen]")
     assert (problem.code, problem.severity, problem.label) == ("AF-TEMPLATE-ROOT", "warning", f"did you mean {meant}?")
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("{{input.name}}", "templates use single braces: {input.name}"),
+        ("{{ input.name | upper }}", "templates use single braces: {input.name}"),
+        ("${{ steps.a.x }}", "templates use single braces: {steps.a.x}"),
+        ("{{inputs.name}}", "did you mean {input.name}?"),
+        ("{{ params.name }}", "did you mean {input.name}?"),
+        ("{{ a.x }}", "did you mean {steps.a.x}?"),
+        ("{{ secrets.KEY }}", "did you mean {env.KEY}?"),
+        ("{{ $json.name }}", "did you mean {input.name}?"),
+        ("{{vars.seen}}", "did you mean {context.seen}?"),
+    ],
+)
+def test_templates_of_other_products_are_told_with_ours(text: str, label: str) -> None:
+    steps = f"""\
+        - {{id: a, type: set, value: 1}}
+        - {{id: b, type: set, value: {json.dumps(f"Dear {text}!")}}}
+    """
+    head = "input: {name: string}\ncontext: [seen]"
+    [problem] = check(steps, head)
+    assert (problem.code, problem.severity, problem.label) == ("AF-TEMPLATE-BRACES", "warning", label)
+    place = problem.place
+    assert place is not None
+    line = source(steps, head).splitlines()[place.line - 1]
+    assert line[place.column - 1 :][: place.length] == text.removeprefix("$")
+
+
+@pytest.mark.parametrize("text", ["{inputs.name}", "{ input.name }", "${inputs.name}", "{step.a.x}"])
+def test_what_looks_like_a_reference_in_shell_text_is_told_with_the_form_by_environment(text: str) -> None:
+    [problem] = check(f"- {{id: a, type: script, run: 'echo {text}'}}\n", "input: {name: string}")
+    assert (problem.code, problem.severity, problem.label) == ("AF-TEMPLATE-ROOT", "warning", 'write "$VALUE"')
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "echo ${name} ${HOME:-x} ${#name} {a,b} {1..3}", "awk '{ print $1 }'", "jq '{name: .name, n: .input.x}'",
+        """echo '{"inputs": {"name": 1}}'""", "{ ls; }", "find . -exec rm {} +", "curl -w '%{http_code}'",
+        "python -c 'print(f\"{args.name} {user.name}\")'", "f() { echo; }; f",
+    ],
+)  # fmt: skip
+def test_braces_of_shells_and_programs_stay_untouched_without_a_word(run: str) -> None:
+    assert check(f"- {{id: a, type: script, run: {json.dumps(run)}}}\n", "input: {name: string}") == []
+    step = f"- {{id: a, type: script, command: bash, args: [-c, {json.dumps(run)}]}}\n"
+    assert check(step, "input: {name: string}") == []
+
+
+@pytest.mark.parametrize("condition", ["{inputs.name} == 'a'", "${input.name} == 'a'", "{ input.name } == 'a'"])
+def test_a_condition_that_cannot_be_understood_says_which_reference_was_meant(condition: str) -> None:
+    step = f'- {{id: a, type: checkpoint, message: m, if: "{condition}"}}\n'
+    [problem] = check(step, "input: {name: string}")
+    assert (problem.code, problem.label) == ("AF-CONDITION-SYNTAX", "did you mean {input.name}?")
 
 
 @pytest.mark.parametrize(
@@ -180,14 +243,16 @@ def test_what_only_looks_like_a_reference_is_told_with_what_is_meant(text: str, 
         '{"json": {"input": 1}}', "a { color: red; margin: 0 }", "h1{font.size:1}", "${HOME} {a,b} {1..3}", "{}",
         "{ }", "{x}", "{user.id}", "function f() { return input.x; }", "{{mustache}}", "{%  if a %}",
         "\\\\{input}", "costs ${input.price} now", "{$price}", "{$count.x}", "{$.user.id}", "{$.input.price}",
-        "{0}", "{a: 1}", "{input.price}", "{time.x}", "{secrets}", "{b}",
+        "{0}", "{a: 1}", "{input.price}", "{time.x}", "{secrets}", "{b}", "{{name}}", "{{ user.name }}", "{{#each xs}}",
+        "in total ${input.total} EUR", "@media (x) { a { b: c } }", "`${user.name}`", "{state.x}",
+        '{"inputs.name": "{}"}', "\\\\frac{input}{2}", "<b>{user.name}</b>", "%{name}s",
     ],
 )  # fmt: skip
 def test_other_braces_stay_untouched_without_a_word(text: str) -> None:
     steps = f"""
         - {{id: zeta, type: set, value: {json.dumps(text)}}}
     """
-    assert check(steps, "input: {price: number}") == []
+    assert check(steps, "input: {price: number, total: {}}") == []
 
 
 # --- words of other products

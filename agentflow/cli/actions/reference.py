@@ -11,6 +11,7 @@ from agentflow.cli.session import plain_config
 from agentflow.cli.tables import Column, layout, tabbed
 from agentflow.config.plain import find_config
 from agentflow.data import is_array, is_object
+from agentflow.definition.other_words import type_meant
 from agentflow.errors import NotFoundError
 from agentflow.steps import registry
 from agentflow.steps.contract import StepType
@@ -50,7 +51,7 @@ def _one(common: Common, name: str) -> int:
     console = common.console()
     found = _own()(name)
     if found is None:
-        near = get_close_matches(name, registry.names(), n=3, cutoff=0.5)
+        near = type_meant(name, list(registry.names())) or get_close_matches(name, registry.names(), n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(near)}?" if near else "agentflow steps lists them"
         raise NotFoundError(f'there is no step type "{name}"', code="AF-STEP-TYPE-UNKNOWN", hint=hint)
     schema = found.config.model_json_schema()

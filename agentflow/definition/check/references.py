@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from agentflow.data import is_array, is_object
+from agentflow.definition.check.braces import check_braces, check_shell
 from agentflow.definition.check.dependencies import Dependencies
 from agentflow.definition.check.info import EnvInfo
-from agentflow.definition.check.lookalikes import lookalikes
+from agentflow.definition.check.lookalikes import Around, lookalikes
 from agentflow.definition.check.loops import check_items
 from agentflow.definition.check.ordering import Ordering
 from agentflow.definition.check.report import Report, Spot, known
@@ -22,9 +22,6 @@ from agentflow.definition.models import Workflow
 from agentflow.definition.scopes import Located, Scope
 from agentflow.definition.types import StepTypeLike, TypeLookup
 from agentflow.expressions import NAMESPACES, Escape, ExpressionError, Reference, compile_condition, compile_value
-
-_SPACED = re.compile(r"\{\{\s+([A-Za-z_][\w-]*)[^{}]*\}\}")
-"""Other products' templates: two braces with room inside."""
 
 
 class References:
@@ -66,7 +63,9 @@ class References:
                 for site in step_sites(located, specs[step.type], bound):
                     self._check_site(site, located)
                 if step.type == "script":
-                    check_script(located, self._all_names(located, bound), self._workflow.dialect, self._report)
+                    names = self._all_names(located, bound)
+                    check_script(located, names, self._workflow.dialect, self._report)
+                    check_shell(located, names, self._report)
                 if step.for_each is not None or step.type == "for_each":
                     check_items(located, self._all_names(located, bound), self._workflow.dialect, self._report)
         for site in workflow_sites(self._workflow):
@@ -95,15 +94,14 @@ class References:
                 compiled = compile_value(site.value, names, dialect=dialect)
                 references, escapes = compiled.references, compiled.escapes
         except ExpressionError as error:
-            self._syntax(site, error, names)
+            self._syntax(site, error, names, here)
             return
-        self._check_braces(site, names, escapes)
         if site.kind == "template":
-            self._check_lookalikes(site, names, here)
+            check_braces(site.spot, texts(site.value), escapes, self._around(site, names, here), self._report)
         for reference in references:
             self._check_reference(reference, site, here)
 
-    def _syntax(self, site: Site, first: ExpressionError, names: frozenset[str]) -> None:
+    def _syntax(self, site: Site, first: ExpressionError, names: frozenset[str], here: Located | None) -> None:
         """Report what can't be compiled; in a template of several texts, of each one the first mistake."""
         errors: list[tuple[tuple[str | int, ...], ExpressionError]] = []
         if site.kind == "template":
@@ -112,40 +110,25 @@ class References:
                     compile_value(text, names, dialect=self._workflow.dialect)
                 except ExpressionError as error:
                     errors.append((path, error))
+        elif "{" in site.value:
+            meant = next(lookalikes(site.value, self._around(site, names, here)), None)
+            if meant is not None:
+                spot = site.spot.at(meant.offset, len(meant.text))
+                self._report.add(first.code, first.what, spot, label=f"did you mean {meant.meant}?")
+                return
         for path, error in errors or [(first.value_path, first)]:
             spot = site.spot.below(*path).at(error.offset, error.length)
             self._report.add(error.code, error.what, spot, label=error.label, hint=error.hint)
 
-    def _check_braces(self, site: Site, names: frozenset[str], escapes: tuple[Escape, ...]) -> None:
-        found = [(one.value_path, one.offset, one.text) for one in escapes]
-        for path, text in texts(site.value) if site.kind == "template" else ():
-            spaced = _SPACED.finditer(text) if "{{" in text else ()
-            found += [(path, one.start(), one[0]) for one in spaced if one[1] in names]
-        for path, offset, text in found:
-            self._report.add(
-                "AF-TEMPLATE-BRACES",
-                f'"{text}" stays as text: two braces stand for a literal one',
-                site.spot.below(*path).at(offset, len(text)),
-                label=f"templates use single braces: {{{text.strip('{} ')}}}",
-                severity="warning",
-            )
-
-    def _check_lookalikes(self, site: Site, names: frozenset[str], here: Located | None) -> None:
-        properties = (self._workflow.input_schema or {}).get("properties")
-        inputs: Collection[str] = properties if is_object(properties) else ()
+    def _around(self, site: Site, names: frozenset[str], here: Located | None) -> Around:
+        """Return what can be named where a value stands."""
 
         def is_step(name: str) -> bool:
             return resolve(name, here, self._main, site.inside) is not None
 
-        for path, text in texts(site.value):
-            for one in lookalikes(text, names, is_step, inputs) if "{" in text else ():
-                self._report.add(
-                    "AF-TEMPLATE-ROOT",
-                    one.message,
-                    site.spot.below(*path).at(one.offset, len(one.text)),
-                    label=f"did you mean {one.meant}?",
-                    severity="warning",
-                )
+        properties = (self._workflow.input_schema or {}).get("properties")
+        shell = here is not None and here.step.type == "script" and site.field in ("args", "env")
+        return Around(names, is_step, properties if is_object(properties) else {}, self._workflow.context, shell)
 
     def _check_reference(self, ref: Reference, site: Site, here: Located | None) -> None:
         name = ref.namespace

@@ -1,0 +1,63 @@
+"""Warnings of braces that aren't templates though their author most probably thought so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from agentflow.definition.check.lookalikes import Around, Lookalike, doubled, in_shell, lookalikes
+from agentflow.definition.check.report import Report, Spot
+from agentflow.definition.scopes import Located
+from agentflow.expressions import Escape
+
+_SPACED = re.compile(r"\{\{\s+([A-Za-z_][\w-]*)[^{}]*\}\}")
+"""Other products' templates: two braces with room inside."""
+_INSIDE = re.compile(r"\{\{\s*([^{}|\s]*)")
+Texts = Sequence[tuple[tuple[str | int, ...], str]]
+"""Paths of texts below a spot, and the texts."""
+
+
+def check_braces(spot: Spot, texts: Texts, escapes: Sequence[Escape], around: Around, report: Report) -> None:
+    """Warn of two braces around what would be a reference in one, and of what only looks like a reference."""
+    found = [(one.value_path, one.offset, one.text) for one in escapes]
+    for path, text in texts:
+        spaced = _SPACED.finditer(text) if "{{" in text else ()
+        found += [(path, one.start(), one[0]) for one in spaced if one[1] in around.names]
+    whole = dict(texts)
+    for path, offset, text in found:
+        inside = _INSIDE.match(whole.get(path, text), offset if path in whole else 0)
+        report.add(
+            "AF-TEMPLATE-BRACES",
+            f'"{text}" stays as text: two braces stand for a literal one',
+            spot.below(*path).at(offset, len(text)),
+            label=f"templates use single braces: {{{inside[1] if inside is not None else ''}}}",
+            severity="warning",
+        )
+    for path, text in texts:
+        if "{" not in text:
+            continue
+        for one in doubled(text, around) if "{{" in text else ():
+            _warn("AF-TEMPLATE-BRACES", one, spot.below(*path), report)
+        for one in lookalikes(text, around):
+            _warn("AF-TEMPLATE-ROOT", one, spot.below(*path), report)
+
+
+def _warn(code: str, one: Lookalike, spot: Spot, report: Report) -> None:
+    where = spot.at(one.offset, len(one.text))
+    report.add(code, one.message, where, label=f"did you mean {one.meant}?", severity="warning")
+
+
+def check_shell(located: Located, names: frozenset[str], report: Report) -> None:
+    """Warn of what stands in a shell text like a reference: neither agentflow nor the shell puts a value there."""
+    text = located.step.config.get("run")
+    if not isinstance(text, str) or "{" not in text:
+        return
+    for one in in_shell(text, names):
+        report.add(
+            "AF-TEMPLATE-ROOT",
+            one.message,
+            Spot(located.address, "run").at(one.offset, len(one.text)),
+            label='write "$VALUE"',
+            hint=f'and give the value by the environment: env: {{VALUE: "{one.meant}"}}',
+            severity="warning",
+        )
