@@ -49,7 +49,7 @@ class Patient:
     """The config file that the command line names."""
     store: str | None = None
     """The store that it names."""
-    port: int = 8420
+    port: int = 8745
     loaded: Config | AgentflowError | None = field(default=None, init=False)
     """The config; why it can't be loaded; None: there is none."""
 

@@ -88,11 +88,12 @@ def wait_command(desk: Desk, view: WaitView) -> str:
     return command + desk.project.flags
 
 
-def open_lines(desk: Desk, views: Sequence[WaitView], *, terminal: bool) -> list[str]:
-    """Return the error of a run that only an answer can move on."""
+def open_lines(desk: Desk, views: Sequence[WaitView], *, terminal: bool, saved: bool) -> list[str]:
+    """Return what is said of a run that only an answer can move on: nothing is wrong with it."""
     only_events = bool(views) and all(view.kind == "event" for view in views)
-    what = "the run waits for an event" if only_events else "the run waits for an answer"
-    lines = [f"error[AF-WAIT-OPEN]: {what}" + ("" if terminal or only_events else " and this isn't a terminal")]
+    what, when = ("an event", "it is published") if only_events else ("an answer", "somebody gives it")
+    keeps = f" It is saved and goes on when {when}." if saved and desk.project.lasts else ""
+    lines = [f"The run waits for {what}.{keeps}"]
     lines += [f'  step:  {view.step}  "{one_line(view.message, 100)}"' for view in views]
     if desk.project.lasts:
         lines += [f"  hint:  {wait_command(desk, view)}" for view in views]

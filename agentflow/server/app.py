@@ -24,7 +24,7 @@ from agentflow.server.who import Asking, Who, who_of
 
 def create_app(
     *engines: Engine,
-    url: str = "http://127.0.0.1:8420",
+    url: str = "http://127.0.0.1:8745",
     who: Who | None = None,
     leaving: anyio.Event | None = None,
     grpc: Grpc | None = None,

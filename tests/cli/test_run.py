@@ -40,7 +40,7 @@ def test_a_wait_without_a_terminal_says_how_to_answer_and_exits_75(project: Any)
     wait = re.fullmatch(rf"step review waiting wait=({ID})", lines[4])
     assert wait is not None
     assert lines[5:] == [
-        "error[AF-WAIT-OPEN]: the run waits for an answer and this isn't a terminal",
+        "The run waits for an answer. It is saved and goes on when somebody gives it.",
         '  step:  review  "Approve the report? Total is 60 for region apac."',
         f"  hint:  agentflow waits answer {wait[1]} --set decision=approve",
         "  hint:  give answers in advance with --answer review=@answer.json",

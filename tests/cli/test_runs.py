@@ -62,7 +62,7 @@ def test_show_tells_each_step_and_what_was_not_run(project: Any) -> None:
     assert lines.pop(2) == '  at helpers.py:16, in boom: raise RuntimeError("upstream down")'
     assert re.match(r'✔ first +set +[\d.]+m?s +\{"a": 1\}', lines[3])
     assert re.match(r"✘ boom +python +[\d.]+m?s +.*upstream down", lines[4])
-    assert re.match(r"· after +set +- +not run: boom failed", lines[5])
+    assert re.match(r"- after +set +- +not run: boom failed", lines[5])
     assert re.match(r"retry +agentflow runs retry \w+ --from boom +\(keeps 1 steps?, runs 2\)", lines[-1])
 
 

@@ -188,7 +188,7 @@ def test_a_wait_shows_its_schema_and_an_example(project: Any) -> None:
 def test_a_published_event_moves_the_run_that_waits_for_it(project: Any) -> None:
     parked_run = project.run("run", "event")
     assert parked_run.returncode == 75
-    assert "error[AF-WAIT-OPEN]: the run waits for an event" in parked_run.stderr
+    assert "The run waits for an event. It is saved and goes on when it is published.\n" in parked_run.stderr
     assert "  hint:  agentflow publish paid --data '{}'" in parked_run.stderr
     done = project.run("publish", "paid", "--data", '{"order": 17}')
     assert done.returncode == 0, done.stderr

@@ -23,7 +23,7 @@ from agentflow.server.app import create_app
 from tests.connections.people import Person, Provider, client, query_of
 
 pytestmark = pytest.mark.anyio
-URL = "http://127.0.0.1:8420"
+URL = "http://127.0.0.1:8745"
 ALICE, BOB = Principal("alice"), Principal("bob")
 
 

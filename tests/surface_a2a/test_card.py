@@ -26,7 +26,7 @@ from agentflow.errors import AgentflowError, DefinitionError
 from agentflow.server import create_app
 
 pytestmark = pytest.mark.anyio
-URL = "http://127.0.0.1:8420"
+URL = "http://127.0.0.1:8745"
 CARD = "/.well-known/agent-card.json"
 CONFIG = """
 name: desk

@@ -143,11 +143,11 @@ class Served:
 async def _served(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Served]:
     config = load_text(CONFIG)
     async with Engine.open(":memory:", config=config) as engine:
-        app = create_app(engine, url="http://127.0.0.1:8420")
+        app = create_app(engine, url="http://127.0.0.1:8745")
         transport = httpx.ASGITransport(app=app)
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8420") as http,
+            httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8745") as http,
         ):
             served = Served(engine, http)
             real = StreamableHTTPSessionManager.handle_request

@@ -32,7 +32,7 @@ def test_the_readme_shows_what_serve_prints(shop: Shop) -> None:
         while not printed or not printed[-1].startswith("Cursor"):
             line = server.stdout.readline()
             assert line, printed
-            printed.append(re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8420", line.strip()))
+            printed.append(re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8745", line.strip()))
         server.send_signal(signal.SIGTERM)
         server.stdout.read()
     assert printed[-3:] == shown("README.md")

@@ -10,9 +10,10 @@ from agentflow.cli.actions.change import carried, carry_on, observe, takes_over
 from agentflow.cli.actions.waits import OPEN, find_wait
 from agentflow.cli.agents import elsewhere
 from agentflow.cli.ask import Form, Left
+from agentflow.cli.console import printable
 from agentflow.cli.documents import wait_data
 from agentflow.cli.errors import error_lines, tell_lines
-from agentflow.cli.format import compact, plural, rough
+from agentflow.cli.format import compact, one_line, plural, rough
 from agentflow.cli.options import Common
 from agentflow.cli.session import Session, drive, find_project
 from agentflow.cli.values import assignments, document, read_timeout, usage
@@ -142,8 +143,9 @@ async def _goes_on(session: Session, run_id: str, *, here: bool) -> str:
 
 
 def _how(session: Session, view: WaitView) -> list[str]:
-    lines = ["error[AF-WAIT-OPEN]: an answer is needed and this isn't a terminal"]
-    return [*lines, f'  step:  {view.step}  "{view.message}"', f"  hint:  {wait_command(session.desk, view)}"]
+    lines = ["The wait is open, and nobody can be asked here: this isn't a terminal."]
+    step = f'  step:  {view.step}  "{one_line(view.message, 100)}"'
+    return printable([*lines, step, f"  hint:  {wait_command(session.desk, view)}"])
 
 
 def _invalid(session: Session, error: InputError, view: WaitView) -> InputError:

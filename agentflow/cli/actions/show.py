@@ -12,7 +12,6 @@ from shlex import quote
 from typing import Any
 
 from agentflow.cli.actions.runs import abandoned, go_on
-from agentflow.cli.again import retry_command, retry_plan
 from agentflow.cli.agents import elsewhere
 from agentflow.cli.asked import asked_lines
 from agentflow.cli.children import child_lines
@@ -20,7 +19,7 @@ from agentflow.cli.console import printable
 from agentflow.cli.desk import Desk
 from agentflow.cli.documents import event_data, hosted_data, step_data, wait_data
 from agentflow.cli.errors import failure_lines
-from agentflow.cli.failures import cause, sentence, trace_lines
+from agentflow.cli.failures import cause
 from agentflow.cli.format import (
     GLYPHS,
     STYLES,
@@ -31,13 +30,13 @@ from agentflow.cli.format import (
     duration,
     elapsed,
     one_line,
-    plural,
     shorten,
 )
 from agentflow.cli.losses import NAMED, UNDONE, UNDONE_TEXTS, count, is_undoing, tolerated_inside, tolerated_lines
 from agentflow.cli.options import Common
+from agentflow.cli.outcomes import cause_lines, next_lines, timed, took, took_data
 from agentflow.cli.rows import reason_text
-from agentflow.cli.session import find_project, read, with_engine
+from agentflow.cli.session import find_project, read
 from agentflow.cli.spent import spent_line, spent_lines, spent_short
 from agentflow.cli.tables import cells, cut_to, pad
 from agentflow.cli.tree import above_of
@@ -81,7 +80,12 @@ def show(common: Common, wanted: str, step: str | None, *, events: bool, tree: b
             children = await desk.reader.list(RunQuery(parent=run.id, limit=1000))
             waits = await desk.reader.waits(run.id) if not run.ended else []
             hosted = await desk.reader.hosted([run, *children])
-            document = {**hosted_data([run], hosted)[0], "steps": [step_data(each) for each in view.steps]}
+            time_of = took_data(await timed(desk.reader, run)) if run.ended else None
+            document = {
+                **hosted_data([run], hosted)[0],
+                "took": time_of,
+                "steps": [step_data(each) for each in view.steps],
+            }
             document["budget"] = {each.kind: {"used": each.used, "limit": each.limit} for each in view.budget}
             document |= {"waits": [wait_data(w) for w in waits], "children": hosted_data(children, hosted)}
             console.data(document)
@@ -153,12 +157,13 @@ async def _lines(desk: Desk, run: Run, view: RunView, *, everything: bool) -> li
     lost = f", {run.tolerated} failed (tolerated)" if run.tolerated else ""
     head = [f"run {short}", run.workflow, state + (", paused" if run.paused else "") + lost]
     head.append(f" started {clock_time(run.created_at)} by {run.door}")
-    head += [f" {duration(run.ended_at - run.created_at)}"] if run.ended_at is not None else []
+    told = took(run, await timed(desk.reader, run)) if run.ended else None
+    head += [f" {told}"] if told else []
     head += [f" entry: {run.entry_point}"] if run.entry_point else []
     foreign = None if run.ended else elsewhere(desk, run)
     head += [f" agent: {run.agent}"] if foreign else []
     lines = ["  ".join(head)]
-    lines += _cause(view, run)
+    lines += cause_lines(view, run)
     lines += _damage(desk, run, view)
     if abandoned(run, (await desk.reader.hosted([run]))[run.id]):
         lines.append(f"! no process runs it: {go_on(desk, run)}")
@@ -171,7 +176,7 @@ async def _lines(desk: Desk, run: Run, view: RunView, *, everything: bool) -> li
     shown = {s.address for s in view.steps if s.address not in hidden and (everything or _shown(s) or is_undoing(s))}
     around = {above for address in shown for above in above_of(address)}
     steps = [s for s in view.steps if s.address in shown or s.address in around]
-    lines += step_lines(desk, steps, tolerated_inside(view.steps), short)
+    lines += step_lines(desk, steps, tolerated_inside(view.steps), run)
     if hidden:
         lines.append(f"… {len(hidden)} more lines of undone steps: {desk.command(f'runs show {short} --tree')}")
     if everything:
@@ -182,7 +187,7 @@ async def _lines(desk: Desk, run: Run, view: RunView, *, everything: bool) -> li
         lines.append(f"output  {lost}")
     lines += await spent_lines(desk, run, view.budget)
     lines += [f"label   {key}={one_line(value, 200)}" for key, value in run.labels.items()]
-    lines += await _next(desk, run, lost=bool(damaged(view)))
+    lines += await next_lines(desk, run, lost=bool(damaged(view)))
     return lines
 
 
@@ -229,18 +234,6 @@ def _damage(desk: Desk, run: Run, view: RunView) -> list[str]:
     ]
 
 
-def _cause(view: RunView, run: Run) -> list[str]:
-    failure = run.failure
-    if failure is None:
-        told = run.message if run.reason == "run_canceled" else reason_text(run.reason)
-        return [f"reason: {told}"] if run.state == "canceled" and told else []
-    step = view.step(failure.step) if failure.step else None
-    tries = f", {step.tries} attempts" if step is not None and step.tries > 1 else ""
-    where = f"{failure.step}: " if failure.step else ""
-    lines = [f"cause: {where}{sentence(failure, 500)}  [{failure.code}{tries}]"]
-    return [*lines, *(f"  {line}" for line in printable(trace_lines(failure.data)))]
-
-
 def _shown(step: StepView) -> bool:
     """Top steps, and inside them what runs, waits, failed, is damaged or is about to be tried again."""
     return (
@@ -251,14 +244,14 @@ def _shown(step: StepView) -> bool:
     )
 
 
-def step_lines(desk: Desk, steps: Sequence[StepView], lost: Mapping[str, Sequence[StepView]], short: str) -> list[str]:
+def step_lines(desk: Desk, steps: Sequence[StepView], lost: Mapping[str, Sequence[StepView]], run: Run) -> list[str]:
     """Return the table of steps, with what they lack.
 
     Args:
         desk: store and console.
         steps: what is shown.
         lost: steps whose failure was tolerated, by what is around them.
-        short: the run's short id.
+        run: their run.
     """
     console = desk.console
     now = time.time()
@@ -276,12 +269,13 @@ def step_lines(desk: Desk, steps: Sequence[StepView], lost: Mapping[str, Sequenc
     widths[0] = min(widths[0], 40)
     lines: list[str] = []
     for step, texts in zip(steps, rows, strict=True):
-        glyph = console.paint(GLYPHS[step.state], STYLES[step.state], out=True)
+        state = "canceled" if run.ended and step.state == "submitted" else step.state  # nothing comes any more
+        glyph = console.paint(GLYPHS[state], STYLES[state], out=True)
         start = [pad(cut_to(texts[k], w) if k == 0 else texts[k], w) for k, w in enumerate(widths)]
         room = max(console.width - sum(widths) - 12, 16) if console.out_terminal else 10000
         lines.append(f"{glyph} {'  '.join(start)}  {cut_to(texts[4], room)}".rstrip())
         if step.depth == 0:
-            every = desk.command(f"runs show {short} --step {quote(step.address)}")
+            every = desk.command(f"runs show {desk.short(run.id)} --step {quote(step.address)}")
             lines += printable(tolerated_lines(step.address, lost.get(step.address, ()), every))
     return lines
 
@@ -326,26 +320,6 @@ def _note(step: StepView) -> str:
         value = decode(step.result)
         return "" if value is None or value == {} else one_line(value)
     return ""
-
-
-async def _next(desk: Desk, run: Run, *, lost: bool) -> list[str]:
-    """Say which command moves the run on; `lost`: a result of it is damaged."""
-    short = desk.short(run.id)
-    if run.state in ("failed", "rejected", "canceled") or (run.ended and lost):
-        async with with_engine(desk) as session:
-            plan = await retry_plan(session, run)
-        if plan is None:
-            return []
-        told = f"(keeps {plural(len(plan.kept), 'step')}, runs {len(plan.again)})"
-        return [f"retry   {retry_command(desk, run, plan)}     {told}"]
-    waits = [view.id for view in await desk.reader.waits(run.id)] if not run.ended else []
-    await desk.learn(waits, "wait")
-    lines = [f"answer  {desk.command(f'waits answer {desk.short(wait)}')}" for wait in waits[:5]]
-    if run.paused:
-        lines.append(f"go on   {desk.command(f'runs unpause {short}')}")
-    elif run.state == "working":
-        lines.append(f"follow  {desk.command(f'runs watch {short}')}")
-    return lines
 
 
 async def _step(desk: Desk, run: Run, view: RunView, workflow: Workflow, wanted: str) -> int:

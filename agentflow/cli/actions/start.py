@@ -10,7 +10,7 @@ from agentflow.cli.again import retry_command, retry_plan
 from agentflow.cli.agents import elsewhere
 from agentflow.cli.answers import check_answers, read_answers
 from agentflow.cli.choosing import ask_input, choose
-from agentflow.cli.console import Console
+from agentflow.cli.console import Console, printable
 from agentflow.cli.documents import outcome
 from agentflow.cli.errors import failure_lines, tell_lines
 from agentflow.cli.follow import Ending, Follower, Manner
@@ -218,7 +218,8 @@ async def finish(session: Session, follower: Follower, run: Run, how: Ending) ->
             console.data(document)
         return code_of(run, how)
     if not run.ended:
-        leave(session, follower, how, open_lines(session.desk, views, terminal=console.asks))
+        saved = session.engine.core.health.refused is None
+        leave(session, follower, how, open_lines(session.desk, views, terminal=console.asks, saved=saved))
         return code_of(run, how)
     if run.failure is not None and run.state in ("failed", "rejected"):
         tell_lines(console, run_failure(session, follower, run, await retry_plan(session, run)))
@@ -242,7 +243,7 @@ def leave(session: Session, follower: Follower, how: Ending, parked: Sequence[st
         for line in follower.waiting_text():
             session.console.tell(line)
     else:
-        tell_lines(session.console, parked)
+        tell_lines(session.console, printable(parked))
 
 
 def code_of(run: Run, how: Ending) -> int:

@@ -38,7 +38,7 @@ def doctor(
     ] = None,
     port: Annotated[
         int, typer.Option("--port", metavar="PORT", min=1, max=65535, help="Where `serve` would listen.")
-    ] = 8420,
+    ] = 8745,
     config: options.Config = None,
     store: options.Store = None,
     json: options.Json = False,

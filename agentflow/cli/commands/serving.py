@@ -15,7 +15,7 @@ def serve(
         typer.Argument(metavar="[CONFIG]...", help="Config files; default: agentflow.yaml here or above."),
     ] = None,
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0: any free one.")] = 8420,
+    port: Annotated[int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0: any free one.")] = 8745,
     url: Annotated[
         str | None, typer.Option("--url", metavar="URL", help="Where clients reach it, if not at that address.")
     ] = None,
