@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agentflow.data import is_object, parse
+from agentflow.data import is_array, is_object, parse
 from agentflow.definition.durations import parse_duration
-from agentflow.definition.typed_text import read_value, resolve, shortened
+from agentflow.definition.typed_text import alternatives, given_as, resolve, shortened, types_of
 from agentflow.errors import InputError
 from agentflow.unfit import UnfitError
 
@@ -23,43 +23,79 @@ def usage(what: str, hint: str | None = None) -> InputError:
 def assignments(items: Sequence[str], schema: object, option: str) -> dict[str, Any]:
     """Read repeated `key=value` into an object, typed by a schema. `a.b=1` goes one level down, `k=@file` reads a file.
 
+    A list is `names=Ana,Bo`, the same key several times, or `rows.0.n=1`, item by item. What isn't of the type that is
+    asked for stays as it is: whoever gets it tells, in the same words as at every door.
+
     Raises:
-        InputError: one isn't `key=value`, or isn't of the type that the schema asks for.
+        InputError: one isn't `key=value`, or is meant as JSON and is none.
     """
     result: dict[str, Any] = {}
+    lists = set[tuple[str, ...]]()
     for item in items:
         key, equals, text = item.partition("=")
         if not equals or not key:
             raise usage(f'{option} takes key=value, not "{item}"', f"{option} name=value")
-        names = key.split(".")
-        part = schema
-        for name in names:
+        names = tuple(key.split("."))
+        part: object = schema
+        for depth, name in enumerate(names):
+            if name.isdigit() and _is_list(resolve(part, schema)):
+                lists.add(names[:depth])
             part = property_schema(part, name, schema)
-        if text.startswith("@@"):
-            text = text[1:]
-        elif text.startswith("@"):
-            text = read_text(text[1:])
-        try:
-            value = read_value(text, resolve(part, schema))
-        except ValueError as error:
-            raise InputError(f"{key}: {error}") from None
+        value = _read(key, text, part, schema)
         target = result
         for name in names[:-1]:
             target = target.setdefault(name, {})
             if not is_object(target):
                 raise usage(f'{option} "{item}" contradicts an earlier one')
-        target[names[-1]] = value
+        before = target.get(names[-1])
+        target[names[-1]] = [*before, *value] if is_array(before) and is_array(value) else value
+    for path in sorted(lists, key=len, reverse=True):
+        _to_list(result, path)
     return result
 
 
+def _read(key: str, text: str, part: object, root: object) -> Any:
+    if text.startswith("@@"):
+        text = text[1:]
+    elif text.startswith("@"):
+        text = read_text(text[1:])
+    shared = {name: root[name] for name in ("$defs", "definitions") if name in root} if is_object(root) else {}
+    try:
+        return given_as(text, {**shared, **resolve(part, root)})
+    except ValueError as error:
+        raise InputError(f"{key}: {error}") from None
+
+
+def _is_list(schema: dict[str, Any]) -> bool:
+    return "array" in types_of(schema) and "object" not in types_of(schema)
+
+
+def _to_list(result: dict[str, Any], path: tuple[str, ...]) -> None:
+    """Make the items of a list, which were given one by one, that list."""
+    holder: Any = result
+    for name in path[:-1]:
+        holder = holder.get(name) if is_object(holder) else None
+    items: Any = holder.get(path[-1]) if is_object(holder) else None
+    if is_object(items) and all(name.isdigit() for name in items):
+        holder[path[-1]] = [items[name] for name in sorted(items, key=int)]
+
+
 def property_schema(schema: object, name: str, root: object) -> dict[str, Any]:
-    """Return the schema of a property; {} where nothing is said of it."""
+    """Return the schema of a property, or of an item of a list; {} where nothing is said of it."""
     found = resolve(schema, root)
-    properties = found.get("properties")
-    if is_object(properties) and name in properties:
-        return resolve(properties[name], root)
+    for each in (found, *(resolve(part, root) for part in (*alternatives(found), *listed(found.get("allOf"))))):
+        properties = each.get("properties")
+        if is_object(properties) and name in properties:
+            return resolve(properties[name], root)
+        if name.isdigit() and is_object(each.get("items")):
+            return resolve(each["items"], root)
     extra = found.get("additionalProperties")
     return resolve(extra, root) if is_object(extra) else {}
+
+
+def listed(value: object) -> list[Any]:
+    """Return a list, or an empty one for anything else."""
+    return value if is_array(value) else []
 
 
 def read_text(path: str) -> str:

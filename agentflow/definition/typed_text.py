@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -86,6 +87,8 @@ def read_value(text: str, schema: Mapping[str, Any]) -> Any:
         return text
     if types == ["boolean"]:
         raise ValueError(f'"{text}" is neither yes nor no')
+    if "array" in types and not text.lstrip().startswith(("[", "{") if "object" in types else "["):
+        return read_list(text, schema)
     if "object" in types or "array" in types:
         try:
             return parse(text)
@@ -96,6 +99,65 @@ def read_value(text: str, schema: Mapping[str, Any]) -> Any:
     if types:
         raise ValueError(f'"{text}" is no {" or ".join(types)}')
     return _guess(text)
+
+
+def given_as(text: str, schema: Mapping[str, Any]) -> Any:
+    """Return what a text gives where a schema asks for something.
+
+    Where it isn't of the type, it stays what it is, a number or a text: what is wrong with that is told in the schema's
+    own words, which are the same at every door.
+
+    Raises:
+        ValueError: it is meant as JSON and is none, or can't be kept.
+    """
+    try:
+        return read_value(text, schema)
+    except UnfitError:
+        raise
+    except ValueError:
+        if text.lstrip().startswith(("[", "{")):
+            raise
+        if any(name in NUMBERS for name in types_of(schema)):
+            return _any_number(text)
+        return text
+
+
+def _any_number(text: str) -> int | float | str:
+    try:
+        return _number(text, whole=False)
+    except ValueError:
+        if any(char.isdigit() for char in text) and not math.isfinite(_float(text)):
+            raise
+        return text
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+def read_list(text: str, schema: Mapping[str, Any]) -> list[Any]:
+    """Read a list as people write one: an item a line, or on one line with commas. Quotes keep an item together.
+
+    Raises:
+        ValueError: an item is meant as JSON and is none.
+    """
+    first, rest = schema.get("prefixItems"), resolve(schema.get("items"), schema)
+    heads = [resolve(each, schema) for each in first] if is_array(first) else []
+    items = split(text)
+    return [given_as(item, heads[n] if n < len(heads) else rest) for n, item in enumerate(items)]
+
+
+def split(text: str) -> list[str]:
+    """Return the items of a list as people write one."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) != 1:
+        return lines
+    if lines[0].startswith(("{", "[")):
+        return lines
+    return [item.strip() for item in next(csv.reader(lines, skipinitialspace=True)) if item.strip()]
 
 
 def _number(text: str, *, whole: bool) -> int | float:

@@ -54,18 +54,49 @@ def test_a_value_can_come_from_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("item", "message"),
+    ("item", "value"),
+    [("count=many", "many"), ("count=1.5", 1.5), ("ok=maybe", "maybe"), ("rate=inf", "inf"), ("deep=x", "x")],
+)
+def test_a_value_of_the_wrong_type_stays_what_it_is_for_the_schema_to_tell(item: str, value: Any) -> None:
+    assert list(assignments([item], SCHEMA, "--set").values()) == [value]
+
+
+def test_what_is_meant_as_json_and_is_none_is_told_by_its_name() -> None:
+    with pytest.raises(InputError, match="deep: it must be JSON: "):
+        assignments(["deep={oops"], SCHEMA, "--set")
+
+
+NAMES = {"type": "array", "items": {"type": "string"}}
+ROWS = {"type": "array", "items": {"type": "object", "properties": {"n": {"type": "integer"}, "tags": NAMES}}}
+LISTS: dict[str, Any] = {
+    "properties": {
+        "names": {"$ref": "#/$defs/names"}, "sums": {"type": "array", "items": {"type": "integer"}}, "rows": ROWS,
+        "pair": {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}]},
+    },
+    "$defs": {"names": NAMES},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
     [
-        ("count=many", 'count: "many" is no number'),
-        ("count=1.5", "count: 1.5 is no whole number"),
-        ("ok=maybe", 'ok: "maybe" is neither yes nor no'),
-        ("rate=inf", 'rate: "inf" is no number'),
+        (["names=Ana,Bo"], {"names": ["Ana", "Bo"]}),
+        (["names=Ana, Bo ,"], {"names": ["Ana", "Bo"]}),
+        (['names="Roe, Ana",Bo'], {"names": ["Roe, Ana", "Bo"]}),
+        (["names=Roe, Ana\nBo"], {"names": ["Roe, Ana", "Bo"]}),
+        (["names=007"], {"names": ["007"]}),
+        (["names="], {"names": []}),
+        (['names=["Ana"]'], {"names": ["Ana"]}),
+        (["names=Ana", "names=Bo"], {"names": ["Ana", "Bo"]}),
+        (["sums=1, 2"], {"sums": [1, 2]}),
+        (["sums=1,x"], {"sums": [1, "x"]}),
+        (["pair=a,2"], {"pair": ["a", 2]}),
+        (["rows.0.n=1", "rows.1.n=2", "rows.1.tags=a,b"], {"rows": [{"n": 1}, {"n": 2, "tags": ["a", "b"]}]}),
+        (['rows={"n": 1}\n{"n": 2}'], {"rows": [{"n": 1}, {"n": 2}]}),
     ],
 )
-def test_a_value_of_the_wrong_type_is_told_by_its_name(item: str, message: str) -> None:
-    with pytest.raises(InputError) as caught:
-        assignments([item], SCHEMA, "--set")
-    assert caught.value.what == message
+def test_a_list_is_written_with_commas_a_line_each_by_repeating_or_item_by_item(given: list[str], value: Any) -> None:
+    assert assignments(given, LISTS, "--input") == value
 
 
 def test_an_item_without_equals_is_wrong_use() -> None:

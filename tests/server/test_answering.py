@@ -107,7 +107,7 @@ async def test_an_answer_that_does_not_fit_is_shown_again_with_what_is_wrong() -
             ({"v.sum": "0", "v.decision": "1"}, "sum: 0 is less than the minimum of 1"),
             ({"v.sum": "many", "v.decision": "1"}, "sum:"),
             ({"v.sum": "3", "v.decision": "7"}, "decision:"),
-            ({"v.sum": "3", "v.decision": "1", "v.tags": "{"}, "tags:"),
+            ({"v.sum": "3", "v.decision": "1", "v.tags": "[}"}, "tags:"),
             ({}, "decision"),
         ):
             wrong = await browser.post(link, data={**form, **more})

@@ -34,6 +34,7 @@ TWO = {"type": "object", "properties": {"a": STRING, "b": {"type": "integer"}}, 
         ('{"decision": "drop"}', ONE, {"decision": "drop"}),
         ('{"a": "x", "b": 1}', TWO, {"a": "x", "b": 1}),
         ("[1, 2]", {"type": "array"}, [1, 2]),
+        ("Ana, Bo", {"type": "array", "items": STRING}, ["Ana", "Bo"]),
         ("x", {"$ref": "#/$defs/d", "$defs": {"d": STRING}}, "x"),
     ],
 )
@@ -42,7 +43,7 @@ def test_a_text_is_read_as_the_answer_that_the_schema_asks_for(text: str, schema
 
 
 @pytest.mark.parametrize(
-    ("text", "schema"), [("maybe", {"type": "boolean"}), ("x and 1", TWO), ("x", {"type": "array"})]
+    ("text", "schema"), [("maybe", {"type": "boolean"}), ("x and 1", TWO), ("[x", {"type": "array"})]
 )
 def test_a_text_that_cannot_be_the_answer_says_what_it_should_be(text: str, schema: Any) -> None:
     with pytest.raises(ValueError, match=r"it must be JSON|neither yes nor no"):
