@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import cast
 
-import anyio
 import httpcore
 
+from agentflow.steps.dialling import dial
 from agentflow.steps.network import Policy
 
 
@@ -38,19 +38,15 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             StepError: the host or one of its addresses isn't allowed.
             ConnectError: it has no address, or none answers.
         """
-        try:
-            with anyio.fail_after(timeout):
-                addresses = await self._policy.addresses(host, port)
-        except TimeoutError as error:
-            raise httpcore.ConnectTimeout(f'no address of "{host}" in time') from error
-        except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError(f'"{host}" isn\'t known: {error}') from error
-        for address in addresses[:-1]:
-            try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                continue
-        return await self._inner.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
+        return await dial(
+            self._policy,
+            lambda address: self._inner.connect_tcp(address, port, timeout, local_address, socket_options),
+            host,
+            port,
+            timeout,
+            failed=httpcore.ConnectError,
+            timed_out=httpcore.ConnectTimeout,
+        )
 
     async def connect_unix_socket(
         self,

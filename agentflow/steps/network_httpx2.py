@@ -13,6 +13,7 @@ import httpcore2
 import httpx2
 
 from agentflow.errors import StepError
+from agentflow.steps.dialling import dial
 from agentflow.steps.network import Policy
 
 _ERRORS = (
@@ -52,20 +53,17 @@ class GuardedBackend2(httpcore2.AsyncNetworkBackend):
             ConnectError: the host or one of its addresses isn't allowed, it has none, or none answers.
         """
         try:
-            with anyio.fail_after(timeout):
-                addresses = await self._policy.addresses(host, port)
-        except TimeoutError as error:
-            raise httpcore2.ConnectTimeout(f'no address of "{host}" in time') from error
-        except (OSError, UnicodeError) as error:
-            raise httpcore2.ConnectError(f'"{host}" isn\'t known: {error}') from error
+            return await dial(
+                self._policy,
+                lambda address: self._inner.connect_tcp(address, port, timeout, local_address, socket_options),
+                host,
+                port,
+                timeout,
+                failed=httpcore2.ConnectError,
+                timed_out=httpcore2.ConnectTimeout,
+            )
         except StepError as error:
             raise httpcore2.ConnectError(f"{error.what}; {error.hint}" if error.hint else error.what) from error
-        for address in addresses[:-1]:
-            try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
-                continue
-        return await self._inner.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
 
     async def connect_unix_socket(
         self,
