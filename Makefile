@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-a2a demo-mcp test test-slow kills check format docs bench bench-quick bench-served constraints clean distclean
+.PHONY: help demo demo-a2a demo-mcp test test-slow kills check format docs recording bench bench-quick bench-served constraints clean distclean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ format: $(STAMP)  ## put the code into shape
 docs: $(STAMP)  ## write the generated pages of docs/reference, and build the site: build/site/index.html
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python docs/build.py
+
+recording: $(STAMP)  ## record the README's example anew: docs/assets/run.svg
+	@$(BIN)/python docs/record.py
 
 bench: $(STAMP)  ## measure beside other engines; takes an hour, writes docs/explanation/benchmarks.md
 	@$(BIN)/python benchmarks/bench.py --publish
