@@ -15,7 +15,7 @@ from agentflow.definition.models import Duration, Model
 ConnectionType = Literal["oauth2", "bearer", "api_key", "basic", "hmac"]
 Provider = Literal["google", "github", "slack", "microsoft", "notion", "atlassian"]
 _NAME = re.compile(r"[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?")
-_OF_TYPES: Mapping[str, frozenset[str]] = {
+OF_TYPES: Mapping[str, frozenset[str]] = {
     "oauth2": frozenset(
         {
             "provider", "grant", "client_id", "client_secret", "client_auth", "issuer", "authorize_url", "token_url",
@@ -142,7 +142,7 @@ class ConnectionEntry(Model):
 
     @model_validator(mode="after")
     def _whole(self) -> ConnectionEntry:
-        known = {"type", "hosts", *_OF_TYPES[self.type]}
+        known = {"type", "hosts", *OF_TYPES[self.type]}
         for name in self.model_fields_set:
             if name not in known:
                 raise ValueError(f'"{name}" means nothing of type {self.type}; that has {", ".join(sorted(known))}')

@@ -76,7 +76,7 @@ def test_editors_find_the_schema_that_the_config_names(made: dict[str, Project],
     folder = made[template].folder
     first = (folder / "agentflow.yaml").read_text(encoding="utf-8").splitlines()[0]
     assert first == f"# yaml-language-server: $schema={SCHEMA}"
-    assert "workflows" in json.loads((folder / SCHEMA).read_text(encoding="utf-8"))["properties"]
+    assert "workflows" in json.loads((folder / SCHEMA).read_text(encoding="utf-8"))["$defs"]["ConfigFile"]["properties"]
     assert 5 <= len((folder / "README.md").read_text(encoding="utf-8").splitlines()) <= 15
 
 
