@@ -12,8 +12,9 @@ import pytest
 from agentflow.engine import Engine
 from agentflow.store import open_store
 from agentflow.store.rows import RunQuery
-from agentflow.store.sqlite.schema import APPLICATION_ID, migrations
+from agentflow.store.sqlite.schema import APPLICATION_ID, migrate, migrations, newest
 from agentflow.store.sqlite.sql import do, rows, script
+from tests.store.newest import content, described, migrated, text
 
 pytestmark = pytest.mark.anyio
 
@@ -93,3 +94,14 @@ async def test_whose_runs_were_before_agents_were_kept_apart_is_not_known(tmp_pa
     ]
     await store.close()
     assert due == [[1, 2, 3], [], []]
+
+
+def test_a_new_store_is_what_all_migrations_make() -> None:
+    one, all_of_them = apsw.Connection(":memory:"), migrated()
+    migrate(one, Path(":memory:"))
+    assert described(one) == described(all_of_them)
+    assert content(one) == content(all_of_them)
+
+
+def test_a_new_store_is_made_at_once() -> None:
+    assert newest() == text(), "python -m tests.store.newest"

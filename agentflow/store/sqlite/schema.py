@@ -23,6 +23,15 @@ def migrations() -> tuple[str, ...]:
     return tuple((folder / name).read_text(encoding="utf-8") for name in names)
 
 
+@cache
+def newest() -> str:
+    """Return what makes an empty database a store of a late version at once: a fifth of the work of all migrations.
+
+    `python -m tests.store.newest` writes it. Migrations that came after it follow as they do for any older store.
+    """
+    return (files("agentflow.store.sqlite") / "newest.sql").read_text(encoding="utf-8")
+
+
 def check_version(db: apsw.Connection, path: Path) -> int:
     """Return the version of a database's schema.
 
@@ -50,6 +59,9 @@ def migrate(db: apsw.Connection, path: Path) -> None:
     """Bring a database up to the newest schema, inside the caller's transaction."""
     steps = migrations()
     version = check_version(db, path)
+    if not version:
+        script(db, newest())
+        version = number(db, "PRAGMA user_version")
     for step in steps[version:]:
         script(db, step)
     if version < len(steps):
