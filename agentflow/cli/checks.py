@@ -113,6 +113,23 @@ def config(patient: Patient) -> Iterator[Found]:
             yield Found("ok", text + "no errors")
 
 
+def editor(patient: Patient) -> Iterator[Found]:
+    """Whether editors check the config by our schema."""
+    from agentflow.cli import schema_file  # noqa: PLC0415  not while completing
+
+    given = _given(patient)
+    document = next(iter(given.documents.values()), None)
+    if given.file is None or document is None:
+        raise Skipped
+    found = schema_file.problem(given.file, document.text, document.file)
+    if found is not None:
+        yield Found("warning", found.message, found.hint)
+    elif "yaml-language-server" in document.text.partition("\nworkflows:")[0]:
+        yield Found("ok", "the schema that editors use is of this version")
+    else:
+        yield Found("ok", "the config names no schema for editors")
+
+
 def store(patient: Patient) -> Iterator[Found]:
     """Whether the store can be read and written."""
     from agentflow.cli.actions.store import size  # noqa: PLC0415
@@ -275,6 +292,7 @@ def _near(path: Path) -> str:
 
 CHECKS: Mapping[str, Callable[[Patient], Iterator[Found]]] = {
     "config": config,
+    "editor": editor,
     "store": store,
     "server": server,
     "python": python,

@@ -46,6 +46,11 @@ RUNNING: dict[str, Code] = {
     "AF-STEP-TYPE-UNKNOWN": Code("unknown", "There is no such step type to look up.", "See `agentflow steps`."),
     "AF-CODE-UNKNOWN": Code("unknown", "There is no such error code.", "Check its spelling."),
     "AF-SCHEMA-NONE": Code("unknown", "The workflow declares no input schema.", "Declare its `input`."),
+    "AF-SCHEMA-STALE": Code(
+        "invalid",
+        "Editors check the config by another version's schema, or by none.",
+        "Run `agentflow schema --write`.",
+    ),
     "AF-ID-AMBIGUOUS": Code("conflict", "Several ids end like this.", "Give more characters."),
     "AF-INPUT-INVALID": Code("invalid", "An input doesn't fit, or can't be read.", "Correct it; no run was made."),
     "AF-WAIT-AMBIGUOUS": Code(

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from agentflow.cli.actions.init import SCHEMA, TEMPLATES
+from agentflow.cli.actions.init import TEMPLATES
+from agentflow.cli.schema_file import MODELINE, SCHEMA
 from agentflow.codes import door
 from tests.cli.forks import Forker
 from tests.cli.project import LIMIT, Project, clean_environ
@@ -75,7 +76,7 @@ def test_the_commands_of_a_readme_work(made: dict[str, Project]) -> None:
 def test_editors_find_the_schema_that_the_config_names(made: dict[str, Project], template: str) -> None:
     folder = made[template].folder
     first = (folder / "agentflow.yaml").read_text(encoding="utf-8").splitlines()[0]
-    assert first == f"# yaml-language-server: $schema={SCHEMA}"
+    assert first == MODELINE
     assert "workflows" in json.loads((folder / SCHEMA).read_text(encoding="utf-8"))["$defs"]["ConfigFile"]["properties"]
     assert 5 <= len((folder / "README.md").read_text(encoding="utf-8").splitlines()) <= 15
 

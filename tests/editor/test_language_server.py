@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import pytest
 
-from agentflow.cli.actions.init import SCHEMA, files_of, init
+from agentflow.cli.actions.init import files_of, init
 from agentflow.cli.options import Common
+from agentflow.cli.schema_file import MODELINE, SCHEMA
 from agentflow.config.load import load_text
 from agentflow.definition.config_file import ConfigFile
 from agentflow.definition.field_names import written
@@ -26,7 +27,6 @@ from agentflow.steps import registry
 from tests.editor.language_server import LanguageServer, Mark
 from tests.node.tools import Node
 
-MODELINE = f"# yaml-language-server: $schema={SCHEMA}\n"
 STEPS = "workflows:\n  w:\n    steps:\n"
 ONE = STEPS + "      - {id: a, type: set, value: 1}\n"
 
@@ -223,7 +223,7 @@ def editor(node: Node) -> Iterator[LanguageServer]:
 
 def place(project: Path, name: str, text: str) -> tuple[Path, str, int, int]:
     """Return a file of a project, its text, and the line and column of the `|` in it."""
-    before, _, after = (MODELINE + text).partition("|")
+    before, _, after = (f"{MODELINE}\n{text}").partition("|")
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
     return project / f"{name}.yaml", before + after, line, column
 

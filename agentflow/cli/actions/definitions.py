@@ -1,8 +1,7 @@
-"""`validate`, `graph`, `schema`."""
+"""`validate`, `graph`."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agentflow.cli import schema_file
 from agentflow.cli.console import Console
 from agentflow.cli.errors import definition_lines, problem_data, tell_lines
 from agentflow.cli.format import plural
@@ -21,7 +21,7 @@ from agentflow.cli.values import read_text, usage
 from agentflow.codes import CODES, door
 from agentflow.definition.models import Step, Workflow
 from agentflow.engine.needs import all_steps
-from agentflow.errors import AgentflowError, DefinitionError, InputError, NotFoundError, Problem
+from agentflow.errors import AgentflowError, DefinitionError, Problem
 
 if TYPE_CHECKING:
     from agentflow.config import Config
@@ -125,6 +125,10 @@ def _check(names: Sequence[str], *, online: bool = False) -> Checked:
             try:
                 config = load_config(path, heard=hide_secrets)
                 checked.take(config)
+                if config.file is not None and not path.name.startswith(STDIN):
+                    main = next(iter(config.documents.values()))
+                    stale = schema_file.problem(config.file, main.text, main.file)
+                    checked.problems += [] if stale is None else [stale]
                 checked.needs |= _needs(config)
                 if online:
                     from agentflow.cli.actions.online import check_online  # noqa: PLC0415  makes what steps use
@@ -287,7 +291,8 @@ def _watch(console: Console, names: Sequence[str], shape: str, *, strict: bool, 
         return code
 
 
-def _load(common: Common, target: str | None) -> tuple[Config, str | None, str | None]:
+def load(common: Common, target: str | None) -> tuple[Config, str | None, str | None]:
+    """Load the config that a command names, with the workflow and the file of its argument."""
     from agentflow.config import load_config  # noqa: PLC0415  reads files
 
     file, name = split_target(target) if target is not None else (None, None)
@@ -304,41 +309,11 @@ def graph(common: Common, target: str | None, shape: str) -> int:
     makers = {"mermaid": graphs.to_mermaid, "dot": graphs.to_dot}
     if shape != "json" and shape not in makers:
         raise usage(f'there is no format "{shape}"', f"one of: {', '.join(makers)}, json")
-    config, name, file = _load(common, target)
+    config, name, file = load(common, target)
     workflow = pick(config, name, file or (config.file.name if config.file else None))
     console = common.console()
     if shape == "json":
         console.document(redacted_data(graphs.to_data(workflow)))
     else:
         console.lines(makers[shape](workflow).rstrip("\n").split("\n"))
-    return 0
-
-
-def schema(common: Common, target: str | None, draft: str, write: str | None) -> int:
-    """Print the JSON Schema of the config file, or of a workflow's input."""
-    if draft not in ("2020-12", "07"):
-        raise usage(f'there is no draft "{draft}"', "2020-12 or 07")
-    if target is not None:
-        config, name, file = _load(common, target)
-        workflow = pick(config, name, file)
-        found: Any = workflow.input_schema
-        if found is None:
-            raise NotFoundError(f'workflow "{workflow.id}" declares no input', code="AF-SCHEMA-NONE")
-    else:
-        from agentflow.definition.schema import config_schema  # noqa: PLC0415  imports every step type
-        from agentflow.steps import registry  # noqa: PLC0415
-
-        found = config_schema(registry.all_types(), draft="draft-07" if draft == "07" else "2020-12")
-    console = common.console()
-    text = json.dumps(found, ensure_ascii=False, indent=2)
-    if write is None:
-        console.document(found)
-        return 0
-    path = Path(write)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f'can\'t write "{write}": {(error.strerror or "error").lower()}') from None
-    console.say(f"wrote {write}")
     return 0

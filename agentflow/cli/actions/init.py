@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -10,10 +9,12 @@ from pathlib import Path
 
 import anyio
 
+from agentflow.cli import schema_file
 from agentflow.cli.ask import Form, Left
 from agentflow.cli.console import Console
 from agentflow.cli.examples import quote
 from agentflow.cli.options import Common
+from agentflow.cli.schema_file import SCHEMA
 from agentflow.cli.values import usage
 from agentflow.errors import ConflictError, InputError
 
@@ -23,7 +24,6 @@ TEMPLATES: Mapping[str, str] = {
     "agent": "An agent writes, somebody approves, a tool posts; works without a key, too",
 }
 """Template → what it shows, the default first."""
-SCHEMA = ".agentflow/schema.json"
 _AS = {"gitignore": ".gitignore"}
 """Files that have another name in the package: there they would mean something themselves."""
 
@@ -84,10 +84,8 @@ def _write(target: Path, files: Mapping[str, str]) -> None:
             why="nothing was written",
             hint="take another folder: agentflow init DIR",
         )
-    schema = json.dumps(config_schema(registry.all_types(), draft="2020-12"), ensure_ascii=False, indent=2)
+    schema_file.write(target / SCHEMA, config_schema(registry.all_types()))
     try:
-        (target / SCHEMA).parent.mkdir(parents=True, exist_ok=True)
-        (target / SCHEMA).write_text(schema + "\n", encoding="utf-8")
         for name, text in files.items():
             with (target / name).open("x", encoding="utf-8") as file:
                 file.write(text)

@@ -135,18 +135,26 @@ def graph(
 
 
 def schema(
-    workflow: Workflow = None,
-    draft: Annotated[str, typer.Option("--draft", help="2020-12, or 07 for older editors.")] = "2020-12",
-    write: Annotated[str | None, typer.Option("--write", metavar="FILE", help="Write it there.")] = None,
+    workflow: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[WORKFLOW]", help="A workflow: its input's. With --write: a FILE.json.", autocompletion=known
+        ),
+    ] = None,
+    draft: Annotated[
+        str, typer.Option("--draft", metavar="DRAFT", help="2020-12, or 7 for older editors.")
+    ] = "2020-12",
+    write: Annotated[bool, typer.Option("--write", help="Write it beside the config, where editors look.")] = False,
     config: options.Config = None,
     no_color: options.NoColor = False,
 ) -> int:
     """Print the JSON Schema of the config, or of an input.
 
     \f
-    agentflow schema --write .agentflow/schema.json
+    agentflow schema --write
+    agentflow schema --draft 7 --write editors/agentflow.json
     agentflow schema report
     """
-    from agentflow.cli.actions.definitions import schema as do  # noqa: PLC0415  help must not pay for it
+    from agentflow.cli.actions.schema import schema as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(config=config, no_color=no_color), workflow, draft, write)
+    return do(options.Common(config=config, no_color=no_color), workflow, draft, write=write)
