@@ -251,13 +251,18 @@ def _wrong_use(arguments: list[str], what: str, hint: str | None) -> int:
 def _report(arguments: list[str], error: Exception) -> int:
     from agentflow.cli import errors  # noqa: PLC0415  not needed for help
     from agentflow.cli.console import make_console  # noqa: PLC0415
-    from agentflow.errors import AgentflowError  # noqa: PLC0415
+    from agentflow.errors import AgentflowError, Defect  # noqa: PLC0415
 
     error = errors.unwrap(error)
     mode = "json" if "--json" in arguments else "jsonl" if "--jsonl" in arguments else "text"
     console = make_console(mode=mode, no_color="--no-color" in arguments)
     if errors.debugging():
         errors.show_trace(console, error)
-    shown = error if isinstance(error, AgentflowError) else errors.as_defect(error)
+    if isinstance(error, AgentflowError) and not isinstance(error, Defect):
+        shown = error
+    else:
+        from agentflow.cli.defects import as_defect  # noqa: PLC0415  hardly ever
+
+        shown = as_defect(error, arguments)
     errors.show(console, shown)
     return errors.exit_code(shown)

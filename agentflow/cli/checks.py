@@ -6,6 +6,7 @@ import http.client
 import os
 import shutil
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _AHEAD = 60.0
 """Seconds that a store's newest event may lie in the future: clocks of several machines differ a little."""
+_SLOW = 0.25
+"""Seconds that a disk may take to keep a page."""
 _ASKING = 2.0
 """Seconds that whoever uses the server's port may take to answer."""
 HERE = "127.0.0.1"
@@ -149,13 +152,32 @@ def store(patient: Patient) -> Iterator[Found]:
             yield Found("problem", f"{near} can't be written", "give this user write access to it, or --store PATH")
         return
     seen = care.glance(location)
-    text = f"{_near(path)}: schema {seen.schema}, {plural(seen.runs, 'run')}, {size(seen.bytes)}"
+    old = f" (of an older version; the next run makes it {seen.latest})" if seen.schema < seen.latest else ""
+    text = f"{_near(path)}: schema {seen.schema}{old}, {plural(seen.runs, 'run')}, {size(seen.bytes)}"
     if seen.fault is not None:
         yield Found("problem", f"{text}; its log is damaged: {seen.fault}", "agentflow store check")
     elif not all(os.access(each, os.W_OK) for each in (path, path.absolute().parent)):
         yield Found("problem", f"{text}; it can't be written", "give this user write access to it and its folder")
     else:
-        yield Found("ok", text)
+        yield _written(text, path.absolute().parent)
+
+
+def _written(text: str, folder: Path) -> Found:
+    """Tell how long the store's disk takes to keep something; the store itself isn't touched."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            began = time.perf_counter()
+            file.write(bytes(4096))
+            file.flush()
+            os.fsync(file.fileno())
+            took = time.perf_counter() - began
+    except OSError as error:
+        why = (error.strerror or "error").lower()
+        return Found("problem", f"{text}; nothing can be written beside it: {why}", "make room, or --store PATH")
+    told = f"{text}, write {took * 1000:.1f} ms"
+    if took > _SLOW:
+        return Found("warning", f"{told}: each step's commit takes that long", "keep the store on a local disk")
+    return Found("ok", told)
 
 
 def server(patient: Patient) -> Iterator[Found]:
@@ -177,10 +199,15 @@ def server(patient: Patient) -> Iterator[Found]:
     if free:
         yield Found("ok", f"port {patient.port} is free")
     elif version := _served(patient.port):
-        yield Found("ok", f"agentflow {version} serves on port {patient.port}")
+        from agentflow.ports import holder_of  # noqa: PLC0415  only where somebody has it
+
+        holder = holder_of(patient.port)
+        where = f" (pid {holder.pid}, in {holder.folder})" if holder is not None and holder.folder else ""
+        yield Found("ok", f"agentflow {version} serves on port {patient.port}{where}")
     else:
-        fix = f"agentflow serve --port {patient.port + 1}"
-        yield Found("warning", f"port {patient.port} is used by another program", fix)
+        from agentflow.ports import taken  # noqa: PLC0415  only where somebody has it
+
+        yield Found("warning", taken(patient.port), f"agentflow serve --port {patient.port + 1}")
 
 
 def _served(port: int) -> str | None:
@@ -240,6 +267,11 @@ def mcp(patient: Patient) -> Iterator[Found]:
 
 def connections(patient: Patient) -> Iterator[Found]:
     """Whether somebody has signed in to what workflows use."""
+    from agentflow.cli.actions.needed import outdated  # noqa: PLC0415  as `needs`
+
+    if outdated(patient.place):
+        yield Found("skipped", "the store is of an older version; it says who has signed in once a run has begun")
+        return
     yield from _lacking(patient, "connection", "problem", "all that workflows need are there")
 
 

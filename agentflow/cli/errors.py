@@ -10,10 +10,9 @@ from typing import Any, cast
 
 from agentflow.cli.console import Console, printable
 from agentflow.cli.failures import FRAMES, trace_lines
-from agentflow.cli.shown import redacted, redacted_data
+from agentflow.cli.shown import redacted_data
 from agentflow.codes import door
-from agentflow.errors import AgentflowError, Defect, DefinitionError, Failure, Place, Problem
-from agentflow.reports import report
+from agentflow.errors import AgentflowError, DefinitionError, Failure, Place, Problem
 
 PROBLEMS_SHOWN = 50
 
@@ -174,16 +173,6 @@ def _paint(console: Console, line: str) -> str:
 def _caret(console: Console, line: str) -> str:
     before, bar, after = line.partition("|")
     return console.paint(before + bar, "blue") + console.paint(after, "error")
-
-
-def as_defect(error: BaseException) -> Defect:
-    """Turn an unexpected exception into the error that a person reads; its trace goes into a file."""
-    if isinstance(error, Defect):
-        return error
-    path = report(error, redacted)
-    hint = "AGENTFLOW_DEBUG=1 shows the trace here"
-    why = f"the details are in {path}; please report them with the steps that led here" if path else None
-    return Defect(f"agentflow itself failed ({type(error).__name__})", why=why, hint=hint)
 
 
 def unwrap(error: Exception) -> Exception:

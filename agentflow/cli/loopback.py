@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 import anyio
 
 from agentflow.errors import ConflictError
+from agentflow.ports import taken
 
 PATH = "/callback"
 _LONGEST = 60.0
@@ -44,7 +45,7 @@ class Loopback:
             self.server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         except OSError:
             hint = "say another one with --port, which the service has to know"
-            raise ConflictError(f"port {port} is used by another program", code="AF-PORT-TAKEN", hint=hint) from None
+            raise ConflictError(taken(port), code="AF-PORT-TAKEN", hint=hint) from None
         self.server.daemon_threads = True
 
     @property

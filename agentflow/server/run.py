@@ -17,6 +17,7 @@ import uvicorn
 
 from agentflow.engine import Engine
 from agentflow.errors import AgentflowError, ConflictError
+from agentflow.ports import taken
 from agentflow.server.app import agents_of, create_app
 from agentflow.server.surface import Agent, Grpc, lacking_grpc
 from agentflow.server.who import Who, is_loopback
@@ -46,21 +47,21 @@ def bound(host: str, port: int, option: str = "--port") -> socket.socket:
         AgentflowError: it isn't this machine's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    taken = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sends at once only where it's told
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sends at once only where it's told
     try:
         if os.name != "nt":
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind((host, port))
-        taken.listen(2048)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+        made.listen(2048)
     except OSError as error:
-        taken.close()
+        made.close()
         if error.errno == errno.EADDRINUSE:
             hint = f"agentflow serve {option} {port + 1}"
-            raise ConflictError(f"port {port} is used by another program", code="AF-PORT-TAKEN", hint=hint) from None
+            raise ConflictError(taken(port), code="AF-PORT-TAKEN", hint=hint) from None
         raise AgentflowError(
             f"can't listen on {host}:{port}", code="AF-SERVE-ADDRESS", why=(error.strerror or "error").lower()
         ) from None
-    return taken
+    return made
 
 
 def grpc_at(host: str, port: int, url: str | None, base: str | None, who: Who) -> Grpc:

@@ -68,6 +68,8 @@ class Glance:
     """When a run has changed last; None: there is none."""
     fault: str | None = None
     """What is wrong with its log."""
+    latest: int = 0
+    """Version of the tables that this agentflow makes of it."""
 
 
 @dataclass(frozen=True, slots=True)

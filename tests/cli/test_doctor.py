@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
+import sys
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -57,6 +61,14 @@ def serving(answer: bytes) -> Generator[int]:
         thread.join()
 
 
+def holder(*, folder: bool = False) -> str:
+    """Return how this process is named that has a port, where the system tells."""
+    if sys.platform != "linux":
+        return ""
+    program = Path("/proc/self/comm").read_text(encoding="utf-8").strip()
+    return f" (pid {os.getpid()}, in {Path.cwd()})" if folder else f' (pid {os.getpid()}, "{program}")'
+
+
 def found(document: Any) -> dict[str, list[tuple[str, str, str | None]]]:
     """Return check → what it found."""
     told: dict[str, list[tuple[str, str, str | None]]] = {}
@@ -80,9 +92,9 @@ def test_nothing_is_wrong_with_a_project_that_runs_and_nothing_is_changed(projec
     assert (told["problems"], told["warnings"]) == (0, 0)
     assert [each["check"] for each in told["checks"]] == list(CHECKS)
     assert found(told)["config"] == [("ok", "agentflow.yaml: 5 workflows, no errors", None)]
-    assert found(told)["server"] == [("ok", f"agentflow 9.9 serves on port {port}", None)]
+    assert found(told)["server"] == [("ok", f"agentflow 9.9 serves on port {port}{holder(folder=True)}", None)]
     assert found(told)["python"] == [("ok", "3 functions found", None)]
-    assert ", 1 run, " in found(told)["store"][0][1]
+    assert re.search(r"schema \d+, 1 run, [\d.]+ kB, write [\d.]+ ms$", found(told)["store"][0][1])
 
 
 def test_each_problem_is_told_with_a_fix_and_makes_the_exit_code_69(project: Project) -> None:
@@ -93,7 +105,7 @@ def test_each_problem_is_told_with_a_fix_and_makes_the_exit_code_69(project: Pro
     told = json.loads(done.stdout)
     by_check = found(told)
     assert by_check["server"] == [
-        ("warning", f"port {port} is used by another program", f"agentflow serve --port {port + 1}")
+        ("warning", f"port {port} is used by another program{holder()}", f"agentflow serve --port {port + 1}")
     ]
     state, text, fix = by_check["python"][0]
     assert (state, fix) == ("problem", 'did you mean "helpers:fetch"?')
@@ -174,3 +186,18 @@ def test_a_store_that_is_none_is_a_problem_and_stays_as_it_is(tmp_path: Path) ->
     [told] = checks.look("store", Patient(store=str(file)))
     assert told.state == "problem"
     assert file.read_bytes() == b"this is no database, and never was one"
+
+
+def test_a_store_of_an_older_version_is_told_as_one_and_stays_as_it_is(project: Project) -> None:
+    (project.folder / "agentflow.yaml").write_text(SICK, encoding="utf-8")
+    kept = sorted((Path(__file__).parents[1] / "histories").rglob("*.db"))[0]
+    (project.folder / ".agentflow").mkdir()
+    shutil.copy(kept, project.folder / ".agentflow" / "runs.db")
+    before = content(project.folder)
+    told = found(json.loads(project.run("doctor", "--only", "store,connections,skills", "--json").stdout))
+    assert content(project.folder) == before
+    state, text, _ = told["store"][0]
+    assert state == "ok"
+    assert re.search(r"schema \d+ \(of an older version; the next run makes it \d+\), ", text)
+    assert told["connections"][0][0] == "skipped"
+    assert told["skills"][0][0] == "warning"

@@ -10,6 +10,7 @@ import pytest
 
 from agentflow.cli import errors
 from agentflow.cli.console import Console
+from agentflow.cli.defects import as_defect
 from agentflow.codes import CODES
 from agentflow.errors import (
     AgentflowError,
@@ -115,7 +116,7 @@ def test_colour_is_added_only_where_it_can_be_seen() -> None:
 
 
 def test_an_unexpected_exception_becomes_a_defect_with_its_trace_in_a_file() -> None:
-    defect = errors.as_defect(ZeroDivisionError("secret detail"))
+    defect = as_defect(ZeroDivisionError("secret detail"))
     lines = errors.error_lines(defect)
     assert lines[0] == "error[AF-DEFECT]: agentflow itself failed (ZeroDivisionError)"
     assert "secret detail" not in " ".join(lines)

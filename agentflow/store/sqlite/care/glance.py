@@ -7,6 +7,7 @@ from pathlib import Path
 from agentflow.store.findings import Glance
 from agentflow.store.sqlite.care.exclusive import inspected
 from agentflow.store.sqlite.file.log import size_of
+from agentflow.store.sqlite.schema import migrations
 from agentflow.store.sqlite.sql import number, one
 
 
@@ -21,4 +22,5 @@ def glance_at(path: Path) -> Glance:
             runs=number(db, "SELECT count(*) FROM heads"),
             newest=None if newest is None or newest[0] is None else float(newest[0]),
             fault=fault,
+            latest=len(migrations()),
         )
