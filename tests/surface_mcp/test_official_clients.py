@@ -61,6 +61,7 @@ def test_the_typescript_client_answers_by_forms_of_each_era_and_by_tasks(
 def test_the_inspector_s_command_line_answers_by_the_control_tools(node: Node, web: Web, transport: str) -> None:
     inspector = node.of("@modelcontextprotocol/inspector", "clients/launcher/build/index.js")
     target = [f"{web.url}/mcp"] if transport == "http" else [COMMAND, "mcp"]
+    target += ["--connect-timeout", str(LIMIT * 1000)]
 
     def call(tool: str, *arguments: str) -> Any:
         words = ["--method", "tools/call", "--tool-name", tool, "--tool-arg", *arguments]
