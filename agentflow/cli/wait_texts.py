@@ -57,6 +57,10 @@ def gate_lines(view: WaitView) -> list[str]:
         would = details.get("would")
         fields = [f"  {name}: {one_line(value, 200)}" for name, value in would.items()] if is_object(would) else []
         return ["", f"would run {details.get('type')}{once}", *fields]
+    if gate == "tool":
+        server, would = details.get("server"), details.get("would")
+        fields = [f"  {name}: {one_line(value, 200)}" for name, value in would.items()] if is_object(would) else []
+        return ["", f"would call {details.get('tool')}{f' of {server}' if server else ''}", *fields]
     if gate == "review":
         rounds = details.get("round")
         back = [f"sent back {rounds} time{'s' if rounds > 1 else ''}"] if isinstance(rounds, int) and rounds else []

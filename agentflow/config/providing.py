@@ -9,11 +9,12 @@ from agentflow.config.result import Config
 from agentflow.data import is_array, is_object
 from agentflow.definition.connection_fields import name_fault
 from agentflow.definition.faults import Faults
+from agentflow.definition.gates import CALLED
 from agentflow.definition.pointers import join
 from agentflow.expressions import ExpressionError, compile_value
 
 _ENV = frozenset({"env"})
-_LITERAL = ("description", "input_schema", "python")
+_LITERAL = ("description", "input_schema", "python", "approve")
 _OF_SERVERS = ("headers", "connection")
 _OF_PROGRAMS = ("args", "env", "cwd")
 
@@ -41,6 +42,8 @@ def check_providers(config: Config, faults: Faults) -> None:
             _check_connection(entry, join("", kind, name), config, faults)
     for name, entry in config.tools.items():
         _check_fields(entry, join("/tools", name), faults)
+        if entry.get("approve") is not None:
+            _check_gate(entry["approve"], join("/tools", name, "approve"), faults)
 
 
 def _texts(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
@@ -79,6 +82,22 @@ def _check_connection(entry: Any, pointer: str, config: Config, faults: Faults) 
         what = f'the config has no connection "{connection}"'
         label = faults.tally.meant(connection, config.connections)
         faults.add("AF-CONNECTION-UNKNOWN", what, f"{pointer}/connection", label=label)
+
+
+def _check_gate(gate: Any, pointer: str, faults: Faults) -> None:
+    """Check what a tool's approval asks, when, and what may be changed."""
+    from agentflow.definition.check.schemas import schema_problems  # noqa: PLC0415  few tools are approved
+    from agentflow.expressions import compile_condition  # noqa: PLC0415  as above
+
+    for field, compiled in (("message", compile_value), ("if_", compile_condition)):
+        if gate.get(field) is not None:
+            try:
+                compiled(gate[field], CALLED)
+            except ExpressionError as error:
+                faults.add(error.code, error.what, join(pointer, field.rstrip("_")), hint=error.hint)
+    for name, schema in gate.get("edit", {}).items():
+        for path, message, label, hint in schema_problems(schema):
+            faults.add("AF-SCHEMA-INVALID", message, join(pointer, "edit", name, *path), label=label, hint=hint)
 
 
 def _check_fields(entry: Any, pointer: str, faults: Faults) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from agentflow.definition.connection_fields import ConnectionEntry
+from agentflow.definition.gates import ApproveCall, short_gate
 from agentflow.definition.host_rules import Hosts
 from agentflow.definition.models import Defaults, Duration, Model
 from agentflow.definition.money import Currency, PriceEntry
@@ -155,6 +156,8 @@ class ToolEntry(_Source):
     """Folder that it is started in, relative to the config's; default: that itself."""
     input_schema: dict[str, Any] | None = None
     """JSON Schema of a function's arguments; default: what its signature says."""
+    approve: Annotated[ApproveCall | None, BeforeValidator(short_gate)] = None
+    """Asks somebody before it, or a tool of the server, is called: `true`, a message, or a mapping."""
 
     @model_validator(mode="after")
     def _one(self) -> ToolEntry:

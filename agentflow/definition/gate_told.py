@@ -25,6 +25,10 @@ def told_of(details: Mapping[str, Any]) -> Told | None:
         once = ", at most once" if details.get("effect") == "at_most_once" else ""
         fields = would if is_object(would) else {}
         return Told(f"What would run: {details.get('type')}{once}", _lines(fields))
+    if gate == "tool":
+        server = f" of {details.get('server')}" if details.get("server") else ""
+        would = details.get("would")
+        return Told(f"What would be called: {details.get('tool')}{server}", _lines(would if is_object(would) else {}))
     if gate == "review":
         return Told("What the step has given", shown(details.get("result")))
     if gate == "interrupted":

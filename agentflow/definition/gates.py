@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -11,6 +12,8 @@ from agentflow.definition.base import Duration, Model
 from agentflow.definition.json_words import is_short, is_type
 from agentflow.definition.short_schema import widened
 
+CALLED = frozenset({"arguments", "tool", "server"})
+"""What messages and conditions read that are about a call of a tool."""
 OnReject = Literal["fail", "skip", "continue"]
 
 
@@ -21,8 +24,6 @@ class _Gate(Model):
     """What is asked; may hold templates. Default: the step's name."""
     if_: Any = Field(default=None, validation_alias="if", serialization_alias="if")
     """Condition: asks only when it is true."""
-    on_reject: OnReject = "fail"
-    """What a rejection does: it fails the step (then `on_error` applies), skips it, or goes on as after a failure."""
     timeout: Duration | None = None
     """How long it waits for an answer."""
     assignees: tuple[str, ...] = ()
@@ -34,6 +35,8 @@ class _Gate(Model):
 class Approve(_Gate):
     """Asks somebody before the step's first attempt."""
 
+    on_reject: OnReject = "fail"
+    """What a rejection does: it fails the step (then `on_error` applies), skips it, or goes on as after a failure."""
     default: Literal["approve", "reject"] = "reject"
     """What counts when nobody answers in time."""
     edit: dict[str, dict[str, Any]] = Field(default_factory=dict[str, dict[str, Any]])
@@ -42,9 +45,24 @@ class Approve(_Gate):
     """Asks before each attempt, not only before the first."""
 
 
+class ApproveCall(_Gate):
+    """Asks somebody before a tool is called; message and condition read `{arguments.…}`, `{tool}` and `{server}`."""
+
+    on_reject: Literal["fail", "skip", "continue", "tell"] = "fail"
+    """What a rejection does: as of a step; `tell`: the call fails, and who has made it reads why and goes on."""
+    default: Literal["approve", "reject"] = "reject"
+    """What counts when nobody answers in time."""
+    edit: dict[str, dict[str, Any]] = Field(default_factory=dict[str, dict[str, Any]])
+    """Arguments that who approves may change: name → JSON Schema."""
+    each_attempt: bool = False
+    """Asks again in each attempt of the step that calls it."""
+
+
 class Review(_Gate):
     """Asks somebody whether what the step has given is good."""
 
+    on_reject: OnReject = "fail"
+    """What a rejection does: it fails the step (then `on_error` applies), skips it, or goes on as after a failure."""
     default: Literal["accept", "reject"] = "reject"
     """What counts when nobody answers in time."""
     edit: bool = False
@@ -75,3 +93,17 @@ def short_gate(value: Any) -> Any:
         made, misread = widened(schema)
         widened_gate["schema"] = schema if misread else made
     return widened_gate if widened_gate != value else value
+
+
+def calls_one_of(kind: str, config: Mapping[str, Any], tools: Collection[str]) -> bool:
+    """Tell whether a step's fields name one of some tools, or of some servers.
+
+    Args:
+        kind: its type.
+        config: its fields.
+        tools: names of tools and servers.
+    """
+    if kind == "tool_call":
+        return config.get("tool_name") in tools or config.get("server") in tools
+    given = config.get("tools") if kind == "agent_run" else None
+    return isinstance(given, list | tuple) and any(name in tools for name in given)  # pyright: ignore[reportUnknownVariableType]  names

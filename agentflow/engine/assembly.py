@@ -28,6 +28,7 @@ from agentflow.requirements import Checker, ConnectionProvider, NoBook, Provider
 from agentflow.sealing import VARIABLE, Sealer, keys_of, new_key
 from agentflow.steps.own import OwnTypes
 from agentflow.steps.services import ProcessServices
+from agentflow.steps.tool_gates import gates_of
 from agentflow.store.contract import Store
 from agentflow.store.key_file import keys_in
 from agentflow.store.rows import State
@@ -95,6 +96,7 @@ def services_of(
             agents={**config.agents, **agents},
             credentials=config.connections,
             prices=config.model_prices,
+            gates=gates_of(config.tools),
         )
     except ValueError as error:
         raise DefinitionError([Problem("AF-FIELD-VALUE", f"skills: {error}")]) from None

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any, Final
 
 from agentflow.credentials import NotConnected
-from agentflow.data import is_object
-from agentflow.engine.asked import CONNECTION
+from agentflow.engine import asked
 from agentflow.engine.exchange import Attempt, Need
+from agentflow.engine.suspended import CONNECTION, suspended
 from agentflow.errors import Failure
 from agentflow.steps.contract import Park, Wait
-
-_MARK: Final = "agentflow_connection"
-"""Marks the state of a step that waits for that: what it had before is inside."""
 
 
 def lacking(error: BaseException) -> NotConnected | None:
@@ -38,10 +34,10 @@ def without(attempt: Attempt, error: NotConnected) -> Park | Failure:
             why=": ".join(filter(None, (error.what, error.why))), hint=error.hint,
         )  # fmt: skip
     details = {
-        CONNECTION: error.service, "scopes": list(scopes), "reason": error.reason,
+        asked.CONNECTION: error.service, "scopes": list(scopes), "reason": error.reason,
         "url": error.url, "user_code": error.user_code,
     }  # fmt: skip
-    state = {_MARK: error.service, "saved": attempt.saved, "arrived": attempt.arrived, "goes_on": attempt.goes_on}
+    state = suspended(attempt, attempt.saved, attempt.calls, {CONNECTION: error.service})
     told = {name: value for name, value in details.items() if value is not None}
     wait = Wait("auth", message_of(error.service, scopes, error), timeout=error.patience, details=told)
     return Park(wait, state, then="enter")
@@ -57,26 +53,6 @@ def message_of(connection: str, scopes: Collection[str], error: NotConnected) ->
         "rejected": "the service refuses what there is",
     }.get(error.reason, error.reason)  # fmt: skip
     return f"Connect {connection}{permissions} again: {why}"
-
-
-def resumed(attempt: Attempt) -> Attempt:
-    """Return an attempt as it was before it waited for somebody to sign in."""
-    state = attempt.saved
-    if not is_object(state) or _MARK not in state:
-        return attempt
-    return attempt._replace(
-        saved=state.get("saved"), arrived=state.get("arrived"), goes_on=bool(state.get("goes_on"))
-    )  # fmt: skip
-
-
-def own_state(state: Any) -> Any:
-    """Return what a step itself has saved, or parked with."""
-    return state.get("saved") if is_object(state) and _MARK in state else state
-
-
-def connection_of(state: Any) -> str | None:
-    """Return the connection that a parked step waits for; None: it waits for something else."""
-    return str(state[_MARK]) if is_object(state) and _MARK in state else None
 
 
 def scopes_of(needs: Iterable[Need], connection: str) -> tuple[str, ...]:

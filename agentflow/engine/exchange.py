@@ -68,6 +68,10 @@ class Attempt(NamedTuple):
     """Of a turn of an agent: where it stands."""
     needs: Sequence[Need] = ()
     """Connections without which it isn't executed."""
+    approved: Mapping[str, Any] | None = None
+    """Calls of tools that somebody was asked about, and what was said."""
+    calls: Mapping[str, Any] | None = None
+    """Calls of tools that it has made before it waited, or saved: they come with what it has saved."""
 
     @property
     def key(self) -> str:

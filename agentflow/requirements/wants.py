@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
+from agentflow.definition.gates import calls_one_of
 from agentflow.definition.models import Step, Workflow
 
 Kind = Literal["skill", "connection", "answer"]
@@ -129,6 +130,9 @@ def _gather(gathered: _Gathered, name: str, step: Step, holds: bool, known: Know
     for gate in _GATES:
         if getattr(step, gate, None):
             gathered.add("answer", gate, name)
+    gated = [name for name, entry in known.tools.items() if entry.get("approve") is not None]
+    if gated and calls_one_of(step.type, step.config, gated):
+        gathered.add("answer", "approve", name)
 
 
 def _env_in(value: Any) -> Iterator[str]:

@@ -29,12 +29,16 @@ _LIBRARIES = tuple(
 )
 
 
+class Asked(BaseException):
+    """Ends an attempt whose call waits for an approval. Not an Exception: who catches those would go on without one."""
+
+
 def is_cancellation(error: BaseException) -> bool:
     """Tell whether an exception ends the step from outside, which nobody may swallow.
 
     User code can raise a cancellation of its own (an inner task that was cancelled): that is a failure like any other.
     """
-    if isinstance(error, GeneratorExit):
+    if isinstance(error, GeneratorExit | Asked):
         return True
     if not isinstance(error, anyio.get_cancelled_exc_class()):
         return False

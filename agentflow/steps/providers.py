@@ -11,6 +11,7 @@ from agentflow.errors import StepError
 from agentflow.steps.contract import AgentAsks, AgentTurn, Context, ToolProvider
 from agentflow.steps.functions import arrange, call, fits_by_name, invoke, shape_of
 from agentflow.steps.spent import tell_found
+from agentflow.steps.tool_gates import ToolGate, approved
 
 Loader: TypeAlias = Callable[[str], Awaitable[Callable[..., Any]]]
 
@@ -27,9 +28,15 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 class FunctionTools:
     """The tools that are Python functions."""
 
-    def __init__(self, load: Loader) -> None:
-        """Make an empty set; `load` finds a function by `module:function`."""
+    def __init__(self, load: Loader, gates: Mapping[str, ToolGate] | None = None) -> None:
+        """Make an empty set.
+
+        Args:
+            load: finds a function by `module:function`.
+            gates: of tools that somebody has to approve, by name.
+        """
         self._load = load
+        self._gates = gates or {}
         self._tools: dict[str, Callable[..., Any] | str] = {}
         self._schemas: dict[str, Mapping[str, Any]] = {}
         self._given: set[str] = set()
@@ -81,15 +88,22 @@ class FunctionTools:
         if tool not in self._tools:
             raise LookupError(nearest(tool, self._tools) or tool)
         function = await self._function(tool)
+        await self._check(tool, function, arguments)
+        gate = self._gates.get(tool)
+        if gate is not None:
+            arguments = await approved(gate, tool, None, arguments, ctx)
+            await self._check(tool, function, arguments)  # somebody may have changed them
+        value = await call(function, dict(arguments), ctx, name=tool, code="AF-TOOL-FAILED")
+        tell_found(ctx, value)
+        return value
+
+    async def _check(self, tool: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
         misfits = errors_of(make_validator(await self.schema(tool)), dict(arguments))
         if misfits and (tool in self._given or fits_by_name(function, arguments)):
             raise StepError(
                 f'The input doesn\'t fit tool "{tool}": {"; ".join(misfits)}',
                 code="AF-TOOL-ARGUMENTS", kind="invalid", retryable=False,
             )  # fmt: skip
-        value = await call(function, dict(arguments), ctx, name=tool, code="AF-TOOL-FAILED")
-        tell_found(ctx, value)
-        return value
 
 
 class AnyTools:

@@ -19,6 +19,7 @@ from agentflow.steps.modules import ModuleLoader
 from agentflow.steps.providers import AnyTools, FunctionAgent, FunctionTools, nearest
 from agentflow.steps.remote import Entry, LazyAgent, LazyTools, RemoteAgent, RemoteTools
 from agentflow.steps.signing import Signing
+from agentflow.steps.tool_gates import GatedServer, ToolGate
 from agentflow.usage import Prices
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class ProcessServices:
         credentials: Mapping[str, Mapping[str, Any]] | None = None,
         book: Book | None = None,
         prices: Prices | None = None,
+        gates: Mapping[str, ToolGate] | None = None,
     ) -> None:
         """Make the services; nothing is imported or opened yet.
 
@@ -80,6 +82,7 @@ class ProcessServices:
             credentials: the config's `connections`, for servers that have tools.
             book: gives credentials where no step asks for them.
             prices: what tokens of models cost.
+            gates: of tools and servers that somebody has to approve, by their names.
 
         Raises:
             ValueError: the limits aren't understood.
@@ -99,7 +102,9 @@ class ProcessServices:
         self.limits = SkillLimits(skills or {})
         self._policy = Policy.of(self.limits.network, resolve=resolve)
         self._client: httpx.AsyncClient | None = None
-        self._tool_functions = FunctionTools(self.function)
+        self.gates: Mapping[str, ToolGate] = gates or {}
+        """Of tools, and of servers, that somebody has to approve."""
+        self._tool_functions = FunctionTools(self.function, self.gates)
         self._servers: dict[str, ToolProvider] = {}
         self._agents: dict[str, AgentProvider] = {}
         for name, tool in (tools or {}).items():
@@ -267,10 +272,15 @@ class ProcessServices:
                     "AF-TOOL-UNKNOWN",
                     nearest(server, self._servers),
                 )
-            return provider
+            return self._guarded(server, provider, meant=True)
         if name in self._tool_functions or not self._servers:
             return self._tool_functions
-        return AnyTools((self._tool_functions, *self._servers.values()))
+        servers = self._servers.items()
+        return AnyTools((self._tool_functions, *(self._guarded(*item, meant=False) for item in servers)))
+
+    def _guarded(self, server: str, provider: ToolProvider, *, meant: bool) -> ToolProvider:
+        gate = self.gates.get(server)
+        return provider if gate is None else GatedServer(provider, server, gate, meant=meant)
 
     @property
     def tool_functions(self) -> FunctionTools:

@@ -72,7 +72,7 @@ async def withdraw(state: Any, services: Services) -> None:
     """
     server = _server(state)
     if server is not None and isinstance(services, ProcessServices):
-        tools = services.tool("", server)
+        tools = services.servers.get(server)
         if isinstance(tools, RemoteTools):
             await tools.withdraw(state)
 

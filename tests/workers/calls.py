@@ -15,8 +15,10 @@ from pydantic import BaseModel, ConfigDict
 
 from agentflow.engine.attempt.context import StepContext
 from agentflow.steps.contract import Context, StepType
+from agentflow.steps.failing import Asked
 from agentflow.steps.functions import ThreadContext
 from tests.workers.messages import Callee, Ctx, Setup
+from tests.workers.messages import told as sent
 
 FACTS = ("run_id", "workflow_id", "address", "attempt", "tries", "idempotency_key", "values", "arrived", "env")
 """What of a context never changes."""
@@ -110,7 +112,8 @@ class Calls:
             value = _asked(self.contexts[number], name, args, keywords)
             self._send(("answer", asked, True, await value if inspect.isawaitable(value) else value))
         except BaseException as error:
-            self._send(("answer", asked, False, error))
+            known = name != "call_tool" or isinstance(error, Asked)
+            self._send(("answer", asked, False, error if known else sent(error)))
 
     def call_in_thread(self, target: tuple[str, ...], *args: Any, **keywords: Any) -> Any:
         """Do the same in a thread."""

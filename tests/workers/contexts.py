@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import anyio
 
 METHODS = frozenset({"heartbeat", "message", "status", "now", "secret", "usage"})
-AWAITED = frozenset({"save", "publish", "drain", "artifact", "credentials"})
+AWAITED = frozenset({"save", "publish", "drain", "artifact", "credentials", "call_tool"})
 
 
 class Asking(Protocol):

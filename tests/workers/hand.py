@@ -18,7 +18,7 @@ import anyio
 from agentflow.redaction import use
 from agentflow.steps import registry
 from tests.workers.contexts import LoopContext, ThreadsContext
-from tests.workers.messages import Callee, Ctx, Setup, framed, read, read_now, told
+from tests.workers.messages import Callee, Ctx, Setup, Told, framed, read, read_now, told
 
 END = 10.0
 """Seconds within which a worker has to leave what it is at."""
@@ -123,6 +123,8 @@ class Hand:
     def _answered(self, number: int, well: bool, value: Any) -> None:
         asked = self._asked.pop(number)
         if asked.set_running_or_notify_cancel():
+            if isinstance(value, Told):
+                value = value.error("AF-TOOL-FAILED")
             asked.set_result(value) if well else asked.set_exception(value)
 
     # what is asked

@@ -34,6 +34,9 @@ HERE_ONLY: Mapping[str, str] = {
     "test_regressions_commits::test_commits_to_a_slow_disk_dont_wait_for_scripts_that_have_all_threads": (
         "the scripts wait in threads of the worker"
     ),
+    "test_tool_gates::test_a_kill_after_the_yes_calls_it_again_with_the_same_key_and_asks_nobody": (
+        "a call that was handed out goes on with its worker, whatever becomes of its host"
+    ),
     "test_travels::test_a_step_travels_as_the_page_tells": "the page tells the way of a step that is executed here",
 }
 """Module and test, with its parameters where it is about these, and the reason."""

@@ -109,6 +109,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "env": {"CRM_TOKEN": "{env.CRM_TOKEN}"},
         "cwd": "tools",
         "input_schema": _INPUTS,
+        "approve": "Pay {arguments.amount} euros?",
     },
     "ConnectionEntry": {
         "hosts": ["api.example.com"],
@@ -178,6 +179,13 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "Approve": {
         "message": "Pay {input.amount} euros?",
         "if": "{input.amount} > 100",
+        "timeout": "1d",
+        "assignees": ["finance"],
+        "edit": {"amount": {"type": "number", "maximum": 1000}},
+    },
+    "ApproveCall": {
+        "message": "Pay {arguments.amount} euros?",
+        "if": "{arguments.amount} > 100",
         "timeout": "1d",
         "assignees": ["finance"],
         "edit": {"amount": {"type": "number", "maximum": 1000}},

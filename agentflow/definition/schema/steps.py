@@ -98,14 +98,25 @@ def _widen(properties: Schema, defs: dict[str, Schema]) -> None:
         "compensate": _BODY,
         **dict.fromkeys(HOOKS, STEPS),
     }
-    edit: Schema = defs["Approve"]["properties"]["edit"]
+    _widen_edit(defs["Approve"])
+    for name, field in widened.items():
+        properties[name] = {**told(properties[name]), **field}
+
+
+def widen_tools(defs: dict[str, Schema]) -> None:
+    """Let the approval of a tool take its short forms, as that of a step."""
+    properties: Schema = defs["ToolEntry"]["properties"]
+    properties["approve"] = {**told(properties["approve"]), **_gate("ApproveCall")}
+    _widen_edit(defs["ApproveCall"])
+
+
+def _widen_edit(gate: Schema) -> None:
+    edit: Schema = gate["properties"]["edit"]
     edit.pop("additionalProperties")
     edit["anyOf"] = [
         {"type": edit.pop("type"), "additionalProperties": {"$ref": "#/$defs/Input"}},
         {"type": "array", "items": {"type": "string"}},
     ]
-    for name, field in widened.items():
-        properties[name] = {**told(properties[name]), **field}
 
 
 def _gate(name: str) -> Schema:

@@ -15,7 +15,7 @@ from agentflow.definition.schema.parts import (
     widen_retry,
     workflow_schema,
 )
-from agentflow.definition.schema.steps import step_schema
+from agentflow.definition.schema.steps import step_schema, widen_tools
 from agentflow.definition.types import StepTypeLike
 
 
@@ -34,6 +34,7 @@ def config_schema(types: Iterable[StepTypeLike], *, draft: Draft = "2020-12") ->
     defs["Step"] = step_schema(sorted(types, key=lambda spec: spec.name), defs)
     schemas(defs)
     widen_retry(defs)
+    widen_tools(defs)
     properties: Schema = root["properties"]
     properties["skills"] = skills_schema(properties["skills"], defs)
     one: Schema = {"$ref": "#/$defs/Workflow"}

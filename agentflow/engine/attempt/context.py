@@ -9,6 +9,7 @@ import anyio
 
 from agentflow.credentials import Credentials, NotConnected
 from agentflow.data import copied
+from agentflow.engine.attempt.calls import Call, Calls
 from agentflow.engine.attempt.notes import Notes
 from agentflow.engine.attempt.ports import Port, Process
 from agentflow.engine.attempt.printed import FIRST, Printed
@@ -16,8 +17,11 @@ from agentflow.engine.attempt.spending import Spending, read
 from agentflow.engine.authorising import scopes_of
 from agentflow.engine.exchange import Attempt, Chunk, Executing, Left
 from agentflow.engine.gate import ARTIFACT, FIELD, MESSAGE, PUBLISHED, STATE
+from agentflow.engine.suspended import beside
 from agentflow.errors import StepError
-from agentflow.steps.contract import Artifact, Services, TurnPlace
+from agentflow.steps.contract import Artifact, Park, Services, TurnPlace
+from agentflow.steps.failing import Asked
+from agentflow.steps.tool_gates import ToolGate
 from agentflow.usage import Told
 
 
@@ -25,7 +29,7 @@ class StepContext:
     """The context of one attempt."""
 
     __slots__ = (
-        "_attempt", "_calls", "_given", "_lease", "_port", "_printed", "_process", "_spent", "_told", "artifacts",
+        "_attempt", "_given", "_lease", "_made", "_port", "_printed", "_process", "_spent", "_told", "artifacts",
         "messages", "state", "status_text",
     )  # fmt: skip
 
@@ -38,7 +42,7 @@ class StepContext:
         self._printed: Printed | None = None
         self._told: Notes | None = None
         self._spent: Spending | None = None
-        self._calls = 0
+        self._made: Calls | None = None
         self._given: set[str] | None = None
         """Names of artifacts that this attempt has delivered chunks of."""
         self.artifacts: Sequence[Chunk] = ()
@@ -228,7 +232,9 @@ class StepContext:
     async def save(self, state: Any) -> None:
         """Commit a checkpoint inside the attempt."""
         state = self._process.gate.data(state, STATE)
-        await self._port.save(self._attempt, state)
+        if self.asked is not None:
+            raise Asked
+        await self._port.save(self._attempt, self.beside(state))
         self.state = state
 
     async def publish(self, topic: str, data: Any, event_id: str | None = None) -> int:
@@ -243,9 +249,39 @@ class StepContext:
         """Call a tool of the config."""
         from agentflow.steps.calling import call_tool  # noqa: PLC0415  only steps that call tools need it
 
-        number, self._calls = self._calls, self._calls + 1
         allowed = self._attempt.config.get("tools", ()) if self._attempt.type == "agent_run" else None
-        return await call_tool(self, name, input or {}, server, number, allowed)
+        return await call_tool(self, name, input or {}, server, self.calls, allowed)
+
+    async def approved(
+        self, gate: ToolGate, tool: str, server: str | None, arguments: Mapping[str, Any], call: Call | None = None
+    ) -> Mapping[str, Any]:
+        """Return the arguments of a call as they were approved, or have the attempt wait."""
+        return await self.calls.approved(call, gate, tool, server, arguments, self.state)
+
+    @property
+    def calls(self) -> Calls:
+        """The calls of tools that it makes."""
+        if self._made is None:
+            self._made = Calls(self._attempt, self._process.gate, gated=self._process.asks)
+        return self._made
+
+    @property
+    def asked(self) -> Park | None:
+        """What the attempt has to wait for, whatever its code makes of it."""
+        return self._made.asked if self._made is not None else None
+
+    @property
+    def halted(self) -> Attempt:
+        """The attempt as it goes on later: with what it has saved until now."""
+        calls = self._made.kept() if self._made is not None else self._attempt.calls
+        return self._attempt._replace(saved=self.state, calls=calls)
+
+    def beside(self, state: Any) -> Any:
+        """Return a state that the step leaves, with the calls that it has made until then."""
+        if self._made is None:
+            return beside(state, self._attempt.calls)
+        self._made.settle()
+        return beside(state, self._made.kept())
 
     @property
     def left(self) -> Left | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -10,14 +11,16 @@ from agentflow.credentials import NotConnected
 from agentflow.engine.attempt.context import StepContext
 from agentflow.engine.attempt.feeding import fed
 from agentflow.engine.attempt.ports import Port, Process
-from agentflow.engine.authorising import lacking, resumed, without
+from agentflow.engine.authorising import lacking, without
 from agentflow.engine.exchange import Attempt, Executing, Returned
 from agentflow.engine.failures import failed_by
 from agentflow.engine.gate import RESULT
 from agentflow.engine.misfits import fitted
+from agentflow.engine.suspended import resumed
 from agentflow.errors import Defect, Failure
 from agentflow.requirements import is_custom, lack_of
-from agentflow.steps.contract import Outcome, Park, Result, Skip, StepType
+from agentflow.steps.contract import Execute, Outcome, Park, Result, Skip, StepType
+from agentflow.steps.failing import Asked
 from agentflow.steps.running import running_step
 
 
@@ -49,18 +52,27 @@ async def execute(process: Process, port: Port, attempt: Attempt, lease: Executi
         try:
             if attempt.needs:
                 await _prepare(context, attempt)
-            outcome = await spec.execute(config, context) if spec.execute else _asked(spec, config, context)
+            if spec.execute is None:
+                outcome = _asked(spec, config, context)
+            elif process.asks:
+                outcome = await _asking(spec.execute, config, context)
+            else:
+                outcome = await spec.execute(config, context)
         finally:
             running_step.reset(here)
             context.end()
     except BaseException as error:  # a step may raise anything at all; only our own interrupt goes on
         await anyio.lowlevel.checkpoint_if_cancelled()  # whatever its cleaning up raised, it was interrupted
+        if context.asked is not None:
+            return context.asked, context.spent
         lack = lacking(error)
         if lack is not None:
-            return without(attempt, lack), context.spent
+            return without(context.halted, lack), context.spent
         return failed_by(process.gate, error, executed=True), context.spent
     if lease.interrupted is not None:
         await anyio.lowlevel.checkpoint()
+    if context.asked is not None:  # whatever its code made of that
+        return context.asked, context.spent
     try:
         return _outcome(process, outcome, context), context.left
     except BaseException as error:  # what turns its value into data is its own code too
@@ -74,6 +86,14 @@ async def _prepare(context: StepContext, attempt: Attempt) -> None:
             await context.credentials(need.connection)
         elif (lack := await lack_of(need.connection)) is not None:
             raise lack
+
+
+async def _asking(execute: Execute, config: Any, context: StepContext) -> Outcome:
+    """Execute a step that may have to wait for an approval: then it ends at once, whatever its code catches."""
+    with anyio.CancelScope() as scope:
+        context.calls.scope = scope
+        return await execute(config, context)
+    raise Asked
 
 
 def _asked(spec: StepType, config: Any, context: StepContext) -> Outcome:
@@ -92,7 +112,10 @@ def _outcome(process: Process, outcome: object, context: StepContext) -> Any:
         if outcome.artifacts:
             context.artifacts = [context.chunk(artifact) for artifact in outcome.artifacts]
         return raw
-    if isinstance(outcome, Skip | Park):
+    if isinstance(outcome, Park):
+        state = context.beside(outcome.state)
+        return outcome if state is outcome.state else replace(outcome, state=state)
+    if isinstance(outcome, Skip):
         return outcome
     message = f"the step type answered {type(outcome).__name__}, not Result, Skip or Park"
     return Failure("AF-RESULT-INVALID", message, kind="invalid", retryable=False)

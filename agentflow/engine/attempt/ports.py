@@ -57,6 +57,11 @@ class Process:
     fed: Mapping[str, str] = field(default_factory=dict[str, str])
     """Values of `env` that stand for tokens of connections → the connection."""
 
+    @property
+    def asks(self) -> bool:
+        """Whether there are tools that somebody has to approve."""
+        return bool(getattr(self.services, "gates", None))
+
 
 class Port(Protocol):
     """What an attempt may ask of its run, wherever that is held.

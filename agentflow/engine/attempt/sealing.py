@@ -134,6 +134,7 @@ def _parts(closed: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 _KNOWN_AS: Mapping[str, str] = {
     "config": "a field", "values": "with", "saved": "the state that the step has saved", "arrived": "what has come",
+    "approved": "what was said of its calls",
 }  # fmt: skip
 
 

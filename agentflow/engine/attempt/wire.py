@@ -24,8 +24,8 @@ T = TypeVar("T")
 
 VERSION = 1
 """Later ones only add fields, which older readers leave out."""
-_SEALED = ("config", "values", "saved", "arrived")
-_PLAIN = tuple(name for name in Attempt._fields if name not in (*_SEALED, "spec", "ready"))
+_SEALED = ("config", "values", "saved", "arrived", "approved")
+_PLAIN = tuple(name for name in Attempt._fields if name not in (*_SEALED, "spec", "ready", "calls"))
 _KINDS: Mapping[str, type[Wait | Timer | EventWait]] = {"wait": Wait, "timer": Timer, "event": EventWait}
 
 

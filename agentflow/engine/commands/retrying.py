@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from agentflow.data import decode, encode, is_object
+from agentflow.definition.gates import calls_one_of
 from agentflow.definition.models import EntryPoint, Step
 from agentflow.engine.addresses import find
 from agentflow.engine.commands import mending
@@ -102,7 +103,7 @@ async def plan(core: Core, run_id: str, from_step: str | None, given: Any, *, ne
     if given is not UNSET or mended:
         names = before_input if is_object(before_input) else ()
         value = prepare_input(core.env.gate, program, value, known=names)
-    view = _view(program, row, kept, rows)
+    view = _view(program, row, kept, rows, core.env.services.gates)
     view = replace(view, from_step=target or _named(top, start))
     called = await core.loader.callable(pins.values())
     changed = [name for name in changed if name not in view.kept]
@@ -184,7 +185,7 @@ def _entry(program: Program, row: RunRow) -> EntryPoint | None:
     return next((entry for entry in program.workflow.entry_points if entry.id == row.entry_point), None)
 
 
-def _view(program: Program, row: RunRow, kept: Kept, rows: Sequence[StepRow]) -> RetryPlan:
+def _view(program: Program, row: RunRow, kept: Kept, rows: Sequence[StepRow], gated: Collection[str]) -> RetryPlan:
     segments = program.root.bodies["steps"].segments
     again: list[Step] = []
     done: list[str] = []
@@ -200,16 +201,18 @@ def _view(program: Program, row: RunRow, kept: Kept, rows: Sequence[StepRow]) ->
         kept=done,
         again=[step.id for step in again],
         parts=kept.parts,
-        asked=[step.id for step in again if _asks_somebody(step)],
+        asked=[step.id for step in again if _asks_somebody(step, gated)],
         unsafe=_unsafe(program, kept, rows),
     )
 
 
-def _asks_somebody(step: Step) -> bool:
-    """Tell whether a step, or one inside it, asks somebody."""
+def _asks_somebody(step: Step, gated: Collection[str]) -> bool:
+    """Tell whether a step, or one inside it, asks somebody; `gated`: tools that have to be approved."""
     if step.type in {"wait_for_input", "external_tool_call"} or step.approve is not None or step.review is not None:
         return True
-    return any(_asks_somebody(inner) for body in step.bodies.values() for inner in body.steps)
+    if gated and calls_one_of(step.type, step.config, gated):
+        return True
+    return any(_asks_somebody(inner, gated) for body in step.bodies.values() for inner in body.steps)
 
 
 def _unsafe(program: Program, kept: Kept, rows: Sequence[StepRow]) -> list[str]:

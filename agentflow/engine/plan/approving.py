@@ -66,11 +66,7 @@ def changed(run: RunState, node: Node) -> Failure | None:
     let it come here, without an approval it doesn't work.
     """
     gate = node.program.approve
-    if gate is None:
-        return None
-    approved = (node.decided.gates or {}).get("approved")
-    shown = run.tree.env.gate.redactor.value(_fields(run, node))
-    if isinstance(approved, str) and approved.startswith(gate_texts.mark_of(shown, 0)[:-1]):
+    if gate is None or is_approved(run, node):
         return None
     if gate.if_ is not None:
         view = NodeView(run, node.scope, steps.values_of(run, node), node=node)
@@ -79,6 +75,13 @@ def changed(run: RunState, node: Node) -> Failure | None:
     message = "what it would do has changed since it was approved"
     hint = "retry the run from the step: it asks again; let it read results of steps, and not what others change"
     return Failure("AF-APPROVAL-CHANGED", message, kind="wait", retryable=False, hint=hint)
+
+
+def is_approved(run: RunState, node: Node) -> bool:
+    """Tell whether somebody has approved what a step would do now."""
+    approved = (node.decided.gates or {}).get("approved")
+    shown = run.tree.env.gate.redactor.value(_fields(run, node))
+    return isinstance(approved, str) and approved.startswith(gate_texts.mark_of(shown, 0)[:-1])
 
 
 def _fields(run: RunState, node: Node) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from agentflow.engine.plan import (
     approving,
     budgeting,
+    calling,
     containers,
     faults,
     halting,
@@ -31,6 +32,7 @@ OPERATIONS: dict[str, Callable[..., None]] = {
     "begin_run": runs.begin_run,
     "body_done": containers.body_done,
     "budget_answered": budgeting.answered,
+    "call_answered": calling.answered,
     "cancel_run": runs.cancel_run,
     "child_ended": runs.child_ended,
     "consider": order.consider,

@@ -8,7 +8,7 @@ from typing import Any, cast
 from agentflow.engine.decided import UNDECIDED, state_of
 from agentflow.engine.exchange import Attempt
 from agentflow.engine.failures import failed_by
-from agentflow.engine.plan import approving, steps, turns
+from agentflow.engine.plan import approving, calling, steps, turns
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.state import RunState
 from agentflow.errors import Failure
@@ -43,8 +43,9 @@ def attempt_of(run: RunState, node: Node) -> Attempt | Failure:
         saved = state_of(node.decided)
         goes_on = node.decided.saved is not UNSET or node.decided.parked is not None
     turn = None if node.decided.turn is None else turns.place(run, node.decided.turn)
+    approved = None if node.decided.gates is None else calling.approved(run, node)
     return _attempt(Attempt, (
         run.key, node.n, node.attempt, node.entry, run.id, node.address, run.row.workflow, node.tries,
         program.spec.name, config, program.spec, ready, node.values, undone, program.timeout, saved, node.arrived,
-        run.row.tenant, run.row.agent, goes_on, turn, program.connections,
+        run.row.tenant, run.row.agent, goes_on, turn, program.connections, approved, None,
     ))  # fmt: skip

@@ -11,13 +11,13 @@ from heapq import heapify
 from typing import Any, Literal
 
 from agentflow.data import decode, is_object, salvaged
-from agentflow.engine.authorising import own_state
 from agentflow.engine.decided import state_of
 from agentflow.engine.gate import MESSAGE
 from agentflow.engine.plan import limits
 from agentflow.engine.plan.effects import Interrupt, Withdraw
 from agentflow.engine.plan.nodes import Node
 from agentflow.engine.plan.state import RunState
+from agentflow.engine.suspended import own_state
 from agentflow.errors import StepError
 from agentflow.steps.contract import TurnPlace
 from agentflow.steps.unset import UNSET

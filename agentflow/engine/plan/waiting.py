@@ -9,13 +9,13 @@ from typing import Any
 from agentflow.data import encode, is_object
 from agentflow.definition.durations import UnreadableError
 from agentflow.definition.json_schema import errors_of, make_validator
-from agentflow.engine.authorising import connection_of
 from agentflow.engine.decided import Parked, lasting
 from agentflow.engine.failures import failure_of
 from agentflow.engine.parking import admitted
 from agentflow.engine.plan import limits, steps, turns
 from agentflow.engine.plan.nodes import Node, is_stopped
 from agentflow.engine.plan.state import RunState
+from agentflow.engine.suspended import call_of, connection_of
 from agentflow.errors import Failure, StepError
 from agentflow.steps.contract import EventWait, Park, Timer, Wait
 from agentflow.steps.unset import UNSET
@@ -31,7 +31,10 @@ OPERATOR_SCHEMA = {
     "required": ["action"],
     "additionalProperties": False,
 }
-GATES = {"approve": "approval_answered", "review": "review_answered", "interrupted": "interrupt_answered"}
+GATES = {
+    "approve": "approval_answered", "review": "review_answered", "interrupted": "interrupt_answered",
+    "tool": "call_answered",
+}  # fmt: skip
 """Operations that carry out the answers of a step's own gates, by what a parked step waits for."""
 _ENTERS = frozenset({"enter", "answer"})
 """What becomes of a parked step that is executed with what has come."""
@@ -48,7 +51,8 @@ def park(run: RunState, node: Node, what: Park) -> None:
     except (StepError, UnreadableError) as error:
         steps.fail(run, node, failure_of(error))
         return
-    node.decided = lasting(node.decided)._replace(parked=Parked(what.then, state), turn=node.decided.turn)
+    then = what.then if call_of(state) is None else "tool"
+    node.decided = lasting(node.decided)._replace(parked=Parked(then, state), turn=node.decided.turn)
     if node.halting is not None or is_stopped(node):  # a worker elsewhere hadn't heard of it
         steps.cancel(run, node, node.halting or (node.scope.halted if node.scope else None) or "run_canceled")
         return
@@ -232,17 +236,22 @@ def _arrived(run: RunState, node: Node, value: Any) -> None:
     if then == "operator":
         _operator(run, node, value.get("action") if is_object(value) else "fail")
     elif then in _ENTERS:
-        node.entry += 1
-        node.entered = "park"
-        node.arrived = value
-        node.phase = None
-        node.state = "working"
-        node.decided = node.decided._replace(parked=replace(node.decided.parked or Parked(), arrived=value))
-        run.save(node, memo=True)
-        turns.change_state(run, node, "working")
-        steps.queue(run, node)
+        go_on(run, node, value)
     else:
         steps.complete(run, node, encode(value))
+
+
+def go_on(run: RunState, node: Node, value: Any) -> None:
+    """Execute a parked step again, with what has come for it."""
+    node.entry += 1
+    node.entered = "park"
+    node.arrived = value
+    node.phase = None
+    node.state = "working"
+    node.decided = node.decided._replace(parked=replace(node.decided.parked or Parked(), arrived=value))
+    run.save(node, memo=True)
+    turns.change_state(run, node, "working")
+    steps.queue(run, node)
 
 
 def _operator(run: RunState, node: Node, action: Any) -> None:
