@@ -80,6 +80,9 @@ class AgentflowError(Exception):
             data: machine-readable details for doors that carry them.
         """
         super().__init__(what)
+        for line in (why, hint and f"hint: {hint}"):
+            if line:
+                self.add_note(f"  {line}")  # what Python prints of an exception that nobody catches
         self.what = what
         self.code = code or self.default_code
         self.why = why

@@ -14,6 +14,8 @@ from agentflow.ids import SHORTEST
 
 _ENDLESS = 1e13
 """Seconds; older versions stored times without end."""
+_FEW = 3
+"""Fields of a result that are told without the marks of JSON."""
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 _ASCII = str.maketrans({"✔": "+", "✘": "x", "✋": "?", "●": "*", "↻": "~", "…": "~", "·": "-", "›": ">", "│": "|"})
 
@@ -138,6 +140,17 @@ def value_line(value: object) -> str:
         if len(value) == 1:
             return one_line(next(iter(value.values())))
         return shorten(", ".join(f"{key}={one_line(item)}" for key, item in value.items()), 60)
+    return one_line(value)
+
+
+def fields_line(value: object) -> str:
+    """Write a step's result for who watches: a few plain fields as `total 28, sent 12`, the rest as JSON."""
+    if (
+        is_object(value)
+        and 0 < len(value) <= _FEW
+        and all(isinstance(each, str | int | float) for each in value.values())
+    ):
+        return shorten(", ".join(f"{key} {one_line(each, 40)}" for key, each in value.items()), 60)
     return one_line(value)
 
 

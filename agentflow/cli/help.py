@@ -68,8 +68,7 @@ MEANT: Mapping[str, str] = {
 
 
 OF_RUNS: Mapping[str, tuple[str, ...]] = {
-    "resume": ("runs watch", "waits answer"),
-    "continue": ("runs watch", "waits answer"),
+    "continue": ("runs resume", "waits answer"),
     "answer": ("waits answer",),
     "stop": ("runs cancel",),
     "kill": ("runs cancel",),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentflow.cli.documents import event_data
-from agentflow.cli.format import one_line, value_line
+from agentflow.cli.format import fields_line, value_line
 from agentflow.cli.live import Screen
 from agentflow.cli.rows import answered, finished, stable_line, waiting
 from agentflow.cli.session import Session
@@ -63,4 +63,4 @@ class Reporter:
     async def result(self, row: Row) -> str | None:
         """Return a step's result in a few words."""
         value = await self.engine.result(row.run_id, row.address)
-        return None if value is None or value == {} else one_line(value, 60)
+        return None if value is None or value == {} else fields_line(value)

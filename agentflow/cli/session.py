@@ -283,7 +283,7 @@ def _need_store(project: Project, kind: Literal["run", "wait"]) -> None:
             f"no store here yet, so there is no {kind}",
             code="AF-WAIT-UNKNOWN" if kind == "wait" else "AF-RUN-UNKNOWN",
             why=f"looked for {project.store}",
-            hint="the first run makes it: agentflow run WORKFLOW",
+            hint="the first run makes it: agentflow run",
         )
 
 

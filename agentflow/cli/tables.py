@@ -69,7 +69,7 @@ def layout(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int)
             break
         kept.remove(max(droppable, key=lambda n: (columns[n].drop, n)))
     over = _total(kept, widths) - width
-    for n in kept:
+    for n in reversed(kept):  # what stands further left says which one it is
         if over > 0 and columns[n].cut:
             less = min(over, max(widths[n] - columns[n].least, 0))
             widths[n] -= less

@@ -106,7 +106,7 @@ def _text(error: BaseException) -> str:
 
 def _notes(error: BaseException) -> str | None:
     notes = getattr(error, "__notes__", None)
-    if not isinstance(notes, list):
+    if not isinstance(notes, list) or isinstance(error, AgentflowError):  # of ours they are told as they are
         return None
     texts = [each for each in cast("list[Any]", notes) if isinstance(each, str)]
     return shorten("\n".join(texts)) or None

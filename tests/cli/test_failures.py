@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -99,3 +101,9 @@ def test_a_recursion_of_workflows_is_told_once(project: Any) -> None:
     shown = project.run("runs", "show", "@last").stdout
     assert '100 levels deep  [AF-LIMIT-DEPTH]\n  in "dyn", step r > ' in shown
     assert shown.count("failed:") <= 2  # the cause, and the row of the step
+
+
+def test_an_error_that_nobody_catches_is_printed_with_why_and_hint() -> None:
+    code = "from agentflow import StepError; raise StepError('no answer', why='limit: 3', hint='ask later')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr.splitlines()[-3:] == ["agentflow.errors.StepError: no answer", "  limit: 3", "  hint: ask later"]

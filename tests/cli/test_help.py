@@ -64,9 +64,9 @@ def test_every_command_has_help_with_an_example(command: list[str], capsys: pyte
         (["rum"], 'there is no command "agentflow rum"', "did you mean: agentflow run, agentflow runs"),
         (["runs", "lst"], 'there is no command "agentflow runs lst"', "did you mean: agentflow runs list"),
         (
-            ["runs", "resume", "7q3k2f"],
-            'there is no command "agentflow runs resume"',
-            "did you mean: agentflow runs watch, agentflow waits answer",
+            ["runs", "continue", "7q3k2f"],
+            'there is no command "agentflow runs continue"',
+            "did you mean: agentflow runs resume, agentflow waits answer",
         ),
         (["resume"], 'there is no command "agentflow resume"', "did you mean: agentflow waits answer"),
         (["zzzz"], 'there is no command "agentflow zzzz"', "agentflow --help lists them"),

@@ -32,4 +32,6 @@ def test_two_connections_a_skill_and_an_approval_are_told_before_and_at_the_star
     (project.folder / "agentflow.yaml").write_text(CONFIG)
     done = project.run(*command)
     lines = [line.strip().removeprefix("! ") for line in (done.stdout + done.stderr).splitlines()]
-    assert [line for line in lines if line.startswith(("missing ", "will ask "))] == list(NEEDS)
+    told = list(NEEDS)[command == ("validate",) :]  # validate has told the skill already, with its place
+    assert [line for line in lines if line.startswith(("missing ", "will ask "))] == told
+    assert sum("native:shell" in line for line in lines if not line.startswith(("fix", "=", "hint"))) == 1

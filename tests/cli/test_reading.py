@@ -143,7 +143,7 @@ def test_a_command_that_needs_a_run_says_there_is_no_store_and_makes_none(
     assert done.stderr.splitlines() == [
         f"error[AF-{kind.upper()}-UNKNOWN]: no store here yet, so there is no {kind}",
         f"  looked for {tmp_path / '.agentflow' / 'runs.db'}",
-        "  hint: the first run makes it: agentflow run WORKFLOW",
+        "  hint: the first run makes it: agentflow run",
     ]
     assert not (tmp_path / ".agentflow").exists()
 

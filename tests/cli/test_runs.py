@@ -15,7 +15,7 @@ from agentflow.store.sqlite.sql import do
 
 def test_no_runs_yet_says_how_to_make_one(project: Any) -> None:
     done = project.run("runs", "list")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "No runs yet. Start one: agentflow run WORKFLOW\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "No runs yet. Start one: agentflow run\n")
 
 
 def test_the_list_tells_the_state_and_why_newest_first(project: Any) -> None:

@@ -26,6 +26,7 @@ from agentflow.errors import AgentflowError, DefinitionError, Problem
 if TYPE_CHECKING:
     from agentflow.config import Config
     from agentflow.requirements import Preflight
+    from agentflow.requirements.preflight import Lack
 
 STDIN = "agentflow-stdin-"
 _NEEDY = frozenset({"api_call", "script", "python", "tool_call", "agent_run"})
@@ -223,9 +224,14 @@ def _tell(console: Console, checked: Checked) -> None:
     else:
         console.say(f"ok: {plural(checked.workflows, 'workflow')}, {plural(checked.steps, 'step')}{warned}")
     for name, needs in checked.needs.items():
-        console.say(f"{name} lacks:")
-        for line in needs.lines():
-            console.say(f"  {line}")
+        lines = replace(needs, lacks=tuple(lack for lack in needs.lacks if not _warned(checked, lack))).lines()
+        for line in [f"{name} lacks:", *(f"  {line}" for line in lines)] if lines else ():
+            console.say(line)
+
+
+def _warned(checked: Checked, lack: Lack) -> bool:
+    """Whether a problem with its place has told already what is lacking."""
+    return any(each.code == "AF-SKILL-MISSING" and lack.name in each.message for each in checked.problems)
 
 
 def github(problems: Sequence[Problem]) -> Iterator[str]:

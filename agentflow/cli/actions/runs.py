@@ -95,7 +95,7 @@ def list_runs(common: Common, wanted: Listing) -> int:
             console.data({"runs": hosted_data(runs, hosted), "total": total})
             return 0
         if not runs:
-            console.say("No run matches." if filtered else "No runs yet. Start one: agentflow run WORKFLOW")
+            console.say("No run matches." if filtered else "No runs yet. Start one: agentflow run")
             return 0
         await desk.learn([run.id for run in runs], "run")
         left = [run for run in runs if abandoned(run, hosted[run.id])]
@@ -112,7 +112,7 @@ def list_runs(common: Common, wanted: Listing) -> int:
         if console.mode != "text":
             console.data({"runs": [], "total": 0})
         else:
-            console.say("No runs yet. Start one: agentflow run WORKFLOW")
+            console.say("No runs yet. Start one: agentflow run")
         return 0
     return read(console, project, work)
 

@@ -25,7 +25,7 @@ from agentflow.codes import door
 from agentflow.data import is_object
 from agentflow.definition.models import Workflow
 from agentflow.engine.models import RetryPlan, Run
-from agentflow.errors import DefinitionError, Place
+from agentflow.errors import ConflictError, DefinitionError, Place
 
 if TYPE_CHECKING:
     from agentflow.config import Config
@@ -58,6 +58,8 @@ class Watch:
     wait: bool = True
     ask: bool = True
     cancel_on_interrupt: bool = False
+    resume: bool = False
+    """Let it go on where it is paused; refuse it where there is nothing to go on with."""
 
 
 def _manner(wanted: Start | Watch) -> Manner:
@@ -164,6 +166,8 @@ def watch(common: Common, wanted: Watch) -> int:
         session.allow(timeout)
         run = await session.engine.get(await session.engine.find(wanted.run))
         run_id = run.root_id
+        if wanted.resume:
+            run = await _resumed(session, run)
         await known_answers(session, run_id, manner.answers)
         await session.learn([run_id], "run")
         gap = "  " if console.err_terminal else " "
@@ -176,13 +180,24 @@ def watch(common: Common, wanted: Watch) -> int:
                 console.say("! no process runs it: going on here")
             elif foreign := elsewhere(session.desk, run):
                 console.say(f"! {foreign}")
-            if run.paused:
+            if run.paused and not wanted.resume:
                 console.say(f"! it is paused; go on: {session.command(f'runs unpause {session.short(run_id)}')}")
         if console.err_terminal:
             console.say()
         return await follow(session, run_id, manner, ours=ours)
 
     return drive(console, project, work)
+
+
+async def _resumed(session: Session, run: Run) -> Run:
+    """Let a run go on that is paused; refuse one that has ended."""
+    await session.learn([run.root_id], "run")
+    short = session.short(run.root_id)
+    if run.ended:
+        verb = "show" if run.state == "completed" else "retry"
+        hint = session.command(f"runs {verb} {short}")
+        raise ConflictError(f"run {short} has ended already: {run.state}", code="AF-RUN-ENDED", hint=hint)
+    return await session.engine.unpause(run.root_id) if run.paused else run
 
 
 async def known_answers(session: Session, run_id: str, answers: Mapping[str, Any]) -> None:
@@ -260,7 +275,9 @@ def run_failure(session: Session, follower: Follower, run: Run, plan: RetryPlan 
     failure = run.failure
     if failure is None:
         return []
-    retry = f"to try again: {retry_command(session.desk, run, plan)}" if plan is not None else None
+    outside = failure.retryable and failure.kind in ("http", "network")
+    when = "when the service is back" if outside else "to try again"
+    retry = f"{when}: {retry_command(session.desk, run, plan)}" if plan is not None else None
     place, text = step_place(session, run, failure.step)
     row = follower.tree.rows.get((run.id, failure.step or ""))
     label = None

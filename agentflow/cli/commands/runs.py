@@ -1,4 +1,4 @@
-"""`runs list|show|watch|usage|cancel|pause|unpause|retry|purge`."""
+"""`runs list|show|watch|resume|usage|cancel|pause|unpause|retry|purge`."""
 
 from __future__ import annotations
 
@@ -103,6 +103,31 @@ def watch(
     from agentflow.cli.actions import start as actions  # noqa: PLC0415  help must not pay for it
 
     wanted = actions.Watch(run, tuple(answers or ()), timeout, wait, not no_ask, cancel_on_interrupt)
+    return actions.watch(options.Common(config, store, json, jsonl, quiet, no_color), wanted)
+
+
+def resume(
+    run: Run = "@last",
+    answers: options.Answers = None,
+    timeout: options.Timeout = None,
+    no_ask: options.NoAsk = False,
+    cancel_on_interrupt: options.Interrupt = False,
+    config: options.Config = None,
+    store: options.Store = None,
+    json: options.Json = False,
+    jsonl: options.Jsonl = False,
+    quiet: options.Quiet = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Carry a run on that was paused or left, and follow it until it ends or waits.
+
+    \f
+    agentflow runs resume @last
+    agentflow runs resume 7q3k2f --answer review=@answer.json
+    """
+    from agentflow.cli.actions import start as actions  # noqa: PLC0415  help must not pay for it
+
+    wanted = actions.Watch(run, tuple(answers or ()), timeout, False, not no_ask, cancel_on_interrupt, resume=True)
     return actions.watch(options.Common(config, store, json, jsonl, quiet, no_color), wanted)
 
 
@@ -246,6 +271,7 @@ COMMANDS: Mapping[str, Callable[..., Any]] = {
     "list": list_runs,
     "show": show,
     "watch": watch,
+    "resume": resume,
     "usage": usage,
     "cancel": cancel,
     "pause": pause,

@@ -37,6 +37,9 @@ def review(run: RunState, node: Node, gate: Gated[Review], result: Any, rounds: 
     changes = settings.edit or settings.schema_ is not None
     choices = ["accept", *(["edit"] if changes else []), *(["send_back"] if again else []), "reject"]
     properties: dict[str, Any] = {"decision": {"type": "string", "enum": choices}}
+    if rounds and not again:
+        often = f"{rounds} time{'s' if rounds > 1 else ''}"
+        properties["decision"]["description"] = f"It was sent back {often}, as often as `max_rounds` allows."
     if changes:
         properties["result"] = {"description": "What counts as its result.", **(settings.schema_ or {})}
     if again:
