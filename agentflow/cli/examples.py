@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agentflow.cli.shown import clean, safe_json
@@ -75,7 +76,7 @@ def _sets(schema: object, value: Any, default: Any, option: str = "--set") -> li
     """Return a value as repeated options; None where those don't come to an answer that fits, or can't be shown."""
     if not is_object(value) or not value or not is_object(resolve(schema).get("properties")):
         return None
-    items = [f"{name}={_plain(part)}" for name, part in value.items()]
+    items = list(_written(value, schema, option))
     try:
         read = assignments(items, schema, option)
     except InputError:
@@ -84,6 +85,28 @@ def _sets(schema: object, value: Any, default: Any, option: str = "--set") -> li
         return None
     words = [f"{option} {quote(item)}" for item in items]
     return words if all(clean(word) == word for word in words) else None
+
+
+def _written(value: Mapping[str, Any], schema: object, option: str, start: str = "") -> Iterator[str]:
+    """Yield an object as `key=value`, as a person would write it."""
+    for name, part in value.items():
+        if is_object(part) and part and not any("." in inner for inner in part):
+            yield from _written(part, schema, option, f"{start}{name}.")
+        elif is_array(part) and part and all(isinstance(each, str) for each in part):
+            words = f"{start}{name}={','.join(part)}"
+            yield words if _reads(words, part, schema, option) else f"{start}{name}={_plain(part)}"
+        else:
+            yield f"{start}{name}={_plain(part)}"
+
+
+def _reads(item: str, value: Any, schema: object, option: str) -> bool:
+    try:
+        read: Any = assignments([item], schema, option)
+    except InputError:
+        return False
+    while is_object(read):
+        read = next(iter(read.values()), None)
+    return read == value
 
 
 def _plain(value: Any) -> str:

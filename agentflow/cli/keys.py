@@ -6,7 +6,7 @@ import codecs
 from dataclasses import dataclass, field
 from typing import Literal
 
-Key = Literal["text", "enter", "back", "clear", "word", "up", "down", "escape", "end"]
+Key = Literal["text", "enter", "back", "clear", "word", "up", "down", "escape", "end", "json"]
 _CONTROL: dict[str, Key] = {
     "\r": "enter",
     "\n": "enter",
@@ -15,6 +15,7 @@ _CONTROL: dict[str, Key] = {
     "\x15": "clear",
     "\x17": "word",
     "\x04": "end",
+    "\x18": "json",
     "\t": "down",
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from agentflow.data import is_array, is_object
+from agentflow.definition.plain_schema import NULLED, options_of, plain, shared_of
 from agentflow.definition.samples import check
 from agentflow.definition.typed_text import NUMBERS, alternatives, resolve, types_of
 
@@ -32,11 +33,13 @@ class Part(NamedTuple):
     """Empty: any value that the schema takes."""
     given: tuple[Any, ...]
     """What stands there unless something else is put in; empty: nothing."""
+    look: dict[str, Any]
+    """The schema as a form shows it: without references and `allOf`."""
 
     @property
     def type(self) -> str:
         """The JSON type of what is put in, `number` for whole ones too; empty where several may be."""
-        types = [name for name in types_of(self.schema) if name != "null"]
+        types = [name for name in types_of(self.look) if name != "null"]
         if types and all(name in NUMBERS for name in types):
             return "number"
         return types[0] if len(types) == 1 else ""
@@ -50,16 +53,23 @@ def parts_of(schema: object, *given: Any) -> list[Part]:
         given: the answer that stands in the form at first, if there is one.
     """
     root = resolve(schema)
-    properties = root.get("properties")
-    if not is_object(properties) or not properties:
-        return [_part("", root, root, True, given)]
-    required = root.get("required")
+    look = plain(root)
+    properties = look.get("properties")
+    if not is_object(properties) or not properties or len(_objects(look)) > 1:
+        return [part_of("", root, True, *given)]
+    required = look.get("required")
     needed = {str(name) for name in required} if is_array(required) else set[str]()
     filled: Mapping[str, Any] = given[0] if given and is_object(given[0]) else {}
+    shared = shared_of(root)
     return [
-        _part(name, resolve(part, root), root, name in needed, (filled[name],) if name in filled else ())
+        part_of(name, {**shared, **resolve(part, root)}, name in needed, *([filled[name]] if name in filled else []))
         for name, part in properties.items()
     ]
+
+
+def _objects(look: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the alternatives that have fields of their own."""
+    return [option for option in options_of(look) if set(option) - {"required", "title", "description"}]
 
 
 def inside(part: Part) -> list[Part]:
@@ -93,23 +103,35 @@ def ruled(schema: object, answers: Mapping[str, Any]) -> tuple[frozenset[str], f
     return frozenset(forbidden), frozenset(needed)
 
 
-def _part(name: str, schema: dict[str, Any], root: Mapping[str, Any], required: bool, given: tuple[Any, ...]) -> Part:
-    for shared in ("$defs", "definitions"):
-        if shared in root and shared not in schema:
-            schema = {**schema, shared: root[shared]}
-    if not given and "default" in schema:
-        given = (schema["default"],)
-    return Part(name, schema, required, _choices(schema, root), given)
+def part_of(name: str, schema: dict[str, Any], required: bool, *given: Any) -> Part:
+    """Return one part of a form.
+
+    Args:
+        name: of the property.
+        schema: its schema, with the definitions that it refers to.
+        required: whether it has to be given.
+        given: what stands there at first, if anything does.
+    """
+    look = plain(schema)
+    if not given and "default" in look:
+        given = (look["default"],)
+    return Part(name, schema, required, _choices(look), given, look)
 
 
-def _choices(schema: Mapping[str, Any], root: Mapping[str, Any]) -> tuple[Choice, ...]:
-    options = schema.get("enum")
+def _choices(look: Mapping[str, Any]) -> tuple[Choice, ...]:
+    options = look.get("enum")
     if is_array(options):
-        return tuple(Choice(value, shown(value)) for value in options)
-    parts = [resolve(part, root) for part in alternatives(schema)]
+        absent = [None] if NULLED in look and None not in options else []
+        return tuple(Choice(value, _said(value)) for value in [*options, *absent])
+    parts = [plain({**shared_of(look), **part}) for part in alternatives(look)]
+    parts = [{"const": None, **part} if part.get("type") == "null" else part for part in parts]
     if parts and all("const" in part for part in parts):
-        return tuple(Choice(part["const"], str(part.get("title") or shown(part["const"]))) for part in parts)
+        return tuple(Choice(part["const"], str(part.get("title") or _said(part["const"]))) for part in parts)
     return ()
+
+
+def _said(value: Any) -> str:
+    return "none" if value is None else shown(value)
 
 
 def shown(value: Any) -> str:

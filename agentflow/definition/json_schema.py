@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _LONGEST = 200
 _MANY = 10
+_SECRET = (b'"format":"password"', b'"writeOnly":true')
+"""Where a schema has a field that is never shown, what is wrong is told without any value."""
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -39,8 +41,13 @@ def _compiled(raw: bytes) -> Draft202012Validator:
 
     import jsonschema_rs  # noqa: PLC0415  only schemas need it
 
+    hidden = any(mark in raw for mark in _SECRET)
     return jsonschema_rs.Draft202012Validator(
-        json.loads(raw), validate_formats=True, retriever=_refuse, pattern_options=jsonschema_rs.RegexOptions()
+        json.loads(raw),
+        validate_formats=True,
+        retriever=_refuse,
+        pattern_options=jsonschema_rs.RegexOptions(),
+        mask="it" if hidden else None,
     )
 
 
@@ -62,12 +69,48 @@ def schema_faults(schema: Mapping[str, Any]) -> list[Fault]:
 
 def faults_of(validator: Draft202012Validator, value: Any) -> list[Fault]:
     """Return what is wrong with a value, in the order of the schema; [] if it fits."""
-    return [Fault(tuple(error.instance_path), _said(error)) for error in validator.iter_errors(value)]
+    return [fault for error in validator.iter_errors(value) for fault in _faults(error)]
+
+
+def _faults(error: ValidationError) -> Iterator[Fault]:
+    """Yield what is wrong: of several alternatives by the only one that can be meant, where there is one."""
+    context: list[list[ValidationError]] = getattr(error.kind, "context", None) or []
+    meant = [branch for branch in context if not any(_is_another(each, error) for each in branch)]
+    if len(meant) != 1 or len(context) < 2:
+        yield Fault(tuple(error.instance_path), _said(error))
+        return
+    for each in meant[0]:
+        yield from _faults(each)
+
+
+def _is_another(error: ValidationError, above: ValidationError) -> bool:
+    """Tell whether an alternative isn't meant: the value is of another type, or its tag says another one."""
+    kind, deeper = type(error.kind).__name__, len(error.instance_path) - len(above.instance_path)
+    return (kind.endswith("Type") and deeper == 0) or (kind.endswith(("Constant", "Enum")) and deeper <= 1)
 
 
 def _said(error: ValidationError) -> str:
-    """Return what is wrong, in words of a user's: whoever writes an answer knows of no schema `false`."""
-    return "it may not be given here" if type(error.kind).__name__.endswith("FalseSchema") else error.message
+    """Return what is wrong, in a user's words: whoever writes an answer knows of no schema `false`, nor of `oneOf`."""
+    if type(error.kind).__name__.endswith("FalseSchema"):
+        return "it may not be given here"
+    context: list[list[ValidationError]] = getattr(error.kind, "context", None) or []
+    if not context:
+        return error.message
+    given = error.message.rpartition(" is not valid under ")[0]
+    allowed = [_allowed(branch, error) for branch in context]
+    if given and all(allowed):
+        return f"{given} is not one of {', '.join(filter(None, allowed[:-1]))} or {allowed[-1]}"
+    return f"{given} is nothing of what may be given here" if given else error.message
+
+
+def _allowed(branch: list[ValidationError], above: ValidationError) -> str | None:
+    """Return the only value that an alternative allows, as JSON; None where there are others."""
+    if len(branch) != 1 or len(branch[0].instance_path) != len(above.instance_path):
+        return None
+    if type(branch[0].kind).__name__.endswith("Type") and branch[0].message.endswith(' is not of type "null"'):
+        return "null"
+    end = " was expected"
+    return branch[0].message.removesuffix(end) if branch[0].message.endswith(end) else None
 
 
 def _refuse(uri: str) -> NoReturn:

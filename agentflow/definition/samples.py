@@ -106,13 +106,14 @@ def _merged(part: Mapping[str, Any], root: object) -> Iterator[dict[str, Any]]:
     rest = {key: value for key, value in part.items() if key not in ("oneOf", "anyOf", "allOf")}
     everything = part.get("allOf")
     for one in everything if is_array(everything) else ():
-        rest = _both(rest, resolve(one, root))
+        rest = both(rest, resolve(one, root))
     options = [resolve(option, root) for option in alternatives(part)]
     if options or is_array(everything):
-        yield from (_both(rest, option) for option in options or [{}])
+        yield from (both(rest, option) for option in options or [{}])
 
 
-def _both(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+def both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what two schemas ask together, as far as a form or an example needs it."""
     merged = {**one, **other}
     for key in ("properties", "required"):
         if is_object(one.get(key)) and is_object(other.get(key)):
@@ -167,6 +168,11 @@ def _objects(part: Mapping[str, Any], root: object, depth: int) -> Iterator[Any]
         values = _inside(declared.get(name, {}), root, depth)
         if values:
             made[name] = values[0]
+    more = part.get("additionalProperties", {})
+    for number in range(1, _whole(part.get("minProperties")) + 1 if more is not False else 1):
+        if len(made) >= _whole(part.get("minProperties")):
+            break
+        made[f"name{number}"] = next(iter(_inside(more, root, depth)), None)
     yield made
     yield {name: value for name, value in made.items() if name in needed}
 
@@ -174,7 +180,7 @@ def _objects(part: Mapping[str, Any], root: object, depth: int) -> Iterator[Any]
 def _arrays(part: Mapping[str, Any], root: object, depth: int) -> Iterator[Any]:
     first = part.get("prefixItems")
     head = [(_inside(item, root, depth) or [None])[0] for item in first] if is_array(first) else []
-    items = _inside(part.get("items", {}), root, depth)
+    items = _inside(part.get("items", {"type": "string"}), root, depth)
     least = _whole(part.get("minItems"))
     for count in dict.fromkeys((max(least, len(head), 1), max(least, len(head)))):
         more = count - len(head)

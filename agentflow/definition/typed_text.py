@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentflow.data import is_array, is_object, parse
@@ -144,9 +144,13 @@ def read_list(text: str, schema: Mapping[str, Any]) -> list[Any]:
     Raises:
         ValueError: an item is meant as JSON and is none.
     """
+    return read_items(split(text), schema)
+
+
+def read_items(items: Sequence[str], schema: Mapping[str, Any]) -> list[Any]:
+    """Read the items of a list, each as the schema of its place asks; raises ValueError as `read_list`."""
     first, rest = schema.get("prefixItems"), resolve(schema.get("items"), schema)
     heads = [resolve(each, schema) for each in first] if is_array(first) else []
-    items = split(text)
     return [given_as(item, heads[n] if n < len(heads) else rest) for n, item in enumerate(items)]
 
 

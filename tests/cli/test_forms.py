@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from agentflow.cli.ask import prompt_text
 from agentflow.cli.forms import Invalid, assemble, fields_of, parse, questions, template
+from agentflow.cli.prompts import prompt_text
 from agentflow.definition.samples import check
 from agentflow.steps.unset import UNSET
 
@@ -92,19 +92,18 @@ def test_a_constant_is_not_asked() -> None:
     assert question.default == 1
 
 
-def test_an_object_is_edited_from_a_template() -> None:
-    schema = {"type": "object", "properties": {"who": {"type": "object", "properties": {"name": {"type": "string"}}}}}
-    (question,) = questions(schema)
+def test_an_object_of_any_fields_is_edited_from_a_template() -> None:
+    free = {"type": "object", "minProperties": 1, "examples": [{"a": 1}]}
+    (question,) = questions({"type": "object", "properties": {"who": free}})
     assert question.kind == "edit"
-    assert json.loads(template(question)) == {"name": "text"}
+    assert json.loads(template(question)) == {"a": 1}
 
 
-def test_an_object_with_nothing_but_plain_fields_is_asked_field_by_field() -> None:
-    amount = {"type": "integer", "maximum": 1000}
-    edit = {"type": "object", "properties": {"amount": amount}, "additionalProperties": False}
+def test_an_object_is_asked_field_by_field_under_the_whole_name_of_each() -> None:
+    edit = {"type": "object", "properties": {"amount": {"type": "integer", "maximum": 1000}, "to": {"type": "object"}}}
     (question,) = questions({"type": "object", "properties": {"edit": edit}})
     assert question.kind == "fields"
-    assert [(field.name, field.kind) for field in fields_of(question)] == [("amount", "number")]
+    assert [(f.shown_name, f.kind) for f in fields_of(question)] == [("edit.amount", "number"), ("edit.to", "edit")]
 
 
 def test_a_number_that_may_be_a_text_is_typed_and_may_be_left_out() -> None:

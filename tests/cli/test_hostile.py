@@ -13,9 +13,10 @@ from typing import Any
 import pexpect
 import pytest
 
-from agentflow.cli.ask import Form, prompt_text
+from agentflow.cli.ask import Form
 from agentflow.cli.console import Console
 from agentflow.cli.forms import questions
+from agentflow.cli.prompts import prompt_text
 from agentflow.cli.shown import bare, clean, render
 from tests.cli import hostile
 from tests.cli.hostile import ALL, MODES, TEXTS
