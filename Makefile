@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-a2a demo-mcp test test-slow kills check format docs recording bench bench-quick bench-served constraints clean distclean
+.PHONY: help demo demo-a2a demo-mcp first-run test test-slow kills check format docs recording bench bench-quick bench-served constraints clean distclean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ demo-a2a: $(STAMP)  ## serve the demo, and let an official A2A client send, answ
 
 demo-mcp: $(STAMP)  ## let an official MCP client start the demo over stdio, call it, answer and read the result
 	@$(BIN)/python examples/demo/by_mcp.py
+
+first-run:  ## time a new user's way in a fresh environment: pip install, init, the first finished run
+	@$(PYTHON) benchmarks/first_run.py
 
 test: $(STAMP)  ## run the tests, one more at a time than there are processors: many wait for processes
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
