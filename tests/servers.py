@@ -1,8 +1,9 @@
 """Servers without the time of their imports: a process that has imported everything forks for each of them.
 
-A server needs more than a second to import itself, and the tests start very many. The tests' side is `start`. Run as a
-script, this file is the process that forks. What it forks watches a server and tells how it ended; the server gets its
-arguments, folder, environment and streams, and runs the script of the console command as `__main__`.
+A server needs more than a second to import itself, and the tests start very many. The tests' side is `start`, and
+`relayed` where somebody else starts a program at its streams. Run as a script, this file is the process that forks.
+What it forks watches a server and tells how it ended; the server gets its arguments, folder, environment and streams,
+and runs a script as `__main__`: that of the console command, or any other.
 """
 
 from __future__ import annotations
@@ -19,13 +20,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from io import FileIO, TextIOWrapper
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO
 
 COMMAND = str(Path(sys.executable).with_name("agentflow"))
+RELAY = Path(__file__).with_name("relay.py")
 ROOT = Path(__file__).parent.parent
 PACKAGES = (ROOT / "agentflow", ROOT / "a2a" / "agentflow_a2a", ROOT / "mcp_server" / "agentflow_mcp")
 LAZY = (
@@ -42,22 +47,22 @@ PATIENCE = 60.0
 class Forked:
     """A server, with as much of the interface of `subprocess.Popen` as tests of servers use."""
 
-    def __init__(self, stdout: IO[str], end: FileIO) -> None:
-        """Take what it prints, and where it is told what its number is and how it ended."""
-        self.stdout = stdout
+    def __init__(self, args: Sequence[str], end: FileIO) -> None:
+        """Take where it is told what its number is and how it ended."""
+        self.args = args
         self._end = end
         self._code: int | None = None
         self.pid = int(self._told(PATIENCE))
 
     def _told(self, limit: float) -> bytes:
         if not select.select([self._end], [], [], limit)[0]:
-            raise subprocess.TimeoutExpired([COMMAND], limit)
+            raise subprocess.TimeoutExpired(self.args, limit)
         told = self._end.readline()
         if not told:
             raise RuntimeError("what watched a server has ended")
         return told
 
-    def wait(self, timeout: float) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """Return how it ended, as soon as it has."""
         if self._code is None:
             self._code = int(self._told(timeout))
@@ -80,39 +85,80 @@ class Forked:
         """End it without a word."""
         self.send_signal(signal.SIGKILL)
 
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
 
-def start(arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], stderr: IO[str]) -> Forked:
-    """Start `agentflow` with arguments; what it prints is at `stdout`."""
+
+def start(
+    arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], stderr: IO[str]
+) -> tuple[Forked, IO[str]]:  # fmt: skip
+    """Start `agentflow` with arguments; returns it with what it prints."""
     reading, writing = os.pipe()
-    end, ending = os.pipe()
     try:
-        fresh = tuple(sorted((name, value) for name, value in env.items() if name.startswith(FRESH)))
-        order = json.dumps([[COMMAND, *arguments], str(cwd), dict(env)]).encode()
-        socket.send_fds(_forking(fresh), [order], [writing, stderr.fileno(), ending])
+        server = fork([COMMAND, *arguments], cwd=cwd, env=env, stdout=writing, stderr=stderr.fileno())
     finally:
         os.close(writing)
+    return server, TextIOWrapper(FileIO(reading), encoding="utf-8")
+
+
+def fork(script: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdout: int, stderr: int) -> Forked:
+    """Start a script with its arguments; it has no input."""
+    end, ending = os.pipe()
+    try:
+        with Path(os.devnull).open() as nothing:
+            order = json.dumps([list(script), str(cwd), dict(env)]).encode()
+            socket.send_fds(_forking(env).control, [order], [nothing.fileno(), stdout, stderr, ending])
+    finally:
         os.close(ending)
-    return Forked(TextIOWrapper(FileIO(reading), encoding="utf-8"), FileIO(end))
+    return Forked(script, FileIO(end))
+
+
+def relayed(script: Sequence[str], env: Mapping[str, str]) -> list[str]:
+    """Return a command that is started as any other, and runs a script with its folder, environment and streams.
+
+    Args:
+        script: its path and its arguments.
+        env: what the process that forks has of variables that only a new interpreter reads.
+    """
+    return [sys.executable, "-I", "-S", str(RELAY), _forking(env).address, *script]
+
+
+@dataclass(frozen=True, slots=True)
+class _Forking:
+    control: socket.socket
+    address: str
+
+
+def _forking(env: Mapping[str, str]) -> _Forking:
+    return _started(tuple(sorted((name, value) for name, value in env.items() if name.startswith(FRESH))))
 
 
 @cache
-def _forking(fresh: tuple[tuple[str, str], ...]) -> socket.socket:
+def _started(fresh: tuple[tuple[str, str], ...]) -> _Forking:
     """Start what forks, for servers with the same variables that are read first; it ends with this process."""
+    folder = TemporaryDirectory(prefix="af", ignore_cleanup_errors=True)  # a socket's path has to be short
+    address = f"{folder.name}/relays"
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listening.bind(address)
+    listening.listen(16)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(FRESH)}
-    with theirs:
+    with theirs, listening:
+        numbers = [theirs.fileno(), listening.fileno()]
         process = subprocess.Popen(
-            [sys.executable, __file__, str(theirs.fileno())],
-            cwd="/", env={**environ, **dict(fresh)}, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()],
-            start_new_session=True,
+            [sys.executable, __file__, *map(str, numbers)],
+            cwd="/", env={**environ, **dict(fresh), "PYTHONUNBUFFERED": "1"}, stdin=subprocess.DEVNULL,
+            pass_fds=numbers, start_new_session=True,
         )  # fmt: skip
 
     @atexit.register
     def close() -> None:
         ours.close()
         process.wait(PATIENCE)
+        folder.cleanup()
 
-    return ours
+    return _Forking(ours, address)
 
 
 def _import_everything() -> None:
@@ -130,49 +176,67 @@ def _import_everything() -> None:
     gc.freeze()
 
 
-def _fork(control: socket.socket) -> bytes | None:
+def _fork(control: socket.socket, listening: socket.socket) -> bytes | None:
     """Fork for each server; return in a server what it is, and nothing when the tests are over."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # whoever watches a server leaves nothing to be waited for
     while True:
-        order, files, _, _ = socket.recv_fds(control, MOST, 3)
-        if not order:
-            return None
-        if not os.fork():
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            *streams, end = files
-            server = os.fork()
-            if not server:
-                os.close(end)
-                for number, file in enumerate(streams, 1):
-                    os.dup2(file, number)
-                    os.close(file)
+        files: list[int] = []
+        relay: socket.socket | None = None
+        if select.select([control, listening], [], [])[0][0] is control:
+            order, files, _, _ = socket.recv_fds(control, MOST, 4)
+            if not order:
+                return None
+        else:
+            relay, _ = listening.accept()
+            order, files, _, _ = socket.recv_fds(relay, MOST, 3)
+            files.append(relay.detach())
+        if order and not os.fork():
+            control.close()
+            listening.close()
+            if _runs(files, relayed=relay is not None):
                 return order
-            _watch(server, [control.fileno(), *streams], end)
         for file in files:
             os.close(file)
 
 
-def _watch(server: int, files: list[int], end: int) -> None:
-    for file in files:
+def _runs(files: list[int], *, relayed: bool) -> bool:
+    """Fork a server with its streams: return in it; watch it here."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    *streams, end = files
+    server = os.fork()
+    if not server:
+        os.close(end)
+        for number, file in enumerate(streams):
+            os.dup2(file, number)
+            os.close(file)
+        return True
+    for file in streams:
         os.close(file)
-    os.write(end, b"%d\n" % server)
-    os.write(end, b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(server, 0)[1]))
+    watched = os.pidfd_open(server)
+    with suppress(BrokenPipeError):
+        os.write(end, b"%d\n" % server)
+    if relayed and end in select.select([watched, end], [], [])[0]:
+        os.kill(server, signal.SIGKILL)  # whoever stood for it is gone
+    code = os.waitstatus_to_exitcode(os.waitpid(server, 0)[1])
+    with suppress(BrokenPipeError):
+        os.write(end, b"%d\n" % code)
     os._exit(0)
 
 
-def _main(number: int) -> None:
-    sys.path[0] = str(Path(COMMAND).parent)  # as the command's script has it
+def _main(*numbers: int) -> None:
     _import_everything()
-    with socket.socket(fileno=number) as control:
-        order = _fork(control)
+    control, listening = (socket.socket(fileno=number) for number in numbers)
+    with control, listening:
+        order = _fork(control, listening)
     if order is not None:
         sys.argv, folder, environ = json.loads(order)
+        sys.path[0] = str(Path(sys.argv[0]).parent)  # as a script has it
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(environ)
         time.tzset()
-        runpy.run_path(COMMAND, run_name="__main__")
+        runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 if __name__ == "__main__":
-    _main(int(sys.argv[1]))
+    _main(*map(int, sys.argv[1:]))

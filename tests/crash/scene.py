@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -21,9 +20,10 @@ from typing import Any
 import apsw
 
 from agentflow.store.sqlite.sql import rows
+from tests.cli.project import clean_environ
+from tests.servers import COMMAND, Forked, fork
 
 LIMIT = 60.0
-COMMAND = str(Path(sys.executable).with_name("agentflow"))
 ITEMS = 40
 
 CONFIG = """\
@@ -141,7 +141,7 @@ class Scene:
     """The project's folder, and the processes that were started in it."""
 
     folder: Path
-    processes: list[subprocess.Popen[str]] = field(default_factory=list[subprocess.Popen[str]])
+    processes: list[Forked] = field(default_factory=list[Forked])
 
     def prepare(self, config: str = CONFIG, work: str = WORK) -> Scene:
         """Write the project."""
@@ -152,17 +152,15 @@ class Scene:
 
     # processes
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> Forked:
         """Start a command of the CLI."""
         return self.spawn(COMMAND, *arguments)
 
-    def spawn(self, *argv: str) -> subprocess.Popen[str]:
-        """Start a program in the project's folder. What it prints goes to files, so that nobody has to read along."""
+    def spawn(self, *script: str) -> Forked:
+        """Start a script in the project's folder. What it prints goes to files, so that nobody has to read along."""
         number = len(self.processes)
         with (self.folder / f"out{number}").open("w") as out, (self.folder / f"err{number}").open("w") as err:
-            process = subprocess.Popen(
-                argv, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err, text=True, env=_environ()
-            )
+            process = fork(script, cwd=self.folder, env=_environ(), stdout=out.fileno(), stderr=err.fileno())
         self.processes.append(process)
         return process
 
@@ -172,22 +170,22 @@ class Scene:
         assert self.wait(process) == 0, self.said(process)
         return self.out(process)
 
-    def wait(self, process: subprocess.Popen[str], limit: float = LIMIT) -> int:
+    def wait(self, process: Forked, limit: float = LIMIT) -> int:
         """Return the exit code of a process, once it has ended."""
         try:
             return process.wait(limit)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it goes on and on: {self.said(process)}") from None
 
-    def out(self, process: subprocess.Popen[str]) -> str:
+    def out(self, process: Forked) -> str:
         """Return what a process printed on stdout."""
         return (self.folder / f"out{self.processes.index(process)}").read_text(encoding="utf-8")
 
-    def err(self, process: subprocess.Popen[str]) -> str:
+    def err(self, process: Forked) -> str:
         """Return what a process printed on stderr."""
         return (self.folder / f"err{self.processes.index(process)}").read_text(encoding="utf-8")
 
-    def said(self, process: subprocess.Popen[str]) -> str:
+    def said(self, process: Forked) -> str:
         """Return all that a process printed, for messages of failed tests."""
         return f"{process.args} → {process.poll()}\n{self.out(process)[-2000:]}\n{self.err(process)[-4000:]}"
 
@@ -283,5 +281,4 @@ def result_of(document: str) -> Any:
 
 
 def _environ() -> dict[str, str]:
-    dropped = ("NO_COLOR", "FORCE_COLOR", "AGENTFLOW_DEBUG", "AGENTFLOW_STORE")
-    return {**{k: v for k, v in os.environ.items() if k not in dropped}, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
+    return {name: value for name, value in clean_environ().items() if name != "AGENTFLOW_STORE"}

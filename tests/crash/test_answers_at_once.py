@@ -35,7 +35,7 @@ workflows:
 async def test_of_two_answers_one_counts_the_other_is_a_conflict_and_every_run_ends(scene: Scene, count: int) -> None:
     scene.prepare(CONFIG, WORK)
     names = ("one", "two")
-    hosts = {name: scene.spawn(sys.executable, ANSWERING, name) for name in names}
+    hosts = {name: scene.spawn(ANSWERING, name) for name in names}
     config = load_config(scene.folder / "agentflow.yaml")
     async with Engine.open(scene.database, config=config, host="none") as engine:
         with anyio.fail_after(120):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from typing import Any, Literal
 import pytest
 
 from tests.crash.scene import ANSWERS, ITEMS, STEPS, Scene, Snapshot, belongs_to_a_step, result_of
+from tests.servers import Forked
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it kills with signals")
 
@@ -70,7 +70,7 @@ def _survive(scene: Scene, expected: Any, rnd: random.Random, moments: list[Mome
         else:
             process = scene.start("runs", "watch", "@last", "--json")
     _answer_until(scene, process, lambda: False)
-    assert process.returncode == 0, scene.said(process)
+    assert process.poll() == 0, scene.said(process)
     assert result_of(scene.out(process)) == expected
     assert scene.snapshot().state == "completed"
     lines = scene.lines()
@@ -85,7 +85,7 @@ def _survive(scene: Scene, expected: Any, rnd: random.Random, moments: list[Mome
     assert _left_over(scene) == []
 
 
-def _await(scene: Scene, rnd: random.Random, moment: Moment, process: subprocess.Popen[str]) -> None:
+def _await(scene: Scene, rnd: random.Random, moment: Moment, process: Forked) -> None:
     """Return when it is time to kill, or when the process has ended before that."""
 
     def lines(count: int) -> None:
@@ -112,14 +112,14 @@ def _await(scene: Scene, rnd: random.Random, moment: Moment, process: subprocess
     _answer_until(scene, process, lambda: len(scene.lines()) >= wanted)
 
 
-def _answer_until(scene: Scene, process: subprocess.Popen[str], enough: Callable[[], bool]) -> None:
+def _answer_until(scene: Scene, process: Forked, enough: Callable[[], bool]) -> None:
     """Answer every wait that opens, until it is enough or the process has ended."""
     while not enough() and process.poll() is None:
         scene.until(lambda: enough() or process.poll() is not None or scene.snapshot().waits, "a wait, or the end")
         _answer_one(scene, process)
 
 
-def _answer_one(scene: Scene, process: subprocess.Popen[str], *, kill: bool = False) -> None:
+def _answer_one(scene: Scene, process: Forked, *, kill: bool = False) -> None:
     """Answer an open wait by a process of its own; with `kill` that one is killed once the answer is stored."""
     for step, wait in scene.snapshot().waits.items():
         if process.poll() is not None:

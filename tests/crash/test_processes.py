@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -17,6 +16,7 @@ from agentflow.config import Config, load_config
 from agentflow.engine import Answer, Engine
 from tests.crash.scene import Scene, belongs_to_a_step
 from tests.crash.small import CONFIG, WORK
+from tests.servers import Forked
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform == "win32", reason="it kills with signals")]
 
@@ -30,8 +30,8 @@ def project(scene: Scene) -> None:
     scene.prepare(CONFIG, WORK)
 
 
-def _host(scene: Scene) -> subprocess.Popen[str]:
-    process = scene.spawn(sys.executable, SERVING)
+def _host(scene: Scene) -> Forked:
+    process = scene.spawn(SERVING)
     scene.until(lambda: "up" in scene.out(process) or process.poll() is not None, "a host that is up")
     assert process.poll() is None, scene.said(process)
     return process

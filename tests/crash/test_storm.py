@@ -10,7 +10,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
@@ -20,6 +19,7 @@ import pytest
 
 from tests.crash.scene import LIMIT, Scene, belongs_to_a_step
 from tests.crash.storm import CONFIG, WORK, expected
+from tests.servers import Forked
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it kills with signals")
 
@@ -74,8 +74,8 @@ class Storm:
         """Process that was killed → how long the ledger was just before."""
         self.processes = [self._spawn(number) for number in range(3)]
 
-    def _spawn(self, number: int) -> subprocess.Popen[str]:
-        return self.scene.spawn(sys.executable, CLIENT if number == 2 else HOST)
+    def _spawn(self, number: int) -> Forked:
+        return self.scene.spawn(CLIENT if number == 2 else HOST)
 
     def rage(self, kills: int) -> None:
         """Kill so many processes, starting each anew; then let everything end, and look at what is there."""

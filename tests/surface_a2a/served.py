@@ -192,8 +192,10 @@ class Server:
             (folder / "slowly.py").write_text(PYTHON, encoding="utf-8")
         command = ["serve", "--port", "0", "--grpc-port", "0", "--json", *words]
         self.errors = (folder / "errors.txt").open("w+", encoding="utf-8")
-        self.process = start(command, cwd=folder, env={**clean_environ(), **(env or {})}, stderr=self.errors)
-        line = self.process.stdout.readline()
+        self.process, self._printed = start(
+            command, cwd=folder, env={**clean_environ(), **(env or {})}, stderr=self.errors
+        )
+        line = self._printed.readline()
         if not line:
             self.stop()
             self.errors.seek(0)
@@ -215,7 +217,7 @@ class Server:
 
     def _over(self) -> int:
         code = self.process.wait(60)
-        self.process.stdout.close()
+        self._printed.close()
         return code
 
     def end(self) -> None:

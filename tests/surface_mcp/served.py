@@ -19,6 +19,7 @@ from mcp.types import CallToolResult, TextContent
 
 from tests.cli.forks import COMMAND, Forker
 from tests.cli.project import clean_environ
+from tests.servers import relayed
 
 LIMIT = 60
 
@@ -148,9 +149,8 @@ class Shop:
         extensions: Sequence[ClientExtension] = (),
     ) -> AsyncGenerator[Client]:
         """Start a server, and a client at it."""
-        server = StdioServerParameters(
-            command=COMMAND, args=["mcp", *arguments], cwd=str(self.folder), env=self.environ
-        )
+        command, *words = relayed([COMMAND, "mcp", *arguments], self.environ)
+        server = StdioServerParameters(command=command, args=words, cwd=str(self.folder), env=self.environ)
         with (self.folder / "stderr").open("a", encoding="utf-8") as log:
             transport = stdio_client(server, errlog=log)
             async with Client(

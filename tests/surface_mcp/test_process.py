@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.servers import relayed
 from tests.surface_mcp.served import COMMAND, LIMIT, Shop, call, text_of
 
 pytestmark = pytest.mark.anyio
@@ -24,8 +25,9 @@ HELLO: dict[str, Any] = {
 
 def started(shop: Shop, *arguments: str) -> subprocess.Popen[str]:
     """Start a server whose streams the test itself writes and reads."""
+    command = relayed([COMMAND, "mcp", *arguments], shop.environ)
     return subprocess.Popen(
-        [COMMAND, "mcp", *arguments], cwd=shop.folder, env=shop.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        command, cwd=shop.folder, env=shop.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 

@@ -39,8 +39,8 @@ class Web:
         own = {name: value for name, value in clean_environ().items() if not name.startswith("AGENTFLOW_")}
         with (folder / "stderr").open("a", encoding="utf-8") as log:
             command = ["serve", "--port", "0", "--json", *words]
-            self._process = start(command, cwd=folder, env={**own, **(env or {})}, stderr=log)
-        line = self._process.stdout.readline()
+            self._process, self._printed = start(command, cwd=folder, env={**own, **(env or {})}, stderr=log)
+        line = self._printed.readline()
         assert line, (folder / "stderr").read_text("utf-8")
         self.told: dict[str, Any] = json.loads(line)
         self.url: str = self.told["url"]
@@ -58,7 +58,7 @@ class Web:
 
     def _over(self) -> int:
         code = self._process.wait(LIMIT)
-        self._process.stdout.close()
+        self._printed.close()
         return code
 
     @asynccontextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from agentflow.config.load import load_text
 from agentflow.data import encode
 from agentflow.engine import Answer, Decline
 from tests.cli.project import clean_environ
+from tests.servers import relayed
 
 REMOTE = Path(__file__).with_name("remote.py")
 LIMIT = 30.0
@@ -41,7 +41,7 @@ workflows:
 
 def remote(folder: Path, how: str = "stdio", *more: str) -> list[str]:
     """Return the command of a server whose ledger is in a folder."""
-    return [sys.executable, str(REMOTE), str(folder / "ledger"), how, *more]
+    return relayed([str(REMOTE), str(folder / "ledger"), how, *more], clean_environ())
 
 
 def entry(folder: Path, **fields: Any) -> dict[str, Any]:
