@@ -23,6 +23,7 @@ READ_OR_SHOWN = {
     "steps/building.py": "makes the JSON Schema of a type",
     "steps/deciding.py": "writes a literal into a condition, which is read back with the definition",
     "unfit.py": "asks of an object whether it has a JSON form at all, and throws the answer away",
+    "cli/actions/graph.py": "writes a definition's graph, redacted",
     "cli/schema_file.py": "writes the schema for editors",
     "cli/actions/show.py": "shows a result to people",
     "definition/form_parts.py": "shows choices and defaults of a schema to people",

@@ -92,6 +92,12 @@ def templates(incomplete: str) -> Iterable[str]:
 
 
 @_quiet
+def graph_formats(incomplete: str) -> Iterable[str]:
+    """Return the formats of a graph."""
+    return ("text", "svg", "mermaid", "dot", "json")
+
+
+@_quiet
 def checks(incomplete: str) -> Iterable[str]:
     """Return names of the doctor's checks."""
     from agentflow.cli.checks import CHECKS  # noqa: PLC0415  only while completing

@@ -17,7 +17,26 @@ _ENDLESS = 1e13
 _FEW = 3
 """Fields of a result that are told without the marks of JSON."""
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
-_ASCII = str.maketrans({"✔": "+", "✘": "x", "✋": "?", "●": "*", "↻": "~", "…": "~", "·": "-", "›": ">", "│": "|"})
+_ASCII = str.maketrans(
+    {
+        "✔": "+",
+        "✘": "x",
+        "✋": "?",
+        "●": "*",
+        "↻": "~",
+        "…": "~",
+        "·": "-",
+        "›": ">",
+        "│": "|",
+        **dict.fromkeys("╭╮╰╯├┤┬┴┼", "+"),
+        "─": "-",
+        "▲": "^",
+        "◆": "?",
+        "◇": "<",
+        "▶": ">",
+        "○": "o",
+    }
+)
 
 GLYPHS: Mapping[str, str] = {
     "submitted": "·",

@@ -20,6 +20,13 @@ _HOOK_KINDS: dict[str, EdgeKind] = {
     "finally": "finally",
     "compensate": "compensate",
 }
+_WAITS: dict[str, str] = {
+    "wait_for_input": "waits for a person",
+    "wait_for_event": "waits for an event",
+    "external_tool_call": "waits for a tool",
+    "delay": "waits",
+}
+"""Step types that wait, and for what."""
 _END = "#end"
 _MOST = 100
 """A block that waits for a block is drawn with all its edges up to this number, else through a point."""
@@ -38,11 +45,18 @@ class Node:
     """It holds other steps."""
     calls: str | None = None
     """The workflow that it starts."""
+    marks: tuple[str, ...] = ()
+    """What keeps it from beginning, or from counting, at once: gates and waits."""
+
+    @property
+    def named(self) -> str:
+        """Its type, and which workflow it starts."""
+        return self.type if self.calls is None else f"{self.type} {self.calls}"
 
     @property
     def kind(self) -> str:
         """What is written below its name."""
-        return self.type if self.calls is None else f"{self.type} {self.calls}"
+        return " · ".join((self.named, *self.marks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +122,7 @@ def to_data(workflow: Workflow) -> dict[str, Any]:
     nodes: list[dict[str, Any]] = []
     frames: list[Cluster] = [graph.roots[0]]
     scopes: list[dict[str, Any]] = [_scope(graph.roots[0])]
-    for _, event, item in _events(graph):
+    for _, event, item in events(graph):
         if event == "open":
             frames.append(item)
             scopes.append(_scope(item))
@@ -133,7 +147,7 @@ def to_dot(workflow: Workflow) -> str:
     """Return the graph in DOT, from left to right, scopes as clusters."""
     graph = build(workflow)
     lines = [f"digraph {_dot(graph.name)} {{", "  rankdir=LR;", '  node [shape=box, style="rounded"];']
-    for depth, event, item in _events(graph):
+    for depth, event, item in events(graph):
         pad = "  " * (depth + 1)
         if event == "open":
             lines += [f"{pad}subgraph {_dot('cluster_' + item.id)} {{", f"{pad}  label={_dot(item.label)};"]
@@ -157,7 +171,7 @@ def to_mermaid(workflow: Workflow) -> str:
     graph = build(workflow)
     names: dict[str, str] = {}
     lines = ["flowchart LR"]
-    for depth, event, item in _events(graph):
+    for depth, event, item in events(graph):
         pad = "  " * (depth + 1)
         if event == "open":
             name = names.setdefault(f"frame {item.id}", f"s{len(names)}")
@@ -174,7 +188,7 @@ def to_mermaid(workflow: Workflow) -> str:
     return "\n".join([*lines, ""])
 
 
-def _events(graph: Graph) -> Iterator[tuple[int, Literal["open", "close", "node"], Any]]:
+def events(graph: Graph) -> Iterator[tuple[int, Literal["open", "close", "node"], Any]]:
     """Yield nodes, and frames as they open and close, in definition order, without recursion."""
     stack: list[tuple[int, Literal["open", "close", "node"], Any]] = []
 
@@ -216,7 +230,22 @@ def _node(located: Located) -> Node:
     step = located.step
     calls = step.config.get("workflow") if step.type == "workflow" else None
     called = str(calls) if calls is not None else None
-    return Node(located.address, step.id, step.type, step.name, bool(step.bodies), called)
+    return Node(located.address, step.id, step.type, step.name, bool(step.bodies), called, tuple(_marks(step)))
+
+
+def _marks(step: Step) -> Iterator[str]:
+    if step.if_ is not None or step.skip_if is not None:
+        yield "if"
+    if step.for_each is not None:
+        yield "for each"
+    if step.delay is not None or step.at is not None:
+        yield "later"
+    if step.approve is not None:
+        yield "approve"
+    if step.type in _WAITS:
+        yield _WAITS[step.type]
+    if step.review is not None:
+        yield "review"
 
 
 def _inside(scope: Scope, cluster: Cluster) -> Iterator[Edge]:

@@ -1,4 +1,4 @@
-"""`validate`, `graph`."""
+"""`validate`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agentflow.cli.format import plural
 from agentflow.cli.options import Common
 from agentflow.cli.session import hide_secrets, no_config
 from agentflow.cli.shown import redacted_data
-from agentflow.cli.targets import pick, split_target
+from agentflow.cli.targets import split_target
 from agentflow.cli.values import read_text, usage
 from agentflow.codes import CODES, door
 from agentflow.definition.models import Step, Workflow
@@ -306,20 +306,3 @@ def load(common: Common, target: str | None) -> tuple[Config, str | None, str | 
     if not Path(path).exists():
         raise no_config(path)
     return load_config(path, heard=hide_secrets), name, file
-
-
-def graph(common: Common, target: str | None, shape: str) -> int:
-    """Print a workflow as a graph."""
-    from agentflow.definition import graph as graphs  # noqa: PLC0415  only here
-
-    makers = {"mermaid": graphs.to_mermaid, "dot": graphs.to_dot}
-    if shape != "json" and shape not in makers:
-        raise usage(f'there is no format "{shape}"', f"one of: {', '.join(makers)}, json")
-    config, name, file = load(common, target)
-    workflow = pick(config, name, file or (config.file.name if config.file else None))
-    console = common.console()
-    if shape == "json":
-        console.document(redacted_data(graphs.to_data(workflow)))
-    else:
-        console.lines(makers[shape](workflow).rstrip("\n").split("\n"))
-    return 0

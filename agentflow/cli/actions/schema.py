@@ -68,7 +68,8 @@ def _write(console: Console, config: Path | None, found: dict[str, Any], target:
 
 
 def _input_schema(common: Common, target: str) -> Any:
-    from agentflow.cli.actions.definitions import load, pick  # noqa: PLC0415  reads files
+    from agentflow.cli.actions.definitions import load  # noqa: PLC0415  reads files
+    from agentflow.cli.targets import pick  # noqa: PLC0415  as above
 
     config, name, file = load(common, target)
     workflow = pick(config, name, file)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from agentflow.cli import options
-from agentflow.cli.complete import entry_points
+from agentflow.cli.complete import entry_points, graph_formats
 from agentflow.cli.complete import workflows as known
 
 Workflow = Annotated[
@@ -117,21 +117,28 @@ def workflows(
 
 def graph(
     workflow: Workflow = None,
-    shape: Annotated[str, typer.Option("--format", help="mermaid, dot or json.")] = "mermaid",
+    shape: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="text, svg, mermaid, dot or json.", autocompletion=graph_formats
+        ),
+    ] = None,
+    output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write it there.")] = None,
     config: options.Config = None,
     json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Print a workflow as a graph.
+    """Draw a workflow: here, as SVG, Mermaid or DOT.
 
     \f
     agentflow graph report
-    agentflow graph report --format dot | dot -Tsvg > report.svg
+    agentflow graph report -o report.svg
+    agentflow graph report --format mermaid
     """
-    from agentflow.cli.actions.definitions import graph as do  # noqa: PLC0415  help must not pay for it
+    from agentflow.cli.actions.graph import graph as do  # noqa: PLC0415  help must not pay for it
 
     common = options.Common(config=config, json=json, no_color=no_color)
-    return do(common, workflow, "json" if json else shape)
+    return do(common, workflow, "json" if json else shape, output)
 
 
 def schema(
