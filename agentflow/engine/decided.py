@@ -138,8 +138,15 @@ def lasting(decided: Decided) -> Decided:
     """Return of what a step has decided that which lasts over its attempts."""
     if decided.gates is None:
         return UNDECIDED
-    gates = {name: value for name, value in decided.gates.items() if name not in {"accepted", "given"}}
+    passing = {"accepted"} if "worked" in decided.gates else {"accepted", "given"}
+    gates = {name: value for name, value in decided.gates.items() if name not in passing}
     return Decided(gates=gates) if gates else UNDECIDED
+
+
+def anew(decided: Decided) -> Decided:
+    """Return what lasts of it where the step works once more: what it had given counts no more."""
+    gates = {name: value for name, value in (decided.gates or {}).items() if name not in {"worked", "given"}}
+    return lasting(decided._replace(gates=gates or None))
 
 
 def state_of(decided: Decided) -> Any:

@@ -51,6 +51,8 @@ class Oracle:
         self.states: dict[str, tuple[str, str | None]] = {}
         """Path → state and reason, of the last try of whatever encloses it."""
         self.results: dict[str, Any] = {}
+        self.worked: set[str] = set()
+        """Paths of steps whose work nobody has accepted: a saga undoes it all the same."""
         self.plans: dict[str, Plan] = {}
         self.tries: dict[str, int] = {}
         self.attempts: Counter[str] = Counter()
@@ -123,6 +125,7 @@ class Oracle:
             self.attempts[path] += 1
             end = self._attempt(own, path, values)
             if end.good and plan.gate == "rejected":
+                self.worked.add(path)
                 end = End({STAYS})
             if end.good or tries >= plan.tries or end.failures == {STAYS}:
                 return end
@@ -135,6 +138,9 @@ class Oracle:
         for table in (self.states, self.results, self.tries, self.plans):
             for inner in [inner for inner in table if inner.startswith(path) and inner[len(path) :][:1] in set("/[#>")]:
                 del table[inner]
+        self.worked = {
+            inner for inner in self.worked if not inner.startswith(path) or inner[len(path) :][:1] not in set("/[#>")
+        }
 
     def _attempt(self, plan: Plan, path: str, values: Mapping[str, Any]) -> End:
         if plan.kind == "call":
@@ -176,11 +182,12 @@ class Oracle:
             inside = path.startswith(saga) and path[len(saga) :][:1] in set("/[")
             if not inside or set(path[len(saga) :]) & set("#>"):
                 continue
-            if not plan.undo or self.states[path] != ("completed", None):
+            state, reason = self.states[path]
+            if not plan.undo or reason in _UNDONE or (state != "completed" and path not in self.worked):
                 continue
             one = f"{path}#compensate" if len(plan.undo) == 1 else None
             end = self._scope(plan.undo, f"{path}#compensate/", {}, one)
-            self.states[path] = ("completed", "compensated" if end.good else "compensation_failed")
+            self.states[path] = (state, "compensated" if end.good else "compensation_failed")
 
     # bodies
 
@@ -237,6 +244,9 @@ class Oracle:
             if going and number == most:
                 return End({STAYS}, values)
         return End(failures, values)
+
+
+_UNDONE = ("compensated", "compensation_failed")
 
 
 def _ready(plan: Plan, plans: Sequence[Plan], ended: Mapping[str, str]) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from agentflow.definition.models import Step, Workflow
 from agentflow.engine import Answer, Run
 from agentflow.errors import DefinitionError, InputError
-from agentflow.steps import sequence, set_, wait_for_input
+from agentflow.steps import saga, sequence, set_, wait_for_input
 from agentflow.testing.faults import doom
 from tests.engine.asked import Deed, over, questions, rest
 from tests.engine.hands import Fails, Gate
@@ -152,3 +152,59 @@ async def test_a_failure_before_the_question_costs_nothing(lab: Lab) -> None:
     flaky = Fails(1, "x")
     done = await lab.run(lab.call("a", flaky, on_error="continue"), set_("b", value=1, skip_if=True, approve=True))
     assert done.state == "completed"
+
+
+@pytest.mark.parametrize("on_reject", ["fail", "skip", "continue"])
+@pytest.mark.parametrize("kill", [False, True])
+async def test_a_saga_undoes_what_a_review_has_refused_and_reads_what_it_had_given(
+    lab: Lab, tmp_path: Path, on_reject: str, kill: bool
+) -> None:
+    undone = Deed(allowed=True)
+
+    def fail() -> None:
+        raise RuntimeError("after it")
+
+    pay = lab.call(
+        "pay", Deed(allowed=True), input={"value": 7}, review={"on_reject": on_reject},
+        compensate=lab.call("undo", undone, input={"value": "{steps.pay.value}"}),
+    )  # fmt: skip
+    flow = lab.workflow(saga("trip", steps=[pay, lab.call("fails", fail)]))
+    async with lab.open(flow, store=tmp_path / "runs.db") as engine:
+        run = await engine.start("main", None)
+        (wait,) = await questions(engine, run, 1)
+        if kill:
+            doom(engine)
+        else:
+            await engine.resume(wait.id, Answer({"decision": "reject"}))
+            await over(engine, run)
+    async with lab.open(flow, store=tmp_path / "runs.db") as engine:
+        if kill:
+            await engine.resume(wait.id, Answer({"decision": "reject"}))
+        done = await over(engine, run)
+        step = next(step for step in await engine.steps(run.id) if step.address == "trip/pay")
+    state = "failed" if on_reject == "fail" else "canceled"
+    assert (done.state, undone.done, step.state, step.reason) == ("failed", [7], state, "compensated")
+
+
+async def test_a_cancel_undoes_in_a_saga_what_still_waits_for_its_review(lab: Lab) -> None:
+    undone = Deed(allowed=True)
+    undo = lab.call("undo", undone, input={"value": "{steps.pay.value}"})
+    pay = lab.call("pay", Deed(allowed=True), input={"value": 7}, review=True, compensate=undo)
+    async with lab.open(lab.workflow(saga("trip", steps=[pay]))) as engine:
+        run = await engine.start("main", None)
+        await questions(engine, run, 1)
+        await engine.cancel(run.id)
+        assert (await over(engine, run)).state == "canceled"
+    assert undone.done == [7]
+
+
+async def test_nothing_else_reads_what_nobody_has_accepted(lab: Lab) -> None:
+    read = Deed(allowed=True)
+    hook = lab.call("told", read, input={"value": "{steps.pay?}"})
+    flow = lab.workflow(lab.call("pay", Deed(allowed=True), input={"value": 7}, review=True), on_failure=[hook])
+    async with lab.open(flow) as engine:
+        run = await engine.start("main", None)
+        (wait,) = await questions(engine, run, 1)
+        await engine.resume(wait.id, Answer({"decision": "reject"}))
+        assert (await over(engine, run)).state == "failed"
+    assert read.done == [None]

@@ -11,7 +11,7 @@ from agentflow.engine.plan import budgeting, keeping, order, shared
 from agentflow.engine.plan.budget_state import stopped
 from agentflow.engine.plan.carried import Folded, Response
 from agentflow.engine.plan.environment import Environment, Lease
-from agentflow.engine.plan.nodes import Node, Scope, is_stopped
+from agentflow.engine.plan.nodes import UNDONE, Node, Scope, is_stopped
 from agentflow.engine.plan.spending import Spending
 from agentflow.engine.plan.state import RunState, Tree
 from agentflow.engine.plan.turns import STOPPED
@@ -125,7 +125,7 @@ class _Restorer:
         for scope in [scope for scope in self.placing.all if not scope.closed]:
             owner = scope.owner
             ending = owner.decided.ending
-            over = owner.settled if scope.stage != "compensate" else owner.reason is not None
+            over = owner.settled if scope.stage != "compensate" else owner.reason in UNDONE
             if scope.stage == "body" and (ending is not None or owner.phase in {"backoff", "wait"}):
                 over = True
             if scope.stage not in {"body", "compensate"}:

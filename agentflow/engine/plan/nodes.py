@@ -21,6 +21,10 @@ _READING = RLock()
 """Steps in threads read what others have given, while the loop plans."""
 
 
+UNDONE = frozenset({"compensated", "compensation_failed"})
+"""Reasons of steps that a saga has undone, or could not."""
+
+
 def is_satisfied(state: State, reason: str | None) -> bool:
     """Tell whether dependents of a step may go on that is in a state."""
     return state == "completed" or (state == "canceled" and reason in SATISFYING)
@@ -83,6 +87,11 @@ class Node:
     def settled(self) -> bool:
         """Whether it has ended."""
         return self.state in TERMINAL
+
+    @property
+    def worked(self) -> bool:
+        """Whether it has done its work: also where that wasn't accepted."""
+        return self.state == "completed" or (self.decided.gates is not None and "worked" in self.decided.gates)
 
     @property
     def satisfied(self) -> bool:

@@ -19,7 +19,7 @@ from agentflow.engine.plan.view import NodeView
 from agentflow.errors import Failure, StepError
 from agentflow.steps.contract import UNSET
 
-_OWN = ("accepted", "given")
+_OWN = ("accepted", "given", "worked")
 
 
 def consider(run: RunState, node: Node, raw: bytes | None) -> None:
@@ -42,9 +42,9 @@ def consider(run: RunState, node: Node, raw: bytes | None) -> None:
     elif wait is None:
         node.decided = node.decided._replace(gates={**kept, "accepted": True})
         steps.complete(run, node, raw)
-    else:
+    else:  # whatever becomes of it from here on, it has worked
         given = {} if raw is None else {"given": decode(raw)}
-        node.decided = node.decided._replace(parked=None, saved=UNSET, gates={**kept, **given})
+        node.decided = node.decided._replace(parked=None, saved=UNSET, gates={**kept, **given, "worked": True})
         waiting.open_wait(run, node, wait, "review")
 
 
@@ -84,4 +84,7 @@ def answered(run: RunState, node: Node, answer: Mapping[str, Any]) -> None:
         said = told.get("comment") or answer.get("decline") or ""
         message = "nobody accepted its result in time" if "timeout" in answer else "its result wasn't accepted"
         failure = Failure("AF-REVIEW-REJECTED", f"{message}: {said}" if said else message, kind="wait", retryable=False)
+        done = {name: kept[name] for name in ("given", "worked") if name in kept}
+        node.decided = node.decided._replace(gates={**rest, **done})
+        run.save(node, memo=True)
         refused(run, node, failure, gate.settings.on_reject if gate is not None else "fail")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from agentflow.data import is_array
 from agentflow.engine.decided import Ending, Undoing, Undone
-from agentflow.engine.plan.nodes import Node, Scope
+from agentflow.engine.plan.nodes import UNDONE, Node, Scope
 from agentflow.engine.plan.state import RunState
 
 
@@ -27,13 +27,13 @@ def _bodies(node: Node) -> list[Scope]:
 
 
 def completed(scope: Scope) -> Iterator[Node]:
-    """Yield the completed steps of a scope that can be undone, last first, what is inside a step before the step."""
+    """Yield what a scope has done and can be undone, last first, what is inside a step before the step."""
     for node in sorted(scope.reached(), key=lambda n: n.order, reverse=True):
-        if node.state != "completed" and not node.scopes:
+        if not node.worked and not node.scopes:
             continue
         for inner in _bodies(node):
             yield from completed(inner)
-        if node.state == "completed" and node.program.compensation is not None and node.reason is None:
+        if node.worked and node.program.compensation is not None and node.reason not in UNDONE:
             yield node
 
 

@@ -99,9 +99,19 @@ class NodeView:
     def _value(self, node: Node, step_id: str, lenient: bool) -> object:
         if node.state == "completed" or node.result is not None:
             return result_value(self.run, node)
+        gates = node.decided.gates
+        if gates is not None and "worked" in gates and self._undoes(node):
+            return gates.get("given")
         if node.satisfied or lenient:
             return NULLED
         raise KeyError(f'"{step_id}" has no result: it is {node.state}')
+
+    def _undoes(self, node: Node) -> bool:
+        """Tell whether this is part of what undoes a step: that reads also what nobody has accepted."""
+        scope = self.scope
+        while scope is not None and not (scope.stage == "compensate" and scope.owner is node):
+            scope = scope.owner.scope
+        return scope is not None
 
     def _absent(self, scope: Scope, step_id: str, lenient: bool) -> object:
         if lenient or scope.label:

@@ -9,7 +9,7 @@ from typing import Any
 from agentflow.data import encode, is_object
 from agentflow.definition.durations import UnreadableError
 from agentflow.definition.json_schema import errors_of, make_validator
-from agentflow.engine.decided import Parked, lasting
+from agentflow.engine.decided import Parked, anew, lasting
 from agentflow.engine.failures import failure_of
 from agentflow.engine.parking import admitted
 from agentflow.engine.plan import limits, steps, turns
@@ -259,7 +259,7 @@ def _operator(run: RunState, node: Node, action: Any) -> None:
     if action == "retry":
         node.tries, node.decided = (
             0,
-            node.decided._replace(stage="due"),
+            anew(node.decided)._replace(stage="due"),
         )  # whoever finds it waiting begins a new attempt
         node.phase, node.state, node.failure, node.task = None, "working", None, None
         run.save(node, memo=True)
