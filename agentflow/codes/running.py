@@ -125,9 +125,6 @@ RUNNING: dict[str, Code] = {
     "AF-CHILD-CANCELED": Code(
         "failed", "The child run of a workflow step was cancelled.", "Retry the run from that step."
     ),
-    "AF-CHILD-FAILED": Code(
-        "failed", "The child run of a workflow step failed.", "Look at it: agentflow runs show --tree."
-    ),
     "AF-WAIT-DECLINED": Code(
         "failed",
         "Somebody declined to answer a wait.",

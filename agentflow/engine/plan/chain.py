@@ -21,8 +21,7 @@ def of_child(child: RunState, failure: Failure | None, caller: str) -> Failure:
     where that happened. What a saga in the child has undone is told by its place behind the caller's step.
     """
     name, state = child.row.workflow, child.state
-    if failure is None:
-        return Failure("AF-CHILD-FAILED", f'the run of "{name}" {state}', data={"run_id": child.id})
+    failure = failure or Failure("AF-STEP-FAILED", "a step failed")
     below = _way(failure)
     cause = str(failure.data["cause"]) if below else failure.message
     here = {"workflow": name, "run_id": child.id, "step": failure.step}
