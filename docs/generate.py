@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from agentflow.steps import registry
 from agentflow.steps.contract import StepType
 
 PAGES = Path(__file__).parent / "reference"
+EXPLAINED = Path(__file__).parent / "explanation"
 NOTE = "<!-- Written by docs/generate.py: change the source, then run `make docs`. -->"
 
 
@@ -107,21 +109,51 @@ def _kind(field: Mapping[str, Any]) -> str:
     return str(field.get("type", "any"))
 
 
+WORKLOADS = {
+    "chain": "100 steps, one after the other",
+    "fan": "100 steps side by side",
+    "runs": "1,000 runs of three steps",
+    "dag10k": "10,000 steps in layers",
+}
+SYSTEMS = ("agentflow", "langgraph", "dbos", "restate")
+
+
+def comparison_page() -> str:
+    """Return the page of comparisons with what was measured last."""
+    rows: list[dict[str, Any]] = json.loads((EXPLAINED / "benchmarks.json").read_text(encoding="utf-8"))["rows"]
+    speed = {
+        (row["workload"], row["system"]): f"{'' if row['complete'] else '≈ '}{row['steps_per_second']:,.0f}"
+        for row in rows
+        if row["promise"] == "strict" and row["scale"] == 1
+    }
+    table = [f"| | {' | '.join(SYSTEMS)} |", f"|---|{'---|' * len(SYSTEMS)}"]
+    for workload, what in WORKLOADS.items():
+        table.append(f"| {what} | {' | '.join(speed.get((workload, system), '') for system in SYSTEMS)} |")
+    text = (EXPLAINED / "comparison.md").read_text(encoding="utf-8")
+    head, begin, rest = text.partition("<!-- measured: written by docs/generate.py -->\n")
+    _, end, tail = rest.partition("<!-- /measured -->\n")
+    return "".join([head, begin, "\n", "\n".join(table), "\n\n", end, tail])
+
+
 def main(check: bool) -> int:
     """Write the pages, or tell which ones differ."""
     stale = 0
-    for name, page in {"errors.md": errors_page, "step-types.md": step_types_page}.items():
-        text = "\n\n".join(page()) + "\n"
-        file = PAGES / name
+    pages = {
+        PAGES / "errors.md": "\n\n".join(errors_page()) + "\n",
+        PAGES / "step-types.md": "\n\n".join(step_types_page()) + "\n",
+        EXPLAINED / "comparison.md": comparison_page(),
+    }
+    for file, text in pages.items():
         if file.exists() and file.read_text(encoding="utf-8") == text:
             continue
         stale += 1
+        name = file.relative_to(PAGES.parent.parent)
         if check:
-            print(f"docs/reference/{name} isn't up to date: make docs", file=sys.stderr)
+            print(f"{name} isn't up to date: make docs", file=sys.stderr)
         else:
             file.parent.mkdir(exist_ok=True)
             file.write_text(text, encoding="utf-8")
-            print(f"docs/reference/{name} written")
+            print(f"{name} written")
     return 1 if check and stale else 0
 
 

@@ -152,7 +152,7 @@ def play(page: Path, *, write: bool = False) -> list[str]:
             name = FILE.match(text.partition("\n")[0])
             if language != "console":
                 if name is not None:
-                    session.write(name[1], text)
+                    session.write(name[1], text.removeprefix(f"// {name[1]}\n"))
                 return found[0]
             parts, before = list[str](), len(wrong)
             for command in commands_of(text, told):
