@@ -1,9 +1,9 @@
-"""Plays what the pages show as sessions in a terminal: `python docs/sessions.py PAGE…`; `--write` puts in what comes out.
+"""Plays what the pages show as sessions in a terminal: `python docs/sessions.py PAGE…`; `--write` puts in what comes.
 
 A page is one folder. A block whose first line is `# NAME` is that file. Of a `console` block each line after `$ ` is
 run on a real terminal, and has to print what stands below it; `…` is anything, and ids, times and durations may differ.
-A comment before the block says what a reader would do: `<!-- session {"keys": [["text", "\\r"]]} -->` types when a text (a
-regular expression) is seen, `{"until": "text"}` leaves the command running, `{"kill": "text"}` kills it as `kill -9` does.
+A comment before the block says what a reader would do: `<!-- session {"keys": [["text", "\\r"]]} -->` types when a text
+is seen (a regular expression), `{"until": "text"}` leaves the command running, `{"kill": "text"}` kills it.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Session:
                 child.close()
                 return _text(screen)
         child.close(force=True)
-        raise SystemExit(f"a minute has passed, and this is shown:\n{_text(screen)}")
+        return f"{_text(screen)}\n(a minute has passed, and it hasn't ended)"
 
     def close(self) -> None:
         """End what is still running."""

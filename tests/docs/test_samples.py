@@ -1,10 +1,12 @@
-"""Samples in the README and the docs work: YAML loads, Python runs, commands and links exist."""
+"""Samples in the README and the docs work: YAML loads, Python runs, sessions are played, commands and options exist."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,6 +26,21 @@ NEEDS_CONFIG = {
     "docs/how-to/testing.md": "docs/how-to/testing.md",
 }
 """Page with Python samples that load a config → the page whose first YAML sample that config is."""
+FOREIGN = re.compile(r"^(?:from|import) (prefect|temporalio)\b", re.MULTILINE)
+"""What isn't installed here: such samples are compiled, and their pages say how they were tried."""
+NOT_RUN = {
+    "ini": "a unit of systemd; the page says how it was tried",
+    "nginx": "a proxy's config; the page says how it was tried",
+    "dockerfile": "needs Docker; the page says that it wasn't tried",
+}
+TEXTS = {
+    "README.md": "tests/surface_mcp/test_entries.py compares it with what `serve` prints",
+    "docs/reference/mcp.md": "tests/surface_mcp/test_entries.py compares the entries; the handle is cut short",
+    "CONTRIBUTING.md": "the tree of the repository",
+}
+"""Pages with blocks that are only text, with the reason."""
+QUICK = {"docs/tutorials/first-workflow.md"}
+"""Sessions that are played by default; the others are slow."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +55,11 @@ class Sample:
     def __str__(self) -> str:
         return f"{self.page}:{self.number}"
 
+    @property
+    def played(self) -> bool:
+        """Whether it is a file of a page that is played as a session."""
+        return self.page in SESSIONS and sessions().FILE.match(self.text.partition("\n")[0]) is not None
+
 
 def _samples() -> list[Sample]:
     found: list[Sample] = []
@@ -51,24 +73,42 @@ def _samples() -> list[Sample]:
     return found
 
 
-def _of(language: str) -> Any:
-    return pytest.mark.parametrize("sample", [s for s in _samples() if s.language == language], ids=str)
+SESSIONS = [
+    page.relative_to(ROOT).as_posix() for page in PAGES if re.search(r"^```console$", page.read_text("utf-8"), re.M)
+]
 
 
 @cache
-def _commands() -> frozenset[str]:
+def sessions() -> Any:
+    """Return what plays pages."""
+    spec = importlib.util.spec_from_file_location("sessions", ROOT / "docs" / "sessions.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["sessions"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _of(language: str) -> Any:
+    found = [s for s in _samples() if s.language == language and not s.played]
+    return pytest.mark.parametrize("sample", found, ids=str)
+
+
+@cache
+def _commands() -> dict[str, frozenset[str]]:
     from typer.main import get_command  # noqa: PLC0415  only these tests need it
 
     from agentflow.cli.app import build  # noqa: PLC0415
 
-    found: set[str] = set()
+    found: dict[str, frozenset[str]] = {}
     open_groups: list[tuple[str, Any]] = [("", get_command(build()))]
     while open_groups:
         prefix, group = open_groups.pop()
         for name, command in getattr(group, "commands", {}).items():
-            found.add(f"{prefix}{name}")
+            found[f"{prefix}{name}"] = frozenset(option for given in command.params for option in given.opts)
             open_groups.append((f"{prefix}{name} ", command))
-    return frozenset(found)
+    return found
 
 
 @_of("yaml")
@@ -84,6 +124,9 @@ def test_a_yaml_sample_loads_without_problems(sample: Sample, tmp_path: Path) ->
 
 @_of("python")
 def test_a_python_sample_runs(sample: Sample, tmp_path: Path) -> None:
+    if FOREIGN.search(sample.text):
+        compile(sample.text, str(sample), "exec")
+        return
     source = NEEDS_CONFIG.get(sample.page)
     if source is not None:
         config = next(s for s in _samples() if s.page == source and s.language == "yaml")
@@ -93,6 +136,29 @@ def test_a_python_sample_runs(sample: Sample, tmp_path: Path) -> None:
         [sys.executable, "-c", sample.text], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=() if page in QUICK else pytest.mark.slow) for page in SESSIONS]
+)
+def test_a_page_that_is_played_prints_what_it_shows(page: str) -> None:
+    assert "\n\n".join(sessions().play(ROOT / page)) == ""
+
+
+@_of("toml")
+def test_a_toml_sample_is_toml(sample: Sample) -> None:
+    assert tomllib.loads(sample.text)
+
+
+def test_every_sample_is_run_or_says_why_it_is_not() -> None:
+    run = {"yaml", "python", "console", "sh", "toml"}
+    for sample in _samples():
+        told = sample.language in NOT_RUN or (sample.language == "text" and sample.page in TEXTS)
+        assert sample.language in run or sample.played or told, str(sample)
+    for page in PAGES:
+        bare = [fence for fence in re.findall(r"^ *```(.*)$", page.read_text("utf-8"), re.M)[::2] if not fence]
+        assert not bare, f"{page.name} has a block without a language"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -105,8 +171,13 @@ def test_commands_in_a_page_exist(page: Path) -> None:
     for line in "\n".join(code).splitlines():
         if match := COMMAND.match(line.removeprefix("$ ")):
             words = match[1].split()
-            if " ".join(words[: 2 if words[0] in groups else 1]) not in _commands() | groups:
+            name = " ".join(words[: 2 if words[0] in groups else 1])
+            if name not in _commands().keys() | groups:
                 unknown.append(line)
+            told = line.partition(" # ")[0].partition(" | ")[0].partition("; ")[0]
+            wrong = set(re.findall(r"(?<= )--?[a-z][a-z-]*", told)) - _commands().get(name, frozenset()) - {"--help"}
+            if name in _commands() and " -- " not in told and wrong:
+                unknown.append(f"{line} has no {wrong}")
     assert not unknown
 
 
