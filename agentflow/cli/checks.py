@@ -79,6 +79,13 @@ class Patient:
         return None if isinstance(self.loaded, AgentflowError) else self.loaded
 
     @property
+    def flags(self) -> str:
+        """What a command about the same config says besides."""
+        from agentflow.cli.examples import quote  # noqa: PLC0415  not while completing
+
+        return f" -f {quote(self.file)}" if self.file else ""
+
+    @property
     def place(self) -> str:
         """Where runs are kept."""
         if self.store or self.config is None:
@@ -104,14 +111,14 @@ def config(patient: Patient) -> Iterator[Found]:
         yield Found("problem", "no agentflow.yaml in this folder or above", "agentflow init")
     elif isinstance(loaded, DefinitionError) and loaded.problems:
         count = sum(each.count for each in loaded.problems if each.severity == "error")
-        yield Found("problem", plural(count, "error"), "agentflow validate")
+        yield Found("problem", plural(count, "error"), f"agentflow validate{patient.flags}")
     elif isinstance(loaded, AgentflowError):
         yield Found("problem", loaded.what, loaded.hint)
     else:
         name = loaded.file.name if loaded.file is not None else "config"
         text = f"{name}: {plural(len(loaded.workflows), 'workflow')}, "
         if warned := sum(each.count for each in loaded.warnings):
-            yield Found("warning", text + plural(warned, "warning"), "agentflow validate")
+            yield Found("warning", text + plural(warned, "warning"), f"agentflow validate{patient.flags}")
         else:
             yield Found("ok", text + "no errors")
 

@@ -21,6 +21,8 @@ class Column:
     """May be cut with `…` when nothing is left to drop."""
     least: int = 8
     """It isn't cut below this."""
+    easy: int = 36
+    """Down to this it is cut before another column drops: a long text doesn't push out all that stands beside it."""
 
 
 def cells(text: str) -> int:
@@ -63,7 +65,8 @@ def layout(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int)
     rows = [[clean(text) for text in row] for row in rows]
     kept = list(range(len(columns)))
     widths = [max([cells(c.title), *(cells(row[n]) for row in rows)]) for n, c in enumerate(columns)]
-    while _total(kept, widths) > width:
+    easy = [min(w, c.easy) if c.cut else w for w, c in zip(widths, columns, strict=True)]
+    while _total(kept, easy) > width:
         droppable = [n for n in kept if columns[n].drop]
         if not droppable:
             break
