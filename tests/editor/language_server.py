@@ -37,6 +37,8 @@ class Offered(NamedTuple):
     field: bool
     """Whether it is the name of a field; else it is a value, or several fields at once."""
     said: str
+    text: str
+    """What is written when it is chosen."""
 
 
 class LanguageServer:
@@ -92,7 +94,10 @@ class LanguageServer:
         reply = self.ask("textDocument/completion", _at(file, line, column))
         items: list[dict[str, Any]] = reply["items"] if is_object(reply) else reply
         return {
-            item["label"]: Offered(item.get("kind") == _PROPERTY, _text(item.get("documentation"))) for item in items
+            item["label"]: Offered(
+                item.get("kind") == _PROPERTY, _text(item.get("documentation")), item.get("insertText", "")
+            )
+            for item in items
         }
 
     def hover(self, file: Path, line: int, column: int) -> str:

@@ -302,6 +302,20 @@ def test_editors_that_know_draft_7_only_offer_and_mark_the_same(editor: Language
         check_marks(editor, tmp_path, name, text)
 
 
+def test_what_is_written_out_for_a_field_can_be_gone_on_with(editor: LanguageServer, project: Path) -> None:
+    written = {
+        (ONE + "|", "limits"): "limits:\n  max_parallel: ${1:64}",
+        (item("|"), "depends_on"): "depends_on:\n  - ${1}",
+        (item("|"), "retry"): "retry: ${1:3}",
+        (item("type: sequence\n|"), "steps"): "steps: ",
+        ("workflows:\n  w:\n    |\n", "triggers"): "triggers:\n  - type: ",
+    }
+    for number, ((text, label), begins) in enumerate(written.items()):
+        file, text, line, column = place(project, f"written-{number}", text)
+        editor.open(file, text)
+        assert editor.completions(file, line, column)[label].text.startswith(begins)
+
+
 def test_a_text_without_a_schema_is_only_read_as_yaml(editor: LanguageServer, tmp_path: Path) -> None:
     marks = editor.open(tmp_path / "other.yaml", "workflow: {}\na: [1\n")
     assert [type(mark) for mark in marks] == [Mark]

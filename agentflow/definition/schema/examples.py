@@ -13,6 +13,8 @@ _SET = {"id": "hello", "type": "set", "value": "Hello {input.name}"}
 _TELL = {"id": "tell", "type": "publish", "topic": "done"}
 _BUTTON = {"kind": "callback", "label": "Yes", "callback_data": "wf:approve:yes"}
 
+_LISTS = frozenset({"steps", "on_success", "on_failure", "finally"})
+"""Fields that take a list of steps, or one step."""
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "ConfigFile": {
         "name": "support",
@@ -338,7 +340,8 @@ def examples_of(model: str, field: str, schema: Mapping[str, Any]) -> list[Any]:
     """Return examples of a field: the values of a choice, what isn't the default of a flag, or what stands above."""
     given = EXAMPLES.get(model, {})
     if field in given:
-        return [given[field]]
+        shown = given[field]
+        return [shown, shown[0]] if field in _LISTS and is_array(shown) else [shown]
     if "examples" in schema:
         return list(schema["examples"])
     if schema.get("type") == "boolean":

@@ -42,8 +42,8 @@ def _finished(schema: Schema, name: str, prefix: str, inner: Mapping[str, Schema
         if whole is not None:
             given.setdefault("description", whole.get("description", ""))  # pydantic leaves out what both say
         given.update(_schemas(given))
-        if given.get("default", ...) is None or is_object(given.get("default")):
-            del given["default"]  # nothing, and what stands at the fields themselves
+        if ("default" in given and given["default"] in (None, [], ())) or is_object(given.get("default")):
+            del given["default"]  # nothing, and what stands at the fields themselves: editors would write it out
         if examples := examples_of(name, field, given):
             given["examples"] = examples
     words = re.findall(r"[A-Z][a-z]*", _ENDINGS.sub("", name))

@@ -62,7 +62,7 @@ def _held(body: BodyLike) -> Schema:
     """Return the schema of a field that holds steps."""
     words: Schema = {"description": _INSIDE.get(body.name, "Steps inside.")}
     if body.shape == "steps":
-        return {**words, "examples": [[_EXAMPLE]], **STEPS}
+        return {**words, "examples": [[_EXAMPLE], _EXAMPLE], **STEPS}
     if body.shape == "step_or_steps":
         return {**words, "examples": [{"type": "set", "value": 1}], **_BODY}
     when: Schema = {
