@@ -138,7 +138,7 @@ def lasting(decided: Decided) -> Decided:
     """Return of what a step has decided that which lasts over its attempts."""
     if decided.gates is None:
         return UNDECIDED
-    passing = {"accepted"} if "worked" in decided.gates else {"accepted", "given"}
+    passing = {"accepted", "middle"} if "worked" in decided.gates else {"accepted", "given", "middle"}
     gates = {name: value for name, value in decided.gates.items() if name not in passing}
     return Decided(gates=gates) if gates else UNDECIDED
 

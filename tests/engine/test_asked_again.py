@@ -9,9 +9,10 @@ import pytest
 
 from agentflow.definition.models import Concurrency, Workflow
 from agentflow.engine import Answer, Engine, Run, WaitView
-from agentflow.steps import sequence, set_
+from agentflow.steps import agent_run, parallel, sequence, set_, wait_for_event
+from agentflow.steps.contract import AgentAsks, Wait
 from agentflow.testing.faults import doom
-from tests.engine.asked import Deed, over, questions
+from tests.engine.asked import Deed, over, questions, rest
 from tests.engine.hands import Gate
 from tests.engine.lab import Lab
 
@@ -162,3 +163,40 @@ async def test_what_has_changed_since_it_was_approved_is_asked_for_again(lab: La
         await engine.resume(wait.id, Answer({"decision": "reject"}))
         assert (await over(engine, run)).state == "failed"
     assert deed.done == []
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+async def test_an_agent_that_goes_on_after_an_answer_with_other_fields_is_asked_for_again(
+    lab: Lab, decision: str
+) -> None:
+    heard: list[Any] = []
+
+    async def agent(prompt: Any, answer: Any = None, state: Any = None) -> Any:
+        heard.append((prompt, answer, state))
+        return "done" if answer else AgentAsks(Wait("input", "Which?"), state="begun")
+
+    flow = lab.workflow(
+        parallel(
+            "both",
+            steps=[
+                agent_run("agent", agent="agent", prompt="{context.n}", approve=True),
+                sequence("later", steps=[wait_for_event("go", topic="go"), set_("n", value=5, update={"n": 5})]),
+            ],
+        ),
+        context={"n": {"default": 1}},
+    )
+    async with lab.open(flow, agents={"agent": agent}, skills=("native:agent", "native:python")) as engine:
+        run = await engine.start("main", None)
+        (wait,) = [each for each in await questions(engine, run, 2) if each.step == "both/agent"]
+        await engine.resume(wait.id, Answer({"decision": "approve"}))
+        await rest(engine, run)
+        await engine.publish("go", {})
+        (wait,) = await questions(engine, run, 1)
+        await engine.resume(wait.id, Answer("this one"))
+        (wait,) = await questions(engine, run, 1)
+        assert (wait.details["gate"], wait.details["would"]["prompt"]) == ("approve", 5)
+        assert heard == [(1, None, None)]
+        await engine.resume(wait.id, Answer({"decision": decision}))
+        done = await over(engine, run)
+    assert heard[1:] == ([(5, "this one", "begun")] if decision == "approve" else [])
+    assert done.state == ("completed" if decision == "approve" else "failed")

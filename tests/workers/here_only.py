@@ -20,9 +20,6 @@ HERE_ONLY: Mapping[str, str] = {
     f"{REFUSED}[workers-a step that was broken off begins again]": LOST,
     f"{REFUSED}[workers-a step is stopped at its host's end]": GRACE,
     f"{REFUSED}[workers-slots of a dead host's run are given back]": KEPT,
-    "test_gates_late::test_fields_that_change_until_a_step_goes_on_after_a_crash_are_asked_for_anew": (
-        "what was handed out goes on as it was approved; where it would do something else by now it fails, unexecuted"
-    ),
     "test_hostile_steps::test_the_class_and_text_of_what_a_validator_raises_are_told": (
         "the fields of a step are validated by the worker, which doesn't see what the test has set in its module"
     ),

@@ -6,14 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from agentflow.data import is_object
-from agentflow.engine.decided import Decided, lasting
+from agentflow.engine.decided import Decided, Parked, lasting
 from agentflow.engine.failures import failed_by
-from agentflow.engine.plan import gate_texts, steps, waiting
-from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan import gate_texts, limits, steps, turns, waiting
+from agentflow.engine.plan.nodes import Node, is_stopped
 from agentflow.engine.plan.state import RunState
 from agentflow.engine.plan.view import NodeView
 from agentflow.errors import Failure
+from agentflow.steps.unset import UNSET
 from agentflow.store.rows import added
+
+CHANGED = "AF-APPROVAL-CHANGED"
+MOST = 3
+"""How often a step is asked for once more that would do something else than was approved; then it fails."""
 
 
 def consider(run: RunState, node: Node) -> None:
@@ -34,11 +39,15 @@ def consider(run: RunState, node: Node) -> None:
             if kept.get("approved") != mark:
                 wait = gate_texts.approval(run, node, gate, shown, view)
                 rest = {name: value for name, value in kept.items() if name not in {"approved", "edits"}}
-                node.decided = Decided(gates={**rest, "asked": mark})
+                node.decided = _asking(node.decided, {**rest, "asked": mark})
     except Exception as error:
         steps.fail(run, node, failed_by(run.tree.env.gate, error))
         return
     if wait is None:
+        if "middle" in kept:  # what it goes on with needs no approval
+            _going_on(node, dict(kept))
+            _go_on(run, node)
+            return
         steps.begin(run, node)
     else:
         waiting.open_wait(run, node, wait, "approve")
@@ -46,16 +55,70 @@ def consider(run: RunState, node: Node) -> None:
 
 def asks_anew(run: RunState, node: Node) -> bool:
     """Ask once more for a step that is about to be claimed, where what it would do isn't what was approved."""
-    if node.entered is not None or run.paused:  # of one that goes on, `changed` tells
+    if run.paused or node.entered == "reducing":
         return False
     try:
         if changed(run, node) is None:
             return False
     except Exception:  # its attempt fails of it
         return False
-    node.decided = lasting(node.decided)._replace(stage="due")
+    return ask_again(run, node)
+
+
+def asks_instead(run: RunState, node: Node, failure: Failure) -> bool:
+    """Ask once more for a step whose attempt would have done what wasn't approved; False: it has failed."""
+    if failure.code != CHANGED or node.program.approve is None or is_stopped(node) or not ask_again(run, node):
+        return False
+    node.tries -= node.entered is None
+    return True
+
+
+def ask_again(run: RunState, node: Node) -> bool:
+    """Ask once more for a step, also for one that goes on in its middle; False: that was done often enough."""
+    decided, gates = node.decided, node.decided.gates or {}
+    times = gates.get("anew", 0)
+    if not isinstance(times, int) or times >= MOST:
+        return False
+    gates = {**gates, "anew": times + 1}
+    middle = _middle(decided) if node.entered is not None else {}
+    if not middle:
+        node.decided = lasting(decided._replace(gates=gates))._replace(stage="due")
+        if decided.turn is not None:
+            turns.end(run, node, "canceled", "what it would do has changed since it was approved")
+    else:
+        node.decided = decided._replace(stage="due", gates={**gates, "middle": middle})
+    node.state, node.phase, node.lease = "working", None, None
+    limits.give_back(run, node)
     run.save(node, memo=True)
     run.tree.push("approve", run, node)
+    return True
+
+
+def _middle(decided: Decided) -> dict[str, Any]:
+    """Return what a step that goes on in its middle has, to be given back to it when that is approved."""
+    kept = {} if decided.saved is UNSET else {"saved": decided.saved}
+    parked = decided.parked
+    if parked is not None:
+        kept |= {"then": parked.then, "state": parked.state}
+        kept |= {} if parked.arrived is UNSET else {"arrived": parked.arrived}
+    return kept
+
+
+def _asking(decided: Decided, gates: dict[str, Any]) -> Decided:
+    """Return what a step has decided while it is asked for; one that goes on in its middle keeps its turn."""
+    return Decided(gates=gates, turn=decided.turn if "middle" in gates else None)
+
+
+def _going_on(node: Node, gates: dict[str, Any]) -> bool:
+    """Give a step back what it had in its middle; False: it is at its beginning."""
+    middle = gates.pop("middle", None)
+    node.decided = Decided(gates=gates or None, turn=node.decided.turn)
+    if not is_object(middle):
+        return False
+    parked = None
+    if "then" in middle:
+        parked = Parked(str(middle["then"]), middle.get("state"), arrived=middle.get("arrived", UNSET))
+    node.decided = node.decided._replace(saved=middle.get("saved", UNSET), parked=parked)
     return True
 
 
@@ -74,7 +137,7 @@ def changed(run: RunState, node: Node) -> Failure | None:
             return None
     message = "what it would do has changed since it was approved"
     hint = "retry the run from the step: it asks again; let it read results of steps, and not what others change"
-    return Failure("AF-APPROVAL-CHANGED", message, kind="wait", retryable=False, hint=hint)
+    return Failure(CHANGED, message, kind="wait", retryable=False, hint=hint)
 
 
 def is_approved(run: RunState, node: Node) -> bool:
@@ -95,6 +158,11 @@ def _fields(run: RunState, node: Node) -> Any:
         node.decided = before
 
 
+def _go_on(run: RunState, node: Node) -> None:
+    parked = node.decided.parked
+    waiting.go_on(run, node, None if parked is None or parked.arrived is UNSET else parked.arrived)
+
+
 def answered(run: RunState, node: Node, answer: Mapping[str, Any]) -> None:
     """Let a step begin that was approved; end it else."""
     gate, kept, value = node.program.approve, dict(node.decided.gates or {}), answer.get("value")
@@ -107,12 +175,15 @@ def answered(run: RunState, node: Node, answer: Mapping[str, Any]) -> None:
     if decision in {"approve", "edit"}:
         edits = told.get("edit")
         kept |= {"approved": mark, **({"edits": edits} if decision == "edit" and is_object(edits) else {})}
+        if _going_on(node, kept):
+            _go_on(run, node)
+            return
         node.decided = Decided(stage="due", gates=kept)
         node.entered = None
         run.save(node, memo=True)
         run.tree.push("again", run, node)
         return
-    node.decided = Decided(gates=kept) if kept else Decided()
+    _going_on(node, kept)
     said = told.get("comment") or answer.get("decline") or ""
     why = f": {said}" if said else ""
     message = "nobody approved it in time" if "timeout" in answer else f"it wasn't approved{why}"

@@ -9,7 +9,18 @@ from typing import Any
 from agentflow.data import encode
 from agentflow.engine.decided import canceling_of
 from agentflow.engine.exchange import Chunk, Left, Stopped
-from agentflow.engine.plan import granting, interrupting, keeping, limits, reducing, shared, steps, turns, waiting
+from agentflow.engine.plan import (
+    approving,
+    granting,
+    interrupting,
+    keeping,
+    limits,
+    reducing,
+    shared,
+    steps,
+    turns,
+    waiting,
+)
 from agentflow.engine.plan.carried import Response, Worked
 from agentflow.engine.plan.commands import (
     Answer,
@@ -301,7 +312,7 @@ def _failed(run: RunState, node: Node, failure: Failure) -> None:
     elif node.halting is not None:
         node.failure = failure
         steps.cancel(run, node, node.halting)
-    else:
+    elif not approving.asks_instead(run, node, failure):
         steps.fail(run, node, failure)
 
 

@@ -248,7 +248,8 @@ def go_on(run: RunState, node: Node, value: Any) -> None:
     node.arrived = value
     node.phase = None
     node.state = "working"
-    node.decided = node.decided._replace(parked=replace(node.decided.parked or Parked(), arrived=value))
+    if node.decided.parked is not None or node.decided.saved is UNSET:
+        node.decided = node.decided._replace(parked=replace(node.decided.parked or Parked(), arrived=value))
     run.save(node, memo=True)
     turns.change_state(run, node, "working")
     steps.queue(run, node)
