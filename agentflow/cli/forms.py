@@ -97,7 +97,7 @@ def whole_question(schema: object) -> Question:
 
 
 def _label(look: Mapping[str, Any], kind: Kind) -> str:
-    text = str(look.get("title") or look.get("description") or "")
+    text = str(look.get("title") or look.get("description") or "").removesuffix(".")
     limits = _limits(look, kind)
     if limits and not any(mark in text for mark in (limits, f"{look.get('minimum')}-{look.get('maximum')}")):
         text = f"{text}, {limits}" if text else limits

@@ -12,6 +12,7 @@ from agentflow.definition.typed_text import alternatives, resolve, types_of
 SHARED: Final = ("$defs", "definitions")
 NULLED: Final = "x-or-null"
 """Stands in a plain schema where `null` was set aside."""
+HIDDEN: Final = "***"
 _DEEPEST: Final = 20
 
 
@@ -63,3 +64,26 @@ def is_nullable(look: Mapping[str, Any]) -> bool:
 def is_secret(look: Mapping[str, Any]) -> bool:
     """Tell whether a value is never shown."""
     return look.get("format") == "password" or look.get("writeOnly") is True
+
+
+def masked(schema: object, value: Any) -> Any:
+    """Return a value without what its schema says is never shown."""
+    return _masked(resolve(schema), value, 0) if is_object(schema) else value
+
+
+def _masked(schema: Mapping[str, Any], value: Any, depth: int) -> Any:
+    look = plain(schema)
+    if is_secret(look):
+        return HIDDEN
+    if depth > _DEEPEST or not (is_object(value) or is_array(value)):
+        return value
+    shared = shared_of(schema)
+    for option in options_of(look):
+        value = _masked({**shared, **option}, value, depth + 1)
+    if is_array(value):
+        return [_masked({**shared, **resolve(look.get("items"), schema)}, each, depth + 1) for each in value]
+    properties = look.get("properties")
+    if not is_object(value) or not is_object(properties):
+        return value
+    parts = {name: {**shared, **resolve(properties[name], schema)} for name in value if name in properties}
+    return {name: _masked(parts[name], each, depth + 1) if name in parts else each for name, each in value.items()}

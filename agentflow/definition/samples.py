@@ -60,7 +60,7 @@ def check(schema: object, value: object) -> list[Fault]:
         validator = make_validator(schema)
     except ValueError:
         return []
-    return faults_of(validator, value)
+    return sorted(faults_of(validator, value), key=lambda fault: len(fault.path))  # as the engine tells them
 
 
 def fits(schema: object, value: object) -> bool:

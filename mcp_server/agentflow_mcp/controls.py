@@ -110,9 +110,9 @@ async def _resume(
             raise
         try:
             value = parse(reply.value)
-        except ValueError:
+            return await engine.resume(wait_id, Answer(value), door=DOOR, message_id=message_id, principal=principal)
+        except (ValueError, InputError):  # what is wrong is told of the answer as it came
             raise error from None
-        return await engine.resume(wait_id, Answer(value), door=DOOR, message_id=message_id, principal=principal)
 
 
 async def wait(follower: Follower, arguments: Mapping[str, Any], caller: Caller) -> Result:

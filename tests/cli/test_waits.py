@@ -212,3 +212,26 @@ def test_a_run_whose_answer_is_only_stored_says_what_carries_it_on(project: Any)
     assert done.returncode == 66
     told = r": run (\w+) waits for no answer: it has one, and agentflow runs watch \1 carries it on\n"
     assert re.search(told, done.stderr)
+
+
+def test_a_password_of_an_answer_is_repeated_nowhere(project: Any) -> None:
+    config = """\
+workflows:
+  login:
+    steps:
+      - id: ask
+        type: wait_for_input
+        message: "Who?"
+        schema: {user: string, pin: {type: string, format: password, minLength: 6}}
+"""
+    (project.folder / "agentflow.yaml").write_text(config, encoding="utf-8")
+    project.run("run", "login", "-q")
+    wait = project.json("waits")["waits"][0]["id"]
+    refused = project.run("waits", "answer", wait, "--set", "user=ana", "--set", "pin=s3cr")
+    assert "pin: it is shorter than 6 characters" in refused.stderr
+    assert project.run("waits", "answer", wait, "--set", "user=ana", "--set", "pin=s3cr3t").returncode == 0
+    late = project.run("waits", "answer", wait, "--set", "user=ana", "--set", "pin=0ther0")
+    shown = project.run("waits", "show", wait).stdout
+    assert 'user": "ana", "pin": "***"' in late.stderr
+    assert "user=ana, pin=***" in shown
+    assert "s3cr" not in refused.stderr + late.stderr + shown

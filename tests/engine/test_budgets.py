@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from agentflow.definition.models import Step, Workflow
+from agentflow.definition.samples import samples
 from agentflow.engine import Answer, Decline, Engine, Run, WaitView
 from agentflow.steps import agent_run, for_each, parallel, set_, wait_for_input, while_, workflow
 from agentflow.steps.contract import Context
@@ -86,6 +87,20 @@ async def test_without_a_number_a_budget_is_raised_by_as_much_again(lab: Lab) ->
             run = await rest(engine, run)
             assert (run.state, model.calls) == ("input-required", calls)
             await engine.resume((await question(engine, run)).id, Answer({"action": "raise"}))
+        assert (await rest(engine, run)).state == "completed"
+
+
+async def test_the_example_of_an_answer_is_one_that_goes_on(lab: Lab) -> None:
+    model = Model()
+    async with lab.open(lab.workflow(loop(3), budget={"cost": "0.05", "steps": 9}), agents={"m": model}) as engine:
+        run = await engine.start("main", None)
+        for limit in ("0.15", "0.25"):
+            run = await rest(engine, run)
+            if run.state == "completed":
+                break
+            wait = await question(engine, run)
+            assert next(samples(wait.schema)) == {"action": "raise", "cost": limit, "steps": 9}
+            await engine.resume(wait.id, Answer(next(samples(wait.schema))))
         assert (await rest(engine, run)).state == "completed"
 
 

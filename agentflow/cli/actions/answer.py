@@ -20,6 +20,7 @@ from agentflow.cli.values import assignments, document, read_timeout, usage
 from agentflow.cli.wait_texts import wait_command, wait_head, who
 from agentflow.codes import door
 from agentflow.data import is_object
+from agentflow.definition.plain_schema import masked
 from agentflow.engine import Answer, Decline, ToolFailure, WaitView
 from agentflow.errors import ConflictError, InputError
 from agentflow.ids import new_id
@@ -166,7 +167,9 @@ async def _conflict(session: Session, view: WaitView, error: ConflictError) -> C
         return ConflictError(error.what, code=error.code, why=error.why, hint=error.hint, data=error.data)
     by = who(now.by, now.door)
     value = now.answer.get("value") if is_object(now.answer) and "value" in now.answer else now.answer
-    what = f"{short} was answered {rough(time.time() - now.answered_at)} ago by {by}: {compact(value)}"
+    what = (
+        f"{short} was answered {rough(time.time() - now.answered_at)} ago by {by}: {compact(masked(now.schema, value))}"
+    )
     return ConflictError(what, code="AF-WAIT-CONFLICT", data=error.data)
 
 

@@ -17,6 +17,8 @@ from agentflow.cli.options import Common
 from agentflow.cli.session import exists, find_project, read
 from agentflow.cli.tables import Column, layout, tabbed
 from agentflow.cli.wait_texts import gate_lines, other_choices, wait_command, who
+from agentflow.data import is_object
+from agentflow.definition.plain_schema import masked
 from agentflow.engine.models import WaitView, wait_view
 from agentflow.engine.read.reader import Reader
 from agentflow.errors import ConflictError, NotFoundError
@@ -164,7 +166,7 @@ def show(common: Common, wanted: str) -> int:
         lines += gate_lines(view) if "gate" in view.details else _details(view)
         if view.answered_at is not None:
             by = who(view.by, view.door)
-            lines += ["", f"answered {ago(view.answered_at, now)} by {by}: {answer_line(view.answer)}"]
+            lines += ["", f"answered {ago(view.answered_at, now)} by {by}: {answer_line(masked_answer(view))}"]
         if view.state in OPEN:
             lines += ["", f"answer   {wait_command(desk, view)}", *other_choices(view.schema)]
         if view.schema is not None:
@@ -175,6 +177,14 @@ def show(common: Common, wanted: str) -> int:
         return 0
 
     return read(console, project, work, kind="wait")
+
+
+def masked_answer(view: WaitView) -> object:
+    """Return what a wait was answered with, without what its schema says is never shown."""
+    answer = view.answer
+    if not is_object(answer) or "value" not in answer:
+        return answer
+    return {**answer, "value": masked(view.schema, answer["value"])}
 
 
 def _details(view: WaitView) -> list[str]:

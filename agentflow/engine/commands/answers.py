@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from agentflow.data import decode, encode, salvaged
+from agentflow.data import decode, encode, is_object, salvaged
 from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.definition.misspelt import misspelt
+from agentflow.definition.plain_schema import masked
 from agentflow.engine.asked import asked_for
 from agentflow.engine.finding import not_an_id, task_of, unknown_wait
 from agentflow.engine.gate import ANSWER, Gate
@@ -77,11 +78,12 @@ async def resume(
             f'the wait of step "{answered.task.task.step}" is closed: nobody had answered it', code="AF-WAIT-CLOSED"
         )
     if answered.outcome == "conflict":
-        given = gate.text(encode(_plain(answered.task.answer)).decode(), 200)
+        answer = _masked(answered.task)
+        given = gate.text(encode(_plain(answer)).decode(), 200)
         raise ConflictError(
             f'"{answered.task.task.step}" was answered by {answered.task.by} ({answered.task.door}): {given}',
             code="AF-WAIT-CONFLICT",
-            data={"answer": answered.task.answer, "by": answered.task.by, "at": answered.task.answered_at},
+            data={"answer": answer, "by": answered.task.by, "at": answered.task.answered_at},
         )
     return answered.task, (answered.holder,)
 
@@ -93,6 +95,14 @@ def _answered(view: TaskView, row: AnswerRow) -> TaskView:
         answer=row.answer, by=row.by, door=row.door, message_id=row.message_id, answered_at=row.at,
         generation=view.generation + 1,
     )  # fmt: skip
+
+
+def _masked(view: TaskView) -> Any:
+    """Return the answer of a wait without what is never shown of it."""
+    answer = view.answer
+    if view.task.schema is None or not is_object(answer) or "value" not in answer:
+        return answer
+    return {**answer, "value": masked(decode(view.task.schema), answer["value"])}
 
 
 def _plain(answer: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from agentflow.definition.durations import parse_duration
+from agentflow.engine.plan.budget_state import limit_of, original
 from agentflow.engine.plan.state import RunState
 from agentflow.errors import Failure
 from agentflow.steps.contract import Wait
@@ -51,7 +52,7 @@ def question(over: Over, address: str, currency: str) -> Wait:
         "type": "object",
         "properties": {
             "action": {"type": "string", "enum": ["raise", "stop"]},
-            **{name: {"description": f"The new limit of {name}.", **_AMOUNTS[name]} for name in kinds},
+            **{name: _new_limit(name, over, budget) for name in kinds},
         },
         "required": ["action"],
         "additionalProperties": False,
@@ -64,6 +65,14 @@ def question(over: Over, address: str, currency: str) -> Wait:
         "human_only": True,
     }  # fmt: skip
     return Wait("operator", message, schema, details=details)
+
+
+def _new_limit(kind: str, over: Over, budget: Any) -> dict[str, Any]:
+    """Return the schema of a new limit; its example is one to go on with: by as much again, or what it is now."""
+    limit = limit_of(over.holder, budget, kind) or 0
+    if kind == over.kind:
+        limit = max(limit, over.used + over.more) + (original(budget, kind) or 0)
+    return {"description": f"The new limit of {kind}", **_AMOUNTS[kind], "examples": [data_of(kind, limit)]}
 
 
 def stopped(holder: RunState, kind: str, address: str, why: str, currency: str) -> Failure:

@@ -6,11 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from agentflow.data import is_array
 from agentflow.definition.form_parts import Choice, Part, inside, parts_of, shown
-from agentflow.definition.typed_text import read_value, types_of
+from agentflow.definition.form_shapes import Shape, item_of, shape_of
+from agentflow.definition.plain_schema import is_nullable, is_secret
+from agentflow.definition.typed_text import given_as, types_of
 
-Kind = Literal["text", "long", "number", "boolean", "choice", "json"]
-_FORMATS = {"email": "email", "uri": "url", "date": "date", "password": "password"}
+Kind = Literal["text", "long", "number", "boolean", "choice", "checks", "list", "shown", "json"]
+_SHAPES: Mapping[Shape, Kind] = {
+    "boolean": "boolean", "number": "number", "choice": "choice", "constant": "choice", "checks": "checks",
+    "list": "list", "shown": "shown",
+}  # fmt: skip
+_FORMATS = {"email": "email", "uri": "url", "date": "date"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,11 @@ class Field:
     choices: Sequence[Choice] = ()
     input_type: str = "text"
     shown: str = ""
-    """What stands in it at first; of a choice, its number."""
+    """What stands in it at first; of choices, their numbers."""
+    nullable: bool = False
+    secret: bool = False
+    """What was put in is never shown again."""
+    given: Any = None
     of: str = ""
     """The object of the answer that it is a field of; empty: the answer itself."""
 
@@ -62,26 +73,28 @@ def _inner(part: Part, inner: Part) -> Field:
 
 
 def _field(part: Part) -> Field:
-    schema = part.schema
-    choices = part.choices or ((Choice(schema["const"], shown(schema["const"])),) if "const" in schema else ())
-    kind = "choice" if choices else _kind(part)
-    title, said = schema.get("title"), schema.get("description")
+    look, kind = part.look, _kind(part)
+    choices = item_of(part).choices if kind == "checks" else part.choices
+    if "const" in look and kind == "choice":
+        choices = (Choice(look["const"], shown(look["const"])),)
+    title, said, secret = look.get("title"), look.get("description"), is_secret(look)
     label = str(title) if title else part.name.replace("_", " ").capitalize() or "Answer"
+    given = part.given[0] if part.given else None
     return Field(
-        part.name, kind, schema, label, str(said) if said else "", part.required, choices,
-        _FORMATS.get(str(schema.get("format")), "text"), _shown(kind, choices, part.given[0] if part.given else None),
+        part.name, kind, part.schema, label, str(said) if said else "", part.required, choices,
+        "password" if secret else _FORMATS.get(str(look.get("format")), "text"),
+        "" if secret else _shown(kind, choices, given), nullable=is_nullable(look), secret=secret, given=given,
     )  # fmt: skip
 
 
 def _kind(part: Part) -> Kind:
-    if part.type == "boolean":
-        return "boolean"
-    if part.type == "number":
-        return "number"
-    if part.type == "string" or not types_of(part.schema):
-        longest = part.schema.get("maxLength")
-        short = "format" in part.schema or (isinstance(longest, int) and longest <= 200)
-        return "text" if short else "long"
+    shape = shape_of(part)
+    if shape in _SHAPES:
+        return _SHAPES[shape]
+    if shape in ("text", "long") or not types_of(part.look):
+        longest = part.look.get("maxLength")
+        short = "format" in part.look or is_secret(part.look) or (isinstance(longest, int) and longest <= 200)
+        return "text" if short and shape != "long" else "long"
     return "json"
 
 
@@ -90,6 +103,11 @@ def _shown(kind: Kind, choices: Sequence[Choice], default: Any) -> str:
         return ""
     if kind == "choice":
         return next((str(number) for number, choice in enumerate(choices) if choice.value == default), "")
+    if kind == "checks":
+        marked = [number for number, choice in enumerate(choices) if is_array(default) and choice.value in default]
+        return "\n".join(map(str, marked))
+    if kind == "list" and is_array(default):
+        return "\n".join(map(shown, default))
     return ("true" if default else "") if kind == "boolean" else shown(default)
 
 
@@ -106,7 +124,12 @@ def answer_of(fields: Sequence[Field], given: Mapping[str, str]) -> Any:
         into = values.setdefault(field.of, {}) if field.of else values
         if field.kind == "boolean":
             into[field.name] = text == "true"
-        elif text != "" or (field.required and field.kind in ("text", "long")):
+        elif field.kind == "shown":
+            if field.given is not None:
+                into[field.name] = field.given
+        elif text == "" and field.required and field.nullable:
+            into[field.name] = None
+        elif text != "" or (field.required and field.kind in ("text", "long", "list", "checks")):
             into[field.name] = _value(field, text)
     needed = {field.of for field in fields if field.required}
     for of in {field.of for field in fields if field.of} - needed:
@@ -119,10 +142,16 @@ def answer_of(fields: Sequence[Field], given: Mapping[str, str]) -> Any:
 
 def _value(field: Field, text: str) -> Any:
     if field.kind == "choice":
-        number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else len(field.choices)
-        return field.choices[number].value if number < len(field.choices) else text
+        return _chosen(field, text)
+    if field.kind == "checks":
+        return [_chosen(field, each) for each in text.split()]
     text = text.replace("\r\n", "\n")
     try:
-        return read_value(text, field.schema)
+        return given_as(text, field.schema)
     except ValueError:
         return text
+
+
+def _chosen(field: Field, text: str) -> Any:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else len(field.choices)
+    return field.choices[number].value if number < len(field.choices) else text

@@ -13,12 +13,19 @@ from agentflow.engine import WaitView
 from agentflow.server.answering.fields import Field
 
 STYLE: Final = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+_PLACEHOLDERS: Final = {"json": "JSON", "list": "One a line"}
 REASON: Final = "reason"
 CHECK: Final = "check"
+JSON: Final = "json"
 
 
 def asking(
-    view: WaitView, fields: Sequence[Field], filled: Mapping[str, str], check: str, problem: str | None = None
+    view: WaitView,
+    fields: Sequence[Field],
+    filled: Mapping[str, str],
+    check: str,
+    problem: str | None = None,
+    raw: str = "",
 ) -> str:
     """Return the page that asks.
 
@@ -28,6 +35,7 @@ def asking(
         filled: what stands in the fields.
         check: what the form brings back.
         problem: what was wrong with the answer before.
+        raw: what stands where the whole answer is written as JSON.
     """
     told = f'<div class="bad" role="alert">{escape(problem)}</div>' if problem else ""
     until = f" It is open until {_time(view.expires_at)}." if view.expires_at is not None else ""
@@ -39,6 +47,10 @@ def asking(
 <blockquote>{escape(view.message)}</blockquote>{_gate(view)}
 {told}<form method="post" autocomplete="off">{hidden}{inputs}
 <button class="main" name="do" value="answer">Send the answer</button></form>
+<details{" open" if raw else ""}><summary>Answer with JSON</summary>
+<form method="post" autocomplete="off">{hidden}<label for="{JSON}">The whole answer</label>
+<textarea id="{JSON}" name="{JSON}" placeholder="JSON" spellcheck="false">{escape(raw)}</textarea>
+<button class="other" name="do" value="{JSON}">Send it</button></form></details>
 <details><summary>Refuse to answer</summary>
 <form method="post" autocomplete="off">{hidden}<label for="{REASON}">Why</label>
 <textarea id="{REASON}" name="{REASON}" maxlength="2000"></textarea>
@@ -55,7 +67,7 @@ def _gate(view: WaitView) -> str:
 
 def _input(number: int, field: Field, filled: Mapping[str, str]) -> str:
     key, name = f"f{number}", escape(field.key)
-    value = filled.get(field.key, field.shown)
+    value = "" if field.secret else filled.get(field.key, field.shown)
     mark = "" if field.required else ' <span class="soft">(optional)</span>'
     label = f'<label for="{key}">{escape(field.label)}{mark}</label>'
     about = f'<small id="{key}h">{escape(field.help)}</small>' if field.help else ""
@@ -65,18 +77,32 @@ def _input(number: int, field: Field, filled: Mapping[str, str]) -> str:
         on = " checked" if value == "true" else ""
         box = f'<label class="check"><input type="checkbox" value="true" {attributes}{on}>'
         return f"{box}{escape(field.label)}</label>{about}"
+    if field.kind == "shown":
+        return f'{label}<output id="{key}">{escape(value)}</output>{about}'
+    if field.kind == "checks":
+        return _boxes(key, name, field, value) + about
     if field.kind == "choice":
         options = "".join(
             f'<option value="{place}"{" selected" if value == str(place) else ""}>{escape(choice.label)}</option>'
             for place, choice in enumerate(field.choices)
         )
         return f'{label}<select {attributes}{needed}><option value="">Choose …</option>{options}</select>{about}'
-    if field.kind in ("long", "json"):
-        hint = ' placeholder="JSON" spellcheck="false"' if field.kind == "json" else ""
+    if field.kind in ("long", "json", "list"):
+        hint = f' placeholder="{_PLACEHOLDERS[field.kind]}" spellcheck="false"' if field.kind != "long" else ""
         needed = needed if field.kind == "json" else ""  # an empty text is one
         return f"{label}<textarea {attributes}{needed}{hint}>{escape(value)}</textarea>{about}"
     kind = 'type="text" inputmode="decimal"' if field.kind == "number" else f'type="{field.input_type}"'
     return f'{label}<input {kind} {attributes}{needed} value="{escape(value)}">{about}'
+
+
+def _boxes(key: str, name: str, field: Field, value: str) -> str:
+    marked = value.split()
+    boxes = "".join(
+        f'<label class="check"><input type="checkbox" value="{place}" name="v.{name}"'
+        f"{' checked' if str(place) in marked else ''}>{escape(choice.label)}</label>"
+        for place, choice in enumerate(field.choices)
+    )
+    return f'<fieldset id="{key}"><legend>{escape(field.label)}</legend>{boxes}</fieldset>'
 
 
 def over(title: str, text: str) -> str:

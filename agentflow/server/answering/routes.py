@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from agentflow.data import parse
 from agentflow.engine import Answer, Decline, Engine, WaitView
 from agentflow.engine.finding import task_of
 from agentflow.engine.models import wait_view
@@ -86,7 +87,7 @@ async def _posted(engine: Engine, request: Request, link: Link, view: WaitView) 
         sent = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=500)
     except ValueError:
         return _html(page.over(*_STRANGE), 400)
-    given = {name: values[-1] for name, values in sent.items()}
+    given = {name: "\n".join(values) if name.startswith("v.") else values[-1] for name, values in sent.items()}
     if not _is_checked(engine, link, given.get(page.CHECK, "")):
         return _html(page.over(*_STRANGE), 403)
     return await _answered(engine, request, link, view, given)
@@ -95,15 +96,21 @@ async def _posted(engine: Engine, request: Request, link: Link, view: WaitView) 
 async def _answered(engine: Engine, request: Request, link: Link, view: WaitView, given: Mapping[str, str]) -> Response:
     filled = {name.removeprefix("v."): value for name, value in given.items() if name.startswith("v.")}
     answer: Answer | Decline
-    if given.get("do") == "decline":
+    raw = given.get(page.JSON, "") if given.get("do") == page.JSON else ""
+    if raw:
+        try:
+            answer = Answer(parse(raw))
+        except ValueError as error:
+            return _html(_asking(engine, link, view, filled, f"That isn't JSON: {error}", raw), 422)
+    elif given.get("do") == "decline":
         answer = Decline(given.get(page.REASON, "")[:2000] or "refused on the answer page")
     else:
-        answer = Answer(answer_of(fields_of(view.schema), filled))
+        answer = Answer(answer_of(fields_of(view.schema, view.default if view.has_default else None), filled))
     try:
         await engine.resume(view.id, answer, door=DOOR, principal=link.principal)
     except InputError as error:
         told = "\n".join(["That doesn't fit:", error.why or error.what])
-        return _html(_asking(engine, link, view, filled, engine.config.redactor.text(told)), 422)
+        return _html(_asking(engine, link, view, filled, engine.config.redactor.text(told), raw), 422)
     except ConflictError:
         pass  # somebody else was first: the page tells
     except AgentflowError:
@@ -111,10 +118,14 @@ async def _answered(engine: Engine, request: Request, link: Link, view: WaitView
     return RedirectResponse(f"./{request.path_params['token']}", 303, HEADERS)  # whatever a proxy has before it
 
 
-def _asking(engine: Engine, link: Link, view: WaitView, filled: Mapping[str, str], problem: str | None = None) -> str:
+def _asking(
+    engine: Engine, link: Link, view: WaitView, filled: Mapping[str, str], problem: str | None = None, raw: str = ""
+) -> str:
     check = engine.sealer.seal(b"", purpose=_purpose(link), owner=link.principal.owner)
     default = view.default if view.has_default else None
-    return page.asking(view, fields_of(view.schema, default), filled, check, problem)
+    fields = fields_of(view.schema, default)
+    shown = "" if any(field.secret for field in fields) else raw
+    return page.asking(view, fields, filled, check, problem, shown)
 
 
 def _is_checked(engine: Engine, link: Link, check: str) -> bool:
