@@ -146,16 +146,16 @@ def _started(fresh: tuple[tuple[str, str], ...]) -> _Forking:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(FRESH)}
     with theirs, listening:
         numbers = [theirs.fileno(), listening.fileno()]
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # its output is a pipe: the streams that a server inherits were made for one
             [sys.executable, __file__, *map(str, numbers)],
-            cwd="/", env={**environ, **dict(fresh), "PYTHONUNBUFFERED": "1"}, stdin=subprocess.DEVNULL,
+            cwd="/", env={**environ, **dict(fresh)}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             pass_fds=numbers, start_new_session=True,
         )  # fmt: skip
 
     @atexit.register
     def close() -> None:
         ours.close()
-        process.wait(PATIENCE)
+        process.communicate(timeout=PATIENCE)
         folder.cleanup()
 
     return _Forking(ours, address)

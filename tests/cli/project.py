@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cli.forks import COMMAND, Forker
+from tests.servers import relayed
 
 LIMIT = 60
 
@@ -79,7 +80,7 @@ def boom():
 
 
 async def hang():
-    Path("hanging").write_text("x")
+    Path("hanging").write_text(str(os.getpid()))
     while not Path("go").exists():
         await asyncio.sleep(0.02)
     return {"pid": os.getpid()}
@@ -115,9 +116,9 @@ class Project:
         )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a command that goes on by itself; the test ends it."""
+        """Start a command that goes on by itself; the test ends it. What is told its number is its relay's."""
         return subprocess.Popen(
-            [COMMAND, *arguments],
+            relayed([COMMAND, *arguments], self.environ),
             cwd=self.folder,
             env=self.environ,
             stdin=subprocess.DEVNULL,

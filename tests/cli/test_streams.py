@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import shlex
 import subprocess
 import sys
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from agentflow.cli.writer import Output
 from tests.cli.forks import COMMAND
 from tests.cli.project import Project
+from tests.servers import relayed
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs the streams of a POSIX system")
 
@@ -105,11 +107,13 @@ def scene(project: Project) -> Project:
 
 
 def shell(scene: Project, line: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run a line of bash in which `af` is the command."""
+    """Run a line of bash in which `af` is the command: a forked one, if no stream is closed from the start."""
+    env = {**scene.environ, **environ}
+    command = [COMMAND] if "&-" in line or not scene.forker.fits(env) else relayed([COMMAND], env)
     return subprocess.run(
-        ["bash", "-c", f'af() {{ "{COMMAND}" "$@"; }}; {line}'],
+        ["bash", "-c", f'af() {{ {shlex.join(command)} "$@"; }}; {line}'],
         cwd=scene.folder,
-        env={**scene.environ, **environ},
+        env=env,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -284,7 +288,7 @@ def test_stdin_that_is_no_text_is_told_as_such(scene: Project) -> None:
 @pytest.mark.timeout(120)
 def test_a_pipe_that_nobody_drains_does_not_stop_the_run(scene: Project) -> None:
     process = subprocess.Popen(
-        [COMMAND, "run", "talks"],
+        [*relayed([COMMAND], scene.environ), "run", "talks"],
         cwd=scene.folder, env=scene.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
@@ -299,7 +303,7 @@ def test_a_pipe_that_nobody_drains_does_not_stop_the_run(scene: Project) -> None
 def test_a_terminal_that_is_stopped_does_not_stop_the_run(scene: Project) -> None:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [COMMAND, "run", "talks", "--no-color"],
+        [*relayed([COMMAND], scene.environ), "run", "talks", "--no-color"],
         cwd=scene.folder, env={**scene.environ, "TERM": "dumb"}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=theirs,
     )  # fmt: skip

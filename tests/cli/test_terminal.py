@@ -7,11 +7,12 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pexpect
 import pytest
+
+from tests.servers import COMMAND, relayed
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -20,13 +21,14 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 @contextmanager
 def terminal(project: Any, *arguments: str, **environ: str) -> Generator[Any]:
     """Run a command on a terminal of its own."""
-    command = str(Path(sys.executable).with_name("agentflow"))
+    env = {**project.environ, **environ}
+    command, *words = relayed([COMMAND, *arguments], env)
     spawn: Any = pexpect.spawn
     child = spawn(
         command,
-        list(arguments),
+        words,
         cwd=str(project.folder),
-        env={**project.environ, **environ},
+        env=env,
         encoding="utf-8",
         timeout=60,
         dimensions=(40, 100),
