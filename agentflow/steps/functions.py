@@ -261,14 +261,40 @@ def _single(shape: Shape, value: Any) -> dict[str, Any] | None:
     return {first.name: (value,) if first.kind is inspect.Parameter.VAR_POSITIONAL else value}
 
 
+def misfit(function: Callable[..., Any], value: Any) -> tuple[list[str], list[str]] | None:
+    """Return which parameters an input leaves out and which of its keys are none; None: it fits, as far as is known.
+
+    Args:
+        function: what is called.
+        value: the input; of a mapping only the keys count.
+    """
+    shape = shape_of(function)
+    if shape.signature is None or (value is None and shape.bare):
+        return None
+    given = _by_name(shape, value) if is_object(value) else None
+    if given is not None or _single(shape, value) is not None:
+        return None
+    keys: list[str] = list(value) if is_object(value) else []
+    unknown = [key for key in keys if key not in shape.names] if shape.rest is None else []
+    return [name for name in shape.required if name not in keys], unknown
+
+
+def takes(function: Callable[..., Any]) -> str:
+    """Return a function's parameters for a sentence: `text, limit?`."""
+    return _takes(shape_of(function))
+
+
+def _takes(shape: Shape) -> str:
+    return ", ".join(one if one in shape.required else f"{one}?" for one in shape.names) or "no arguments"
+
+
 def _mismatch(shape: Shape, value: Any, name: str) -> StepError:
-    takes = ", ".join(one if one in shape.required else f"{one}?" for one in shape.names) or "no arguments"
     if is_object(value):
         has = ", ".join(map(str, value)) or "no keys"
     else:
         has = "nothing" if value is None else "a single value"
     return StepError(
-        f'function "{name}" takes {takes}; the input has {has}',
+        f'function "{name}" takes {_takes(shape)}; the input has {has}',
         code="AF-PYTHON-ARGUMENTS",
         kind="invalid",
         retryable=False,

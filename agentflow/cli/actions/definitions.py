@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,16 +94,17 @@ def count_steps(workflow: Workflow) -> int:
 
 
 def validate(
-    common: Common, files: Sequence[str], shape: str, *, strict: bool, watch: bool, online: bool = False
+    common: Common, files: Sequence[str], shape: str, *, strict: bool, watch: bool, online: bool, imports: bool
 ) -> int:
-    """Check configs and tell every problem; `online` asks the servers of their tools, too."""
+    """Check configs and tell every problem; `online` asks servers of tools, `imports` looks at functions, too."""
     if shape not in FORMATS:
         raise usage(f'there is no format "{shape}"', f"one of: {', '.join(FORMATS)}")
     console = Common(config=common.config, json=shape == "json", no_color=common.no_color).console()
     names = list(files) or [_nearest(common)]
+    check = partial(_check, online=online, imports=imports)
     if watch:
-        return _watch(console, names, shape, strict=strict, online=online)
-    return _report(console, _check(names, online=online), shape, strict=strict)
+        return _watch(console, names, shape, strict=strict, check=check)
+    return _report(console, check(names), shape, strict=strict)
 
 
 def _nearest(common: Common) -> str:
@@ -116,7 +118,7 @@ def _nearest(common: Common) -> str:
     return os.path.relpath(found)
 
 
-def _check(names: Sequence[str], *, online: bool = False) -> Checked:
+def _check(names: Sequence[str], *, online: bool, imports: bool) -> Checked:
     from agentflow.config import load_config  # noqa: PLC0415  reads files
 
     checked = Checked()
@@ -131,6 +133,8 @@ def _check(names: Sequence[str], *, online: bool = False) -> Checked:
                     stale = schema_file.problem(config.file, main.text, main.file)
                     checked.problems += [] if stale is None else [stale]
                 checked.needs |= _needs(config)
+                if imports and not path.name.startswith(STDIN):  # whose folder nobody knows
+                    checked.problems += _functions(config)
                 if online:
                     from agentflow.cli.actions.online import check_online  # noqa: PLC0415  makes what steps use
 
@@ -138,6 +142,15 @@ def _check(names: Sequence[str], *, online: bool = False) -> Checked:
             except DefinitionError as error:
                 checked.problems += [_named(checked, problem, path) for problem in error.problems]
     return checked
+
+
+def _functions(config: Config) -> list[Problem]:
+    """Return what is wrong with the Python functions that a config names; most name none, and nothing is imported."""
+    if not config.python_modules:
+        return []
+    from agentflow.config.functions import check_functions  # noqa: PLC0415  imports modules of the user
+
+    return check_functions(config)
 
 
 def _needs(config: Config) -> dict[str, Preflight]:
@@ -275,7 +288,9 @@ def _sarif_result(problem: Problem) -> Mapping[str, Any]:
     return result
 
 
-def _watch(console: Console, names: Sequence[str], shape: str, *, strict: bool, online: bool) -> int:
+def _watch(
+    console: Console, names: Sequence[str], shape: str, *, strict: bool, check: Callable[[Sequence[str]], Checked]
+) -> int:
     """Check again whenever a file changes, until Ctrl+C."""
     code, seen = 0, dict[str, float]()
     try:
@@ -285,7 +300,7 @@ def _watch(console: Console, names: Sequence[str], shape: str, *, strict: bool, 
             now = {name: Path(name).stat().st_mtime for name in files if Path(name).exists()}
             if now != seen:
                 try:
-                    checked = _check(names, online=online)
+                    checked = check(names)
                     code = _report(console, checked, shape, strict=strict)
                 except AgentflowError as error:
                     code = door(error.code).exit_code

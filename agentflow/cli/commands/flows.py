@@ -81,6 +81,9 @@ def validate(
         bool,
         typer.Option("--online", help="Ask the servers of `tools` and `agents`, too: do these exist, do inputs fit."),
     ] = False,
+    no_import: Annotated[
+        bool, typer.Option("--no-import", help="Import no Python modules: functions stay unchecked.")
+    ] = False,
     config: options.Config = None,
     json: options.Json = False,
     no_color: options.NoColor = False,
@@ -94,8 +97,8 @@ def validate(
     """
     from agentflow.cli.actions.definitions import validate as do  # noqa: PLC0415  help must not pay for it
 
-    common = options.Common(config=config, json=json, no_color=no_color)
-    return do(common, list(files or ()), "json" if json else shape, strict=strict, watch=watch, online=online)
+    common, shape = options.Common(config=config, json=json, no_color=no_color), "json" if json else shape
+    return do(common, list(files or ()), shape, strict=strict, watch=watch, online=online, imports=not no_import)
 
 
 def workflows(
