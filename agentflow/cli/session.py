@@ -113,7 +113,7 @@ def find_project(common: Common, *, file: str | None = None, config: Literal["ne
         return Project(_store(common, nearest, plain.store), None, flags, plain)
     from agentflow.config import load_config  # noqa: PLC0415  the config's models; not for commands that only look
 
-    loaded = load_config(source, heard=hide_secrets)
+    loaded = load_config(source, heard=hide_secrets, sound=True)
     redact_by(loaded.redactor)
     return Project(_store(common, nearest, plain.store if plain is not None else loaded.store), loaded, flags)
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agentflow.errors import NotFoundError
+from agentflow.errors import DefinitionError, NotFoundError
 
 if TYPE_CHECKING:
     from agentflow.config import Config
@@ -32,9 +32,13 @@ def pick(config: Config, name: str | None, file: str | None) -> Workflow:
 
     Raises:
         NotFoundError: there is none of this name, or the file has several and none was named.
+        DefinitionError: the workflow has errors.
     """
+    if name is not None and name in config.broken:
+        raise DefinitionError(config.broken[name])
     known = list(config.workflows)
     if name is None:
+        known += config.broken
         if len(known) == 1:
             return config.workflows[known[0]]
         what = f'"{file}" has {len(known)} workflows: {", ".join(known[:5])}' if known else f'"{file}" has no workflow'

@@ -1,4 +1,4 @@
-"""What `run` says of its config: the warnings in short, and in which workflow the errors are."""
+"""What commands say of a config before they use it: the warnings in short, and which workflows have errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from agentflow.cli.console import Console
 from agentflow.cli.errors import head, printable, tell_lines
 from agentflow.cli.format import plural
-from agentflow.errors import DefinitionError, Problem
+from agentflow.errors import Problem
 
 if TYPE_CHECKING:
     from agentflow.config import Config
@@ -57,16 +57,18 @@ def _reached(config: Config, workflow: str) -> Collection[str]:
     return reached
 
 
-def blame(error: DefinitionError, workflow: str | None) -> DefinitionError:
-    """Return the error of a config with the workflows that it is in, where that isn't the one that is wanted."""
-    errors = [problem for problem in error.problems if problem.severity == "error" and problem.count == 1]
-    broken = list(dict.fromkeys(problem.workflow for problem in errors))
-    if workflow is None or workflow in broken or None in broken:
-        return error
-    names = ", ".join(f'"{name}"' for name in broken[:3]) + (" and others" if len(broken) > 3 else "")
-    told = DefinitionError(error.problems, error.what)
-    told.hint = (
-        f'no error is in "{workflow}" itself, but in {names}: a config is loaded as a whole; '
-        f'correct {"it" if len(broken) == 1 else "them"}, or run "{workflow}" from a file of its own'
-    )
-    return told
+def tell_broken(console: Console, config: Config, flags: str = "") -> None:
+    """Say which workflows of a config have errors, and that the command goes on without them.
+
+    Args:
+        console: where to.
+        config: the config.
+        flags: options to repeat in the command that tells the errors.
+    """
+    if not config.broken or console.quiet:
+        return
+    names = [f'"{name}"' for name in config.broken]
+    listed = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    one = len(names) == 1
+    what = f"workflow {listed} has errors and is left out" if one else f"workflows with errors are left out: {listed}"
+    tell_lines(console, printable([f"! {what}; see: agentflow validate{flags}"]))

@@ -167,7 +167,7 @@ class Files:
         if "workflows" not in data and not includes and not wrong:
             faults.add("AF-FIELD-MISSING", f'{owner} needs a field "workflows"', "")
         for identifier, pointer, value in _workflows(data.get("workflows"), owner, faults):
-            self._add(self._parse(value, identifier, pointer, document), document)
+            self._add(self._parse(value, identifier, pointer, document), document, identifier)
         listed = (includes,) if isinstance(includes, str) else tuple(includes)
         found: list[_Named] = []
         for number, pattern in enumerate(listed):
@@ -215,9 +215,10 @@ class Files:
             tally=self.tally,
         )
 
-    def _add(self, parsed: Parsed, document: Document) -> None:
+    def _add(self, parsed: Parsed, document: Document, named: str | None = None) -> None:
         workflow = parsed.workflow
-        self.problems.extend(parsed.problems if workflow is None else inside(workflow.id, parsed.problems))
+        name = workflow.id if workflow is not None else named
+        self.problems.extend(parsed.problems if name is None else inside(name, parsed.problems))
         if workflow is None:
             return
         before = self.sources.get(workflow.id)

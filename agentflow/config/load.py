@@ -32,6 +32,7 @@ def load_config(
     *,
     types: TypeLookup | None = None,
     heard: Callable[[Plain], None] | None = None,
+    sound: bool = False,
 ) -> Config:
     """Load and check a config file, a file with one workflow, or one of distri's files.
 
@@ -40,6 +41,8 @@ def load_config(
         types: finds step types; default: the registry.
         heard: is given the few fields that any file has as soon as they are read: before there are problems to show,
             and before code of the config is imported.
+        sound: leave workflows with errors out (`Config.broken` has them) instead of refusing the whole config; errors
+            of the config itself refuse it all the same, and so do errors in all of its workflows.
 
     Raises:
         NotFoundError: there is no such file.
@@ -66,7 +69,7 @@ def load_config(
     if heard is not None:
         files.heard = lambda data: heard(plain_of(found.absolute().parent, data))
     files.load(real)
-    return _finish(files, found.absolute())
+    return _finish(files, found.absolute(), sound=sound)
 
 
 def _not_found(path: Path, what: str) -> NotFoundError:
@@ -117,7 +120,7 @@ def type_lookup(types: TypeLookup | None) -> tuple[TypeLookup, Callable[[], Iter
     return registry.find, registry.names
 
 
-def _finish(files: Files, file: Path | None, folder: Path | None = None) -> Config:
+def _finish(files: Files, file: Path | None, folder: Path | None = None, *, sound: bool = False) -> Config:
     main = files.main
     folder = folder or (file.parent if file else Path.cwd())
     document = next(iter(files.documents.values()), None)
@@ -160,7 +163,7 @@ def _finish(files: Files, file: Path | None, folder: Path | None = None) -> Conf
     check_providers(config, faults)
     check_secrets(config, faults)
     problems = _with_modules(files.problems, files.own, faults) if files.own is not None else files.problems
-    return checked(config, files.types, [*problems, *faults.problems], config.workflows, files.tally)
+    return checked(config, files.types, [*problems, *faults.problems], config.workflows, files.tally, sound=sound)
 
 
 def _with_modules(problems: list[Problem], own: OwnTypes, faults: Faults) -> list[Problem]:
@@ -182,7 +185,15 @@ def _with_modules(problems: list[Problem], own: OwnTypes, faults: Faults) -> lis
     ]
 
 
-def checked(config: Config, types: TypeLookup, problems: list[Problem], names: Collection[str], tally: Tally) -> Config:
+def checked(
+    config: Config,
+    types: TypeLookup,
+    problems: list[Problem],
+    names: Collection[str],
+    tally: Tally,
+    *,
+    sound: bool = False,
+) -> Config:
     """Run the checks of some workflows, and raise or attach what is found."""
     from agentflow.definition.check import EnvInfo, check_workflow  # noqa: PLC0415  compiles templates
     from agentflow.definition.tools import name_problems  # noqa: PLC0415  as above
@@ -207,6 +218,10 @@ def checked(config: Config, types: TypeLookup, problems: list[Problem], names: C
     problems.extend(replace(problem, severity="warning") for problem in named if tally.take("warning"))
     problems = told(problems, tally, list(config.documents))
     if any(problem.severity == "error" for problem in problems):
-        raise DefinitionError(problems)
+        from agentflow.config.sound import without_broken  # noqa: PLC0415  hardly ever
+
+        if not sound:
+            raise DefinitionError(problems)
+        return without_broken(config, problems)
     config.warnings.extend(problems)
     return config

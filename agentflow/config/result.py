@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -83,6 +83,8 @@ class Config:
     sources: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """Workflow id → key of its file in `documents`."""
     warnings: list[Problem] = field(default_factory=list[Problem], repr=False)
+    broken: Mapping[str, Sequence[Problem]] = field(default_factory=dict[str, "Sequence[Problem]"], repr=False)
+    """Workflows that were left out because they, or those that they call, have errors; only where that was asked."""
     env_values: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """Values of `env`: the process's environment, else `.env` beside the file, else the default."""
 

@@ -1,4 +1,4 @@
-"""What `run` says of its config before it starts: warnings, and in which workflow an error is."""
+"""What commands say of a config before they use it: warnings, and which workflows have errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ workflows:
     steps:
       - {id: b, type: set, value: "{step.x}"}
 """
-NO_ERROR = 'hint: no error is in "fine" itself, but in'
 
 
 def warnings(text: str) -> list[str]:
@@ -52,20 +51,58 @@ def test_of_many_warnings_the_first_are_told_and_the_command_that_tells_all(proj
     assert told[-1] == "! 3 more warnings: agentflow validate many.yaml"
 
 
-def test_an_error_of_another_workflow_is_said_to_be_there(project: Any) -> None:
-    broken = CONFIG.replace('value: "{step.x}"', "valu: 1")
-    (project.folder / "agentflow.yaml").write_text(broken, encoding="utf-8")
+BROKEN = CONFIG.replace('value: "{step.x}"', "valu: 1")
+
+
+def test_an_error_in_one_workflow_keeps_no_other_from_running_and_is_told(project: Any) -> None:
+    (project.folder / "agentflow.yaml").write_text(BROKEN, encoding="utf-8")
     done = project.run("run", "fine")
+    assert (done.returncode, done.stdout) == (0, "1\n")
+    first = done.stderr.splitlines()[0]
+    assert first == '! workflows with errors are left out: "called", "caller"; see: agentflow validate'
+    assert project.run("run", "fine", "--quiet").stderr == ""
+    assert json.loads(project.run("run", "fine", "--json").stdout)["output"] == 1
+
+
+def test_a_workflow_with_errors_is_refused_with_them_and_so_is_one_that_calls_it(project: Any) -> None:
+    (project.folder / "agentflow.yaml").write_text(BROKEN, encoding="utf-8")
+    done = project.run("run", "called")
+    assert (done.returncode, done.stderr.count("error[")) == (65, 1)
+    assert 'step "b" (set) has no field "valu"' in done.stderr
+    done = project.run("run", "caller")
     assert done.returncode == 65
-    assert done.stderr.splitlines()[-1] == (
-        f'{NO_ERROR} "called": a config is loaded as a whole; correct it, or run "fine" from a file of its own'
-    )
-    assert json.loads(project.run("run", "fine", "--json").stderr)["error"]["hint"].startswith("no error is in")
-    assert NO_ERROR not in project.run("run", "called").stderr
+    assert 'workflow "caller" calls "called", which has errors' in done.stderr
+    assert 'step "b" (set) has no field "valu"' in done.stderr
+    assert project.run("validate").returncode == 65
 
 
-def test_an_error_of_the_config_itself_is_nobody_elses(project: Any) -> None:
+def test_the_other_workflows_are_listed_and_served(project: Any) -> None:
+    (project.folder / "agentflow.yaml").write_text(BROKEN, encoding="utf-8")
+    listed = project.run("workflows", "--json")
+    assert [each["id"] for each in json.loads(listed.stdout)["workflows"]] == ["fine"]
+    assert "left out" in project.run("workflows").stderr
+    served = project.run("mcp", stdin="")
+    told = '! workflows with errors are left out: "called", "caller"; see: agentflow validate\n'
+    assert (served.returncode, served.stderr) == (0, told)
+
+
+def test_a_file_of_two_workflows_has_none_to_start_by_itself_where_one_is_broken(project: Any) -> None:
+    text = "workflows:\n  a: {steps: [{id: s, type: set, value: 1}]}\n  b: {steps: [{id: s, type: nothing}]}\n"
+    (project.folder / "two.yaml").write_text(text, encoding="utf-8")
+    done = project.run("run", "two.yaml")
+    assert (done.returncode, "has 2 workflows: a, b" in done.stderr) == (66, True)
+    assert project.run("run", "two.yaml:a").returncode == 0
+
+
+def test_a_config_without_a_sound_workflow_is_refused_as_a_whole(project: Any) -> None:
+    text = "workflows:\n  a: {steps: [{id: s, type: nothing}]}\n  b: text\n"
+    (project.folder / "agentflow.yaml").write_text(text, encoding="utf-8")
+    done = project.run("workflows")
+    assert (done.returncode, done.stderr.count("error[")) == (65, 2)
+
+
+def test_an_error_of_the_config_itself_refuses_it(project: Any) -> None:
     (project.folder / "agentflow.yaml").write_text(f"limitz: {{}}\n{CONFIG}", encoding="utf-8")
     done = project.run("run", "fine")
     assert done.returncode == 65
-    assert NO_ERROR not in done.stderr
+    assert "limitz" in done.stderr

@@ -13,6 +13,7 @@ from agentflow.cli.options import Common
 from agentflow.cli.session import Session, drive, find_project, no_config
 from agentflow.cli.streams import wire
 from agentflow.cli.values import read_timeout, usage
+from agentflow.cli.verdict import tell_broken
 from agentflow.errors import AgentflowError
 
 LONGEST = 600.0
@@ -62,6 +63,7 @@ def serve(common: Common, hold: str, url: str | None) -> int:
     config = project.config
     if config is None:
         raise no_config(common.config)
+    tell_broken(console, config)
 
     async def work(session: Session) -> int:
         from agentflow.server import connecting  # noqa: PLC0415  as below

@@ -17,6 +17,7 @@ from agentflow.cli.format import plural
 from agentflow.cli.options import Common
 from agentflow.cli.refusals import tell_lost
 from agentflow.cli.session import find_project
+from agentflow.cli.verdict import tell_broken
 from agentflow.errors import AgentflowError, InputError
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def serve(common: Common, files: Sequence[str], at: Listen, grace: float) -> int
         )  # fmt: skip
     projects = [find_project(replace(common, config=name), config="needed") for name in files or (None,)]
     configs = [project.config for project in projects if project.config is not None]
+    for config in configs:
+        tell_broken(console, config)
     twice = [name for name, count in Counter(config.name for config in configs).items() if count > 1]
     if twice or sum(not config.named for config in configs) > 1:
         raise InputError(

@@ -19,13 +19,13 @@ from agentflow.cli.refusals import refused_data
 from agentflow.cli.session import Project, Session, drive, find_project, no_config
 from agentflow.cli.targets import pick, split_target
 from agentflow.cli.values import assignments, document, pairs, read_text, read_timeout, usage
-from agentflow.cli.verdict import blame, tell_warnings
+from agentflow.cli.verdict import tell_broken, tell_warnings
 from agentflow.cli.wait_texts import NOT_KEPT, open_lines
 from agentflow.codes import door
 from agentflow.data import is_object
 from agentflow.definition.models import Workflow
 from agentflow.engine.models import RetryPlan, Run
-from agentflow.errors import ConflictError, DefinitionError, Place
+from agentflow.errors import ConflictError, Place
 
 if TYPE_CHECKING:
     from agentflow.config import Config
@@ -95,7 +95,7 @@ def start(common: Common, wanted: Start) -> int:
     """Start a run and follow it."""
     console = common.console()
     file, name = split_target(wanted.workflow) if wanted.workflow is not None else (None, None)
-    project, config = _needed(common, file, name)
+    project, config = _needed(common, file)
     workflow = pick(config, name, file) if wanted.workflow is not None else choose(console, config, project.flags)
     if file is not None and not common.config:
         project = Project(project.store, config, f" -f {file}{project.flags}")
@@ -107,7 +107,9 @@ def start(common: Common, wanted: Start) -> int:
     timeout = read_timeout(wanted.timeout)
     labels = pairs(wanted.labels, "--label")
     check_answers(manner.answers, workflow, config.workflows)
-    tell_warnings(console, config, workflow.id, f" {file}" if file else f" -f {common.config}" if common.config else "")
+    flags = f" {file}" if file else f" -f {common.config}" if common.config else ""
+    tell_broken(console, config, flags)
+    tell_warnings(console, config, workflow.id, flags)
 
     async def work(session: Session) -> int:
         session.allow(timeout)
@@ -145,11 +147,8 @@ def _input(console: Console, wanted: Start, workflow: Workflow) -> Any:
     return read_input(wanted.inputs, wanted.input_json, workflow)
 
 
-def _needed(common: Common, file: str | None, name: str | None) -> tuple[Project, Config]:
-    try:
-        project = find_project(common, file=file, config="needed")
-    except DefinitionError as error:
-        raise blame(error, name) from None
+def _needed(common: Common, file: str | None) -> tuple[Project, Config]:
+    project = find_project(common, file=file, config="needed")
     if project.config is None:
         raise no_config(file)
     return project, project.config

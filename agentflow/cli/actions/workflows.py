@@ -14,6 +14,7 @@ from agentflow.cli.options import Common
 from agentflow.cli.session import exists, find_project, no_config, read
 from agentflow.cli.shown import redacted_data
 from agentflow.cli.tables import Column, layout, tabbed
+from agentflow.cli.verdict import tell_broken
 from agentflow.data import is_array, is_object
 from agentflow.definition.models import Trigger, Workflow
 from agentflow.definition.typed_text import resolve
@@ -41,6 +42,7 @@ def list_workflows(common: Common) -> int:
     config = project.config
     if config is None:
         raise no_config(None)
+    tell_broken(console, config)
     last: dict[str, tuple[str, Run]] = {}
     """Workflow → its last run, with its short id."""
 
