@@ -5,13 +5,11 @@ What `admit` lets in can be read back: by `decode`, by Python's `json`, also wit
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeGuard
-
-from pydantic_core import from_json, to_json
 
 from agentflow.errors import StoreError
 from agentflow.unfit import MAX_DIGITS, OutOfRange, UnfitError, find_fault, out_of_range
@@ -28,6 +26,42 @@ _LOST: Final = object()
 _TEXT: Final = frozenset({str})
 _SMALL: Final = 2 * MAX_DEPTH
 """Bytes below which no value is nested too deep."""
+
+
+# Pydantic's core reads and writes JSON several times as fast as Python does, but loading it takes longer than reading
+# what a list shows. It takes over with the first value that is written, or as soon as something else has loaded it.
+
+
+def _load() -> None:
+    """Let pydantic's core do all that follows."""
+    global _from_json, _to_json
+    import pydantic_core  # noqa: PLC0415
+
+    _from_json, _to_json = pydantic_core.from_json, pydantic_core.to_json
+
+
+def _first_to(value: object) -> bytes:
+    _load()
+    return _to_json(value)
+
+
+def _first_from(raw: bytes | str, *, allow_inf_nan: bool = True) -> Any:
+    """Read a short text in which both see the same; the other one decides on all that is unusual."""
+    if "pydantic_core" not in sys.modules and len(raw) <= _FEW and allow_inf_nan:
+        try:
+            text = raw if isinstance(raw, str) else raw.decode()
+            if text.count("[") + text.count("{") <= MAX_DEPTH and "\\u" not in text:
+                return json.loads(text)
+        except (ValueError, AttributeError):  # AttributeError: a hand has changed its column
+            pass
+    _load()
+    return _from_json(raw, allow_inf_nan=allow_inf_nan)
+
+
+_from_json: Callable[..., Any] = _first_from
+_to_json: Callable[..., bytes] = _first_to
+_FEW: Final = 4096
+"""Bytes of a text that Python may read."""
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:
@@ -54,7 +88,7 @@ def admit(value: object, limit: int | None = None, depth: int = MAX_DEPTH) -> by
         UnfitError: it isn't data, or too large.
     """
     try:
-        raw = to_json(value)
+        raw = _to_json(value)
     except Exception as error:  # pydantic_core raises its own types as well as UnicodeEncodeError
         raise find_fault(value, depth) or UnfitError(_words(error)) from None
     small = len(raw) < _SMALL
@@ -74,7 +108,7 @@ def normalise(value: object, limit: int | None = None, depth: int = MAX_DEPTH) -
     """
     if value is None or isinstance(value, bool) or (type(value) is str and value.isascii() and limit is None):
         return value
-    return from_json(admit(value, limit, depth))
+    return _from_json(admit(value, limit, depth))
 
 
 def encode(value: object) -> bytes:
@@ -83,7 +117,7 @@ def encode(value: object) -> bytes:
     Raises:
         UnfitError: it couldn't be read back.
     """
-    raw = to_json(value)
+    raw = _to_json(value)
     if len(raw) >= _SMALL and (_many_digits(raw) or not _shallow(value, raw, _DEEPEST)):
         _look(value, raw, _DEEPEST, plain=True)
     return raw
@@ -96,15 +130,17 @@ def decode(raw: bytes | str) -> Any:
         StoreError: it can't be read: what is stored is damaged, or an older version kept what it couldn't read.
     """
     try:
-        return from_json(raw)
+        return _from_json(raw)
     except ValueError as error:
         raise StoreError("stored data can't be read", code="AF-STORE-DAMAGED", why=str(error)) from None
 
 
 def salvaged(raw: bytes | str, otherwise: Any = None) -> Any:
     """Decode what a store gave back, or return something else where it can't be read: others go on beside it."""
+    if not raw:
+        return otherwise
     try:
-        return from_json(raw)
+        return _from_json(raw)
     except (ValueError, TypeError):  # TypeError: a hand has changed its column
         return otherwise
 
@@ -116,7 +152,7 @@ def is_readable(raw: bytes) -> bool:
 
 def copied(value: Any) -> Any:
     """Return a JSON value for code that may change it: what it came from stays as it is."""
-    return from_json(encode(value)) if is_object(value) or is_array(value) else value
+    return _from_json(encode(value)) if is_object(value) or is_array(value) else value
 
 
 def canonical(value: object) -> bytes:
@@ -126,6 +162,8 @@ def canonical(value: object) -> bytes:
 
 def digest(raw: bytes) -> str:
     """Return a short, collision-safe name of some bytes."""
+    import hashlib  # noqa: PLC0415  loads OpenSSL; who only shows stored data needs no digest
+
     return hashlib.blake2b(raw, digest_size=16).hexdigest()
 
 
@@ -186,14 +224,14 @@ def _look(value: object, raw: bytes, depth: int, *, plain: bool) -> None:
         raise fault
     around = _DEEPEST - depth
     try:
-        back = from_json(b"[" * around + raw + b"]" * around, allow_inf_nan=False)
+        back = _from_json(b"[" * around + raw + b"]" * around, allow_inf_nan=False)
     except ValueError as error:
         raise find_fault(value, depth) or UnfitError(_words(error)) from None
     if plain:
         return
     for _ in range(around):
         back = back[0]
-    if to_json(back) != raw:
+    if _to_json(back) != raw:
         raise UnfitError("two of its keys are one as texts")
 
 
@@ -213,7 +251,7 @@ def parse(text: str | bytes) -> Any:
     """
     text = text.removeprefix(b"\xef\xbb\xbf") if isinstance(text, bytes) else text.removeprefix("\ufeff")
     try:
-        value = from_json(text, allow_inf_nan=False)
+        value = _from_json(text, allow_inf_nan=False)
     except (ValueError, TypeError) as error:  # TypeError: half of a character pair stands in a str
         raise _misread(text, error) from None
     try:

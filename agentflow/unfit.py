@@ -8,8 +8,6 @@ from dataclasses import is_dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple, cast
 
-from pydantic_core import to_json
-
 MAX_DIGITS: Final = 4300
 """Digits of an integer that Python reads."""
 _PARTS = 8
@@ -91,6 +89,8 @@ def _foreign(item: Any) -> str | None:
         return None
     if isinstance(item, Iterator):
         return None  # looking would use it up
+    from pydantic_core import to_json  # noqa: PLC0415  what isn't data is told seldom
+
     try:
         to_json(item)
     except Exception:  # pydantic_core raises its own types, and whatever the object's own code raises

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -155,3 +157,45 @@ def test_what_isnt_json_isnt_taken_for_it(text: str | bytes) -> None:
     with pytest.raises(ValueError, match="line 1 column") as caught:
         parse(text)
     assert not isinstance(caught.value, UnfitError)
+
+
+_FIRST = """
+import json, sys
+from agentflow.data import decode
+from agentflow.errors import StoreError
+def read(text):
+    try:
+        return repr(decode(text))
+    except StoreError as error:
+        return error.why
+seen = []
+for text in json.loads(sys.stdin.read()):
+    sys.modules.pop("pydantic_core", None)
+    import agentflow.data
+    agentflow.data._from_json = agentflow.data._first_from
+    first = read(text)
+    import pydantic_core
+    agentflow.data._from_json = pydantic_core.from_json
+    seen.append([first, read(text)])
+print(json.dumps(seen))
+"""
+
+
+def test_what_is_read_before_pydantics_core_is_loaded_is_what_that_would_read() -> None:
+    texts = [
+        *("{}", "[]", "null", "0", "-0", "1E5", "1e999", "NaN", "-Infinity", '" "', '{"a": 1, "a": 2}', "true "),
+        *("", "nan", "01", "1.", "[1,]", '"\\t"', '"\t"', "'a'", '"\x7f"', "\ufeff{}", '"\\ud800"', '"\\u00e9"'),
+        *("9" * 5000, "12345678901234567890123", "[" * 90 + "]" * 90, "[" * 300 + "]" * 300, '{"a": "…"}'),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", _FIRST], input=json.dumps(texts), capture_output=True, text=True, check=True
+    )
+    assert [
+        (text, first) for text, (first, then) in zip(texts, json.loads(done.stdout), strict=True) if first != then
+    ] == []
+
+
+def test_a_short_text_is_read_without_loading_pydantics_core() -> None:
+    script = "import sys; from agentflow.data import decode; decode(b'[1]'); print('pydantic_core' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -62,7 +62,7 @@ class Patient:
 
     def load(self) -> None:
         """Load the config: most checks need it."""
-        from agentflow.cli.session import hide_secrets, no_config  # noqa: PLC0415  not while completing
+        from agentflow.cli.projects import hide_secrets, no_config  # noqa: PLC0415  not while completing
         from agentflow.config import load_config  # noqa: PLC0415
 
         path = Path(self.file) if self.file else find_config()

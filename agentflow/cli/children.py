@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from agentflow.cli.desk import Desk
 from agentflow.cli.format import GLYPHS, STYLES, duration, one_line
 from agentflow.cli.tables import cells, cut_to, pad
-from agentflow.store.contract import Store
 from agentflow.store.rows import TERMINAL, RunQuery, RunRow
+
+if TYPE_CHECKING:
+    from agentflow.store.contract import Readable
 
 MOST = 1000
 """Runs that are listed."""
@@ -24,7 +27,7 @@ class Child:
     depth: int
 
 
-async def children_of(store: Store, run_id: str) -> list[Child]:
+async def children_of(store: Readable, run_id: str) -> list[Child]:
     """Return the runs below a run: in the order in which they began, those of a child behind it."""
     found: list[Child] = []
     stack = [Child(row, step, 0) for row, step in await _started(store, run_id)]
@@ -35,7 +38,7 @@ async def children_of(store: Store, run_id: str) -> list[Child]:
     return found
 
 
-async def _started(store: Store, run_id: str) -> list[tuple[RunRow, str]]:
+async def _started(store: Readable, run_id: str) -> list[tuple[RunRow, str]]:
     """Return the runs that a run started itself, newest first, with the addresses of their steps."""
     rows = await store.list_runs(RunQuery(parent=run_id, limit=MOST))
     if not rows:

@@ -9,7 +9,6 @@ import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import anyio
@@ -18,19 +17,20 @@ from anyio.abc import TaskStatus
 from agentflow.cli.console import Console
 from agentflow.cli.desk import Desk, Project
 from agentflow.cli.errors import debugging
-from agentflow.cli.examples import quote
-from agentflow.cli.options import Common
+from agentflow.cli.projects import need_store
 from agentflow.cli.refusals import tell_lost
-from agentflow.cli.shown import redact_by
-from agentflow.errors import AgentflowError, NotFoundError
+from agentflow.engine.read.reader import Reader
+from agentflow.errors import AgentflowError
+from agentflow.store import open_store
+from agentflow.store.contract import Store
+from agentflow.store.places import refuse_platform
 
 if TYPE_CHECKING:
-    from agentflow.config import Config, Plain
+    from agentflow.config import Config
     from agentflow.engine import Engine
 
 GRACE = 3.0
 """Seconds that running steps get when their run is left."""
-DEFAULT_STORE = Path(".agentflow") / "runs.db"
 Host = Literal["all", "own", "none"]
 
 
@@ -86,96 +86,6 @@ class Session:
         await self.desk.learn(ids, kind)
 
 
-def find_project(common: Common, *, file: str | None = None, config: Literal["needed", "wanted", "none"]) -> Project:
-    """Find the config and the store that a command line means.
-
-    Args:
-        common: its options.
-        file: a workflow file named instead of a workflow.
-        config: whether it is needed, taken if it is there, or not read at all.
-
-    Raises:
-        NotFoundError: there is no config, and one is needed.
-        DefinitionError: the config isn't valid.
-    """
-    from agentflow.config.plain import find_config  # noqa: PLC0415  not for every command
-
-    nearest = Path(common.config) if common.config else find_config()
-    if common.config and nearest is not None and not nearest.exists():
-        raise no_config(common.config)
-    source = Path(file) if file else nearest
-    flags = f" -f {quote(common.config)}" if common.config else ""
-    flags += f" --store {quote(common.store)}" if common.store and not os.environ.get("AGENTFLOW_STORE") else ""
-    if source is None and config == "needed":
-        raise no_config(None)
-    plain = plain_config(nearest) if file or source is None or config == "none" else None
-    if plain is not None and (source is None or config == "none"):
-        return Project(_store(common, nearest, plain.store), None, flags, plain)
-    from agentflow.config import load_config  # noqa: PLC0415  the config's models; not for commands that only look
-
-    loaded = load_config(source, heard=hide_secrets, sound=True)
-    redact_by(loaded.redactor)
-    return Project(_store(common, nearest, plain.store if plain is not None else loaded.store), loaded, flags)
-
-
-def _store(common: Common, nearest: Path | None, named: str | None) -> str:
-    if common.store:
-        return common.store
-    folder = nearest.parent if nearest is not None else Path()
-    if named:
-        return named if "://" in named or named == ":memory:" else str(folder / named)
-    return str(folder / DEFAULT_STORE)
-
-
-def plain_config(file: Path | None) -> Plain:
-    """Read what looking at runs needs of a config.
-
-    From now on nothing shows the secrets that it names, not even an error of the config itself.
-    """
-    from agentflow.config.plain import Plain, read_plain  # noqa: PLC0415  not for every command
-
-    if file is None:
-        return Plain()
-    found = read_plain(file)
-    hide_secrets(found)
-    return found
-
-
-def hide_secrets(plain: Plain) -> None:
-    """Let nothing show the secrets that a config names."""
-    redact_by(plain.redactor)
-
-
-def no_config(name: str | None) -> NotFoundError:
-    """Make the error for a config that isn't there."""
-    near = next((each for each in ("agentflow.yaml", "agentflow.yml") if Path(each).exists()), None)
-    if name is None:
-        what = "no agentflow.yaml in this folder or above"
-        hint = "go to its folder, name a file: -f FILE, or begin a project: agentflow init DIR"
-    else:
-        what = f'no file "{name}"'
-        hint = f"{near} exists in this folder; did you mean that?" if near else "look at the path"
-    return NotFoundError(what, code="AF-CONFIG-NOT-FOUND", hint=hint)
-
-
-def exists(project: Project) -> bool:
-    """Whether the project has a store already.
-
-    Raises:
-        StoreError: there is a file without anything in it, or its folder can't be entered.
-    """
-    from agentflow.store.care import refuse_empty  # noqa: PLC0415  not for every command
-    from agentflow.store.places import there  # noqa: PLC0415
-
-    scheme, found, rest = project.store.partition("://")
-    if found and scheme != "sqlite":
-        return True  # opening it tells what is wrong
-    if not there(Path(rest.removeprefix("/") if found else scheme)):
-        return False
-    refuse_empty(project.store)
-    return True
-
-
 def drive(
     console: Console,
     project: Project,
@@ -203,7 +113,7 @@ def drive(
         StoreError: there is an empty file.
     """
     if not makes:
-        _need_store(project, kind)
+        need_store(project, kind)
     return anyio.run(drive_in_loop, console, project, work, host)
 
 
@@ -229,23 +139,32 @@ def read(
         NotFoundError: there is no store here yet.
         StoreError: there is an empty file.
     """
-    _need_store(project, kind)
+    need_store(project, kind)
     return anyio.run(_read_in_loop, console, project, work)
 
 
 async def _read_in_loop(console: Console, project: Project, work: Callable[[Desk], Awaitable[int]]) -> int:
-    from agentflow.engine.read.reader import Reader  # noqa: PLC0415  help must not pay for it
-
     _be_quiet()
     code = 0
     leaving = Leaving(anyio.CancelScope())
     async with anyio.create_task_group() as tasks:
         with leaving.scope:
             await tasks.start(leaving.hear)
-            async with Reader.open(project.store) as reader:
-                code = await work(Desk(console, project, reader))
+            async with _opened(project.store) as store:
+                code = await work(Desk(console, project, Reader(store)))
         tasks.cancel_scope.cancel()
     return leaving.code(code)
+
+
+@asynccontextmanager
+async def _opened(location: str) -> AsyncGenerator[Store]:
+    refuse_platform()
+    store = await open_store(location)
+    try:
+        yield store
+    finally:
+        with anyio.CancelScope(shield=True):
+            await store.close()
 
 
 @asynccontextmanager
@@ -254,7 +173,7 @@ async def with_engine(desk: Desk) -> AsyncGenerator[Session]:
     from agentflow.engine import Engine  # noqa: PLC0415  only what is planned needs it
 
     config = engine_config(desk.project)
-    async with Engine.open(desk.reader.store, config=config, host="none") as engine:
+    async with Engine.open(desk.project.store, config=config, host="none") as engine:
         session = Session(desk.console, desk.project, engine)
         session.desk = desk
         yield session
@@ -275,16 +194,6 @@ def engine_config(project: Project) -> Config | None:
         env_values=plain.env_values,
         python_modules=plain.python_modules,
     )
-
-
-def _need_store(project: Project, kind: Literal["run", "wait"]) -> None:
-    if not exists(project):
-        raise NotFoundError(
-            f"no store here yet, so there is no {kind}",
-            code="AF-WAIT-UNKNOWN" if kind == "wait" else "AF-RUN-UNKNOWN",
-            why=f"looked for {project.store}",
-            hint="the first run makes it: agentflow run",
-        )
 
 
 def _be_quiet() -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from agentflow.errors import AgentflowError, ConflictError, NotFoundError
 from agentflow.ids import is_id
 from agentflow.principal import Principal
-from agentflow.store.contract import Store
 from agentflow.store.rows import RunQuery, RunRow
 from agentflow.store.views import TaskView
+
+if TYPE_CHECKING:
+    from agentflow.store.contract import Readable
 
 Kind = Literal["run", "wait"]
 
 
-async def run_of(store: Store, run_id: str, principal: Principal) -> RunRow:
+async def run_of(store: Readable, run_id: str, principal: Principal) -> RunRow:
     """Return a run by its whole id; raises NotFoundError."""
     if not isinstance(run_id, str):  # pyright: ignore[reportUnnecessaryIsInstance]  users may give anything
         raise not_an_id(run_id, "a run")
@@ -32,7 +34,7 @@ def not_an_id(value: object, what: str) -> AgentflowError:
     return AgentflowError(told, code="AF-USAGE", hint=hint)
 
 
-async def task_of(store: Store, task_id: str, principal: Principal) -> TaskView | None:
+async def task_of(store: Readable, task_id: str, principal: Principal) -> TaskView | None:
     """Return a wait or an agent's turn by its whole id, or None."""
     view = await store.get_task(task_id)
     if view is None or not principal.answers(view.tenant, view.owner, view.task.assignees):
@@ -40,7 +42,7 @@ async def task_of(store: Store, task_id: str, principal: Principal) -> TaskView 
     return view
 
 
-async def known_task(store: Store, task_id: str, principal: Principal) -> None:
+async def known_task(store: Readable, task_id: str, principal: Principal) -> None:
     """Raise NotFoundError unless a task, a run's or another, is shown to a principal."""
     if await task_of(store, task_id, principal) is None:
         await run_of(store, task_id, principal)
@@ -51,7 +53,7 @@ def unknown_wait(task_id: str) -> NotFoundError:
     return NotFoundError(f'no wait "{task_id}"', code="AF-WAIT-UNKNOWN", hint="agentflow waits list")
 
 
-async def find(store: Store, ending: str, kind: Kind, principal: Principal) -> str:
+async def find(store: Readable, ending: str, kind: Kind, principal: Principal) -> str:
     """Return the whole id that `@last`, an ending or a whole id names; raises NotFoundError, or ConflictError."""
     if kind == "run" and ending == "@last":
         return await _newest(store, principal)
@@ -67,7 +69,7 @@ async def find(store: Store, ending: str, kind: Kind, principal: Principal) -> s
     return found[0]
 
 
-async def _newest(store: Store, principal: Principal) -> str:
+async def _newest(store: Readable, principal: Principal) -> str:
     newest = await store.list_runs(shown_to(principal, RunQuery(limit=1)))
     if not newest:
         raise NotFoundError("there are no runs yet", hint="agentflow run WORKFLOW")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from agentflow.errors import StoreError
-from agentflow.store.contract import Store
 
-__all__ = ("Store", "open_store")
+if TYPE_CHECKING:
+    from agentflow.store.contract import Readable, Store
+
+__all__ = ("look_into", "open_store")
 
 KIND_HINT = "use a path such as .agentflow/runs.db, or sqlite:///path/to/runs.db"
 """What to do about an unknown kind of store."""
@@ -30,15 +34,46 @@ async def open_store(location: str | Path, *, durability: Literal["strict", "rel
     Raises:
         StoreError: there is something at this place that isn't a store, or can't be used.
     """
-    text = str(location)
-    if text in (":memory:", "memory:"):
-        from agentflow.store.sqlite import open_memory  # noqa: PLC0415  only who uses a store pays for it
+    path = _path_of(location)
+    if path is None:
+        from agentflow.store.sqlite.store import open_memory  # noqa: PLC0415  only who uses a store pays for it
 
         return await open_memory()
-    _, found, rest = text.partition("://")
+    from agentflow.store.sqlite.store import open_sqlite  # noqa: PLC0415
+
+    return await open_sqlite(path, durability=durability)
+
+
+@contextmanager
+def look_into(location: str | Path) -> Generator[Readable | None]:
+    """Open a store to look at it, which needs no event loop: what it is asked, it answers without suspending.
+
+    Args:
+        location: of a store that is there; see `open_store`.
+
+    Yields:
+        The store; None where only `open_store` can open it: one in memory, or of an older version.
+
+    Raises:
+        StoreError: it isn't a store, or can't be read.
+    """
+    path = _path_of(location)
+    if path is None:
+        yield None
+        return
+    from agentflow.store.sqlite.looking import looking  # noqa: PLC0415  only who uses a store pays for it
+
+    with looking(path) as found:
+        yield found
+
+
+def _path_of(location: str | Path) -> Path | None:
+    """Return the file of a store, or None for one in memory; raises StoreError for an unknown kind."""
+    text = str(location)
+    if text in (":memory:", "memory:"):
+        return None
     unknown = unknown_kind(text)
     if unknown is not None:
         raise StoreError(unknown, code="AF-STORE-KIND", hint=KIND_HINT)
-    from agentflow.store.sqlite import open_sqlite  # noqa: PLC0415
-
-    return await open_sqlite(Path(rest.removeprefix("/") if found else text), durability=durability)
+    _, found, rest = text.partition("://")
+    return Path(rest.removeprefix("/") if found else text)

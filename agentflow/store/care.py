@@ -6,10 +6,13 @@ These work on a store's place, not on an open store: what they find must not dep
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agentflow.errors import StoreError
-from agentflow.store.findings import Glance, Progress, Report, Restored
 from agentflow.store.places import there
+
+if TYPE_CHECKING:
+    from agentflow.store.findings import Glance, Progress, Report, Restored
 
 _MAGIC = b"SQLite format 3\0"
 _HEAD = 105

@@ -138,10 +138,6 @@ class Ledger(Protocol):
         """
         ...
 
-    async def get_definition(self, digest: str) -> bytes | None:
-        """Return a definition, or None."""
-        ...
-
     async def find_idempotent(self, tenant: str, owner: str, agent: str, workflow: str, key: str) -> RunRow | None:
         """Return the run that was started with this idempotency key, by this agent or before agents were kept."""
         ...
@@ -176,17 +172,6 @@ class Ledger(Protocol):
         self, roots: Collection[int] | None = None, holders: Holders = None, agents: Agents = None
     ) -> float | None:
         """Return the earliest due time of a timer, of these roots or of all."""
-        ...
-
-    async def due(
-        self,
-        now: float,
-        roots: Collection[int] | None = None,
-        holders: Holders = None,
-        limit: int = 500,
-        agents: Agents = None,
-    ) -> list[tuple[int, TimerRow]]:
-        """Return (root, timer) for timers that are due, earliest first."""
         ...
 
     async def answer(
@@ -256,6 +241,13 @@ class Ledger(Protocol):
 
     async def hosts(self) -> list[str]:
         """Return ids of all holders named in leases."""
+        ...
+
+    async def purge(self, query: PurgeQuery, limit: int = 500) -> int:
+        """Delete one batch of ended root runs (with their trees) that needn't be kept; returns how many root runs.
+
+        Definitions that no run is left of, and that none pins, go with them.
+        """
         ...
 
 
@@ -330,15 +322,32 @@ class Reads(Protocol):
         """Load a tree where `load` refuses to, without its damaged results: to end it or to retry it, not to go on."""
         ...
 
-    async def purge(self, query: PurgeQuery, limit: int = 500) -> int:
-        """Delete one batch of ended root runs (with their trees) that needn't be kept; returns how many root runs.
+    async def get_definition(self, digest: str) -> bytes | None:
+        """Return a definition, or None."""
+        ...
 
-        Definitions that no run is left of, and that none pins, go with them.
-        """
+    async def due(
+        self,
+        now: float,
+        roots: Collection[int] | None = None,
+        holders: Holders = None,
+        limit: int = 500,
+        agents: Agents = None,
+    ) -> list[tuple[int, TimerRow]]:
+        """Return (root, timer) for timers that are due, earliest first."""
         ...
 
 
-class Store(TaskStore, Ledger, Reads, Protocol):
+class Readable(TaskStore, Reads, Protocol):
+    """What is needed to look at what a store holds: it changes nothing."""
+
+    @property
+    def liveness(self) -> Liveness:
+        """Which hosts live."""
+        ...
+
+
+class Store(Readable, Ledger, Protocol):
     """All of it, over one database."""
 
     @property
@@ -352,11 +361,6 @@ class Store(TaskStore, Ledger, Reads, Protocol):
     @property
     def shared(self) -> bool:
         """Whether other processes can use this store too: somebody has to look for what they do."""
-        ...
-
-    @property
-    def liveness(self) -> Liveness:
-        """Which hosts live."""
         ...
 
     @property

@@ -14,10 +14,11 @@ from anyio.lowlevel import checkpoint
 
 from agentflow import Engine, Workflow
 from agentflow.cli import follow
+from agentflow.cli.desk import Project
 from agentflow.cli.follow import Follower, Manner
 from agentflow.cli.options import Common
 from agentflow.cli.refusals import refusal
-from agentflow.cli.session import Project, Session
+from agentflow.cli.session import Session
 from agentflow.errors import StoreError
 from agentflow.steps import ForEachField, python, set_, wait_for_input
 from agentflow.store.rows import Event

@@ -16,7 +16,15 @@ PLANNER = ("agentflow.engine.engine", "agentflow.engine.plan", "agentflow.engine
 MODELS = ("agentflow.definition.config_file", "agentflow.config.load", "agentflow.config.result")
 PROTOCOLS = ("a2a", "mcp", "starlette", "uvicorn", "httpx", "agentflow_a2a", "agentflow_mcp")
 STORE = ("agentflow.store.sqlite", "apsw", "anyio")
-PYDANTIC = ("pydantic",)
+PYDANTIC = ("pydantic", "pydantic_core")
+WRITES = (
+    "anyio",
+    "asyncio",
+    "agentflow.store.sqlite.writer",
+    "agentflow.store.sqlite.batch",
+    "agentflow.store.contract",
+)
+"""What changes a store, and what waits."""
 READS = (*PLANNER, *MODELS, *PROTOCOLS)
 """What commands don't load that only look at a store."""
 
@@ -30,12 +38,12 @@ TABLE: dict[str, tuple[str, ...]] = {
     "graph report": (*PLANNER, *PROTOCOLS, "agentflow.store.sqlite", "apsw"),
     "workflows": (*PLANNER, *PROTOCOLS),
     "steps": (*PLANNER, *PROTOCOLS, "agentflow.store.sqlite", "apsw"),
-    "runs list": (*READS, *PYDANTIC),
-    "runs usage": (*READS, *PYDANTIC),
+    "runs list": (*READS, *PYDANTIC, *WRITES),
+    "runs usage": (*READS, *PYDANTIC, *WRITES),
     "runs show": READS,
     "runs show --events": READS,
-    "waits": (*READS, *PYDANTIC),
-    "waits show @last": READS,
+    "waits": (*READS, *PYDANTIC, *WRITES),
+    "waits show @last": (*READS, *WRITES),
 }
 """Command → modules, with all inside of them, that it doesn't load."""
 

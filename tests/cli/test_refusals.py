@@ -21,9 +21,10 @@ from agentflow import Workflow, config_from
 from agentflow.cli import session as sessions
 from agentflow.cli.actions.start import follow
 from agentflow.cli.console import Console, make_console
+from agentflow.cli.desk import Project
 from agentflow.cli.follow import Manner
 from agentflow.cli.refusals import not_saved
-from agentflow.cli.session import Leaving, Project, Session
+from agentflow.cli.session import Leaving, Session
 from agentflow.engine.host import host
 from agentflow.errors import AgentflowError, StoreError
 from agentflow.steps import ForEachField, python, set_

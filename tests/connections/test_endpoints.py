@@ -22,7 +22,7 @@ from agentflow.requirements.connections.settings import AllSettings
 from agentflow.sealing import Sealer
 from agentflow.steps.network import Policy, Section
 from agentflow.steps.network_httpx2 import GuardedTransport2
-from agentflow.store.sqlite import open_memory
+from agentflow.store.sqlite.store import open_memory
 from tests.connections.people import query_of
 from tests.steps.test_network import PRIVATE, PUBLIC, SPECIAL
 

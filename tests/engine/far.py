@@ -19,7 +19,7 @@ from agentflow.store.acknowledgement import Fenced
 from agentflow.store.common import frozen, report
 from agentflow.store.contract import Definitions
 from agentflow.store.rows import RunChange
-from agentflow.store.sqlite import SqliteStore
+from agentflow.store.sqlite.store import SqliteStore
 
 TURNS = 8
 """Fewer than so many turns of the loop does a call take each way: by lot, so that one overtakes another."""

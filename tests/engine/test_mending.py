@@ -11,7 +11,8 @@ from agentflow.definition.models import Step, Workflow
 from agentflow.engine import RetryPlan
 from agentflow.errors import ConflictError, InputError, NotFoundError
 from agentflow.steps import delay, parallel, sequence, set_, workflow
-from agentflow.store import Store, open_store
+from agentflow.store import open_store
+from agentflow.store.contract import Store
 from agentflow.testing import RunOutcome
 from tests.engine.hands import Fails
 from tests.engine.lab import Lab

@@ -24,7 +24,7 @@ from agentflow.store.acknowledgement import Fenced
 from agentflow.store.contract import Definitions
 from agentflow.store.loaded import LoadedTree
 from agentflow.store.rows import RunChange
-from agentflow.store.sqlite import SqliteStore
+from agentflow.store.sqlite.store import SqliteStore
 from agentflow.store.views import Inbox
 from tests.engine.hands import Gate
 from tests.engine.lab import LIMIT, Lab

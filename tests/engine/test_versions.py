@@ -35,8 +35,9 @@ def _upgrade(path: Path) -> None:
 
 def _become_newer(patch: pytest.MonkeyPatch) -> None:
     steps = (*migrations(), NEXT)
+    patch.setattr(schema, "migrations", lambda: steps)
     for module in (schema, place):
-        patch.setattr(module, "migrations", lambda: steps)
+        patch.setattr(module, "latest", lambda: len(steps))
 
 
 @pytest.mark.parametrize("grace", [0.0, 10.0])

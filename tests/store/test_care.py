@@ -307,7 +307,7 @@ async def test_a_store_of_an_older_layout_is_written_anew_once(tmp_path: Path) -
 async def test_purging_a_large_run_goes_in_transactions_of_bounded_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agentflow.store.sqlite.reads._ROOM", 60)
+    monkeypatch.setattr("agentflow.store.sqlite.purging._ROOM", 60)
     path = tmp_path / "runs.db"
     store = await _filled(path, runs=3, steps=300)
     other = await _filled(tmp_path / "other.db", runs=1)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agentflow.store import Store, open_store
+from agentflow.store import open_store
+from agentflow.store.contract import Store
 from agentflow.testing.store_suite import DurableSuite, StoreSuite
 
 pytestmark = pytest.mark.anyio

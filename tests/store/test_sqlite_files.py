@@ -15,12 +15,12 @@ from agentflow.store import open_store
 from agentflow.store.rows import (
     RunChange,
 )
-from agentflow.store.sqlite import SqliteStore
 from agentflow.store.sqlite.faults import store_error
 from agentflow.store.sqlite.file.place import InFile
 from agentflow.store.sqlite.place import check_sqlite
 from agentflow.store.sqlite.schema import migrate, migrations
 from agentflow.store.sqlite.sql import do, number, one, rows
+from agentflow.store.sqlite.store import SqliteStore
 from agentflow.testing.store_suite.builders import note, start, step, text_id
 
 pytestmark = pytest.mark.anyio
@@ -280,8 +280,9 @@ async def test_a_failed_migration_leaves_the_store_as_it_was(tmp_path: Path, mon
     await start(store, "r1")
     await store.close()
     steps = (*migrations(), "CREATE TABLE extra (a); CREATE TABLE runs (b);")
+    monkeypatch.setattr("agentflow.store.sqlite.schema.migrations", lambda: steps)
     for module in ("schema", "file.place"):
-        monkeypatch.setattr(f"agentflow.store.sqlite.{module}.migrations", lambda: steps)
+        monkeypatch.setattr(f"agentflow.store.sqlite.{module}.latest", lambda: len(steps))
     with pytest.raises(StoreError):
         await open_store(path)
     monkeypatch.undo()

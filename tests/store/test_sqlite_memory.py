@@ -16,8 +16,9 @@ from agentflow.steps import python
 from agentflow.store import open_store
 from agentflow.store.distri import WorkflowRecords
 from agentflow.store.rows import RunChange, RunQuery
-from agentflow.store.sqlite import SqliteStore, memory
+from agentflow.store.sqlite import memory
 from agentflow.store.sqlite.sql import rows
+from agentflow.store.sqlite.store import SqliteStore
 from agentflow.testing.faults import doom
 from agentflow.testing.store_suite.builders import new_run, start, step, text_id
 

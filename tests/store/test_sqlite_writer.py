@@ -13,9 +13,9 @@ import pytest
 
 from agentflow.errors import StoreError
 from agentflow.store import open_store
-from agentflow.store.sqlite import SqliteStore
 from agentflow.store.sqlite.file.place import InFile
 from agentflow.store.sqlite.sql import do, rows
+from agentflow.store.sqlite.store import SqliteStore
 from agentflow.store.sqlite.writer import Writer
 from agentflow.testing.store_suite.builders import start
 

@@ -15,7 +15,8 @@ from agentflow.cli.documents import wait_data
 from agentflow.cli.errors import error_lines, tell_lines
 from agentflow.cli.format import compact, one_line, plural, rough
 from agentflow.cli.options import Common
-from agentflow.cli.session import Session, drive, find_project
+from agentflow.cli.projects import find_project
+from agentflow.cli.session import Session, drive
 from agentflow.cli.values import assignments, document, read_timeout, usage
 from agentflow.cli.wait_texts import wait_command, wait_head, who
 from agentflow.codes import door

@@ -14,7 +14,8 @@ from agentflow.cli.documents import run_data
 from agentflow.cli.follow import Follower, Manner
 from agentflow.cli.format import plural
 from agentflow.cli.options import Common
-from agentflow.cli.session import Session, drive, exists, find_project
+from agentflow.cli.projects import exists, find_project
+from agentflow.cli.session import Session, drive
 from agentflow.cli.values import read_timeout, usage
 from agentflow.cli.wait_texts import wait_command
 from agentflow.engine import Run

@@ -15,7 +15,7 @@ from agentflow.cli.console import Console
 from agentflow.cli.errors import definition_lines, problem_data, tell_lines
 from agentflow.cli.format import plural
 from agentflow.cli.options import Common
-from agentflow.cli.session import hide_secrets, no_config
+from agentflow.cli.projects import hide_secrets, no_config
 from agentflow.cli.shown import redacted_data
 from agentflow.cli.targets import split_target
 from agentflow.cli.values import read_text, usage

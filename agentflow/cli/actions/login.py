@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from agentflow.cli.format import plural
 from agentflow.cli.options import Common
-from agentflow.cli.session import Session, drive, find_project
+from agentflow.cli.projects import find_project
+from agentflow.cli.session import Session, drive
 from agentflow.cli.signing import Wanted, sign_in
 from agentflow.cli.values import read_timeout
 from agentflow.engine import WaitView

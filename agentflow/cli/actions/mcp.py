@@ -10,7 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from agentflow.cli.options import Common
-from agentflow.cli.session import Session, drive, find_project, no_config
+from agentflow.cli.projects import find_project, no_config
+from agentflow.cli.session import Session, drive
 from agentflow.cli.streams import wire
 from agentflow.cli.values import read_timeout, usage
 from agentflow.cli.verdict import tell_broken

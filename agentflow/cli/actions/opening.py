@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from agentflow.cli.actions.change import carry_on, observe
 from agentflow.cli.actions.waits import OPEN, find_wait
 from agentflow.cli.options import Common
-from agentflow.cli.session import Session, drive, find_project
+from agentflow.cli.projects import find_project
+from agentflow.cli.session import Session, drive
 from agentflow.cli.signing import Wanted, sign_in_for
 from agentflow.cli.values import read_timeout
 from agentflow.errors import ConflictError, InputError

@@ -8,7 +8,8 @@ from typing import Any
 
 from agentflow.cli.format import ago, iso, one_line, plural
 from agentflow.cli.options import Common
-from agentflow.cli.session import Session, drive, exists, find_project
+from agentflow.cli.projects import exists, find_project
+from agentflow.cli.session import Session, drive
 from agentflow.cli.tables import Column, layout, tabbed
 from agentflow.errors import InputError, NotFoundError
 from agentflow.store.outbox import Push, PushQuery

@@ -7,7 +7,7 @@ from typing import Any
 
 from agentflow.cli.format import one_line
 from agentflow.cli.options import Common
-from agentflow.cli.session import plain_config
+from agentflow.cli.projects import plain_config
 from agentflow.cli.tables import Column, layout, tabbed
 from agentflow.config.plain import find_config
 from agentflow.data import is_array, is_object

@@ -13,7 +13,8 @@ from agentflow.cli.ask import yes_or_no
 from agentflow.cli.follow import Manner
 from agentflow.cli.format import plural
 from agentflow.cli.options import Common
-from agentflow.cli.session import Session, drive, find_project
+from agentflow.cli.projects import find_project
+from agentflow.cli.session import Session, drive
 from agentflow.cli.values import read_timeout, usage
 from agentflow.data import is_object
 from agentflow.engine import RetryPart, RetryPlan, Run

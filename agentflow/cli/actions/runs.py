@@ -6,14 +6,13 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import anyio
-
 from agentflow.cli.agents import elsewhere, several
 from agentflow.cli.desk import Desk
 from agentflow.cli.documents import hosted_data
 from agentflow.cli.format import GLYPHS, STYLES, ago, duration, iso, one_line
+from agentflow.cli.looking import look, look_up
 from agentflow.cli.options import Common
-from agentflow.cli.session import exists, find_project, read
+from agentflow.cli.projects import exists, find_project
 from agentflow.cli.states import STATES
 from agentflow.cli.tables import Column, layout, tabbed
 from agentflow.cli.values import pairs, read_timeout, usage
@@ -114,7 +113,7 @@ def list_runs(common: Common, wanted: Listing) -> int:
         else:
             console.say("No runs yet. Start one: agentflow run")
         return 0
-    return read(console, project, work)
+    return look(console, project, work)
 
 
 def abandoned(run: Run, hosted: bool | None) -> bool:
@@ -217,9 +216,8 @@ def known_runs() -> list[str]:
     if not exists(project):
         return []
 
-    async def look() -> list[str]:
-        async with Reader.open(project.store) as reader:
-            ids = [run.id for run in await reader.list(RunQuery(limit=30))]
-            return await reader.store.shortest(ids, "run")
+    async def newest(reader: Reader) -> list[str]:
+        ids = [run.id for run in await reader.list(RunQuery(limit=30))]
+        return await reader.store.shortest(ids, "run")
 
-    return anyio.run(look)
+    return look_up(project, newest)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from agentflow.cli import schema_file
 from agentflow.cli.console import Console
 from agentflow.cli.options import Common
-from agentflow.cli.session import no_config, plain_config
+from agentflow.cli.projects import no_config, plain_config
 from agentflow.cli.values import usage
 from agentflow.config.plain import find_config
 from agentflow.errors import NotFoundError

@@ -15,8 +15,8 @@ import anyio
 from agentflow.cli.console import Console
 from agentflow.cli.format import plural
 from agentflow.cli.options import Common
+from agentflow.cli.projects import find_project
 from agentflow.cli.refusals import tell_lost
-from agentflow.cli.session import find_project
 from agentflow.cli.verdict import tell_broken
 from agentflow.errors import AgentflowError, InputError
 

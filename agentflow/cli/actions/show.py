@@ -35,8 +35,9 @@ from agentflow.cli.format import (
 from agentflow.cli.losses import NAMED, UNDONE, UNDONE_TEXTS, count, is_undoing, tolerated_inside, tolerated_lines
 from agentflow.cli.options import Common
 from agentflow.cli.outcomes import cause_lines, next_lines, timed, took, took_data
+from agentflow.cli.projects import find_project
 from agentflow.cli.rows import reason_text
-from agentflow.cli.session import find_project, read
+from agentflow.cli.session import read
 from agentflow.cli.spent import spent_line, spent_lines, spent_short
 from agentflow.cli.tables import cells, cut_to, pad
 from agentflow.cli.tree import above_of

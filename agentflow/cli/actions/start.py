@@ -11,12 +11,14 @@ from agentflow.cli.agents import elsewhere
 from agentflow.cli.answers import check_answers, read_answers
 from agentflow.cli.choosing import ask_input, choose
 from agentflow.cli.console import Console, printable
+from agentflow.cli.desk import Project
 from agentflow.cli.documents import outcome
 from agentflow.cli.errors import failure_lines, tell_lines
 from agentflow.cli.follow import Ending, Follower, Manner
 from agentflow.cli.options import Common
+from agentflow.cli.projects import find_project, no_config
 from agentflow.cli.refusals import refused_data
-from agentflow.cli.session import Project, Session, drive, find_project, no_config
+from agentflow.cli.session import Session, drive
 from agentflow.cli.targets import pick, split_target
 from agentflow.cli.values import assignments, document, pairs, read_text, read_timeout, usage
 from agentflow.cli.verdict import tell_broken, tell_warnings

@@ -11,7 +11,7 @@ from agentflow.cli.ask import yes_or_no
 from agentflow.cli.console import Console
 from agentflow.cli.format import plural
 from agentflow.cli.options import Common
-from agentflow.cli.session import find_project
+from agentflow.cli.projects import find_project
 from agentflow.cli.shown import made
 from agentflow.errors import StoreError
 from agentflow.store import care

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from agentflow.cli.desk import Desk
 from agentflow.cli.format import one_line
+from agentflow.cli.looking import look
 from agentflow.cli.options import Common
-from agentflow.cli.session import exists, find_project, read
+from agentflow.cli.projects import exists, find_project
 from agentflow.cli.spent import money
 from agentflow.cli.tables import Column, layout, tabbed
 from agentflow.cli.values import read_timeout
@@ -71,4 +72,4 @@ def usage(common: Common, wanted: Wanted) -> int:
         else:
             console.say("Nothing was used.")
         return 0
-    return read(console, project, work)
+    return look(console, project, work)

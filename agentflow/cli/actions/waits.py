@@ -6,15 +6,14 @@ import json
 import time
 from collections.abc import Sequence
 
-import anyio
-
 from agentflow.cli.console import printable
 from agentflow.cli.desk import Desk
 from agentflow.cli.documents import wait_data
 from agentflow.cli.examples import example
 from agentflow.cli.format import ago, answer_line, compact, iso, one_line, rough
+from agentflow.cli.looking import look, look_up
 from agentflow.cli.options import Common
-from agentflow.cli.session import exists, find_project, read
+from agentflow.cli.projects import exists, find_project
 from agentflow.cli.tables import Column, layout, tabbed
 from agentflow.cli.wait_texts import gate_lines, other_choices, wait_command, who
 from agentflow.data import is_object
@@ -59,7 +58,7 @@ def list_waits(common: Common, run: str | None) -> int:
         else:
             console.say("Nothing waits for an answer.")
         return 0
-    return read(console, project, work)
+    return look(console, project, work)
 
 
 def write_waits(desk: Desk, views: Sequence[WaitView]) -> None:
@@ -176,7 +175,7 @@ def show(common: Common, wanted: str) -> int:
         console.page(printable(lines))
         return 0
 
-    return read(console, project, work, kind="wait")
+    return look(console, project, work, kind="wait")
 
 
 def masked_answer(view: WaitView) -> object:
@@ -199,8 +198,7 @@ def known_waits() -> list[str]:
     if not exists(project):
         return []
 
-    async def look() -> list[str]:
-        async with Reader.open(project.store) as reader:
-            return await reader.store.shortest([view.id for view in await reader.waits()], "wait")
+    async def of_waits(reader: Reader) -> list[str]:
+        return await reader.store.shortest([view.id for view in await reader.waits()], "wait")
 
-    return anyio.run(look)
+    return look_up(project, of_waits)

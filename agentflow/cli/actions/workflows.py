@@ -11,7 +11,8 @@ from agentflow.cli.desk import Desk
 from agentflow.cli.examples import run_command
 from agentflow.cli.format import GLYPHS, STYLES, ago, iso, one_line
 from agentflow.cli.options import Common
-from agentflow.cli.session import exists, find_project, no_config, read
+from agentflow.cli.projects import exists, find_project, no_config
+from agentflow.cli.session import read
 from agentflow.cli.shown import redacted_data
 from agentflow.cli.tables import Column, layout, tabbed
 from agentflow.cli.verdict import tell_broken

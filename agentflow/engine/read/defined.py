@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentflow.data import decode
 from agentflow.definition.models import Workflow
 from agentflow.definition.parse import parse_workflow
 from agentflow.definition.types import TypeLookup
 from agentflow.errors import StoreError
-from agentflow.store.contract import Store
+
+if TYPE_CHECKING:
+    from agentflow.store.contract import Readable
 
 
-async def workflow_of(store: Store, digest: str, types: TypeLookup) -> Workflow:
+async def workflow_of(store: Readable, digest: str, types: TypeLookup) -> Workflow:
     """Return the workflow of a stored definition; raises StoreError when it can't be read."""
     raw = await store.get_definition(digest)
     if raw is None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from agentflow.engine.models import Run
-from agentflow.store.liveness import Liveness
+
+if TYPE_CHECKING:
+    from agentflow.store.liveness import Liveness
 
 
 async def executed(liveness: Liveness, runs: Sequence[Run]) -> dict[str, bool | None]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentflow.data import decode
-from agentflow.store.contract import Store
 from agentflow.store.rows import RunRow
 
+if TYPE_CHECKING:
+    from agentflow.store.contract import Readable
 
-async def output_of(store: Store, row: RunRow) -> Any:
+
+async def output_of(store: Readable, row: RunRow) -> Any:
     """Return a run's output: stored by itself, or the result of its last step."""
     if row.output is not None:
         return decode(row.output)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
-
-import anyio
+from typing import TYPE_CHECKING, Any
 
 from agentflow.data import decode
 from agentflow.engine.finding import find, known_task, run_of, shown_to
@@ -17,17 +14,17 @@ from agentflow.engine.read.hosted import executed
 from agentflow.engine.read.outputs import output_of
 from agentflow.errors import NotFoundError
 from agentflow.principal import LOCAL, Principal
-from agentflow.store import open_store
-from agentflow.store.contract import Store
-from agentflow.store.places import refuse_platform
 from agentflow.store.rows import Event, RunQuery, StepRow
 from agentflow.store.views import MessageView, TaskPage, TaskQuery, TaskView
 
+if TYPE_CHECKING:
+    from agentflow.store.contract import Readable
+
 
 class Reader:
-    """Shows what a store holds. An engine has one; open it alone with `async with Reader.open(…) as reader`."""
+    """Shows what a store holds. An engine has one."""
 
-    def __init__(self, store: Store, shown: Callable[[TaskView], TaskView] | None = None) -> None:
+    def __init__(self, store: Readable, shown: Callable[[TaskView], TaskView] | None = None) -> None:
         """Read from a store.
 
         Args:
@@ -36,26 +33,6 @@ class Reader:
         """
         self.store = store
         self._shown = shown
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, location: str) -> AsyncGenerator[Reader]:
-        """Open a store to look at it: no run goes on here.
-
-        Args:
-            location: the path of a SQLite file, or `:memory:`.
-
-        Raises:
-            StoreError: it can't be opened, or was changed by a newer version.
-        """
-        refuse_platform()
-        store = await open_store(location)
-        store.holder = ""
-        try:
-            yield cls(store)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await store.close()
 
     async def get(self, run_id: str, *, output: bool = True, principal: Principal = LOCAL) -> Run:
         """Return a run by its whole id, `output` with it; raises NotFoundError, and StoreError if that is damaged."""

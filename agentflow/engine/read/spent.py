@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentflow.data import salvaged
 from agentflow.definition.models import Workflow
 from agentflow.engine.decided import salvaged_of
-from agentflow.store.contract import Store
 from agentflow.store.rows import TERMINAL, RunQuery, RunRow, StepRow
 from agentflow.usage import NOTHING, Usage, usage_of
+
+if TYPE_CHECKING:
+    from agentflow.store.contract import Readable
 
 _CHILDREN = 10_000
 
 
-async def by_step(store: Store, run: RunRow, steps: list[StepRow]) -> dict[str, Usage]:
+async def by_step(store: Readable, run: RunRow, steps: list[StepRow]) -> dict[str, Usage]:
     """Return what each step of a run has used, by address: a step that holds others what these have, too."""
     if run.usage is None:
         return {}

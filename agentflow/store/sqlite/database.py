@@ -12,8 +12,9 @@ from agentflow.errors import NotFoundError
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.keys import Keys
 from agentflow.store.sqlite.place import Place
+from agentflow.store.sqlite.readable import key_of
 from agentflow.store.sqlite.row_cache import RowCache
-from agentflow.store.sqlite.sql import number, one
+from agentflow.store.sqlite.sql import number
 from agentflow.store.sqlite.writer import Writer
 
 T = TypeVar("T")
@@ -73,8 +74,7 @@ class Database:
 
     def key(self, run_id: str) -> int | None:
         """Return the key of a run, or None."""
-        found = one(self.reader, "SELECT key FROM runs WHERE ending = ?", (run_id[::-1],))
-        return found[0] if found else None
+        return key_of(self.reader, run_id)
 
     def existing(self, run_id: str) -> int:
         """Return the key of a run, inside a transaction; raises NotFoundError for an unknown one."""

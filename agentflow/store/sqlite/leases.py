@@ -8,9 +8,6 @@ from math import inf
 from agentflow.errors import Defect
 from agentflow.store.contract import Agents, Holders
 from agentflow.store.loaded import LoadedTree
-from agentflow.store.rows import (
-    TimerRow,
-)
 from agentflow.store.sqlite import queueing
 from agentflow.store.sqlite.batch import Batch
 from agentflow.store.sqlite.database import Database
@@ -109,20 +106,9 @@ class Leases:
         self, roots: Collection[int] | None = None, holders: Holders = None, agents: Agents = None
     ) -> float | None:
         """Return the earliest due time of a timer, of these roots or of all."""
-        found = await self.due(inf, roots, holders, 1, agents)
-        return found[0][1].due if found else None
-
-    async def due(
-        self,
-        now: float,
-        roots: Collection[int] | None = None,
-        holders: Holders = None,
-        limit: int = 500,
-        agents: Agents = None,
-    ) -> list[tuple[int, TimerRow]]:
-        """Return (root, timer) for timers that are due, earliest first."""
         with self._database.faults:
-            return timers_due(self._database.reader, now, roots, holders, agents, limit)
+            found = timers_due(self._database.reader, inf, roots, holders, agents, 1)
+        return found[0][1].due if found else None
 
     async def slot_holders(self, keys: Collection[str], dead: Collection[str]) -> list[tuple[int, str]]:
         """Return (root, agent) of trees of dead hosts in which a step has a slot of one of these keys."""

@@ -78,12 +78,6 @@ class Ledger:
                 do(db, "INSERT INTO definitions VALUES (?, ?)", (digest, body))
             known.add(digest)
 
-    async def get_definition(self, digest: str) -> bytes | None:
-        """Return a definition, or None."""
-        with self._database.faults:
-            found = one(self._database.reader, "SELECT body FROM definitions WHERE digest = ?", (digest,))
-        return found[0] if found else None
-
     async def find_idempotent(self, tenant: str, owner: str, agent: str, workflow: str, key: str) -> RunRow | None:
         """Return the run that was started with this idempotency key."""
         with self._database.faults:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import apsw
 
 from agentflow.principal import Principal
 from agentflow.store.common import shortest_ending
-from agentflow.store.contract import Agents, Holders
 from agentflow.store.rows import (
     TERMINAL,
     RunQuery,
@@ -18,6 +17,9 @@ from agentflow.store.sqlite.rows import listed
 from agentflow.store.sqlite.sql import do, do_many, number, one, rows
 from agentflow.store.sqlite.statements import KEEP_POSITION, OF_RUN, OPEN_STATES
 from agentflow.store.views import PurgeQuery
+
+if TYPE_CHECKING:
+    from agentflow.store.contract import Agents, Holders
 
 # ruff: noqa: S608  the only text put in is constants
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 import apsw
@@ -11,6 +10,7 @@ import apsw
 from agentflow.errors import StoreError
 from agentflow.store.sqlite.sql import do, number, script
 
+_FOLDER = Path(__file__).with_name("migrations")
 APPLICATION_ID = 0x41464C57
 """`AFLW`, in the header of every store."""
 
@@ -18,9 +18,13 @@ APPLICATION_ID = 0x41464C57
 @cache
 def migrations() -> tuple[str, ...]:
     """Return the migrations in order; the first one makes an empty database a store of version 1."""
-    folder = files("agentflow.store.sqlite") / "migrations"
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return tuple((folder / name).read_text(encoding="utf-8") for name in names)
+    return tuple(file.read_text(encoding="utf-8") for file in sorted(_FOLDER.glob("*.sql")))
+
+
+@cache
+def latest() -> int:
+    """Return the version that all migrations come to; who only looks needn't read them."""
+    return sum(1 for _ in _FOLDER.glob("*.sql"))
 
 
 @cache
@@ -29,7 +33,7 @@ def newest() -> str:
 
     `python -m tests.store.newest` writes it. Migrations that came after it follow as they do for any older store.
     """
-    return (files("agentflow.store.sqlite") / "newest.sql").read_text(encoding="utf-8")
+    return Path(__file__).with_name("newest.sql").read_text(encoding="utf-8")
 
 
 def check_version(db: apsw.Connection, path: Path) -> int:
@@ -45,11 +49,11 @@ def check_version(db: apsw.Connection, path: Path) -> int:
             code="AF-STORE-FORMAT",
             hint="Name another file with --store.",
         )
-    if version > len(migrations()):
+    if version > latest():
         raise StoreError(
             f"The database {path} was written by a newer agentflow.",
             code="AF-STORE-NEWER",
-            why=f"It has schema {version}, this version knows schemas up to {len(migrations())}.",
+            why=f"It has schema {version}, this version knows schemas up to {latest()}.",
             hint="Upgrade: pip install --upgrade agentflow-workflows",
         )
     return version

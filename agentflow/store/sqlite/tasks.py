@@ -8,9 +8,9 @@ from typing import Any, Literal
 from agentflow.principal import Principal
 from agentflow.store.common import join_artifacts
 from agentflow.store.rows import ArtifactRow, Event
-from agentflow.store.sqlite.database import Database
 from agentflow.store.sqlite.listing import task_page
 from agentflow.store.sqlite.queries import answered_by, ids_ending, shortest_of, task_where
+from agentflow.store.sqlite.readable import Readable, key_of
 from agentflow.store.sqlite.rows import (
     EVENT,
     TASK,
@@ -33,18 +33,18 @@ _MESSAGES = "SELECT m.id, m.role, m.generation, m.at, m.data, k.answer FROM mess
 class Tasks:
     """Waits, agents' turns, artifacts, messages."""
 
-    _database: Database
+    _source: Readable
 
     async def get_task(self, task_id: str) -> TaskView | None:
         """Return a wait or agent task by its whole id."""
-        with self._database.faults:
-            found = one(self._database.reader, f"{TASK} WHERE k.ending = ?", (task_id[::-1],))
+        with self._source.faults:
+            found = one(self._source.reader, f"{TASK} WHERE k.ending = ?", (task_id[::-1],))
         return task_view(found) if found else None
 
     async def answered(self, root: int, message_id: str) -> TaskView | None:
         """Return the wait of a tree that a message has answered."""
-        with self._database.faults:
-            named = answered_by(self._database.reader, root, message_id)
+        with self._source.faults:
+            named = answered_by(self._source.reader, root, message_id)
         return await self.get_task(named) if named else None
 
     async def list_tasks(
@@ -58,19 +58,19 @@ class Tasks:
         limit: int = 1000,
     ) -> list[TaskView]:
         """Return wait tasks, oldest first."""
-        with self._database.faults:
-            run = None if run_id is None else self._database.key(run_id)
+        with self._source.faults:
+            run = None if run_id is None else key_of(self._source.reader, run_id)
             if run_id is not None and run is None:
                 return []
-            members = tree_keys(self._database.reader, run) if tree and run is not None else ()
+            members = tree_keys(self._source.reader, run) if tree and run is not None else ()
             where, args = task_where(run, members, open_only, principal, before)
-            found = rows(self._database.reader, f"{TASK} {where} ORDER BY k.created_at, k.id LIMIT ?", (*args, limit))
+            found = rows(self._source.reader, f"{TASK} {where} ORDER BY k.created_at, k.id LIMIT ?", (*args, limit))
         return [task_view(values) for values in found]
 
     async def task_page(self, query: TaskQuery) -> TaskPage:
         """Return a page of tasks, those whose state changed last first, and how many there are on all pages."""
-        with self._database.faults:
-            return task_page(self._database.reader, query)
+        with self._source.faults:
+            return task_page(self._source.reader, query)
 
     async def artifacts(self, task_id: str) -> list[Any]:
         """Return the artifacts of a task, chunks joined."""
@@ -78,10 +78,10 @@ class Tasks:
 
     async def chunks(self, task_id: str, after: int = 0, limit: int = 1000) -> list[tuple[int, ArtifactRow]]:
         """Return (generation, chunk) of a task's artifacts after a generation."""
-        with self._database.faults:
-            run, wanted = task_place(self._database.reader, task_id)
+        with self._source.faults:
+            run, wanted = task_place(self._source.reader, task_id)
             found = rows(
-                self._database.reader,
+                self._source.reader,
                 "SELECT a.generation, a.run, a.artifact, a.append, a.data, a.at, a.last_chunk, a.step, a.anew, a.task"
                 " FROM artifacts a WHERE a.run = ? AND a.task IS ? AND a.generation > ?"
                 " ORDER BY a.generation, a.pos LIMIT ?",
@@ -92,8 +92,8 @@ class Tasks:
     async def history(self, task_id: str, limit: int | None = None, *, tree: bool = False) -> list[MessageView]:
         """Return the messages of a task, oldest first; with `tree` of a run's tree."""
         most = -1 if limit is None else limit
-        with self._database.faults:
-            db = self._database.reader
+        with self._source.faults:
+            db = self._source.reader
             run, wanted = task_place(db, task_id)
             if tree and wanted is None:
                 members = listed(tree_keys(db, run))
@@ -116,20 +116,20 @@ class Tasks:
 
     async def task_log(self, task_id: str, after: int = 0, limit: int = 1000) -> list[Event]:
         """Return the changes of a task after a generation: its own events, those of a run's steps aren't among them."""
-        with self._database.faults:
-            run, wanted = task_place(self._database.reader, task_id)
+        with self._source.faults:
+            run, wanted = task_place(self._source.reader, task_id)
             where = "WHERE e.run = ? AND e.task IS ? AND e.generation > ? ORDER BY e.generation LIMIT ?"
-            found = rows(self._database.reader, f"{EVENT} {where}", (run, wanted, after, limit))
+            found = rows(self._source.reader, f"{EVENT} {where}", (run, wanted, after, limit))
         return [event(values) for values in found]
 
     async def find(
         self, ending: str, kind: Literal["run", "wait"], limit: int = 5, principal: Principal | None = None
     ) -> list[str]:
         """Return ids that end with this text, newest first; of those that are shown to a principal."""
-        with self._database.faults:
-            return ids_ending(self._database.reader, kind, ending, limit, principal)
+        with self._source.faults:
+            return ids_ending(self._source.reader, kind, ending, limit, principal)
 
     async def shortest(self, ids: Sequence[str], kind: Literal["run", "wait"]) -> list[str]:
         """Return the shortest unique ending of each id."""
-        with self._database.faults:
-            return [shortest_of(self._database.reader, kind, text) for text in ids]
+        with self._source.faults:
+            return [shortest_of(self._source.reader, kind, text) for text in ids]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from agentflow.store.contract import Agents, Holders
 from agentflow.store.rows import RunChange, TimerRow
 from agentflow.store.sqlite import statements as sql
 from agentflow.store.sqlite.rows import listed
 from agentflow.store.sqlite.sql import rows
+
+if TYPE_CHECKING:
+    from agentflow.store.contract import Agents, Holders
 
 # ruff: noqa: S608  the only text put in is constants
 

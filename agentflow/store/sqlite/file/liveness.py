@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 from collections.abc import Callable, Collection, Generator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
-
-import anyio
-from anyio.abc import UNIXDatagramSocket
+from typing import TYPE_CHECKING, Any
 
 from agentflow.store.places import SUPPORTED, reaching
+
+if TYPE_CHECKING:
+    from anyio.abc import UNIXDatagramSocket
 
 fcntl: Any = import_module("fcntl") if SUPPORTED else None
 
@@ -76,6 +75,8 @@ class FileLiveness:
 
     async def ring(self, names: Collection[str] | None) -> None:
         """Wake hosts of this machine; a host that can't be reached looks by itself soon."""
+        import socket  # noqa: PLC0415  who only looks at hosts needn't load it
+
         if names is None:
             names = [path.stem for path in self.folder.glob("*.sock")]
         for name in {*names} - {self._name}:
@@ -85,6 +86,8 @@ class FileLiveness:
 
     async def listen(self, wake: Callable[[], None]) -> None:
         """Call `wake` whenever somebody rings; ends only by being cancelled."""
+        import anyio  # noqa: PLC0415  who only looks at hosts needn't load it
+
         path = self._bell(self._name)
         bell = await _made(path) if len(str(path)) <= _MAX_SOCKET_PATH else None
         if bell is None:
@@ -168,6 +171,8 @@ def _looking(path: Path) -> Generator[bool]:
 
 
 async def _made(path: Path) -> UNIXDatagramSocket | None:
+    import anyio  # noqa: PLC0415  who only looks at hosts needn't load it
+
     # cancelled between binding and returning it, the socket would never be closed
     with anyio.CancelScope(shield=True):
         try:

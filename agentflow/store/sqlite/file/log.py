@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,8 +9,6 @@ import apsw
 
 from agentflow.store.sqlite.locks import listed, readers
 from agentflow.store.sqlite.sql import one
-
-log = logging.getLogger("agentflow")
 
 LARGE = 64 << 20
 """Bytes of a log that somebody keeps from being copied to the database."""
@@ -59,9 +56,11 @@ class Growth:
                 checkpointed(db, "TRUNCATE")
             size = size_of(self._path)
         if size >= self._told:
+            import logging  # noqa: PLC0415  hardly ever
+
             self._told = size * 2
             others = listed(readers(self._path)) or "a process that can't be named"
-            log.warning(
+            logging.getLogger("agentflow").warning(
                 "the write-ahead log of %s has %d MB, because a reader keeps an old state of the database: %s; "
                 "it shrinks when that reader ends",
                 self._path,

@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-import anyio
 import apsw
 
 from agentflow.errors import StoreError
@@ -21,7 +20,7 @@ from agentflow.store.sqlite.file.loss import damaged, log_fault
 from agentflow.store.sqlite.file.mounts import refuse_network
 from agentflow.store.sqlite.file.presence import Presence
 from agentflow.store.sqlite.place import BUSY_AFTER, check_sqlite, pause, prepared
-from agentflow.store.sqlite.schema import check_version, migrate, migrations
+from agentflow.store.sqlite.schema import check_version, latest, migrate
 from agentflow.store.sqlite.sql import do, one
 
 Durability = Literal["strict", "relaxed"]
@@ -89,14 +88,10 @@ class InFile:
         Raises:
             StoreError: it isn't a store, or can't be used.
         """
-        check_sqlite()
+        self._refuse_place()
         with reaching(self.path):
-            refuse_network(self.path, self._mounts)
             self.path.parent.mkdir(parents=True, exist_ok=True)
-        there(self.path)
-        fault = log_fault(self.path)
-        if fault is not None:
-            raise damaged(fault, self.path)
+        self._refuse_log()
         with self.faults:
             db = self.writer()
             try:
@@ -108,11 +103,44 @@ class InFile:
                 db.close()
                 raise
 
+    def look(self) -> apsw.Connection | None:
+        """Open a connection to look at what is there; None: the file has to be brought up first.
+
+        Raises:
+            StoreError: it isn't a store, or can't be read.
+        """
+        self._refuse_place()
+        self._refuse_log()
+        with self.faults:
+            db = self.reader()
+            try:
+                if check_version(db, self.path) == latest():
+                    return db
+            except BaseException:
+                db.close()
+                raise
+            db.close()
+            return None
+
+    def _refuse_place(self) -> None:
+        """Refuse what damages a database that several processes share; nothing is made there."""
+        check_sqlite()
+        with reaching(self.path):
+            refuse_network(self.path, self._mounts)
+
+    def _refuse_log(self) -> None:
+        there(self.path)
+        fault = log_fault(self.path)
+        if fault is not None:
+            raise damaged(fault, self.path)
+
     async def _prepare(self, db: apsw.Connection) -> None:
+        import anyio  # noqa: PLC0415  who only looks needn't load it
+
         limit = time.monotonic() + BUSY_AFTER
         while True:
             try:
-                if check_version(db, self.path) < len(migrations()):
+                if check_version(db, self.path) < latest():
                     self._upgrade(db)
                 self._check_log(db)
                 return
