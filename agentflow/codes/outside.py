@@ -99,7 +99,9 @@ OUTSIDE: dict[str, Code] = {
         "failed", "Agents ask one another in a chain that is too long.", "See that no two of them ask each other."
     ),
     "AF-AUTH-NEEDED": Code("missing", "There are no credentials for a connection.", "Sign in to it, or set it up."),
-    "AF-AUTH-DENIED": Code("denied", "Whoever was asked to sign in, or the service, refused.", "Sign in, and consent."),
+    "AF-AUTH-DENIED": Code(
+        "denied", "Whoever was asked to sign in, or a service, refused.", "Sign in, and consent; renew a token."
+    ),
     "AF-AUTH-DECLINED": Code("failed", "A step's connection was declined.", "Retry the run, and sign in when it asks."),
     "AF-AUTH-STATE": Code("denied", "The answer to a login isn't one that was asked for here.", "Begin anew."),
     "AF-AUTH-TIMEOUT": Code("timeout", "Nobody has signed in in time.", "Begin anew."),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
-from agentflow.credentials import NotConnected
+from agentflow.credentials import NotConnected, Reason
 from agentflow.engine import asked
 from agentflow.engine.exchange import Attempt, Need
 from agentflow.engine.suspended import CONNECTION, suspended
 from agentflow.errors import Failure
 from agentflow.steps.contract import Park, Wait
+
+_CODES: Mapping[Reason, str] = {"unconfigured": "AF-AUTH-NEEDED", "rejected": "AF-AUTH-DENIED"}
+"""What a step fails with for want of credentials that are set up wrong: nobody is missing who could sign in."""
 
 
 def lacking(error: BaseException) -> NotConnected | None:
@@ -28,6 +31,9 @@ def without(attempt: Attempt, error: NotConnected) -> Park | Failure:
     """Return what becomes of an attempt that lacks credentials: it waits for somebody to sign in, or fails."""
     scopes = tuple(dict.fromkeys((*scopes_of(attempt.needs, error.service), *error.scopes)))
     if not error.connectable or error.on_missing == "fail" or _fails(attempt.needs, error.service):
+        code = _CODES.get(error.reason)
+        if code is not None:
+            return Failure(code, error.what, kind="skill", retryable=False, why=error.why, hint=error.hint)
         named = error.service + (f" ({', '.join(scopes)})" if scopes and error.reason == "scopes" else "")
         return Failure(
             "AF-SKILL-MISSING", f"Missing skills: {named}", kind="skill", retryable=False,

@@ -168,6 +168,8 @@ def test_who_approves_is_asked_for_the_field_that_may_be_changed(project: Any) -
         assert "completed in" in text
     told = project.run("runs", "show", "@last", "--step", "letter").stdout
     assert re.search(r'asked\n +Send it\?\n +you .*: decision=edit, edit=\{"name": "note"\}', told), told
+    (asked,) = project.json("runs", "show", "@last")["asked"]
+    assert (asked["step"], asked["answer"]["value"]["edit"]) == ("letter", {"name": "note"})
 
 
 def test_a_wait_can_be_answered_by_its_form_alone(project: Any) -> None:

@@ -102,7 +102,7 @@ def test_the_json_documents_have_the_keys_that_the_page_names(tmp_path: Path) ->
     assert parked.keys() == _keys("| `run`, `runs watch`, `runs retry` |")
     assert parked["waits"][0].keys() == _keys("**A wait**:")
     shown = _run(tmp_path, "runs", "show", "@last")
-    run, whole = _keys("**A run**:") - {"runs", "list"}, {"steps", "waits", "children", "budget", "took"}
+    run, whole = _keys("**A run**:") - {"runs", "list"}, {"steps", "waits", "asked", "children", "budget", "took"}
     assert shown.keys() - whole == run
     assert shown["steps"][0].keys() == _keys("**A step**:")
     one = _run(tmp_path, "runs", "show", "@last", "--step", "ask")

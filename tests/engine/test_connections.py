@@ -280,3 +280,23 @@ async def test_a_token_that_a_step_echoes_is_kept_nowhere(lab: Lab) -> None:
     async with opened(lab, lab.call("echo", echo), accounts=Accounts("local")) as engine:
         run = await engine.start("main")
         assert (await engine.wait(run.id)).output == "*** and ***"
+
+
+@pytest.mark.parametrize(("given", "code"), [(None, "AF-AUTH-NEEDED"), ("a-token-of-the-test", "AF-AUTH-DENIED")])
+async def test_a_token_that_is_not_set_and_one_that_a_service_refuses_are_told_as_what_they_are(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, given: str | None, code: str
+) -> None:
+    async def fetch(ctx: Context) -> None:
+        await ctx.credentials("shop", refused=await ctx.credentials("shop"))
+
+    if given is not None:
+        monkeypatch.setenv("SHOP_TOKEN", given)
+    else:
+        monkeypatch.delenv("SHOP_TOKEN", raising=False)
+    config = {"env": ["SHOP_TOKEN"], "connections": {"shop": {"type": "bearer", "token": "{env.SHOP_TOKEN}"}}}
+    async with lab.open(lab.workflow(lab.call("fetch", fetch, retry=3)), config=config) as engine:
+        done = await lab.finish(engine, await engine.start("main"))
+    failure = done.errors["fetch"]
+    assert (failure.code, failure.retryable, done.step("fetch").attempts) == (code, False, 1)
+    assert "shop" in failure.message
+    assert given is None or given not in repr(done)

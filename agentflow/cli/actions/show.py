@@ -13,7 +13,7 @@ from typing import Any
 
 from agentflow.cli.actions.runs import abandoned, go_on
 from agentflow.cli.agents import elsewhere
-from agentflow.cli.asked import asked_lines
+from agentflow.cli.asked import asked_lines, asked_views
 from agentflow.cli.children import child_lines
 from agentflow.cli.console import printable
 from agentflow.cli.desk import Desk
@@ -89,6 +89,7 @@ def show(common: Common, wanted: str, step: str | None, *, events: bool, tree: b
             }
             document["budget"] = {each.kind: {"used": each.used, "limit": each.limit} for each in view.budget}
             document |= {"waits": [wait_data(w) for w in waits], "children": hosted_data(children, hosted)}
+            document["asked"] = [wait_data(each) for each in await asked_views(desk, run.id)]
             console.data(document)
             return 0
         console.page(await _lines(desk, run, view, everything=tree))
