@@ -19,6 +19,7 @@ from agentflow.definition.gates import Approve
 from agentflow.definition.models import ForEachField, Model, RetryPolicy, Workflow
 from agentflow.definition.parse_fields import Known
 from agentflow.definition.schema import Draft, config_schema
+from agentflow.definition.schema.parts import KEYWORDS
 from agentflow.definition.skill_limits import NetworkLimits
 from agentflow.definition.step_fields import COMMON, CONTAINER_ONLY
 from agentflow.definition.triggers import KINDS, Schedule
@@ -60,6 +61,12 @@ def item(text: str) -> str:
 
 
 ANY = frozenset({"id", "type", *COMMON}) - CONTAINER_ONLY - {"max_parallel"}
+TYPES = frozenset(
+    """
+    string integer number boolean object array "null" any file
+    string? integer? number? boolean? object? array? null? any? file?
+    """.split()  # noqa: SIM905  18 quoted words help nobody
+)
 FEW = (
     Spot("the file", ONE + "|", of_model(ConfigFile, "workflows"), "limits: Limits of runs and of the process."),
     Spot("a script", item("type: script\n|"), of_step("script", "id", "type"), "run: Shell text."),
@@ -132,14 +139,22 @@ MORE = (
     Spot(
         "the type of an input",
         "workflows:\n  w:\n    input:\n      region: |\n    steps: []\n",
-        frozenset(
-            """
-            string integer number boolean object array "null" any file
-            string? integer? number? boolean? object? array? null? any? file?
-            """.split()  # noqa: SIM905  18 quoted words help nobody
-        ),
+        TYPES,
         "string: ",
         values=True,
+    ),
+    Spot(
+        "the type of a field of an answer",
+        item("type: wait_for_input\nmessage: m\nschema:\n  amount: |"),
+        TYPES,
+        "string: ",
+        values=True,
+    ),
+    Spot(
+        "a field of an answer",
+        item("type: wait_for_input\nmessage: m\nschema:\n  amount:\n    type: number\n    |"),
+        frozenset(KEYWORDS) - {"type"},
+        "minimum: Least number.",
     ),
     Spot(
         "limits of a skill",

@@ -14,7 +14,7 @@ from agentflow.definition.step_fields import HOOKS
 from agentflow.definition.triggers import KINDS
 
 TRIGGERS: Schema = {"type": "array", "items": {"$ref": "#/$defs/Trigger"}}
-_KEYWORDS = {
+KEYWORDS = {
     "type": ("The value's type.", ["string"]),
     "title": ("Name for people; forms show it.", ["Amount"]),
     "description": ("What it is, for people and agents.", ["In euros"]),
@@ -46,7 +46,7 @@ _KEYWORDS = {
 
 def schemas(defs: dict[str, Schema]) -> None:
     """Add the schemas of schemas: the short form of inputs, one input, and JSON Schema itself."""
-    words: Schema = {name: {"description": said, "examples": shown} for name, (said, shown) in _KEYWORDS.items()}
+    words: Schema = {name: {"description": said, "examples": shown} for name, (said, shown) in KEYWORDS.items()}
     kinds = [*TYPES, *(f"{kind}?" for kind in TYPES)]
     named: Schema = {"anyOf": [{"enum": kinds}, {"type": "string", "pattern": rf"^({'|'.join(TYPES)})\s*\?*\s*$"}]}
     json_types: Schema = {"enum": [kind for kind in TYPES if kind not in ("any", "file")]}
@@ -68,7 +68,12 @@ def schemas(defs: dict[str, Schema]) -> None:
         "then": {"type": "object", "properties": {**words, **typed}},
         "else": {"type": "object", "additionalProperties": {"$ref": "#/$defs/Input"}},
     }
-    defs["JsonSchema"] = {"type": "object", "properties": {**words, "type": words["type"]}}
+    other: Schema = {"anyOf": [*named["anyOf"], {"$ref": "#/$defs/InputType"}, {}]}  # its short form, or any other word
+    defs["JsonSchema"] = {
+        "type": "object",
+        "properties": {**words, "type": words["type"]},
+        "additionalProperties": other,
+    }
 
 
 def workflow_schema(defs: dict[str, Schema]) -> Schema:
