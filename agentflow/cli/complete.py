@@ -3,64 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import wraps
+from dataclasses import dataclass
+
+import typer
 
 from agentflow.cli.shown import clean
 
 
-def _quiet(source: Callable[[str], Iterable[str]]) -> Callable[[str], list[str]]:
-    @wraps(source)
-    def complete(incomplete: str) -> list[str]:
+def _quiet(source: Callable[[Asked], Iterable[str]]) -> Callable[[typer.Context, str], list[str]]:
+    def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         try:
-            return [found for found in source(incomplete) if found.startswith(incomplete) and found == clean(found)]
+            asked = Asked(incomplete, ctx.params.get("config"), ctx.params.get("store"), ctx.params.get("workflow"))
+            return [found for found in source(asked) if found.startswith(incomplete) and found == clean(found)]
         except Exception:  # whatever is wrong, the command itself will say it
             return []
 
     return complete
 
 
-@_quiet
-def workflows(incomplete: str) -> Iterable[str]:
-    """Return ids of workflows in the nearest config."""
-    from agentflow.config import load_config  # noqa: PLC0415  only while completing
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is being typed, and what the command line says already."""
 
-    return sorted(load_config().workflows)
-
-
-@_quiet
-def entry_points(incomplete: str) -> Iterable[str]:
-    """Return ids of entry points in the nearest config."""
-    from agentflow.config import load_config  # noqa: PLC0415  only while completing
-
-    return sorted({point.id for workflow in load_config().workflows.values() for point in workflow.entry_points})
+    incomplete: str
+    config: str | None = None
+    store: str | None = None
+    workflow: str | None = None
 
 
 @_quiet
-def run_ids(incomplete: str) -> Iterable[str]:
+def workflows(asked: Asked) -> Iterable[str]:
+    """Return ids of workflows of the config."""
+    from agentflow.cli import known  # noqa: PLC0415  only while completing
+
+    return sorted(known.workflows(asked.config))
+
+
+@_quiet
+def entry_points(asked: Asked) -> Iterable[str]:
+    """Return ids of entry points of the config, of one workflow if it is named."""
+    from agentflow.cli import known  # noqa: PLC0415  only while completing
+
+    flows = known.workflows(asked.config)
+    wanted = [flows[asked.workflow]] if asked.workflow in flows else flows.values()
+    return sorted({point for flow in wanted for point in known.entry_points(flow)})
+
+
+@_quiet
+def run_ids(asked: Asked) -> Iterable[str]:
     """Return endings of the newest runs."""
     from agentflow.cli.actions.runs import known_runs  # noqa: PLC0415  only while completing
 
-    return ["@last", *known_runs()]
+    return ["@last", *known_runs(asked.config, asked.store)]
 
 
 @_quiet
-def wait_ids(incomplete: str) -> Iterable[str]:
+def wait_ids(asked: Asked) -> Iterable[str]:
     """Return endings of open waits."""
     from agentflow.cli.actions.waits import known_waits  # noqa: PLC0415  only while completing
 
-    return known_waits()
+    return known_waits(asked.config, asked.store)
 
 
 @_quiet
-def step_addresses(incomplete: str) -> Iterable[str]:
-    """Return ids of top-level steps in the nearest config."""
-    from agentflow.config import load_config  # noqa: PLC0415  only while completing
+def step_addresses(asked: Asked) -> Iterable[str]:
+    """Return the steps of the config, nested ones with what holds them."""
+    from agentflow.cli import known  # noqa: PLC0415  only while completing
 
-    return sorted({step.id for workflow in load_config().workflows.values() for step in workflow.steps})
+    return sorted({step for flow in known.workflows(asked.config).values() for step in known.steps(flow)})
 
 
 @_quiet
-def step_types(incomplete: str) -> Iterable[str]:
+def step_types(asked: Asked) -> Iterable[str]:
     """Return names of step types."""
     from agentflow.steps.registry import names  # noqa: PLC0415  only while completing
 
@@ -68,7 +82,7 @@ def step_types(incomplete: str) -> Iterable[str]:
 
 
 @_quiet
-def codes(incomplete: str) -> Iterable[str]:
+def codes(asked: Asked) -> Iterable[str]:
     """Return error codes."""
     from agentflow.codes import CODES  # noqa: PLC0415  only while completing
 
@@ -76,7 +90,7 @@ def codes(incomplete: str) -> Iterable[str]:
 
 
 @_quiet
-def run_states(incomplete: str) -> Iterable[str]:
+def run_states(asked: Asked) -> Iterable[str]:
     """Return the states of a run."""
     from agentflow.cli.states import STATES  # noqa: PLC0415  only while completing
 
@@ -84,7 +98,7 @@ def run_states(incomplete: str) -> Iterable[str]:
 
 
 @_quiet
-def templates(incomplete: str) -> Iterable[str]:
+def templates(asked: Asked) -> Iterable[str]:
     """Return names of templates."""
     from agentflow.cli.actions.init import TEMPLATES  # noqa: PLC0415  only while completing
 
@@ -92,13 +106,13 @@ def templates(incomplete: str) -> Iterable[str]:
 
 
 @_quiet
-def graph_formats(incomplete: str) -> Iterable[str]:
+def graph_formats(asked: Asked) -> Iterable[str]:
     """Return the formats of a graph."""
     return ("text", "svg", "mermaid", "dot", "json")
 
 
 @_quiet
-def checks(incomplete: str) -> Iterable[str]:
+def checks(asked: Asked) -> Iterable[str]:
     """Return names of the doctor's checks."""
     from agentflow.cli.checks import CHECKS  # noqa: PLC0415  only while completing
 

@@ -210,9 +210,9 @@ def doing(rows: Sequence[StepRow]) -> str:
     return one_line(", ".join([*parts, *([f"{again} retrying"] if again else [])]))
 
 
-def known_runs() -> list[str]:
+def known_runs(config: str | None, store: str | None) -> list[str]:
     """Return endings of the newest runs, for completion."""
-    project = find_project(Common(), config="none")
+    project = find_project(Common(config=config, store=store), config="none")
     if not exists(project):
         return []
 

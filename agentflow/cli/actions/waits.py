@@ -192,9 +192,9 @@ def _details(view: WaitView) -> list[str]:
     return [f"{key}: {one_line(value, 200)}" for key, value in left.items()]
 
 
-def known_waits() -> list[str]:
+def known_waits(config: str | None, store: str | None) -> list[str]:
     """Return endings of open waits, for completion."""
-    project = find_project(Common(), config="none")
+    project = find_project(Common(config=config, store=store), config="none")
     if not exists(project):
         return []
 
