@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agentflow import __version__
-from agentflow.cli.schema_file import MODELINE, SCHEMA
+from agentflow.cli.schema_file import MODELINE, SCHEMA, problem
 from agentflow.codes import door
 from tests.cli.project import Project
 
@@ -117,10 +118,10 @@ def test_doctor_tells_it_too(project: Project) -> None:
     assert [one["state"] for one in found()] == ["ok"]
 
 
-@pytest.mark.parametrize("line", ["# yaml-language-server: $schema=https://example.com/s.json", "# nothing", ""])
-def test_a_schema_elsewhere_or_of_somebody_elses_making_is_none_of_our_business(project: Project, line: str) -> None:
-    write(project, f"{line}\n{CONFIG}")
-    assert told(project) == []
-    write(project, f"# yaml-language-server: $schema=theirs.json\n{CONFIG}")
-    (project.folder / "theirs.json").write_text("{}", encoding="utf-8")
-    assert told(project) == []
+@pytest.mark.parametrize("line", ["# yaml-language-server: $schema=https://example.com/s.json", "# nothing", "a: 1"])
+def test_a_schema_elsewhere_or_of_somebody_elses_making_is_none_of_our_business(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "agentflow.yaml"
+    assert problem(file, f"{line}\n{CONFIG}", "agentflow.yaml") is None
+    (tmp_path / "theirs.json").write_text("{}", encoding="utf-8")
+    assert problem(file, f"# yaml-language-server: $schema=theirs.json\n{CONFIG}", "agentflow.yaml") is None
+    assert problem(file, f"{CONFIG}{MODELINE}\n", "agentflow.yaml") is None, "editors read it at the top only"
