@@ -30,6 +30,7 @@ PORT = "8745"
 PATIENCE = 60.0
 _LOOSE = (
     (r"\b[0-9a-hjkmnp-tv-z]{26}\b", r"[0-9a-hjkmnp-tv-z]{26}"),
+    (r"(?:(?<=^run )|(?<=\nrun )|(?<=Run )|(?<=answer )|(?<=watch ))[a-hjkmnp-tv-z]{6}\b", r"[0-9a-hjkmnp-tv-z]{6,}"),
     (r"\b(?=[a-z]*\d)(?=\d*[a-z])[0-9a-hjkmnp-tv-z]{6}\b", r"[0-9a-hjkmnp-tv-z]{6,}"),
     (r"\d{4}-\d\d-\d\d(?:T[\d:.]+Z?)?", r"\\d{4}-\\d\\d-\\d\\d(?:T[\\d:.]+Z?)?"),
     (r"\b\d\d:\d\d:\d\d\b", r"\\d\\d:\\d\\d:\\d\\d"),

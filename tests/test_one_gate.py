@@ -22,6 +22,7 @@ READ_OR_SHOWN = {
     "engine/typed.py": "makes an object of the user's type of an output that was read back",
     "steps/building.py": "makes the JSON Schema of a type",
     "steps/deciding.py": "writes a literal into a condition, which is read back with the definition",
+    "extras.py": "reads where installers say that agentflow came from",
     "unfit.py": "asks of an object whether it has a JSON form at all, and throws the answer away",
     "cli/actions/graph.py": "writes a definition's graph, redacted",
     "cli/schema_file.py": "writes the schema for editors",

@@ -21,6 +21,7 @@ from agentflow.config.plain import find_config
 from agentflow.data import is_object, parse
 from agentflow.definition.pointers import join
 from agentflow.errors import AgentflowError, DefinitionError
+from agentflow.extras import installing
 
 if TYPE_CHECKING:
     from agentflow.config import Config
@@ -191,7 +192,7 @@ def server(patient: Patient) -> Iterator[Found]:
     """Whether `serve` could listen."""
     lacking = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
     if lacking:
-        fix = 'pip install "agentflow-workflows[a2a,mcp]"'
+        fix = installing("a2a", "mcp")
         yield Found("warning", f"agentflow serve needs the package {lacking[0]}", fix)
         return
     with socket.socket() as tried:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agentflow.errors import AgentflowError
+from agentflow.extras import installing
 from agentflow.sealing import VARIABLE, keys_of, new_key
 
 WORD = "keyring"
@@ -24,7 +25,7 @@ def keys_in_keyring() -> Sequence[bytes]:
     except ImportError:
         raise AgentflowError(
             f'{VARIABLE}={WORD} needs the package "keyring", which isn\'t installed', code="AF-INSTALL",
-            hint='pip install "agentflow-workflows[keyring]"',
+            hint=installing("keyring"),
         ) from None  # fmt: skip
     try:
         said = keyring.get_password(SERVICE, NAME)

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute
 
 from agentflow.engine import Engine
 from agentflow.errors import AgentflowError
+from agentflow.extras import installing
 from agentflow.server.who import Who
 
 GROUP = "agentflow.surfaces"
@@ -96,7 +97,7 @@ class Off(NamedTuple):
     @property
     def hint(self) -> str:
         """How to install it."""
-        return f'pip install "agentflow-workflows[{self.name}]"'
+        return installing(self.name)
 
 
 class Surfaces(NamedTuple):
@@ -108,9 +109,7 @@ class Surfaces(NamedTuple):
 
 def lacking_grpc() -> AgentflowError:
     """Return the error of a server that is to speak gRPC and can't."""
-    return AgentflowError(
-        'gRPC needs the package "grpcio"', code="AF-INSTALL", hint='pip install "agentflow-workflows[grpc]"'
-    )
+    return AgentflowError('gRPC needs the package "grpcio"', code="AF-INSTALL", hint=installing("grpc"))
 
 
 def surfaces() -> Surfaces:

@@ -13,6 +13,7 @@ import anyio
 from anyio import to_thread
 
 from agentflow.errors import StepError
+from agentflow.extras import installing
 from agentflow.steps.contract import AgentAsks, AgentProvider, AgentTurn, Context, ToolProvider
 from agentflow.steps.signing import Signing
 
@@ -128,7 +129,7 @@ def load(group: str, extra: str, what: str) -> Any:
             lacks = f'the package "{(error.name or "").partition(".")[0]}"'
     raise StepError(
         f"{what} needs {lacks}, which isn't installed", code="AF-INSTALL", kind="invalid", retryable=False,
-        hint=f'pip install "agentflow-workflows[{extra}]"',
+        hint=installing(extra),
     )  # fmt: skip
 
 

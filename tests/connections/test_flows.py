@@ -16,6 +16,7 @@ from agentflow.credentials import Credentials, NotConnected
 from agentflow.data import encode
 from agentflow.engine.engine import Engine
 from agentflow.errors import AgentflowError, StepError
+from agentflow.extras import installing
 from agentflow.principal import Principal
 from agentflow.requirements.connections.book import ConnectionBook
 from agentflow.requirements.connections.logins import Finished, Pending
@@ -323,7 +324,7 @@ async def test_without_the_package_the_extra_is_named(
     async with book_of(tmp_path / "runs.db", server) as (book, _):
         with pytest.raises(AgentflowError) as lacks:
             await book.begin("google", ALICE, redirect=BACK)
-    assert (lacks.value.code, lacks.value.hint) == ("AF-INSTALL", 'pip install "agentflow-workflows[connections]"')
+    assert (lacks.value.code, lacks.value.hint) == ("AF-INSTALL", installing("connections"))
 
 
 async def test_a_server_that_is_down_is_told_as_what_may_pass(tmp_path: Path, server: Provider) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agentflow.errors import AgentflowError
+from agentflow.extras import installing
 from agentflow.server import surface
 from tests.cli.forks import COMMAND
 from tests.cli.project import clean_environ
@@ -34,9 +35,7 @@ def test_surfaces_that_lack_a_package_are_off_and_say_how_to_install_it(monkeypa
     monkeypatch.setattr(surface, "entry_points", given)
     found = surface.surfaces()
     assert len(found.on) == 1
-    assert [(each.name, each.package, each.hint) for each in found.off] == [
-        ("mcp", "mcp", 'pip install "agentflow-workflows[mcp]"')
-    ]
+    assert [(each.name, each.package, each.hint) for each in found.off] == [("mcp", "mcp", installing("mcp"))]
     entries.pop(0)
     with pytest.raises(AgentflowError, match='the surface "mcp" needs the package "mcp"'):
         surface.surfaces()
@@ -61,9 +60,7 @@ def test_serve_goes_on_with_the_surfaces_that_there_are(tmp_path: Path, lacks: s
         told = server.stderr.readline()
         server.send_signal(signal.SIGTERM)
         printed = server.stdout.read()
-    assert (
-        told == f'not served: {lacks}, which needs the package "{lacks}": pip install "agentflow-workflows[{lacks}]"\n'
-    )
+    assert told == f'not served: {lacks}, which needs the package "{lacks}": {installing(lacks)}\n'
     assert served in printed
     assert ("MCP" in printed) == (lacks != "mcp")
     assert ("A2A" in printed) == (lacks != "a2a")

@@ -10,6 +10,7 @@ import pytest
 
 from agentflow.codes import CODES
 from agentflow.errors import StepError
+from agentflow.extras import installing
 from agentflow.steps import remote
 from agentflow.steps.contract import Context
 from agentflow.steps.services import ProcessServices
@@ -178,4 +179,4 @@ async def test_a_server_whose_extra_isnt_installed_fails_with_the_line_that_inst
     monkeypatch.setattr(remote, "entry_points", found)
     error = await failing(ProcessServices(tools={"crm": {"command": "crm-mcp"}}), tool_name="search", server="crm")
     assert (str(error), error.code) == ('server "crm" needs the package "mcp", which isn\'t installed', "AF-INSTALL")
-    assert error.hint == 'pip install "agentflow-workflows[mcp]"'
+    assert error.hint == installing("mcp")

@@ -20,6 +20,7 @@ from starlette.routing import Route
 from agentflow import load_config
 from agentflow.cli.actions.online import check_online
 from agentflow.errors import DefinitionError, StepError
+from agentflow.extras import installing
 from agentflow.steps.remote import AGENTS, Entry, load
 from agentflow_a2a.client import agent as client
 from agentflow_a2a.client.line import Line
@@ -237,7 +238,7 @@ async def test_a_token_without_a_value_and_a_missing_package_are_told(tmp_path: 
     with pytest.raises(StepError) as caught:
         load(AGENTS, "carrier-pigeons", 'agent "desk"')
     assert (caught.value.code, caught.value.hint) == (
-        "AF-INSTALL", 'pip install "agentflow-workflows[carrier-pigeons]"',
+        "AF-INSTALL", installing("carrier-pigeons"),
     )  # fmt: skip
 
 

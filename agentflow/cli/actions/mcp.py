@@ -16,6 +16,7 @@ from agentflow.cli.streams import wire
 from agentflow.cli.values import read_timeout, usage
 from agentflow.cli.verdict import tell_broken
 from agentflow.errors import AgentflowError
+from agentflow.extras import installing
 
 LONGEST = 600.0
 
@@ -54,7 +55,7 @@ def serve(common: Common, hold: str, url: str | None) -> int:
         raise AgentflowError(
             '`mcp` needs the package "mcp"',
             code="AF-INSTALL",
-            hint='pip install "agentflow-workflows[mcp]"',
+            hint=installing("mcp"),
         )
     seconds = read_timeout(hold) or 0.0
     if seconds > LONGEST:

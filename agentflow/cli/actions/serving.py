@@ -19,6 +19,7 @@ from agentflow.cli.projects import find_project
 from agentflow.cli.refusals import tell_lost
 from agentflow.cli.verdict import tell_broken
 from agentflow.errors import AgentflowError, InputError
+from agentflow.extras import installing
 
 if TYPE_CHECKING:
     from agentflow.config import Config
@@ -69,7 +70,7 @@ def serve(common: Common, files: Sequence[str], at: Listen, grace: float) -> int
         raise AgentflowError(
             f'`serve` needs the package "{(error.name or "").partition(".")[0]}"',
             code="AF-INSTALL",
-            hint='pip install "agentflow-workflows[a2a,mcp]"',
+            hint=installing("a2a", "mcp"),
         ) from None
     who = who_of(configs, os.environ)
     refuse_open(at.host, who)

@@ -13,6 +13,7 @@ import anyio
 
 from agentflow.data import encode, is_object
 from agentflow.errors import AgentflowError, StepError, denial_in
+from agentflow.extras import installing
 from agentflow.requirements.connections.settings import Settings, unconfigured
 
 Transport: TypeAlias = Callable[[Settings], Any]
@@ -214,8 +215,8 @@ class OAuthServer:
         if not isinstance(token, str) or not (token.isascii() and token.isprintable()) or " " in token or not token:
             raise Unreachable(f'the token endpoint of "{self._settings.name}" gave no access token')
         return Answer(
-            token, _text(data, "refresh_token"), _number(data.get("expires_in")), told(data.get("scope") or ""),
-            _named(data, ("workspace_name",)),
+            token, _text(data, "refresh_token"), _number(data.get("expires_in")),
+            told(data.get("scope") or ""), _named(data, ("workspace_name",)),
         )  # fmt: skip
 
     async def _metadata(self) -> Mapping[str, Any]:
@@ -254,10 +255,8 @@ class OAuthServer:
             import httpx2  # noqa: PLC0415  costs its import, as authlib does
             from authlib.integrations.httpx_client import AsyncOAuth2Client, OAuthError  # noqa: PLC0415
         except ImportError as error:
-            raise AgentflowError(
-                f'the connection "{name}" needs a package that isn\'t installed', code="AF-INSTALL",
-                why=str(error)[:200], hint='pip install "agentflow-workflows[connections]"',
-            ) from None  # fmt: skip
+            what, why = f'the connection "{name}" needs a package that isn\'t installed', str(error)[:200]
+            raise AgentflowError(what, code="AF-INSTALL", why=why, hint=installing("connections")) from None
         transport = _bounded(self._transport(self._settings))
         methods = {"basic": "client_secret_basic", "post": "client_secret_post", "none": "none", None: None}
         client: Any = AsyncOAuth2Client(
