@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -50,3 +53,35 @@ class Common:
 
         mode = "jsonl" if self.jsonl else "json" if self.json else "text"
         return make_console(mode=mode, quiet=self.quiet or mode != "text", no_color=self.no_color)
+
+
+_SHARED: Mapping[str, tuple[Any, Any]] = {
+    "config": (Config, None),
+    "store": (Store, None),
+    "json": (Json, False),
+    "jsonl": (Jsonl, False),
+    "quiet": (Quiet, False),
+    "no_color": (NoColor, False),
+}
+"""The fields of `Common`, as options: their declaration and default."""
+
+
+def shared(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command some of the shared options, behind its own: it gets what they say as `common`."""
+
+    def give(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def called(**given: Any) -> Any:
+            return command(common=Common(**{name: given.pop(name) for name in names}), **given)
+
+        own = inspect.signature(command, eval_str=True)
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        more = [inspect.Parameter(n, kind, default=_SHARED[n][1], annotation=_SHARED[n][0]) for n in names]
+        parameters = [*(each for name, each in own.parameters.items() if name != "common"), *more]
+        keyword = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]  # no order of defaults
+        signature = own.replace(parameters=keyword)
+        setattr(called, "__signature__", signature)  # noqa: B010  what typer makes options of
+        called.__annotations__ = {each.name: each.annotation for each in keyword}
+        return called
+
+    return give

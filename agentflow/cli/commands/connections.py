@@ -24,12 +24,9 @@ def connections() -> None:
     """
 
 
+@options.shared("config", "store", "json", "quiet", "no_color")
 def list_connections(
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    common: options.Common,
 ) -> int:
     """List the config's connections: who has signed in, with which permissions, and until when.
 
@@ -39,10 +36,12 @@ def list_connections(
     """
     from agentflow.cli.actions.connections import list_connections as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color))
+    return do(common)
 
 
+@options.shared("config", "store", "json", "quiet", "no_color")
 def login(
+    common: options.Common,
     name: Name,
     device: Annotated[
         bool, typer.Option("--device", help="Without a browser here: print an address and a code.")
@@ -57,11 +56,6 @@ def login(
     timeout: Annotated[str, typer.Option("--timeout", metavar="TIME", help="How long to wait for the answer.")] = "5m",
     owner: Owner = "local",
     tenant: Tenant = "",
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Sign in to a service; runs that waited for it go on.
 
@@ -72,18 +66,15 @@ def login(
     from agentflow.cli.actions import login as action  # noqa: PLC0415  help must not pay for it
 
     wanted = action.Wanted(name, tuple(scope or ()), device, port, no_browser, timeout, owner, tenant)
-    return action.login(options.Common(config, store, json, quiet=quiet, no_color=no_color), wanted)
+    return action.login(common, wanted)
 
 
+@options.shared("config", "store", "json", "quiet", "no_color")
 def logout(
+    common: options.Common,
     name: Name,
     owner: Owner = "local",
     tenant: Tenant = "",
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Forget the tokens of a connection, and revoke them at the service.
 
@@ -92,18 +83,15 @@ def logout(
     """
     from agentflow.cli.actions.connections import logout as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color), name, owner, tenant)
+    return do(common, name, owner, tenant)
 
 
+@options.shared("config", "store", "json", "quiet", "no_color")
 def try_out(
+    common: options.Common,
     name: Name,
     owner: Owner = "local",
     tenant: Tenant = "",
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Get credentials as a step would, and ask the service whose they are.
 
@@ -112,7 +100,7 @@ def try_out(
     """
     from agentflow.cli.actions.connections import try_out as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color), name, owner, tenant)
+    return do(common, name, owner, tenant)
 
 
 COMMANDS: Mapping[str, Callable[..., Any]] = {

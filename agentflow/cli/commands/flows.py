@@ -16,7 +16,9 @@ Workflow = Annotated[
 ]
 
 
+@options.shared("config", "store", "json", "jsonl", "quiet", "no_color")
 def run(
+    common: options.Common,
     workflow: Workflow = None,
     inputs: Annotated[
         list[str] | None, typer.Option("--input", "-i", metavar="KEY=VALUE", help="One input; repeat it. @file: all.")
@@ -39,12 +41,6 @@ def run(
     wait: Annotated[bool, typer.Option("--wait", help="Stay while it waits for an answer from elsewhere.")] = False,
     no_ask: options.NoAsk = False,
     cancel_on_interrupt: options.Interrupt = False,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    jsonl: options.Jsonl = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Start a workflow and follow it to its end.
 
@@ -69,10 +65,12 @@ def run(
         ask=not no_ask,
         cancel_on_interrupt=cancel_on_interrupt,
     )
-    return start(options.Common(config, store, json, jsonl, quiet, no_color), wanted)
+    return start(common, wanted)
 
 
+@options.shared("config", "json", "no_color")
 def validate(
+    common: options.Common,
     files: Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="Files; - reads stdin.")] = None,
     shape: Annotated[str, typer.Option("--format", help="text, json, github or sarif.")] = "text",
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
@@ -84,9 +82,6 @@ def validate(
     no_import: Annotated[
         bool, typer.Option("--no-import", help="Import no Python modules: functions stay unchecked.")
     ] = False,
-    config: options.Config = None,
-    json: options.Json = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Check a config and its workflows; all problems at once.
 
@@ -97,15 +92,13 @@ def validate(
     """
     from agentflow.cli.actions.definitions import validate as do  # noqa: PLC0415  help must not pay for it
 
-    common, shape = options.Common(config=config, json=json, no_color=no_color), "json" if json else shape
+    shape = "json" if common.json else shape
     return do(common, list(files or ()), shape, strict=strict, watch=watch, online=online, imports=not no_import)
 
 
+@options.shared("config", "store", "json", "no_color")
 def workflows(
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    no_color: options.NoColor = False,
+    common: options.Common,
 ) -> int:
     """List the workflows with their inputs and last runs.
 
@@ -115,10 +108,12 @@ def workflows(
     """
     from agentflow.cli.actions.workflows import list_workflows as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(config, store, json, no_color=no_color))
+    return do(common)
 
 
+@options.shared("config", "json", "no_color")
 def graph(
+    common: options.Common,
     workflow: Workflow = None,
     shape: Annotated[
         str | None,
@@ -127,9 +122,6 @@ def graph(
         ),
     ] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write it there.")] = None,
-    config: options.Config = None,
-    json: options.Json = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Draw a workflow: here, as SVG, Mermaid or DOT.
 
@@ -140,11 +132,12 @@ def graph(
     """
     from agentflow.cli.actions.graph import graph as do  # noqa: PLC0415  help must not pay for it
 
-    common = options.Common(config=config, json=json, no_color=no_color)
-    return do(common, workflow, "json" if json else shape, output)
+    return do(common, workflow, "json" if common.json else shape, output)
 
 
+@options.shared("config", "no_color")
 def schema(
+    common: options.Common,
     workflow: Annotated[
         str | None,
         typer.Argument(
@@ -155,8 +148,6 @@ def schema(
         str, typer.Option("--draft", metavar="DRAFT", help="2020-12, or 7 for older editors.")
     ] = "2020-12",
     write: Annotated[bool, typer.Option("--write", help="Write it beside the config, where editors look.")] = False,
-    config: options.Config = None,
-    no_color: options.NoColor = False,
 ) -> int:
     """Print the JSON Schema of the config, or of an input.
 
@@ -167,4 +158,4 @@ def schema(
     """
     from agentflow.cli.actions.schema import schema as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(config=config, no_color=no_color), workflow, draft, write=write)
+    return do(common, workflow, draft, write=write)

@@ -10,18 +10,15 @@ from agentflow.cli import options
 from agentflow.cli.complete import codes, step_types
 
 
+@options.shared("config", "store", "json", "quiet", "no_color")
 def publish(
+    common: options.Common,
     topic: Annotated[str, typer.Argument(metavar="TOPIC", help="What the event is about.")],
     data: Annotated[str, typer.Option("--data", metavar="JSON", help="Its data; @file or - reads it.")] = "null",
     event_id: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="The same id again is the same event.")
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Only store it; don't carry runs on.")] = False,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Publish an event; runs that wait for it go on.
 
@@ -30,16 +27,15 @@ def publish(
     """
     from agentflow.cli.actions.answer import publish as do  # noqa: PLC0415  help must not pay for it
 
-    common = options.Common(config, store, json, quiet=quiet, no_color=no_color)
     return do(common, topic, data, event_id, detach=detach)
 
 
+@options.shared("json", "no_color")
 def steps(
+    common: options.Common,
     name: Annotated[
         str | None, typer.Argument(metavar="[TYPE]", help="Show its fields.", autocompletion=step_types)
     ] = None,
-    json: options.Json = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """List the step types, or the fields of one.
 
@@ -49,13 +45,13 @@ def steps(
     """
     from agentflow.cli.actions.reference import steps as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(json=json, no_color=no_color), name)
+    return do(common, name)
 
 
+@options.shared("json", "no_color")
 def explain(
+    common: options.Common,
     code: Annotated[str, typer.Argument(metavar="CODE", help="Such as AF-WAIT-OPEN.", autocompletion=codes)],
-    json: options.Json = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Say what an error code means and what to do.
 
@@ -64,4 +60,4 @@ def explain(
     """
     from agentflow.cli.actions.explain import explain as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(json=json, no_color=no_color), code)
+    return do(common, code)

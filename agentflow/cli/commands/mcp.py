@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -9,7 +10,9 @@ import typer
 from agentflow.cli import options
 
 
+@options.shared("store", "no_color")
 def mcp(
+    common: options.Common,
     config: Annotated[
         str | None, typer.Argument(metavar="[CONFIG]", help="Config file; default: agentflow.yaml here or above.")
     ] = None,
@@ -23,8 +26,6 @@ def mcp(
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Print what clients are to be told, to be pasted, and end.")
     ] = False,
-    store: options.Store = None,
-    no_color: options.NoColor = False,
 ) -> int:
     """Serve the workflows as MCP tools on stdin and stdout.
 
@@ -36,7 +37,7 @@ def mcp(
     if print_config:
         from agentflow.cli.actions.mcp import tell_entries  # noqa: PLC0415  as below
 
-        return tell_entries(options.Common(config, store, no_color=no_color))
+        return tell_entries(replace(common, config=config))
     from agentflow.cli.actions.mcp import serve  # noqa: PLC0415  help must not pay for it
 
-    return serve(options.Common(config, store, no_color=no_color), hold, url)
+    return serve(replace(common, config=config), hold, url)

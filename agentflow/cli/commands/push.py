@@ -25,14 +25,11 @@ def push() -> None:
     """
 
 
+@options.shared("config", "store", "json", "quiet", "no_color")
 def list_pushes(
+    common: options.Common,
     task: OfTask = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only those that have failed.")] = False,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """List receivers of push notifications, oldest first: how far each has got, and why one doesn't get on.
 
@@ -42,21 +39,18 @@ def list_pushes(
     """
     from agentflow.cli.actions.push import list_pushes as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color), task, failed=failed)
+    return do(common, task, failed=failed)
 
 
+@options.shared("config", "store", "json", "quiet", "no_color")
 def retry(
+    common: options.Common,
     task: Annotated[
         str | None,
         typer.Argument(metavar="[TASK]", help="An ending of the run's or wait's id.", autocompletion=run_ids),
     ] = None,
     name: Annotated[str | None, typer.Option("--id", metavar="ID", help="Only the receiver with this id.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Those of all tasks.")] = False,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Let receivers that have failed be tried anew, from the change on that didn't arrive. A server sends them.
 
@@ -66,7 +60,7 @@ def retry(
     """
     from agentflow.cli.actions.push import retry as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color), task, name, every=every)
+    return do(common, task, name, every=every)
 
 
 COMMANDS: Mapping[str, Callable[..., Any]] = {"list": list_pushes, "retry": retry}

@@ -25,7 +25,9 @@ def runs() -> None:
     """
 
 
+@options.shared("config", "store", "json", "quiet", "no_color")
 def list_runs(
+    common: options.Common,
     states: Annotated[
         list[str] | None, typer.Option("--state", metavar="STATE", help="Only this state.", autocompletion=run_states)
     ] = None,
@@ -38,11 +40,6 @@ def list_runs(
     failed: Annotated[bool, typer.Option("--failed", help="Only failed ones.")] = False,
     waiting: Annotated[bool, typer.Option("--waiting", help="Only those that wait for an answer.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10000, help="At most this many.")] = 20,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """List runs, newest first.
 
@@ -54,20 +51,18 @@ def list_runs(
     from agentflow.cli.actions import runs as actions  # noqa: PLC0415  help must not pay for it
 
     wanted = actions.Listing(tuple(states or ()), workflow, tuple(labels or ()), since, before, failed, waiting, limit)
-    return actions.list_runs(options.Common(config, store, json, quiet=quiet, no_color=no_color), wanted)
+    return actions.list_runs(common, wanted)
 
 
+@options.shared("config", "store", "json", "no_color")
 def show(
+    common: options.Common,
     run: Run = "@last",
     step: Annotated[
         str | None, typer.Option("--step", "-s", metavar="STEP", help="One step.", autocompletion=step_addresses)
     ] = None,
     events: Annotated[bool, typer.Option("--events", help="The log of its events.")] = False,
     tree: Annotated[bool, typer.Option("--tree", help="Every step, nested ones and child runs too.")] = False,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Show a run: its steps, what they gave, and why one isn't running.
 
@@ -77,22 +72,18 @@ def show(
     """
     from agentflow.cli.actions.show import show as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(config, store, json, no_color=no_color), run, step, events=events, tree=tree)
+    return do(common, run, step, events=events, tree=tree)
 
 
+@options.shared("config", "store", "json", "jsonl", "quiet", "no_color")
 def watch(
+    common: options.Common,
     run: Run = "@last",
     answers: options.Answers = None,
     timeout: options.Timeout = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Stay while it waits for an answer.")] = True,
     no_ask: options.NoAsk = False,
     cancel_on_interrupt: options.Interrupt = False,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    jsonl: options.Jsonl = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Follow a run to its end; carry it on where its process has died.
 
@@ -103,21 +94,17 @@ def watch(
     from agentflow.cli.actions import start as actions  # noqa: PLC0415  help must not pay for it
 
     wanted = actions.Watch(run, tuple(answers or ()), timeout, wait, not no_ask, cancel_on_interrupt)
-    return actions.watch(options.Common(config, store, json, jsonl, quiet, no_color), wanted)
+    return actions.watch(common, wanted)
 
 
+@options.shared("config", "store", "json", "jsonl", "quiet", "no_color")
 def resume(
+    common: options.Common,
     run: Run = "@last",
     answers: options.Answers = None,
     timeout: options.Timeout = None,
     no_ask: options.NoAsk = False,
     cancel_on_interrupt: options.Interrupt = False,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    jsonl: options.Jsonl = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Carry a run on that was paused or left, and follow it until it ends or waits.
 
@@ -128,17 +115,14 @@ def resume(
     from agentflow.cli.actions import start as actions  # noqa: PLC0415  help must not pay for it
 
     wanted = actions.Watch(run, tuple(answers or ()), timeout, False, not no_ask, cancel_on_interrupt, resume=True)
-    return actions.watch(options.Common(config, store, json, jsonl, quiet, no_color), wanted)
+    return actions.watch(common, wanted)
 
 
+@options.shared("config", "store", "json", "quiet", "no_color")
 def cancel(
+    common: options.Common,
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs.", autocompletion=run_ids)],
     force: Annotated[bool, typer.Option("--force", help="Without compensation and `finally` steps.")] = False,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Cancel runs: what runs is interrupted, what waits is closed.
 
@@ -147,16 +131,13 @@ def cancel(
     """
     from agentflow.cli.actions.change import cancel as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color), list(runs), force=force)
+    return do(common, list(runs), force=force)
 
 
+@options.shared("config", "store", "json", "quiet", "no_color")
 def pause(
+    common: options.Common,
     run: Run,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Pause a run: nothing new starts until it goes on.
 
@@ -165,16 +146,13 @@ def pause(
     """
     from agentflow.cli.actions.change import pause as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color), run)
+    return do(common, run)
 
 
+@options.shared("config", "store", "json", "quiet", "no_color")
 def unpause(
+    common: options.Common,
     run: Run,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Let a paused run go on.
 
@@ -183,10 +161,12 @@ def unpause(
     """
     from agentflow.cli.actions.change import unpause as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color), run)
+    return do(common, run)
 
 
+@options.shared("config", "store", "json", "jsonl", "quiet", "no_color")
 def retry(
+    common: options.Common,
     run: Run,
     start: Annotated[
         str | None,
@@ -202,12 +182,6 @@ def retry(
     yes: Yes = False,
     answers: options.Answers = None,
     timeout: options.Timeout = None,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    jsonl: options.Jsonl = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Run it again from a step on, keeping what is done; tells first what that means.
 
@@ -220,20 +194,17 @@ def retry(
     wanted = actions.Retry(
         run, start, tuple(inputs or ()), input_json, new_definition, dry_run, yes, tuple(answers or ()), timeout
     )
-    return actions.retry(options.Common(config, store, json, jsonl, quiet, no_color), wanted)
+    return actions.retry(common, wanted)
 
 
+@options.shared("config", "store", "json", "quiet", "no_color")
 def purge(
+    common: options.Common,
     older_than: Annotated[str, typer.Option("--older-than", metavar="TIME", help="Ended longer ago: 30d, 12h.")],
     states: Annotated[
         list[str] | None, typer.Option("--state", metavar="STATE", help="Default: every final state.")
     ] = None,
     yes: Yes = False,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Delete runs that ended long ago.
 
@@ -242,18 +213,15 @@ def purge(
     """
     from agentflow.cli.actions.change import purge as do  # noqa: PLC0415  help must not pay for it
 
-    common = options.Common(config, store, json, quiet=quiet, no_color=no_color)
     return do(common, older_than, tuple(states or ()), yes=yes)
 
 
+@options.shared("config", "store", "json", "no_color")
 def usage(
+    common: options.Common,
     by: Annotated[str, typer.Option("--by", metavar="WHAT", help="workflow, model or owner.")] = "workflow",
     owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="Only this one's.")] = None,
     since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="Used in the last 2h, 3d …")] = None,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Tell what runs have used: tokens of models, and what they cost.
 
@@ -264,7 +232,7 @@ def usage(
     from agentflow.cli.actions import usage as actions  # noqa: PLC0415  help must not pay for it
 
     wanted = actions.Wanted(by, owner, since)
-    return actions.usage(options.Common(config, store, json, no_color=no_color), wanted)
+    return actions.usage(common, wanted)
 
 
 COMMANDS: Mapping[str, Callable[..., Any]] = {

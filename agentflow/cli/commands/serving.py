@@ -9,7 +9,9 @@ import typer
 from agentflow.cli import options
 
 
+@options.shared("store", "json", "quiet", "no_color")
 def serve(
+    common: options.Common,
     configs: Annotated[
         list[str] | None,
         typer.Argument(metavar="[CONFIG]...", help="Config files; default: agentflow.yaml here or above."),
@@ -30,10 +32,6 @@ def serve(
     grace: Annotated[
         float, typer.Option("--grace", metavar="SECONDS", min=0, help="What running steps get when it ends.")
     ] = 10.0,
-    store: options.Store = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Serve the workflows to A2A and MCP clients, and execute runs.
 
@@ -45,5 +43,4 @@ def serve(
     from agentflow.cli.actions.serving import Listen  # noqa: PLC0415  help must not pay for it
     from agentflow.cli.actions.serving import serve as do  # noqa: PLC0415
 
-    common = options.Common(None, store, json, quiet=quiet, no_color=no_color)
     return do(common, configs or [], Listen(host, port, url, grpc_port, grpc_url), grace)

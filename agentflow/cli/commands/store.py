@@ -20,14 +20,11 @@ def store() -> None:
     """
 
 
+@options.shared("config", "store", "json", "quiet", "no_color")
 def backup(
+    common: options.Common,
     file: Annotated[str, typer.Argument(metavar="FILE", help="Where the copy goes.")],
     yes: Yes = False,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Copy the store into one file, while runs go on; the copy is checked.
 
@@ -37,18 +34,15 @@ def backup(
     """
     from agentflow.cli.actions.store import backup as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color), file, yes=yes)
+    return do(common, file, yes=yes)
 
 
+@options.shared("config", "store", "json", "quiet", "no_color")
 def restore(
+    common: options.Common,
     file: Annotated[str, typer.Argument(metavar="FILE", help="What `backup` has written.")],
     yes: Yes = False,
     damaged: Annotated[bool, typer.Option("--damaged", help="Take a damaged copy too, as it is.")] = False,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Put a copy in place of the store; what was there is kept beside it.
 
@@ -57,15 +51,12 @@ def restore(
     """
     from agentflow.cli.actions.store import restore as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color), file, yes=yes, damaged=damaged)
+    return do(common, file, yes=yes, damaged=damaged)
 
 
+@options.shared("config", "store", "json", "quiet", "no_color")
 def check(
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
+    common: options.Common,
 ) -> int:
     """Look for damage, and name each run and step that has some.
 
@@ -75,16 +66,13 @@ def check(
     """
     from agentflow.cli.actions.store import check as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color))
+    return do(common)
 
 
+@options.shared("config", "store", "json", "quiet", "no_color")
 def vacuum(
+    common: options.Common,
     full: Annotated[bool, typer.Option("--full", help="Write the file anew; nobody may use it meanwhile.")] = False,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Give space back that deleted runs have left, while runs go on.
 
@@ -94,7 +82,7 @@ def vacuum(
     """
     from agentflow.cli.actions.store import vacuum as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color), full=full)
+    return do(common, full=full)
 
 
 COMMANDS: Mapping[str, Callable[..., Any]] = {"backup": backup, "restore": restore, "check": check, "vacuum": vacuum}

@@ -19,12 +19,10 @@ Wait = Annotated[
 OfRun = Annotated[str | None, typer.Option("--run", metavar="RUN", help="Only of this run.", autocompletion=run_ids)]
 
 
+@options.shared("config", "store", "json", "no_color")
 def waits(
+    common: options.Common,
     ctx: typer.Context,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    no_color: options.NoColor = False,
 ) -> int | None:
     """Waits: what runs need an answer for. Alone it lists them.
 
@@ -35,16 +33,15 @@ def waits(
     """
     if ctx.invoked_subcommand is not None:
         return None
-    return list_waits(None, config, store, json, False, no_color)
+    from agentflow.cli.actions.waits import list_waits as do  # noqa: PLC0415  help must not pay for it
+
+    return do(common, None)
 
 
+@options.shared("config", "store", "json", "quiet", "no_color")
 def list_waits(
+    common: options.Common,
     run: OfRun = None,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """List open waits, oldest first.
 
@@ -53,15 +50,13 @@ def list_waits(
     """
     from agentflow.cli.actions.waits import list_waits as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(config, store, json, quiet=quiet, no_color=no_color), run)
+    return do(common, run)
 
 
+@options.shared("config", "store", "json", "no_color")
 def show(
+    common: options.Common,
     wait: Wait,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Show a wait: what it asks, its schema, an example answer.
 
@@ -70,10 +65,12 @@ def show(
     """
     from agentflow.cli.actions.waits import show as do  # noqa: PLC0415  help must not pay for it
 
-    return do(options.Common(config, store, json, no_color=no_color), wait)
+    return do(common, wait)
 
 
+@options.shared("config", "store", "json", "quiet", "no_color")
 def answer(
+    common: options.Common,
     wait: Wait,
     sets: Annotated[
         list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="One field; repeat it.")
@@ -83,11 +80,6 @@ def answer(
     fail: Annotated[str | None, typer.Option("--fail", metavar="MESSAGE", help="The tool failed.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Only store the answer; don't carry the run on.")] = False,
     timeout: options.Timeout = None,
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Answer a wait; without an answer it asks. Carries the run on where no process does.
 
@@ -100,19 +92,16 @@ def answer(
     from agentflow.cli.actions import answer as actions  # noqa: PLC0415  help must not pay for it
 
     wanted = actions.Reply(wait, tuple(sets or ()), data, decline, fail, detach, timeout)
-    return actions.answer(options.Common(config, store, json, quiet=quiet, no_color=no_color), wanted)
+    return actions.answer(common, wanted)
 
 
+@options.shared("config", "store", "json", "quiet", "no_color")
 def open_wait(
+    common: options.Common,
     wait: Wait,
     device: Annotated[bool, typer.Option("--device", help="By a code that is entered on any device.")] = False,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
     timeout: Annotated[str, typer.Option("--timeout", metavar="DURATION", help="How long to wait for it.")] = "5m",
-    config: options.Config = None,
-    store: options.Store = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    no_color: options.NoColor = False,
 ) -> int:
     """Sign in to what a wait asks for (kind auth), and carry its run on.
 
@@ -123,7 +112,7 @@ def open_wait(
     from agentflow.cli.actions import opening  # noqa: PLC0415  help must not pay for it
 
     wanted = opening.Opening(wait, device, no_browser, timeout)
-    return opening.open_wait(options.Common(config, store, json, quiet=quiet, no_color=no_color), wanted)
+    return opening.open_wait(common, wanted)
 
 
 COMMANDS: Mapping[str, Callable[..., Any]] = {"list": list_waits, "show": show, "answer": answer, "open": open_wait}
