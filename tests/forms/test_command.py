@@ -25,7 +25,7 @@ CASES = cases()
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    "chosen", [pytest.param(few(CASES)[::12], id="some"), pytest.param(CASES, id="all", marks=pytest.mark.slow)]
+    "chosen", [pytest.param(few(CASES)[::24], id="some"), pytest.param(CASES, id="all", marks=pytest.mark.slow)]
 )
 async def test_waits_answer_takes_and_refuses_the_same(chosen: list[Case], tmp_path: Path, forker: Forker) -> None:
     config = config_of(CASES[::10])

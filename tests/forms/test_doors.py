@@ -34,7 +34,7 @@ from tests.surface_a2a.served import request, send, state, text
 pytestmark = pytest.mark.anyio
 CASES = cases()
 BOTH = pytest.mark.parametrize(
-    "chosen", [pytest.param(few(CASES)[::2], id="some"), pytest.param(CASES, id="all", marks=pytest.mark.slow)]
+    "chosen", [pytest.param(few(CASES)[::4], id="some"), pytest.param(CASES, id="all", marks=pytest.mark.slow)]
 )
 URL = "http://127.0.0.1:8745"
 
@@ -93,7 +93,7 @@ async def judged(chosen: list[Case], at: Desk, door: Callable[[Case, WaitView], 
         assert {view.id for view in kept.values()} <= still
 
 
-@pytest.mark.parametrize("chosen", [CASES], ids=["all"])
+@BOTH
 async def test_in_python(chosen: list[Case]) -> None:
     async with desk() as at:
 
