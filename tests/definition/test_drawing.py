@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from textwrap import dedent
 from xml.etree import ElementTree
 
@@ -187,3 +188,23 @@ def test_an_svg_of_nested_loops_goes_back_once_a_loop() -> None:
     drawn = to_svg(_workflow(LOOPS))
     assert drawn.count('marker-end="url(#backtip)"') == 2
     assert drawn.count("↻ next") == drawn.count("↻ again") == 1
+
+
+def test_the_drawing_of_the_documentation_is_what_is_drawn() -> None:
+    text = """
+        workflows:
+          news:
+            input: {regions: array}
+            steps:
+              - id: regions
+                type: for_each
+                in: "{input.regions}"
+                steps:
+                  - {id: draft, type: agent_run, agent: writer, prompt: x, review: true}
+                  - {id: ask, type: wait_for_input, message: m}
+              - {id: send, type: workflow, workflow: mail}
+          mail: {steps: [{id: a, type: set, value: 1}]}
+    """
+    page = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
+    block = page.read_text(encoding="utf-8").split("```text\n")[1].partition("```")[0]
+    assert block.splitlines() == _text(_workflow(text), 100)

@@ -36,6 +36,7 @@ NOT_RUN = {
 TEXTS = {
     "README.md": "tests/surface_mcp/test_entries.py compares it with what `serve` prints",
     "docs/reference/mcp.md": "tests/surface_mcp/test_entries.py compares the entries; the handle is cut short",
+    "docs/reference/cli.md": "tests/definition/test_drawing.py compares it with what `graph` draws",
     "CONTRIBUTING.md": "the tree of the repository",
 }
 """Pages with blocks that are only text, with the reason."""

@@ -41,20 +41,20 @@ _COLOURS = {
 }
 """Families of step types → their colours on light and on dark."""
 _LIGHT_STYLE = """
-.page{fill:#ffffff}.card{fill:#ffffff;stroke:#c9d1d9}.hold{fill:#f6f8fa;stroke:#c9d1d9}
+.page{fill:#ffffff}.over{stroke:#ffffff}.card{fill:#ffffff;stroke:#c9d1d9}.hold{fill:#f6f8fa;stroke:#c9d1d9}
 .frame{fill:#ffffff;stroke:#d0d7de}.hook{stroke-dasharray:5 4}
 .name{fill:#1f2328}.kind,.caption{fill:#59636e}.line{stroke:#818b98}.tip{fill:#818b98}
 .back{stroke:#1a7f37}.backtip{fill:#1a7f37}.mark{fill:#fff8c5;stroke:#d4a72c}.marked{fill:#6b4a00}
 """
 _DARK_STYLE = """
-.page{fill:#0d1117}.card{fill:#161b22;stroke:#3d444d}.hold{fill:#11161d;stroke:#3d444d}
+.page{fill:#0d1117}.over{stroke:#0d1117}.card{fill:#161b22;stroke:#3d444d}.hold{fill:#11161d;stroke:#3d444d}
 .frame{fill:#0d1117;stroke:#30363d}.name{fill:#f0f6fc}.kind,.caption{fill:#9198a1}.line{stroke:#7d8590}
 .tip{fill:#7d8590}.back{stroke:#56d364}.backtip{fill:#56d364}.mark{fill:#3b2e00;stroke:#9e6a03}.marked{fill:#f2cc60}
 """
 _STYLE = """
 text{font-family:ui-sans-serif,system-ui,-apple-system,"Segoe UI","Noto Sans",Helvetica,Arial,sans-serif}
 .name{font-size:14px;font-weight:600}.kind{font-size:12px}.caption{font-size:12px}
-.marked{font-size:11px}.title{font-size:16px;font-weight:600}
+.over{paint-order:stroke;stroke-width:4px}.marked{font-size:11px}.title{font-size:16px;font-weight:600}
 .line,.back{fill:none;stroke-width:1.5}.dashed{stroke-dasharray:5 4}.dotted{stroke-dasharray:1.5 4;stroke-linecap:round}
 """
 
@@ -101,7 +101,7 @@ class _Look:
         del room
         if node.step is None:
             return Size(10, 10, 5, 10)
-        kind = _wide(node.named, _KIND) + sum(_wide(mark, _PILL) + 20 for mark in node.marks)
+        kind = _wide(node.named, _KIND) + sum(_wide(mark, _PILL) + 22 for mark in node.marks)
         name = _bold(node.label) + (_wide(_cut(note), _KIND) + 20 if note else 0)
         width = max(130, round(max(name, kind)) + 34)
         return Size(width, _HEAD, width // 2, _HEAD)
@@ -167,7 +167,7 @@ def _shape(shape: Shape) -> Iterator[str]:
         at = x + 18 + round(_bold(node.label)) + 10
         yield f'<text class="caption" x="{at}" y="{y + 20}">{escape(_cut(shape.caption))}</text>'
     yield f'<text class="kind" x="{x + 18}" y="{y + 38}">{escape(_cut(node.named))}</text>'
-    at = x + 18 + round(_wide(node.named, _KIND)) + 6
+    at = x + 18 + round(_wide(node.named, _KIND)) + 9
     for mark in node.marks:
         wide = round(_wide(mark, _PILL)) + 12
         yield f'<rect class="mark" x="{at}" y="{y + 27}" width="{wide}" height="15" rx="7.5"/>'
@@ -190,7 +190,7 @@ def _line(line: Line) -> Iterator[str]:
         yield f'<circle class="tip" cx="{x}" cy="{y}" r="3.5"/>'
     x, y = points[-1]
     if edge.kind == "any":
-        yield f'<text class="caption" x="{x + 6}" y="{y - 6}">any</text>'
+        yield f'<text class="caption over" x="{x + 7}" y="{y - 5}">any</text>'
     if back and rises:
         yield f'<text class="caption" x="{x + 8}" y="{points[1][1] - 5}">↻ {escape(_cut(edge.label))}</text>'
 
