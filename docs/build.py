@@ -50,6 +50,8 @@ class Links(HTMLParser):
 def stage(root: Path, out: Path) -> None:
     """Copy the pages to where the site is made of them, with what they link to; the links follow."""
     shutil.rmtree(out, ignore_errors=True)
+    if (root / "docs" / "assets").is_dir():
+        shutil.copytree(root / "docs" / "assets", out / "pages" / "assets")
     named = {page.file.resolve(): page.name for page in pages_of(root)}
     for page in pages_of(root):
         place = out / "pages" / page.name

@@ -22,6 +22,7 @@ NOTE = "<!-- Written by docs/generate.py: change the source, then run `make docs
 def errors_page() -> Iterator[str]:
     """Yield the page of error codes."""
     yield "# Error codes"
+    yield "*For everybody who meets one.*"
     yield NOTE
     yield "What each code means and what to do. How errors are built: [errors](../explanation/errors.md)."
     for code, row in sorted(CODES.items()):
@@ -49,6 +50,7 @@ def _explained(code: str) -> Iterator[str]:
 def step_types_page() -> Iterator[str]:
     """Yield the page of step types."""
     yield "# Step types"
+    yield "*For developers.*"
     yield NOTE
     yield (
         "Fields that every step may have are told under [order, failures, containers](steps.md). "

@@ -34,7 +34,8 @@ _LOOSE = (
     (r"\b(?=[a-z]*\d)(?=\d*[a-z])[0-9a-hjkmnp-tv-z]{6}\b", r"[0-9a-hjkmnp-tv-z]{6,}"),
     (r"\d{4}-\d\d-\d\d(?:T[\d:.]+Z?)?", r"\\d{4}-\\d\\d-\\d\\d(?:T[\\d:.]+Z?)?"),
     (r"\b\d\d:\d\d:\d\d\b", r"\\d\\d:\\d\\d:\\d\\d"),
-    (r"(?<![\w.])\d+(?:\.\d+)?(?:ms|s|m \d+s|m)\b", r"\\d+(?:\\.\\d+)?(?:ms|s|m \\d+s|m)"),
+    (r"(?<![\w.])\d+(?:\.\d+)? ?(?:ms|s|m \d+s|m)\b", r"\\d+(?:\\.\\d+)? ?(?:ms|s|m \\d+s|m)"),
+    (r"\b\d+ kB\b", r"\\d+ kB"),
 )
 """What may differ: how it is recognised in a page, and what may stand there instead."""
 

@@ -42,6 +42,11 @@ def test_the_pages_of_this_repository_lead_somewhere_and_are_led_to() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_every_page_says_for_whom_it_is() -> None:
+    pages = [page for page in (ROOT / "docs").rglob("*.md") if page.name != "index.md"]
+    assert [page.name for page in pages if not page.read_text("utf-8").split("\n\n")[1].startswith("*For ")] == []
+
+
 def test_dead_links_dead_places_and_pages_that_nothing_leads_to_are_named(small: Path) -> None:
     (small / "docs" / "how-to" / "one.md").write_text(
         "[a](gone.md) [b](two.md#gone) [c](../how-to)\n", encoding="utf-8"
