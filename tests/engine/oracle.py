@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.engine.plans import LEAVES, TOPIC, Plan, edges
+from tests.engine.plans import CHANGED, LEAVES, TOPIC, Plan, edges
 
 MENDS, STAYS = True, False
 """Failures that another try may mend, and those that it can't."""
@@ -115,7 +115,7 @@ class Oracle:
         return end.failures
 
     def _tries(self, plan: Plan, path: str, values: Mapping[str, Any], own: Plan) -> End:
-        tries = 0
+        tries, sent = 0, False
         if plan.gate == "refused":
             self.tries[path], self.attempts[path] = 1, max(self.attempts[path], 1)
             return End({STAYS})
@@ -124,6 +124,10 @@ class Oracle:
             self.tries[path] = tries
             self.attempts[path] += 1
             end = self._attempt(own, path, values)
+            if end.good and plan.gate == "sent back" and not sent:
+                sent, tries = True, 0
+                self._forget(path)
+                continue
             if end.good and plan.gate == "rejected":
                 self.worked.add(path)
                 end = End({STAYS})
@@ -144,10 +148,12 @@ class Oracle:
 
     def _attempt(self, plan: Plan, path: str, values: Mapping[str, Any]) -> End:
         if plan.kind == "call":
+            if plan.gate == "call refused":
+                return End({STAYS})
             if self.failed[path] < plan.fails:
                 self.failed[path] += 1
                 return End({STAYS if plan.how == "nojson" else MENDS})
-            return End(value=value_of(path[path.rfind(">") + 1 :], plan, values[plan.sees] if plan.sees else None))
+            return End(value=value_of(path[path.rfind(">") + 1 :], plan, _seen(plan, values)))
         if plan.kind == "each":
             inner = replace(plan, kind="call", when=None)
             rounds = range(plan.rounds)
@@ -247,6 +253,12 @@ class Oracle:
 
 
 _UNDONE = ("compensated", "compensation_failed")
+
+
+def _seen(plan: Plan, values: Mapping[str, Any]) -> Any:
+    if plan.sees is None:
+        return None
+    return CHANGED if plan.gate == "edited" else values[plan.sees]
 
 
 def _ready(plan: Plan, plans: Sequence[Plan], ended: Mapping[str, str]) -> bool:

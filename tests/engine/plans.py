@@ -123,10 +123,20 @@ class Plan:
 GATES: dict[str, Common] = {
     "approved": {"approve": "yes"},
     "refused": {"approve": "no"},
+    "approved each time": {"approve": {"message": "yes", "each_attempt": True}},
+    "edited": {"approve": {"message": "edit", "edit": {"seen": {"title": "What it sees"}}}},
     "accepted": {"review": "yes"},
     "rejected": {"review": "no"},
+    "sent back": {"review": "back"},
+    "call approved": {},
+    "call refused": {},
 }
-"""What is asked is what is answered."""
+"""What is asked is what is answered; of the last ones a tool asks that the step calls."""
+OF_CALLS = {"edited": "approved", "call approved": None, "call refused": None}
+"""Gates that only steps have that call a function, and what others have instead."""
+CHANGED = "edited"
+"""What who approves changes what a step sees to."""
+REFUSING = ("refused", "rejected", "call refused")
 LEAVES = ("call", "call", "call", "call", "each", "delay", "wait", "decline", "late", "missed", "tool", "event")
 GROUPS = ("sequence", "parallel", "saga", "condition", "switch")
 LOOPS = ("for_each", "while", "until", "recur", "schedule")
@@ -197,11 +207,13 @@ def _steps(draw: st.DrawFn, name: str, depth: int) -> Plan:
         pause=draw(st.sampled_from((False, False, False, True))),
         key=draw(st.sampled_from((None, None, depth))),
         undo=draw(calls("u")) if draw(st.booleans()) else (),
-        gate=draw(st.sampled_from((None, None, None, None, None, *GATES))),
+        gate=draw(st.sampled_from((*([None] * 9), *GATES))),
     )
+    if plan.gate in OF_CALLS and kind not in {"call", "each"}:
+        plan = replace(plan, gate=OF_CALLS[plan.gate])
     if kind in {"call", "each"}:
         actions: tuple[str | None, ...] = (None, None, None, "retry", "skip", "fail")
-        if plan.gate in {"refused", "rejected"}:  # retrying it would ask for ever
+        if plan.gate in REFUSING:  # retrying it would ask for ever
             actions = (None,)
         return replace(
             plan,
@@ -310,7 +322,8 @@ class Builder:
             undo = [self._step(step) for step in plan.undo]
             common["compensate"] = undo[0] if len(undo) == 1 else undo
         if plan.gate is not None:
-            common.update(GATES[plan.gate])
+            gate = "approved" if plan.gate == "edited" and not plan.sees else plan.gate
+            common.update(GATES[gate])
         if plan.tries > 1:
             common["retry"] = RetryPolicy(max_attempts=plan.tries, base=1.0)
         return common

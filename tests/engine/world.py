@@ -26,15 +26,28 @@ from agentflow.store.views import TaskView
 from agentflow.testing.clock import FakeClock
 from agentflow.testing.faults import Crashed, dying, fault
 from agentflow.usage import text_of
-from tests.engine.lab import LIMIT, Lab
+from tests.engine.lab import LIMIT, SKILLS, Lab
 from tests.engine.oracle import value_of
-from tests.engine.plans import STOPPED, TOPIC, Builder, Plan
+from tests.engine.plans import CHANGED, STOPPED, TOPIC, Builder, Plan
 from tests.workers.crew import Crew
 
 Kill = tuple[int, int]
 """Before which call a worker dies, and which one."""
 Crash = tuple[str, int]
 """A fault point, and at which reach of it the host dies."""
+
+
+def _said(say: str) -> str:
+    return say
+
+
+SAID = {"call approved": "yes", "call refused": "no"}
+"""What is said of the call of a tool, by the step's gate."""
+TOOLS: dict[str, Any] = {
+    "tools": {"gate": _said},
+    "config": {"tools": {"gate": {"python": "lab:gate", "approve": "{arguments.say}"}}},
+    "skills": (*SKILLS, "native:tool"),
+}
 ALL = RunQuery(limit=1000)
 
 
@@ -119,6 +132,8 @@ class World:
 
     def _call(self, plan: Plan, **fields: Any) -> Step:
         async def act(ctx: Any, seen: Any = None) -> Any:
+            if plan.gate in SAID:
+                await ctx.call_tool("gate", {"say": SAID[plan.gate]})
             key = (ctx.run_id, ctx.address)
             self.actions[key] = plan.action
             ctx.usage(model="m", input_tokens=1, cost=self._price((*key, ctx.attempt)))
@@ -169,12 +184,12 @@ class World:
         for point, nth in crashes:
             async with self._open():
                 with fault(point, nth) as planned:
-                    async with dying(self.lab.open(*self.flows, store=self.store)) as engine:
+                    async with dying(self.lab.open(*self.flows, store=self.store, **TOOLS)) as engine:
                         await engine.host.takeover.claim()
                         await self._go_on(engine, meddle)
                 self.struck = planned.struck
                 await self._bury()
-        async with self._open(), self.lab.open(*self.flows, store=self.store) as engine:
+        async with self._open(), self.lab.open(*self.flows, store=self.store, **TOOLS) as engine:
             await engine.host.takeover.claim()
             await self._go_on(engine, meddle)
             return await self.looks()
@@ -218,8 +233,7 @@ class World:
         if "budget" in view.details:
             answer: Any = Answer({"action": "stop" if self.plan.budget == STOPPED else "raise"})
         elif "gate" in view.details:
-            yes = {"approve": "approve", "review": "accept"}[str(view.details["gate"])]
-            answer = Answer({"decision": yes if view.message == "yes" else "reject"})
+            answer = Answer(_decision(view))
         elif view.kind == "operator":
             answer = Answer({"action": self.actions[view.run_id, view.step]})
         elif view.kind == "tool":
@@ -274,6 +288,16 @@ class World:
         for child in await self.store.list_runs(RunQuery(parent=row.id, limit=1000)):
             found += await self._looks(child, f"{path}{addresses[child.parent_step or 0]}>", timers)
         return found
+
+
+def _decision(view: WaitView) -> dict[str, Any]:
+    """Return what is said at a step's gate: it asks for it."""
+    yes = {"decision": "accept" if view.details["gate"] == "review" else "approve"}
+    if view.message == "edit":
+        return {"decision": "edit", "edit": {"seen": CHANGED}}
+    if view.message == "back":
+        return yes if view.details["round"] else {"decision": "send_back", "feedback": "once more"}
+    return yes if view.message == "yes" else {"decision": "reject"}
 
 
 def _fail(how: str) -> Any:

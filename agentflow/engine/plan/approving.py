@@ -49,8 +49,10 @@ def consider(run: RunState, node: Node) -> None:
             _go_on(run, node)
             return
         steps.begin(run, node)
-    else:
-        waiting.open_wait(run, node, wait, "approve")
+        return
+    if node.entered == "crash" and "middle" not in kept:  # what broke off isn't a try of its own
+        node.tries, node.entered = max(node.tries - 1, 0), None
+    waiting.open_wait(run, node, wait, "approve")
 
 
 def asks_anew(run: RunState, node: Node) -> bool:
