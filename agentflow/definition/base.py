@@ -43,7 +43,7 @@ class _Told(type(BaseModel)):
 class Model(BaseModel, metaclass=_Told):
     """Base of all definition models: frozen, strict about unknown fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     if not TYPE_CHECKING:  # type checkers know that the fields are frozen
 

@@ -14,7 +14,7 @@ from agentflow.steps.contract import BodyField, StepType
 class ConditionConfig(BaseModel):
     """Fields of a condition, besides `if_true` and `if_false`."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
     expression: str | bool
     """Decides which branch runs."""

@@ -15,7 +15,7 @@ from agentflow.steps.unset import UNSET
 class EndConfig(BaseModel):
     """Fields of an early end."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
     state: Literal["completed", "failed", "rejected"] = "completed"
     """How it ends; a container can't be rejected."""

@@ -16,7 +16,7 @@ from agentflow.steps.contract import BodyField, StepType
 class ForEachConfig(BaseModel):
     """Fields of a loop over items, besides `steps`."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     in_: Any = Field(alias="in")
     """The items: a template that gives a list, or a list."""

@@ -14,7 +14,7 @@ from agentflow.steps.contract import BodyField, StepType
 class GroupConfig(BaseModel):
     """A group has no fields of its own besides `steps`."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 class Group:

@@ -15,7 +15,7 @@ from agentflow.steps.contract import BodyField, StepType
 class LoopConfig(BaseModel):
     """Fields of a loop, besides `steps`."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
     condition: str | bool
     """`while`: go on as long as it holds (looked at before an iteration). `until`: stop when it holds (after one)."""

@@ -15,7 +15,7 @@ from agentflow.steps.contract import BodyField, StepType
 class PollConfig(BaseModel):
     """Fields of a poll, besides `body`. The step's `timeout` counts the whole time."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
     interval: Any = 5
     """Pause between two looks, a duration."""

@@ -18,7 +18,7 @@ from agentflow.steps.loop import rewound
 class ScheduleConfig(BaseModel):
     """Fields of `schedule`, besides `steps`: after which time they run, once."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
     after: Any = None
     """A duration."""
@@ -29,7 +29,7 @@ class ScheduleConfig(BaseModel):
 class RecurConfig(BaseModel):
     """Fields of `recur`, besides `steps`: when they run, and when that ends."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
     interval: Any = None
     """Pause between the end of one iteration and the start of the next, a duration."""

@@ -12,7 +12,7 @@ from agentflow.steps.contract import BodyField, StepType
 class SwitchConfig(BaseModel):
     """Fields of a switch; each case's steps are a body."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
     cases: list[str | bool]
     """The cases' conditions, in order."""

@@ -14,7 +14,7 @@ from agentflow.steps.contract import StepType
 class WorkflowConfig(BaseModel):
     """Fields of a sub-workflow step."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
     workflow: str
     """Id of the workflow to run."""

@@ -11,6 +11,7 @@ from agentflow.cli.projects import plain_config
 from agentflow.cli.tables import Column, layout, tabbed
 from agentflow.config.plain import find_config
 from agentflow.data import is_array, is_object
+from agentflow.definition.described import described
 from agentflow.definition.other_words import type_meant
 from agentflow.errors import NotFoundError
 from agentflow.steps import registry
@@ -54,7 +55,7 @@ def _one(common: Common, name: str) -> int:
         near = type_meant(name, list(registry.names())) or get_close_matches(name, registry.names(), n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(near)}?" if near else "agentflow steps lists them"
         raise NotFoundError(f'there is no step type "{name}"', code="AF-STEP-TYPE-UNKNOWN", hint=hint)
-    schema = found.config.model_json_schema()
+    schema = described(found.config).model_json_schema()
     if console.mode != "text":
         bodies = [{"name": b.name, "shape": b.shape, "required": b.required} for b in found.bodies]
         document = {"type": found.name, "summary": found.summary, "skills": list(found.skills)}

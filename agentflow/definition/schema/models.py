@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, BeforeValidator
 
 from agentflow.data import is_array, is_object
+from agentflow.definition.described import described
 from agentflow.definition.field_names import written
 from agentflow.definition.schema.examples import examples_of
 
@@ -23,7 +24,7 @@ _ENDINGS = re.compile(r"(Entry|Section|Settings|Field|Policy|Config)$")
 
 def model_schema(model: type[BaseModel], defs: dict[str, Schema], prefix: str = "") -> Schema:
     """Return a model's schema, its definitions moved to `defs` under a prefix."""
-    schema = model.model_json_schema(by_alias=True)
+    schema = described(model).model_json_schema(by_alias=True)
     inner: Mapping[str, Schema] = schema.pop("$defs", {})
     if "properties" not in schema and "$ref" in schema:  # a model that refers to itself
         schema = dict(inner[schema["$ref"].rpartition("/")[2]])
