@@ -24,10 +24,7 @@ from tests.cli.transcripts import BROKEN, CONFIG, SCENES, SICK, Scene
 
 WAYS = ("terminal", "pipe", "json", "no colour", "60 columns", "200 columns")
 COLUMNS = {"60 columns": 60, "200 columns": 200}
-QUICK = {
-    ("run with a wait", "terminal"), ("run that fails", "pipe"), ("runs list", "60 columns"), ("waits", "200 columns"),
-    ("runs show", "no colour"), ("runs list", "json"),
-}  # fmt: skip
+QUICK = {("run with a wait", "terminal"), ("run that fails", "pipe"), ("runs list", "60 columns")}
 """What the default suite looks at; the rest is slow."""
 TABLES = ("runs list", "waits")
 
