@@ -155,11 +155,16 @@ class Form:
 
     async def _variant(self, question: Question) -> Any:
         found, at = variants(question)
-        choices = [Choice(number, variant.label) for number, variant in enumerate(found)]
+        labels = [each.label for each in found]
+        unique = len(set(labels)) == len(labels)
+        names = labels if unique else [f"{label} {number}" for number, label in enumerate(labels, 1)]
         first = [ABSENT] if not question.required and not question.has_default else []
-        of = replace(question, kind="choice", choices=(*first, *choices), default=at if question.has_default else UNSET)
+        of = replace(
+            question, kind="choice", choices=(*first, *(Choice(name, name) for name in names)),
+            default=names[at] if question.has_default else UNSET,
+        )  # fmt: skip
         picked = await self._pick(of)
-        return await self._ask(variant_question(question, found[picked])) if isinstance(picked, int) else UNSET
+        return UNSET if picked is UNSET else await self._ask(variant_question(question, found[names.index(picked)]))
 
     async def _pick(self, question: Question) -> Any:
         free = replace(question, schema={})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -161,6 +160,8 @@ def split(text: str) -> list[str]:
         return lines
     if lines[0].startswith(("{", "[")):
         return lines
+    import csv  # noqa: PLC0415  few texts are lists
+
     return [item.strip() for item in next(csv.reader(lines, skipinitialspace=True)) if item.strip()]
 
 
