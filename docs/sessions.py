@@ -30,8 +30,7 @@ PORT = "8745"
 PATIENCE = 60.0
 _LOOSE = (
     (r"\b[0-9a-hjkmnp-tv-z]{26}\b", r"[0-9a-hjkmnp-tv-z]{26}"),
-    (r"(?:(?<=^run )|(?<=\nrun )|(?<=Run )|(?<=answer )|(?<=watch ))[a-hjkmnp-tv-z]{6}\b", r"[0-9a-hjkmnp-tv-z]{6,}"),
-    (r"\b(?=[a-z]*\d)(?=\d*[a-z])[0-9a-hjkmnp-tv-z]{6}\b", r"[0-9a-hjkmnp-tv-z]{6,}"),
+    (r"\b[0-9a-hjkmnp-tv-z]{6}\b", r"[0-9a-hjkmnp-tv-z]{6,}"),
     (r"\d{4}-\d\d-\d\d(?:T[\d:.]+Z?)?", r"\\d{4}-\\d\\d-\\d\\d(?:T[\\d:.]+Z?)?"),
     (r"\b\d\d:\d\d:\d\d\b", r"\\d\\d:\\d\\d:\\d\\d"),
     (r"(?<![\w.])\d+(?:\.\d+)? ?(?:ms|s|m \d+s|m)\b", r"\\d+(?:\\.\\d+)? ?(?:ms|s|m \\d+s|m)"),
@@ -156,14 +155,16 @@ def play(page: Path, *, write: bool = False) -> list[str]:
                 if name is not None:
                     session.write(name[1], text.removeprefix(f"// {name[1]}\n"))
                 return found[0]
-            parts, before = list[str](), len(wrong)
+            parts: list[str] = []
             for command in commands_of(text, told):
                 shown = session.run(command)
-                if not command.fits(shown):
+                fits = command.fits(shown)
+                if not fits:
                     wrong.append(f"$ {command.line}\n{shown}\n--- the page has:\n{command.printed}")
-                parts.append(f"$ {command.line}\n{shown}\n" if shown else f"$ {command.line}\n")
-            if write and len(wrong) > before and "…" not in text:
-                return found[0].replace(text, "\n".join(parts) if len(parts) > 1 else parts[0])
+                kept = command.printed.strip() if fits or command.printed.startswith("…") else shown
+                parts.append(f"$ {command.line}\n{kept}".rstrip() + "\n")
+            if write:
+                return found[0].replace(text, "\n".join(parts))
             return found[0]
 
         try:
