@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import unicodedata
+from types import SimpleNamespace
 from typing import Any
 
 import pexpect
@@ -117,4 +118,5 @@ def test_names_that_could_steer_a_shell_are_not_completed(scene: Project) -> Non
     (scene.folder / "agentflow.yaml").write_text(config, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(scene.folder)
-        assert all(clean(name) == name for name in complete.workflows(""))
+        line: Any = SimpleNamespace(params={})
+        assert all(clean(name) == name for name in complete.workflows(line, ""))

@@ -119,3 +119,48 @@ def test_the_printed_example_and_the_printed_command_of_each_schema_are_taken() 
 def test_the_page_has_a_field_for_each_property() -> None:
     for case in CASES[::10]:
         assert fields_of(case.schema)
+
+
+ORDER: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "size": {"enum": ["s", "m", "l"]},
+        "to": {"type": "array", "items": {"enum": ["mail", "chat"]}},
+        "pay": {
+            "oneOf": [
+                {
+                    "title": "Card",
+                    "properties": {"by": {"const": "card"}, "no": {"type": "string"}},
+                    "required": ["by"],
+                },
+                {"title": "Cash", "properties": {"by": {"const": "cash"}}, "required": ["by"]},
+            ]
+        },
+        "pin": {"type": "string", "format": "password"},
+        "names": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["size", "to", "pay", "pin"],
+}
+
+
+async def test_a_terminal_that_cannot_draw_takes_choices_and_boxes_as_text_and_shows_no_password() -> None:
+    screen = io.StringIO()
+    console = Console(io.StringIO(), screen, err_terminal=True, in_terminal=True)
+    keys = "xl\rm\rmail, chat\rca\rcash\rhush\r\x7fAna\r\r"
+    answer = await Form(console, ORDER, keys=_typed(keys)).fill()
+    assert answer == {"size": "m", "to": ["mail", "chat"], "pay": {"by": "cash"}, "pin": "hush", "names": ["Ana"]}
+    assert '"xl" is not among the choices: s, m, l' in screen.getvalue()
+    assert '"ca" is not clear: Card, Cash' in screen.getvalue()
+    assert "****" in screen.getvalue()
+    assert "hush" not in screen.getvalue()
+    assert "\x1b" not in screen.getvalue()
+
+
+async def test_what_goes_beyond_a_limit_is_told_while_it_is_typed_and_taken_back_with_the_key_that_mends_it() -> None:
+    amount = {"type": "number", "minimum": 0, "maximum": 1000}
+    typed = await Typed().fill(amount, "5000\x7f\r")
+    assert typed.answer == 500
+    assert typed.screen.getvalue().count("✘ 5000 is greater than the maximum of 1000") == 1
+    typed = await Typed().fill({"type": "string", "maxLength": 3}, "abcd\x7f\r")
+    assert typed.answer == "abc"
+    assert '✘ "abcd" is longer than 3 characters' in typed.screen.getvalue()
