@@ -44,7 +44,7 @@ class Page:
         for block in _FENCE.sub("", self.text).split("\n\n"):
             if re.match(r"[A-Za-z`]", block.strip()):
                 said = plain(" ".join(block.split()))
-                return re.split(r"(?<=[.!?])\s", said, maxsplit=1)[0]
+                return re.split(r"(?<=[.!?])\s(?=[A-Z])", said, maxsplit=1)[0]
         return ""
 
     @cached_property

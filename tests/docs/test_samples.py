@@ -40,7 +40,7 @@ TEXTS = {
     "CONTRIBUTING.md": "the tree of the repository",
 }
 """Pages with blocks that are only text, with the reason."""
-QUICK = {"docs/tutorials/first-workflow.md"}
+QUICK = {"docs/explanation/scripts.md"}
 """Sessions that are played by default; the others are slow."""
 
 
@@ -92,8 +92,10 @@ def sessions() -> Any:
 
 
 def _of(language: str) -> Any:
-    found = [s for s in _samples() if s.language == language and not s.played]
-    return pytest.mark.parametrize("sample", found, ids=str)
+    found = {s.text: s for s in reversed(_samples()) if s.language == language and not s.played}
+    costly = re.compile(r"^from langgraph", re.MULTILINE)
+    marks = {text: (pytest.mark.slow,) if costly.search(text) else () for text in found}
+    return pytest.mark.parametrize("sample", [pytest.param(s, marks=marks[s.text], id=str(s)) for s in found.values()])
 
 
 @cache
