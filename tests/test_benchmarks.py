@@ -172,7 +172,7 @@ def test_a_peer_that_cant_be_set_up_is_named_and_the_others_go_on(monkeypatch: p
     ]
 
 
-@pytest.mark.parametrize("promise", ["strict", "relaxed"])
+@pytest.mark.parametrize("promise", ["strict", pytest.param("relaxed", marks=pytest.mark.slow)])
 def test_a_tiny_repetition_of_ours_runs_and_is_checked(promise: str) -> None:
     [report] = repetition("ours.py", "chain", "--scale", "0.05", "--promise", promise)
     assert (report["steps"], report["complete"], report["verified"]) == (5, True, True)
@@ -191,6 +191,7 @@ def test_a_tiny_repetition_of_the_limit_writes_the_rows_that_ours_wrote() -> Non
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
+@pytest.mark.slow
 def test_the_live_views_cost_is_measured_on_a_terminal() -> None:
     import live  # noqa: PLC0415  pseudo terminals aren't everywhere
 
@@ -216,6 +217,7 @@ def test_the_cost_of_a2a_is_measured_of_a_server_that_answers(
     assert " 0 a second" not in told
 
 
+@pytest.mark.slow
 def test_the_cost_of_mcp_is_measured_of_a_server_that_answers(tmp_path: Path) -> None:
     import over_mcp  # noqa: PLC0415  it needs no peer to be measured by itself
     from serving import in_turn, standing  # noqa: PLC0415

@@ -6,6 +6,8 @@ import ast
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from tests.trees import statements
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -21,7 +23,7 @@ def modules() -> dict[str, Path]:
 def imports(file: Path, known: dict[str, Path]) -> set[str]:
     """Return what a module imports of the package, wherever in it."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in statements(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module is not None:
             inner = {f"{node.module}.{name.name}" for name in node.names}
             found |= {name if name in known else node.module for name in inner}

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tests.cli.forks import COMMAND
+from tests.cli.project import clean_environ
 from tests.node.tools import Node
+from tests.servers import relayed
 from tests.surface_mcp.served import LIMIT
 from tests.surface_mcp.web import Web
-
-TRANSPORTS = ["http", "stdio"]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,8 @@ def printed(web: Web, *command: str) -> Any:
 def test_the_typescript_client_answers_by_forms_of_each_era_and_by_tasks(
     node: Node, web: Web, transport: str, ways: list[str]
 ) -> None:
-    stdio = {"command": COMMAND, "args": ["mcp"], "cwd": str(web.folder)}
+    command, *args = relayed([COMMAND, "mcp"], clean_environ())
+    stdio = {"command": command, "args": args, "cwd": str(web.folder)}
     target = {"url": f"{web.url}/mcp"} if transport == "http" else stdio
     told = printed(web, *node.script("mcp_client.js"), json.dumps(target), *ways)
     assert list(told) == ways
@@ -57,7 +58,7 @@ def test_the_typescript_client_answers_by_forms_of_each_era_and_by_tasks(
         assert found.get("kind", "task") == "task"
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("transport", ["http", pytest.param("stdio", marks=pytest.mark.slow)])
 def test_the_inspector_s_command_line_answers_by_the_control_tools(node: Node, web: Web, transport: str) -> None:
     inspector = node.of("@modelcontextprotocol/inspector", "clients/launcher/build/index.js")
     target = [f"{web.url}/mcp"] if transport == "http" else [COMMAND, "mcp"]
