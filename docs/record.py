@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import re
 import sys
 import tempfile
@@ -78,7 +79,10 @@ class Recorder:
         self.note(0.2)
         program, *words = text.split()
         place, size = str(Path(sys.executable).with_name(program)), (WINDOWS[terminal].rows, WINDOWS[terminal].columns)
-        self._children[terminal] = pexpect.spawn(place, words, cwd=str(self._folder), encoding="utf-8", dimensions=size)
+        environ = {name: value for name, value in os.environ.items() if not re.match("AGENTFLOW|NO_COLOR|CI$", name)}
+        self._children[terminal] = pexpect.spawn(
+            place, words, cwd=str(self._folder), encoding="utf-8", dimensions=size, env={**environ, "TERM": "xterm"}
+        )
         self._seen_at = time.monotonic()
 
     def until(self, done: Callable[[], bool]) -> None:
