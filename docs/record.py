@@ -80,8 +80,9 @@ class Recorder:
         program, *words = text.split()
         place, size = str(Path(sys.executable).with_name(program)), (WINDOWS[terminal].rows, WINDOWS[terminal].columns)
         environ = {name: value for name, value in os.environ.items() if not re.match("AGENTFLOW|NO_COLOR|CI$", name)}
+        environ |= {"TERM": "xterm", "LINES": str(size[0]), "COLUMNS": str(size[1])}
         self._children[terminal] = pexpect.spawn(
-            place, words, cwd=str(self._folder), encoding="utf-8", dimensions=size, env={**environ, "TERM": "xterm"}
+            place, words, cwd=str(self._folder), encoding="utf-8", dimensions=size, env=environ
         )
         self._seen_at = time.monotonic()
 
@@ -157,7 +158,7 @@ def record() -> str:
         recorder.pause(0.6)
         recorder.command(1, "agentflow waits")
         recorder.until(recorder.ended(1))
-        wait = recorder.text(1).splitlines()[2].split()[0]
+        wait = re.findall(r"^(\w{6,})  input", recorder.text(1), re.MULTILINE)[0]
         recorder.pause(0.6)
         recorder.command(1, f"agentflow waits answer {wait} --set decision=send")
         recorder.until(recorder.ended(0, 1))
