@@ -41,6 +41,8 @@ LAZY = (
 FRESH = ("PYTHON", "_PYTHON", "HOME", "LANG", "LC_", "LD_", "MALLOC_", "OTEL_", "PYDANTIC_", "TYPER_", "GRPC_")
 """Beginnings of the variables that only a new interpreter, or a first import, reads."""
 MOST = 200_000
+_codes: list[int] = []
+"""How what was forked ends."""
 PATIENCE = 60.0
 
 
@@ -223,7 +225,26 @@ def _runs(files: list[int], *, relayed: bool) -> bool:
     os._exit(0)
 
 
+def _run(script: str) -> None:
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit as end:
+        if isinstance(end.code, int | None):
+            _codes.append(end.code or 0)
+        raise
+
+
+def _leave() -> None:
+    """Be the last thing at the exit of what was forked: to free its memory piece by piece would take longest of all."""
+    if _codes:
+        with suppress(OSError, ValueError, AttributeError):  # a stream that fails or is gone: the interpreter tells it
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(_codes[0])
+
+
 def _main(*numbers: int) -> None:
+    atexit.register(_leave)
     _import_everything()
     control, listening = (socket.socket(fileno=number) for number in numbers)
     with control, listening:
@@ -235,7 +256,7 @@ def _main(*numbers: int) -> None:
         os.environ.clear()
         os.environ.update(environ)
         time.tzset()
-        runpy.run_path(sys.argv[0], run_name="__main__")
+        _run(sys.argv[0])
 
 
 if __name__ == "__main__":

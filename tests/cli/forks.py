@@ -8,6 +8,7 @@ way every interpreter ends.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
@@ -34,6 +35,8 @@ LAZY = ("anyio._backends._asyncio", "anyio._core._signals", "jsonschema_rs", "uu
 """What libraries import only when they are used."""
 READY, KILL = b"ready", b"kill"
 MOST = 200_000
+_codes: list[int] = []
+"""How what was forked ends."""
 PATIENCE = 60.0
 
 
@@ -240,7 +243,26 @@ def _await(pid: int, control: socket.socket) -> None:
         control.send(READY)
 
 
+def _run(script: str) -> None:
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit as end:
+        if isinstance(end.code, int | None):
+            _codes.append(end.code or 0)
+        raise
+
+
+def _leave() -> None:
+    """Be the last thing at the exit of what was forked: to free its memory piece by piece would take longest of all."""
+    if _codes:
+        with suppress(OSError, ValueError, AttributeError):  # a stream that fails or is gone: the interpreter tells it
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(_codes[0])
+
+
 def _main(number: int) -> None:
+    atexit.register(_leave)
     sys.path[0] = str(Path(COMMAND).parent)  # as the command's script has it
     _import_everything()
     with socket.socket(fileno=number) as control:
@@ -252,7 +274,7 @@ def _main(number: int) -> None:
         os.environ.clear()
         os.environ.update(environ)
         time.tzset()
-        runpy.run_path(COMMAND, run_name="__main__")
+        _run(COMMAND)
 
 
 if __name__ == "__main__":
