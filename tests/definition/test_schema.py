@@ -20,6 +20,7 @@ from agentflow.definition.yaml_loader import load_yaml
 from agentflow.errors import DefinitionError
 from agentflow.explain import FOLDER, parse
 from agentflow.steps import registry
+from tests.builtin import builtin_types
 
 ROOT = Path(__file__).parents[2]
 DRAFTS: list[Draft] = ["2020-12", "draft-07"]
@@ -57,7 +58,7 @@ SOUND: dict[str, Any] = {
 
 @cache
 def made(draft: Draft = "2020-12") -> dict[str, Any]:
-    return config_schema(registry.all_types(), draft=draft)
+    return config_schema(builtin_types(), draft=draft)
 
 
 def make(draft: Draft, schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator | jsonschema_rs.Draft7Validator:
@@ -169,7 +170,7 @@ def test_every_example_and_default_is_accepted_by_its_own_field(draft: Draft) ->
 
 
 def test_every_example_is_accepted_by_the_model_of_its_field() -> None:
-    models = {spec.config.__name__: spec.config for spec in registry.all_types()}
+    models = {spec.config.__name__: spec.config for spec in builtin_types()}
     models |= {model.__name__: model for model in _models(Model)}
     for name, fields in EXAMPLES.items():
         known = {written(field, info) for field, info in models[name].model_fields.items()}

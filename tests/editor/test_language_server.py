@@ -25,6 +25,7 @@ from agentflow.definition.step_fields import COMMON, CONTAINER_ONLY
 from agentflow.definition.triggers import KINDS, Schedule
 from agentflow.errors import DefinitionError
 from agentflow.steps import registry
+from tests.builtin import builtin_types
 from tests.editor.language_server import LanguageServer, Mark
 from tests.node.tools import Node
 
@@ -226,7 +227,9 @@ HOVERS = {
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("editor") / "demo"
-    assert init(Common(quiet=True), str(folder), "hello") == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "all_types", builtin_types)
+        assert init(Common(quiet=True), str(folder), "hello") == 0
     return folder
 
 
@@ -310,7 +313,7 @@ def test_nothing_is_marked_in_a_template(editor: LanguageServer, project: Path, 
 def test_editors_that_know_draft_7_only_offer_and_mark_the_same(editor: LanguageServer, tmp_path: Path) -> None:
     draft: Draft = "draft-07"
     (tmp_path / SCHEMA).parent.mkdir()
-    (tmp_path / SCHEMA).write_text(json.dumps(config_schema(registry.all_types(), draft=draft)), encoding="utf-8")
+    (tmp_path / SCHEMA).write_text(json.dumps(config_schema(builtin_types(), draft=draft)), encoding="utf-8")
     for spot in (*FEW, *MORE):
         check_offers(editor, tmp_path, spot)
     for name, text in {**WRONG, **MORE_WRONG}.items():
