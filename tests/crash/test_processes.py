@@ -194,7 +194,7 @@ def test_an_answer_from_a_new_process_finishes_a_parked_run(scene: Scene) -> Non
     _go(scene, "after")
     said = scene.start("waits", "answer", _wait_id(scene), "--data", '{"n": 3}')
     assert scene.wait(said) == 0, scene.said(said)
-    assert "going on here" in scene.err(said)
+    assert "goes on here" in scene.said(said)
     assert json.loads(scene.call("runs", "show", "@last", "--json"))["output"] == {"step": "after", "value": 3}
 
 

@@ -48,6 +48,9 @@ async def carry_on(session: Session, follower: Follower, *, tell: bool = True) -
         if tell and not run.ended and (foreign := elsewhere(session.desk, run)):
             session.console.say(f"! {foreign}")
         return run
+    if tell:
+        await session.learn([follower.run_id], "run")
+        session.console.say(f"no process runs {session.short(follower.run_id)}: going on here")
     return await carried(session, follower, tell=tell)
 
 
@@ -64,8 +67,6 @@ async def carried(session: Session, follower: Follower, *, tell: bool = True) ->
     """Execute a run that is ours until it parks, is paused or ends; says so."""
     engine, console, run_id = session.engine, session.console, follower.run_id
     await session.learn([run_id], "run")
-    if tell:
-        console.say(f"no process runs {session.short(run_id)}: going on here")
     await follower.follow()
     run = await engine.get(run_id)
     if run.paused:
