@@ -159,6 +159,10 @@ def _as_input(content: Said, schema: Mapping[str, Any] | None) -> Any:
     if not schema.get("required") and text_field(schema) is None:
         value = _object(content.text)  # else it says nothing of the input; steps may read the message itself
         return {} if value is None else value
+    only = text_field(schema)
+    types = types_of(_property(schema, only, schema)) if only is not None else []
+    if "array" in types and "string" not in types and not content.text.lstrip(_BLANK).startswith(("[", "{")):
+        raise ValueError(f"{only} is a list: a message that isn't asked for it says one as JSON")
     return _read(content.text, resolve(schema), schema)
 
 
