@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from agentflow.engine import Answer
+from agentflow.engine import Answer, Engine, Run, WaitView
 from agentflow.errors import AgentflowError, StepError
-from agentflow.steps import parallel, wait_for_event
+from agentflow.steps import parallel, sequence, wait_for_event
 from agentflow.steps.contract import Context, Park, Wait
 from tests.engine.asked import questions, rest
 from tests.engine.lab import Lab, until
@@ -29,34 +29,42 @@ async def test_what_a_function_raises_without_a_code_has_that_of_its_kind(
     assert (run.state, run.failure.code, run.failure.message) == ("failed", code, "the kettle is empty")
 
 
-async def test_an_approved_step_that_goes_on_with_something_else_than_was_approved_is_stopped(lab: Lab) -> None:
-    done: list[int] = []
-
-    async def pay(value: int, ctx: Context) -> Any:
-        if ctx.arrived is None:
-            return Park(Wait("input", "By which account?"), then="enter")
-        done.append(value)
-        return value
+async def test_an_approved_step_that_would_do_something_else_each_time_is_asked_for_three_times_more_and_then_fails(
+    lab: Lab,
+) -> None:
+    def pay(value: int, ctx: Context) -> Any:
+        return Park(Wait("input", f"By which account are {value} paid?"), then="enter")
 
     flow = lab.workflow(
         parallel(
             "both",
             steps=[
                 lab.call("pay", pay, input={"value": "{context.price}"}, approve=True),
-                wait_for_event("dearer", topic="dearer", update={"price": 900}),
+                sequence(
+                    "rises",
+                    steps=[wait_for_event(f"r{n}", topic=f"r{n}", update={"price": n}) for n in range(1, 5)],
+                ),
             ],
         ),
-        context={"price": {"default": 9}},
+        context={"price": {"default": 0}},
     )
     async with lab.open(flow) as engine:
-        run = await engine.start("main", None)
-        gate = next(wait for wait in await questions(engine, run, 2) if wait.step == "both/pay")
-        await engine.resume(gate.id, Answer({"decision": "approve"}))
-        asked = next(wait for wait in await questions(engine, run, 2) if wait.step == "both/pay")
-        assert asked.message == "By which account?"
-        await engine.publish("dearer", {})
-        await until(engine, run.id, "step_completed", "both/dearer")
-        await engine.resume(asked.id, Answer({"value": "main"}))
+        run, prices = await engine.start("main", None), list[int]()
+        for n in range(1, 5):
+            gate = await _of_pay(engine, run)
+            prices.append(gate.details["would"]["input"]["value"])
+            await engine.resume(gate.id, Answer({"decision": "approve"}))
+            asked = await _of_pay(engine, run)
+            assert asked.message == f"By which account are {n - 1} paid?"
+            await engine.publish(f"r{n}", {})
+            await until(engine, run.id, "step_completed", f"both/rises/r{n}")
+            await engine.resume(asked.id, Answer({"value": "main"}))
         ended = await rest(engine, run)
+    assert prices == [0, 1, 2, 3]
     assert ended.failure is not None
-    assert (ended.state, ended.failure.code, done) == ("failed", "AF-APPROVAL-CHANGED", [])
+    assert (ended.state, ended.failure.code) == ("failed", "AF-APPROVAL-CHANGED")
+
+
+async def _of_pay(engine: Engine, run: Run) -> WaitView:
+    found = await questions(engine, run, 2)
+    return next(wait for wait in found if wait.step == "both/pay")
