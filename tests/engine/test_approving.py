@@ -9,6 +9,7 @@ import pytest
 from agentflow.engine import Answer, RetryPlan, Run
 from agentflow.errors import InputError
 from agentflow.steps import for_each, parallel, script, set_
+from agentflow.testing.clock import FakeClock
 from tests.engine.asked import Deed, over, questions, rest
 from tests.engine.lab import Lab
 
@@ -82,6 +83,7 @@ async def test_a_rejection_may_skip_the_step_or_go_on(lab: Lab, on_reject: Any, 
 
 
 async def test_a_timeout_approves_only_where_the_author_says_so(lab: Lab) -> None:
+    lab.clock = FakeClock(auto=False)
     deed = Deed(allowed=True)
     flow = lab.workflow(lab.call("pay", deed, approve={"timeout": HOUR, "default": "approve"}))
     async with lab.open(flow) as engine:

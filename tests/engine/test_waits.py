@@ -21,6 +21,7 @@ from agentflow.steps import (
     wait_for_event,
     wait_for_input,
 )
+from agentflow.testing.clock import FakeClock
 from tests.engine.hands import by_hand
 from tests.engine.lab import LIMIT, Lab, until
 
@@ -270,8 +271,10 @@ async def test_a_failure_is_for_tool_waits_and_fails_the_tools_step(lab: Lab) ->
 
 
 async def test_a_wait_that_nobody_answers_gives_its_default_else_it_fails_without_retry(lab: Lab) -> None:
+    lab.clock = FakeClock(auto=False)
     with_default = await lab.run(review(timeout="2d", default={"approved": False}))
     assert with_default.state == "input-required"
+    lab.clock = FakeClock()
     async with lab.open(
         lab.workflow(review(timeout=60, default={"approved": False}), review("two", timeout=60, retry=3))
     ) as engine:
