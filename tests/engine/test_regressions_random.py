@@ -48,6 +48,9 @@ FORETOLD = {
         ),
         Plan("next", sees="box"),
     ),
+    "a step whose host died after its wait has an attempt of its own, also when it is read anew": (
+        Plan("asks", gate="call approved"),
+    ),
 }
 CANCELED = Plan(
     "main",
@@ -70,6 +73,7 @@ def test_what_random_workflows_found_stays_mended(name: str, every: int, replay:
                 break
 
 
+REVIEWED = Plan("main", "flow", body=(Plan("draft", gate="sent back"),))
 AGAIN = Plan(
     "main",
     "flow",
@@ -81,8 +85,8 @@ AGAIN = Plan(
 @pytest.mark.parametrize("at", [4, *(pytest.param(at, marks=pytest.mark.slow) for at in (1, 2, 3, 5, 6, 7))])
 @pytest.mark.parametrize(
     ("what", "plan"),
-    [("cancel", CANCELED), ("cancel", AGAIN), ("pause", RETRIED)],
-    ids=["while a step runs", "between two tries", "paused"],
+    [("cancel", CANCELED), ("cancel", AGAIN), ("cancel", REVIEWED), ("pause", RETRIED)],
+    ids=["while a step runs", "between two tries", "before a review", "paused"],
 )
 def test_a_cancel_or_a_pause_among_crashes_leaves_no_run_behind(what: str, plan: Plan, at: int, replay: bool) -> None:
     for point in POINTS[:2]:

@@ -196,7 +196,7 @@ class _Restorer:
             self._resume_container(node)
         elif node.phase is None:
             if node.entered is None and node.decided.stage != "due":
-                node.entered = "crash" if arrived is UNSET else "park"
+                node.entered = "crash" if arrived is UNSET or node.decided.unbegun else "park"
             if slot is not None and not slot.held and (node.scope is None or node.scope.halted is None):
                 run.queueing[node.n] = node
             else:

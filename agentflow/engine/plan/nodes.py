@@ -203,6 +203,13 @@ def read_node(scope: Scope, member: int, row: StepRow) -> Node:
     return node
 
 
+def stopping(node: Node) -> str | None:
+    """Return why a step may only end, and neither wait nor begin anything; None: it may."""
+    if node.halting is None and not is_stopped(node):
+        return None
+    return node.halting or (node.scope.halted if node.scope else None) or "run_canceled"
+
+
 def is_stopped(node: Node) -> bool:
     """Tell whether its scope was stopped in a way that interrupts what runs in it."""
     scope = node.scope

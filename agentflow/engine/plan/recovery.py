@@ -36,7 +36,11 @@ def interrupted(run: RunState, node: Node) -> None:
     else:
         node.phase = None
         run.tree.broken_off = True
-        run.save(node)  # while it only queues, a crash isn't one of its own
+        parked = node.decided.parked
+        middle = parked is not None and parked.arrived is not UNSET
+        if middle:  # else it would look, read anew, like one that goes on after its wait in the same attempt
+            node.decided = node.decided._replace(unbegun=True)
+        run.save(node, memo=middle)  # while it only queues, a crash isn't one of its own
         if reducing.waits(node):
             reducing.queue(run, node)
         else:

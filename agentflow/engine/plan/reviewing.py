@@ -12,7 +12,7 @@ from agentflow.engine.gate import RESULT
 from agentflow.engine.plan import gate_texts, steps, turns, waiting
 from agentflow.engine.plan.approving import refused
 from agentflow.engine.plan.carried import UNREAD
-from agentflow.engine.plan.nodes import Node
+from agentflow.engine.plan.nodes import Node, stopping
 from agentflow.engine.plan.results import result_value
 from agentflow.engine.plan.state import RunState
 from agentflow.engine.plan.view import NodeView
@@ -45,7 +45,10 @@ def consider(run: RunState, node: Node, raw: bytes | None) -> None:
     else:  # whatever becomes of it from here on, it has worked
         given = {} if raw is None else {"given": decode(raw)}
         node.decided = node.decided._replace(parked=None, saved=UNSET, gates={**kept, **given, "worked": True})
-        waiting.open_wait(run, node, wait, "review")
+        if reason := stopping(node):  # nobody is asked any more
+            steps.cancel(run, node, reason)
+        else:
+            waiting.open_wait(run, node, wait, "review")
 
 
 def _rounds(kept: Mapping[str, Any]) -> int:

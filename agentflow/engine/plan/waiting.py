@@ -13,7 +13,7 @@ from agentflow.engine.decided import Parked, anew, lasting
 from agentflow.engine.failures import failure_of
 from agentflow.engine.parking import admitted
 from agentflow.engine.plan import limits, steps, turns
-from agentflow.engine.plan.nodes import Node, is_stopped
+from agentflow.engine.plan.nodes import Node, stopping
 from agentflow.engine.plan.state import RunState
 from agentflow.engine.suspended import call_of, connection_of
 from agentflow.errors import Failure, StepError
@@ -53,8 +53,8 @@ def park(run: RunState, node: Node, what: Park) -> None:
         return
     then = what.then if call_of(state) is None else "tool"
     node.decided = lasting(node.decided)._replace(parked=Parked(then, state), turn=node.decided.turn)
-    if node.halting is not None or is_stopped(node):  # a worker elsewhere hadn't heard of it
-        steps.cancel(run, node, node.halting or (node.scope.halted if node.scope else None) or "run_canceled")
+    if reason := stopping(node):  # a worker elsewhere hadn't heard of it
+        steps.cancel(run, node, reason)
         return
     node.state = "working"
     if node.program.is_leaf:  # what only waits has no other use for a slot than to wait with it
