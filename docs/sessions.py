@@ -88,6 +88,7 @@ class Session:
         environ = {
             **{name: value for name, value in os.environ.items() if not re.match("AGENTFLOW|NO_COLOR|CI$", name)},
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "TERM": "xterm",
+            "COLUMNS": str(COLUMNS), "LINES": str(ROWS),  # a terminal is told its size late
             "HOME": str(self.folder),
         }  # fmt: skip
         child = pexpect.spawn(
