@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agentflow.codes import CODES, DOORS
+from agentflow.definition.described import described
 from agentflow.explain import SECTIONS
 from agentflow.explain import page as page_of
 from agentflow.steps import registry
@@ -79,7 +80,7 @@ def _facts(spec: StepType) -> Iterator[str]:
 
 
 def _fields(spec: StepType) -> str:
-    schema = spec.config.model_json_schema(by_alias=True)
+    schema = described(spec.config).model_json_schema(by_alias=True)
     required: list[str] = schema.get("required", [])
     properties: dict[str, Mapping[str, Any]] = schema.get("properties", {})
     shapes = {
@@ -87,7 +88,7 @@ def _fields(spec: StepType) -> str:
         "step_or_steps": "a step or a list of steps",
         "cases": "list of `{when, steps}`",
     }
-    rows = [(body.name, body.required, shapes[body.shape], "") for body in spec.bodies]
+    rows = [(body.name, body.required, shapes[body.shape], "Steps inside.") for body in spec.bodies]
     rows += [
         (name, name in required, _kind(field), str(field.get("description", "")))
         for name, field in properties.items()

@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
+from agentflow.data import is_object
 from agentflow.definition.connection_fields import ConnectionEntry
+from agentflow.definition.durations import UnreadableError
 from agentflow.definition.gates import ApproveCall, short_gate
 from agentflow.definition.host_rules import Hosts
 from agentflow.definition.models import Defaults, Duration, Model
@@ -346,3 +348,14 @@ class ConfigFile(Model):
     """What MCP clients are offered beside the workflows."""
     workflows: Any = None
     """The workflows: a mapping of ids to workflows, or a list of workflows with ids."""
+
+    @field_validator("env", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        if is_object(value):
+            names = ", ".join(value)
+            raise UnreadableError(
+                "a list of names is meant: their values are the environment's, or stand in .env",
+                f"write env: [{names}]",
+            )
+        return value

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from agentflow.data import is_array, is_object
 from agentflow.definition.field_names import written
-from agentflow.definition.other_words import field_meant
+from agentflow.definition.other_words import field_meant, told_otherwise
 from agentflow.definition.pointers import join
 from agentflow.definition.suggest import nearest
 from agentflow.definition.tally import Tally
@@ -38,7 +38,7 @@ _SEQUENCE = frozenset({"sequence_str", "is_instance_of", "iterable_type", "seque
 _LIMITS = {"greater_than_equal": "at least", "less_than_equal": "at most", "greater_than": "more than"}
 
 
-_LISTED = 10
+_LISTED = 28
 """Names of fields that a hint gives."""
 
 
@@ -91,7 +91,8 @@ class Faults:
     ) -> str | None:
         """Say that there is no such field, and return which one is meant: what others call so, or the nearest."""
         severity: Severity = "warning" if lenient else "error"
-        near = field_meant(name, known) or self.tally.nearest(name, known, severity)
+        otherwise = told_otherwise(name, known)
+        near = None if otherwise else field_meant(name, known) or self.tally.nearest(name, known, severity)
         hint = _listed(list(known)) if known and not near and not lenient else None
         self.add(
             "AF-FIELD-UNKNOWN",
@@ -99,7 +100,7 @@ class Faults:
             pointer,
             key=True,
             label=f'did you mean "{near}"?' if near else None,
-            hint=hint,
+            hint=otherwise or hint,
             severity=severity,
         )
         return near
@@ -225,7 +226,9 @@ def _choice(expected: str, value: Any, context: dict[str, Any]) -> tuple[str, st
     choices = [choice.strip(" '") for choice in expected.replace(" or ", ", ").split(",")]
     given = context.get("tag") if "tag" in context else value
     near = nearest(given, choices, 1) if isinstance(given, str) else []
-    listed = choices if len(choices) <= 5 else [*(nearest(str(given), choices, 5) or choices[:5]), "…"]
+    listed = (
+        choices if len(choices) <= (5 if near else 12) else [*(nearest(str(given), choices, 5) or choices[:5]), "…"]
+    )
     label = f'did you mean "{near[0]}"?' if near else None
     return "AF-FIELD-VALUE", f" must be one of {', '.join(listed)}, not {shown(given)}", label
 

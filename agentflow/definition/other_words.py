@@ -89,6 +89,13 @@ _FIELDS: Final[Mapping[str, str]] = {
     "payload": "body data input with",
     "data": "body values input",
     "form": "schema body",
+    "fields": "schema values",
+    "path": "filename cwd",
+    "statuscode": "expect status",
+    "statuscodes": "expect",
+    "expectedstatus": "expect",
+    "expectstatus": "expect",
+    "status": "state expect",
     "queryparams": "query",
     "querystring": "query",
     "verb": "method",
@@ -118,7 +125,7 @@ _FIELDS: Final[Mapping[str, str]] = {
     "maxtime": "timeout",
     "until": "timeout",
     "onfail": "on_failure on_error",
-    "onerror": "on_error",
+    "onerror": "on_error on_failure",
     "catch": "on_failure on_error",
     "continueonerror": "on_error",
     "ignoreerrors": "on_error",
@@ -131,6 +138,7 @@ _FIELDS: Final[Mapping[str, str]] = {
     "loop": "for_each",
     "map": "for_each",
     "matrix": "for_each",
+    "strategy": "for_each",
     "withitems": "for_each",
     "items": "in for_each",
     "over": "in for_each",
@@ -156,6 +164,7 @@ _FIELDS: Final[Mapping[str, str]] = {
     "tasks": "steps",
     "jobs": "workflows steps",
     "nodes": "steps",
+    "activities": "steps",
     "children": "steps",
     "actions": "steps",
     "name": "label id",
@@ -190,6 +199,8 @@ _FIELDS: Final[Mapping[str, str]] = {
     "time": "for at",
     "prompt": "message prompt",
     "instructions": "prompt",
+    "system": "prompt",
+    "systemprompt": "prompt",
     "question": "message",
     "text": "message",
     "content": "text message",
@@ -220,6 +231,40 @@ _FIELDS: Final[Mapping[str, str]] = {
     "imports": "include",
 }  # fmt: skip
 """Words that people write for fields, without what joins their parts → ours, the first that there is."""
+
+_ELSEWHERE: Final[Mapping[str, tuple[str, str]]] = {
+    "edges": (
+        "workflows steps",
+        "steps run in the order of their list; a step that waits for others says depends_on: [id]",
+    ),
+    "entry": ("steps", "a run begins with the first of its `steps`"),
+    "start": ("steps", "a run begins with the first of its `steps`"),
+    "on": (
+        "workflows triggers",
+        "nothing starts runs by itself yet: let cron, or a timer of systemd, call `agentflow run`",
+    ),
+    "triggers": (
+        "workflows",
+        "nothing starts runs by itself yet: let cron, or a timer of systemd, call `agentflow run`",
+    ),
+    "schedule": (
+        "workflows",
+        "nothing starts runs by itself yet: let cron, or a timer of systemd, call `agentflow run`",
+    ),
+    "model": (
+        "token_env",
+        "an agent is a Python function that asks its model: `agentflow init --template agent` makes one",
+    ),
+    "provider": (
+        "token_env",
+        "an agent is a Python function that asks its model: `agentflow init --template agent` makes one",
+    ),
+    "prompt": ("token_env", "the prompt stands in the step that asks the agent, `type: agent_run`"),
+    "default": ("when", "`default` stands beside `cases`, not in it"),
+    "else": ("when", "what else is done stands under `default`, beside `cases`"),
+    "temperature": ("agent", "settings of a model belong to what asks it: the agent's Python function"),
+}
+"""Words for what is told otherwise here → a field that tells where this is so, and how it is told."""
 
 _BY_FIELD: Final[Mapping[str, str]] = {
     "run": "script", "command": "script", "url": "api_call", "function": "python", "agent": "agent_run",
@@ -259,6 +304,17 @@ def field_meant(word: str, fields: Collection[str]) -> str | None:
     bare = _bare(word)
     same = next((name for name in fields if _bare(name) == bare), None)
     return same or next((ours for ours in _FIELDS.get(bare, "").split() if ours in fields), None)
+
+
+def told_otherwise(word: str, fields: Collection[str]) -> str | None:
+    """Return how we say what another product has a field for, or None.
+
+    Args:
+        word: a field that there isn't.
+        fields: those that there may be.
+    """
+    where, how = _ELSEWHERE.get(_bare(word), ("", ""))
+    return how if any(field in fields for field in where.split()) else None
 
 
 def type_of_fields(fields: Iterable[str]) -> str | None:

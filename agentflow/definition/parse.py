@@ -103,7 +103,8 @@ def parse_workflow(
     """
     faults = Faults(place, tally)
     if not is_object(data):
-        faults.wrong_type(f'workflow "{id}"' if id else "a workflow", "a mapping", data, pointer)
+        hint = f"indent `{id}` below the id of its workflow" if id in _KNOWN else None
+        faults.wrong_type(f'workflow "{id}"' if id else "a workflow", "a mapping", data, pointer, hint)
         return Parsed(None, faults.problems, {"": pointer})
     if depth_exceeds(data):
         faults.add("AF-DEFINITION-DEPTH", "values are nested deeper than 100 levels", pointer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +59,8 @@ class StepReader:
         fallback = f"[{number}]"
         what = f"step {number + 1} of {what}"
         if not is_object(data):
-            self.faults.wrong_type(what, "a mapping", data, at.pointer)
+            hint = _ONE_STEP if is_array(data) else "a step is written `- id: …`, with its fields below"
+            self.faults.wrong_type(what, "a mapping", data, at.pointer, hint)
             return self._hollow(fallback, at)
         flat, moved = data, dict[str, str]()
         if self.lenient and is_object(data.get("kind")):
@@ -125,14 +127,16 @@ class StepReader:
             place = At(at.pointer, at.address if key == "compensate" else f"{at.address}/{key}", at.names, at.depth + 1)
             return Body(steps=(self.read_single(value, key, place),), single=True)
         if not is_array(value) and body.shape != "steps":
-            self.faults.wrong_type(what, "a step or a list of steps", value, at.pointer)
+            hint = "the step itself stands here, as in `{id: …, type: …}`"
+            self.faults.wrong_type(what, "a step or a list of steps", value, at.pointer, hint)
             return None
         head = f"{at.address}/" if key in ("steps", "compensate") else f"{at.address}/{key}/"
         return Body(steps=self.read_list(value, what, At(at.pointer, head, at.names, at.depth)))
 
     def _cases(self, value: Any, name: str, owner: str, at: At, fields: StepFields, bodies: dict[str, Body]) -> None:
         if not is_array(value):
-            self.faults.wrong_type(f'"{name}" of {owner}', "a list of cases", value, at.pointer)
+            hint = "begin each case with `- when: …`" if is_object(value) else None
+            self.faults.wrong_type(f'"{name}" of {owner}', "a list of cases", value, at.pointer, hint)
             return
         conditions: list[Any] = []
         for number, case in enumerate(value):
@@ -185,7 +189,7 @@ class StepReader:
         if isinstance(given, str) and given:
             return given
         if given is None:
-            self.faults.add("AF-FIELD-MISSING", f'{what} needs a field "id"', pointer)
+            self.faults.add("AF-FIELD-MISSING", f'{what} needs a field "id"', pointer, hint=_id_hint(flat))
         elif given == "":
             self.faults.add("AF-FIELD-VALUE", f'"id" of {what} must not be empty', join(pointer, "id"))
         else:
@@ -227,7 +231,10 @@ class StepReader:
         for field, value in flat.items():
             if isinstance(value, str) and field_meant(field, ("type",)):
                 found = [value] if value in types else type_meant(value, types)
-                return f"write `type: {found[0] if found else '…'}` for `{shorten(field, 20)}: {shorten(value, 40)}`"
+                given = f"`{shorten(field, 20)}: {shorten(value, 40)}`"
+                if found or value in types:
+                    return f"write `type: {found[0]}` for {given}"
+                return f"a step says what it does by its `type`; none is like {given}: `agentflow steps` lists them"
         found = type_of_fields(flat)
         return f"write `type: {found}`, if that is meant" if found is not None and found in types else None
 
@@ -235,6 +242,19 @@ class StepReader:
         self.pointers.setdefault(at.address + fallback, at.pointer)
         self.broken.add(at.address + fallback)
         return Step(id=fallback, type="")
+
+
+_ONE_STEP = "one step stands here, not a list: take away a `- ` or the brackets; several go into a `type: sequence`"
+
+
+def _id_hint(flat: Mapping[str, Any]) -> str | None:
+    """Return the id that a step without one may get, by what else it is called."""
+    for field in ("name", "key", "label", "title"):
+        given = flat.get(field)
+        if isinstance(given, str) and (word := re.sub(r"\W+", "-", given.lower(), flags=re.ASCII).strip("-")):
+            plain = word if word[0].isalpha() else f"step-{word}"
+            return f"write `id: {plain[:40]}`" + ("" if field == "label" else f" for `{field}: {shorten(given, 40)}`")
+    return "give it a name of its own, such as `id: fetch`: results are read by it, as {steps.fetch}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agentflow.data import is_array, is_object
-from agentflow.definition.faults import Faults
+from agentflow.definition.faults import Faults, shown
 from agentflow.definition.pointers import join
 from agentflow.definition.short_schema import TYPES, is_whole_schema, widened
 from agentflow.definition.suggest import meant
@@ -43,16 +43,42 @@ def input_schema(
     for name, kind in misread:
         at, given = join(pointer, name), value[name]
         if kind is None:
-            faults.wrong_type(f'{what} "{name}" of {owner}', "a type or a mapping", given, at)
+            faults.wrong_type(f'{what} "{name}" of {owner}', "a type or a mapping", given, at, _of_list(given))
             continue
         faults.add(
             "AF-FIELD-VALUE",
             f'{what} "{name}" of {owner} has no known type: "{kind}"',
             at if isinstance(given, str) else join(at, "type"),
-            label=meant(kind, TYPES),
+            label=_written(kind) or meant(kind, TYPES),
             hint=f"types are {', '.join(TYPES)}; an ending `?` makes it optional",
         )
     return schema
+
+
+_FORMATS = {"date": "date", "datetime": "date-time", "timestamp": "date-time", "time": "time", "email": "email",
+            "mail": "email", "url": "uri", "uri": "uri", "link": "uri", "uuid": "uuid"}  # fmt: skip
+_OTHER_WORDS = {"str": "string", "text": "string", "float": "number", "double": "number", "decimal": "number",
+                "list": "array", "dict": "object", "map": "object", "json": "any"}  # fmt: skip
+_CHOICES = ("enum", "choice", "choices", "select", "options", "option", "dropdown", "literal")
+
+
+def _written(kind: str) -> str | None:
+    """Return how a type is written that others have a word for and JSON Schema hasn't."""
+    bare = kind.lower().replace("-", "").replace("_", "")
+    if bare in _FORMATS:
+        return f"write {{type: string, format: {_FORMATS[bare]}}}"
+    if bare in _CHOICES:
+        return "write {enum: [one, another]}"
+    return f'did you mean "{_OTHER_WORDS[bare]}"?' if bare in _OTHER_WORDS else None
+
+
+def _of_list(given: Any) -> str | None:
+    """Return what a list was meant to be that stands where a type belongs."""
+    if not is_array(given) or not given:
+        return None
+    if len(given) == 1 and given[0] in TYPES:
+        return f"a list of such values is {{type: array, items: {{type: {given[0]}}}}}"
+    return f"one of several values is {{enum: [{', '.join(shown(one).strip(chr(34)) for one in given[:8])}]}}"
 
 
 def moved(value: dict[str, Any], field: str, pointer: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ import yaml
 from agentflow.data import is_array, is_object
 from agentflow.definition.nodes import Node
 from agentflow.definition.places import MAX_DEPTH, spot
-from agentflow.definition.yaml_faults import syntax_problem, template_mapping
+from agentflow.definition.yaml_faults import quoting, syntax_problem, template_mapping
 from agentflow.definition.yaml_text import Restore, half_pair, readable
 from agentflow.errors import DefinitionError, Place, Problem
 
@@ -249,7 +249,7 @@ class _Builder:
                     f"the template {found} isn't quoted, so YAML reads it as a mapping",
                     frame.start,
                     end,
-                    label=f'write "{found}"',
+                    label=quoting(self.text, frame.start, end),
                 )
         if frame.anchor:
             self.anchors[frame.anchor] = (frame.data, frame.node, frame.size, frame.height)

@@ -46,6 +46,9 @@ _KINDS = {
     "string": "a text", "bool": "a boolean", "null_type": "null", "list": "a list", "map": "an object",
     "dyn": "a value", "bytes": "bytes", "timestamp": "a time", "duration": "a duration",
 }  # fmt: skip
+_BRACED = "no braces are needed here; a reference may have one on each side: {steps.fetch.count} > 3"
+_STATES = {"always": "finally", "failure": "on_failure", "success": "on_success", "cancelled": "finally"}
+"""Functions of GitHub's conditions → the lists of steps that are run then."""
 _MIXED = "numbers must be of one kind here: write 2.0 instead of 2, or double(x)"
 GIVE_TEXT = "give such a number as a text: texts are compared exactly"
 _SHOWN = 80
@@ -77,7 +80,7 @@ def not_understood(text: str, fault: Fault, rewritten: Rewritten, words: Grammar
         hint = "at most 32 levels; chains of && and || may be longer"
     elif (syntax := _SYNTAX.search(why)) is not None:
         why = _syntax(syntax, text, offset)
-        hint = "a reference takes one brace on each side" if "{{" in text and text[offset] == "}" else None
+        hint = _BRACED if "{{" in text else None
     elif (reserved := _RESERVED.search(why)) is not None:
         why, length = f'"{reserved[1]}" can\'t stand here', len(reserved[1])
     elif "invalid int literal" in why:
@@ -111,7 +114,8 @@ def _find(text: str, name: str, offset: int, length: int) -> tuple[int, int]:
 
 def _unknown(text: str, name: str, offset: int, words: Grammar) -> tuple[str, str | None, str | None]:
     if text[offset + len(name) :].lstrip().startswith("("):
-        return f'there is no function "{name}"', meant(name, _FUNCTIONS), None
+        hint = f"steps for that stand in the workflow's list `{_STATES[name]}`" if name in _STATES else None
+        return f'there is no function "{name}"', meant(name, _FUNCTIONS), hint
     first = name.partition(".")[0]
     label = meant(first, [one for one in words.names if abs(len(one) - len(first)) < 2])
     hint = f'a text needs quotes: "{first}"' if re.search(r"[=!]=\s*$", text[:offset]) else None

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, field_validator, model_validator
 
+from agentflow.data import is_array
+from agentflow.definition.durations import UnreadableError
 from agentflow.definition.models import Model
 from agentflow.definition.shell_text import shell_references
 from agentflow.expressions import NAMESPACES
@@ -50,6 +52,15 @@ class ScriptConfig(Model):
     """`text` keeps stdout as text (`{"output": …}`), `json` insists on JSON, `stream` logs its lines as they come.
 
     Default: JSON objects and arrays are read, the rest is text, `{"output": …}`."""
+
+    @field_validator("command", mode="before")
+    @classmethod
+    def _one_program(cls, value: object) -> object:
+        if is_array(value):
+            words = [str(word) for word in value] or ["…"]
+            args = f", args: [{', '.join(words[1:])}]" if words[1:] else ""
+            raise UnreadableError("a command is one program, not a list", f"write command: {words[0]}{args}")
+        return value
 
     @field_validator("run")
     @classmethod

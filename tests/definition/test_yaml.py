@@ -103,7 +103,7 @@ def test_an_unquoted_template_is_told_as_such() -> None:
 
 def test_text_behind_an_unquoted_template_gives_one_problem_and_says_to_quote() -> None:
     [problem] = refused("url: {input.url}/x\nb: 1")
-    assert (problem.code, problem.label) == ("AF-YAML-TEMPLATE", 'write "{input.url}"')
+    assert (problem.code, problem.label) == ("AF-YAML-TEMPLATE", 'write "{input.url}/x"')
     [problem] = refused("url: {input.url x: y}/x\nb: 1")
     assert (problem.code, problem.hint) == ("AF-YAML-SYNTAX", "quote a text that begins with a template")
 

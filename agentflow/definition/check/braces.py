@@ -30,7 +30,7 @@ def check_braces(spot: Spot, texts: Texts, escapes: Sequence[Escape], around: Ar
             "AF-TEMPLATE-BRACES",
             f'"{text}" stays as text: two braces stand for a literal one',
             spot.below(*path).at(offset, len(text)),
-            label=f"templates use single braces: {{{inside[1] if inside is not None else ''}}}",
+            label=_single(inside[1] if inside is not None else "", around),
             severity="warning",
         )
     for path, text in texts:
@@ -40,6 +40,14 @@ def check_braces(spot: Spot, texts: Texts, escapes: Sequence[Escape], around: Ar
             _warn("AF-TEMPLATE-BRACES", one, spot.below(*path), report)
         for one in lookalikes(text, around):
             _warn("AF-TEMPLATE-ROOT", one, spot.below(*path), report)
+
+
+def _single(inside: str, around: Around) -> str:
+    """Say how to write a reference in two braces, unless it would name an item where nothing is looped over."""
+    root = inside.partition(".")[0].partition("[")[0]
+    if root in ("item", "index") and root not in around.bound:
+        return "nothing is looped over here: give the step a for_each, and write single braces"
+    return f"templates use single braces: {{{inside}}}"
 
 
 def _warn(code: str, one: Lookalike, spot: Spot, report: Report) -> None:

@@ -52,6 +52,8 @@ class Around:
     """The declared inputs with their schemas."""
     shared: Collection[str] = ()
     """The declared keys of the context."""
+    bound: Collection[str] = ()
+    """The names of what the loops around it give."""
     shell: bool = False
     """A shell may read the text, whose own variables and blocks have braces too."""
 

@@ -128,7 +128,8 @@ class References:
 
         properties = (self._workflow.input_schema or {}).get("properties")
         shell = here is not None and here.step.type == "script" and site.field in ("args", "env")
-        return Around(names, is_step, properties if is_object(properties) else {}, self._workflow.context, shell)
+        inputs = properties if is_object(properties) else {}
+        return Around(names, is_step, inputs, self._workflow.context, site.bound, shell)
 
     def _check_reference(self, ref: Reference, site: Site, here: Located | None) -> None:
         name = ref.namespace

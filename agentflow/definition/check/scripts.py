@@ -46,6 +46,7 @@ def _check_text(located: Located, text: str, references: Sequence[Reference], re
 
 def _check_arguments(located: Located, names: frozenset[str], dialect: Dialect, report: Report) -> None:
     command: str = located.step.config["command"]
+    _check_program(located, command, report)
     args: Any = located.step.config.get("args", ())
     listed = [str(arg) for arg in args] if is_array(args) else [args] if isinstance(args, str) else []
     found = [_references(text, names, dialect) for text in (command, *listed)]
@@ -88,3 +89,17 @@ def _tell(located: Located, wrong: Evaluated, reference: str, spot: Spot, report
         what = f'{owner} has {reference} in what "{name}" runs, where its value would become program text'
         hint = f'give it as a variable: {variable}, and read it there: "$VALUE" in a shell'
     report.add("AF-SHELL-REFERENCE", what, spot, hint=hint)
+
+
+def _check_program(located: Located, command: str, report: Report) -> None:
+    """Warn of arguments in `command`: it names a program, and isn't read by a shell."""
+    words = command.split()
+    if len(words) < 2 or "{" in command:
+        return
+    if "/" in words[0] and not any(word[0] in "-|&;<>" for word in words[1:]):
+        return  # a path with blanks
+    shell = any(word[0] in "|&;<>" for word in words[1:])
+    label = f"write run: {command}" if shell else f"write command: {words[0]}, args: [{', '.join(words[1:])}]"
+    what = f'"command" of step "{located.step.id}" is one program, and no shell reads it: "{command}" won\'t be found'
+    spot = Spot(located.address, "command")
+    report.add("AF-SCRIPT-START", what, spot, label=label, severity="warning")
