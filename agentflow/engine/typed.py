@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from agentflow.errors import AgentflowError, InputError
+from agentflow.steps.typed_arguments import told
 
 T = TypeVar("T")
 
@@ -29,6 +30,5 @@ def typed(value: Any, model: type[T], what: str) -> T:
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
-        misfits = [f"{'.'.join(map(str, each['loc'])) or 'it'}: {each['msg']}" for each in error.errors()]
         name = getattr(model, "__name__", str(model))
-        raise InputError(f"{what} doesn't fit {name}: {'; '.join(misfits)}", code="AF-OUTPUT-INVALID") from None
+        raise InputError(f"{what} doesn't fit {name}: {told(error)}", code="AF-OUTPUT-INVALID") from None

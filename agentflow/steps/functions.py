@@ -12,12 +12,14 @@ from weakref import WeakKeyDictionary
 
 from anyio import CapacityLimiter, from_thread, to_thread
 from anyio.lowlevel import RunVar
+from pydantic import ValidationError
 
 from agentflow.credentials import NotConnected
 from agentflow.data import copied, is_object
 from agentflow.errors import StepError
 from agentflow.steps.contract import Context, Outcome, Park, Result, Skip
 from agentflow.steps.failing import is_cancellation, step_error
+from agentflow.steps.typed_arguments import Kind, kinds_of, told
 
 _POSITIONAL = (
     inspect.Parameter.POSITIONAL_ONLY,
@@ -52,6 +54,8 @@ class Shape:
     """Name of the `**` parameter."""
     keywords: frozenset[str] | None
     """The names, where it can be called with keywords alone."""
+    kinds: Mapping[str, Kind]
+    """What the parameters are annotated with, where that is a type that data can have."""
 
     @property
     def bare(self) -> bool:
@@ -80,7 +84,7 @@ def _shape(function: Callable[..., Any]) -> Shape:
     try:
         signature = inspect.signature(cast("Callable[..., Any]", function))
     except (TypeError, ValueError):
-        return Shape(asynchronous, None, None, (), (), None, None, None)
+        return Shape(asynchronous, None, None, (), (), None, None, None, {})
     context, rest = None, None
     names: list[str] = []
     required: list[str] = []
@@ -100,7 +104,8 @@ def _shape(function: Callable[..., Any]) -> Shape:
                 required.append(parameter.name)
     simple = all(parameter.kind in _BY_NAME for parameter in signature.parameters.values())
     keywords = frozenset(names) if simple else None
-    return Shape(asynchronous, signature, context, tuple(names), tuple(required), first, rest, keywords)
+    kinds = kinds_of(target, signature, tuple(names))
+    return Shape(asynchronous, signature, context, tuple(names), tuple(required), first, rest, keywords, kinds)
 
 
 def _is_context(parameter: inspect.Parameter) -> bool:
@@ -218,7 +223,29 @@ def _bind(shape: Shape, value: Any, ctx: Context, name: str) -> tuple[tuple[Any,
         given = _single(shape, value)
     if given is None:
         raise _mismatch(shape, value, name)
-    return arrange(shape, given, ctx)
+    whole = is_object(value) and not any(key in shape.names for key in value)
+    return arrange(shape, fitted(shape, given, f'function "{name}"', whole=whole), ctx)
+
+
+def fitted(shape: Shape, given: dict[str, Any], what: str, *, whole: bool = False) -> dict[str, Any]:
+    """Return arguments by name as the types that their parameters are annotated with.
+
+    Args:
+        shape: of the function.
+        given: arguments by name.
+        what: names the function in messages.
+        whole: the one argument is all of a mapping.
+
+    Raises:
+        StepError: one doesn't fit.
+    """
+    for key, kind in shape.kinds.items():
+        if key in given:
+            try:
+                given[key] = kind.of(given[key])
+            except ValidationError as error:
+                raise _unfit(what, key, kind, told(error), whole=whole) from None
+    return given
 
 
 def arrange(shape: Shape, given: dict[str, Any], ctx: Context) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -229,6 +256,12 @@ def arrange(shape: Shape, given: dict[str, Any], ctx: Context) -> tuple[tuple[An
         return (), given
     bound = inspect.BoundArguments(shape.signature, cast("Any", given))
     return bound.args, bound.kwargs
+
+
+def _unfit(what: str, key: str, kind: Kind, why: str, *, whole: bool) -> StepError:
+    hint = "name the keys of the input like the function's parameters" if whole else None
+    said = f"{what} takes {key} as {kind.name}, and is given something else: {why}"
+    return StepError(said, code="AF-PYTHON-ARGUMENTS", kind="invalid", retryable=False, hint=hint)
 
 
 def fits_by_name(function: Callable[..., Any], value: Mapping[str, Any]) -> bool:

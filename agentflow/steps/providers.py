@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.errors import StepError
 from agentflow.steps.contract import AgentAsks, AgentTurn, Context, ToolProvider
-from agentflow.steps.functions import arrange, call, fits_by_name, invoke, shape_of
+from agentflow.steps.functions import arrange, call, fits_by_name, fitted, invoke, shape_of
 from agentflow.steps.spent import tell_found
 from agentflow.steps.tool_gates import ToolGate, approved
 
@@ -181,6 +181,8 @@ class FunctionAgent:
         if shape.rest is not None:
             others = {key: given.pop(key) for key in list(given) if key not in shape.names}
             given[shape.rest] = others
+        told = {key: value for key, value in given.items() if value is not None}  # what its step doesn't say is null
+        given |= fitted(shape, told, f'agent "{self._name}": its function')
         args, keywords = arrange(shape, given, ctx)
         value = await invoke(function, shape, args, keywords, code="AF-AGENT-FAILED")
         tell_found(ctx, value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, get_type_hints
+from typing import Any
 
 from pydantic import ConfigDict, Field, create_model
 from pydantic.errors import PydanticUserError
@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 
 from agentflow.data import is_array, is_object
 from agentflow.steps.functions import shape_of
+from agentflow.steps.typed_arguments import hints_of
 
 _REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -24,7 +25,7 @@ def schema_of(function: Callable[..., Any]) -> dict[str, Any]:
     shape = shape_of(function)
     if shape.signature is None or any(name.startswith("_") for name in shape.names):
         return {"type": "object"}
-    hints = _hints(function)
+    hints = hints_of(function)
     fields: dict[str, Any] = {}
     for name, parameter in shape.signature.parameters.items():
         if name != shape.context and parameter.kind not in _REST:
@@ -36,13 +37,6 @@ def schema_of(function: Callable[..., Any]) -> dict[str, Any]:
         made.pop("additionalProperties", None)
     description = (inspect.getdoc(function) or "").partition("\n\n")[0]
     return {"type": "object", **({"description": description} if description else {}), **made}
-
-
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    try:
-        return get_type_hints(function, include_extras=True)
-    except Exception:  # annotations may be anything, names that aren't there included
-        return {}
 
 
 def _field(kind: Any, default: Any) -> tuple[Any, Any]:
