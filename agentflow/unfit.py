@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple, cast
@@ -94,8 +94,20 @@ def _foreign(item: Any) -> str | None:
     try:
         to_json(item)
     except Exception:  # pydantic_core raises its own types, and whatever the object's own code raises
-        return f"{type(item).__name__} has no JSON form"
+        return f"{type(item).__name__} has no JSON form{_remedy(item)}"
     return None
+
+
+def _remedy(item: object) -> str:
+    if isinstance(item, Awaitable):
+        if isinstance(item, Coroutine):
+            item.close()  # Python would warn of it much later, and not say where
+        return ": it was never awaited"
+    if isinstance(item, AsyncIterator):
+        return "; [each async for each in …] has one"
+    if callable(getattr(item, "tolist", None)):
+        return "; its .tolist() has one"
+    return ""
 
 
 def _is_record(item: object) -> bool:

@@ -19,9 +19,11 @@ from agentflow.steps.contract import (
     Result,
     Services,
     StepType,
+    Wait,
 )
 from agentflow.steps.failing import is_cancellation, step_error
 from agentflow.steps.fields import Name
+from agentflow.steps.outcomes import not_a_result
 from agentflow.steps.remote import RemoteAgent
 from agentflow.steps.services import ProcessServices, services_of
 
@@ -78,6 +80,8 @@ async def execute(config: AgentRunConfig, ctx: Context) -> Outcome:
         raise step_error(error, code="AF-AGENT-FAILED") from error
     if isinstance(value, AgentAsks):
         return Park(value.wait, state={_ASKED: value.state}, then="enter")
+    if isinstance(value, Wait | Park):
+        raise not_a_result(value, "an agent asks", "AgentAsks")
     if value is None or isinstance(value, str):
         return Result({"output": (value or "").strip()})
     return Result(value)

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, TypedDict, cast
 
 from pydantic import BaseModel
 
-from agentflow.data import is_array, normalise
+from agentflow.data import is_array, is_object, normalise
 from agentflow.definition import short
 from agentflow.definition.budget import Estimate
 from agentflow.definition.faults import shown
@@ -30,6 +30,7 @@ from agentflow.definition.models import (
 from agentflow.definition.short_schema import TYPES, widened
 from agentflow.errors import DefinitionError, Problem
 from agentflow.steps.unset import UNSET
+from agentflow.unfit import UnfitError
 
 Steps: TypeAlias = StepLike | Sequence[StepLike]
 """Nested steps: one step, whose result is the body's result, or a list, which gives a map of results.
@@ -49,10 +50,10 @@ class Common(TypedDict, total=False):
 
     label: str
     """Name for people; default: the id."""
-    depends_on: str | Step | Sequence[str | Step]
-    """Ids of siblings that must be completed or skipped first."""
-    depends_on_any: str | Step | Sequence[str | Step]
-    """Ids of siblings of which the first completed one is enough."""
+    depends_on: str | StepLike | Sequence[str | StepLike]
+    """Siblings that must be completed or skipped first: their ids, or they themselves."""
+    depends_on_any: str | StepLike | Sequence[str | StepLike]
+    """Siblings of which the first completed one is enough."""
     execution: Execution
     """Order without explicit dependencies."""
     requires: Requirement | str | Sequence[Requirement | str]
@@ -162,7 +163,10 @@ def step(
         fields["bodies"] = {key: _body(steps, f'"{key}" of {owner}') for key, steps in named.items()}
     for name, value in (common or {}).items():
         convert = _CONVERT.get(name)
-        fields[name] = convert(value) if convert else value
+        try:
+            fields[name] = convert(value) if convert else value
+        except UnfitError as error:
+            raise _no_data(f'"{name}" of step "{id}"', value, error) from None
     if fields.get("compensate") is not None:
         fields["compensate"] = _body(fields["compensate"], f'"compensate" of {owner}')
     return Step(**fields)
@@ -172,9 +176,22 @@ def schema_of(id: str, schema: Any) -> Any:  # noqa: A002  named as in YAML
     """Return a schema as data; a type gives its own, the short form is widened, a template is filled in later."""
     if schema is UNSET or (isinstance(schema, str) and "{" in schema):
         return schema
+    return plain_schema(schema, f'step "{id}"')
+
+
+def plain_schema(schema: Any, owner: str) -> Any:
+    """Return a schema as data: a type gives its own, the short form is widened.
+
+    Args:
+        schema: a JSON Schema, its short form, or a type.
+        owner: whose `schema` it is, for messages.
+
+    Raises:
+        DefinitionError: it is nothing of these.
+    """
     if isinstance(schema, Mapping):
         given: Mapping[str, Any] = schema  # pyright: ignore[reportUnknownVariableType]  whatever was given
-        return _widened(id, given) if is_short(given) else given
+        return _widened(owner, given) if is_short(given) else given
     if not isinstance(schema, str | int | float | list | tuple | bool | None):
         from pydantic import TypeAdapter  # noqa: PLC0415  only where a type is given
         from pydantic.errors import PydanticUserError  # noqa: PLC0415  the same
@@ -183,25 +200,54 @@ def schema_of(id: str, schema: Any) -> Any:  # noqa: A002  named as in YAML
             return TypeAdapter(schema).json_schema()
         except (PydanticUserError, TypeError, ValueError):
             pass
-    what = f'"schema" of step "{id}" takes a JSON Schema or a type that has one, not {shown(schema)}'
+    what = f'"schema" of {owner} takes a JSON Schema or a type that has one, not {shown(schema)}'
     raise DefinitionError([Problem("AF-STEP-INVALID", what, hint='schema={"type": "object", …}, or a pydantic model')])
 
 
-def _widened(id: str, schema: Mapping[str, Any]) -> dict[str, Any]:  # noqa: A002  named as in YAML
+def _widened(owner: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     made, misread = widened(schema)
     for name, kind in misread:
         what = f'has no known type: "{kind}"' if kind is not None else "takes a type or a mapping"
         hint = f"types are {', '.join(TYPES)}; an ending `?` makes it optional"
-        raise DefinitionError([Problem("AF-STEP-INVALID", f'answer "{name}" of step "{id}" {what}', hint=hint)])
+        raise DefinitionError([Problem("AF-STEP-INVALID", f'answer "{name}" of {owner} {what}', hint=hint)])
     return made
 
 
 def _plain(value: Any, what: str) -> Any:
     try:
-        return normalise(value)
-    except ValueError as error:
-        problem = Problem("AF-STEP-INVALID", f"{what} holds a value that has no JSON form: {error}")
-        raise DefinitionError([problem]) from None
+        return _data(value)
+    except UnfitError as error:
+        raise _no_data(what, value, error) from None
+
+
+def _data(value: Any) -> Any:
+    if _has_step(value):  # a model as others are, it would become data
+        raise UnfitError("a step has no JSON form")
+    return normalise(value)
+
+
+def _has_step(value: Any) -> bool:
+    if is_object(value):
+        return any(map(_has_step, value.values()))
+    return any(map(_has_step, value)) if is_array(value) else isinstance(value, Step)
+
+
+def _no_data(what: str, value: Any, error: UnfitError) -> DefinitionError:
+    said = f"{what} holds a value that has no JSON form: {error}"
+    return DefinitionError([Problem("AF-STEP-INVALID", said, hint=_instead(value))])
+
+
+def _instead(value: Any) -> str | None:
+    """Return what is to be written in the place of a step or a function that stands in a value."""
+    if isinstance(value, Step):
+        return f'its result is "{{steps.{value.id}}}"'
+    if isinstance(value, Mapping | list | tuple):
+        given: Any = value  # pyright: ignore[reportUnknownVariableType]  whatever was given
+        return next((hint for one in (given.values() if is_object(given) else given) if (hint := _instead(one))), None)
+    name = getattr(value, "__name__", None)
+    if isinstance(name, str) and callable(value) and not isinstance(value, type):
+        return f'"{{steps.{name}}}" is the result of a step that calls it; a condition step or a switch asks a function'
+    return None
 
 
 def _body(steps: Any, what: str) -> Body:
@@ -227,11 +273,17 @@ def several(steps: Any) -> Any:
 
 
 def _names(value: Any) -> Any:
-    if isinstance(value, str | Step):
+    if isinstance(value, str | Step) or callable(value):
         value = (value,)
     if not isinstance(value, list | tuple):
         return value
-    return tuple(one.id if isinstance(one, Step) else one for one in cast("Sequence[Any]", value))
+    return tuple(map(_name, cast("Sequence[Any]", value)))
+
+
+def _name(one: Any) -> Any:
+    if isinstance(one, Step):
+        return one.id
+    return getattr(one, "__name__", one) if callable(one) else one
 
 
 def _requirements(value: Any) -> Any:
@@ -244,21 +296,17 @@ def _retry(value: Any) -> Any:
 
 
 def _gate(value: Any) -> Any:
-    return value if isinstance(value, BaseModel) else short_gate(_plain(value, "a gate"))
+    return value if isinstance(value, BaseModel) else short_gate(_data(value))
 
 
 def _for_each(value: Any) -> Any:
     if isinstance(value, ForEachField):
         return value
-    return short.for_each(_plain(value, "for_each"))
+    return short.for_each(_data(value))
 
 
 def _seconds(value: Any) -> Any:
     return value.total_seconds() if isinstance(value, timedelta) else value
-
-
-def _data(value: Any) -> Any:
-    return _plain(value, "a common field")
 
 
 _CONVERT: dict[str, Callable[[Any], Any]] = {

@@ -14,10 +14,8 @@ import anyio
 from pydantic import BaseModel
 
 from agentflow.credentials import Connecting
-from agentflow.steps.unset import UNSET
+from agentflow.steps.waits import EventWait, Timer, Wait
 from agentflow.usage import Prices, Told
-
-WaitKind = Literal["input", "event", "tool", "auth", "operator"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,47 +32,6 @@ class Skip:
     """The step is skipped, and counts as satisfied."""
 
     reason: str = "condition"
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """An answer that somebody has to give: it becomes a child task in `input-required` (or `auth-required`)."""
-
-    kind: WaitKind
-    message: str
-    schema: Mapping[str, Any] | None = None
-    """JSON Schema of the answer."""
-    timeout: float | None = None
-    """Seconds until `default` is taken, or the step fails."""
-    default: Any = UNSET
-    assignees: tuple[str, ...] = ()
-    """Principals who may see and answer it; empty: the run's owner."""
-    details: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """For doors: a tool wait's `tool_name` and `input`, a reply's buttons."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timer:
-    """A time to wait for."""
-
-    due: float
-    """Seconds since the epoch."""
-
-
-@dataclass(frozen=True, slots=True)
-class EventWait:
-    """A published event to wait for."""
-
-    topic: str
-    filter: Mapping[str, Any] | str | None = None
-    """Values that the event's data must have, or a CEL condition over `event`."""
-    since: float | None = None
-    """Events published up to this many seconds before the run's start count too; None: from the run's start."""
-    timeout: float | None = None
-    default: Any = UNSET
-    message: str = ""
-    shared: bool = False
-    """Events of other owners in the same tenant count too, where their publisher may share them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,7 +333,7 @@ class AgentAsks:
     """The agent needs an answer before it goes on: the step parks on `wait`, then `answer` is called with `state`."""
 
     wait: Wait
-    state: Any
+    state: Any = None
 
 
 class AgentProvider(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, Unpack, overload
@@ -51,6 +52,10 @@ class StepFunction(Generic[P, R]):
             raise DefinitionError([Problem("AF-STEP-INVALID", what, hint=f"{own}.step(input={{{given}}})")])
         made = build(name, "python", {"function": function_name(name, self), "input": input}, fields)
         return GivenStep.of(made, self.function)
+
+    def __repr__(self) -> str:
+        """Return it as a debugger shows it: the function's name and parameters."""
+        return f"@step {getattr(self.function, '__qualname__', self.function)}{inspect.signature(self.function)}"
 
     def __step__(self) -> Step:
         """Return what stands for it where a step may stand."""

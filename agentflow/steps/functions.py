@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from agentflow.credentials import NotConnected
 from agentflow.data import copied, is_object
 from agentflow.errors import StepError
-from agentflow.steps.contract import Context, Outcome, Park, Result, Skip
+from agentflow.steps.contract import Context
 from agentflow.steps.failing import is_cancellation, step_error
 from agentflow.steps.typed_arguments import Kind, kinds_of, told
 
@@ -208,11 +208,6 @@ def _limiter() -> CapacityLimiter:
         limiter = CapacityLimiter(MAX_THREADS)
         _limit.set(limiter)
         return limiter
-
-
-def outcome(value: Any) -> Outcome:
-    """Return what a step's function returned as the step's outcome."""
-    return value if isinstance(value, Result | Skip | Park) else Result(value)
 
 
 def _bind(shape: Shape, value: Any, ctx: Context, name: str) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -7,7 +7,8 @@ from typing import Any
 from agentflow.definition.models import Model
 from agentflow.steps.contract import Context, Outcome, Result, StepType
 from agentflow.steps.fields import Name
-from agentflow.steps.functions import call, outcome
+from agentflow.steps.functions import call
+from agentflow.steps.outcomes import outcome
 from agentflow.steps.services import ProcessServices, load_function
 from agentflow.steps.spent import tell_found
 

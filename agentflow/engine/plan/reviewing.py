@@ -17,7 +17,7 @@ from agentflow.engine.plan.results import result_value
 from agentflow.engine.plan.state import RunState
 from agentflow.engine.plan.view import NodeView
 from agentflow.errors import Failure, StepError
-from agentflow.steps.contract import UNSET
+from agentflow.steps.unset import UNSET
 
 _OWN = ("accepted", "given", "worked")
 

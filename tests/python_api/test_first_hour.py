@@ -1,0 +1,165 @@
+"""What somebody writes in the first hour in Python, and what comes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+import agentflow
+from agentflow import AgentAsks, Context, DefinitionError, EventWait, Park, RunFailedError, Timer, Wait, Workflow, step
+from agentflow.steps import agent_run, set_
+
+pytestmark = pytest.mark.anyio
+
+
+class Decision(BaseModel):
+    approved: bool
+    why: str = ""
+
+
+@step
+def one() -> int:
+    return 1
+
+
+@step
+def double(number: int) -> int:
+    return number * 2
+
+
+@step
+def asks() -> Park:
+    return Park(Wait("input", "Sure?", schema=Decision))
+
+
+@step
+def asks_shortly() -> Park:
+    return Park(Wait("input", "Sure?", schema={"approved": "boolean"}))
+
+
+def always(steps: Any) -> bool:
+    return bool(steps)
+
+
+async def helper() -> int:
+    return 3
+
+
+@step
+async def forgot() -> Any:
+    return helper()
+
+
+class Table:
+    def tolist(self) -> list[int]:
+        return [1]
+
+
+@step
+def table() -> Any:
+    return {"mean": Table()}
+
+
+@step
+def waits() -> Any:
+    return Wait("input", "Sure?")
+
+
+@step
+def sleeps(ctx: Context) -> Any:
+    return Timer(ctx.now())
+
+
+@step
+def listens() -> Any:
+    return EventWait("news")
+
+
+@step
+def asking() -> Any:
+    return AgentAsks(Wait("input", "Sure?"))
+
+
+async def result(*steps: Any, **options: Any) -> Any:
+    return (await agentflow.run(Workflow(id="w", steps=steps), **options)).output
+
+
+async def failure(*steps: Any, **options: Any) -> RunFailedError:
+    with pytest.raises(RunFailedError) as caught:
+        await result(*steps, **options)
+    return caught.value
+
+
+async def test_the_schema_of_a_wait_is_a_type_or_the_short_form_as_elsewhere() -> None:
+    assert await result(asks, answers={"asks": Decision(approved=True)}) == {"approved": True, "why": ""}
+    assert await result(asks_shortly, answers={"asks_shortly": {"approved": True}}) == {"approved": True}
+    assert Wait("input", "Sure?", schema={"type": "boolean"}).schema == {"type": "boolean"}
+    with pytest.raises(DefinitionError, match='"schema" of a wait takes a JSON Schema or a type that has one, not 3'):
+        Wait("input", "Sure?", schema=3)  # pyright: ignore[reportArgumentType]  what type checkers refuse
+
+
+@pytest.mark.parametrize(
+    ("function", "hint"),
+    [
+        (waits, "return Park(Wait(…))"),
+        (sleeps, "return Park(Timer(…))"),
+        (listens, "return Park(EventWait(…))"),
+        (asking, "return Park(Wait(…))"),
+    ],
+)
+async def test_a_function_that_returns_what_it_waits_for_is_told_how_it_waits(function: Any, hint: str) -> None:
+    error = await failure(function)
+    assert "the function returned " in error.what
+    assert "a step waits when Park(" in error.what
+    assert error.hint == hint
+
+
+async def test_an_agent_that_returns_a_wait_is_told_how_it_asks() -> None:
+    def writer(prompt: str) -> Any:
+        return Wait("input", prompt)
+
+    error = await failure(agent_run("a", agent="writer", prompt="Hello"), agents={"writer": writer})
+    assert error.hint == "return AgentAsks(Wait(…))"
+
+
+async def test_an_agent_needs_no_state_to_ask() -> None:
+    def writer(prompt: str, answer: Any = None) -> Any:
+        return AgentAsks(Wait("input", prompt)) if answer is None else answer
+
+    asked = agent_run("a", agent="writer", prompt="Hello")
+    assert await result(asked, agents={"writer": writer}, answers={"a": "yes"}) == {"output": "yes"}
+
+
+async def test_a_step_depends_on_functions_too() -> None:
+    assert await result(one, double.step(input={"number": 3}, depends_on=one)) == 6
+    assert set_("a", value=1, depends_on=[one, "b", set_("c", value=1)]).depends_on == ("one", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said", "hint"),
+    [
+        ("if_", always, '"if_" of step "double" holds a value that has no JSON form: function', '"{steps.always}" is'),
+        ("with_", {"a": [one]}, '"with_" of step "double" holds', '"{steps.one}" is the result of a step'),
+        ("input", {"number": one}, 'step "double" holds', '"{steps.one}" is the result of a step'),
+        ("input", set_("a", value=1), 'step "double" holds', 'its result is "{steps.a}"'),
+    ],
+)
+async def test_a_function_or_a_step_in_the_place_of_a_value_is_told_what_to_write(
+    field: str, value: Any, said: str, hint: str
+) -> None:
+    fields: dict[str, Any] = {"input": 1, field: value}
+    with pytest.raises(DefinitionError) as caught:
+        double.step(**fields)
+    assert caught.value.what.startswith(said)
+    assert (caught.value.problems[0].hint or "").startswith(hint)
+
+
+async def test_what_has_no_json_form_is_told_with_what_has_one() -> None:
+    assert (await failure(forgot)).what.endswith("coroutine has no JSON form: it was never awaited")
+    assert (await failure(table)).what.endswith("mean: Table has no JSON form; its .tolist() has one")
+
+
+def test_a_step_function_shows_its_name_and_parameters() -> None:
+    assert repr(double) == "@step double(number: 'int') -> 'int'"
