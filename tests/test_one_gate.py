@@ -27,7 +27,7 @@ READ_OR_SHOWN = {
     "unfit.py": "asks of an object whether it has a JSON form at all, and throws the answer away",
     "cli/actions/graph.py": "writes a definition's graph, redacted",
     "cli/schema_file.py": "writes the schema for editors",
-    "cli/actions/show.py": "shows a result to people",
+    "cli/actions/show_step.py": "shows a result to people",
     "definition/form_parts.py": "shows choices and defaults of a schema to people",
     "cli/actions/waits.py": "shows a wait's schema to people",
     "cli/examples.py": "writes answers to paste for people",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentflow.cli.values import document, usage
 from agentflow.definition.models import Step, Workflow
 from agentflow.definition.scopes import walk
 from agentflow.definition.suggest import meant
 from agentflow.engine.locating import locate
+from agentflow.engine.models import WaitView
 from agentflow.errors import InputError
+
+if TYPE_CHECKING:
+    from agentflow.engine import Engine
 
 WAITS = ("wait_for_input", "wait_for_event", "external_tool_call")
 
@@ -60,6 +64,14 @@ def check_answers(answers: Mapping[str, Any], workflow: Workflow, others: Mappin
             f"steps that wait: {', '.join(waits[:8])}" if waits else "none of its steps waits"
         )
         raise usage(f'--answer: workflow "{workflow.id}" has no step "{name}"', hint)
+
+
+async def written_id(engine: Engine, view: WaitView) -> str:
+    """Return the id that a waiting step has in its file: a branch of one step stands at the branch's own address."""
+    run = await engine.get(view.run_id, output=False)
+    raw = await engine.store.get_definition(run.definition)
+    found = locate(engine.core.env.catalog.learn(run.definition, raw).workflow, view.step)
+    return found.id if found is not None else view.step
 
 
 def _called(workflow: Workflow, others: Mapping[str, Workflow]) -> Iterator[Workflow | None]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from posixpath import basename
 from typing import Any
 
 from agentflow.cli.format import one_line, shorten
 from agentflow.data import is_array, is_object
 from agentflow.errors import Failure
 
+_TRACEBACK = "Traceback (most recent call last):"
+_FRAME = re.compile(r'\s*File "(.+)", line (\d+)')
 FRAMES = 4
 """Frames of an exception that are shown beside a run; `runs show --step` has all that are kept."""
 
@@ -29,9 +33,20 @@ def sentence(failure: Failure, limit: int) -> str:
     """Return a failure's message with the place in the user's code; a long message is cut, the place isn't."""
     place = failure.data.get("at")
     if not isinstance(place, str):
-        return one_line(failure.message, limit)
+        return one_line(_last_words(failure.message), limit)
     end = f" ({one_line(place, 200)})"
     return one_line(failure.message, max(limit - len(end), limit // 2)) + end
+
+
+def _last_words(message: str) -> str:
+    """Return a message without the frames of a Python program's traceback: what matters stands at its end."""
+    before, trace, after = message.partition(_TRACEBACK)
+    lines = after.strip().splitlines()
+    if not trace or len(lines) < 2:
+        return message
+    places = [found for line in lines if (found := _FRAME.match(line)) is not None]
+    where = f" ({basename(places[-1][1])}:{places[-1][2]})" if places else ""
+    return f"{before.rstrip()} {lines[-1].strip()}{where}".lstrip()
 
 
 def trace_lines(data: Mapping[str, Any], most: int = FRAMES) -> list[str]:

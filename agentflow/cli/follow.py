@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import anyio
 
+from agentflow.cli.answers import written_id
 from agentflow.cli.ask import Form, Left
 from agentflow.cli.errors import error_lines, tell_lines
 from agentflow.cli.format import duration, one_line
@@ -195,7 +196,7 @@ class Follower:
             if view is None or view.state not in OPEN:
                 self._open.pop(wait_id, None)
                 continue
-            given = self._given(view)
+            given = await self._given(view)
             if given is not UNSET:
                 await self.engine.resume(view.id, Answer(given), door="cli", message_id=new_id())
                 self.mine.add(wait_id)
@@ -226,11 +227,12 @@ class Follower:
         view = self._views[wait_id] = wait_view(found)
         return view
 
-    def _given(self, view: WaitView) -> Any:
-        for name in (view.step, view.step.rpartition("/")[2]):
-            if name in self.manner.answers:
-                return self.manner.answers[name]
-        return UNSET
+    async def _given(self, view: WaitView) -> Any:
+        given = self.manner.answers
+        names = (view.step, view.step.rpartition("/")[2])
+        if given and not any(name in given for name in names):
+            names = (*names, await written_id(self.engine, view))
+        return next((given[name] for name in names if name in given), UNSET)
 
     async def _tell_open(self) -> None:
         if not self.session.project.lasts:

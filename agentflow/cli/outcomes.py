@@ -9,12 +9,12 @@ from agentflow.cli.again import retry_command, retry_plan
 from agentflow.cli.console import printable
 from agentflow.cli.desk import Desk
 from agentflow.cli.failures import sentence, trace_lines
-from agentflow.cli.format import duration, plural
-from agentflow.cli.rows import APART, reason_text, worked
+from agentflow.cli.format import duration, elapsed, plural
+from agentflow.cli.rows import APART, reason_text, spent, worked
 from agentflow.cli.session import with_engine
 from agentflow.cli.tree import RunTree
 from agentflow.engine.models import Run
-from agentflow.engine.read.inspect import RunView
+from agentflow.engine.read.inspect import RunView, StepView
 from agentflow.engine.read.reader import Reader
 
 NAMED = 8
@@ -39,13 +39,12 @@ def cause_lines(view: RunView, run: Run) -> list[str]:
 
 
 async def timed(reader: Reader, run: Run) -> RunTree:
-    """Return what the run's own events tell of its time: how long it worked, waited and was paused."""
+    """Return what the run's own events tell of its time and its steps': how long they worked, waited, were paused."""
     tree, after = RunTree(run.id), 0
     while found := await reader.store.events(run.id, after, _PAGE):
         after = found[-1].seq
         for event in found:
-            if event.step is None:
-                tree.apply(event)
+            tree.apply(event)
     return tree
 
 
@@ -62,6 +61,14 @@ def took_data(tree: RunTree) -> Mapping[str, float] | None:
         return None
     apart = {what: round(seconds, 3) for what, seconds in tree.apart.items() if seconds >= APART}
     return {"working": round(tree.worked, 3), **apart}
+
+
+def step_took(step: StepView, times: RunTree, now: float) -> str:
+    """Say how long a step took, and apart from it how long it waited; or how long it goes on."""
+    if step.seconds is not None and step.state != "canceled":
+        row = times.rows.get((times.root_id, step.address))
+        return spent(row) if row is not None and row.waited and row.over else duration(step.seconds)
+    return elapsed(now - step.started_at) if step.started_at is not None and step.state == "working" else "-"
 
 
 async def next_lines(desk: Desk, run: Run, *, lost: bool) -> list[str]:

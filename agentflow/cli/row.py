@@ -43,6 +43,10 @@ class Row:
     reason: str | None = None
     started: float | None = None
     ended: float | None = None
+    waited: float = 0.0
+    """Seconds of its time in which it only waited for an answer."""
+    asked: float | None = None
+    """Since when it waits for one."""
     tries: int = 0
     failures: list[Failure] = field(default_factory=list[Failure])
     tried_at: list[float] = field(default_factory=list[float])
@@ -72,6 +76,12 @@ class Row:
         if self.started is None or self.ended is None:
             return None
         return max(self.ended - self.started, 0.0)
+
+    def answered(self, at: float) -> None:
+        """Count the time for which it has waited, if it did: it goes on, or has ended."""
+        if self.asked is not None:
+            self.waited += max(at - self.asked, 0.0)
+            self.asked = None
 
     @property
     def is_loop(self) -> bool:
@@ -190,7 +200,8 @@ class Row:
         for row in (self, *self.below()):
             if row is not self:
                 row.state, row.reason, row.due, row.hooks, row.standing = "submitted", None, None, 0, "open"
-                row.started = row.ended = None
+                row.started = row.ended = row.asked = None
+                row.waited = 0.0
                 row.own, row.sums = Sums(), Sums()
             row.standings = {"open": len(row.children)}
             row.going = {}

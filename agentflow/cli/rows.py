@@ -78,8 +78,7 @@ def finished(row: Row, line: str | None, width: int, paint: Paint = plain) -> li
         paint: adds colour.
     """
     glyph = GLYPHS[row.state]
-    seconds = row.seconds
-    took = duration(seconds) if seconds is not None and row.state != "canceled" else ""
+    took = spent(row) if row.state != "canceled" else ""
     lines = [_line(glyph, STYLES[row.state], row.address, note_of(row, line), took, width, paint)]
     for inner in row.below():
         text = _inside(row, inner)
@@ -110,7 +109,7 @@ def _attempts(row: Row) -> str:
 def _line(glyph: str, style: str, name: str, note: str, took: str, width: int, paint: Paint) -> str:
     left = f"{glyph} "
     label = pad(name, NAME) if cells(name) <= NAME else name + " "
-    room = max(width - cells(left) - cells(label) - 10, 8)
+    room = max(width - cells(left) - cells(label) - max(10, cells(took) + 2), 8)
     note = cut_to(note, min(room, 60))
     body = pad(note, min(NOTE, room)) if took else note
     return f"{paint(glyph, style)} {label}{body}{' ' + took if took else ''}".rstrip()
@@ -123,9 +122,19 @@ def waiting(row: Row, width: int, paint: Paint = plain) -> str:
 
 def answered(row: Row, note: str, width: int, paint: Paint = plain) -> str:
     """Return the line of a wait that was answered."""
-    seconds = row.seconds
-    took = duration(seconds) if seconds is not None else ""
-    return _line("✔", "green", row.address, note, took, width, paint)
+    return _line("✔", "green", row.address, note, spent(row), width, paint)
+
+
+def spent(row: Row) -> str:
+    """Say how long a step took: `850ms`, and apart from it how long it waited: `31ms (+ 13.1s waiting)`.
+
+    Of a step that is a wait and nothing else its time is that of the wait.
+    """
+    if row.seconds is None:
+        return ""
+    if not row.tries or row.waited < APART:
+        return duration(row.seconds)
+    return f"{duration(row.seconds - row.waited)} (+ {duration(row.waited)} waiting)"
 
 
 def live_lines(tree: RunTree, now: float, height: int, width: int, paint: Paint = plain) -> list[str]:
@@ -166,7 +175,9 @@ def _going(row: Row, now: float, width: int, paint: Paint) -> str:
         note = cause(row.failures[-1]) if row.failures else "failed"
     elif row.failures and row.due is not None:
         glyph, style = "↻", "yellow"
-        note = f"attempt {row.tries + 1} in {rough(max(row.due - now, 0))}: {cause(row.failures[-1], 40)}"
+        left = row.due - now
+        soon = f" in {rough(left)}" if left >= 1 else ""
+        note = f"attempt {row.tries + 1}{soon}: {cause(row.failures[-1], 40)}"
     elif row.progress is not None:
         done, everything = row.progress
         note = f"{done} of {everything}" + (f", {row.retrying} retrying" if row.retrying else "") + lost(row)
@@ -195,7 +206,7 @@ def stable_line(change: Change, short: Callable[[str], str] = lambda each: each)
     if (item and not attention) or (change.what == "skipped" and row.depth > 0):
         return None
     name = f"step {_path(row)}"
-    took = f" {duration(row.seconds)}" if row.seconds is not None else ""
+    took = f" {spent(row)}" if row.seconds is not None else ""
     if change.what == "completed":
         done = f" {row.progress[0]}/{row.progress[1]}" if row.progress is not None else ""
         tries = f" attempts={row.tries}" if row.tries > 1 and not row.is_loop else ""

@@ -21,6 +21,8 @@ _PARENT = re.compile(r"^(.*)(?:/[^/\[\]#]+|\[\d+\]|#[^/\[\]#]+)$", re.DOTALL)
 _ITEM = re.compile(r"\[\d+\]$")
 TOLERATED = ("on_success", "on_failure")
 """Hooks whose failure changes nothing."""
+_GO_ON = frozenset({"step_resumed", "step_started", "step_completed", "step_failed", "step_skipped", "step_canceled"})
+"""Events after which a step doesn't wait for an answer any more."""
 _ENDS = {"run_completed": "completed", "run_failed": "failed", "run_canceled": "canceled", "run_rejected": "rejected"}
 
 
@@ -71,6 +73,8 @@ class RunTree:
         self._parents: dict[str, Row] = {}
         self._paused = False
         self._rests: tuple[str, float] | None = None
+        self._waits: list[tuple[float, float]] = []
+        """When it only waited for answers, from and until."""
 
     @property
     def worked(self) -> float | None:
@@ -159,6 +163,8 @@ class RunTree:
         self.state = state
         if self._rests is not None:
             before, since = self._rests
+            if before == "waiting":
+                self._waits.append((since, at))
             self.apart[before] = self.apart.get(before, 0.0) + max(at - since, 0.0)
         waits = state in ("input-required", "auth-required")
         now = None if self.ended_run else "paused" if self._paused else "waiting" if waits else None
@@ -166,6 +172,8 @@ class RunTree:
 
     def _step_event(self, row: Row, event: Event, data: dict[str, Any]) -> What:
         kind = event.type
+        if kind in _GO_ON:
+            row.answered(event.at)
         if kind == "hook_failed":
             row.hooks += data.get("hook") in TOLERATED
             return "other"
@@ -203,7 +211,7 @@ class RunTree:
         if kind == "step_waiting":
             row.state = str(data.get("state") or "input-required")
             row.started = event.at if row.started is None else row.started
-            row.ended = None
+            row.ended, row.asked = None, event.at
             row.wait = str(data.get("wait_task_id") or event.task_id)
             row.message = str(data.get("message") or "") or None
             return "waiting"
@@ -212,9 +220,21 @@ class RunTree:
             return "answered"
         return "other"
 
-    @staticmethod
-    def _end(row: Row, state: str, at: float) -> None:
+    def _end(self, row: Row, state: str, at: float) -> None:
         row.state, row.ended, row.due = state, at, None
+        if row.children and row.started is not None:  # while something in it worked the run didn't wait
+            row.waited = self._waiting(row.started, at)
+
+    def _waiting(self, since: float, until: float) -> float:
+        """Return for how long of a time the run only waited for answers."""
+        total = 0.0
+        if self._rests is not None and self._rests[0] == "waiting":
+            total += max(until - max(self._rests[1], since), 0.0)
+        for begin, end in reversed(self._waits):
+            if end <= since:
+                break
+            total += max(min(end, until) - max(begin, since), 0.0)
+        return total
 
     def active(self) -> list[Row]:
         """Return the top rows that are in progress."""

@@ -38,3 +38,13 @@ def test_workflows_that_call_each_other_are_looked_at_once() -> None:
     with pytest.raises(InputError, match='workflow "main" has no step "b"') as caught:
         check_answers({"b": 1}, flow, {"main": flow})
     assert caught.value.hint == "none of its steps waits"
+
+
+def test_the_one_step_of_a_branch_is_answered_and_shown_by_the_id_that_it_has_in_the_file(project: Any) -> None:
+    (project.folder / "agentflow.yaml").write_text(
+        "workflows:\n  main:\n    steps:\n      - {id: gate, type: condition, expression: true,\n"
+        "         if_true: {id: ask, type: wait_for_input, message: 'Well?', schema: {type: string}}}\n",
+        encoding="utf-8",
+    )
+    assert '"fine"' in project.run("run", "main", "--answer", 'ask="fine"').stdout
+    assert "step gate/if_true  wait_for_input" in project.run("runs", "show", "@last", "--step", "ask").stdout

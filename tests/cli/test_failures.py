@@ -107,3 +107,14 @@ def test_an_error_that_nobody_catches_is_printed_with_why_and_hint() -> None:
     code = "from agentflow import StepError; raise StepError('no answer', why='limit: 3', hint='ask later')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr.splitlines()[-3:] == ["agentflow.errors.StepError: no answer", "  limit: 3", "  hint: ask later"]
+
+
+def test_what_a_script_of_python_raised_is_told_without_its_frames() -> None:
+    message = (
+        "Exit code 1: Traceback (most recent call last):\n"
+        '  File "/srv/shop/extract.py", line 12, in <module>\n    check(total)\n'
+        '  File "/srv/shop/lib.py", line 3, in check\n    raise ValueError(total)\nValueError: no total in r1.json'
+    )
+    failure = Failure("AF-SCRIPT-EXIT", message)
+    assert cause(failure, 80) == "Exit code 1: ValueError: no total in r1.json (lib.py:3)"
+    assert cause(Failure("AF-SCRIPT-EXIT", "Exit code 2: one\ntwo"), 80) == "Exit code 2: one two"

@@ -201,7 +201,7 @@ def test_the_list_fits_the_terminal_with_short_ids(project: Any) -> None:
     with terminal(project, "runs", "list") as child:
         text = rest(child)
     head, row, *_ = text.splitlines()
-    assert head.split() == ["ID", "STATE", "WORKFLOW", "NOW", "STARTED", "TOOK"]
+    assert head.split() == ["ID", "STATE", "WORKFLOW", "NOW", "STARTED", "ELAPSED"]
     assert re.match(r"\w{6,8}  ✔ completed  hello ", row)
     assert "1 of 1" in text
 

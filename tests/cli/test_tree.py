@@ -188,3 +188,37 @@ def test_a_tolerated_failure_is_no_failure_of_the_step() -> None:
     log.add("step_failed", "maybe", 1.0, error=HTTP, will_retry=False, tolerated=True)
     (line, *_) = finished(log.tree.rows[RUN, "maybe"], None, 80)
     assert line == "- maybe           failed, and that is tolerated: HTTP 503"
+
+
+def test_a_step_that_somebody_approved_tells_its_work_and_the_waiting_apart() -> None:
+    log = Log().add("step_waiting", "pay", 0.0, wait_task_id="w1").add("step_resumed", "pay", 13.0)
+    log.add("step_started", "pay", 13.05, attempt=1).add("step_completed", "pay", 13.1)
+    row = log.tree.rows[RUN, "pay"]
+    assert log.lines[-1] == "step pay completed 100ms (+ 13s waiting)"
+    assert finished(row, "paid", 80)[0].split("  ")[-1].strip().endswith("100ms (+ 13s waiting)")
+
+
+def test_a_step_whose_result_was_reviewed_tells_the_waiting_apart() -> None:
+    log = Log().add("step_started", "draft", 0.0, attempt=1).add("step_waiting", "draft", 2.0, wait_task_id="w1")
+    log.add("step_completed", "draft", 62.0)
+    assert log.lines[-1] == "step draft completed 2.0s (+ 1m 00s waiting)"
+
+
+def test_a_container_tells_apart_how_long_the_run_waited_while_it_went() -> None:
+    log = Log().add("run_started", at=0.0).add("step_started", "box", 1.0, attempt=1)
+    log.add("step_waiting", "box/ask", 2.0, wait_task_id="w1").add("run_status", at=2.0, state="input-required")
+    log.add("run_status", at=5.0, state="working").add("step_waiting", "box/ask", 6.0, wait_task_id="w2")
+    log.add("run_status", at=6.0, state="input-required").add("step_completed", "box/ask", 10.0)
+    log.add("step_completed", "box", 10.5)
+    assert log.lines[-2:] == ["step box/ask completed 8.0s", "step box completed 2.0s (+ 7.5s waiting)"]
+
+
+def test_a_step_that_is_only_a_wait_takes_the_time_of_the_wait() -> None:
+    log = Log().add("step_waiting", "ask", 0.0, wait_task_id="w1").add("step_resumed", "ask", 3.0)
+    assert log.add("step_completed", "ask", 3.0).lines[-1] == "step ask completed 3.0s"
+
+
+def test_a_pause_of_less_than_a_second_is_not_told_as_none() -> None:
+    log = Log().add("step_started", "get", 0.0, attempt=1)
+    log.add("step_failed", "get", 0.1, error=HTTP, will_retry=True).add("step_retrying", "get", 0.1, delay=0.5)
+    assert "attempt 2: " in live_lines(log.tree, 0.2, 10, 80)[0]

@@ -245,7 +245,7 @@ _CONFLICT = 'error[AF-WAIT-CONFLICT]: WAIT was answered # ago by you: {"decision
 _APPROVE = "waits answer WAIT --set decision=approve --detach"
 
 _LIST = """\
-ID  STATE  WORKFLOW  NOW  STARTED  TOOK
+ID  STATE  WORKFLOW  NOW  STARTED  ELAPSED
 RUN  ✔ completed  hello  # ago  #
 RUN  ✋ input-required  report  review: Approve…  # ago  -
 RUN  ✘ failed  mail  send: HTTP 503…  # ago  #
@@ -262,7 +262,7 @@ SCENES = (
     Scene("validate", "validate broken.yaml", 65, _PROBLEMS, _PROBLEMS,
           ('"ok": false', "AF-REF-STEP", "AF-FIELD-UNKNOWN", "AF-GRAPH-CYCLE")),
     Scene("runs list", "runs list", 0, _LIST, """\
-ID\tSTATE\tWORKFLOW\tNOW\tSTARTED\tTOOK
+ID\tSTATE\tWORKFLOW\tNOW\tSTARTED\tELAPSED
 RUN\tcompleted\thello\t\tISO\t#
 RUN\tinput-required\treport\treview: Approve…\tISO\t-
 RUN\tfailed\tmail\tsend: HTTP 503…\tISO\t#

@@ -31,7 +31,7 @@ COLUMNS = (
     Column("WORKFLOW", cut=True, least=6),
     Column("NOW", cut=True, least=8),
     Column("STARTED", drop=1),
-    Column("TOOK", drop=2),
+    Column("ELAPSED", drop=2),
 )
 AGENT = Column("AGENT", drop=3)
 FAILED: tuple[State, ...] = ("failed", "rejected")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -12,55 +11,45 @@ from shlex import quote
 from typing import Any
 
 from agentflow.cli.actions.runs import abandoned, go_on
+from agentflow.cli.actions.show_step import step_page
 from agentflow.cli.agents import elsewhere
-from agentflow.cli.asked import asked_lines, asked_views
+from agentflow.cli.asked import asked_views
 from agentflow.cli.children import child_lines
 from agentflow.cli.console import printable
+from agentflow.cli.damage import CODE, DAMAGED, damage_lines, damaged
 from agentflow.cli.desk import Desk
 from agentflow.cli.documents import event_data, hosted_data, step_data, wait_data
-from agentflow.cli.errors import failure_lines
+from agentflow.cli.event_texts import event_told
 from agentflow.cli.failures import cause
 from agentflow.cli.format import (
     GLYPHS,
     STYLES,
-    ago,
     answer_line,
     clock_time,
-    compact,
-    duration,
-    elapsed,
     one_line,
-    shorten,
 )
-from agentflow.cli.losses import NAMED, UNDONE, UNDONE_TEXTS, count, is_undoing, tolerated_inside, tolerated_lines
+from agentflow.cli.losses import UNDONE, UNDONE_TEXTS, count, is_undoing, tolerated_inside, tolerated_lines
 from agentflow.cli.options import Common
-from agentflow.cli.outcomes import cause_lines, next_lines, timed, took, took_data
+from agentflow.cli.outcomes import cause_lines, next_lines, step_took, timed, took, took_data
 from agentflow.cli.projects import find_project
 from agentflow.cli.rows import reason_text
 from agentflow.cli.session import read
-from agentflow.cli.spent import spent_line, spent_lines, spent_short
+from agentflow.cli.spent import spent_lines, spent_short
 from agentflow.cli.tables import cells, cut_to, pad
-from agentflow.cli.tree import above_of
+from agentflow.cli.tree import RunTree, above_of
 from agentflow.cli.wait_texts import who
 from agentflow.data import decode
 from agentflow.definition.models import Workflow
-from agentflow.engine.locating import locate
 from agentflow.engine.models import Run
 from agentflow.engine.read.defined import workflow_of
 from agentflow.engine.read.inspect import SLOTS, RunView, StepView, Surroundings, snapshot
 from agentflow.engine.read.outputs import output_of
 from agentflow.engine.read.spent import by_step
 from agentflow.errors import NotFoundError, StoreError
-from agentflow.steps.failing import MAX_FRAMES
 from agentflow.steps.own import OwnTypes
 from agentflow.store.rows import (
     RunQuery,
 )
-
-_CODE = "AF-STORE-DAMAGED"
-_DAMAGED = "damaged: what is stored isn't what the step gave"
-SHOWN = 4000
-"""Characters of a value that are shown; `--json` gives all of it."""
 
 
 def show(common: Common, wanted: str, step: str | None, *, events: bool, tree: bool) -> int:
@@ -76,7 +65,7 @@ def show(common: Common, wanted: str, step: str | None, *, events: bool, tree: b
         view, workflow = await look(desk, run)
         run = replace(run, output=await _output(desk, view))
         if step is not None:
-            return await _step(desk, run, view, workflow, step)
+            return await step_page(desk, run, view, workflow, step)
         if console.mode != "text":
             children = await desk.reader.list(RunQuery(parent=run.id, limit=1000))
             waits = await desk.reader.waits(run.id) if not run.ended else []
@@ -132,11 +121,6 @@ async def _output(desk: Desk, view: RunView) -> Any:
         return None
 
 
-def damaged(view: RunView) -> list[StepView]:
-    """Return the steps whose stored results are damaged."""
-    return [step for step in view.steps if step.damaged]
-
-
 async def _events(desk: Desk, run: Run) -> int:
     console = desk.console
     after = 0
@@ -146,9 +130,9 @@ async def _events(desk: Desk, run: Run) -> int:
             if console.mode != "text":
                 console.line(event_data(event))
                 continue
-            data = f"  {one_line(event.data, 100)}" if event.data else ""
             step = f" {event.step}" if event.step else ""
-            console.result(f"{event.seq:>5}  {clock_time(event.at)}  {event.type}{step}{data}")
+            told = f"{event.type}{step}  {event_told(event)}".rstrip()
+            console.result(f"{event.seq:>5}  {clock_time(event.at)}  {told}")
     return 0
 
 
@@ -159,14 +143,15 @@ async def _lines(desk: Desk, run: Run, view: RunView, *, everything: bool) -> li
     lost = f", {run.tolerated} failed (tolerated)" if run.tolerated else ""
     head = [f"run {short}", run.workflow, state + (", paused" if run.paused else "") + lost]
     head.append(f" started {clock_time(run.created_at)} by {run.door}")
-    told = took(run, await timed(desk.reader, run)) if run.ended else None
+    times = await timed(desk.reader, run)
+    told = took(run, times) if run.ended else None
     head += [f" {told}"] if told else []
     head += [f" entry: {run.entry_point}"] if run.entry_point else []
     foreign = None if run.ended else elsewhere(desk, run)
     head += [f" agent: {run.agent}"] if foreign else []
     lines = ["  ".join(head)]
     lines += cause_lines(view, run)
-    lines += _damage(desk, run, view)
+    lines += damage_lines(desk, run, view)
     if abandoned(run, (await desk.reader.hosted([run]))[run.id]):
         lines.append(f"! no process runs it: {go_on(desk, run)}")
     elif foreign and not run.holder:
@@ -178,14 +163,14 @@ async def _lines(desk: Desk, run: Run, view: RunView, *, everything: bool) -> li
     shown = {s.address for s in view.steps if s.address not in hidden and (everything or _shown(s) or is_undoing(s))}
     around = {above for address in shown for above in above_of(address)}
     steps = [s for s in view.steps if s.address in shown or s.address in around]
-    lines += step_lines(desk, steps, tolerated_inside(view.steps), run)
+    lines += step_lines(desk, steps, tolerated_inside(view.steps), run, times)
     if hidden:
         lines.append(f"… {len(hidden)} more lines of undone steps: {desk.command(f'runs show {short} --tree')}")
     if everything:
         lines += await child_lines(desk, run.id)
     lines += ["", f"input   {one_line(run.input, 200)}"]
     if run.state == "completed":
-        lost = _DAMAGED if run.output is None and damaged(view) else one_line(run.output, 200)
+        lost = DAMAGED if run.output is None and damaged(view) else one_line(run.output, 200)
         lines.append(f"output  {lost}")
     lines += await spent_lines(desk, run, view.budget)
     lines += [f"label   {key}={one_line(value, 200)}" for key, value in run.labels.items()]
@@ -220,22 +205,6 @@ def _idle(desk: Desk, run: Run, hosted: bool | None) -> str | None:
     return f"no process runs it: {go_on(desk, run)}" if abandoned(run, hosted) else None
 
 
-def _damage(desk: Desk, run: Run, view: RunView) -> list[str]:
-    """Say which stored results are damaged, and what helps."""
-    steps = damaged(view)
-    if not steps:
-        return []
-    short = desk.short(run.root_id)
-    named = ", ".join(f'"{step.address}"' for step in steps[:8]) + (f" and {len(steps) - 8} more" * (len(steps) > 8))
-    what = "the stored result of step" if len(steps) == 1 else "the stored results of steps"
-    again = desk.command(f"runs retry {short}")
-    cancel = "" if run.ended else f"{desk.command(f'runs cancel {short}')}, then "
-    return [
-        f"! {what} {named} {'is' if len(steps) == 1 else 'are'} damaged [{_CODE}]",
-        f"  fix: {desk.command('store restore FILE')} puts a backup back; or run again: {cancel}{again}",
-    ]
-
-
 def _shown(step: StepView) -> bool:
     """Top steps, and inside them what runs, waits, failed, is damaged or is about to be tried again."""
     return (
@@ -246,7 +215,9 @@ def _shown(step: StepView) -> bool:
     )
 
 
-def step_lines(desk: Desk, steps: Sequence[StepView], lost: Mapping[str, Sequence[StepView]], run: Run) -> list[str]:
+def step_lines(
+    desk: Desk, steps: Sequence[StepView], lost: Mapping[str, Sequence[StepView]], run: Run, times: RunTree
+) -> list[str]:
     """Return the table of steps, with what they lack.
 
     Args:
@@ -254,6 +225,7 @@ def step_lines(desk: Desk, steps: Sequence[StepView], lost: Mapping[str, Sequenc
         steps: what is shown.
         lost: steps whose failure was tolerated, by what is around them.
         run: their run.
+        times: what its events tell.
     """
     console = desk.console
     now = time.time()
@@ -262,7 +234,7 @@ def step_lines(desk: Desk, steps: Sequence[StepView], lost: Mapping[str, Sequenc
             "  " * step.depth + (step.address if step.depth == 0 else step.address.rpartition("/")[2]),
             {"wait_for_input": "wait", "wait_for_event": "event"}.get(step.type, step.type),
             _count(step),
-            _took(step, now),
+            step_took(step, times, now),
             ", ".join(part for part in (_lost(step, lost.get(step.address, ())), _used(step), _note(step)) if part),
         ]
         for step in steps
@@ -297,15 +269,9 @@ def _count(step: StepView) -> str:
     return f"{step.tries} tries" if step.tries > 1 else ""
 
 
-def _took(step: StepView, now: float) -> str:
-    if step.seconds is not None and step.state != "canceled":
-        return duration(step.seconds)
-    return elapsed(now - step.started_at) if step.started_at is not None and step.state == "working" else "-"
-
-
 def _note(step: StepView) -> str:
     if step.damaged:
-        return f"{_DAMAGED} [{_CODE}]"
+        return f"{DAMAGED} [{CODE}]"
     if step.why is not None:
         again = step.error is not None and step.state == "working"
         return one_line(step.why + (f" (last: {cause(step.error)})" if again and step.error is not None else ""), 200)
@@ -322,54 +288,3 @@ def _note(step: StepView) -> str:
         value = decode(step.result)
         return "" if value is None or value == {} else one_line(value)
     return ""
-
-
-async def _step(desk: Desk, run: Run, view: RunView, workflow: Workflow, wanted: str) -> int:
-    console = desk.console
-    step = view.step(wanted)
-    if step is None:
-        near = [each.address for each in view.steps if each.address.rpartition("/")[2] == wanted]
-        if len(near) != 1:
-            hint = f"its steps: {', '.join(each.address for each in view.steps[:8])}"
-            raise NotFoundError(f'run {desk.short(run.id)} has no step "{wanted}"', code="AF-STEP-UNKNOWN", hint=hint)
-        step = view.step(near[0]) or view.steps[0]
-    definition = locate(workflow, step.address)
-    given = definition.config if definition is not None else {}
-    log = [e for e in await desk.reader.store.events(run.id, 0, 10000) if e.step == step.address]
-    if console.mode != "text":
-        console.data({**step_data(step), "config": given, "events": [event_data(event) for event in log]})
-        return 0
-    now = time.time()
-    state = console.paint(f"{GLYPHS[step.state]} {step.state}", STYLES[step.state], out=True)
-    lines = [f"step {step.address}  {step.type}  {state}  {_took(step, now)}".rstrip()]
-    lines += [f"why     {step.why}"] if step.why else []
-    lines += [f"started {ago(step.started_at, now)}"] if step.started_at is not None else []
-    if given:
-        lines += [
-            "",
-            "fields  (templates as written)",
-            *(f"  {key}: {one_line(value, 200)}" for key, value in given.items()),
-        ]
-    lines += await asked_lines(desk, run.id, step.address)
-    lines += [
-        "",
-        "log",
-        *(f"  {clock_time(e.at)}  {e.type}  {one_line(e.data, 160) if e.data else ''}".rstrip() for e in log),
-    ]
-    lost = tolerated_inside(view.steps).get(step.address, ())
-    if lost:
-        lines += ["", count(lost), *printable(tolerated_lines(step.address, lost, "--json", most=NAMED * 100))]
-    if step.usage:
-        lines += ["", f"usage   {spent_line(step.usage)}"]
-    if step.error is not None:
-        lines += ["", *failure_lines(step.error, frames=MAX_FRAMES)]
-    if step.answer is not None:
-        lines += ["", f"answer  {answer_line(step.answer)}, by {who(step.by, step.door)}"]
-    elif step.damaged:
-        lines += ["", f"result  {_DAMAGED} [{_CODE}]", *_damage(desk, run, view)[1:]]
-    elif step.result is not None:
-        text = json.dumps(decode(step.result), ensure_ascii=False, indent=2)
-        lines += ["", "result", *shorten(text, SHOWN).split("\n")]
-        lines += [f"({len(compact(text))} characters; --json prints all)"] if len(text) > SHOWN else []
-    console.page(lines)
-    return 0
