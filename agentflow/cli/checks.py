@@ -231,7 +231,7 @@ def _served(port: int) -> str | None:
 
 def python(patient: Patient) -> Iterator[Found]:
     """Whether the functions that steps, tools and agents name can be imported."""
-    from agentflow.engine.needs import all_steps  # noqa: PLC0415
+    from agentflow.definition.nested import all_steps  # noqa: PLC0415
     from agentflow.steps.modules import ModuleLoader  # noqa: PLC0415
 
     given = _given(patient)

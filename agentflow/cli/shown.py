@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from agentflow.redaction import NOTHING, Redactor, use
@@ -27,11 +28,18 @@ _NO_CHARACTERS = "\ufdd0-\ufdef" + "".join(
 _SCRIPTS = "\u0590-\u1dff\u2070-\ufdcf\ufdf0-\ufdff\ufe20-\uffef\U00010000-\U000dffff"
 """Scripts and pictures in which a joiner or a variation selector says how a character looks."""
 _JOINS, _VARIES = "\u200c\u200d", "\ufe00-\ufe0f\U000e0100-\U000e01ef"
-_UNSAFE = re.compile(
-    f"[{_STEERS}{_TURNS}{_BREAKS}{_HIDES}{_NO_CHARACTERS}]"
-    f"|(?<![{_SCRIPTS}\ufe0f])[{_JOINS}]|[{_JOINS}](?![{_SCRIPTS}])"
-    f"|(?<![{_SCRIPTS}0-9#*\xa9\xae\u203c\u2049])[{_VARIES}]"
-)
+
+
+@cache
+def _unsafe() -> re.Pattern[str]:
+    """Return what finds all that isn't to be seen; made when a text isn't plain ASCII: that takes some milliseconds."""
+    return re.compile(
+        f"[{_STEERS}{_TURNS}{_BREAKS}{_HIDES}{_NO_CHARACTERS}]"
+        f"|(?<![{_SCRIPTS}\ufe0f])[{_JOINS}]|[{_JOINS}](?![{_SCRIPTS}])"
+        f"|(?<![{_SCRIPTS}0-9#*\xa9\xae\u203c\u2049])[{_VARIES}]"
+    )
+
+
 _TAB = "    "
 _STYLES = re.compile(r"\x1b\[[0-9;:]*m")
 _FRAME = f"\x1b{os.urandom(16).hex()}"
@@ -43,7 +51,7 @@ def clean(text: str) -> str:
     """Return a text of one line that can do nothing but be read: what isn't to be seen becomes its escape."""
     if text.isascii() and text.isprintable():
         return text
-    return _UNSAFE.sub(_escape, text)
+    return _unsafe().sub(_escape, text)
 
 
 def _escape(found: re.Match[str]) -> str:
@@ -104,7 +112,7 @@ def bare(text: str) -> str:
 
 def safe_json(text: str) -> str:
     """Escape in a JSON document what a terminal shouldn't get; the document means the same."""
-    return text if text.isascii() and "\x7f" not in text else _UNSAFE.sub(_json_escape, text)
+    return text if text.isascii() and "\x7f" not in text else _unsafe().sub(_json_escape, text)
 
 
 def _json_escape(found: re.Match[str]) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 from agentflow.data import is_array, is_object
 from agentflow.definition.faults import Faults
 from agentflow.definition.pointers import join
-from agentflow.definition.shell_text import rewrite
 
 RUN_FIELDS = frozenset(
     {"status", "result", "error", "started_at", "completed_at", "wait_task_id", "created_at", "updated_at"}
@@ -83,5 +82,7 @@ def flatten_kind(
         moved[ours] = join(pointer, field)
     if name == "script":
         names = frozenset(values) if is_object(values) else frozenset[str]()
+        from agentflow.definition.shell_text import rewrite  # noqa: PLC0415  reads shell texts, which few files have
+
         rewrite(flat, moved, faults, step_id, names)
     return flat, moved

@@ -201,7 +201,7 @@ class Step(Model):
         return self.label or self.id
 
 
-class GivenStep(Step):
+class GivenStep(Step, defer_build=True):
     """A step that calls a function which was given as an object: whoever gave it allows it."""
 
     _function: Callable[..., Any] | None = PrivateAttr(default=None)
@@ -219,7 +219,7 @@ class GivenStep(Step):
         return made
 
 
-class DecidedStep(Step):
+class DecidedStep(Step, defer_build=True):
     """A step whose decision a function takes: a step of its own, right before it."""
 
     _all: tuple[Step, ...] = PrivateAttr(default=())

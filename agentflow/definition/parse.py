@@ -19,7 +19,6 @@ from agentflow.definition.places import depth_exceeds
 from agentflow.definition.pointers import join
 from agentflow.definition.step_fields import HOOKS
 from agentflow.definition.tally import Tally
-from agentflow.definition.triggers import check_trigger
 from agentflow.definition.types import PlaceOf, TypeLookup
 from agentflow.errors import Problem
 from agentflow.expressions.view import NAMESPACES
@@ -268,6 +267,10 @@ class _WorkflowReader:
                 return None
 
     def _triggers(self, workflow: Workflow) -> None:
+        if not (workflow.triggers or any(entry.triggers for entry in workflow.entry_points)):
+            return
+        from agentflow.definition.triggers import check_trigger  # noqa: PLC0415  only workflows with triggers need its models
+
         for number, trigger in enumerate(workflow.triggers):
             at = join(self.moved.get("triggers") or join(self.pointer, "triggers"), number)
             check_trigger(trigger, f"trigger {number + 1} of {self.owner}", at, self.faults, lenient=self.lenient)

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import yaml
 
-from agentflow.data import is_array, is_object
 from agentflow.definition.nodes import Node
 from agentflow.definition.places import MAX_DEPTH, spot
 from agentflow.definition.yaml_faults import quoting, syntax_problem, template_mapping
@@ -85,6 +84,7 @@ class _Frame:
     """A container that is still open."""
 
     data: Any
+    mapping: bool
     node: Node | None
     anchor: str | None
     start: int
@@ -124,8 +124,8 @@ class _Builder:
         }
         source, self.restore = readable(self.text)
         try:
-            for event in yaml.parse(source, Loader=_LOADER):
-                handler = handlers.get(type(event))
+            for kind, event in _events(source):
+                handler = handlers.get(kind)
                 if handler is not None:
                     handler(event)
         except (yaml.YAMLError, UnicodeEncodeError) as error:
@@ -162,10 +162,11 @@ class _Builder:
         start, end = event.start_mark.index, event.end_mark.index
         if self.restore is not None:
             text = self.restored(self.restore, text, event.style == '"', start, end)
-        self.tagged(event)
+        if event.tag is not None:
+            self.tagged(event)
         parent = self.stack[-1] if self.stack else None
         node = Node(start, end, event.style or "", text) if self.nodes else None
-        if parent is not None and parent.key is None and is_object(parent.data):
+        if parent is not None and parent.key is None and parent.mapping:
             self.open_key(parent, text, start, end, plain, node)
             return
         value: Any = text
@@ -213,16 +214,17 @@ class _Builder:
             frame.starts[text] = start
 
     def open_mapping(self, event: Any) -> None:
-        self.open({}, event)
+        self.open({}, True, event)
 
     def open_sequence(self, event: Any) -> None:
-        self.open([], event)
+        self.open([], False, event)
 
-    def open(self, data: Any, event: Any) -> None:
+    def open(self, data: Any, mapping: bool, event: Any) -> None:
         start = event.start_mark.index
-        self.tagged(event)
+        if event.tag is not None:
+            self.tagged(event)
         parent = self.stack[-1] if self.stack else None
-        if parent is not None and parent.key is None and is_object(parent.data):
+        if parent is not None and parent.key is None and parent.mapping:
             self.problem(
                 "AF-YAML-KEY",
                 "a key must be a text, not a list or a mapping",
@@ -234,14 +236,14 @@ class _Builder:
         if len(self.stack) >= MAX_DEPTH:
             self.too_deep(start)
         node = Node(start, start, children={}) if self.nodes else None
-        self.stack.append(_Frame(data, node, event.anchor, start, bool(event.flow_style)))
+        self.stack.append(_Frame(data, mapping, node, event.anchor, start, bool(event.flow_style)))
 
     def close(self, event: Any) -> None:
         frame = self.stack.pop()
         end = event.end_mark.index
         if frame.node is not None:
             frame.node.end = end
-        if frame.flow and frame.first_value_empty and is_object(frame.data):
+        if frame.flow and frame.first_value_empty and frame.mapping:
             found = template_mapping(frame.data)
             if found:
                 self.problem(
@@ -269,7 +271,7 @@ class _Builder:
         if len(self.stack) + height > MAX_DEPTH:
             self.too_deep(start)
         parent = self.stack[-1] if self.stack else None
-        if parent is not None and parent.key is None and is_object(parent.data):
+        if parent is not None and parent.key is None and parent.mapping:
             self.problem("AF-YAML-KEY", "a key must be written out, not be an alias", start, end)
             raise _Stop
         self.add(value, node, size, height)
@@ -284,7 +286,7 @@ class _Builder:
         if height >= frame.height:
             frame.height = height + 1
         data: Any = frame.data
-        if is_array(data):
+        if not frame.mapping:
             if node is not None and frame.node is not None and frame.node.children is not None:
                 frame.node.children[str(len(data))] = (None, node)
             data.append(value)
@@ -296,15 +298,14 @@ class _Builder:
         frame.key = None
 
     def tagged(self, event: Any) -> None:
-        if event.tag is not None:
-            start = event.start_mark.index
-            self.problem(
-                "AF-YAML-TAG",
-                f"tags such as {self.text[start:].split(None, 1)[0]} aren't supported",
-                start,
-                event.end_mark.index,
-                hint="quote a value that must stay text",
-            )
+        start = event.start_mark.index
+        self.problem(
+            "AF-YAML-TAG",
+            f"tags such as {self.text[start:].split(None, 1)[0]} aren't supported",
+            start,
+            event.end_mark.index,
+            hint="quote a value that must stay text",
+        )
 
     def too_deep(self, start: int) -> None:
         self.problem(
@@ -319,3 +320,10 @@ class _Builder:
 
 class _Stop(Exception):
     """Ends the parsing after a problem that leaves nothing to go on with."""
+
+
+def _events(source: str) -> Iterator[tuple[type[Any], Any]]:
+    """Yield the parser's events with their types, without asking before each of them whether there is one."""
+    following: Callable[[], Any] = cast("Any", _LOADER(source)).get_event
+    while (event := following()) is not None:
+        yield cast("type[Any]", type(event)), event

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from agentflow.data import canonical, digest
 from agentflow.definition.canonical import to_data
 from agentflow.definition.models import Defaults, GivenStep, Workflow
+from agentflow.definition.nested import all_steps
 from agentflow.engine.host.environment import Environment
-from agentflow.engine.needs import all_steps
 from agentflow.engine.plan.frame import RUN_PARALLEL
 from agentflow.engine.program import Program
 from agentflow.errors import AgentflowError, ConflictError, NotFoundError

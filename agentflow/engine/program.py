@@ -12,12 +12,13 @@ from agentflow.data import encode
 from agentflow.definition.gates import Approve, Review
 from agentflow.definition.inputs import validator
 from agentflow.definition.models import Body, ForEachField, RetryPolicy, Step, Workflow
+from agentflow.definition.nested import can_undo
 from agentflow.definition.order import Order, order
 from agentflow.definition.pointers import segment
 from agentflow.engine.exchange import Need
 from agentflow.engine.gates import Gated, gated
 from agentflow.engine.lazily import lazy
-from agentflow.engine.needs import can_undo, connections_of
+from agentflow.engine.needs import connections_of
 from agentflow.errors import DefinitionError, Problem
 from agentflow.expressions import (
     NAMESPACES,

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, Unpack
 
-import anyio
 from pydantic import BaseModel
 
 from agentflow.credentials import Connecting
 from agentflow.steps.waits import EventWait, Timer, Wait
 from agentflow.usage import Prices, Told
+
+if TYPE_CHECKING:
+    import anyio
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,7 @@ from agentflow.cli.shown import redacted_data
 from agentflow.cli.targets import split_target
 from agentflow.cli.values import read_text, usage
 from agentflow.codes import CODES, door
-from agentflow.definition.models import Step, Workflow
-from agentflow.engine.needs import all_steps
+from agentflow.definition.nested import all_steps
 from agentflow.errors import AgentflowError, DefinitionError, Problem
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class Checked:
         self.texts |= {name: document.text for name, document in config.documents.items()}
         self.seen |= {str(file) for file in config.documents}
         self.workflows += len(config.workflows)
-        self.steps += sum(count_steps(workflow) for workflow in config.workflows.values())
+        self.steps += sum(1 for workflow in config.workflows.values() for _ in all_steps(workflow))
 
     @property
     def errors(self) -> int:
@@ -74,23 +73,6 @@ class Checked:
             return ""
         some = any(problem.count > 1 and problem.severity == "warning" for problem in self.problems)
         return f", {'at least ' if some else ''}{plural(self.warnings, 'warning')}"
-
-
-def count_steps(workflow: Workflow) -> int:
-    """Return how many steps a workflow has, nested ones included."""
-    stack: list[Step] = [*workflow.steps, *workflow.on_success, *workflow.on_failure, *workflow.finally_]
-    count = 0
-    while stack:
-        step = stack.pop()
-        count += 1
-        stack += [inner for body in step.bodies.values() for inner in body.steps]
-        stack += [
-            *step.on_success,
-            *step.on_failure,
-            *step.finally_,
-            *(step.compensate.steps if step.compensate else ()),
-        ]
-    return count
 
 
 def validate(

@@ -10,8 +10,8 @@ from agentflow.cli.projects import find_project
 from agentflow.cli.session import Session, drive
 from agentflow.cli.signing import Wanted, sign_in
 from agentflow.cli.values import read_timeout
+from agentflow.definition.nested import all_steps
 from agentflow.engine import WaitView
-from agentflow.engine.needs import all_steps
 from agentflow.errors import AgentflowError
 from agentflow.principal import Principal
 from agentflow.requirements.connections.logins import Finished

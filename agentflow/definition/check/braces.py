@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from agentflow.definition.check.lookalikes import Around, Lookalike, doubled, in_shell, lookalikes
+from agentflow.definition.check.lookalikes import Around, Lookalike, doubled, lookalikes
 from agentflow.definition.check.report import Report, Spot
-from agentflow.definition.scopes import Located
-from agentflow.expressions import Escape
+from agentflow.expressions import Escape, Reference
 
 _SPACED = re.compile(r"\{\{\s+([A-Za-z_][\w-]*)[^{}]*\}\}")
 """Other products' templates: two braces with room inside."""
 _INSIDE = re.compile(r"\{\{\s*([^{}|\s]*)")
 Texts = Sequence[tuple[tuple[str | int, ...], str]]
 """Paths of texts below a spot, and the texts."""
+
+
+def all_read(texts: Texts, references: Sequence[Reference]) -> bool:
+    """Tell quickly whether every brace of the texts opens a reference, as nearly always: there is no doubt then."""
+    return sum(text.count("{") for _, text in texts) == len(references) and not any("$" in text for _, text in texts)
 
 
 def check_braces(spot: Spot, texts: Texts, escapes: Sequence[Escape], around: Around, report: Report) -> None:
@@ -53,19 +57,3 @@ def _single(inside: str, around: Around) -> str:
 def _warn(code: str, one: Lookalike, spot: Spot, report: Report) -> None:
     where = spot.at(one.offset, len(one.text))
     report.add(code, one.message, where, label=f"did you mean {one.meant}?", severity="warning")
-
-
-def check_shell(located: Located, names: frozenset[str], report: Report) -> None:
-    """Warn of what stands in a shell text like a reference: neither agentflow nor the shell puts a value there."""
-    text = located.step.config.get("run")
-    if not isinstance(text, str) or "{" not in text:
-        return
-    for one in in_shell(text, names):
-        report.add(
-            "AF-TEMPLATE-ROOT",
-            one.message,
-            Spot(located.address, "run").at(one.offset, len(one.text)),
-            label='write "$VALUE"',
-            hint=f'and give the value by the environment: env: {{VALUE: "{one.meant}"}}',
-            severity="warning",
-        )

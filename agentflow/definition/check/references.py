@@ -6,14 +6,13 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from agentflow.data import is_array, is_object
-from agentflow.definition.check.braces import check_braces, check_shell
+from agentflow.definition.check.braces import all_read, check_braces
 from agentflow.definition.check.dependencies import Dependencies
 from agentflow.definition.check.info import EnvInfo
 from agentflow.definition.check.lookalikes import Around, lookalikes
 from agentflow.definition.check.loops import check_items
 from agentflow.definition.check.ordering import Ordering
 from agentflow.definition.check.report import Report, Spot, known
-from agentflow.definition.check.scripts import check_script
 from agentflow.definition.check.secrets import Secrets
 from agentflow.definition.check.sites import Site, bound_names, step_sites, workflow_sites
 from agentflow.definition.check.typed import check_comparison, check_type
@@ -63,14 +62,17 @@ class References:
                 for site in step_sites(located, specs[step.type], bound):
                     self._check_site(site, located)
                 if step.type == "script":
-                    names = self._all_names(located, bound)
-                    check_script(located, names, self._workflow.dialect, self._report)
-                    check_shell(located, names, self._report)
+                    self._check_script(located, self._all_names(located, bound))
                 if step.for_each is not None or step.type == "for_each":
                     check_items(located, self._all_names(located, bound), self._workflow.dialect, self._report)
         for site in workflow_sites(self._workflow):
             self._check_site(site, None)
         self._ordering.finish()
+
+    def _check_script(self, located: Located, names: frozenset[str]) -> None:
+        from agentflow.definition.check.scripts import check_script  # noqa: PLC0415  knows shells, which few files need
+
+        check_script(located, names, self._workflow.dialect, self._report)
 
     def _all_names(self, located: Located, bound: frozenset[str]) -> frozenset[str]:
         loop, values = located.step.for_each, located.step.with_
@@ -78,7 +80,7 @@ class References:
         return names | frozenset(values) if self._workflow.dialect == "distri" and values else names
 
     def _names(self, site: Site, here: Located | None) -> frozenset[str]:
-        names = NAMESPACES | site.bound
+        names = NAMESPACES | site.bound if site.bound else NAMESPACES
         if here is not None and self._workflow.dialect == "distri" and here.step.with_ and site.field != "with":
             names |= frozenset(here.step.with_)
         return names
@@ -97,7 +99,9 @@ class References:
             self._syntax(site, error, names, here)
             return
         if site.kind == "template":
-            check_braces(site.spot, texts(site.value), escapes, self._around(site, names, here), self._report)
+            written = texts(site.value)
+            if escapes or not all_read(written, references):
+                check_braces(site.spot, written, escapes, self._around(site, names, here), self._report)
         for reference in references:
             self._check_reference(reference, site, here)
 

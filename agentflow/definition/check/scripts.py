@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from agentflow.data import is_array
+from agentflow.definition.check.lookalikes import in_shell
 from agentflow.definition.check.report import Report, Spot
 from agentflow.definition.programs import Evaluated, Word, evaluated, program_name
 from agentflow.definition.scopes import Located
@@ -27,6 +28,7 @@ def check_script(located: Located, names: frozenset[str], dialect: Dialect, repo
     config = located.step.config
     if isinstance(config.get("run"), str):
         _check_text(located, config["run"], shell_references(config["run"], names, dialect), report)
+        _check_braces(located, config["run"], names, report)
     elif isinstance(config.get("command"), str):
         _check_arguments(located, names, dialect, report)
 
@@ -41,6 +43,19 @@ def _check_text(located: Located, text: str, references: Sequence[Reference], re
             Spot(located.address, "run", (), ref.offset, ref.length),
             label=f'write "${name}"',
             hint=f'and give the value by the environment: env: {{{name}: "{reference}"}}',
+        )
+
+
+def _check_braces(located: Located, text: str, names: frozenset[str], report: Report) -> None:
+    """Warn of what stands in a shell text like a reference: neither agentflow nor the shell puts a value there."""
+    for one in in_shell(text, names) if "{" in text else ():
+        report.add(
+            "AF-TEMPLATE-ROOT",
+            one.message,
+            Spot(located.address, "run").at(one.offset, len(one.text)),
+            label='write "$VALUE"',
+            hint=f'and give the value by the environment: env: {{VALUE: "{one.meant}"}}',
+            severity="warning",
         )
 
 

@@ -113,17 +113,16 @@ def _fields(located: Located, spec: StepTypeLike, bound: frozenset[str]) -> Iter
     looped = bound | {"index"} if inside and step.type != "poll" else bound
     values = bool(step.with_)
     for field, value in step.config.items():
-        spot = Spot(address, field)
         if field in spec.conditions:
+            spot = Spot(address, field)
             several = [(spot.below(n), one) for n, one in enumerate(value)] if is_array(value) else [(spot, value)]
             for where, one in several:
                 if isinstance(one, str):
                     yield Site(where, one, "condition", looped, field, values=values, inside=inside)
         elif field == "button_template" and mentions(value):
-            yield Site(spot, value, "template", bound | {"item", "index"}, field, values=values)
+            yield Site(Spot(address, field), value, "template", bound | {"item", "index"}, field, values=values)
         elif field not in spec.raw and mentions(value):
-            secrets = field in spec.outbound
-            yield Site(spot, value, "template", bound, field, secrets, values)
+            yield Site(Spot(address, field), value, "template", bound, field, field in spec.outbound, values)
 
 
 def workflow_sites(workflow: Workflow) -> Iterator[Site]:

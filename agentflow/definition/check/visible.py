@@ -16,6 +16,9 @@ from agentflow.definition.inputs import is_open
 from agentflow.definition.models import Step
 from agentflow.definition.scopes import Located, Scope
 
+_BRANCHES = frozenset({"$ref", "anyOf", "oneOf", "allOf", "if"})
+"""Keywords with which a schema says what it is in another place."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -117,9 +120,8 @@ def declared(
     Returns:
         The schema of what stands there; the first part that can't be there; None where nothing is known.
     """
-    steps = schema is not None and _holds_steps(schema)
     for depth, part in enumerate(path):
-        if schema is None or any(key in schema for key in ("$ref", "anyOf", "oneOf", "allOf", "if")):
+        if schema is None or not _BRANCHES.isdisjoint(schema):
             return None
         types = schema.get("type")
         if isinstance(part, int) or part.isdecimal():
@@ -133,7 +135,6 @@ def declared(
         if part not in properties:
             return None if is_open(schema) else Missing(part, depth, properties.keys(), steps=_holds_steps(schema))
         schema = _below(properties[part], env, memo)
-        steps = steps and schema is not None
     return schema
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from agentflow.data import canonical
 from agentflow.definition.canonical import step_data
 from agentflow.definition.models import Step
+from agentflow.definition.nested import with_nested
 from agentflow.engine.catalog import Catalog
 from agentflow.engine.compiling import sub_workflows
-from agentflow.engine.needs import with_nested
 from agentflow.engine.program import Program, ScopeProgram
 
 _TOLD = ("label", "description")
