@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Category = Literal[
     "failed", "usage", "invalid", "unknown", "missing", "defect", "conflict", "parked", "canceled", "denied", "timeout",
@@ -11,8 +10,7 @@ Category = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Door:
+class Door(NamedTuple):
     """How one category of errors is told at each door."""
 
     exit_code: int
@@ -36,8 +34,7 @@ DOORS: dict[Category, Door] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(NamedTuple):
     """One stable code."""
 
     category: Category

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Severity = Literal["error", "warning"]
 FailureKind = Literal[
@@ -26,8 +26,7 @@ FailureKind = Literal[
 """What a failure comes from. Retry policies name the first five."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where something stands in a file: line and column count from 1; `length` is what a caret underlines."""
 
     file: str

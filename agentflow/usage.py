@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
-from typing import Any, Final, TypedDict, cast
+from typing import Any, Final, NamedTuple, TypedDict, cast
 
 DIGITS = 12
 """Digits behind the point that a cost has."""
@@ -123,8 +123,7 @@ Models = Mapping[str, Usage]
 """What was used, by model."""
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(NamedTuple):
     """What a million tokens of a model cost, in trillionths of the currency."""
 
     input: int

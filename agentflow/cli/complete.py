@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import typer
 
@@ -21,8 +21,7 @@ def _quiet(source: Callable[[Asked], Iterable[str]]) -> Callable[[typer.Context,
     return complete
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What is being typed, and what the command line says already."""
 
     incomplete: str

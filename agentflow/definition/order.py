@@ -8,13 +8,12 @@ wait for several sinks, a *barrier* (a node that isn't a step) stands between: t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from agentflow.definition.models import Execution, Step
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """The edges of one scope. Nodes 0 … size-1 are its steps in definition order, higher ones are barriers."""
 
     size: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from agentflow.expressions.cel import EXACT
 from agentflow.expressions.failures import ExpressionError, cut
@@ -56,8 +56,7 @@ class Token:
     role: Role = "value"
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(NamedTuple):
     """A variable of the rewritten text."""
 
     name: str
@@ -65,8 +64,7 @@ class Variable:
     role: Role
 
 
-@dataclass(frozen=True, slots=True)
-class Rewritten:
+class Rewritten(NamedTuple):
     """A condition's text with variables for references."""
 
     text: str

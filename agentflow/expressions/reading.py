@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from agentflow.errors import StepError
 from agentflow.expressions.failures import Absent, cut, is_list, is_mapping, missing
@@ -15,8 +14,7 @@ Read: TypeAlias = Callable[[View], Any]
 """Gives a value, null below NULLED; raises Absent where there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Operand:
+class Operand(NamedTuple):
     """A reference together with how its value is found."""
 
     reference: Reference

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 NAMESPACES: Final = frozenset({"input", "steps", "env", "item", "index", "with", "run", "context"})
 """Names that references begin with, unless a loop gives its item another name."""
@@ -116,8 +115,7 @@ class NamedValues:
         raise KeyError(name)
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """One reference in a template or a condition."""
 
     text: str
@@ -148,8 +146,7 @@ class Reference:
         return str(self.path[0]) if self.namespace == "steps" else None
 
 
-@dataclass(frozen=True, slots=True)
-class Escape:
+class Escape(NamedTuple):
     """A `{{` that stands for a brace. Templates use single braces, so it may be a mistake."""
 
     text: str

@@ -151,7 +151,7 @@ def _named(checked: Checked, problem: Problem, path: Path) -> Problem:
     if place is None or not path.name.startswith(STDIN) or Path(place.file).name != path.name:
         return problem
     checked.texts["<stdin>"] = path.read_text(encoding="utf-8")
-    return replace(problem, place=replace(place, file="<stdin>"))
+    return replace(problem, place=place._replace(file="<stdin>"))
 
 
 class _source:

@@ -7,7 +7,6 @@ import signal
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
@@ -48,7 +47,7 @@ def serve(common: Common, files: Sequence[str], at: Listen, grace: float) -> int
             "--grpc-url says where clients reach gRPC, and nothing listens to it", code="AF-USAGE",
             hint="add --grpc-port PORT",
         )  # fmt: skip
-    projects = [find_project(replace(common, config=name), config="needed") for name in files or (None,)]
+    projects = [find_project(common._replace(config=name), config="needed") for name in files or (None,)]
     configs = [project.config for project in projects if project.config is not None]
     for config in configs:
         tell_broken(console, config)

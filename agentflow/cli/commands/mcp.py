@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -37,7 +36,7 @@ def mcp(
     if print_config:
         from agentflow.cli.actions.mcp import tell_entries  # noqa: PLC0415  as below
 
-        return tell_entries(replace(common, config=config))
+        return tell_entries(common._replace(config=config))
     from agentflow.cli.actions.mcp import serve  # noqa: PLC0415  help must not pay for it
 
-    return serve(replace(common, config=config), hold, url)
+    return serve(common._replace(config=config), hold, url)

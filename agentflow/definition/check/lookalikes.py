@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
@@ -40,17 +39,16 @@ class Lookalike(NamedTuple):
     """The reference that is meant."""
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
+class Around(NamedTuple):
     """What references may name where a text stands."""
 
     names: Collection[str]
     """What they begin with."""
     is_step: Callable[[str], bool]
     """Tells whether a step of an id can be seen here."""
-    inputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    inputs: Mapping[str, Any]
     """The declared inputs with their schemas."""
-    shared: Collection[str] = ()
+    shared: Collection[str]
     """The declared keys of the context."""
     bound: Collection[str] = ()
     """The names of what the loops around it give."""

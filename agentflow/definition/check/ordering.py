@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from agentflow.definition.check.dependencies import Dependencies
 from agentflow.definition.check.reach import before
@@ -15,8 +15,7 @@ from agentflow.definition.scopes import Located, Scope
 _FEW = 16
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(NamedTuple):
     earlier: int
     later: int
     here: Located

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from agentflow.definition.check.info import PlainPointers, Pointers
 from agentflow.definition.tally import Tally
@@ -13,8 +13,7 @@ from agentflow.errors import Place, Problem, Severity
 __all__ = ["Report", "Spot", "known"]
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(NamedTuple):
     """A value of a workflow: whose field it is, and which part of its text is meant."""
 
     address: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -56,7 +55,7 @@ def schema_problems(schema: object) -> list[Fault]:
 
 
 def _key(spot: Spot, path: tuple[str | int, ...]) -> Spot:
-    return replace(spot.below(*path), key=True)
+    return spot.below(*path)._replace(key=True)
 
 
 @lru_cache(maxsize=256)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from agentflow.data import is_array
 from agentflow.definition.check.report import Spot
@@ -17,8 +16,7 @@ REPEATING = frozenset({"while", "until", "recur", "poll"})
 """Types whose conditions see the steps inside, and whose steps see the iteration before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(NamedTuple):
     """One value that holds templates, or one condition."""
 
     spot: Spot

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from agentflow.data import is_object
 from agentflow.definition.check.info import EnvInfo
@@ -20,8 +19,7 @@ _BRANCHES = frozenset({"$ref", "anyOf", "oneOf", "allOf", "if"})
 """Keywords with which a schema says what it is in another place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The step that a reference names."""
 
     located: Located
@@ -31,8 +29,7 @@ class Found:
     """No order is asked for: a hook, a loop's iteration before, a loop's condition."""
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(NamedTuple):
     """A part of a path that its schema doesn't have."""
 
     name: str
