@@ -10,9 +10,9 @@ from typing import Literal
 from agentflow.definition.models import Body, Execution, Step, Workflow
 from agentflow.definition.order import Order, order
 from agentflow.definition.pointers import segment
+from agentflow.definition.step_fields import HOOKS
 
 ScopeKind = Literal["main", "body", "hook", "compensate"]
-HOOKS = ("on_success", "on_failure", "finally")
 
 _EXECUTION: dict[str, Execution] = {"parallel": "parallel", "sequence": "sequential", "saga": "sequential"}
 

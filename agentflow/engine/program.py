@@ -34,7 +34,6 @@ from agentflow.steps.contract import StepType
 
 Types: TypeAlias = Callable[[str], StepType | None]
 
-HOOKS = ("on_success", "on_failure", "finally")
 
 NOTHING = NamedValues({})
 """For templates without references: they only have escapes."""

@@ -22,7 +22,6 @@ from agentflow.usage import NOTHING, Usage
 
 SLOTS = 64
 """How many steps of a run may execute at once where neither its workflow nor a config says it."""
-HOOKS = ("on_success", "on_failure", "finally")
 
 
 @dataclass(frozen=True, slots=True)
