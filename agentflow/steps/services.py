@@ -127,6 +127,10 @@ class ProcessServices:
         """Return the function `module:function`, if it was used before."""
         return self._functions.get(target) or self._loaded.get(target)
 
+    def knows(self, target: str) -> bool:
+        """Tell whether the function `module:function` was given, or its module may be imported."""
+        return self.loaded(target) is not None or self._loader.allows(target.partition(":")[0])
+
     async def function(self, target: str) -> Callable[..., Any]:
         """Return the function `module:function`; its module is imported outside of the loop's thread."""
         return self.loaded(target) or await to_thread.run_sync(self.python, target)

@@ -10,7 +10,7 @@ from typing import Any
 
 from agentflow.data import is_array, is_object
 from agentflow.definition.json_schema import make_validator
-from agentflow.steps.contract import Wait, WaitKind
+from agentflow.steps.waits import Wait, WaitKind
 from agentflow_a2a.told import OURS, OUTPUT, TASKS, Json
 
 RESTING = frozenset({"input-required", "auth-required"})

@@ -15,6 +15,7 @@ from agentflow.engine.host.cache import TreeCache
 from agentflow.engine.host.damaged import broken_off, ended, is_damaged, let_go, wants_end
 from agentflow.engine.host.environment import Environment
 from agentflow.engine.host.health import Health
+from agentflow.engine.host.lacking import LackingError, lacking, refuse_lacking
 from agentflow.engine.host.queue import Item, Queue
 from agentflow.engine.host.refolding import Refolding
 from agentflow.engine.host.restore import restore
@@ -97,12 +98,18 @@ class Loader:
             self._queue.refuse(item)
             return False
         try:
+            if tree is None and not self._env.hands_out:
+                refuse_lacking(self._env.services, loaded, await self._learn(loaded))
             if tree is None and await self._folds_first(loaded, item):
                 return False
             await self.load(loaded, tree)
         except Exception as error:
             if tree is None:
                 await self._leave_alone(loaded, error)
+                if isinstance(error, LackingError):
+                    self._queue.refuse(item)
+                    self.tell_waiting()
+                    return False
                 if await self._end_damaged(root, error):
                     self._queue.refuse(item)
                     return False
@@ -139,6 +146,10 @@ class Loader:
         if taken is not None:
             return taken
         known = self._cache.unreadable.get(root)
+        if isinstance(known, LackingError) and await self._has_now(root, known):
+            known = None
+        if isinstance(known, LackingError):
+            return None
         if known is not None:
             if await self._store.inbox([root]):
                 await self._end_damaged(root, known)
@@ -158,6 +169,14 @@ class Loader:
             self._cache.unreadable[root] = error
             self.tell_waiting()
             raise
+
+    async def _has_now(self, root: int, known: LackingError) -> bool:
+        """Tell whether a tree lacks nothing here any more: it was given since, or the tree is to be cancelled."""
+        lacks = any(lacking(self._env.services, *each) for each in known.lacks)
+        if lacks and not any(item.kind == "cancel" for _, item in await self._store.inbox([root])):
+            return False
+        del self._cache.unreadable[root]
+        return True
 
     async def load(self, loaded: LoadedTree, old: Tree | None, ended: Collection[Outcome] = ()) -> None:
         """Rebuild a tree.
@@ -248,7 +267,10 @@ class Loader:
         """Give back a tree that can't be rebuilt here: another host may have what this one lacks."""
         if not isinstance(error, StoreError) or error.code == "AF-STORE-DAMAGED":
             self._cache.unreadable[loaded.root] = error
-            log.error("run %s is left alone: %s", loaded.runs[0].row.id, self._env.gate.text(error))
+            if isinstance(error, LackingError):
+                log.warning("%s; %s", self._env.gate.text(error), error.hint)
+            else:
+                log.error("run %s is left alone: %s", loaded.runs[0].row.id, self._env.gate.text(error))
         await self._give_back(loaded)
 
     async def _give_back(self, loaded: LoadedTree) -> None:

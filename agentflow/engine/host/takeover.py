@@ -9,6 +9,7 @@ from typing import Literal
 import anyio
 
 from agentflow.engine.host.core import Core
+from agentflow.engine.host.lacking import LackingError, others_live
 from agentflow.engine.plan.commands import TOUCH, Answer, FreeSlots
 from agentflow.errors import StoreError
 from agentflow.store.common import passed
@@ -85,7 +86,11 @@ class Takeover:
             self._core.loader.dead = dead
 
     async def take(self, root: int) -> bool:
-        """Execute a tree from now on, if no live host has it."""
+        """Execute a tree from now on, if no live host has it.
+
+        Raises:
+            LackingError: it needs what this process lacks, and no other host lives.
+        """
         await self.find_dead()
         if self.mode != "all":
             self.own.add(root)
@@ -93,6 +98,9 @@ class Takeover:
         held = await self._core.mailbox.apply(root, TOUCH)
         if not held:
             self.own.discard(root)
+            lacks = self._core.cache.unreadable.get(root)
+            if isinstance(lacks, LackingError) and not await others_live(self._store):
+                raise lacks
         return held
 
     async def answer(self, root: int, agent: str, row: AnswerRow) -> bool:

@@ -8,6 +8,7 @@ import anyio
 
 from agentflow.engine.finding import run_of
 from agentflow.engine.host.cache import TreeCache
+from agentflow.engine.host.lacking import LackingError, others_live
 from agentflow.engine.read.watching import Watcher, Watching
 from agentflow.principal import Principal
 from agentflow.store.common import ASKING
@@ -47,8 +48,9 @@ class Following:
 
     async def _rest(self, run_id: str, row: RunRow | None, watcher: Watcher, principal: Principal) -> RunRow:
         while row is None or (rests := await self._at_rest(row)) is None:
-            if row is not None and row.root in self._cache.unreadable:
-                raise self._cache.unreadable[row.root]
+            trouble = self._cache.unreadable.get(row.root) if row is not None else None
+            if trouble is not None and not (isinstance(trouble, LackingError) and await others_live(self._store)):
+                raise trouble
             row = await watcher.next() or await run_of(self._store, run_id, principal)
         return rests
 
