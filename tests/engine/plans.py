@@ -251,6 +251,8 @@ def flows(draw: st.DrawFn, *, racing: bool = False) -> Plan:
     body = draw(scopes(chain=chain))
     hooks = draw(st.sampled_from((False, False, True)))
     siblings = draw(st.sampled_from(("continue", "finish", "cancel"))) if chain or racing else "continue"
+    budget = draw(st.sampled_from((None, None, None, *(BUDGETS if racing else RAISED))))
+    body = _keyed(body) if budget is not None and draw(st.booleans()) else body
     return Plan(
         "main",
         "flow",
@@ -261,7 +263,15 @@ def flows(draw: st.DrawFn, *, racing: bool = False) -> Plan:
         failure=draw(calls("h")) if hooks else (),
         last=draw(calls("h")) if hooks else (),
         bare=draw(st.booleans()),
-        budget=draw(st.sampled_from((None, None, None, *(BUDGETS if racing else RAISED)))),
+        budget=budget,
+    )
+
+
+def _keyed(plans: Sequence[Plan], depth: int = 0) -> tuple[Plan, ...]:
+    """Give every step a key: who waits for slots and for a budget as well is rare otherwise."""
+    return tuple(
+        replace(plan, key=depth, body=_keyed(plan.body, depth + 1), other=_keyed(plan.other, depth + 1))
+        for plan in plans
     )
 
 

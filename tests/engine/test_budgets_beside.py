@@ -10,10 +10,10 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from agentflow.config import config_from
-from agentflow.definition.models import Step, Workflow
+from agentflow.definition.models import Concurrency, Step, Workflow
 from agentflow.engine import Answer
 from agentflow.errors import DefinitionError
-from agentflow.steps import agent_run, parallel, saga, sequence, set_, workflow
+from agentflow.steps import agent_run, parallel, saga, sequence, set_, wait_for_input, workflow
 from agentflow.steps.contract import AgentAsks, Context, Outcome, Result, Wait
 from agentflow.steps.registry import step_type
 from agentflow.store.rows import RunQuery
@@ -104,6 +104,45 @@ async def test_an_agent_that_asks_in_its_middle_goes_on_though_the_budget_is_spe
         await engine.resume(wait.id, Answer("that"))
         run = await rest(engine, run)
         assert ((await question(engine, run)).step, run.usage.cost) == ("next", Decimal("0.2"))
+
+
+@pytest.mark.parametrize("action", ["raise", "stop"])
+async def test_a_step_in_its_middle_that_waits_for_the_slot_of_a_container_makes_no_room_and_a_person_is_asked(
+    lab: Lab, action: str
+) -> None:
+    async def asks(prompt: Any, ctx: Context, answer: Any = None) -> Any:
+        ctx.usage(cost="0.01")
+        return AgentAsks(Wait("input", "Which?"), None) if answer is None else answer
+
+    key = Concurrency(key="k", limit=1)
+    flow = lab.workflow(
+        agent_run("middle", agent="asks", prompt="x", execution="parallel", concurrency=key, estimate={"cost": 0.2}),
+        sequence(
+            "box",
+            execution="parallel",
+            delay="1s",
+            concurrency=key,
+            steps=[
+                wait_for_input("first", message="?"),
+                agent_run("inside", agent="m", prompt="x", estimate={"cost": 0.1}),
+            ],
+        ),
+        budget={"cost": "0.25"},
+    )
+    async with lab.open(flow, agents={"m": Model(), "asks": asks}) as engine:
+        run = await rest(engine, await engine.start("main", None))
+        lab.clock.advance(2)
+        await until(engine, run.id, "step_waiting", "box/first")
+        waits = {wait.step: wait for wait in await engine.waits(run.id)}
+        await engine.resume(waits["middle"].id, Answer("that"))
+        await engine.resume(waits["box/first"].id, Answer("go"))
+        asked: Any = (await until(engine, run.id, "step_waiting", "box/inside")).data
+        assert asked["message"].endswith(
+            "is expected to use 0.1 USD; 0.19 USD are reserved for steps in their middle that wait for slots"
+        )
+        await engine.resume((await question(engine, run)).id, Answer({"action": action}))
+        done = await lab.finish(engine, run)
+    assert done.run.state == ("completed" if action == "raise" else "failed")
 
 
 async def test_a_paused_run_asks_nothing_and_goes_on_where_it_was(lab: Lab) -> None:

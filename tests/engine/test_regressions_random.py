@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from agentflow.faultpoints import POINTS
-from tests.engine.plans import Plan
+from tests.engine.plans import RAISED, Plan
 from tests.engine.test_properties import the_end_is_the_oracles, the_race_ends_well
 from tests.engine.world import Meddler
 
@@ -52,6 +52,24 @@ FORETOLD = {
         Plan("asks", gate="call approved"),
     ),
 }
+_AGAIN = Plan("all", "each", fails=3, tries=3, action="retry", rounds=3, key=1)
+BUDGETED = {
+    "a step that has a slot when its run is read anew isn't waited for by one that waits for that slot": (
+        Plan("first", "each", rounds=1),
+        Plan("box", "saga", body=(_AGAIN,)),
+    ),
+    "so it isn't in a sequence": (Plan("first", "each", rounds=1), Plan("box", "sequence", body=(_AGAIN,))),
+    "a step that waits for the slot of a container has nothing reserved that a step inside of it needs": (
+        Plan("box", "sequence", key=1, parallel=True, body=(Plan("nap", "delay"), CALL)),
+        Plan("first", parallel=True),
+        Plan("outside", depends=("first",), key=1),
+    ),
+    "nor has it where its own time has let it begin later": (
+        Plan("box", "sequence", key=1, parallel=True, body=(Plan("nap", "delay"), CALL)),
+        Plan("outside", parallel=True, key=1, pause=True),
+        Plan("first", parallel=True, pause=True),
+    ),
+}
 CANCELED = Plan(
     "main",
     "flow",
@@ -71,6 +89,17 @@ def test_what_random_workflows_found_stays_mended(name: str, every: int, replay:
         for nth in range(1, 9, every):
             if not the_end_is_the_oracles(plan, [(point, nth)], stored=False, replay=replay).struck:
                 break
+
+
+@MODES
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "each"])
+@pytest.mark.parametrize("kind", ["steps", *(pytest.param(kind, marks=pytest.mark.slow) for kind in RAISED[1:])])
+@pytest.mark.parametrize("name", BUDGETED)
+def test_budgets_and_keys_never_wait_for_each_other(name: str, kind: str, every: int, replay: bool) -> None:
+    plan = Plan("main", "flow", body=BUDGETED[name], budget=kind)
+    the_end_is_the_oracles(plan, [], stored=False, replay=replay)
+    for point in POINTS[::every]:
+        the_end_is_the_oracles(plan, [(point, every)], stored=False, replay=replay)
 
 
 REVIEWED = Plan("main", "flow", body=(Plan("draft", gate="sent back"),))

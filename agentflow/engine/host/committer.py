@@ -199,7 +199,8 @@ class Committer:
                     self._committed(run, change)
                     if change.grants or change.deadlocked:
                         granted.append(change)
-                    if change.queued and (run.waits or run.children):  # perhaps only waits are left
+                    # perhaps only waits are left, or who was held back for the sake of these needn't be any more
+                    if change.queued and (run.waits or run.children or tree.treasury is not None):
                         unclaimed.append(run)
             tree.touched.clear()
             if unclaimed:

@@ -35,6 +35,8 @@ class Over(NamedTuple):
     limit: float
     more: float
     """What the step is expected to use."""
+    others: float = 0
+    """What is reserved for attempts that can't go on before it does."""
 
 
 def question(over: Over, address: str, currency: str) -> Wait:
@@ -46,6 +48,8 @@ def question(over: Over, address: str, currency: str) -> Wait:
     )
     if over.more and over.used < over.limit:
         message += f", and is expected to use {said(kind, over.more, currency)}"
+    if over.others:
+        message += f"; {said(kind, over.others, currency)} are reserved for steps in their middle that wait for slots"
     budget = over.holder.program.workflow.budget
     kinds = [name for name in _AMOUNTS if getattr(budget, name, None) is not None]
     schema = {
@@ -71,7 +75,7 @@ def _new_limit(kind: str, over: Over, budget: Any) -> dict[str, Any]:
     """Return the schema of a new limit; its example is one to go on with: by as much again, or what it is now."""
     limit = limit_of(over.holder, budget, kind) or 0
     if kind == over.kind:
-        limit = max(limit, over.used + over.more) + (original(budget, kind) or 0)
+        limit = max(limit, over.used + over.more + over.others) + (original(budget, kind) or 0)
     return {"description": f"The new limit of {kind}", **_AMOUNTS[kind], "examples": [data_of(kind, limit)]}
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
-from typing import Any, NamedTuple
+from typing import Any
 
 from agentflow.data import is_object
-from agentflow.engine.plan import halting, steps, waiting
+from agentflow.engine.plan import halting, limits, steps, waiting
 from agentflow.engine.plan.budget_state import (
     KINDS,
     begin,
@@ -21,32 +21,21 @@ from agentflow.engine.plan.budget_state import (
     original,
     raise_to,
     stop,
-    used_of,
 )
 from agentflow.engine.plan.budget_texts import Over, amount_of, data_of, question, stopped
 from agentflow.engine.plan.frame import RUN_PARALLEL
 from agentflow.engine.plan.nodes import Node, Scope
-from agentflow.engine.plan.spending import Spending, bare
+from agentflow.engine.plan.spending import Spending
 from agentflow.engine.plan.state import RunState, Tree
-from agentflow.engine.plan.treasury import Expected, Reserve, Treasury
+from agentflow.engine.plan.treasury import Reserve, Treasury
+from agentflow.engine.plan.weighing import Sums, add, concerned, expected_of, judged, release, sums_of
 from agentflow.errors import Failure
 from agentflow.steps.unset import UNSET
 from agentflow.store.rows import added
-from agentflow.usage import cost_of
 
 _CLEANING = frozenset({"compensate", "on_failure", "finally"})
 """Stages whose steps no budget holds back."""
 _NO_USAGE = Spending()
-BUSY = "busy"
-
-
-class _Sums(NamedTuple):
-    """What is reserved in a run with a budget: cost, tokens, attempts that haven't begun; and those at work."""
-
-    cost: int = 0
-    tokens: int = 0
-    steps: int = 0
-    begun: int = 0
 
 
 def sift(tree: Tree, treasury: Treasury) -> None:
@@ -57,12 +46,11 @@ def sift(tree: Tree, treasury: Treasury) -> None:
             begin(run)
             _ask_no_more(run, treasury)
             _collect(run, treasury)
-    sums: dict[int, _Sums] = {}
-    for reserve in treasury.admitted.values():
-        _reserve(sums, reserve)
+    sums = sums_of(treasury)
     for run in list(tree.runs.values()):
         if treasury.held.get(run.key) and not run.paused and not run.ended:
             _let_in(run, treasury, sums)
+    _hand_back(treasury)
 
 
 def look_around(tree: Tree, treasury: Treasury) -> None:
@@ -70,7 +58,7 @@ def look_around(tree: Tree, treasury: Treasury) -> None:
     for run in tree.runs.values():
         for node in run.live.values():
             if node.program.is_leaf and node.attempt and _in_the_middle(node):
-                expected = _expected(run, node, treasury)
+                expected = expected_of(run, node, treasury)
                 treasury.admitted[run.key, node.n] = Reserve(run, node, node.attempt, expected)
 
 
@@ -90,8 +78,10 @@ def _settle(tree: Tree, treasury: Treasury) -> None:
     for key, reserve in list(treasury.admitted.items()):
         run = tree.runs.get(key[0])
         node = run.live.get(key[1]) if run is not None else None
-        if node is not None and node.attempt == reserve.attempt - 1:
-            continue  # it hasn't begun
+        if node is not None and node.attempt == reserve.attempt - 1:  # it hasn't begun
+            if node.phase is not None or reserve.run.paused:  # nor does it before something has come: it is asked anew
+                del treasury.admitted[key]
+            continue
         if node is None or node.attempt != reserve.attempt or not _in_the_middle(node):
             del treasury.admitted[key]
             if not reserve.has_begun:
@@ -107,7 +97,7 @@ def _collect(run: RunState, treasury: Treasury) -> None:
         return
     for _, node in run.ready:
         if (run.key, node.n) not in treasury.admitted and not _goes_on(node) and _cleans_up(run, node):
-            treasury.admitted[run.key, node.n] = Reserve(run, node, node.attempt + 1, _expected(run, node, treasury))
+            treasury.admitted[run.key, node.n] = Reserve(run, node, node.attempt + 1, expected_of(run, node, treasury))
     kept = [item for item in run.ready if (run.key, item[1].n) in treasury.admitted or _is_free(run, item[1])]
     if len(kept) < len(run.ready):
         known = set(map(id, (item[1] for item in kept)))
@@ -115,31 +105,19 @@ def _collect(run: RunState, treasury: Treasury) -> None:
         for item in run.ready:
             if id(item[1]) not in known:
                 heappush(held, item)
+                if item[1].slot is not None:
+                    treasury.holding.append((run, item[1]))
         run.ready = kept
         heapify(run.ready)
 
 
 def _is_free(run: RunState, node: Node) -> bool:
     """Tell whether no budget is asked for a step: it goes on, or uses nothing that one limits."""
-    return _goes_on(node) or not any(_concerned(run, node, budget) for _, budget in budgets_over(run))
+    return _goes_on(node) or not concerned(run, node)
 
 
 def _goes_on(node: Node) -> bool:
     return node.entered in {"park", "reducing"}
-
-
-def _concerned(run: RunState, node: Node, budget: Any) -> bool:
-    if budget.steps is not None or budget.time is not None:
-        return True
-    return spends(run, node)
-
-
-def spends(run: RunState, node: Node) -> bool:
-    """Tell whether a step may spend money or tokens: its type does, its author says so, or it has."""
-    if node.program.spec.spends or node.program.step.estimate is not None:
-        return True
-    spending = run.tree.spending
-    return spending is not None and spending.most(run.row.workflow, node.address) is not None
 
 
 def _cleans_up(run: RunState, node: Node) -> bool:
@@ -155,33 +133,7 @@ def _cleans_up(run: RunState, node: Node) -> bool:
     return False
 
 
-def _expected(run: RunState, node: Node, treasury: Treasury) -> Expected:
-    """Return what an attempt is expected to use: what its author says, or the most that one has used: the larger."""
-    step = bare(run.row.workflow, node.address)
-    spending, estimate = run.tree.spending, node.program.step.estimate
-    most = spending.most(run.row.workflow, node.address) if spending is not None else None
-    cost, tokens = most or (0, 0)
-    if estimate is not None:
-        cost, tokens = max(cost, cost_of(estimate.cost or 0)), max(tokens, estimate.tokens or 0)
-    known = most is not None or estimate is not None or step in treasury.silent or not spends(run, node)
-    return Expected(cost, tokens, known, step)
-
-
-def _reserve(sums: dict[int, _Sums], reserve: Reserve) -> None:
-    run: RunState = reserve.run
-    node, spending, expected = reserve.node, run.tree.spending, reserve.expected
-    told = spending.of_attempt(run.key, node.n, reserve.attempt) if spending is not None else None
-    cost = max(expected.cost - (told.parts if told is not None else 0), 0)
-    tokens = max(expected.tokens - (told.tokens if told is not None else 0), 0)
-    begun = int(reserve.has_begun)
-    for holder, _ in budgets_over(run):
-        before = sums.get(holder.key, _Sums())
-        sums[holder.key] = _Sums(
-            before.cost + cost, before.tokens + tokens, before.steps + 1 - begun, before.begun + begun
-        )  # fmt: skip
-
-
-def _let_in(run: RunState, treasury: Treasury, sums: dict[int, _Sums]) -> None:
+def _let_in(run: RunState, treasury: Treasury, sums: dict[int, Sums]) -> None:
     held = treasury.held[run.key]
     most = run.program.workflow.max_parallel or RUN_PARALLEL
     while held and len(run.ready) < most:
@@ -189,42 +141,30 @@ def _let_in(run: RunState, treasury: Treasury, sums: dict[int, _Sums]) -> None:
         if node.settled or run.live.get(node.n) is not node or node.phase is not None:
             heappop(held)
             continue
-        expected = _expected(run, node, treasury)
-        found = _judged(run, node, expected, treasury, sums)
+        expected = expected_of(run, node, treasury)
+        found = judged(run, node, expected, treasury, sums)
+        if found == "stuck":
+            release(treasury)
+            sums.clear()
+            sums.update(sums_of(treasury))
+            continue
         if found is not None:
-            if found is not BUSY and not any(each.decided.asked for each in run.waits.values()):
+            if found != "busy" and not any(each.decided.asked for each in run.waits.values()):
                 heappop(held)
                 _ask(run, node, found)
             return
         heappush(run.ready, heappop(held))
         reserve = treasury.admitted[run.key, node.n] = Reserve(run, node, node.attempt + 1, expected)
-        _reserve(sums, reserve)
+        add(sums, reserve)
 
 
-def _judged(
-    run: RunState, node: Node, expected: Expected, treasury: Treasury, sums: Mapping[int, _Sums]
-) -> Any:  # Over, BUSY, or None
-    """Return what keeps a step from beginning: `BUSY` while others may make room, `Over` where only a person can."""
-    busy = False
-    for holder, budget in budgets_over(run):
-        reserved = sums.get(holder.key, _Sums())
-        for kind in KINDS:
-            limit = limit_of(holder, budget, kind)
-            if limit is None or (kind in {"cost", "tokens"} and not spends(run, node)):
-                continue
-            used = used_of(holder, kind) + (reserved.begun if kind == "steps" else 0)
-            more: float = 1 if kind == "steps" else 0 if kind == "time" else getattr(expected, kind)
-            if used >= limit or used + more > limit:
-                return Over(holder, kind, used, limit, more)
-            others: float = 0 if kind == "time" else getattr(reserved, kind)
-            busy = busy or (others > 0 and (used + others >= limit or used + others + more > limit))
-            busy = busy or (kind in {"cost", "tokens"} and not expected.known and _another(expected, treasury))
-    return BUSY if busy else None
-
-
-def _another(expected: Expected, treasury: Treasury) -> bool:
-    """Tell whether the first attempt of the same step is at work: how much it uses is known when it is over."""
-    return any(each.expected.step == expected.step for each in treasury.admitted.values())
+def _hand_back(treasury: Treasury) -> None:
+    """Give back the slots of steps that are held back: who is waited for may need them."""
+    holding, treasury.holding = treasury.holding, []
+    for run, node in holding:
+        if node.slot is not None and run.live.get(node.n) is node and (run.key, node.n) not in treasury.admitted:
+            limits.give_back(run, node)
+            node.demand = steps.demand_of(run, node)
 
 
 # asking
@@ -250,11 +190,9 @@ def _go_on(run: RunState, node: Node) -> None:
 def _ask_no_more(run: RunState, treasury: Treasury) -> None:
     """Close questions that somebody has answered by raising a budget elsewhere in the tree."""
     for node in [each for each in run.waits.values() if each.decided.asked is not None]:
-        sums: dict[int, _Sums] = {}
-        for reserve in treasury.admitted.values():
-            _reserve(sums, reserve)
-        if not isinstance(_judged(run, node, _expected(run, node, treasury), treasury, sums), Over):
-            waiting.close_wait(run, node, "the budget was raised")
+        sums = sums_of(treasury)
+        if not isinstance(judged(run, node, expected_of(run, node, treasury), treasury, sums), Over):
+            waiting.close_wait(run, node, "it needn't be asked any more")
             _go_on(run, node)
             run.save(node, memo=True)
             steps.queue(run, node)
@@ -288,15 +226,15 @@ def answered(run: RunState, node: Node, answer: Mapping[str, Any]) -> None:
 
 
 def _raise(holder: RunState, budget: Any, what: str, value: Any) -> None:
-    limits: dict[str, float] = {}
+    amounts: dict[str, float] = {}
     for kind in KINDS:
         amount = amount_of(kind, value.get(kind)) if is_object(value) else None
         if amount is not None and original(budget, kind) is not None:
-            limits[kind] = amount
-    if not limits:  # by as much again
-        limits[what] = (limit_of(holder, budget, what) or 0) + (original(budget, what) or 0)
-    raise_to(holder, limits)
-    holder.emit("budget_raised", None, {kind: data_of(kind, limit) for kind, limit in limits.items()})
+            amounts[kind] = amount
+    if not amounts:  # by as much again
+        amounts[what] = (limit_of(holder, budget, what) or 0) + (original(budget, what) or 0)
+    raise_to(holder, amounts)
+    holder.emit("budget_raised", None, {kind: data_of(kind, limit) for kind, limit in amounts.items()})
 
 
 def _halt_below(run: RunState, node: Node, holder: RunState, failure: Failure) -> None:

@@ -124,7 +124,7 @@ def begin(run: RunState, node: Node) -> None:
 def queue(run: RunState, node: Node) -> None:
     """Let a leaf queue for one of the slots of its host; the one of its key is asked for by its claim."""
     if node.program.concurrency is not None and node.slot is None:
-        node.demand = _demand(run, node)
+        node.demand = demand_of(run, node)
         if node.demand is None:
             return
     heappush(run.ready, (node.n, node))
@@ -137,14 +137,14 @@ def has_slot(run: RunState, node: Node) -> bool:
     if run.paused:
         run.held = added(run.held, node)
         return False
-    wanted = _demand(run, node)
+    wanted = demand_of(run, node)
     if wanted is not None:
         limits.ask(run, node, wanted)
     return False
 
 
-def _demand(run: RunState, node: Node) -> SlotRow | None:
-    """Return the slot that a step needs; None: the step has failed."""
+def demand_of(run: RunState, node: Node) -> SlotRow | None:
+    """Return the slot of a key that a step needs; None: the step has failed."""
     try:
         values_of(run, node)
         return limits.demand(run, node)

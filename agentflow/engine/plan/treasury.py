@@ -39,16 +39,23 @@ class Reserve(NamedTuple):
         """Whether it was claimed."""
         return self.node.attempt >= self.attempt
 
+    @property
+    def queues(self) -> bool:
+        """Whether it waits for a slot of its key."""
+        return self.node.n in self.run.queueing
+
 
 class Treasury:
     """Of one tree."""
 
-    __slots__ = ("admitted", "held", "silent")
+    __slots__ = ("admitted", "held", "holding", "silent")
 
     def __init__(self) -> None:
         """Begin with nobody."""
         self.admitted: dict[Key, Reserve] = {}
         self.held: dict[int, list[tuple[int, Node]]] = {}
         """Heaps of steps that wait, by run."""
+        self.holding: list[tuple[Any, Node]] = []
+        """Runs and steps that were held back in this transition though they have a slot of their key."""
         self.silent: set[StepKey] = set()
         """Steps of which an attempt has ended that has told no usage: it is expected that they use none."""
