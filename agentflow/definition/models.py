@@ -50,7 +50,12 @@ def _offered(value: Any) -> Any:
     return {"expose": value} if isinstance(value, bool) else value
 
 
-Steps = Annotated[Sequence["Step"], BeforeValidator(_several), AfterValidator(tuple)]
+def _kept(value: Sequence[Any]) -> tuple[Any, ...]:
+    """Return a sequence as a tuple; of `tuple` itself pydantic would read a signature first, for milliseconds."""
+    return tuple(value)
+
+
+Steps = Annotated[Sequence["Step"], BeforeValidator(_several), AfterValidator(_kept)]
 """Steps in order: one step, or any sequence of them, kept as a tuple."""
 
 
@@ -306,7 +311,7 @@ class Workflow(Model):
     """Shared keys that steps update."""
     steps: Steps
     """The steps, in order."""
-    entry_points: Annotated[Sequence[EntryPoint], AfterValidator(tuple)] = ()
+    entry_points: Annotated[Sequence[EntryPoint], AfterValidator(_kept)] = ()
     """Named ways to start."""
     defaults: Defaults = Defaults()
     """Values for steps that don't say otherwise."""

@@ -11,7 +11,7 @@ from agentflow.store.acknowledgement import Fenced
 from agentflow.store.elsewhere import Elsewhere
 from agentflow.store.liveness import Changes, Liveness
 from agentflow.store.loaded import LoadedTree
-from agentflow.store.outbox import Outbox
+from agentflow.store.outbox import Outbox, Receivers
 from agentflow.store.rows import ArtifactRow, Event, EventRow, RunChange, RunQuery, RunRow, StepRow, TimerRow
 from agentflow.store.slot_rows import SlotWait
 from agentflow.store.usage_rows import UsageQuery, UsageSum, UsageView
@@ -344,6 +344,11 @@ class Readable(TaskStore, Reads, Protocol):
     @property
     def liveness(self) -> Liveness:
         """Which hosts live."""
+        ...
+
+    @property
+    def receivers(self) -> Receivers:
+        """What gets changes of tasks."""
         ...
 
 

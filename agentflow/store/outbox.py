@@ -59,7 +59,15 @@ class PushQuery:
     limit: int = 1000
 
 
-class Outbox(Protocol):
+class Receivers(Protocol):
+    """What shows receivers of tasks' changes."""
+
+    async def pushes(self, query: PushQuery) -> list[Push]:
+        """Return receivers, oldest first."""
+        ...
+
+
+class Outbox(Receivers, Protocol):
     """Receivers of tasks' changes. Who sends to one has claimed it; what the dead have claimed is anybody's."""
 
     async def put(self, push: Push) -> Push | None:
@@ -67,10 +75,6 @@ class Outbox(Protocol):
 
         One with the same id for the task and its owner is replaced: it keeps its generation, and is active again.
         """
-        ...
-
-    async def pushes(self, query: PushQuery) -> list[Push]:
-        """Return receivers, oldest first."""
         ...
 
     async def drop(self, keys: Collection[int]) -> None:

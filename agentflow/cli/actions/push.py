@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from agentflow.cli.desk import Desk
 from agentflow.cli.format import ago, iso, one_line, plural
+from agentflow.cli.looking import look
 from agentflow.cli.options import Common
 from agentflow.cli.projects import exists, find_project
-from agentflow.cli.session import Session, drive
 from agentflow.cli.tables import Column, layout, tabbed
 from agentflow.errors import InputError, NotFoundError
-from agentflow.store.outbox import Push, PushQuery
+from agentflow.store.outbox import Push, PushQuery, Receivers
+
+if TYPE_CHECKING:
+    from agentflow.cli.session import Session
+    from agentflow.engine import Engine
+    from agentflow.engine.read.reader import Reader
 
 COLUMNS = (
     Column("TASK"),
@@ -31,16 +37,16 @@ def list_pushes(common: Common, task: str | None, *, failed: bool) -> int:
     console = common.console()
     project = find_project(common, config="none")
 
-    async def work(session: Session) -> int:
-        task_id = await _task(session, task)
-        found = await _all(session, PushQuery(task_id, states=("failed",) if failed else ()))
+    async def work(desk: Desk) -> int:
+        task_id = await _task(desk.reader, task)
+        found = await _all(desk.reader.store.receivers, PushQuery(task_id, states=("failed",) if failed else ()))
         if console.mode != "text":
             console.data({"pushes": [push_data(push) for push in found]})
         elif not found:
             console.say(_none(failed))
         else:
-            await session.learn(list({push.task_id: None for push in found}), "run")
-            _write(session, found)
+            await desk.learn(list({push.task_id: None for push in found}), "run")
+            _write(desk, found)
         return 0
 
     if not exists(project):
@@ -49,7 +55,7 @@ def list_pushes(common: Common, task: str | None, *, failed: bool) -> int:
         else:
             console.say(_none(failed))
         return 0
-    return drive(console, project, work, host="none")
+    return look(console, project, work)
 
 
 def retry(common: Common, task: str | None, name: str | None, *, every: bool) -> int:
@@ -59,8 +65,10 @@ def retry(common: Common, task: str | None, name: str | None, *, every: bool) ->
         raise InputError("say which task, or --all", code="AF-USAGE", hint="agentflow push list --failed")
     project = find_project(common, config="none")
 
+    from agentflow.cli.session import drive  # noqa: PLC0415  only who changes something needs an engine
+
     async def work(session: Session) -> int:
-        query = PushQuery(await _task(session, task), name, ("failed",))
+        query = PushQuery(await _task(session.engine, task), name, ("failed",))
         found = await session.engine.store.outbox.revive(query, time.time())
         if console.mode != "text":
             console.data({"pushes": [push_data(push) for push in found]})
@@ -91,22 +99,22 @@ def push_data(push: Push) -> dict[str, Any]:
     }
 
 
-async def _task(session: Session, wanted: str | None) -> str | None:
+async def _task(reader: Reader | Engine, wanted: str | None) -> str | None:
     """Return the whole id of the task that an ending names, a run's or a wait's."""
     if wanted is None:
         return None
     try:
-        return await session.engine.find(wanted)
+        return await reader.find(wanted)
     except NotFoundError as unknown:
         try:
-            return await session.engine.find_wait(wanted)
+            return await reader.find_wait(wanted)
         except NotFoundError:
             raise unknown from None
 
 
-async def _all(session: Session, query: PushQuery) -> list[Push]:
+async def _all(receivers: Receivers, query: PushQuery) -> list[Push]:
     found: list[Push] = []
-    while page := await session.engine.store.outbox.pushes(
+    while page := await receivers.pushes(
         PushQuery(query.task_id, query.id, query.states, after=found[-1].key if found else 0)
     ):
         found += page
@@ -117,9 +125,9 @@ def _none(failed: bool) -> str:
     return "No receiver of push notifications has failed." if failed else "Nobody gets push notifications."
 
 
-def _write(session: Session, found: Sequence[Push]) -> None:
+def _write(desk: Desk, found: Sequence[Push]) -> None:
     """Write the table: for a terminal, or tab-separated for a pipe."""
-    console, now = session.console, time.time()
+    console, now = desk.console, time.time()
     if not console.out_terminal:
         rows = [
             [
@@ -132,7 +140,7 @@ def _write(session: Session, found: Sequence[Push]) -> None:
         return
     rows = [
         [
-            session.short(p.task_id), one_line(p.id), p.place, p.state, str(p.generation), str(p.tries),
+            desk.short(p.task_id), one_line(p.id), p.place, p.state, str(p.generation), str(p.tries),
             ago(p.due, now) if p.due and p.state == "active" else "-", one_line(p.error or "-"),
         ]
         for p in found

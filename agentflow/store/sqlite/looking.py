@@ -9,8 +9,10 @@ from pathlib import Path
 import apsw
 
 from agentflow.store.liveness import Liveness
+from agentflow.store.outbox import Receivers
 from agentflow.store.sqlite.faults import Faults
 from agentflow.store.sqlite.file.place import InFile
+from agentflow.store.sqlite.outbox import SqliteReceivers
 from agentflow.store.sqlite.readable import Readable
 from agentflow.store.sqlite.reads import Reads
 from agentflow.store.sqlite.tasks import Tasks
@@ -32,6 +34,8 @@ class Looking(Tasks, Reads):
         self._source: Readable = _Opened(place.faults, reader)
         self.liveness: Liveness = place.liveness
         """Which hosts live."""
+        self.receivers: Receivers = SqliteReceivers(self._source)
+        """What gets changes of tasks."""
 
 
 @contextmanager

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import apsw
 
 from agentflow.store.outbox import Push, PushQuery
-from agentflow.store.sqlite.database import Database
+from agentflow.store.sqlite.readable import Readable
 from agentflow.store.sqlite.rows import listed, task_place
 from agentflow.store.sqlite.sql import do, number, one, rows
+
+if TYPE_CHECKING:
+    from agentflow.store.sqlite.database import Database
 
 # ruff: noqa: S608  the only text put in is constants
 
@@ -48,11 +51,30 @@ WHERE key = ?7 AND holder = ?8
 """
 
 
-class SqliteOutbox:
+class SqliteReceivers:
+    """What gets changes of tasks, as a process sees it that may only look."""
+
+    def __init__(self, source: Readable) -> None:
+        """Made over a connection that reads."""
+        self._source = source
+
+    async def pushes(self, query: PushQuery) -> list[Push]:
+        """Return receivers, oldest first."""
+        where, values = _where(query)
+        found = self._read(f"{_PUSH} WHERE {where} ORDER BY key LIMIT ?", (*values, query.limit))
+        return [Push._make(each) for each in found]
+
+    def _read(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        with self._source.faults:
+            return rows(self._source.reader, query, values)
+
+
+class SqliteOutbox(SqliteReceivers):
     """The outbox of one database."""
 
     def __init__(self, database: Database) -> None:
         """Made over an open database."""
+        super().__init__(database)
         self._database = database
 
     async def put(self, push: Push) -> Push | None:
@@ -68,13 +90,6 @@ class SqliteOutbox:
             return Push._make(found) if found else None
 
         return await self._write(work)
-
-    async def pushes(self, query: PushQuery) -> list[Push]:
-        """Return receivers, oldest first."""
-        where, values = _where(query)
-        with self._database.faults:
-            found = rows(self._database.reader, f"{_PUSH} WHERE {where} ORDER BY key LIMIT ?", (*values, query.limit))
-        return [Push._make(each) for each in found]
 
     async def drop(self, keys: Collection[int]) -> None:
         """Forget receivers."""
@@ -133,10 +148,6 @@ class SqliteOutbox:
         kept = (push.generation, push.state, push.tries, push.due, push.error, push.sealed, push.key, holder)
         values = (*kept, None if release else holder)
         return await self._write(lambda db: bool(rows(db, f"{_SETTLE} RETURNING key", values)))
-
-    def _read(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        with self._database.faults:
-            return rows(self._database.reader, query, values)
 
     async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
         writer = self._database.writer

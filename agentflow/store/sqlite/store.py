@@ -8,7 +8,6 @@ import apsw
 
 from agentflow.store.elsewhere import Elsewhere
 from agentflow.store.liveness import Changes, Liveness
-from agentflow.store.outbox import Outbox
 from agentflow.store.sqlite.changes import OthersCommits
 from agentflow.store.sqlite.commands import Commands
 from agentflow.store.sqlite.database import Database
@@ -34,7 +33,7 @@ class SqliteStore(Ledger, Commands, Leases, Purging, Tasks, Reads):
         """Take over the connections (writer, reader) to a database."""
         self._database = Database(place, connections)
         self._source: Readable = self._database
-        self.outbox: Outbox = SqliteOutbox(self._database)
+        self.receivers = self.outbox = SqliteOutbox(self._database)
         self.elsewhere: Elsewhere = SqliteElsewhere(self._database)
         self.vault: Vault = SqliteVault(self._database)
 
