@@ -273,6 +273,21 @@ def mcp(patient: Patient) -> Iterator[Found]:
     yield from lost or [Found("ok", f"{plural(len(started), 'command')} found" if started else "none is started")]
 
 
+def env(patient: Patient) -> Iterator[Found]:
+    """Whether the variables that templates may read have values."""
+    given = _given(patient)
+    unset = [name for name in given.env if name not in given.env_values]
+    if not unset:
+        count = len(given.env)
+        have = f"{plural(count, 'variable')} {'has a value' if count == 1 else 'have values'}"
+        yield Found("ok", have if count else "none is listed")
+        return
+    named = ", ".join(unset[:5]) + (f" and {len(unset) - 5} more" if len(unset) > 5 else "")
+    one = len(unset) == 1
+    text = f"{named} {'isn' if one else 'aren'}'t set: steps that read {'it' if one else 'them'} fail"
+    yield Found("warning", text, f"set {'it' if one else 'them'} in the environment, or in .env beside the config")
+
+
 def connections(patient: Patient) -> Iterator[Found]:
     """Whether somebody has signed in to what workflows use."""
     from agentflow.cli.actions.needed import outdated  # noqa: PLC0415  as `needs`
@@ -337,6 +352,7 @@ CHECKS: Mapping[str, Callable[[Patient], Iterator[Found]]] = {
     "server": server,
     "python": python,
     "mcp": mcp,
+    "env": env,
     "connections": connections,
     "skills": skills,
     "clock": clock,

@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from agentflow.cli.parameters import spared
 from agentflow.cli.streams import guard
+from agentflow.definition.suggest import nearest
 
 ORDER = (
     "init",
@@ -180,6 +181,14 @@ def _write_head(command: Any, ctx: Any, formatter: Any) -> None:
     command.format_usage(ctx, formatter)
 
 
+_OTHER_OPTIONS: Mapping[str, Sequence[str]] = {
+    "--input": ("--data",), "--answer": ("--set", "--data"), "--data": ("--set", "--input-json"),
+    "--param": ("--input",), "--params": ("--input",), "--set": ("--input",), "--file": ("--config", "--output"),
+    "--follow": ("--timeout",), "--format": ("--json",), "--svg": ("--output",), "--force": ("--yes",),
+}  # fmt: skip
+"""Options that people try → ours, the first that a command has."""
+
+
 def suggestion(error: object) -> tuple[str, str | None]:
     """Return what was wrong in a usage error of the command-line library, and a hint."""
     message = str(getattr(error, "message", "") or "")
@@ -187,8 +196,12 @@ def suggestion(error: object) -> tuple[str, str | None]:
     message = str(tell()) if tell is not None else message
     ctx: Any = getattr(error, "ctx", None)
     path = str(ctx.command_path) if ctx is not None else "agentflow"
-    possible: Sequence[str] = getattr(error, "possibilities", None) or ()
-    if possible:
-        message = f"{path} has no option {getattr(error, 'option_name', '')}"
-        return message, f"did you mean: {', '.join(list(possible)[:3])}"
+    option = getattr(error, "option_name", None)
+    if isinstance(option, str) and "no such option" in message.lower():
+        params: Sequence[Any] = getattr(getattr(ctx, "command", None), "params", ())
+        known = [each for one in params for each in one.opts if each.startswith("--")]
+        near = [each for each in _OTHER_OPTIONS.get(option, ()) if each in known]
+        near = near or [f"--{each}" for each in nearest(option.lstrip("-"), [each[2:] for each in known])]
+        message = f"{path} has no option {option}"
+        return message, f"did you mean: {', '.join(near[:3])}" if near else f"{path} --help"
     return message[:1].lower() + message[1:].rstrip("."), f"{path} --help"

@@ -42,7 +42,9 @@ def pick(config: Config, name: str | None, file: str | None) -> Workflow:
         if len(known) == 1:
             return config.workflows[known[0]]
         what = f'"{file}" has {len(known)} workflows: {", ".join(known[:5])}' if known else f'"{file}" has no workflow'
-        raise NotFoundError(what, code="AF-WORKFLOW-UNKNOWN", hint=f"{file}:{known[0]}" if known else None)
+        raise NotFoundError(
+            what, code="AF-WORKFLOW-UNKNOWN", hint=f"name the one that is meant, such as {known[0]}" if known else None
+        )
     if name in config.workflows:
         return config.workflows[name]
     from difflib import get_close_matches  # noqa: PLC0415  only for a hint

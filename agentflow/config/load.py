@@ -204,6 +204,7 @@ def checked(
         python_modules=config.python_modules,
         tools=frozenset(config.tools),
         agents=frozenset(config.agents),
+        relative=config.http.base_url is not None,
         skills=granted(config.skills),
     )
     for name in names:

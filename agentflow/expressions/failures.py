@@ -190,8 +190,8 @@ def _hint(reference: Reference, absent: Absent) -> str:
             return f"{{{written((reference.namespace, *path))}}}, or {optional}"
     if reference.namespace == "env" and depth == 0:
         name = reference.path[0]
-        listed = "" if absent.holder else f"write `env: [{name}]` in the config, and "
-        return f"{listed}set {name} in the environment or in .env; {optional}"
+        listed = "" if absent.holder else f", and list it in the config, `env: [{name}]`"
+        return f"set {name} in the environment or in .env{listed}; {optional}"
     return optional
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -48,3 +49,18 @@ def test_the_one_step_of_a_branch_is_answered_and_shown_by_the_id_that_it_has_in
     )
     assert '"fine"' in project.run("run", "main", "--answer", 'ask="fine"').stdout
     assert "step gate/if_true  wait_for_input" in project.run("runs", "show", "@last", "--step", "ask").stdout
+
+
+def test_an_answer_that_is_piped_in_is_told_the_option_that_reads_it(project: Any) -> None:
+    assert project.run("run", "report", "--no-ask").returncode == 75
+    told = project.run("waits", "answer", "@last")
+    assert told.returncode == 75
+    assert re.search(r"hint:  agentflow waits answer \w+ --data -  reads JSON from stdin", told.stderr)
+    assert "Approve the report?" in project.run("waits", "show").stdout
+
+
+def test_an_input_that_lacks_something_is_told_with_a_command_that_starts_a_run(project: Any) -> None:
+    flow = "workflows: {book: {input: {no: string, amount: number}, steps: [{id: a, type: set, value: 1}]}}\n"
+    (project.folder / "agentflow.yaml").write_text(flow, encoding="utf-8")
+    told = project.run("run", "book", "--input", "no=1").stderr
+    assert "hint: such as: agentflow run book --input no=" in told

@@ -201,3 +201,15 @@ def test_a_store_of_an_older_version_is_told_as_one_and_stays_as_it_is(project: 
     assert re.search(r"schema \d+ \(of an older version; the next run makes it \d+\), ", text)
     assert told["connections"][0][0] == "skipped"
     assert told["skills"][0][0] == "warning"
+
+
+def test_variables_that_nobody_has_set_are_told(project: Project) -> None:
+    flow = "\nworkflows: {w: {steps: [{id: a, type: set, value: 1}]}}\n"
+    listed = "env: [SHOP_TOKEN, SHOP_KEY, {name: SHOP_REGION, public: true, default: emea}]"
+    (project.folder / "agentflow.yaml").write_text(listed + flow, encoding="utf-8")
+    told = found(json.loads(project.run("doctor", "--only", "env", "--json").stdout))
+    text = "SHOP_TOKEN, SHOP_KEY aren't set: steps that read them fail"
+    assert told["env"] == [("warning", text, "set them in the environment, or in .env beside the config")]
+    (project.folder / ".env").write_text("SHOP_TOKEN=secret-1\nSHOP_KEY=secret-2\n", encoding="utf-8")
+    told = found(json.loads(project.run("doctor", "--only", "env", "--json").stdout))
+    assert told["env"] == [("ok", "3 variables have values", None)]

@@ -72,6 +72,13 @@ def test_every_command_has_help_with_an_example(command: list[str], capsys: pyte
         (["zzzz"], 'there is no command "agentflow zzzz"', "agentflow --help lists them"),
         (["explain"], "missing argument 'CODE'", "agentflow explain --help"),
         (["runs", "list", "--stat", "x"], "agentflow runs list has no option --stat", "did you mean: --state"),
+        (
+            ["waits", "answer", "x", "--input", "-"],
+            "agentflow waits answer has no option --input",
+            "did you mean: --data",
+        ),
+        (["graph", "--svg", "a"], "agentflow graph has no option --svg", "did you mean: --output"),
+        (["graph", "--xylophone"], "agentflow graph has no option --xylophone", "agentflow graph --help"),
     ],
 )
 def test_wrong_use_exits_2_and_says_what_is_right(

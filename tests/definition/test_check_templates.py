@@ -49,6 +49,7 @@ def test_two_braces_around_a_loops_own_name_warn_too() -> None:
 # --- secrets
 
 TOKEN = "env: [TOKEN, {name: URL, public: true}]\n"
+TOOLS = 'tools: {t: {url: "https://tools.example.com/mcp"}}\n'
 
 
 def test_secrets_may_leave_where_data_leaves() -> None:
@@ -58,7 +59,7 @@ def test_secrets_may_leave_where_data_leaves() -> None:
         - {id: c, type: tool_call, tool_name: t, with: {key: "{env.TOKEN}"}}
         - {id: d, type: checkpoint, message: "{env.URL}"}
     """
-    assert check(steps, "", TOKEN) == []
+    assert check(steps, "", TOKEN + TOOLS) == []
 
 
 @pytest.mark.parametrize(

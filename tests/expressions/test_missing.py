@@ -56,7 +56,7 @@ FETCHED = {"fetch": {"items": [1, 2, 3], "count": 3, "user": None, "name": "n"}}
         (
             "{env.X}",
             '"{env.X}" has no value: the config\'s `env` gives none',
-            "write `env: [X]` in the config, and set X in the environment or in .env; {env.X?} if it may be missing",
+            "set X in the environment or in .env, and list it in the config, `env: [X]`; {env.X?} if it may be missing",
         ),
         ("{item.x}", '"{item.x}" has no value: there is no "item" here', "{item.x?} if it may be missing"),
         (

@@ -147,7 +147,9 @@ async def _goes_on(session: Session, run_id: str, *, here: bool) -> str:
 def _how(session: Session, view: WaitView) -> list[str]:
     lines = ["The wait is open, and nobody can be asked here: this isn't a terminal."]
     step = f'  step:  {view.step}  "{one_line(view.message, 100)}"'
-    return printable([*lines, step, f"  hint:  {wait_command(session.desk, view)}"])
+    read = session.command(f"waits answer {session.short(view.id)} --data -")
+    hints = [f"  hint:  {wait_command(session.desk, view)}", f"  hint:  {read}  reads JSON from stdin"]
+    return printable([*lines, step, *hints])
 
 
 def _invalid(session: Session, error: InputError, view: WaitView) -> InputError:

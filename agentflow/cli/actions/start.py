@@ -14,6 +14,7 @@ from agentflow.cli.console import Console, printable
 from agentflow.cli.desk import Project
 from agentflow.cli.documents import outcome
 from agentflow.cli.errors import failure_lines, tell_lines
+from agentflow.cli.examples import run_command
 from agentflow.cli.follow import Ending, Follower, Manner
 from agentflow.cli.options import Common
 from agentflow.cli.projects import find_project, no_config
@@ -27,7 +28,7 @@ from agentflow.codes import door
 from agentflow.data import is_object
 from agentflow.definition.models import Workflow
 from agentflow.engine.models import RetryPlan, Run
-from agentflow.errors import ConflictError, Place
+from agentflow.errors import ConflictError, InputError, Place
 
 if TYPE_CHECKING:
     from agentflow.config import Config
@@ -117,14 +118,7 @@ def start(common: Common, wanted: Start) -> int:
         session.allow(timeout)
         began = session.engine.core.env.now()
         with session.in_time():
-            run = await session.engine.start(
-                workflow.id,
-                data,
-                entry_point=wanted.entry_point,
-                idempotency_key=wanted.key,
-                labels=labels,
-                door="cli",
-            )
+            run = await _begun(session, workflow, data, wanted, labels)
         await session.learn([run.id], "run")
         gap = "  " if console.err_terminal else " "
         said = "started" if run.created_at >= began or wanted.key is None else f"known already, {run.state}"
@@ -139,6 +133,19 @@ def start(common: Common, wanted: Start) -> int:
         return await follow(session, run.id, manner, ours=ours)
 
     return drive(console, project, work, makes=True)
+
+
+async def _begun(session: Session, workflow: Workflow, data: Any, wanted: Start, labels: Mapping[str, str]) -> Run:
+    """Start the run; a wrong input is told with a command that would start one."""
+    try:
+        return await session.engine.start(
+            workflow.id, data, entry_point=wanted.entry_point, idempotency_key=wanted.key, labels=labels, door="cli"
+        )
+    except InputError as error:
+        if error.hint or error.code != "AF-INPUT-INVALID":
+            raise
+        hint = run_command(workflow.id, workflow.input_schema)
+        raise InputError(error.what, code=error.code, why=error.why, hint=f"such as: {hint}", data=error.data) from None
 
 
 def _input(console: Console, wanted: Start, workflow: Workflow) -> Any:

@@ -16,6 +16,15 @@ Wait = Annotated[
         metavar="WAIT", help="An ending of its id, or of a run with one open wait.", autocompletion=wait_ids
     ),
 ]
+OrLast = Annotated[
+    str,
+    typer.Argument(
+        metavar="WAIT",
+        help="An ending of its id, or of a run with one open wait; default: the last run's.",
+        autocompletion=wait_ids,
+        show_default=False,
+    ),
+]
 OfRun = Annotated[str | None, typer.Option("--run", metavar="RUN", help="Only of this run.", autocompletion=run_ids)]
 
 
@@ -56,7 +65,7 @@ def list_waits(
 @options.shared("config", "store", "json", "no_color")
 def show(
     common: options.Common,
-    wait: Wait,
+    wait: OrLast = "@last",
 ) -> int:
     """Show a wait: what it asks, its schema, an example answer.
 

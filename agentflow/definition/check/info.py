@@ -24,6 +24,8 @@ class EnvInfo:
     """Names of Python functions and servers under `tools`; only used to tell near misses."""
     agents: frozenset[str] | None = None
     """Names under `agents`; only used to tell near misses."""
+    relative: bool = True
+    """Whether a relative url has something that it is relative to, or nobody knows."""
     skills: frozenset[str] | None = None
     """Granted native skills, such as `native:shell`."""
     calls: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]], compare=False, repr=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
@@ -24,6 +25,9 @@ from agentflow.definition.scopes import Located, Scope
 from agentflow.definition.types import StepTypeLike, TypeLookup
 from agentflow.errors import Severity
 
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|\{")
+_HOST = re.compile(r"(?:[\w-]+\.)+[a-z]{2,}(?:[/:?]|$)|localhost\b")
+"""What begins like the name of a host."""
 _WAITS = ("wait_for_input", "external_tool_call")
 
 
@@ -51,6 +55,7 @@ class Policies:
             "wait_for_event": self._check_filter,
             "tool_call": self._check_tool,
             "agent_run": self._check_agent,
+            "api_call": self._check_url,
             **dict.fromkeys(_WAITS, self._check_wait),
         }
 
@@ -288,18 +293,30 @@ class Policies:
     def _check_agent(self, located: Located) -> None:
         self._check_provider(located, "agent", "agent", self._env.agents)
 
+    def _check_url(self, located: Located) -> None:
+        """Warn of an address that is relative to nothing."""
+        url = located.step.config.get("url")
+        if not self._env.relative and isinstance(url, str) and not url.startswith("{") and not _ABSOLUTE.match(url):
+            step = f'step "{located.step.id}"'
+            what = f'the url "{shorten(url, 100)}" of {step} is relative, and the config has no http.base_url'
+            label = f"write https://{url}" if _HOST.match(url) else None
+            self._report.add("AF-FIELD-VALUE", what, Spot(located.address, "url"), label=label, severity="warning")
+
     def _check_provider(self, located: Located, field: str, what: str, names: frozenset[str] | None) -> None:
-        """Warn about near misses only: Python code may add providers that the config doesn't list."""
+        """Warn about near misses, and where there is none at all: Python code may add some that no config lists."""
         name = located.step.config.get(field)
         if names is None or not isinstance(name, str) or "{" in name or name in names:
             return
         label = self._report.guessed(what, name, _ordered(names))
-        if label is not None:
+        none = not names and self._workflow.dialect == "agentflow"
+        if label is not None or none:
+            kind = what.rpartition(" ")[0] or what
             self._report.add(
                 "AF-REF-PROVIDER",
                 f'the config has no {what} "{name}"',
                 Spot(located.address, field),
                 label=label,
+                hint=f'{kind}s: {{{name}: {{python: "module:function"}}}}' if none else None,
                 severity="warning",
             )
 
