@@ -128,7 +128,13 @@ def ran(tmp_path_factory: pytest.TempPathFactory, forker: Forker) -> Ran:
     return Ran(project, {"run": waiting["run_id"], "wait": waiting["waits"][0]["id"], "ended": ended})
 
 
-@pytest.mark.parametrize("command", MAY)
+_SLOW = [name for name, (_, may) in MAY.items() if may.startswith(WORKS) and name != "run"]
+"""All of these load what `run` loads."""
+
+
+@pytest.mark.parametrize(
+    "command", [pytest.param(name, marks=pytest.mark.slow) if name in _SLOW else name for name in MAY]
+)
 def test_a_command_loads_nothing_that_it_does_not_use(ran: Ran, command: str) -> None:
     line, may = MAY[command]
     assert sorted(ran.loaded(line) - {*may.split()}) == []
