@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import anyio
@@ -141,7 +141,7 @@ class Operations:
     async def list(self, request: Mapping[str, Any], caller: Caller) -> Json:
         """Return a page of the caller's tasks, those whose state changed last first."""
         asked = listing.read(request)
-        query = replace(asked.query, agents=self._engine.core.env.agents)
+        query = asked.query._replace(agents=self._engine.core.env.agents)
         page = await self._engine.tasks(query, principal=caller.principal)
         tasks: list[Json] = []
         for listed in page.tasks[: asked.size]:

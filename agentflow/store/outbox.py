@@ -6,7 +6,6 @@ A change isn't copied: the log of a task has them all, numbered without gaps. A 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from agentflow.principal import LOCAL, Principal
@@ -44,8 +43,7 @@ class Push(NamedTuple):
     run: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class PushQuery:
+class PushQuery(NamedTuple):
     """Which receivers."""
 
     task_id: str | None = None

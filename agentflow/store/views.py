@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from agentflow.principal import LOCAL, Principal
@@ -59,8 +58,7 @@ class MessageView(NamedTuple):
     """The message (A2A's). Of an answer that came without one: its value as a data part."""
 
 
-@dataclass(frozen=True, slots=True)
-class PurgeQuery:
+class PurgeQuery(NamedTuple):
     """Which ended runs needn't be kept."""
 
     now: float
@@ -75,8 +73,7 @@ class PurgeQuery:
     """Whether published events of that age are forgotten, too, where it is asked by somebody who sees all."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskQuery:
+class TaskQuery(NamedTuple):
     """Which tasks to list: root runs, waits, agents' turns. Those whose state changed last come first."""
 
     context_id: str | None = None

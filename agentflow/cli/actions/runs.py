@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from agentflow.cli.agents import elsewhere, several
 from agentflow.cli.desk import Desk
@@ -38,8 +39,7 @@ FAILED: tuple[State, ...] = ("failed", "rejected")
 WAITING: tuple[State, ...] = ("input-required", "auth-required")
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(NamedTuple):
     """What `runs list` was asked."""
 
     states: tuple[str, ...] = ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agentflow.data import decode
@@ -77,7 +76,7 @@ class Reader:
 
     async def tasks(self, query: TaskQuery | None = None, *, principal: Principal = LOCAL) -> TaskPage:
         """Return a page of one's root runs, waits and agents' turns, the last changed first, and how many there are."""
-        return await self.store.task_page(replace(query or TaskQuery(), principal=principal))
+        return await self.store.task_page((query or TaskQuery())._replace(principal=principal))
 
     async def history(
         self, task_id: str, limit: int | None = None, *, principal: Principal = LOCAL
