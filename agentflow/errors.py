@@ -79,14 +79,17 @@ class AgentflowError(Exception):
             data: machine-readable details for doors that carry them.
         """
         super().__init__(what)
-        for line in (why, hint and f"hint: {hint}"):
-            if line:
-                self.add_note(f"  {line}")  # what Python prints of an exception that nobody catches
+        if hint:
+            self.add_note(f"  hint: {hint}")  # what Python prints of an exception that nobody catches
         self.what = what
         self.code = code or self.default_code
         self.why = why
         self.hint = hint
         self.data: Mapping[str, Any] = data or {}
+
+    def __str__(self) -> str:
+        """Return what happened and why, in one line, as logs have it."""
+        return f"{self.what}: {'; '.join(self.why.splitlines())}" if self.why else self.what
 
 
 class DefinitionError(AgentflowError):
@@ -98,6 +101,11 @@ class DefinitionError(AgentflowError):
         """Make an error of all problems, in the order of their place."""
         errors = [p for p in problems if p.severity == "error"]
         super().__init__(what or "; ".join(p.message for p in errors), code=errors[0].code if errors else None)
+        for problem in errors:
+            if (place := problem.place) is not None:
+                self.add_note(f"  {place.file}:{place.line}:{place.column}: {problem.message}")
+            for told in filter(None, (problem.label, problem.hint)):
+                self.add_note(f"  hint: {told}" if len(errors) == 1 else f"  {problem.message}: {told}")
         self.problems = tuple(problems)
 
 

@@ -99,7 +99,7 @@ def test_step_types_of_the_configs_own_modules_are_listed(project: Any) -> None:
     (project.folder / "agentflow.yaml").write_text("python: {modules: [gone, mine]}\nworkflows: {}\n", encoding="utf-8")
     done = project.run("steps")
     assert ["shout", "Shouts.", ""] in [line.split("\t") for line in done.stdout.splitlines()]
-    assert '! the step types of gone aren\'t known: there is no module "gone"\n' in done.stderr
+    assert '! the step types of gone aren\'t known: there is no module "gone": looked in ' in done.stderr
     listed = json.loads(project.run("steps", "--json").stdout)["steps"]
     assert {"type": "shout", "summary": "Shouts.", "skills": []} in listed
 

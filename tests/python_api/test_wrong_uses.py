@@ -12,7 +12,7 @@ import pytest
 
 import agentflow
 from agentflow import Engine, Workflow, config_from, run_sync, step
-from agentflow.errors import AgentflowError
+from agentflow.errors import AgentflowError, DefinitionError, InputError
 from agentflow.steps import condition, for_each, python, set_, switch, wait_for_input, while_
 from tests.python_api.functions import double
 
@@ -62,3 +62,16 @@ async def test_a_wrong_use_says_what_the_page_says(code: str, says: str) -> None
     assert f"{error}".replace("|", "/") == says
     assert "\n" not in says
     assert "pydantic" not in says
+
+
+def test_an_error_in_a_log_says_what_and_why_in_one_line_and_a_traceback_what_helps() -> None:
+    error = InputError("the answer doesn't fit", why="amount: 5000 is too much\nname is missing", hint="waits show")
+    assert str(error) == "the answer doesn't fit: amount: 5000 is too much; name is missing"
+    assert error.__notes__ == ["  hint: waits show"]
+    assert (error.what, str(InputError("no"))) == ("the answer doesn't fit", "no")
+
+
+def test_a_definition_error_shows_what_was_meant_where_it_is_raised() -> None:
+    with pytest.raises(DefinitionError) as caught:
+        step(retries=3)  # pyright: ignore[reportCallIssue]  what is refused
+    assert caught.value.__notes__ == ['  hint: @step(retry=3, timeout="5m")']

@@ -130,7 +130,7 @@ async def test_a_status_that_is_no_success_fails(status: int, phrase: str, retry
     answer = Answer(status, {"error": "down"})
     async with serving(lambda _: answer) as (server, ctx):
         error = await failing({"url": f"{server.url}/x?token=secret"}, ctx)
-        assert str(error) == f"HTTP {status} — {phrase} from GET {server.url}/x"
+        assert error.what == f"HTTP {status} — {phrase} from GET {server.url}/x"
     assert (error.code, error.kind, error.retryable) == ("AF-HTTP-STATUS", "http", retryable)
     assert error.why == 'answer: {"error":"down"}'
 

@@ -97,7 +97,7 @@ async def test_installed_modules_can_be_listed_too(module: Path) -> None:
 )
 async def test_what_is_not_there_is_named(module: Path, target: str, message: str, hint: str | None) -> None:
     error = await refused(module, target, "af_flow_steps", "af_flow_none")
-    assert (str(error), error.code, error.hint) == (message, "AF-PYTHON-UNKNOWN", hint)
+    assert (error.what, error.code, error.hint) == (message, "AF-PYTHON-UNKNOWN", hint)
 
 
 @pytest.mark.parametrize(
