@@ -21,7 +21,7 @@ OURS = frozenset({"encode", "admit", "normalise"})
 READ_OR_SHOWN = {
     "engine/typed.py": "makes an object of the user's type of an output that was read back",
     "steps/typed_arguments.py": "makes an argument of the type that the function of the user is annotated with",
-    "steps/building.py": "makes the JSON Schema of a type",
+    "definition/type_schema.py": "makes the JSON Schema of a type",
     "steps/deciding.py": "writes a literal into a condition, which is read back with the definition",
     "extras.py": "reads where installers say that agentflow came from",
     "unfit.py": "asks of an object whether it has a JSON form at all, and throws the answer away",

@@ -19,12 +19,15 @@ from agentflow.definition.base import Duration, Model
 from agentflow.definition.budget import Budget, Estimate
 from agentflow.definition.gates import Approve, Review
 from agentflow.definition.given import bare_name, function_name
-from agentflow.definition.short_schema import with_schema
 from agentflow.definition.starts import Checkpointing, EntryPoint, SharedKey, Trigger
+from agentflow.definition.type_schema import with_types
 
 Execution = Literal["sequential", "parallel"]
 OnError = Literal["fail", "continue", "retry", "suspend"]
 OnErrorSiblings = Literal["finish", "cancel", "continue"]
+
+
+_SCHEMAS = frozenset({"input", "input_schema", "output_schema"})
 
 
 def _several(value: Any) -> Any:
@@ -346,8 +349,9 @@ class Workflow(Model):
 
         def __init__(
             self, *, id: str, steps: StepLike | Iterable[StepLike],  # noqa: A002  named as in YAML
-            input: Mapping[str, Any] = ..., input_schema: Mapping[str, Any] | None = ...,  # noqa: A002  the same
-            output: Any = ..., output_schema: Mapping[str, Any] | None = ..., description: str | None = ...,
+            input: Mapping[str, Any] | type[Any] = ...,  # noqa: A002  the same
+            input_schema: Mapping[str, Any] | type[Any] | None = ...,
+            output: Any = ..., output_schema: Mapping[str, Any] | type[Any] | None = ..., description: str | None = ...,
             label: str | None = ..., version: str | None = ..., examples: Sequence[str] = ...,
             tags: Sequence[str] = ..., context: Mapping[str, SharedKey | Mapping[str, Any]] = ...,
             entry_points: Sequence[EntryPoint | Mapping[str, Any]] = ..., defaults: Defaults | Mapping[str, Any] = ...,
@@ -363,8 +367,8 @@ class Workflow(Model):
     @model_validator(mode="before")
     @classmethod
     def _input(cls, data: Any) -> Any:
-        """Take `input`, the short form of `input_schema`, as files do."""
-        return with_schema(data) if is_object(data) and "input" in data else data
+        """Take `input`, the short form of `input_schema`, as files do; and types in the place of schemas."""
+        return with_types(data) if is_object(data) and not _SCHEMAS.isdisjoint(data) else data
 
     @property
     def name(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias, TypedDict, cast
 
@@ -28,6 +29,7 @@ from agentflow.definition.models import (
     as_steps,
 )
 from agentflow.definition.short_schema import TYPES, widened
+from agentflow.definition.type_schema import is_type, type_schema
 from agentflow.errors import DefinitionError, Problem
 from agentflow.steps.unset import UNSET
 from agentflow.unfit import UnfitError
@@ -192,14 +194,9 @@ def plain_schema(schema: Any, owner: str) -> Any:
     if isinstance(schema, Mapping):
         given: Mapping[str, Any] = schema  # pyright: ignore[reportUnknownVariableType]  whatever was given
         return _widened(owner, given) if is_short(given) else given
-    if not isinstance(schema, str | int | float | list | tuple | bool | None):
-        from pydantic import TypeAdapter  # noqa: PLC0415  only where a type is given
-        from pydantic.errors import PydanticUserError  # noqa: PLC0415  the same
-
-        try:
-            return TypeAdapter(schema).json_schema()
-        except (PydanticUserError, TypeError, ValueError):
-            pass
+    if is_type(schema):
+        with suppress(TypeError):
+            return type_schema(schema)
     what = f'"schema" of {owner} takes a JSON Schema or a type that has one, not {shown(schema)}'
     raise DefinitionError([Problem("AF-STEP-INVALID", what, hint='schema={"type": "object", …}, or a pydantic model')])
 

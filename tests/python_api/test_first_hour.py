@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 import agentflow
-from agentflow import AgentAsks, Context, DefinitionError, EventWait, Park, RunFailedError, Timer, Wait, Workflow, step
+from agentflow import (
+    AgentAsks,
+    Context,
+    DefinitionError,
+    EventWait,
+    InputError,
+    Park,
+    RunFailedError,
+    Timer,
+    Wait,
+    Workflow,
+    step,
+)
 from agentflow.steps import agent_run, set_
 
 pytestmark = pytest.mark.anyio
@@ -163,3 +176,50 @@ async def test_what_has_no_json_form_is_told_with_what_has_one() -> None:
 
 def test_a_step_function_shows_its_name_and_parameters() -> None:
     assert repr(double) == "@step double(number: 'int') -> 'int'"
+
+
+class Line(BaseModel):
+    name: str
+    count: int = 1
+
+
+class Order(BaseModel):
+    lines: list[Line]
+
+
+@step
+def ordered(order: Order) -> int:
+    return sum(line.count for line in order.lines)
+
+
+async def test_the_input_of_a_workflow_is_a_type_and_is_given_as_an_object_of_it() -> None:
+    flow = Workflow(id="w", input=Order, steps=ordered.step(input="{input}"))
+    assert (await agentflow.run(flow, Order(lines=[Line(name="a", count=2)]))).output == 2
+    assert (await agentflow.run(flow, {"lines": [{"name": "a"}]})).output == 1
+    with pytest.raises(InputError, match=r"lines: \"x\" is not of type"):
+        await agentflow.run(flow, {"lines": "x"})
+
+
+async def test_names_of_an_input_take_types_beside_the_short_form() -> None:
+    flow = Workflow(
+        id="w",
+        input={"order": Order, "day": date | None, "note": "string?"},
+        output_schema=int,
+        steps=ordered.step(input={"order": "{input.order}"}),
+    )
+    schema = flow.input_schema or {}
+    assert schema["required"] == ["order", "day"]
+    assert schema["properties"]["note"] == {"type": "string"}
+    assert schema["$defs"].keys() == {"Line"}
+    assert flow.output_schema == {"type": "integer"}
+    assert (await agentflow.run(flow, {"order": {"lines": [{"name": "a"}]}, "day": None})).output == 1
+    assert (
+        Workflow(id="w", input_schema=Order, steps=one).input_schema
+        == Workflow(id="w", input=Order, steps=one).input_schema
+    )
+
+
+@pytest.mark.parametrize("fields", [{"input": object()}, {"input": {"n": object()}}, {"output_schema": object()}])
+def test_what_is_no_type_is_refused_as_a_schema(fields: Any) -> None:
+    with pytest.raises(DefinitionError, match=r'workflow "w": .* is no type that data can have'):
+        Workflow(id="w", steps=one, **fields)
