@@ -112,6 +112,9 @@ CHECKS: dict[str, Code] = {
     "AF-TRIGGER-NAME": Code(
         "invalid", "A slash command isn't one word, or a tool's name has other characters.", "Use one plain word."
     ),
+    "AF-TRIGGER-IDLE": Code(
+        "invalid", "A trigger by a schedule or a webhook starts nothing yet.", "Start the run by cron, or a step recur."
+    ),
     "AF-CRON-INVALID": Code("invalid", "A cron expression isn't valid or never comes.", "Write five fields."),
     "AF-CRON-ZONE": Code("invalid", "There is no such time zone.", "Use an IANA name, such as Europe/Berlin."),
     "AF-CRON-SECONDS": Code("invalid", "A cron expression has six fields.", "The first one counts seconds."),

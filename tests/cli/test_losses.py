@@ -103,4 +103,4 @@ def test_what_is_undone_inside_a_loop_stands_below_it_with_all_that_undid_it(pro
     project.run("run", "legs")
     shown = project.run("runs", "show", "@last").stdout
     rows = re.findall(r"^. ( *\S+) +(?:saga|for_each|set|python|sequence) ", shown, re.MULTILINE)
-    assert rows == ["tour", "  each", "    leg", "      refund", "  car"]
+    assert rows == ["tour", "  each", "    [0]/leg", "      refund", "  car"]

@@ -318,9 +318,16 @@ def test_an_unknown_time_zone_is_refused() -> None:
 
 
 def test_six_fields_are_taken_and_told() -> None:
-    (problem,) = check("triggers: [{type: schedule, cron: '0 30 9 * * MON'}]")
-    assert (problem.code, problem.severity) == ("AF-CRON-SECONDS", "warning")
-    assert check("triggers: [{type: schedule, cron: '@daily', timezone: Asia/Tokyo}]") == []
+    idle, seconds = check("triggers: [{type: schedule, cron: '0 30 9 * * MON'}]")
+    assert (idle.code, idle.severity) == ("AF-TRIGGER-IDLE", "warning")
+    assert (seconds.code, seconds.severity) == ("AF-CRON-SECONDS", "warning")
+    (idle,) = check("triggers: [{type: schedule, cron: '@daily', timezone: Asia/Tokyo}]")
+    assert idle.code == "AF-TRIGGER-IDLE"
+
+
+@pytest.mark.parametrize(("kind", "told"), [("type: webhook, path: /paid", ["AF-TRIGGER-IDLE"]), ("type: manual", [])])
+def test_a_trigger_that_nothing_listens_for_is_told(kind: str, told: list[str]) -> None:
+    assert [problem.code for problem in check(f"triggers: [{{{kind}}}]")] == told
 
 
 # --- size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -50,6 +51,8 @@ from agentflow.steps.own import OwnTypes
 from agentflow.store.rows import (
     RunQuery,
 )
+
+_IN_ITEM = re.compile(r"(?<!/case)\[\d+\]/[^/]+$")
 
 
 def show(common: Common, wanted: str, step: str | None, *, events: bool, tree: bool) -> int:
@@ -231,7 +234,7 @@ def step_lines(
     now = time.time()
     rows = [
         [
-            "  " * step.depth + (step.address if step.depth == 0 else step.address.rpartition("/")[2]),
+            "  " * step.depth + (step.address if step.depth == 0 else _inner(step.address)),
             {"wait_for_input": "wait", "wait_for_event": "event"}.get(step.type, step.type),
             _count(step),
             step_took(step, times, now),
@@ -252,6 +255,12 @@ def step_lines(
             every = desk.command(f"runs show {desk.short(run.id)} --step {quote(step.address)}")
             lines += printable(tolerated_lines(step.address, lost.get(step.address, ()), every))
     return lines
+
+
+def _inner(address: str) -> str:
+    """Name a step below the one around it; in a loop with the number of its item."""
+    found = _IN_ITEM.search(address)
+    return found[0] if found is not None else address.rpartition("/")[2]
 
 
 def _used(step: StepView) -> str:

@@ -20,6 +20,11 @@ from agentflow.expressions import ExpressionError, compile_condition
 _WORDS = "start stop disconnect reset new newsession newthread status debug verbose help switch workspace context ctx"
 RESERVED = frozenset(f"/{word}" for word in _WORDS.split())
 """Slash names that channels keep for themselves."""
+_INSTEAD = {
+    "schedule": "let cron, or a timer of systemd, call `agentflow run`; or repeat steps by `type: recur`",
+    "webhook": "`agentflow serve` starts runs by A2A and MCP; or let what gets the webhook call `agentflow run`",
+}
+"""Triggers that nothing listens for yet → how a run is started instead."""
 _Placed = tuple[Trigger, Spot]
 
 
@@ -36,6 +41,9 @@ def check_entries(workflow: Workflow, report: Report) -> None:
     usable = [one for one in _placed(workflow) if _usable(one[0])]
     _check_names(usable, report)
     for trigger, spot in usable:
+        if trigger.type in _INSTEAD and workflow.dialect == "agentflow":
+            what = f"nothing starts runs by a {trigger.type} yet: this trigger is kept, and does nothing"
+            report.add("AF-TRIGGER-IDLE", what, spot, hint=_INSTEAD[trigger.type], severity="warning")
         if trigger.type == "schedule":
             cron, timezone = spot.below("cron"), spot.below("timezone")
             check_cron(_get(trigger, "cron"), _get(trigger, "timezone"), cron, timezone, report)
