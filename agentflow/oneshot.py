@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, overload
 
@@ -116,7 +117,7 @@ async def run(
         ended = await _ended(engine, made.id, options.get("answers", {}), options.get("timeout"))
         asking = [wait.step for wait in await engine.waits(made.id)] if ended.waiting else []
     if asking and store == ":memory:" and options.get("check", True):
-        raise _stuck(ended, asking[0])
+        raise _stuck(ended, asking[0], options.get("answers", {}))
     return _checked(ended, output_model, check=options.get("check", True))
 
 
@@ -152,9 +153,10 @@ async def _answer(given: Any, wait: WaitView) -> Answer | Decline | ToolFailure:
     return value if isinstance(value, Answer | Decline | ToolFailure) else Answer(value)
 
 
-def _stuck(ended: Run[Any], step: str) -> RunFailedError:
+def _stuck(ended: Run[Any], step: str, answers: Mapping[str, Any]) -> RunFailedError:
     what = f'the run of "{ended.workflow}" waits for an answer, and a run in memory ends here'
-    hint = f'answers={{"{step}": …}}, or store="runs.db"'
+    near = get_close_matches(step, answers, 1)
+    hint = f'answers={{"{step}": …}}' + (f', not "{near[0]}"' if near else "") + ', or store="runs.db"'
     return RunFailedError(what, ended, code="AF-RUN-STUCK", hint=hint)
 
 
@@ -165,7 +167,18 @@ def _checked(ended: Run[Any], model: type[Any] | None, *, check: bool) -> Run[An
             raise RunFailedError(f'the run of "{ended.workflow}" was {ended.state}', ended, code="AF-RUN-CANCELED")
         where = f' at step "{failure.step}"' if failure.step else ""
         what = f'the run of "{ended.workflow}" failed{where}: {failure.told}'
-        raise RunFailedError(what, ended, code=failure.code, why=failure.why, hint=failure.hint)
+        error = RunFailedError(what, ended, code=failure.code, why=failure.why, hint=failure.hint)
+        for line in _frames(failure.data):
+            error.add_note(f"  {line}")
+        raise error
     if model is None or ended.state != "completed":
         return ended
     return replace(ended, output=typed(ended.output, model, f'the output of workflow "{ended.workflow}"'))
+
+
+def _frames(data: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the user's own frames of what a function raised, innermost last, and what led to it."""
+    yield from data.get("traceback", ())
+    for cause in data.get("causes", ()):
+        at = cause.get("at")
+        yield f"{cause['how']} {cause['message']}" + (f" ({at})" if at else "")

@@ -17,11 +17,18 @@ def without_broken(config: Config, problems: Sequence[Problem]) -> Config:
         DefinitionError: an error is of the config itself, or nothing would be left.
     """
     broken: dict[str, list[Problem]] = {}
+    modules: list[Problem] = []
     for problem in problems:
         if problem.severity == "error":
+            if problem.workflow is None and _is_of_module(problem):
+                modules.append(problem)
+                continue
             if problem.workflow is None or problem.count > 1:
                 raise DefinitionError(problems)
             broken.setdefault(problem.workflow, []).append(problem)
+    for found in broken.values():
+        if any(problem.code == "AF-STEP-TYPE" for problem in found):
+            found.extend(modules)
     callers: dict[str, list[str]] = {}
     for name, workflow in config.workflows.items():
         for called in calls_of(workflow):
@@ -40,3 +47,8 @@ def without_broken(config: Config, problems: Sequence[Problem]) -> Config:
     left = {name: workflow for name, workflow in config.workflows.items() if name not in broken}
     warnings = [problem for problem in problems if problem.severity == "warning" and problem.workflow not in broken]
     return replace(config, workflows=left, broken=broken, warnings=[*config.warnings, *warnings])
+
+
+def _is_of_module(problem: Problem) -> bool:
+    """Tell whether a module couldn't be imported: that concerns workflows whose step types nobody knows, no others."""
+    return problem.code.startswith("AF-PYTHON-") and problem.pointer.startswith("/python/modules/")

@@ -102,6 +102,14 @@ class Run(Generic[OutputT_co]):
     usage: Usage = NOTHING
     """What its steps have used, and the runs below it: tokens, and what they cost."""
 
+    def __repr__(self) -> str:
+        """Return what people look for: the rest, such as times and owners, is among its fields."""
+        shown = {"id": self.id, "workflow": self.workflow, "state": self.state, "input": self.input}
+        shown["paused"], shown["output"] = self.paused or None, self.output
+        shown["failure"] = self.failure.told if self.failure is not None else None
+        told = ", ".join(f"{name}={value!r}" for name, value in shown.items() if value is not None)
+        return f"{type(self).__name__}({told})"
+
     @property
     def ended(self) -> bool:
         """Whether it has come to its end."""

@@ -76,12 +76,16 @@ def config_of(
         raise _usage(f'host= takes "all", "own" or "none", not {host!r}')
     for kind, values in named.items():
         for name, value in (values or {}).items():
-            provider = isinstance(value, Mapping) or hasattr(value, "call" if kind == "tools" else "run")
+            methods = ("call",) if kind == "tools" else ("run", "answer")
+            runs = _has(value, ("run",))  # as agents of SDKs do
+            provider = _has(value, methods) or isinstance(value, Mapping)
             fits = callable(cast("object", value)) or provider
             if kind == "functions" and not callable(cast("object", value)):
                 raise _usage(f'functions={{"{name}": …}} takes a function, not {_shown(value)}')
             if not fits:
-                raise _usage(f'{kind}={{"{name}": …}} takes a function or a provider, not {_shown(value)}')
+                asks = f"async def {name}(prompt: str): return (await agent.run(prompt)).output"
+                hint = asks if kind == "agents" and runs else None
+                raise _usage(f'{kind}={{"{name}": …}} takes a function or a provider, not {_shown(value)}', hint)
             if kind == "functions" and ":" not in name:
                 raise _usage(f'functions={{"{name}": …}} takes names like "module:function"', f'"my:{name}"')
     alone = isinstance(workflows, Workflow | Mapping | str) or not isinstance(workflows, Iterable)
@@ -90,6 +94,10 @@ def config_of(
         if not isinstance(one, Workflow):
             raise _usage(f"workflows= takes workflows, not {_shown(one)}", "workflows=[Workflow(id=…, steps=…)]")
     return extended(config or Config(), cast("list[Workflow]", listed))
+
+
+def _has(value: object, methods: tuple[str, ...]) -> bool:
+    return all(hasattr(value, method) for method in methods)
 
 
 def _shown(value: Any) -> str:

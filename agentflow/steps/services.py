@@ -95,6 +95,8 @@ class ProcessServices:
         self.book: Book | None = book
         """Gives credentials where no step asks for them."""
         self._functions: dict[str, Callable[..., Any]] = dict(functions or {})
+        self._given: dict[str, Callable[..., Any]] = {}
+        """Functions that steps were given as objects."""
         self._loader = ModuleLoader(folder, python_modules)
         self._loaded: dict[str, Callable[..., Any]] = {}
         self._secrets = dict(env_values or {})
@@ -125,7 +127,7 @@ class ProcessServices:
 
     def loaded(self, target: str) -> Callable[..., Any] | None:
         """Return the function `module:function`, if it was used before."""
-        return self._functions.get(target) or self._loaded.get(target)
+        return self._functions.get(target) or self._given.get(target) or self._loaded.get(target)
 
     def knows(self, target: str) -> bool:
         """Tell whether the function `module:function` was given, or its module may be imported."""
@@ -147,12 +149,12 @@ class ProcessServices:
 
     def check_function(self, target: str) -> None:
         """Refuse a function that a python step may not name; raises StepError. One that is given in Python is meant."""
-        if target not in self._functions:
+        if target not in self._functions and target not in self._given:
             self.limits.check_function(target)
 
     def add_function(self, name: str, function: Callable[..., Any]) -> None:
-        """Add a function that python steps may use by a name."""
-        self._functions[name] = function
+        """Add a function that a step was given; one that the engine was given by that name comes before it."""
+        self._given[name] = function
 
     def secret(self, name: str) -> str | None:
         """Return a value of the config's `env`, or None."""
@@ -309,7 +311,10 @@ class ProcessServices:
         """
         provider = self._agents.get(name)
         if provider is None:
-            raise _unknown(f"Agent '{name}' not found", "AF-AGENT-UNKNOWN", nearest(name, self._agents))
+            hint = (
+                nearest(name, self._agents) or f'agents: {{{name}: …}} in the config; in Python agents={{"{name}": …}}'
+            )
+            raise _unknown(f"Agent '{name}' not found", "AF-AGENT-UNKNOWN", hint)
         return provider
 
     async def aclose(self) -> None:

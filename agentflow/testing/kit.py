@@ -12,7 +12,8 @@ import anyio
 
 from agentflow.config import Config, config_from, load_config
 from agentflow.definition.durations import parse_duration
-from agentflow.definition.models import Workflow
+from agentflow.definition.models import GivenStep, Workflow
+from agentflow.definition.nested import all_steps
 from agentflow.engine import Answer, Decline, Engine, ToolFailure, WaitView
 from agentflow.errors import AgentflowError
 from agentflow.store.contract import Store
@@ -229,7 +230,7 @@ async def harness(
         source: a config file, a loaded config, or workflows made in Python.
         tools: stubs of tools, by name.
         agents: stubs of agents, by name.
-        functions: stubs of what python steps call, by `module:function`.
+        functions: stubs of what python steps call, by `module:function`; by its name where a step was given a function.
         answers: scripted answers, by the id or the address of the step that waits.
         env: values of the config's `env`.
         skills: native skills to grant besides the config's, such as `native:shell`.
@@ -242,7 +243,7 @@ async def harness(
     Raises:
         DefinitionError: a workflow isn't valid.
     """
-    functions = functions or {}
+    functions = _whole_names(functions or {}, source)
     config = _config(source, functions, skills, env or {})
     clock = FakeClock(start)
     calls: list[Call] = []
@@ -267,13 +268,28 @@ async def harness(
             raise raised
 
 
+def _whole_names(functions: Mapping[str, Any], source: Source) -> Mapping[str, Any]:
+    """Return stubs by `module:function`; the function's name is enough where a step was given one of that name."""
+    if isinstance(source, str | Path):
+        return functions
+    workflows = source.workflows.values() if isinstance(source, Config) else _several(source)
+    steps = (step for workflow in workflows for step in all_steps(workflow))
+    given = {step.config["function"].partition(":")[2]: step.config["function"]
+             for step in steps if isinstance(step, GivenStep)}  # fmt: skip
+    return {given.get(name, name): value for name, value in functions.items()}
+
+
+def _several(source: Workflow | Iterable[Workflow]) -> list[Workflow]:
+    return [source] if isinstance(source, Workflow) else list(source)
+
+
 def _config(source: Source, functions: Iterable[str], skills: Iterable[str], env: Mapping[str, str]) -> Config:
     if isinstance(source, str | Path):
         config = load_config(source)
     elif isinstance(source, Config):
         config = source
     else:
-        workflows = [source] if isinstance(source, Workflow) else list(source)
+        workflows = _several(source)
         modules = tuple(dict.fromkeys(name.partition(":")[0] for name in functions))
         config = config_from(workflows, python_modules=modules, skills=list(skills), env=list(env))
     granted = {**config.skills, **{skill: {} for skill in skills if skill not in config.skills}}
@@ -286,6 +302,4 @@ def as_answer(value: Any) -> Answer | Decline | ToolFailure:
 
 
 def _text(error: Exception) -> str:
-    if isinstance(error, AgentflowError):
-        return error.what + (f": {error.why}" if error.why else "")
-    return f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, AgentflowError) else f"{type(error).__name__}: {error}"

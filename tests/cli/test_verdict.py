@@ -94,6 +94,21 @@ def test_a_file_of_two_workflows_has_none_to_start_by_itself_where_one_is_broken
     assert project.run("run", "two.yaml:a").returncode == 0
 
 
+def test_a_module_that_fails_breaks_the_workflows_that_need_its_step_types_alone(project: Any) -> None:
+    text = (
+        "python: {modules: [bad]}\nworkflows:\n"
+        "  a: {steps: [{id: s, type: set, value: 1}]}\n  b: {steps: [{id: s, type: shout}]}\n"
+    )
+    (project.folder / "bad.py").write_text("import af_nowhere\n", encoding="utf-8")
+    (project.folder / "agentflow.yaml").write_text(text, encoding="utf-8")
+    assert project.run("run", "a").returncode == 0
+    broken = project.run("run", "b")
+    assert broken.returncode != 0
+    assert 'has an unknown type "shout"' in broken.stderr
+    assert "No module named 'af_nowhere'" in broken.stderr
+    assert "No module named 'af_nowhere'" in project.run("validate").stderr
+
+
 def test_a_config_without_a_sound_workflow_is_refused_as_a_whole(project: Any) -> None:
     text = "workflows:\n  a: {steps: [{id: s, type: nothing}]}\n  b: text\n"
     (project.folder / "agentflow.yaml").write_text(text, encoding="utf-8")
