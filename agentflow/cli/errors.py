@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from agentflow.cli.console import Console, printable
-from agentflow.cli.failures import FRAMES, trace_lines
+from agentflow.cli.failures import FRAMES, last_words, trace_lines
 from agentflow.cli.shown import redacted_data
 from agentflow.codes import door
 from agentflow.errors import AgentflowError, DefinitionError, Failure, Place, Problem
@@ -129,7 +129,7 @@ def failure_lines(
         return printable([*lines, *(f"  hint: {hint}" for hint in hints)])
     from agentflow.definition.excerpt import render_problem  # noqa: PLC0415  only when something failed
 
-    problem = Problem(failure.code, message, place=place, label=label)
+    problem = Problem(failure.code, last_words(message), place=place, label=label)
     lines = render_problem(problem, {place.file: text}).rstrip("\n").split("\n")
     gutter = " " * (len(str(place.line)) + 1)
     lines += [f"{gutter}{' ' if n else '='} {line}" for n, line in enumerate(more)]

@@ -43,7 +43,7 @@ def event_told(event: Event) -> str:
     data: Mapping[str, Any] = event.data if is_object(event.data) else {}
     if event.type == "step_log":
         return one_line(str(data.get("text", "")), LIMIT)
-    if event.type == "step_started":
+    if event.type in ("step_started", "step_completed"):
         return _started(data)
     if event.type in ("step_failed", "run_failed", "run_rejected", "hook_failed"):
         return _failed(data)

@@ -33,12 +33,12 @@ def sentence(failure: Failure, limit: int) -> str:
     """Return a failure's message with the place in the user's code; a long message is cut, the place isn't."""
     place = failure.data.get("at")
     if not isinstance(place, str):
-        return one_line(_last_words(failure.message), limit)
+        return one_line(last_words(failure.message), limit)
     end = f" ({one_line(place, 200)})"
     return one_line(failure.message, max(limit - len(end), limit // 2)) + end
 
 
-def _last_words(message: str) -> str:
+def last_words(message: str) -> str:
     """Return a message without the frames of a Python program's traceback: what matters stands at its end."""
     before, trace, after = message.partition(_TRACEBACK)
     lines = after.strip().splitlines()

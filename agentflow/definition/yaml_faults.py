@@ -10,10 +10,13 @@ from agentflow.definition.places import spot
 from agentflow.errors import Place, Problem
 
 _TEMPLATE = re.compile(r"(input|steps|env|item|index|with|run|context)\b|\$\.")
+_COLON = "a colon starts a second value"
+_SCRIPT = re.compile(r"\s*(?:- )?(run):\s+\S")
+"""A text of a shell, in which quotes stand for the shell."""
 _UNSPACED = re.compile(r"^ *(-)([A-Za-z_]\w*:)(?= |$)(?![\s\S]*^ *- )", re.MULTILINE)
 """An item whose dash has grown together with its key, and no good item after it."""
 _HINTS = (
-    ("mapping values are not allowed", "a colon starts a second value", "quote a text that contains `: `"),
+    ("mapping values are not allowed", _COLON, "quote a text that contains `: `"),
     ("cannot start any token", "this character can't start a value", "quote the text, and indent with spaces only"),
     ("could not find expected ':'", "a key without a colon", "write `key: value`; quote texts over several lines"),
     ("found unexpected end of stream", "a quote isn't closed", "close it, or double a quote inside the text"),
@@ -77,6 +80,8 @@ def syntax_problem(error: Exception, text: str, file: str) -> Problem:
     if "\t" in line[: len(line) - len(line.lstrip())]:
         what, hint = "a tab in the indentation", "indent with spaces"
         index = line_start + line.index("\t")
+    elif what == _COLON and (key := _SCRIPT.match(line)) is not None:
+        hint = f"write `{key[1]}: |`, and the text on the lines below it"
     elif (dash := _UNSPACED.search(text[max(line_start - 400, 0) : line_start + len(line)])) is not None:
         index = max(line_start - 400, 0) + dash.start(1)
         what, hint = "no space after the dash of a list item", f"write `- {dash[2]}`"

@@ -28,6 +28,7 @@ ERROR = {"code": "AF-HTTP-STATUS", "message": "HTTP 503 from GET https://example
         ("step_canceled", {"reason": "run_canceled"}, "stopped: canceled with the run"),
         ("step_usage", {"tokens": 3}, 'step_usage: {"tokens": 3}'),
         ("step_completed", None, "completed"),
+        ("step_completed", {"attempt": 3}, "completed: attempt 3"),
     ],
 )
 def test_an_event_is_told_in_words(kind: str, data: dict[str, Any] | None, line: str) -> None:

@@ -118,3 +118,16 @@ def test_what_a_script_of_python_raised_is_told_without_its_frames() -> None:
     failure = Failure("AF-SCRIPT-EXIT", message)
     assert cause(failure, 80) == "Exit code 1: ValueError: no total in r1.json (lib.py:3)"
     assert cause(Failure("AF-SCRIPT-EXIT", "Exit code 2: one\ntwo"), 80) == "Exit code 2: one two"
+
+
+def test_run_tells_the_last_line_of_a_traceback_and_show_step_all_of_it(project: Any) -> None:
+    (project.folder / "bad.py").write_text("import nothing_here\n", encoding="utf-8")
+    (project.folder / "agentflow.yaml").write_text(
+        "skills: [native:shell]\nworkflows: {w: {steps: [{id: a, type: script, run: python3 bad.py}]}}\n",
+        encoding="utf-8",
+    )
+    told = project.run("run", "w", "-q").stderr.splitlines()
+    assert told[0] == (
+        "error[AF-SCRIPT-EXIT]: step \"a\": Exit code 1: ModuleNotFoundError: No module named 'nothing_here' (bad.py:1)"
+    )
+    assert "    import nothing_here\n" in project.run("runs", "show", "@last", "--step", "a").stdout

@@ -37,8 +37,7 @@ def _unknown(wanted: str, bare: str) -> NotFoundError:
     """Return the error for a code that isn't in the table; what all codes have in common makes none of them near."""
     area = [known for known in CODES if known.startswith(f"AF-{bare}-")]
     near = area or [f"AF-{known}" for known in nearest(bare, [known.removeprefix("AF-") for known in CODES])]
-    areas = dict.fromkeys(known.split("-")[1] for known in sorted(CODES))
-    hint = f"did you mean {', '.join(near[:3])}?" if near else f"codes begin with AF-, then {', '.join(areas)}"
+    hint = f"did you mean {', '.join(near[:3])}?" if near else "a code stands in brackets in its message: AF-REF-STEP"
     return NotFoundError(f'there is no code "{wanted}"', code="AF-CODE-UNKNOWN", hint=hint)
 
 
