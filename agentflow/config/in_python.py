@@ -20,6 +20,7 @@ from agentflow.definition.canonical import unfit_value
 from agentflow.definition.config_file import ConfigFile, Module
 from agentflow.definition.faults import Faults, shown
 from agentflow.definition.models import Workflow
+from agentflow.definition.nested import with_called
 from agentflow.definition.parse import Parsed, parse_workflow, to_data
 from agentflow.definition.pointers import join
 from agentflow.definition.types import TypeLookup
@@ -103,7 +104,7 @@ def _workflows(given: Any) -> list[Workflow]:
         if not isinstance(one, Workflow):
             what = f"config_from takes workflows, not {shown(one)}"
             raise DefinitionError([Problem("AF-STEP-INVALID", what, hint="config_from([Workflow(id=…, steps=…)])")])
-    return listed
+    return with_called(listed)
 
 
 def _callers(kept: Mapping[str, Workflow], new: Collection[str], base: Config) -> list[str]:

@@ -376,6 +376,24 @@ class Workflow(Model):
         return self.label or self.id
 
 
+class CallingStep(Step):
+    """A step that calls a workflow which was given as an object: it comes along."""
+
+    _called: Workflow | None = PrivateAttr(default=None)
+
+    @property
+    def called(self) -> Workflow | None:
+        """The workflow."""
+        return self._called
+
+    @classmethod
+    def of(cls, step: Step, called: Workflow) -> CallingStep:
+        """Return a step together with the workflow that it calls."""
+        made = cls.model_construct(**{name: getattr(step, name) for name in step.model_fields_set})
+        made._called = called
+        return made
+
+
 Body.model_rebuild()
 Step.model_rebuild()
 Workflow.model_rebuild()

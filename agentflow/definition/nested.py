@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from agentflow.definition.models import Step, Workflow
+from agentflow.definition.models import CallingStep, Step, Workflow
 
 
 def all_steps(workflow: Workflow) -> Iterator[Step]:
@@ -35,3 +35,18 @@ def can_undo(step: Step) -> bool:
             return True
         stack.extend(each for body in inner.bodies.values() for each in body.steps)
     return False
+
+
+def called_by(workflow: Workflow) -> Iterator[Workflow]:
+    """Yield the workflows that steps were given as objects."""
+    for step in all_steps(workflow):
+        if isinstance(step, CallingStep) and step.called is not None:
+            yield step.called
+
+
+def with_called(workflows: Iterable[Workflow]) -> list[Workflow]:
+    """Return workflows, and after them those that come along with their steps, each once."""
+    found = list(workflows)
+    for workflow in found:  # it grows meanwhile
+        found.extend(each for each in called_by(workflow) if each not in found)
+    return found

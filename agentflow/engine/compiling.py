@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from agentflow.data import canonical, digest
 from agentflow.definition.canonical import to_data
 from agentflow.definition.models import Defaults, GivenStep, Workflow
-from agentflow.definition.nested import all_steps
+from agentflow.definition.nested import all_steps, called_by
 from agentflow.engine.host.environment import Environment
 from agentflow.engine.plan.frame import RUN_PARALLEL
 from agentflow.engine.program import Program
-from agentflow.errors import AgentflowError, ConflictError, NotFoundError
+from agentflow.errors import AgentflowError, ConflictError, DefinitionError, NotFoundError, Problem
 
 if TYPE_CHECKING:
     from agentflow.config import Config
@@ -75,6 +75,7 @@ def reloaded(env: Environment, old: Config, new: Config) -> Config:
 def compiled(env: Environment, workflow: Workflow, config: Config) -> Program:
     """Return a checked workflow ready to run, with the config's defaults where it has none."""
     _take_functions(env, workflow)
+    _take_called(env, workflow, config)
     effective = with_defaults(workflow, config)
     raw = canonical(to_data(effective))
     name = digest(raw)
@@ -89,6 +90,17 @@ def _take_functions(env: Environment, workflow: Workflow) -> None:
         if isinstance(step, GivenStep) and step.function is not None:
             env.services.add_function(step.config["function"], step.function)
             env.checker.grant("python")
+
+
+def _take_called(env: Environment, workflow: Workflow, config: Config) -> None:
+    """Know the workflows that come along with a workflow's steps by their ids."""
+    for called in called_by(workflow):
+        known = env.catalog.originals.get(called.id)
+        if known is None:
+            register(env, called, config)
+        elif known != called:
+            what = f'workflow "{workflow.id}" calls another "{called.id}" than this engine has by that id'
+            raise DefinitionError([Problem("AF-WORKFLOW-DUPLICATE", what, hint="give one of them another id")])
 
 
 def with_defaults(workflow: Workflow, config: Config) -> Workflow:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Unpack
 
 from agentflow.definition.given import function_name
-from agentflow.definition.models import GivenStep, Step, Workflow
+from agentflow.definition.models import CallingStep, GivenStep, Step, Workflow
 from agentflow.steps.building import Common, Moment, Schema, Span, schema_of, step
 from agentflow.steps.unset import UNSET
 
@@ -381,9 +381,10 @@ def workflow(id: str, *, workflow: str | Workflow, input: Any = _NO, **common: U
 
     Args:
         id: unique in its scope.
-        workflow: its id, or the workflow itself, which the engine has to be given, too.
+        workflow: its id, or the workflow itself, which comes along.
         input: its input; default: the step's `with_`.
         common: the common fields.
     """
-    called = workflow.id if isinstance(workflow, Workflow) else workflow
-    return step(id, "workflow", {"workflow": called, "input": input}, common)
+    if isinstance(workflow, Workflow):
+        return CallingStep.of(step(id, "workflow", {"workflow": workflow.id, "input": input}, common), workflow)
+    return step(id, "workflow", {"workflow": workflow, "input": input}, common)

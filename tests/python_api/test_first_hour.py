@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from pydantic import BaseModel
 import agentflow
 from agentflow import (
     AgentAsks,
+    Answer,
     Context,
     DefinitionError,
+    Engine,
     EventWait,
     InputError,
     Park,
@@ -22,7 +25,7 @@ from agentflow import (
     Workflow,
     step,
 )
-from agentflow.steps import agent_run, set_
+from agentflow.steps import agent_run, set_, wait_for_input, workflow
 
 pytestmark = pytest.mark.anyio
 
@@ -223,3 +226,33 @@ async def test_names_of_an_input_take_types_beside_the_short_form() -> None:
 def test_what_is_no_type_is_refused_as_a_schema(fields: Any) -> None:
     with pytest.raises(DefinitionError, match=r'workflow "w": .* is no type that data can have'):
         Workflow(id="w", steps=one, **fields)
+
+
+def calling(factor: int, id: str = "calls") -> Workflow:  # noqa: A002  named as in the config
+    """Return a workflow that calls one, which calls another with a function."""
+    inner = Workflow(id="inner", input={"n": "integer"}, steps=double.step(input={"number": "{input.n}"}))
+    given = {"of": "{steps.in}", "f": factor}
+    middle = Workflow(
+        id="middle",
+        input={"n": "integer"},
+        steps=[workflow("in", workflow=inner, input={"n": "{input.n}"}), set_("b", value=given)],
+    )
+    first, again = (workflow(name, workflow=middle, input={"n": n}) for name, n in (("first", 2), ("again", 3)))
+    return Workflow(id=id, steps=[first, wait_for_input("ask", message="?"), again])
+
+
+async def test_a_workflow_that_a_step_calls_comes_along_into_another_process_too(tmp_path: Path) -> None:
+    assert await result(*calling(1).steps, answers={"ask": 1}) == {"of": 6, "f": 1}
+    async with Engine.open(tmp_path / "runs.db") as engine:
+        run = await engine.start(calling(1))
+        assert (await engine.wait(run.id)).waiting
+        with pytest.raises(DefinitionError, match='workflow "other" calls another "middle" than this engine has'):
+            await engine.start(calling(2, "other"))
+    async with Engine.open(tmp_path / "runs.db", workflows=[calling(1)]) as engine:
+        await engine.resume(run.id, Answer(True))
+        assert (await engine.wait(run.id)).output == {"of": 6, "f": 1}
+
+
+def test_two_workflows_of_one_id_are_refused_also_where_one_comes_along() -> None:
+    with pytest.raises(DefinitionError, match='two workflows have the id "middle"'):
+        agentflow.config_from([calling(1), calling(2, "other")])
