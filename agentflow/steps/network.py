@@ -31,6 +31,8 @@ _PRIVATE = tuple(
     )
 )
 """Opened by `private: true`."""
+_SHOWN = 6
+"""Rules from which on not all are repeated in a hint."""
 _SPECIAL = tuple(
     map(
         ipaddress.ip_network,
@@ -143,7 +145,7 @@ class Policy:
 
     def _edit(self, limit: str, listed: Sequence[str], missing: str) -> str:
         """Return what would have to stand in the config."""
-        shown = [*listed, missing] if len(listed) < 6 else ["…", missing]
+        shown = [*listed, missing] if len(listed) < _SHOWN else ["…", missing]
         quoted = ", ".join(f'"{each}"' for each in shown)
         return f"if it is meant, in the config: {self.section.written % f'{{{limit}: [{quoted}]}}'}"
 
@@ -161,6 +163,9 @@ class Policy:
             )  # fmt: skip
         if is_private(ip) and not (self.private or named):
             field = self.section.private or f'{self.section.allow}: ["{host}"]'
+            listed = ", ".join(f'"{rule.written}"' for rule in self.allow or ())
+            if self.section.private and listed and len(self.allow or ()) < _SHOWN:
+                field = f"{field}, {self.section.allow}: [{listed}]"
             raise _denied(
                 f'"{host}" has the private address {address}, which {self.section.name} doesn\'t allow',
                 f"if it is meant, in the config: {self.section.written % f'{{{field}}}'}",

@@ -66,3 +66,15 @@ def test_an_item_that_there_was_not_is_refused_with_those_that_there_were(projec
     assert 'step "each" had no iteration 10' in refused.stderr
     assert "each[0] to each[9]" in refused.stderr
     assert len(project.json("runs", "list")["runs"]) == 1
+
+
+def test_a_request_that_only_reads_is_not_told_as_an_effect_outside(project: Any) -> None:
+    steps = "".join(
+        f"      - {{id: {name}, type: api_call, url: 'http://127.0.0.1:1/', method: {method}, on_error: continue}}\n"
+        for name, method in (("read", "GET"), ("write", "POST"))
+    )
+    (project.folder / "agentflow.yaml").write_text(
+        'skills: {"native:network": {private: true}}\nworkflows:\n  w:\n    steps:\n' + steps, encoding="utf-8"
+    )
+    project.run("run", "w", "-q")
+    assert project.json_of("runs", "retry", "@last", "--from", "read", "--dry-run", "--json")["unsafe"] == ["write"]

@@ -118,6 +118,13 @@ async def test_private_and_special_addresses_are_refused(address: str) -> None:
     assert recorder.connected == []
 
 
+async def test_what_opens_private_addresses_is_told_with_the_hosts_that_are_listed_already() -> None:
+    with pytest.raises(StepError) as caught:
+        await get("http://127.0.0.1/", {"allow": ["127.0.0.1", "a.example"]}, {"127.0.0.1": ["127.0.0.1"]}, Recorder())
+    field = 'private: true, allow: ["127.0.0.1", "a.example"]'
+    assert caught.value.hint == f'if it is meant, in the config: skills: {{"native:network": {{{field}}}}}'
+
+
 @pytest.mark.parametrize("address", PRIVATE)
 async def test_private_addresses_are_open_when_the_config_says_so(address: str) -> None:
     recorder = Recorder()

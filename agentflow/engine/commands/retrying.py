@@ -226,9 +226,15 @@ def _unsafe(program: Program, kept: Kept, rows: Sequence[StepRow]) -> list[str]:
             place = find(program, row.address)
         except NotFoundError:  # the new definition doesn't have it any more
             continue
-        if place.step.container is None and (place.step.step.at_most_once or place.step.spec.unsafe):
+        step = place.step.step
+        if place.step.container is None and (step.at_most_once or (place.step.spec.unsafe and not _only_reads(step))):
             found.append(place.address)
     return found
+
+
+def _only_reads(step: Step) -> bool:
+    """Tell whether a step sends a request that by its method changes nothing."""
+    return step.type == "api_call" and step.config.get("method", "GET") in ("GET", "HEAD", "OPTIONS")
 
 
 def _top(program: Program, rows: Sequence[StepRow]) -> dict[str, StepRow]:
