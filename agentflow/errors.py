@@ -89,7 +89,8 @@ class AgentflowError(Exception):
 
     def __str__(self) -> str:
         """Return what happened and why, in one line, as logs have it."""
-        return f"{self.what}: {'; '.join(self.why.splitlines())}" if self.why else self.what
+        why = "; ".join(line.strip(" ;") for line in self.why.splitlines()) if self.why else ""
+        return f"{self.what}: {why}" if why else self.what
 
 
 class DefinitionError(AgentflowError):

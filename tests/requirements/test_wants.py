@@ -75,5 +75,5 @@ async def test_a_strict_workflow_is_refused_with_all_that_it_lacks_and_starts_wh
         with pytest.raises(InputError) as refused:
             await engine.start("main", principal=Principal("bob"))
         assert refused.value.code == "AF-SKILL-MISSING"
-        assert str(refused.value) == "Missing skills: google:drive (drive.readonly), github, crm, desk"
+        assert refused.value.what == "Missing skills: google:drive (drive.readonly), github, crm, desk"
         assert await engine.start("main", principal=Principal("ann"))
