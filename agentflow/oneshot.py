@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,7 +17,7 @@ from agentflow.definition.models import Workflow
 from agentflow.engine import Answer, Decline, Engine, Run, ToolFailure, WaitView
 from agentflow.engine.locating import locate
 from agentflow.engine.typed import typed
-from agentflow.errors import AgentflowError, RunFailedError
+from agentflow.errors import AgentflowError, InputError, RunFailedError
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -132,10 +133,23 @@ async def _ended(engine: Engine, run_id: str, answers: Mapping[str, Any], timeou
                 if not scripted:
                     return now
                 for wait, key in scripted:
-                    await engine.resume(wait.id, await _answer(answers[key], wait))
+                    with _told_of(wait):
+                        await engine.resume(wait.id, await _answer(answers[key], wait))
     except TimeoutError:
         await engine.cancel(run_id)
         raise TimeoutError(f"the run took longer than {timeout} s, and was canceled") from None
+
+
+@contextmanager
+def _told_of(wait: WaitView) -> Generator[None]:
+    """Say of an answer that doesn't fit whose it is, as nobody can look at the wait: it was given in advance."""
+    try:
+        yield
+    except InputError as error:
+        what = f'the answer to step "{wait.step}" doesn\'t fit'
+        raise InputError(
+            what, code=error.code, why=error.why, data=error.data, hint=f"its schema is {wait.schema}"
+        ) from None
 
 
 def _key(engine: Engine, wait: WaitView, answers: Mapping[str, Any]) -> str | None:

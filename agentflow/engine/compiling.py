@@ -127,7 +127,12 @@ def program_of(env: Environment, config: Config, workflow: str | Workflow) -> Pr
             env.catalog.lend(workflow, known)
         return known
     if not isinstance(workflow, str):  # pyright: ignore[reportUnnecessaryIsInstance]  users may give anything
-        what = f"a run is started of a workflow or its id, not of an object of {type(workflow).__name__}"
+        given = (
+            f"the class {workflow.__name__}"
+            if isinstance(workflow, type)
+            else f"an object of {type(workflow).__name__}"
+        )
+        what = f"a run is started of a workflow or its id, not of {given}"
         raise AgentflowError(what, code="AF-USAGE", hint='engine.start("report", {…})')
     program = env.catalog.current.get(workflow)
     if program is None:

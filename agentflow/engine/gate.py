@@ -88,7 +88,7 @@ class Gate:
         try:
             raw = admit(value, self._sizes[door.limit] if door.limit else None)
         except UnfitError as error:
-            refuse(error, door)
+            refuse(error, door, _part(value))
         if door.step and self.redactor.suspects(raw) and not isinstance(value, Handle):
             return encode(self.redactor.value(decode(raw), found))
         return raw
@@ -136,10 +136,16 @@ def _detail(value: object) -> Any:
         return f"(can't be kept: {error})"
 
 
-def refuse(error: UnfitError, door: Door) -> NoReturn:
+def _part(value: object) -> str | None:
+    """Return what is to be given in the place of what an SDK's agent has returned: the part that is its answer."""
+    name = next((name for name in ("final_output", "output") if hasattr(value, name)), None)
+    return f"return its .{name}, not the whole {type(value).__name__}" if name is not None else None
+
+
+def refuse(error: UnfitError, door: Door, instead: str | None = None) -> NoReturn:
     """Raise a door's error for what isn't data, or is too large."""
     code = door.large if error.large else door.code
-    hint = door.hint if error.large else None
+    hint = door.hint if error.large else instead
     raised: AgentflowError
     if door.step:
         raised = StepError(told(error, door), code=code, kind="invalid", retryable=False, hint=hint)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import agentflow
-from agentflow import AgentflowError, RunFailedError, Workflow, step
+from agentflow import AgentflowError, InputError, RunFailedError, Workflow, step
 from agentflow.steps import agent_run, wait_for_input
 from agentflow.testing import harness, in_turn
 
@@ -84,3 +84,29 @@ async def test_a_stub_takes_the_place_of_a_function_that_a_step_was_given(name: 
         run = await h.run("w")
         run.completed(output=7)
         assert run.step("fetch").attempts == 2
+
+
+async def test_an_answer_that_does_not_fit_is_told_with_its_step_and_schema() -> None:
+    asks = wait_for_input("ask", message="Good?", schema=bool)
+    with pytest.raises(InputError) as caught:
+        await agentflow.run(Workflow(id="w", steps=asks), answers={"ask": "maybe"})
+    assert str(caught.value).startswith('the answer to step "ask" doesn\'t fit: ')
+    assert caught.value.hint == "its schema is {'type': 'boolean'}"
+
+
+class Answered:
+    """What an SDK's agent returns."""
+
+    def __init__(self) -> None:
+        self.output = "hello"
+
+
+@step
+def asked() -> Any:
+    return Answered()
+
+
+async def test_a_result_of_an_sdk_is_refused_with_the_part_that_is_meant() -> None:
+    error = await failed(asked)
+    assert error.what.endswith("the result can't be kept: Answered has no JSON form")
+    assert error.hint == "return its .output, not the whole Answered"
