@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from agentflow.data import canonical
+from agentflow.definition.format_samples import FORMATS
 from agentflow.redaction import current
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ def _said(error: ValidationError) -> str:
         return "it may not be given here"
     context: list[list[ValidationError]] = getattr(error.kind, "context", None) or []
     if not context:
-        return error.message
+        sample = FORMATS.get(str(getattr(error.kind, "format", None)))
+        return f"{error.message}, such as {sample}" if sample is not None else error.message
     given = error.message.rpartition(" is not valid under ")[0]
     allowed = [_allowed(branch, error) for branch in context]
     if given and all(allowed):

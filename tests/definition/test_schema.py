@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from agentflow.config.load import load_text
 from agentflow.definition.field_names import written
+from agentflow.definition.json_schema import errors_of, make_validator
 from agentflow.definition.models import Model
 from agentflow.definition.schema import Draft, config_schema
 from agentflow.definition.schema.examples import EXAMPLES
@@ -214,3 +215,8 @@ def test_fields_have_descriptions_and_types_their_branch() -> None:
     assert schema["$defs"]["ConfigFile"]["properties"]["durability"]["description"]
     assert schema["$defs"]["ConfigFile"]["properties"]["limits"]["description"] == "Limits of runs and of the process."
     assert "$defs" not in made("draft-07")
+
+
+def test_a_text_of_another_format_is_told_with_one_that_fits() -> None:
+    validator = make_validator({"type": "object", "properties": {"day": {"type": "string", "format": "date"}}})
+    assert errors_of(validator, {"day": "24.12.2026"}) == ['day: "24.12.2026" is not a "date", such as 2026-01-31']
