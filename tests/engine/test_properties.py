@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from agentflow.faultpoints import POINTS
 from tests.engine import invariants as inv
+from tests.engine.contending import contended
 from tests.engine.oracle import Ambiguous, Oracle
 from tests.engine.plans import Plan, flows
 from tests.engine.world import Crash, Kill, Look, Meddler, World
@@ -142,10 +143,11 @@ def hold(world: World, looks: Sequence[Look]) -> None:
 
 
 Run = Callable[..., World]
+FORETOLD = flows() | flows() | flows() | contended()
 KINDS = pytest.mark.parametrize(
     ("check", "given_"),
     [
-        pytest.param(the_end_is_the_oracles, {"plan": flows()}, id="foretold"),
+        pytest.param(the_end_is_the_oracles, {"plan": FORETOLD}, id="foretold"),
         pytest.param(the_race_ends_well, {"plan": flows(racing=True)}, id="racing"),
         pytest.param(the_race_ends_well, {"plan": flows() | flows(racing=True), "meddle": MEDDLERS}, id="meddled"),
     ],

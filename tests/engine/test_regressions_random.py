@@ -51,6 +51,14 @@ FORETOLD = {
     "a step whose host died after its wait has an attempt of its own, also when it is read anew": (
         Plan("asks", gate="call approved"),
     ),
+    "who waits for a run hears of a wait that has the slot for which a child run waits": (
+        Plan("box", "sequence", parallel=True, body=(Plan("ask", "wait", key=1),)),
+        Plan("child", "sub", parallel=True, body=(Plan("in", "sub", body=(Plan("call", key=1),)),)),
+    ),
+    "so he does where the host has died before it could tell": (
+        Plan("box", "sequence", parallel=True, key=1, body=(Plan("ask", "wait"),)),
+        Plan("late", parallel=True, pause=True, key=1),
+    ),
 }
 _AGAIN = Plan("all", "each", fails=3, tries=3, action="retry", rounds=3, key=1)
 BUDGETED = {

@@ -200,7 +200,7 @@ class Committer:
                     if change.grants or change.deadlocked:
                         granted.append(change)
                     # perhaps only waits are left, or who was held back for the sake of these needn't be any more
-                    if change.queued and (run.waits or run.children or tree.treasury is not None):
+                    if change.queued and (run.waits or run.children or run.parent_run or tree.treasury):
                         unclaimed.append(run)
             tree.touched.clear()
             if unclaimed:

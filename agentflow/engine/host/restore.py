@@ -63,6 +63,8 @@ def restore(
         run = tree.runs[item.row.run]
         if run.parent_run is not None and item.row.parent_step is not None:
             run.parent = run.parent_run.live.get(item.row.parent_step)
+        if run.queueing:  # since it came to that, nobody may have looked whether only waits are left
+            tree.touched[run.key] = run
     if tree.treasury is not None:
         budgeting.look_around(tree, tree.treasury)
     return tree

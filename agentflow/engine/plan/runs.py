@@ -329,7 +329,7 @@ def _leave_out(run: RunState, scope: Scope) -> None:
 def visible_state(run: RunState) -> State:
     """Return the A2A state of a run that hasn't ended (semantics: waiting only when nothing else can go on).
 
-    A step that waits for a slot can't: the run's own wait may be what holds it.
+    A step that waits for a slot can't: the run's own wait, or one beside it, may be what holds it.
     """
     if run.moving or (run.timing and not run.paused):
         return "working"
@@ -339,11 +339,18 @@ def visible_state(run: RunState) -> State:
             kinds.add("input")
         elif child.state == "auth-required":
             kinds.add("auth")
-        else:
+        elif not _only_queues(child):
             return "working"
     if not kinds:
         return "working"
     return "auth-required" if kinds == {"auth"} else "input-required"
+
+
+def _only_queues(run: RunState) -> bool:
+    """Tell whether steps wait for slots in a run, or in those below it, and nothing else is to be done in these."""
+    if run.moving or (run.timing and not run.paused) or not (run.queueing or run.children):
+        return False
+    return all(child.state != "working" or _only_queues(child) for child in run.children.values())
 
 
 def update_states(run: RunState) -> None:
