@@ -193,6 +193,7 @@ def test_a_command_reads_all_that_it_is_given(own: Project, lines: int) -> None:
     assert own.run("--version", stdin=flow).returncode == 0  # it reads nothing of it
 
 
+@pytest.mark.slow
 def test_a_command_that_hangs_is_killed_and_the_next_one_runs(own: Project) -> None:
     with pytest.raises(subprocess.TimeoutExpired) as caught:
         own.forker.run(["run", "hang", "-q"], cwd=own.folder, environ=own.environ, limit=10)

@@ -190,7 +190,7 @@ class Server:
         if not (folder / "agentflow.yaml").exists():
             (folder / "agentflow.yaml").write_text(config, encoding="utf-8")
             (folder / "slowly.py").write_text(PYTHON, encoding="utf-8")
-        command = ["serve", "--port", "0", "--grpc-port", "0", "--json", *words]
+        command = ["serve", "--port", "0", "--grpc-port", "0", "--json", "--grace", "1", *words]
         self.errors = (folder / "errors.txt").open("w+", encoding="utf-8")
         self.process, self._printed = start(
             command, cwd=folder, env={**clean_environ(), **(env or {})}, stderr=self.errors

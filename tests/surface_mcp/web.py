@@ -38,7 +38,7 @@ class Web:
             (folder / "shop.py").write_text(module, encoding="utf-8")
         own = {name: value for name, value in clean_environ().items() if not name.startswith("AGENTFLOW_")}
         with (folder / "stderr").open("a", encoding="utf-8") as log:
-            command = ["serve", "--port", "0", "--json", *words]
+            command = ["serve", "--port", "0", "--json", "--grace", "1", *words]
             self._process, self._printed = start(command, cwd=folder, env={**own, **(env or {})}, stderr=log)
         line = self._printed.readline()
         assert line, (folder / "stderr").read_text("utf-8")
