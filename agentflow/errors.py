@@ -90,7 +90,7 @@ class AgentflowError(Exception):
     def __str__(self) -> str:
         """Return what happened and why, in one line, as logs have it."""
         why = "; ".join(line.strip(" ;") for line in self.why.splitlines()) if self.why else ""
-        return f"{self.what}: {why}" if why else self.what
+        return f"{self.what.removesuffix('.')}: {why}" if why else self.what
 
 
 class DefinitionError(AgentflowError):

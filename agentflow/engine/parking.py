@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 from agentflow.definition.durations import parse_duration
 from agentflow.definition.times import parse_time
 from agentflow.engine.gate import STATE, WAIT, Gate
-from agentflow.steps.contract import EventWait, Park, Timer, Wait
+from agentflow.errors import StepError
+from agentflow.steps.contract import Park
 from agentflow.steps.unset import UNSET
+from agentflow.steps.waits import EventWait, Timer, Wait, WaitKind
 
 
 def admitted(gate: Gate, what: Park) -> Park:
@@ -36,6 +39,16 @@ def admitted(gate: Gate, what: Park) -> Park:
 
 def _read(on: Wait | Timer | EventWait) -> Wait | Timer | EventWait:
     """Return what a step waits for, its times read: own step types may write anything there."""
+    if not isinstance(on, Wait | Timer | EventWait):  # pyright: ignore[reportUnnecessaryIsInstance]  users may give anything
+        what = f"a step waits on Wait(…), Timer(…) or EventWait(…), not on an object of {type(on).__name__}"
+        raise StepError(
+            what, code="AF-RESULT-INVALID", kind="invalid", retryable=False, hint='Wait("input", "Send it?")'
+        )
+    if isinstance(on, Wait) and on.kind not in get_args(WaitKind):
+        what = f"a wait is of kind {', '.join(get_args(WaitKind))}, not {on.kind!r}"
+        raise StepError(
+            what, code="AF-RESULT-INVALID", kind="invalid", retryable=False, hint='Wait("input", "Send it?")'
+        )
     if isinstance(on, Timer):
         return replace(on, due=parse_time(on.due))
     if on.timeout is not None:

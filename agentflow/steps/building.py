@@ -231,7 +231,9 @@ def _has_step(value: Any) -> bool:
 
 def _no_data(what: str, value: Any, error: UnfitError) -> DefinitionError:
     said = f"{what} holds a value that has no JSON form: {error}"
-    return DefinitionError([Problem("AF-STEP-INVALID", said, hint=_instead(value))])
+    named = error.path.startswith(("tools", "skills"))
+    hint = f'{error.path.partition("[")[0]}=["…"]: they are given by name' if named else _instead(value)
+    return DefinitionError([Problem("AF-STEP-INVALID", said, hint=hint)])
 
 
 def _instead(value: Any) -> str | None:
@@ -242,7 +244,7 @@ def _instead(value: Any) -> str | None:
         given: Any = value  # pyright: ignore[reportUnknownVariableType]  whatever was given
         return next((hint for one in (given.values() if is_object(given) else given) if (hint := _instead(one))), None)
     name = getattr(value, "__name__", None)
-    if isinstance(name, str) and callable(value) and not isinstance(value, type):
+    if isinstance(name, str) and name.isidentifier() and callable(value) and not isinstance(value, type):
         return f'"{{steps.{name}}}" is the result of a step that calls it; a condition step or a switch asks a function'
     return None
 

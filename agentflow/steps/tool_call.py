@@ -83,9 +83,11 @@ def _server(state: Any) -> str | None:
     return server if isinstance(server, str) else None
 
 
-def _hint(error: LookupError, name: str) -> str | None:
+def _hint(error: LookupError, name: str) -> str:
     hint = error.args[0] if error.args else None
-    return hint if isinstance(hint, str) and hint and hint != name else None
+    if isinstance(hint, str) and hint and hint != name:
+        return hint
+    return f'tools: {{{name}: …}} in the config; in Python tools={{"{name}": …}}'
 
 
 TYPES: tuple[StepType, ...] = (

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import agentflow
-from agentflow import AgentflowError, InputError, RunFailedError, Workflow, step
-from agentflow.steps import agent_run, wait_for_input
+from agentflow import AgentflowError, InputError, Park, RunFailedError, Wait, Workflow, step
+from agentflow.steps import agent_run, tool_call, wait_for_input
 from agentflow.testing import harness, in_turn
 
 pytestmark = pytest.mark.anyio
@@ -110,3 +110,29 @@ async def test_a_result_of_an_sdk_is_refused_with_the_part_that_is_meant() -> No
     error = await failed(asked)
     assert error.what.endswith("the result can't be kept: Answered has no JSON form")
     assert error.hint == "return its .output, not the whole Answered"
+
+
+@step
+def waits_on_text() -> Any:
+    return Park("Send it?")  # pyright: ignore[reportArgumentType]  what type checkers refuse
+
+
+@step
+def waits_strangely() -> Any:
+    return Park(Wait("approval", "Send it?"))  # pyright: ignore[reportArgumentType]  what type checkers refuse
+
+
+async def test_what_a_step_can_not_wait_on_is_no_fault_of_ours() -> None:
+    error = await failed(waits_on_text)
+    assert error.what.endswith("a step waits on Wait(…), Timer(…) or EventWait(…), not on an object of str")
+    assert error.hint == 'Wait("input", "Send it?")'
+    error = await failed(waits_strangely)
+    assert error.what.endswith("a wait is of kind input, event, tool, auth, operator, not 'approval'")
+
+
+async def test_a_tool_is_named_where_a_step_lists_it_and_given_where_it_is_run() -> None:
+    with pytest.raises(AgentflowError) as caught:
+        agent_run("a", agent="writer", tools=[fetch])  # pyright: ignore[reportArgumentType]  what type checkers refuse
+    assert caught.value.__notes__ == ['  hint: tools=["…"]: they are given by name']
+    error = await failed(tool_call("a", tool_name="mail"))
+    assert error.hint == 'tools: {mail: …} in the config; in Python tools={"mail": …}'
