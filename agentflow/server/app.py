@@ -11,7 +11,7 @@ import anyio
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from agentflow import __version__
@@ -44,7 +44,11 @@ def create_app(
     known = who or who_of([engine.config for engine in engines], os.environ)
     agents, speaking = agents_of(engines, url, known, leaving or anyio.Event(), grpc), surfaces().on
     return Starlette(
-        routes=[Route("/healthz", _health(new_id())), *_routes(agents, speaking, url)],
+        routes=[
+            Route("/", _index(agents, speaking)),
+            Route("/healthz", _health(new_id())),
+            *_routes(agents, speaking, url),
+        ],
         middleware=[Middleware(Asking, who=known)],
         lifespan=_lifespan(agents, speaking),
     )
@@ -97,6 +101,20 @@ def _of(agent: Agent, speaking: Sequence[Surface], named: Mapping[str, Agent]) -
         *connecting.routes(agent.engine, agent.url),
         *(route for each in speaking for route in each.routes(agent, named)),
     ]
+
+
+def _index(agents: Sequence[Agent], speaking: Sequence[Surface]) -> Callable[[Request], Awaitable[Response]]:
+    """Return what a person reads who opens the server's address: where its doors are."""
+    lines = [f"agentflow {__version__}"]
+    for agent in agents:
+        lines += ["", agent.engine.config.name]
+        lines += [f"  {place.name:<14} {place.url}" for each in speaking for place in each.places(agent)]
+    lines += ["", "What waits for an answer: agentflow waits", ""]
+
+    async def index(_: Request) -> Response:
+        return PlainTextResponse("\n".join(lines))
+
+    return index
 
 
 def _health(instance: str) -> Callable[[Request], Awaitable[Response]]:

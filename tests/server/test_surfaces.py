@@ -1,4 +1,4 @@
-"""What is served where a surface lacks a package."""
+"""What is served, and what is where a surface lacks a package."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import signal
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 
+from agentflow import Engine
+from agentflow.config.load import load_text
 from agentflow.errors import AgentflowError
 from agentflow.extras import installing
-from agentflow.server import surface
+from agentflow.server import create_app, surface
 from tests.cli.forks import COMMAND
 from tests.cli.project import clean_environ
 
@@ -64,3 +67,14 @@ def test_serve_goes_on_with_the_surfaces_that_there_are(tmp_path: Path, lacks: s
     assert served in printed
     assert ("MCP" in printed) == (lacks != "mcp")
     assert ("A2A" in printed) == (lacks != "a2a")
+
+
+@pytest.mark.anyio
+async def test_who_opens_the_server_s_address_reads_where_its_doors_are() -> None:
+    config = load_text("name: hello\nworkflows: {hello: {steps: [{id: say, type: set, value: hello}]}}\n")
+    async with Engine.open(":memory:", config=config) as engine:
+        transport = httpx.ASGITransport(create_app(engine, url="http://127.0.0.1:99"))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:99") as http:
+            answer = await http.get("/")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert {"  MCP            http://127.0.0.1:99/mcp", "hello"} <= {*answer.text.splitlines()}
