@@ -84,7 +84,7 @@ def within_limits(world: World, looks: Sequence[Look]) -> None:
             continue
         if event.type == "step_started":
             at_work.add(event.step)
-        elif event.type in _OVER | {"step_retrying"}:
+        elif event.type in _OVER | {"step_retrying", "step_waiting"}:  # who asks in its middle gives its slot back
             at_work.discard(event.step)
         assert len(at_work) <= KEYS[0], f"at work at once with one key: {sorted(at_work)}"
 
