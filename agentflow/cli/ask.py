@@ -32,7 +32,7 @@ from agentflow.cli.forms import (
 from agentflow.cli.prompts import LISTED, key_hints, prompt_text
 from agentflow.cli.shown import clean
 from agentflow.cli.tables import cells, pad
-from agentflow.cli.widgets import ABSENT, AsJson, Keys, Left, Widgets, edit_text, raw_terminal, typed_keys
+from agentflow.cli.widgets import ABSENT, AsJson, Keys, Left, Widgets, edit_text, raw_terminal, told_pastes, typed_keys
 from agentflow.data import is_array
 from agentflow.definition.form_parts import ruled, shown
 from agentflow.definition.json_schema import Fault
@@ -77,10 +77,11 @@ class Form:
             self._widgets = Widgets(self.console, keys, self.width)
             if self.console.live and any(each.kind != "boolean" for each in self.asked):
                 self.console.tell(f"  {self.console.paint(key_hints(self.asked), 'dim')}")
-            try:
-                return await self._object(self.asked, self.schema)
-            except AsJson:
-                return await self._ask(whole_question(self.schema))
+            with told_pastes(self.console):
+                try:
+                    return await self._object(self.asked, self.schema)
+                except AsJson:
+                    return await self._ask(whole_question(self.schema))
 
     async def _object(self, asked: Sequence[Question], schema: object, *, optional: bool = False) -> Any:
         """Ask for the fields of an object until together they are one that the schema takes."""

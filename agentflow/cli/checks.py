@@ -131,7 +131,7 @@ def editor(patient: Patient) -> Iterator[Found]:
     given = _given(patient)
     document = next(iter(given.documents.values()), None)
     if given.file is None or document is None:
-        raise Skipped
+        raise Skipped("needs a config without errors")
     found = schema_file.problem(given.file, document.text, document.file)
     if found is not None:
         yield Found("warning", found.message, found.hint)
@@ -321,7 +321,10 @@ def clock(patient: Patient) -> Iterator[Found]:
 
     newest = None
     if patient.place != ":memory:" and there(care.file_of(patient.place)):
-        newest = care.glance(patient.place).newest
+        try:
+            newest = care.glance(patient.place).newest
+        except AgentflowError as error:  # the check of the store tells what is wrong with it
+            raise Skipped("needs a store that can be read") from error
     ahead = newest - time.time() if newest is not None else 0.0
     if ahead > _AHEAD:
         text = f"it is {duration(ahead)} behind the store's newest event: timers come late, and new runs look old"
@@ -331,12 +334,12 @@ def clock(patient: Patient) -> Iterator[Found]:
 
 
 class Skipped(Exception):
-    """A check that needs a config has none."""
+    """A check lacks what another check has told about; its text says what it needs."""
 
 
 def _given(patient: Patient) -> Config:
     if patient.config is None:
-        raise Skipped
+        raise Skipped("needs a config without errors")
     return patient.config
 
 
@@ -363,8 +366,8 @@ def look(name: str, patient: Patient) -> Sequence[Found]:
     """Make one check; whatever goes wrong in it is what it finds."""
     try:
         return list(CHECKS[name](patient))
-    except Skipped:
-        return [Found("skipped", "needs a config without errors")]
+    except Skipped as error:
+        return [Found("skipped", str(error))]
     except AgentflowError as error:
         return [Found("problem", f"{error.what} {error.why or ''}".strip(), error.hint)]
     except Exception as error:  # a check that fails keeps no other from telling

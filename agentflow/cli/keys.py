@@ -6,7 +6,11 @@ import codecs
 from dataclasses import dataclass, field
 from typing import Literal
 
-Key = Literal["text", "enter", "back", "clear", "word", "up", "down", "escape", "end", "json"]
+Key = Literal[
+    "text", "enter", "break", "back", "delete", "clear", "word", "up", "down", "left", "right", "first", "last",
+    "escape", "end", "json",
+]  # fmt: skip
+"""`break` is the end of a line inside of what is pasted: nobody pressed Enter."""
 _CONTROL: dict[str, Key] = {
     "\r": "enter",
     "\n": "enter",
@@ -17,7 +21,14 @@ _CONTROL: dict[str, Key] = {
     "\x04": "end",
     "\x18": "json",
     "\t": "down",
+    "\x01": "first",
+    "\x05": "last",
 }
+_MOVES: dict[str, Key] = {"A": "up", "B": "down"}
+_PLAIN_MOVES: dict[str, Key] = {"C": "right", "D": "left", "H": "first", "F": "last"}
+"""Without Ctrl or Alt, which ask for something else."""
+_NUMBERED: dict[str, Key] = {"1": "first", "7": "first", "3": "delete", "4": "last", "8": "last"}
+_PASTE, _PASTED = "200", "201"
 
 
 @dataclass(slots=True)
@@ -28,6 +39,7 @@ class Keyboard:
         default_factory=lambda: codecs.getincrementaldecoder("utf-8")(errors="replace")
     )
     _pending: str = ""
+    _pasting: bool = False
 
     def feed(self, raw: bytes) -> list[tuple[Key, str]]:
         """Return the keys in some bytes: (kind, text)."""
@@ -44,7 +56,9 @@ class Keyboard:
                     break
                 at += taken
                 continue
-            if char in _CONTROL:
+            if self._pasting:
+                self._pasted(char, keys)
+            elif char in _CONTROL:
                 keys.append((_CONTROL[char], ""))
             elif char.isprintable():
                 keys.append(("text", char))
@@ -70,30 +84,63 @@ class Keyboard:
             return 1
         for length, char in enumerate(rest[1:], 2):
             if "@" <= char <= "~":
-                if char in "AB":
-                    keys.append(("up" if char == "A" else "down", ""))
+                key = self._meant(rest[1 : length - 1], char)
+                if key is not None and not self._pasting:
+                    keys.append((key, ""))
                 return length + 1
         return 0
+
+    def _pasted(self, char: str, keys: list[tuple[Key, str]]) -> None:
+        """Take a character of a pasted text: pieces of a line come as one, to be drawn once."""
+        char = " " if char == "\t" else char
+        if char in "\r\n":
+            keys.append(("break", ""))
+        elif char.isprintable() and keys and keys[-1][0] == "text":
+            keys[-1] = ("text", keys[-1][1] + char)
+        elif char.isprintable():
+            keys.append(("text", char))
+
+    def _meant(self, numbers: str, last: str) -> Key | None:
+        if last == "~":
+            if numbers in (_PASTE, _PASTED):
+                self._pasting = numbers == _PASTE
+            return _NUMBERED.get(numbers)
+        return _MOVES.get(last) or (None if numbers else _PLAIN_MOVES.get(last))
 
 
 @dataclass(slots=True)
 class LineEdit:
-    """The text of one line while it is typed."""
+    """The text of one line while it is typed, and where in it."""
 
     text: str = ""
+    at: int = field(init=False)
+    """The cursor stands before this character."""
+
+    def __post_init__(self) -> None:
+        """Stand behind the text."""
+        self.at = len(self.text)
 
     def apply(self, key: Key, char: str) -> Literal["enter", "leave"] | None:
         """Apply a key; tells when the line is done or the person wants to leave."""
+        before, after = self.text[: self.at], self.text[self.at :]
         if key == "text":
-            self.text += char
+            self._become(before + char, after)
         elif key == "back":
-            self.text = self.text[:-1]
+            self._become(before[:-1], after)
+        elif key == "delete":
+            self._become(before, after[1:])
         elif key == "clear":
-            self.text = ""
+            self._become("", "")
         elif key == "word":
-            self.text = self.text.rstrip().rpartition(" ")[0]
+            self._become(before.rstrip().rpartition(" ")[0], after)
         elif key == "enter":
             return "enter"
         elif key == "escape" or (key == "end" and not self.text):
             return "leave"
+        else:
+            moved = {"left": max(self.at - 1, 0), "right": min(self.at + 1, len(self.text)), "first": 0}
+            self.at = len(self.text) if key == "last" else moved.get(key, self.at)
         return None
+
+    def _become(self, before: str, after: str) -> None:
+        self.text, self.at = before + after, len(before)

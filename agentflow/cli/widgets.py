@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import anyio
 
@@ -20,6 +20,8 @@ from agentflow.steps.unset import UNSET
 
 Keys = AsyncIterator[tuple[Key, str]]
 _ESC_PAUSE = 0.05
+_LINES: Final = frozenset({"list", "long"})
+"""Kinds of questions that are answered in several lines."""
 ABSENT = Choice(UNSET, "(leave out)")
 """What is chosen where nothing is to be given."""
 
@@ -52,7 +54,9 @@ class Widgets:
         edit, start, hint = LineEdit(), cells(clean(bare(before))), ""
         while True:
             key, char = await self._key()
-            shown = edit.text
+            if key == "break":
+                key, char = ("enter", "") if question.kind in _LINES else ("text", " ")
+            shown, stood = edit.text, edit.at
             done = edit.apply(key, char)
             self._unhint(hint)
             if done == "leave":
@@ -64,8 +68,9 @@ class Widgets:
             if key == "json":
                 self.console.tell("")
                 raise AsJson
-            self._echo(_masked(shown, question), _masked(edit.text, question))
-            hint = self._hint(early(question, edit.text), start + cells(clean(edit.text)))
+            self._echo((_masked(shown, question), stood), (_masked(edit.text, question), edit.at))
+            behind = edit.at == len(edit.text)
+            hint = self._hint(early(question, edit.text), start + cells(clean(edit.text))) if behind else ""
 
     async def choose(self, question: Question, choices: Sequence[Choice], at: int) -> Any:
         """Let one of some choices be chosen, with arrows or by the beginning of its name.
@@ -131,12 +136,18 @@ class Widgets:
             text = self.console.paint(text, "bold") if number == at else text
             self.console.tell(made("\r\x1b[2K") + f"  {' ' * self.width}{mark} {text}")
 
-    def _echo(self, before: str, after: str) -> None:
-        if after.startswith(before):
-            self.console.put(after[len(before) :])
-        else:
-            gone = cells(clean(before[len(after) :]))
-            self.console.put(made("\b" * gone) + " " * gone + made("\b" * gone))
+    def _echo(self, before: tuple[str, int], after: tuple[str, int]) -> None:
+        """Draw a line as it is after a key, and put the cursor where it stands: (text, place) before and after."""
+        (old, stood), (new, stands) = before, after
+        if stood == len(old) and stands == len(new) and new.startswith(old):
+            self.console.put(new[stood:])
+            return
+        near = min(stood, stands)
+        same = next((n for n, (a, b) in enumerate(zip(old[:near], new[:near], strict=True)) if a != b), near)
+        back, rest = cells(clean(old[same:stood])), clean(new[same:])
+        blank = max(cells(clean(old[same:])) - cells(rest), 0)
+        home = cells(clean(new[stands:])) + blank
+        self.console.put(made("\b" * back) + rest + " " * blank + made("\b" * home))
 
     def _hint(self, text: str, column: int) -> str:
         """Show a remark behind the cursor, where there is room for it on the line."""
@@ -153,6 +164,18 @@ class Widgets:
 
 def _masked(text: str, question: Question) -> str:
     return "*" * len(text) if question.secret else text
+
+
+@contextmanager
+def told_pastes(console: Console) -> Generator[None]:
+    """Have the terminal mark what is pasted while inside, so that its line ends aren't taken for Enter."""
+    if console.live:
+        console.put(made("\x1b[?2004h"))
+    try:
+        yield
+    finally:
+        if console.live:
+            console.put(made("\x1b[?2004l"))
 
 
 @contextmanager

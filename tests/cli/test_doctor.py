@@ -185,6 +185,9 @@ def test_a_store_that_is_none_is_a_problem_and_stays_as_it_is(tmp_path: Path) ->
     file.write_bytes(b"this is no database, and never was one")
     [told] = checks.look("store", Patient(store=str(file)))
     assert told.state == "problem"
+    assert checks.look("clock", Patient(store=str(file))) == [Found("skipped", "needs a store that can be read")], (
+        "a second problem told the same"
+    )
     assert file.read_bytes() == b"this is no database, and never was one"
 
 
