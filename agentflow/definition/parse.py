@@ -189,7 +189,10 @@ class _WorkflowReader:
             self.faults.wrong_type('"id" of the workflow', "text", given, join(self.pointer, "id"), "quote it")
             given = None
         name = given or self.given_id
-        if not name:
+        if self.given_id is not None and not name:
+            self.faults.add("AF-WORKFLOW-ID", "a workflow's id must not be empty", self.pointer)
+            name = "workflow"
+        elif not name:
             self.faults.add("AF-FIELD-MISSING", 'the workflow needs a field "id"', self.pointer)
             name = "workflow"
         elif given and self.given_id and given != self.given_id and not self.lenient:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from agentflow.cli.actions.init import TEMPLATES
+from agentflow.cli.actions.init import TEMPLATES, init
+from agentflow.cli.options import Common
 from agentflow.cli.schema_file import MODELINE, SCHEMA
 from agentflow.codes import door
+from agentflow.errors import InputError
 from tests.cli.forks import Forker
 from tests.cli.project import LIMIT, Project, clean_environ
 from tests.cli.test_terminal import rest, terminal
@@ -111,3 +115,28 @@ def test_on_a_terminal_the_template_is_chosen_and_the_next_commands_work(tmp_pat
         child.send("\x1b")
         assert "agentflow waits answer" in rest(child)
         assert child.exitstatus == door("AF-WAIT-OPEN").exit_code
+
+
+def test_a_folder_that_looks_like_an_option_or_has_no_name_is_told_well(tmp_path: Path, forker: Forker) -> None:
+    here = Project(tmp_path, forker)
+    made = here.run("init", "--template", "hello", "--", "-dash")
+    assert "cd ./-dash" in made.stderr
+    nameless = here.run("init", "", "--template", "hello")
+    assert (nameless.returncode, [each.name for each in tmp_path.iterdir()]) == (2, ["-dash"])
+
+
+def test_nothing_is_left_where_a_project_cannot_be_written_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real: Any = Path.open
+
+    def opened(path: Path, mode: str = "r", **kwargs: Any) -> object:
+        if (path.name, mode) == ("steps.py", "x"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(path, mode, **kwargs)
+
+    monkeypatch.setattr(Path, "open", opened)
+    with pytest.raises(InputError, match="no space left on device") as told:
+        init(Common(), str(tmp_path), "hello")
+    assert told.value.why == "nothing was left there"
+    assert [each for each in tmp_path.rglob("*") if each.is_file()] == []

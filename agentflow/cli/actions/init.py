@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -33,6 +34,8 @@ def init(common: Common, folder: str, template: str | None) -> int:
     console = common.console()
     if template is not None and template not in TEMPLATES:
         raise usage(f'there is no template "{template}"', f"one of: {', '.join(TEMPLATES)}")
+    if not folder.strip():
+        raise usage("the new project's folder has no name", "agentflow init DIR, or . for this folder")
     chosen = template or (_chosen(console) if console.asks else next(iter(TEMPLATES)))
     if chosen is None:
         console.tell("Nothing was written.")
@@ -40,7 +43,11 @@ def init(common: Common, folder: str, template: str | None) -> int:
     files = files_of(chosen)
     _write(Path(folder), files)
     here = Path(folder).resolve() == Path.cwd()
-    following = ["agentflow run"] if here else [f"cd {quote(folder)}", "agentflow run"]
+    following = (
+        ["agentflow run"]
+        if here
+        else [f"cd {quote(f'./{folder}' if folder.startswith('-') else folder)}", "agentflow run"]
+    )
     if console.mode != "text":
         console.data({"folder": folder, "template": chosen, "files": [*files, SCHEMA], "next": following})
         return 0
@@ -84,10 +91,22 @@ def _write(target: Path, files: Mapping[str, str]) -> None:
             why="nothing was written",
             hint="take another folder: agentflow init DIR",
         )
-    schema_file.write(target / SCHEMA, config_schema(registry.all_types()))
+    made: list[Path] = []
     try:
+        if not (target / SCHEMA).exists():
+            made.append(target / SCHEMA)
+        schema_file.write(target / SCHEMA, config_schema(registry.all_types()))
         for name, text in files.items():
             with (target / name).open("x", encoding="utf-8") as file:
+                made.append(target / name)
                 file.write(text)
-    except OSError as error:
-        raise InputError(f'can\'t write into "{target}": {(error.strerror or "error").lower()}') from None
+    except (OSError, InputError) as error:
+        for path in made:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        said = error.what if isinstance(error, InputError) else f'can\'t write into "{target}": {_reason(error)}'
+        raise InputError(said, why="nothing was left there") from None
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or "error").lower()
