@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -189,11 +190,27 @@ _OTHER_OPTIONS: Mapping[str, Sequence[str]] = {
 """Options that people try → ours, the first that a command has."""
 
 
+_MUST_BE = r"Invalid value for '([^']+)'(?: / '[^']+')*: Input should be (.+?)(?:, unable to .*)?$"
+_PLAINER = {
+    "greater than or equal to": "at least", "less than or equal to": "at most", "greater than": "above",
+    "less than": "below", "a valid integer": "a whole number", "a valid number": "a number",
+}  # fmt: skip
+
+
+def _plainer(message: str) -> str:
+    """Say in our words what the command-line library says of a value."""
+    found = re.match(_MUST_BE, message)
+    if found is None:
+        return message
+    wanted = next((found[2].replace(long, ours) for long, ours in _PLAINER.items() if long in found[2]), found[2])
+    return f"{found[1]} must be {wanted}"
+
+
 def suggestion(error: object) -> tuple[str, str | None]:
     """Return what was wrong in a usage error of the command-line library, and a hint."""
     message = str(getattr(error, "message", "") or "")
     tell: Any = getattr(error, "format_message", None)
-    message = str(tell()) if tell is not None else message
+    message = _plainer(str(tell()) if tell is not None else message)
     ctx: Any = getattr(error, "ctx", None)
     path = str(ctx.command_path) if ctx is not None else "agentflow"
     option = getattr(error, "option_name", None)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 
 from agentflow.cli.app import execute
+from tests.cli.project import Project
 
 
 def test_the_first_help_groups_commands_by_task_and_begins_with_examples(capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,3 +119,19 @@ def test_a_timeout_promises_nothing_about_what_is_not_saved_yet(
 ) -> None:
     assert execute(command) == 0
     assert "the run is saved" not in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (("runs", "list", "-n", "0"), "--limit must be at least 1"),
+        (("runs", "list", "--limit", "99999"), "--limit must be at most 10000"),
+        (("runs", "list", "--limit", "x"), "--limit must be a whole number"),
+        (("serve", "--port", "99999"), "--port must be at most 65535"),
+    ],
+)
+def test_a_number_out_of_its_range_is_told_in_a_plain_sentence(
+    project: Project, typed: Sequence[str], told: str
+) -> None:
+    done = project.run(*typed)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (2, f"error[AF-USAGE]: {told}")
