@@ -17,3 +17,10 @@ def whole(value: Any) -> Any:
     if is_object(value):
         return {name: whole(each) for name, each in value.items()}
     return [whole(each) for each in value] if is_array(value) else value
+
+
+def settled(value: Any) -> Any:
+    """Return what the protocol's types have held: whole numbers as such, names sorted, as their maps have no order."""
+    if is_object(value):
+        return {name: settled(value[name]) for name in sorted(value)}
+    return [settled(each) for each in value] if is_array(value) else whole(value)

@@ -12,8 +12,9 @@ import pytest
 from agentflow.engine import Engine
 from agentflow.store import open_store
 from agentflow.store.rows import RunQuery
+from agentflow.store.sqlite import schema
 from agentflow.store.sqlite.schema import APPLICATION_ID, migrate, migrations, newest
-from agentflow.store.sqlite.sql import do, rows, script
+from agentflow.store.sqlite.sql import do, number, rows, script
 from tests.store.newest import content, described, migrated, text
 
 pytestmark = pytest.mark.anyio
@@ -105,3 +106,22 @@ def test_a_new_store_is_what_all_migrations_make() -> None:
 
 def test_a_new_store_is_made_at_once() -> None:
     assert newest() == text(), "python -m tests.store.newest"
+
+
+@pytest.mark.parametrize("reads", range(4))
+def test_a_store_that_another_process_makes_meanwhile_is_no_other_program_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: int
+) -> None:
+    path = tmp_path / "runs.db"
+    db, other = apsw.Connection(str(path)), apsw.Connection(str(path))
+    seen: list[str] = []
+
+    def read(connection: apsw.Connection, query: str) -> int:
+        seen.append(query)
+        if len(seen) == reads + 1:
+            with other:
+                migrate(other, path)
+        return number(connection, query)
+
+    monkeypatch.setattr(schema, "number", read)
+    assert schema.check_version(db, path) in {0, len(migrations())}

@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 
 from agentflow.data import is_array, is_object
 from agentflow_a2a.client.faults import RemoteError
-from agentflow_a2a.numbers import whole
+from agentflow_a2a.numbers import settled
 from agentflow_a2a.versions import spoken
 
 BINDINGS = ("JSONRPC", "HTTP+JSON")
@@ -131,7 +131,7 @@ def _context(headers: Mapping[str, str], seconds: float) -> ClientCallContext:
 
 
 def _json(message: Message) -> Json:
-    return whole(MessageToDict(message))
+    return settled(MessageToDict(message))
 
 
 @contextmanager

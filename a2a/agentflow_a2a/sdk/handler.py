@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 
 from agentflow_a2a import versions
 from agentflow_a2a.deep import shallow
-from agentflow_a2a.numbers import whole
+from agentflow_a2a.numbers import settled
 from agentflow_a2a.operations import CALLER, Caller, Operations
 from agentflow_a2a.refusals import Kind, RefusedError
 from agentflow_a2a.streaming import Told
@@ -201,7 +201,7 @@ def _caller(context: ServerCallContext) -> Caller:
 def _plain(message: Message) -> dict[str, Any]:
     """Return a request as JSON, whole numbers as such: the SDK's types know only floats."""
     try:
-        return whole(MessageToDict(message))
+        return settled(MessageToDict(message))
     except SerializeToJsonError as error:
         raise errors.InvalidParamsError(f"the request can't be told in JSON: {error}") from None
 

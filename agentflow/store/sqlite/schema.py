@@ -42,13 +42,15 @@ def check_version(db: apsw.Connection, path: Path) -> int:
     Raises:
         StoreError: it comes from a newer agentflow, or isn't a store.
     """
-    version = number(db, "PRAGMA user_version")
-    if number(db, "PRAGMA application_id") != APPLICATION_ID and number(db, "SELECT count(*) FROM sqlite_master"):
+    # In this order: another process may make the store between any two of these.
+    tables = number(db, "SELECT count(*) FROM sqlite_master")
+    if tables and number(db, "PRAGMA application_id") != APPLICATION_ID:
         raise StoreError(
             f"{path} is a database of another program.",
             code="AF-STORE-FORMAT",
             hint="Name another file with --store.",
         )
+    version = number(db, "PRAGMA user_version")
     if version > latest():
         raise StoreError(
             f"The database {path} was written by a newer agentflow.",
