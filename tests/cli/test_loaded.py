@@ -128,8 +128,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory, forker: Forker) -> Ran:
     return Ran(project, {"run": waiting["run_id"], "wait": waiting["waits"][0]["id"], "ended": ended})
 
 
-_SLOW = [name for name, (_, may) in MAY.items() if may.startswith(WORKS) and name != "run"]
-"""All of these load what `run` loads."""
+_OFTEN = {"run", "validate", "explain", "runs list", "runs show", "waits list", "push list"}
+_SLOW = {name for name, (_, may) in MAY.items() if may} - _OFTEN
+"""Commands that are looked at in the slow tests only: most load what another one loads, too."""
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_a_value_of_the_whole_file_is_not_quoted() -> None:
     assert caught.value.problems[0].message == '"x.yaml" must be a mapping, not a single value'
 
 
-@pytest.mark.parametrize("count", [300, 999])
+@pytest.mark.parametrize("count", [300, pytest.param(999, marks=pytest.mark.slow)])
 def test_a_long_chain_of_files_is_read(count: int) -> None:
     for number in range(count):
         following = f"include: [c{number + 1}.yaml]\n" if number + 1 < count else ""

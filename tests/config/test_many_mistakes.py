@@ -26,7 +26,7 @@ KINDS: dict[str, Callable[[int], dict[str, Any]]] = {
     "wrong values": lambda n: {"on_error": f"kontinue{n}"},
 }
 
-OFTEN = {"unknown types", "unknown steps", "wrong values"}
+OFTEN = {"unknown types", "unknown steps"}
 """What the default suite tries; the slow one tries all."""
 
 

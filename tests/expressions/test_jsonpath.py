@@ -111,6 +111,7 @@ def test_arithmetic_takes_numbers_only(path: str) -> None:
     assert (caught.value.code, caught.value.retryable) == ("AF-REF-JSONPATH", False)
 
 
+@pytest.mark.slow
 def test_a_path_that_finds_too_much_fails_the_step() -> None:
     big = Fake({"a": {"x": [[0] * 400 for _ in range(400)]}})
     with pytest.raises(StepError, match="finds more than 100,000 values"):
